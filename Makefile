@@ -1,0 +1,101 @@
+# Every command there is. `make` alone prints them.
+SHELL := /bin/sh
+.DEFAULT_GOAL := help
+.SUFFIXES:
+
+# npm runs on whatever Node the machine has; what it starts runs on the Node 24 of node_modules.
+NPM := npm --silent
+NODE := $(NPM) run node --
+# CI=1: a test never writes a snapshot file; only `make golden` does.
+VITEST := CI=1 $(NPM) run vitest --
+INSTALLED := node_modules/.package-lock.json
+TYPE ?=
+ONCE ?=
+
+.PHONY: help
+help: ## Print every target.
+	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## /{printf "  %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+.PHONY: setup
+setup: $(INSTALLED) ## Install the npm packages of the lock file, unless they are there.
+$(INSTALLED): package-lock.json
+	npm ci --ignore-scripts --no-audit --no-fund --loglevel=error >&2
+	@touch $@
+
+.PHONY: bed
+bed: setup ## Build or download every server the tests need (minutes the first time, then nothing).
+	@$(NODE) scripts/bed.ts prepare
+
+.PHONY: bed-env
+bed-env: setup ## Print the shell exports with which the servers of `make bed` can be used by hand.
+	@$(NODE) scripts/bed.ts env
+
+.PHONY: check
+check: setup ## Format, lint, types, import law, unused code and generated documents, without changing anything.
+	@$(NPM) run check:format
+	@$(NPM) run typecheck
+	@$(NPM) run check:lint
+	@$(NPM) run check:imports
+	@$(NPM) run check:unused
+	@$(NPM) run check:docs
+
+.PHONY: format
+format: setup ## Format every file.
+	@$(NPM) run format
+
+.PHONY: test
+test: check bed ## Everything CI runs: check, then each suite once, one after the other.
+	@$(VITEST)
+
+.PHONY: test-unit
+test-unit: setup ## Unit, property, golden and architecture tests: seconds, no servers.
+	@$(VITEST) --project unit
+
+.PHONY: test-bed
+test-bed: bed ## The test bed itself: every server starts, answers and leaves nothing behind.
+	@$(VITEST) --project bed
+
+.PHONY: test-crd
+test-crd: bed ## The RegistryHub resource on a real API server: what is accepted, what is refused, in which words.
+	@$(VITEST) --project crd
+
+.PHONY: test-cluster
+test-cluster: bed ## The Kubernetes client, reflector and apply on a real API server.
+	@$(VITEST) --project cluster
+
+.PHONY: test-contract
+test-contract: bed ## The registry adapters on real registries; TYPE=zookeeper for one type.
+	@$(VITEST) --project contract $(TYPE)
+
+.PHONY: test-outage
+test-outage: bed ## Outages of a real registry under the built controllers; TYPE=zookeeper for one type.
+	@$(VITEST) --project outage $(TYPE)
+
+.PHONY: test-e2e
+test-e2e: bed ## The program as a process, with real servers, and kubectl as its user.
+	@$(VITEST) --project e2e
+
+.PHONY: golden
+golden: setup ## Rewrite the expected files of the golden stories; read the diff before committing it.
+	@$(NPM) run vitest -- --project unit --update test/golden
+
+.PHONY: docs
+docs: setup ## Write the generated documents.
+	@$(NODE) scripts/docs.ts
+
+.PHONY: build
+build: setup ## Bundle the program into dist/registryhub.js.
+	@$(NODE) scripts/build.ts
+
+.PHONY: run
+run: setup ## Run both controllers against the current kubeconfig; ctrl-c stops both.
+	@bin/registryhub hub-controller & hub=$$!; bin/registryhub dubbo-controller & dubbo=$$!; \
+	  trap 'kill $$hub $$dubbo' INT TERM; wait $$hub $$dubbo; wait
+
+.PHONY: demo
+demo: bed ## Show the whole story on real servers, then stay up; ONCE=1 ends after the last step.
+	@TYPE=$(or $(TYPE),zookeeper) ONCE=$(ONCE) $(NODE) scripts/demo.ts
+
+.PHONY: clean
+clean: ## Remove what was built; the servers of the test bed stay in their cache.
+	rm -rf dist coverage

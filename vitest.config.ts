@@ -1,0 +1,51 @@
+import { defineConfig, type TestProjectInlineConfiguration } from "vitest/config";
+import type { Reporter, TestModule } from "vitest/node";
+
+const seconds = 1000;
+
+/** A suite; suites run one after the other, in the order of `groupOrder` (from 1 on: 0 means something else to vitest). */
+function suite(
+  name: string,
+  groupOrder: number,
+  include: string[],
+  timeoutMs: number,
+): TestProjectInlineConfiguration {
+  return {
+    extends: true,
+    test: { name, include, testTimeout: timeoutMs, hookTimeout: timeoutMs, sequence: { groupOrder } },
+  };
+}
+
+/** A suite on real servers: one file at a time, so that files never compete for the machine. */
+function serverSuite(name: string, groupOrder: number, timeoutMs: number): TestProjectInlineConfiguration {
+  const base = suite(name, groupOrder, [`test/${name}/**/*.test.ts`], timeoutMs);
+  return { ...base, test: { ...base.test, fileParallelism: false, maxWorkers: 1 } };
+}
+
+/** Prints the sum over all suites as the last line; a file that failed without a failed test counts as one. */
+const tally: Reporter = {
+  onTestRunEnd(modules, unhandledErrors) {
+    const count = (state: "passed" | "failed"): number =>
+      modules.reduce((sum, module) => sum + [...module.children.allTests(state)].length, 0);
+    const brokenFile = (module: TestModule): boolean =>
+      module.state() === "failed" && [...module.children.allTests("failed")].length === 0;
+    const failed = count("failed") + modules.filter(brokenFile).length + unhandledErrors.length;
+    process.stdout.write(`\n${count("passed")} passed, ${failed} failed\n`);
+  },
+};
+
+export default defineConfig({
+  test: {
+    pool: "forks",
+    reporters: ["default", tally],
+    projects: [
+      suite("unit", 1, ["test/{unit,property,golden}/**/*.test.ts"], 20 * seconds),
+      serverSuite("bed", 2, 180 * seconds),
+      serverSuite("crd", 3, 120 * seconds),
+      serverSuite("cluster", 4, 180 * seconds),
+      serverSuite("contract", 5, 180 * seconds),
+      serverSuite("outage", 6, 600 * seconds),
+      serverSuite("e2e", 7, 600 * seconds),
+    ],
+  },
+});
