@@ -1,0 +1,26 @@
+import { dirname } from "node:path";
+import { prepareDubbo } from "./dubbo-provider.ts";
+import { istioCrds } from "./istio-crds.ts";
+import { classPath } from "./java.ts";
+import { kubeBinaries, kubePrograms } from "./kube-binaries.ts";
+
+/** Something the bed needs that takes long to get the first time. */
+export interface Asset {
+  readonly name: string;
+  /** Makes sure it is there; returns the environment variables that tell where. */
+  readonly prepare: () => Promise<Readonly<Record<string, string>>>;
+}
+
+/** Everything `prepare` prepares, in this order. A further server is one more row. */
+export const assets: readonly Asset[] = [
+  { name: "zookeeper", prepare: async () => ({ ZOOKEEPER_CLASSPATH: await classPath("zookeeper") }) },
+  { name: "dubbo", prepare: async () => ({ DUBBO_CLASSPATH: await prepareDubbo() }) },
+  { name: "istio-crds", prepare: async () => ({ ISTIO_CRDS: await istioCrds() }) },
+  { name: "kube", prepare: prepareKube },
+];
+
+/** KUBEBUILDER_ASSETS names one folder: where the programs came from several (some from PATH), it is kube-apiserver's. */
+async function prepareKube(): Promise<Record<string, string>> {
+  const binaries = await kubeBinaries(kubePrograms);
+  return { KUBEBUILDER_ASSETS: dirname(binaries["kube-apiserver"]) };
+}

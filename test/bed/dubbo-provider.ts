@@ -1,0 +1,131 @@
+import { existsSync } from "node:fs";
+import { join } from "node:path";
+import { freePort } from "../support/free-port.ts";
+import { cacheKey, cacheRoot, fillCache } from "./cache.ts";
+import { classPath, javaFlags } from "./java.ts";
+import { withProgress } from "./progress.ts";
+import { awaitReady, startServerProcess } from "./server-process.ts";
+import { temporaryFolder } from "./watchdog.ts";
+import { startZooKeeper } from "./zookeeper.ts";
+
+/** What a Dubbo provider registers, and where. */
+export interface DubboProviderOptions {
+  /** As Dubbo takes it, e.g. `zookeeper://127.0.0.1:2181`. */
+  readonly registry: string;
+  readonly version?: string;
+  readonly group?: string;
+  /** Where it really listens (on all addresses, as Dubbo does) and what it registers. Default: a free one. */
+  readonly port?: number;
+  /** The address it registers. Default 10.42.0.57; Dubbo refuses 127.0.0.1. */
+  readonly host?: string;
+  /** Name of its application. Default `demo-provider`. */
+  readonly application?: string;
+  /** Named in its answers. Default `p1`. */
+  readonly id?: string;
+  /** Parameters added to the URL of its service. */
+  readonly parameters?: Readonly<Record<string, string>>;
+}
+
+/** A running provider of `org.apache.dubbo.samples.api.GreetingService`. Disposal kills it. */
+export interface DubboProvider extends AsyncDisposable {
+  readonly host: string;
+  readonly port: number;
+  readonly pid: number;
+  /** SIGTERM: it deregisters within 100 ms; returns when it has ended (Dubbo takes 4 s to close its port). */
+  stop(): Promise<void>;
+  /** kill -9: its registration stays until its session expires. */
+  kill(): Promise<void>;
+}
+
+// Dubbo 2.7 uses reflection on these where JDK 17 needs to be asked.
+const OPENED = ["java.base/java.lang", "java.base/java.math", "java.base/java.util"];
+
+const STOP_MS = 30_000;
+
+/** Starts a real Dubbo 2.7 provider; returns when it has registered (a second or two). */
+export async function startDubboProvider(options: DubboProviderOptions): Promise<DubboProvider> {
+  const archive = await archivePath();
+  return launch(options, existsSync(archive) ? [`-XX:SharedArchiveFile=${archive}`] : []);
+}
+
+/**
+ * Builds what a provider needs, and the class-data archive with which it starts in half the time: the JVM writes it when
+ * a provider that has done its work ends. Returns the class path.
+ */
+export async function prepareDubbo(): Promise<string> {
+  const path = await archivePath();
+  await fillCache(path, [
+    {
+      path,
+      build: (temporaryPath) => withProgress("archiving Dubbo's classes", () => archive(temporaryPath)),
+    },
+  ]);
+  return classPath("dubbo");
+}
+
+async function archive(path: string): Promise<void> {
+  await using zooKeeper = await startZooKeeper();
+  const options = { registry: `zookeeper://${zooKeeper.address}`, version: "1.0.0" };
+  await using provider = await launch(options, [`-XX:ArchiveClassesAtExit=${path}`]);
+  await provider.stop();
+}
+
+/** Named after the class path: an archive is good for exactly one. A JVM it does not fit starts without it. */
+async function archivePath(): Promise<string> {
+  return join(cacheRoot(), `java-dubbo-${await cacheKey([], [await classPath("dubbo")])}.jsa`);
+}
+
+async function launch(
+  options: DubboProviderOptions,
+  archiveFlags: readonly string[],
+): Promise<DubboProvider> {
+  const { host = "10.42.0.57", port = await freePort() } = options;
+  await using starting = new AsyncDisposableStack();
+  const folder = starting.use(temporaryFolder("dubbo")).path;
+  const name = `Dubbo provider ${options.id ?? "p1"}`;
+  const server = await startServerProcess({
+    name,
+    command: "java",
+    args: [
+      ...javaFlags,
+      ...archiveFlags,
+      ...OPENED.flatMap((part) => ["--add-opens", `${part}=ALL-UNNAMED`]),
+      "-Dorg.slf4j.simpleLogger.defaultLogLevel=warn",
+      `-Duser.home=${folder}`, // Dubbo keeps its cache files there
+      ...systemProperties(options, port),
+      "-cp",
+      await classPath("dubbo"),
+      "registryhub.bed.Provider",
+    ],
+    env: { DUBBO_IP_TO_REGISTRY: host },
+    cwd: folder,
+    logFile: join(folder, "provider.log"),
+  });
+  starting.defer(() => server.kill());
+  await awaitReady(name, server, () => /^READY$/m.test(server.readLog()));
+  const owned = starting.move();
+  return {
+    host,
+    port,
+    pid: server.pid,
+    stop: () => server.terminate(STOP_MS),
+    kill: () => server.kill(),
+    [Symbol.asyncDispose]: () => owned.disposeAsync(),
+  };
+}
+
+function systemProperties(options: DubboProviderOptions, port: number): string[] {
+  const { registry, version, group, application = "demo-provider", id = "p1", parameters = {} } = options;
+  const properties: Record<string, string | undefined> = {
+    registry,
+    version,
+    group,
+    application,
+    id,
+    port: String(port),
+  };
+  for (const [name, value] of Object.entries(parameters)) properties[`parameter.${name}`] = value;
+  return Object.entries(properties).flatMap(([name, value]) =>
+    value === undefined ? [] : [`-Dbed.${name}=${value}`],
+  );
+}

@@ -1,0 +1,160 @@
+import { join } from "node:path";
+import type { Controller } from "../../src/config.ts";
+import { awaitReady, type ServerProcess, startServerProcess } from "../bed/server-process.ts";
+import { temporaryFolder } from "../bed/watchdog.ts";
+import { builtProgram } from "./program.ts";
+
+/** One line of a controller's log. */
+export interface LogLine {
+  readonly level: string;
+  /** RFC 3339. */
+  readonly time: string;
+  readonly msg: string;
+  readonly [field: string]: unknown;
+}
+
+/** How a process ended after SIGTERM. */
+export interface Ending {
+  /** null = a signal ended it. */
+  readonly exitCode: number | null;
+  readonly tookMs: number;
+}
+
+/** One controller of the built program as a process of its own. Disposal kills it. */
+export interface ControllerProcess extends AsyncDisposable {
+  readonly name: Controller;
+  isRunning(): boolean;
+  /** What it has logged, in all its starts. @throws Error naming the first line that is not a JSON object. */
+  log(): readonly LogLine[];
+  /** The same as text, with whatever it said on stderr. */
+  readLog(): string;
+  /** Asks its HTTP server, e.g. for `/metrics`. */
+  get(path: string): Promise<{ readonly status: number; readonly body: string }>;
+  /** SIGSTOP and SIGCONT. */
+  freeze(): void;
+  resume(): void;
+  /** kill -9. */
+  kill(): Promise<void>;
+  /** SIGTERM. @throws Error, having killed it, when it still runs after 10 s. */
+  terminate(): Promise<Ending>;
+  /** Starts it again, killing it first if it runs; with the flags it had or others. Returns when it serves. */
+  restart(flags?: readonly string[]): Promise<void>;
+}
+
+/** How the two controllers are started. */
+export interface ControllersOptions {
+  /** For both, unless `hubKubeconfig` names another for the hub-controller. */
+  readonly kubeconfig: string;
+  /** As whom the hub-controller works, where it is not the administrator. */
+  readonly hubKubeconfig?: string;
+  /** Flags of the hub-controller, each as `--settle-factor=0.05`. */
+  readonly hub?: readonly string[];
+  /** Flags of the dubbo-controller. */
+  readonly dubbo?: readonly string[];
+}
+
+/** Both controllers. Disposal kills them. */
+export interface Controllers extends AsyncDisposable {
+  readonly hub: ControllerProcess;
+  readonly dubbo: ControllerProcess;
+  /** kill -9 of both. */
+  kill(): Promise<void>;
+  /** Starts both again, with the flags they had. */
+  restart(): Promise<void>;
+}
+
+const START_MS = 20_000;
+
+/** Starts both controllers; returns when they serve /healthz, which is before they have listed anything. */
+export async function startControllers(options: ControllersOptions): Promise<Controllers> {
+  const { kubeconfig, hubKubeconfig = kubeconfig } = options;
+  await using starting = new AsyncDisposableStack();
+  const [hub, dubbo] = await Promise.all([
+    startController("hub-controller", hubKubeconfig, options.hub),
+    startController("dubbo-controller", kubeconfig, options.dubbo),
+  ]);
+  starting.use(hub);
+  starting.use(dubbo);
+  const owned = starting.move();
+  return {
+    hub,
+    dubbo,
+    kill: async () => void (await Promise.all([hub.kill(), dubbo.kill()])),
+    restart: async () => void (await Promise.all([hub.restart(), dubbo.restart()])),
+    [Symbol.asyncDispose]: () => owned.disposeAsync(),
+  };
+}
+
+/** Starts one controller; returns when it serves /healthz. */
+export async function startController(
+  name: Controller,
+  kubeconfig: string,
+  flags: readonly string[] = [],
+): Promise<ControllerProcess> {
+  await using starting = new AsyncDisposableStack();
+  const folder = starting.use(temporaryFolder(name)).path;
+  const program = await builtProgram();
+  const launch = (current: readonly string[]) =>
+    startServerProcess({
+      name,
+      command: process.execPath,
+      args: ["--enable-source-maps", program, name, `--kubeconfig=${kubeconfig}`, ...current],
+      cwd: folder,
+      logFile: join(folder, "log"),
+    });
+  let lastFlags = flags;
+  let server = await launch(flags);
+  starting.defer(() => server.kill());
+  let port = await portOf(name, server, 0);
+  const owned = starting.move();
+  return {
+    name,
+    isRunning: () => server.isRunning(),
+    log: () => linesOf(server),
+    readLog: () => server.readLog(),
+    async get(path) {
+      const response = await fetch(`http://127.0.0.1:${port}${path}`);
+      return { status: response.status, body: await response.text() };
+    },
+    freeze: () => server.freeze(),
+    resume: () => server.resume(),
+    kill: () => server.kill(),
+    async terminate() {
+      const start = performance.now();
+      await server.terminate();
+      return { exitCode: server.exitCode, tookMs: performance.now() - start };
+    },
+    async restart(next = lastFlags) {
+      await server.kill();
+      lastFlags = next;
+      const servedBefore = servingLines(server).length;
+      server = await launch(next);
+      port = await portOf(name, server, servedBefore);
+    },
+    [Symbol.asyncDispose]: () => owned.disposeAsync(),
+  };
+}
+
+/** Waits for the line in which the process tells its port, after `servedBefore` of earlier starts. */
+async function portOf(name: string, server: ServerProcess, servedBefore: number): Promise<number> {
+  await awaitReady(name, server, () => servingLines(server).length > servedBefore, START_MS);
+  return Number(servingLines(server).at(-1)?.["port"]);
+}
+
+function servingLines(server: ServerProcess): readonly LogLine[] {
+  return linesOf(server).filter(({ msg }) => msg === "serving");
+}
+
+function linesOf(server: ServerProcess): readonly LogLine[] {
+  const lines = server.readLog().split("\n");
+  lines.pop(); // empty, or a line that is being written
+  return lines.map(parseLine);
+}
+
+function parseLine(line: string): LogLine {
+  try {
+    return JSON.parse(line) as LogLine;
+  } catch (cause) {
+    throw new Error(`a line of the log is no JSON: ${line}`, { cause });
+  }
+}
