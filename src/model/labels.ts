@@ -1,0 +1,44 @@
+/** Every label, annotation and fixed name that the operator reads or writes (CONTRACT §2-§6), in one place. */
+export const prefix = "ecns.easystack.cn";
+
+export const labels = {
+  managedBy: "app.kubernetes.io/managed-by",
+  /** The old product's marks, kept for parity and recognised for adoption. */
+  manager: "manager",
+  registry: "registry",
+  registryName: "registry-name",
+  /** Prefix of the ownership labels on ServiceEntries: `hub.ecns.easystack.cn/<h8>: ""`. */
+  hub: `hub.${prefix}/`,
+  /** Prefix of the ownership label on EnvoyFilters: `serviceentry.ecns.easystack.cn/<h8>: ""`. */
+  serviceEntry: `serviceentry.${prefix}/`,
+} as const;
+
+export const annotations = {
+  interface: "interface",
+  workloadSelector: "workloadSelector",
+  manager: "manager",
+  registry: "registry",
+  hubs: `${prefix}/hubs`,
+  lastApplied: `${prefix}/last-applied`,
+  emptySince: `${prefix}/empty-since`,
+  l7: `${prefix}/l7`,
+  /** The service name as the registry spells it, where the host was made by more than lower-casing. */
+  originalName: `${prefix}/original-name`,
+  /** On an EnvoyFilter: `<namespace>/<name>` of its ServiceEntry. */
+  serviceEntry: `${prefix}/serviceentry`,
+  /** On a RegistryHub: the `status.hold.until` of the hold to release. */
+  releaseHold: `${prefix}/release-hold`,
+  /** On a Namespace: the namespaces whose hubs may write into it, or `*`. */
+  allowFrom: `${prefix}/allow-registryhubs-from`,
+} as const;
+
+export const endpointLabels = {
+  registryName: "registryName",
+  by: `${prefix}/by`,
+} as const;
+
+/** Names of the controllers: Deployment, Lease, field manager and `managed-by` value are the same word. */
+export const managers = { registryhub: "registryhub", dubbo: "dubbo-controller" } as const;
+
+/** `[manual]` name of the port that Dubbo services get; the dubbo-controller recognises them by it. */
+export const dubboPortName = "tcp-metaprotocol-dubbo";

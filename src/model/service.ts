@@ -1,0 +1,54 @@
+import type { Problem } from "./problems.ts";
+
+/** How an instance is called. `dubbo` is Dubbo's TCP protocol; `grpc` covers Triple; `tcp` is anything opaque. */
+export type Protocol = "dubbo" | "grpc" | "http" | "tcp";
+
+/** `dubbo` services become CONTRACT §2 entries, `spring` ones §3 entries. */
+export type ServiceKind = "dubbo" | "spring";
+
+/**
+ * One running copy of a service, exactly as its registry spells it: whether the address and port may pass is decided by
+ * `translate/addresses`, so an illegal one is a reported problem and never a silent loss.
+ */
+export interface ServiceInstance {
+  /** IP literal (IPv6 without brackets) or whatever else was registered. */
+  readonly address: string;
+  readonly port: number;
+  readonly protocol: Protocol;
+  /** Dubbo's service version and group; "" = unset, and always "" for Spring services. */
+  readonly version: string;
+  readonly group: string;
+  /** Relative share of the calls, an integer >= 1, where the registry has such a notion. */
+  readonly weight?: number;
+  /** "region/zone/subzone", as Istio writes it. */
+  readonly locality?: string;
+  /** Stable facts only: nothing that changes when the same provider restarts. */
+  readonly metadata: Readonly<Record<string, string>>;
+}
+
+/** What one registry read returns. An unchanged service keeps its identity (`===`) from one snapshot to the next. */
+export interface Service {
+  /** Unique in its registry: ZooKeeper the interface, Nacos group@@service, Eureka and Consul the service. */
+  readonly id: string;
+  readonly kind: ServiceKind;
+  /** The exact spelling: the Dubbo interface, or the Spring service name. */
+  readonly name: string;
+  /** Sorted; [] = known, and no copy is running; "unknown" = it exists but could not be read, so nothing follows from it. */
+  readonly instances: readonly ServiceInstance[] | "unknown";
+  readonly problems: readonly Problem[];
+}
+
+/** All that one registry knew at one moment: a service that is absent does not exist. */
+export interface Snapshot {
+  /** By `Service.id`. */
+  readonly services: ReadonlyMap<string, Service>;
+  /** What concerns the registry as a whole, such as a missing root. */
+  readonly problems: readonly Problem[];
+  /** Identifies the registry's data where it can (ZooKeeper: czxid/ctime of the root): another value = it started over. */
+  readonly origin?: string;
+  /**
+   * How far into the registry's history this is, where it has such a count (ZooKeeper: zxid). It never goes back by itself:
+   * a later snapshot with a smaller one proves that the registry lost data.
+   */
+  readonly position?: number;
+}

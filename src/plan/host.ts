@@ -1,0 +1,226 @@
+import type { Addr, Claim, Endpoint, Entry, HeldEndpoint, HostKey, Ms, Shape } from "../model/entry.ts";
+import type { HubId } from "../model/hub.ts";
+import type { Problem } from "../model/problems.ts";
+import { chooseShape, fits } from "./shape.ts";
+
+/** etcd's limit on an object: about 535 B per endpoint. */
+export const maxEndpoints = 2_000;
+const maxHubsPerEndpoint = 7;
+
+/** Everything that decides what happens to one host. */
+export interface HostInput {
+  readonly host: HostKey;
+  /** The entry as it is in the cluster: ours, or the old product's. */
+  readonly actual: Entry | undefined;
+  /** By hub, oldest first. A hub that is gone has no claim. */
+  readonly claims: ReadonlyMap<HubId, Claim>;
+  /** Name, VIP and shape of an entry that was deleted under us: it comes back as it was. */
+  readonly remembered?: Pick<Entry, "name" | "vip" | "shape">;
+  /** How long `actual` has been empty. */
+  readonly emptyForMs: Ms;
+  readonly graceMs: Ms;
+  /** RFC 3339: becomes `emptySince` when the entry becomes empty. */
+  readonly now: string;
+  readonly portName: (endpoint: Endpoint, port: number) => string;
+  readonly chooseName: (shape: Shape) => string;
+  /** The VIP that the host keeps or gets; undefined when none is free. */
+  readonly chooseVip: (current: string) => string | undefined;
+}
+
+export type Step =
+  | { readonly op: "apply"; readonly entry: Entry; readonly wakeInMs?: Ms }
+  | { readonly op: "delete"; readonly entry: Entry; readonly why: "unclaimed" | "empty" }
+  | { readonly op: "blocked"; readonly reason: "VipsExhausted" }
+  | { readonly op: "none" };
+
+export interface HostPlan {
+  readonly step: Step;
+  /** How many endpoints stay only because a hub cannot vouch for their absence. */
+  readonly withheld: ReadonlyMap<HubId, number>;
+  /** What hubs list here and cannot have. */
+  readonly problems: ReadonlyMap<HubId, readonly Problem[]>;
+}
+
+/**
+ * What to do about one host. Pure, and the only place where a removal is decided: an endpoint leaves when every hub that
+ * vouched for it either says so or is gone, and an entry when it has been empty for the grace or nobody claims it.
+ */
+export function planHost(input: HostInput): HostPlan {
+  const { actual, claims } = input;
+  const nothing: HostPlan = { step: { op: "none" }, withheld: new Map(), problems: new Map() };
+  const isListed = [...claims.values()].some((claim) => claim.listed.length > 0);
+  if (!isListed && (actual === undefined || !actual.ours)) return nothing;
+
+  const carried = carryOver(actual, claims);
+  const candidates = [...[...claims.values()].flatMap((claim) => claim.listed), ...carried.endpoints];
+  const shape = chooseShape(actual?.shape ?? input.remembered?.shape, candidates, input.portName);
+  if (shape === undefined) return nothing;
+  const merged = merge(claims, carried.endpoints, shape);
+  const { kept, problems } = limited(merged, actual, claims, shape);
+  return { step: stepFor(input, shape, kept), withheld: carried.withheld, problems };
+}
+
+/** What is in the cluster and stays there because a hub that vouches for it cannot say that it is gone. */
+function carryOver(
+  actual: Entry | undefined,
+  claims: ReadonlyMap<HubId, Claim>,
+): { readonly endpoints: readonly HeldEndpoint[]; readonly withheld: ReadonlyMap<HubId, number> } {
+  const listed = new Map(
+    [...claims].map(([id, claim]) => [id, new Set(claim.listed.map((one) => one.addr))]),
+  );
+  const withheld = new Map<HubId, number>();
+  const endpoints: HeldEndpoint[] = [];
+  for (const endpoint of actual?.endpoints.values() ?? []) {
+    const vouching = endpoint.by.size > 0 ? endpoint.by : claims.keys();
+    const by = [...vouching].filter(
+      (id) => claims.get(id)?.rest === "unknown" && !listed.get(id)?.has(endpoint.addr),
+    );
+    if (by.length === 0) continue;
+    endpoints.push({ ...endpoint, by: new Set(by) });
+    for (const id of by) withheld.set(id, (withheld.get(id) ?? 0) + 1);
+  }
+  return { endpoints, withheld };
+}
+
+/** The union, by address; of two descriptions of one address the oldest hub's stands. */
+function merge(
+  claims: ReadonlyMap<HubId, Claim>,
+  carried: readonly HeldEndpoint[],
+  shape: Shape,
+): ReadonlyMap<Addr, HeldEndpoint> {
+  const out = new Map<Addr, HeldEndpoint>();
+  const add = (endpoint: Endpoint, by: Iterable<HubId>, registryName: string): void => {
+    if (!fits(endpoint, shape)) return;
+    const same = out.get(endpoint.addr);
+    out.set(endpoint.addr, {
+      ...(same ?? endpoint),
+      service: shape.service,
+      by: new Set([...(same?.by ?? []), ...by]),
+      registryName: same?.registryName ? same.registryName : registryName,
+    });
+  };
+  for (const [id, claim] of claims) for (const endpoint of claim.listed) add(endpoint, [id], "");
+  for (const endpoint of carried) add(endpoint, endpoint.by, endpoint.registryName);
+  return out;
+}
+
+/** Sorted, cut to the limits, with every endpoint's `by` and `registryName` settled; and what did not fit. */
+function limited(
+  merged: ReadonlyMap<Addr, HeldEndpoint>,
+  actual: Entry | undefined,
+  claims: ReadonlyMap<HubId, Claim>,
+  shape: Shape,
+): {
+  readonly kept: ReadonlyMap<Addr, HeldEndpoint>;
+  readonly problems: ReadonlyMap<HubId, readonly Problem[]>;
+} {
+  const isNew = (addr: Addr): number => (actual?.endpoints.has(addr) ? 0 : 1);
+  const addrs = [...merged.keys()].sort();
+  const chosen =
+    addrs.length <= maxEndpoints
+      ? addrs
+      : addrs
+          .toSorted((a, b) => isNew(a) - isNew(b))
+          .slice(0, maxEndpoints)
+          .sort();
+  const kept = new Map<Addr, HeldEndpoint>();
+  for (const addr of chosen) {
+    const endpoint = merged.get(addr);
+    if (endpoint !== undefined)
+      kept.set(addr, vouched(endpoint, actual?.endpoints.get(addr)?.registryName ?? "", claims));
+  }
+  return { kept, problems: problemsOf(claims, merged, kept, shape) };
+}
+
+function vouched(endpoint: HeldEndpoint, named: string, claims: ReadonlyMap<HubId, Claim>): HeldEndpoint {
+  const by = [...claims.keys()].filter((id) => endpoint.by.has(id));
+  const names = by.map((id) => claims.get(id)?.name ?? "");
+  const registryName = names.includes(named) ? named : (names.find((name) => name !== "") ?? named);
+  return { ...endpoint, by: new Set(by), registryName };
+}
+
+function problemsOf(
+  claims: ReadonlyMap<HubId, Claim>,
+  merged: ReadonlyMap<Addr, HeldEndpoint>,
+  kept: ReadonlyMap<Addr, HeldEndpoint>,
+  shape: Shape,
+): ReadonlyMap<HubId, readonly Problem[]> {
+  const problems = new Map<HubId, readonly Problem[]>();
+  for (const [id, claim] of claims) {
+    const found = claim.listed.flatMap((endpoint) => problemOf(endpoint, merged, kept, shape) ?? []);
+    const leftOut = claim.listed.filter((one) => merged.has(one.addr) && !kept.has(one.addr));
+    if (leftOut.length > 0) found.push(tooMany(shape, leftOut.length));
+    if (found.length > 0) problems.set(id, found);
+  }
+  return problems;
+}
+
+function problemOf(
+  endpoint: Endpoint,
+  merged: ReadonlyMap<Addr, HeldEndpoint>,
+  kept: ReadonlyMap<Addr, HeldEndpoint>,
+  shape: Shape,
+): Problem | undefined {
+  const at = `${endpoint.service.name} ${endpoint.addr}`;
+  if (!fits(endpoint, shape)) {
+    if (endpoint.service.name !== shape.service.name && endpoint.service.kind === "dubbo") {
+      const detail = `the host belongs to ${shape.service.name}; rename one of the two`;
+      return { at, code: "HostConflict", detail, severity: "rejected" };
+    }
+    const detail = `it speaks ${endpoint.protocol}, the entry's protocol is ${shape.protocol}; register it under another group or version`;
+    return { at, code: "MixedProtocols", detail, severity: "rejected" };
+  }
+  if (kept.has(endpoint.addr) && (merged.get(endpoint.addr)?.by.size ?? 0) > maxHubsPerEndpoint) {
+    const detail = `more than ${maxHubsPerEndpoint} hubs list it; only the oldest ${maxHubsPerEndpoint} are recorded`;
+    return { at, code: "TooManyHubs", detail, severity: "warning" };
+  }
+  return undefined;
+}
+
+function tooMany(shape: Shape, left: number): Problem {
+  const detail = `${left} instances beyond ${maxEndpoints} are left out; split the service by group or version`;
+  return { at: shape.service.name, code: "TooManyEndpoints", detail, severity: "rejected" };
+}
+
+function stepFor(input: HostInput, shape: Shape, endpoints: ReadonlyMap<Addr, HeldEndpoint>): Step {
+  const { actual, claims } = input;
+  if (actual !== undefined && endpoints.size === 0) {
+    if (claims.size === 0) return { op: "delete", entry: actual, why: "unclaimed" };
+    const isGone = [...claims.values()].every((claim) => claim.rest === "gone");
+    if (isGone && actual.emptySince !== undefined && input.emptyForMs >= input.graceMs) {
+      return { op: "delete", entry: actual, why: "empty" };
+    }
+  }
+  const vip = input.chooseVip(actual?.vip ?? input.remembered?.vip ?? "");
+  if (vip === undefined) return { op: "blocked", reason: "VipsExhausted" };
+  const entry = entryFor(input, shape, endpoints, vip);
+  if (endpoints.size > 0) return { op: "apply", entry };
+  return { op: "apply", entry, wakeInMs: Math.max(0, input.graceMs - input.emptyForMs) };
+}
+
+function entryFor(
+  input: HostInput,
+  shape: Shape,
+  endpoints: ReadonlyMap<Addr, HeldEndpoint>,
+  vip: string,
+): Entry {
+  const { actual, claims } = input;
+  const contributing = new Set([...endpoints.values()].flatMap((endpoint) => [...endpoint.by]));
+  const ids = [...claims.keys()].filter((id) =>
+    endpoints.size > 0 ? contributing.has(id) : actual?.hubs.has(id),
+  );
+  const names = ids.map((id) => claims.get(id)?.name ?? "");
+  const registryName = actual && names.includes(actual.registryName) ? actual.registryName : (names[0] ?? "");
+  return {
+    host: input.host,
+    name: actual?.name ?? input.remembered?.name ?? input.chooseName(shape),
+    vip,
+    shape,
+    ours: true,
+    hubs: new Map(ids.map((id) => [id, claims.get(id)?.key ?? ""])),
+    endpoints,
+    ...(endpoints.size === 0 && { emptySince: actual?.emptySince ?? input.now }),
+    l7: ids.every((id) => claims.get(id)?.l7 ?? true),
+    registryName: shape.service.kind === "spring" ? registryName : "",
+  };
+}

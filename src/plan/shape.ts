@@ -1,0 +1,39 @@
+import type { Endpoint, Shape } from "../model/entry.ts";
+import type { Protocol } from "../model/service.ts";
+
+/** Where instances of one service speak several protocols, the first of these wins. */
+const preference: readonly Protocol[] = ["dubbo", "grpc", "http", "tcp"];
+
+/** Whether an endpoint can stand in an entry of this shape. Spring services that differ in spelling only are one. */
+export function fits(endpoint: Endpoint, shape: Shape): boolean {
+  const { kind, name } = shape.service;
+  if (endpoint.protocol !== shape.protocol || endpoint.service.kind !== kind) return false;
+  return kind === "spring" || endpoint.service.name === name;
+}
+
+/**
+ * The shape of an entry with these candidates, oldest hub first: the one it has, while one candidate fits it or there is
+ * none at all; else the preferred protocol, its first service, and the port that most of its instances use (the lowest of
+ * equals). Undefined only when there is nothing to choose from.
+ */
+export function chooseShape(
+  current: Shape | undefined,
+  candidates: readonly Endpoint[],
+  portName: (endpoint: Endpoint, port: number) => string,
+): Shape | undefined {
+  if (current !== undefined && (candidates.length === 0 || candidates.some((one) => fits(one, current))))
+    return current;
+  const protocol = preference.find((wanted) => candidates.some((one) => one.protocol === wanted));
+  const first = candidates.find((one) => one.protocol === protocol);
+  if (first === undefined) return undefined;
+  const shape: Shape = { service: first.service, protocol: first.protocol, port: 0, portName: "" };
+  const port = commonestPort(candidates.filter((one) => fits(one, shape)));
+  return { ...shape, port, portName: portName(first, port) };
+}
+
+function commonestPort(endpoints: readonly Endpoint[]): number {
+  const uses = new Map<number, number>();
+  for (const { port } of endpoints) uses.set(port, (uses.get(port) ?? 0) + 1);
+  const [best] = [...uses].sort(([portA, usesA], [portB, usesB]) => usesB - usesA || portA - portB);
+  return best?.[0] ?? 0;
+}

@@ -1,0 +1,61 @@
+import { createHash } from "node:crypto";
+
+/** The usable virtual IPs of a CIDR: every address whose last octet is neither 0 nor 255, in ascending order. */
+export interface VipPool {
+  readonly size: number;
+  /** The address at `index`, 0 <= index < size. */
+  at(index: number): string;
+  /** Whether `ip` lies in the CIDR or in 240.0.0.0/4, so that a ServiceEntry's address is believed. */
+  believes(ip: string): boolean;
+}
+
+/** @throws Error naming what is wrong with `cidr`: it must be an IPv4 network from /8 to /30. */
+export function vipPool(cidr: string): VipPool {
+  const match = /^(\d+\.\d+\.\d+\.\d+)\/(\d+)$/.exec(cidr);
+  const base = match && toNumber(match[1] ?? "");
+  const bits = Number(match?.[2]);
+  if (base === undefined || base === null || bits < 8 || bits > 30) {
+    throw new Error(`${cidr} is not an IPv4 network such as 240.241.0.0/16 (prefix 8 to 30)`);
+  }
+  const count = 2 ** (32 - bits);
+  if (base % count !== 0)
+    throw new Error(`${cidr} has bits set behind its prefix; write ${toText(base - (base % count))}/${bits}`);
+  const perBlock = 254;
+  const partial = count < 256 ? usable(base, count) : undefined;
+  return {
+    size: partial?.length ?? (count / 256) * perBlock,
+    at: (index) =>
+      toText(partial?.[index] ?? base + Math.floor(index / perBlock) * 256 + 1 + (index % perBlock)),
+    believes(ip) {
+      const number = toNumber(ip);
+      return number !== undefined && ((number >= base && number < base + count) || number >= 0xf0_00_00_00);
+    },
+  };
+}
+
+/**
+ * The virtual IP for a host: the pool's address at uint32be(sha256(host)[0..4]) mod its size, or the next one, wrapping,
+ * that is not `used`. Undefined when all are. The same host gets the same address in every cluster that has it free.
+ */
+export function chooseVip(host: string, pool: VipPool, used: (ip: string) => boolean): string | undefined {
+  const start = createHash("sha256").update(host).digest().readUInt32BE(0) % pool.size;
+  for (let step = 0; step < pool.size; step++) {
+    const ip = pool.at((start + step) % pool.size);
+    if (!used(ip)) return ip;
+  }
+  return undefined;
+}
+
+function usable(base: number, count: number): readonly number[] {
+  return Array.from({ length: count }, (_, i) => base + i).filter((ip) => ip % 256 !== 0 && ip % 256 !== 255);
+}
+
+function toNumber(ip: string): number | undefined {
+  const parts = ip.split(".").map((part) => (/^\d{1,3}$/.test(part) ? Number(part) : 256));
+  if (parts.length !== 4 || parts.some((part) => part > 255)) return undefined;
+  return parts.reduce((sum, part) => sum * 256 + part, 0);
+}
+
+function toText(ip: number): string {
+  return [24, 16, 8, 0].map((shift) => Math.floor(ip / 2 ** shift) % 256).join(".");
+}

@@ -1,0 +1,58 @@
+import { lookup } from "node:dns/promises";
+import { BlockList, isIP } from "node:net";
+
+/**
+ * Addresses that no registry has and that a hub must not make the operator connect to: "this host",
+ * link-local (where clouds serve their metadata) and multicast. Loopback is fine: it reaches what runs beside
+ * the operator.
+ */
+const refused = new BlockList();
+refused.addSubnet("0.0.0.0", 8, "ipv4");
+refused.addSubnet("169.254.0.0", 16, "ipv4");
+refused.addSubnet("224.0.0.0", 4, "ipv4");
+refused.addAddress("255.255.255.255", "ipv4");
+refused.addAddress("::", "ipv6");
+refused.addSubnet("fe80::", 10, "ipv6");
+refused.addSubnet("ff00::", 8, "ipv6");
+
+/** A host that must not be dialled, or has no address that may be. */
+export class DialRefusedError extends Error {
+  override readonly name = "DialRefusedError";
+}
+
+/**
+ * The IP addresses to dial for a host name or IP literal (IPv6 without brackets), resolved anew on every
+ * call. Whoever dials must dial one of these and never the name, or what was checked is not what is reached.
+ * @throws DialRefusedError when each is link-local, unspecified or multicast; the resolver's own error
+ * otherwise.
+ */
+export async function resolveDialable(host: string): Promise<readonly string[]> {
+  const found = isIP(host) ? [host] : (await lookup(host, { all: true })).map(({ address }) => address);
+  const dialable = found.filter((ip) => !refused.check(ip, isIP(ip) === 6 ? "ipv6" : "ipv4"));
+  if (dialable.length === 0)
+    throw new DialRefusedError(`${found.join(", ")} is link-local, unspecified or multicast`);
+  return dialable;
+}
+
+const words: Readonly<Record<string, string>> = {
+  CERT_HAS_EXPIRED: "the server's certificate has expired",
+  DEPTH_ZERO_SELF_SIGNED_CERT: "the server's certificate is signed by an unknown CA",
+  EAI_AGAIN: "the name server does not answer",
+  ECONNREFUSED: "connection refused",
+  ECONNRESET: "connection reset",
+  EHOSTUNREACH: "no route to host",
+  ENETUNREACH: "network is unreachable",
+  ENOTFOUND: "no such host",
+  EPIPE: "connection closed",
+  ERR_TLS_CERT_ALTNAME_INVALID: "the server's certificate is for another name",
+  ETIMEDOUT: "no answer",
+  SELF_SIGNED_CERT_IN_CHAIN: "the server's certificate is signed by an unknown CA",
+  UNABLE_TO_GET_ISSUER_CERT_LOCALLY: "the server's certificate is signed by an unknown CA",
+  UNABLE_TO_VERIFY_LEAF_SIGNATURE: "the server's certificate is signed by an unknown CA",
+};
+
+/** What went wrong on the network, in a few words without addresses or volatile parts. */
+export function describeNetworkError(error: unknown): string {
+  const { code, message } = error as NodeJS.ErrnoException;
+  return (code !== undefined && words[code]) || message;
+}

@@ -1,0 +1,155 @@
+import { Counter, collectDefaultMetrics, Gauge, Histogram, Registry } from "prom-client";
+import type { Clock } from "./deps.ts";
+
+/** What both controllers count. */
+export interface Metrics {
+  /** One write to the API server has come back; `result` is "ok" or the reason it failed. */
+  wrote(kind: string, verb: "apply" | "delete" | "status" | "event", result: string): void;
+  /** Keys that wait in a queue. */
+  queueDepth(queue: string, keys: number): void;
+  /** From the moment something was observed to the moment its write was confirmed. */
+  propagated(seconds: number): void;
+  /** Everything in Prometheus' text format. */
+  render(): Promise<string>;
+}
+
+/** What the hub-controller counts besides; `hub` is "<namespace>/<name>". */
+export interface HubMetrics extends Metrics {
+  /** Whether the registry is synced now; while it is not, its sync age grows. */
+  registryUp(hub: string, type: string, up: boolean): void;
+  hubCounts(hub: string, counts: { readonly services: number; readonly endpoints: number }): void;
+  /** Services whose removal is withheld. */
+  heldRemovals(hub: string, services: number): void;
+  vipPool(size: number, used: number): void;
+  /** Removes every series of a hub that is gone. */
+  forgetHub(hub: string): void;
+}
+
+/** What the dubbo-controller counts besides. */
+export interface DubboMetrics extends Metrics {
+  envoyFilters(count: number): void;
+  /** Whether --root-namespace differs from the mesh's own. */
+  rootNamespaceMismatch(mismatch: boolean): void;
+}
+
+const propagationBuckets = [0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60];
+
+/** The hub-controller's metrics, in a registry of their own. `clock` measures how long a registry has been out of sync. */
+export function createHubMetrics(clock: Pick<Clock, "monotonic">): HubMetrics {
+  const registry = new Registry();
+  const connections = createConnectionMetrics(registry, clock);
+  const services = gauge(registry, "services", "Services that the registry lists.", ["hub"]);
+  const endpoints = gauge(registry, "endpoints", "Endpoints of the hub's services.", ["hub"]);
+  const held = gauge(registry, "held_removals", "Services whose removal is withheld.", ["hub"]);
+  const poolSize = gauge(registry, "vip_pool_size", "Usable virtual IPs of --vip-cidr.");
+  const poolUsed = gauge(registry, "vip_pool_used", "Virtual IPs of --vip-cidr in use.");
+  return {
+    ...createBase(registry),
+    registryUp: connections.set,
+    hubCounts(hub, counts) {
+      services.set({ hub }, counts.services);
+      endpoints.set({ hub }, counts.endpoints);
+    },
+    heldRemovals: (hub, count) => held.set({ hub }, count),
+    vipPool(size, used) {
+      poolSize.set(size);
+      poolUsed.set(used);
+    },
+    forgetHub(hub) {
+      connections.forget(hub);
+      for (const one of [services, endpoints, held]) one.remove({ hub });
+    },
+  };
+}
+
+/** The dubbo-controller's metrics, in a registry of their own. */
+export function createDubboMetrics(): DubboMetrics {
+  const registry = new Registry();
+  const filters = gauge(
+    registry,
+    "envoyfilters",
+    "EnvoyFilters in the root namespace; beyond 1000 istiod slows down.",
+  );
+  const mismatch = gauge(
+    registry,
+    "root_namespace_mismatch",
+    "1 while --root-namespace is not the mesh's own, so that the filters do not reach every proxy.",
+  );
+  return {
+    ...createBase(registry),
+    envoyFilters: (count) => filters.set(count),
+    rootNamespaceMismatch: (isMismatch) => mismatch.set(isMismatch ? 1 : 0),
+  };
+}
+
+function createBase(registry: Registry): Metrics {
+  collectDefaultMetrics({ register: registry });
+  const writes = new Counter({
+    name: "registryhub_writes_total",
+    help: "Writes to the API server.",
+    labelNames: ["kind", "verb", "result"],
+    registers: [registry],
+  });
+  const depth = gauge(registry, "queue_depth", "Keys that wait in a queue.", ["queue"]);
+  const propagation = new Histogram({
+    name: "registryhub_propagation_seconds",
+    help: "Time from observing a change to its confirmed write.",
+    buckets: propagationBuckets,
+    registers: [registry],
+  });
+  return {
+    wrote: (kind, verb, result) => writes.inc({ kind, verb, result }),
+    queueDepth: (queue, keys) => depth.set({ queue }, keys),
+    propagated: (seconds) => propagation.observe(seconds),
+    render: () => registry.metrics(),
+  };
+}
+
+interface Connection {
+  readonly type: string;
+  readonly up: boolean;
+  /** Monotonic ms; undefined while up, and when it never was. */
+  readonly lostAt: number | undefined;
+}
+
+function createConnectionMetrics(registry: Registry, clock: Pick<Clock, "monotonic">) {
+  const connections = new Map<string, Connection>();
+  const up = gauge(registry, "registry_up", "1 while the hub's registry is synced, else 0.", ["hub", "type"]);
+  const ageHelp = "Age of the hub's view of its registry: 0 while synced; no value before the first sync.";
+  const age = gauge(registry, "sync_age_seconds", ageHelp, ["hub"], () => {
+    for (const [hub, { up: isUp, lostAt }] of connections)
+      if (isUp) age.set({ hub }, 0);
+      else if (lostAt !== undefined) age.set({ hub }, (clock.monotonic() - lostAt) / 1000);
+  });
+  const forget = (hub: string): void => {
+    up.remove({ hub, type: connections.get(hub)?.type ?? "" });
+    age.remove({ hub });
+    connections.delete(hub);
+  };
+  return {
+    forget,
+    set(hub: string, type: string, isUp: boolean): void {
+      if (connections.get(hub)?.type !== type) forget(hub);
+      const before = connections.get(hub);
+      const lostAt = before?.up ? clock.monotonic() : before?.lostAt;
+      connections.set(hub, { type, up: isUp, lostAt: isUp ? undefined : lostAt });
+      up.set({ hub, type }, isUp ? 1 : 0);
+    },
+  };
+}
+
+function gauge(
+  registry: Registry,
+  name: string,
+  help: string,
+  labelNames: readonly string[] = [],
+  collect: () => void = () => undefined,
+): Gauge {
+  return new Gauge({
+    name: `registryhub_${name}`,
+    help,
+    labelNames: [...labelNames],
+    registers: [registry],
+    collect,
+  });
+}

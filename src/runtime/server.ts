@@ -1,0 +1,70 @@
+import { createServer, type ServerResponse } from "node:http";
+import type { AddressInfo } from "node:net";
+
+/** What the endpoints tell. None of the questions may depend on the API server or a registry being well. */
+export interface Vitals {
+  /** The names of loops that should have moved on by now; [] = alive. */
+  stuckLoops(): readonly string[];
+  /** Why the process is not ready for work yet; undefined = ready. */
+  notReady(): string | undefined;
+  /** The metrics in Prometheus' text format. */
+  metrics(): Promise<string>;
+}
+
+/** A listening server; disposing it closes every connection. */
+export interface VitalsServer extends AsyncDisposable {
+  /** The port that was really bound. */
+  readonly port: number;
+}
+
+/**
+ * Serves GET /healthz (503 names what is stuck), /readyz (503 says why not) and /metrics. Port 0 binds any free one.
+ * @throws the system's error when the address cannot be bound.
+ */
+export async function serveVitals(
+  bind: { readonly host?: string; readonly port: number },
+  vitals: Vitals,
+): Promise<VitalsServer> {
+  const server = createServer((request, response) => {
+    const path = request.url?.split("?")[0] ?? "";
+    if (request.method !== "GET" && request.method !== "HEAD") return answer(response, 405, "only GET");
+    void respond(path, vitals).then(
+      ([status, body]) => answer(response, status, body),
+      (error: unknown) => answer(response, 500, String(error)),
+    );
+  });
+  await new Promise<void>((resolve, reject) => {
+    server.once("error", reject);
+    server.listen(bind, resolve);
+  });
+  return {
+    port: (server.address() as AddressInfo).port,
+    async [Symbol.asyncDispose]() {
+      const closed = new Promise((resolve) => server.close(resolve));
+      server.closeAllConnections();
+      await closed;
+    },
+  };
+}
+
+async function respond(path: string, vitals: Vitals): Promise<readonly [status: number, body: string]> {
+  switch (path) {
+    case "/healthz": {
+      const stuck = vitals.stuckLoops();
+      return stuck.length === 0 ? [200, "ok"] : [503, `stuck: ${stuck.join(", ")}`];
+    }
+    case "/readyz": {
+      const reason = vitals.notReady();
+      return reason === undefined ? [200, "ok"] : [503, `not ready: ${reason}`];
+    }
+    case "/metrics":
+      return [200, await vitals.metrics()];
+    default:
+      return [404, "there are /healthz, /readyz and /metrics"];
+  }
+}
+
+function answer(response: ServerResponse, status: number, body: string): void {
+  response.writeHead(status, { "content-type": "text/plain; version=0.0.4; charset=utf-8" });
+  response.end(body.endsWith("\n") ? body : `${body}\n`);
+}

@@ -1,0 +1,39 @@
+import type { Condition, Phase } from "../model/hub.ts";
+import type { ConditionStatus, ConditionType, ReasonOf } from "../model/reasons.ts";
+
+/** A condition before it has a time: what one look at the world says. */
+export type Finding<T extends ConditionType = ConditionType> = {
+  [K in T]: {
+    [S in ConditionStatus]: {
+      readonly type: K;
+      readonly status: S;
+      readonly reason:
+        | ReasonOf<K, S>
+        | (K extends "Ready" ? ReasonOf<"RegistrySynced" | "Applied", S> : never);
+      readonly message: string;
+      /** The error without the advice, where there is one. */
+      readonly detail?: string;
+    };
+  }[ConditionStatus];
+}[T];
+
+/** Gives a finding its time: `lastTransitionTime` moves only when the status does. */
+export function conditionOf(
+  finding: Finding,
+  previous: Condition | undefined,
+  observedGeneration: number,
+  now: string,
+): Condition {
+  const { type, status, reason, message } = finding;
+  const lastTransitionTime = previous?.status === status ? previous.lastTransitionTime : now;
+  return { type, status, reason, message, lastTransitionTime, observedGeneration };
+}
+
+/** The one place where phase is decided (CONTRACT §1). */
+export function phaseOf(conditions: readonly Pick<Condition, "type" | "status">[]): Phase {
+  const statusOf = (type: ConditionType): string | undefined =>
+    conditions.find((one) => one.type === type)?.status;
+  const synced = statusOf("RegistrySynced");
+  if (synced === "False" || statusOf("Applied") === "False") return "failed";
+  return synced === "True" ? "success" : "pending";
+}

@@ -1,0 +1,57 @@
+import { prefix } from "../model/labels.ts";
+
+const maxLength = 63;
+
+/**
+ * Keys that steer Istio's security, routing or telemetry, or that are ours: a provider that could set them could turn
+ * mTLS off or join another network. `token` is a secret.
+ */
+const reservedPrefixes = [
+  "security.istio.io",
+  "topology.istio.io",
+  "networking.istio.io",
+  "service.istio.io",
+  "sidecar.istio.io",
+  "gateway.istio.io",
+  "istio.io",
+  "k8s.io",
+  "kubernetes.io",
+  prefix,
+];
+const reservedKeys = new Set(["istio-locality", "token", "registryName"]);
+
+/**
+ * What of a provider's metadata may stand as labels of its endpoint: legal keys that steer nothing, legal values of at
+ * most 63 characters (`,` becomes `-`, longer ones are cut; what still is not legal is left out). Keys are sorted.
+ */
+export function labelsOf(metadata: Readonly<Record<string, string>>): Readonly<Record<string, string>> {
+  const result: Record<string, string> = {};
+  for (const key of Object.keys(metadata).sort()) {
+    if (!isLegalKey(key) || isReserved(key)) continue;
+    const value = legalValue(metadata[key] ?? "");
+    if (value !== undefined) result[key] = value;
+  }
+  return result;
+}
+
+function isLegalKey(key: string): boolean {
+  return (
+    /^([a-z0-9]([-a-z0-9.]{0,251}[a-z0-9])?\/)?[A-Za-z0-9]([-A-Za-z0-9_.]{0,61}[A-Za-z0-9])?$/.test(key) &&
+    key !== "__proto__"
+  );
+}
+
+function isReserved(key: string): boolean {
+  const slash = key.indexOf("/");
+  if (slash < 0) return reservedKeys.has(key);
+  const domain = key.slice(0, slash);
+  return reservedPrefixes.some((reserved) => domain === reserved || domain.endsWith(`.${reserved}`));
+}
+
+function legalValue(value: string): string | undefined {
+  const cut = value
+    .replaceAll(",", "-")
+    .slice(0, maxLength)
+    .replace(/[-_.]+$/, "");
+  return /^([A-Za-z0-9]([-A-Za-z0-9_.]*[A-Za-z0-9])?)?$/.test(cut) ? cut : undefined;
+}

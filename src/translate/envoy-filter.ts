@@ -1,0 +1,123 @@
+import type { EnvoyFilter } from "../model/istio.ts";
+import { annotations, labels, managers } from "../model/labels.ts";
+import { hash, withHash } from "./names.ts";
+
+/** What a Dubbo ServiceEntry gives its filters: nothing that changes while its providers come and go. */
+export interface DubboRoute {
+  /** "<namespace>/<name>" of the ServiceEntry. */
+  readonly serviceEntry: string;
+  readonly host: string;
+  readonly vip: string;
+  readonly port: number;
+  /** The exact spelling: Envoy compares it case-sensitively. */
+  readonly interface: string;
+}
+
+/** Any number but 0: with 0 `istioctl analyze` prints IST0151 for every REPLACE. */
+const priority = 10;
+
+/** Envoy's hard limit of 16 MiB per Dubbo message, plus room for its header. */
+const connectionBufferBytes = 16_793_600;
+
+const maxNameLength = 253;
+
+/**
+ * Replaces the TCP proxy of the service's own listener by dubbo_proxy (CONTRACT §6). The routes take every method: the
+ * provider's list lacks `$invoke` and `$echo`, and each change of a route would drain live connections.
+ */
+export function outboundFilter(route: DubboRoute, rootNamespace: string): EnvoyFilter {
+  const name = `outbound|${route.port}||${route.host}`;
+  return envoyFilter(
+    nameFor(`aeraki-outbound-${route.host}-${route.vip}-${route.port}`),
+    rootNamespace,
+    route,
+    {
+      applyTo: "NETWORK_FILTER",
+      match: {
+        context: "SIDECAR_OUTBOUND",
+        listener: {
+          name: `${route.vip}_${route.port}`,
+          filterChain: { filter: { name: "envoy.filters.network.tcp_proxy" } },
+        },
+      },
+      patch: dubboProxy(name, [
+        { name, interface: route.interface, routes: anyMethod(name) },
+        { name: `${name}|any`, interface: "*", routes: anyMethod(name) },
+      ]),
+    },
+  );
+}
+
+/**
+ * The manual's inbound filter, for providers that are pods of the mesh. Its interface is `*`, because all interfaces of a
+ * pod share the chain of their port and an exact one would refuse every other.
+ */
+export function inboundFilter(route: DubboRoute, rootNamespace: string): EnvoyFilter {
+  const name = `inbound|${route.port}||`;
+  return envoyFilter(nameFor(`aeraki-inbound-${route.host}-${route.port}`), rootNamespace, route, {
+    applyTo: "NETWORK_FILTER",
+    match: {
+      context: "SIDECAR_INBOUND",
+      listener: {
+        name: "virtualInbound",
+        filterChain: { destinationPort: route.port, filter: { name: "envoy.filters.network.tcp_proxy" } },
+      },
+    },
+    patch: dubboProxy(name, [{ name, interface: "*", routes: anyMethod(name) }]),
+  });
+}
+
+/** One per Dubbo port, never one per service: without it every response over 1 MiB hangs in dubbo_proxy. */
+export function bufferFilter(port: number, rootNamespace: string): EnvoyFilter {
+  return envoyFilter(`aeraki-outbound-buffer-${port}`, rootNamespace, undefined, {
+    applyTo: "CLUSTER",
+    match: { context: "SIDECAR_OUTBOUND", cluster: { portNumber: port } },
+    patch: { operation: "MERGE", value: { per_connection_buffer_limit_bytes: connectionBufferBytes } },
+  });
+}
+
+function dubboProxy(name: string, routeConfigs: readonly unknown[]): unknown {
+  return {
+    operation: "REPLACE",
+    value: {
+      name: "envoy.filters.network.dubbo_proxy",
+      typed_config: {
+        "@type": "type.googleapis.com/envoy.extensions.filters.network.dubbo_proxy.v3.DubboProxy",
+        stat_prefix: name,
+        protocol_type: "Dubbo",
+        serialization_type: "Hessian2",
+        multiple_route_config: { name, route_config: routeConfigs },
+      },
+    },
+  };
+}
+
+function anyMethod(cluster: string): readonly unknown[] {
+  return [{ match: { method: { name: { safe_regex: { regex: ".*" } } } }, route: { cluster } }];
+}
+
+function nameFor(base: string): string {
+  return base.length <= maxNameLength ? base : withHash(base, base);
+}
+
+function envoyFilter(
+  name: string,
+  namespace: string,
+  route: DubboRoute | undefined,
+  configPatch: unknown,
+): EnvoyFilter {
+  const spec = { priority, configPatches: [configPatch] };
+  const owner = route && { [`${labels.serviceEntry}${hash(route.serviceEntry)}`]: "" };
+  const ownerNote = route && { [annotations.serviceEntry]: route.serviceEntry };
+  return {
+    apiVersion: "networking.istio.io/v1alpha3",
+    kind: "EnvoyFilter",
+    metadata: {
+      name,
+      namespace,
+      labels: { [labels.managedBy]: managers.dubbo, ...owner },
+      annotations: { ...ownerNote, [annotations.lastApplied]: hash(JSON.stringify([owner, spec]), 16) },
+    },
+    spec,
+  };
+}

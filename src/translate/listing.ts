@@ -1,0 +1,101 @@
+import type { Endpoint, HostKey, ServiceIdentity } from "../model/entry.ts";
+import type { Hub } from "../model/hub.ts";
+import type { Problem } from "../model/problems.ts";
+import type { Service, ServiceInstance } from "../model/service.ts";
+import { addressProblem, addrOf } from "./addresses.ts";
+import { labelsOf } from "./endpoint-labels.ts";
+import { dubboServiceName, hostOf } from "./names.ts";
+
+/** What one service of a registry asks for: endpoints under hosts, and what could not be used. */
+export interface Listing {
+  /** Sorted by address within each host. A host without usable endpoints is absent. */
+  readonly byHost: ReadonlyMap<HostKey, readonly Endpoint[]>;
+  readonly problems: readonly Problem[];
+}
+
+/** Translates one service for one hub. Never throws; the order of instances does not matter. */
+export function listingOf(service: Service, hub: Hub): Listing {
+  const problems = [...service.problems];
+  const byHost = new Map<HostKey, Endpoint[]>();
+  const identities = new Map<
+    string,
+    { readonly host: HostKey; readonly identity: ServiceIdentity } | undefined
+  >();
+  for (const instance of service.instances === "unknown" ? [] : service.instances) {
+    const at = `${service.name} ${addrOf(instance.address, instance.port)}`;
+    const name = nameOf(service, instance);
+    if (!identities.has(name)) {
+      const place = placeOf(service, name, hub);
+      identities.set(name, place);
+      if (place === undefined) problems.push(nameTooLong(name));
+    }
+    const place = identities.get(name);
+    if (place === undefined) continue;
+    const bad = addressProblem(instance.address, instance.port);
+    if (bad !== undefined) {
+      problems.push({ at, ...bad, severity: "rejected" });
+      continue;
+    }
+    const endpoints = byHost.get(place.host) ?? [];
+    byHost.set(place.host, endpoints);
+    endpoints.push(endpointOf(instance, place.identity, hub));
+  }
+  for (const endpoints of byHost.values()) endpoints.sort(byAddr);
+  return { byHost, problems };
+}
+
+/** The host that a Spring service has, or a Dubbo one would have without group and version; undefined when too long. */
+export function hostKeyOf(service: Service, hub: Hub): HostKey | undefined {
+  return placeOf(service, service.name, hub)?.host;
+}
+
+/** Orders endpoints by address text, then by protocol: the same for every order of arrival. */
+export function byAddr(a: Endpoint, b: Endpoint): number {
+  const [left, right] = [`${a.addr} ${a.protocol}`, `${b.addr} ${b.protocol}`];
+  return left < right ? -1 : left > right ? 1 : 0;
+}
+
+function nameOf(service: Service, instance: ServiceInstance): string {
+  return service.kind === "dubbo"
+    ? dubboServiceName(service.name, instance.group, instance.version)
+    : service.name;
+}
+
+function placeOf(
+  service: Service,
+  name: string,
+  hub: Hub,
+): { readonly host: HostKey; readonly identity: ServiceIdentity } | undefined {
+  const place = hostOf(name, hub.target);
+  if (place === undefined) return undefined;
+  const identity: ServiceIdentity = {
+    kind: service.kind,
+    name: service.name,
+    originalName: place.altered ? name : "",
+    registry: service.kind === "spring" ? hub.registry.type : "",
+  };
+  return { host: `${hub.target}/${place.host}`, identity };
+}
+
+function nameTooLong(name: string): Problem {
+  const detail = `the host for this service would be ${name.length} characters and more; the limit is 253`;
+  return { at: `${name.slice(0, 120)}…`, code: "NameTooLong", detail, severity: "rejected" };
+}
+
+function endpointOf(instance: ServiceInstance, service: ServiceIdentity, hub: Hub): Endpoint {
+  const address = instance.address.toLowerCase();
+  const metadata =
+    service.kind === "spring"
+      ? { ...instance.metadata, [`${hub.registry.type}Name`]: service.name }
+      : instance.metadata;
+  return {
+    addr: addrOf(address, instance.port),
+    address,
+    port: instance.port,
+    protocol: service.kind === "spring" ? hub.protocol : instance.protocol,
+    service,
+    ...(instance.weight !== undefined && service.kind === "spring" && { weight: instance.weight }),
+    ...(instance.locality !== undefined && { locality: instance.locality }),
+    labels: labelsOf(metadata),
+  };
+}

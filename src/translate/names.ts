@@ -1,0 +1,61 @@
+import { createHash } from "node:crypto";
+import type { HubId, HubKey } from "../model/hub.ts";
+import type { ServiceKind } from "../model/service.ts";
+
+const maxHostLength = 253;
+const maxLabelLength = 63;
+const maxNameLength = 253;
+
+/** The first `digits` hex digits of sha256(text). */
+export function hash(text: string, digits = 8): string {
+  return createHash("sha256").update(text).digest("hex").slice(0, digits);
+}
+
+/** How labels name a hub: the first 8 hex digits of sha256("<namespace>/<name>"). */
+export function hubIdOf(key: HubKey): HubId {
+  return hash(key);
+}
+
+/** `interface[-group][-version]`: absent parts leave no dash, and version 0.0.0 is absent. */
+export function dubboServiceName(iface: string, group: string, version: string): string {
+  return [iface, group, version === "0.0.0" ? "" : version].filter((part) => part !== "").join("-");
+}
+
+/**
+ * The host of a service in `target`, always a legal lower-case DNS name, and whether more than lower-casing was needed.
+ * A pure function of the name: a DNS label that had to be changed ends in the hash of what it was, so two names get one
+ * host only if they differ in case alone. Undefined when the host would be longer than 253 characters.
+ */
+export function hostOf(
+  serviceName: string,
+  target: string,
+): { readonly host: string; readonly altered: boolean } | undefined {
+  const host = `${serviceName.split(".").map(legalLabel).join(".")}.${target}`;
+  if (host.length > maxHostLength) return undefined;
+  return { host, altered: host !== `${serviceName.toLowerCase()}.${target}` };
+}
+
+function legalLabel(original: string): string {
+  const lower = original.toLowerCase();
+  if (/^[a-z0-9]([-a-z0-9]*[a-z0-9])?$/.test(lower) && lower.length <= maxLabelLength) return lower;
+  const suffix = `-${hash(original)}`;
+  const legal = lower.replaceAll(/[^-a-z0-9]/g, "-").replace(/^-+/, "");
+  const cut = legal.slice(0, maxLabelLength - suffix.length).replace(/-+$/, "");
+  return `${cut === "" ? "x" : cut}${suffix}`;
+}
+
+/**
+ * The metadata.name for a new entry: the manual's name for its kind, or that name with the host's hash when it is too
+ * long or `taken` by an object of another host.
+ */
+export function objectName(kind: ServiceKind, host: string, taken: (name: string) => boolean): string {
+  const base = kind === "dubbo" ? `aeraki-${host.replaceAll(/[^a-z0-9]/g, "-")}` : host;
+  if (base.length <= maxNameLength && !taken(base)) return base;
+  return withHash(base, host);
+}
+
+/** `base`, cut so that it fits metadata.name together with the hash of `of`. */
+export function withHash(base: string, of: string): string {
+  const suffix = `-${hash(of)}`;
+  return `${base.slice(0, maxNameLength - suffix.length).replace(/[-.]+$/, "")}${suffix}`;
+}

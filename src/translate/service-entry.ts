@@ -1,0 +1,188 @@
+import type { Addr, Entry, HeldEndpoint, ServiceIdentity, Shape } from "../model/entry.ts";
+import type { HubId, HubKey } from "../model/hub.ts";
+import type { ServiceEntry, ServiceEntryPort, WorkloadEntry } from "../model/istio.ts";
+import { annotations, dubboPortName, endpointLabels, labels, managers } from "../model/labels.ts";
+import type { Protocol } from "../model/service.ts";
+import { addrOf } from "./addresses.ts";
+import { hash, hubIdOf } from "./names.ts";
+
+const maxHubsPerEndpoint = 7;
+const dubboMarks = { [labels.manager]: "aeraki", [labels.registry]: "dubbo2istio" };
+const springManager = "encs";
+
+const dubboPortNames: Readonly<Record<Protocol, string>> = {
+  dubbo: dubboPortName,
+  grpc: "grpc-tri",
+  http: "http-rest",
+  tcp: "tcp",
+};
+
+/** `[manual]` the name of the service port. */
+export function portNameOf(kind: ServiceIdentity["kind"], protocol: Protocol, port: number): string {
+  return kind === "dubbo" ? dubboPortNames[protocol] : String(port);
+}
+
+/** The object to apply for an entry (CONTRACT §2, §3): sorted, without a clock, with the hash of itself. */
+export function serviceEntryOf(entry: Entry): ServiceEntry {
+  const [namespace = "", host = ""] = splitHostKey(entry.host);
+  const content = {
+    labels: labelsFor(entry),
+    annotations: annotationsFor(entry),
+    spec: {
+      hosts: [host],
+      addresses: [entry.vip],
+      location: "MESH_INTERNAL",
+      resolution: "STATIC",
+      ports: [portFor(entry.shape)],
+      endpoints: [...entry.endpoints.values()].map((endpoint) => workloadEntry(endpoint, entry.shape)),
+    },
+  };
+  return {
+    apiVersion: "networking.istio.io/v1beta1",
+    kind: "ServiceEntry",
+    metadata: {
+      name: entry.name,
+      namespace,
+      labels: content.labels,
+      annotations: { ...content.annotations, [annotations.lastApplied]: hash(JSON.stringify(content), 16) },
+    },
+    spec: content.spec,
+  };
+}
+
+/** [namespace, host] of a host key. */
+export function splitHostKey(key: string): readonly string[] {
+  const slash = key.indexOf("/");
+  return [key.slice(0, slash), key.slice(slash + 1)];
+}
+
+function labelsFor(entry: Entry): Record<string, string> {
+  const hubs = [...entry.hubs.keys()].sort().map((id) => [`${labels.hub}${id}`, ""]);
+  const marks =
+    entry.shape.service.kind === "dubbo" ? dubboMarks : { [labels.registryName]: entry.registryName };
+  return { ...marks, [labels.managedBy]: managers.registryhub, ...Object.fromEntries(hubs) };
+}
+
+function annotationsFor(entry: Entry): Record<string, string> {
+  const { kind, name, originalName, registry } = entry.shape.service;
+  const hubs = [...entry.hubs.values()].filter((key) => key !== "").sort();
+  return {
+    ...(kind === "dubbo"
+      ? { [annotations.interface]: name, [annotations.workloadSelector]: "" }
+      : { [annotations.manager]: springManager, [annotations.registry]: registry }),
+    [annotations.hubs]: hubs.join(","),
+    ...(originalName !== "" && { [annotations.originalName]: originalName }),
+    ...(entry.emptySince !== undefined && { [annotations.emptySince]: entry.emptySince }),
+    ...(!entry.l7 && { [annotations.l7]: "false" }),
+  };
+}
+
+function portFor(shape: Shape): ServiceEntryPort {
+  const protocol = shape.protocol === "dubbo" ? "tcp" : shape.protocol;
+  return { name: shape.portName, number: shape.port, protocol, targetPort: shape.port };
+}
+
+function workloadEntry(endpoint: HeldEndpoint, shape: Shape): WorkloadEntry {
+  const by = [...endpoint.by].slice(0, maxHubsPerEndpoint).join(".");
+  return {
+    address: endpoint.address,
+    ports: { [shape.portName]: endpoint.port },
+    labels: {
+      ...endpoint.labels,
+      [endpointLabels.registryName]: endpoint.registryName,
+      [endpointLabels.by]: by,
+    },
+    ...(endpoint.weight !== undefined && { weight: endpoint.weight }),
+    ...(endpoint.locality !== undefined && { locality: endpoint.locality }),
+  };
+}
+
+/** Whether the operator made this object, or the old product did, or somebody else. */
+export function ownershipOf(object: ServiceEntry): "ours" | "adoptable" | "foreign" {
+  const { labels: has = {}, annotations: notes = {} } = object.metadata;
+  if (has[labels.managedBy] === managers.registryhub) return "ours";
+  const aeraki = Object.entries(dubboMarks).every(([key, value]) => has[key] === value);
+  const encs = notes[annotations.manager] === springManager && has[labels.registryName] !== undefined;
+  return aeraki || encs ? "adoptable" : "foreign";
+}
+
+/** Reads back a ServiceEntry of ours or of the old product; undefined when it has no host or no port. */
+export function entryOf(object: ServiceEntry): Entry | undefined {
+  const { metadata, spec } = object;
+  const [host, port] = [spec.hosts?.[0], spec.ports?.[0]];
+  if (host === undefined || port === undefined) return undefined;
+  const notes = metadata.annotations ?? {};
+  const shape: Shape = {
+    service: identityOf(object, host),
+    protocol: protocolOf(port),
+    port: port.number,
+    portName: port.name,
+  };
+  const emptySince = notes[annotations.emptySince];
+  return {
+    host: `${metadata.namespace ?? ""}/${host}`,
+    name: metadata.name,
+    vip: spec.addresses?.length === 1 ? (spec.addresses[0] ?? "") : "",
+    shape,
+    ours: ownershipOf(object) === "ours",
+    hubs: hubsOf(object),
+    endpoints: endpointsOf(spec.endpoints ?? [], shape),
+    ...(emptySince !== undefined && { emptySince }),
+    l7: notes[annotations.l7] !== "false",
+    registryName: metadata.labels?.[labels.registryName] ?? "",
+  };
+}
+
+function identityOf(object: ServiceEntry, host: string): ServiceIdentity {
+  const notes = object.metadata.annotations ?? {};
+  const iface = notes[annotations.interface];
+  const kind = iface === undefined ? "spring" : "dubbo";
+  const name = iface ?? host.slice(0, -((object.metadata.namespace ?? "").length + 1));
+  return {
+    kind,
+    name,
+    originalName: notes[annotations.originalName] ?? "",
+    registry: notes[annotations.registry] ?? "",
+  };
+}
+
+function protocolOf(port: ServiceEntryPort): Protocol {
+  const named = (["dubbo", "grpc", "http"] as const).find(
+    (protocol) => dubboPortNames[protocol] === port.name,
+  );
+  if (named !== undefined) return named;
+  const protocol = port.protocol.toLowerCase();
+  return protocol === "http" || protocol === "grpc" ? protocol : "tcp";
+}
+
+/** The hubs of the ownership labels; a label whose hub the annotation does not name stands with "". */
+export function hubsOf(object: ServiceEntry): ReadonlyMap<HubId, HubKey> {
+  const names = (object.metadata.annotations?.[annotations.hubs] ?? "")
+    .split(",")
+    .filter((key) => key !== "");
+  const byId = new Map(names.map((key) => [hubIdOf(key), key]));
+  const ids = Object.keys(object.metadata.labels ?? {}).filter((key) => key.startsWith(labels.hub));
+  return new Map(ids.map((label) => label.slice(labels.hub.length)).map((id) => [id, byId.get(id) ?? ""]));
+}
+
+function endpointsOf(endpoints: readonly WorkloadEntry[], shape: Shape): ReadonlyMap<Addr, HeldEndpoint> {
+  const result = new Map<Addr, HeldEndpoint>();
+  for (const { address, ports, labels: has = {}, weight, locality } of endpoints) {
+    const port = ports?.[shape.portName] ?? shape.port;
+    const addr = addrOf(address, port);
+    const { [endpointLabels.registryName]: registryName = "", [endpointLabels.by]: by = "", ...rest } = has;
+    result.set(addr, {
+      addr,
+      address,
+      port,
+      protocol: shape.protocol,
+      service: shape.service,
+      ...(weight !== undefined && { weight }),
+      ...(locality !== undefined && { locality }),
+      labels: rest,
+      by: new Set(by.split(".").filter((id) => id !== "")),
+      registryName,
+    });
+  }
+  return result;
+}
