@@ -1,0 +1,122 @@
+import type { Command } from "commander";
+import { type Config, ConfigError, type Controller, readConfig, settings } from "../config.ts";
+import { DubboController } from "../controllers/dubbo.ts";
+import { HubController } from "../controllers/registryhub.ts";
+import { createClient, type KubeClient } from "../kube/client.ts";
+import { systemClock } from "../runtime/clock.ts";
+import type { Deps } from "../runtime/deps.ts";
+import { createLogger } from "../runtime/logger.ts";
+import { createDubboMetrics, createHubMetrics, type Metrics } from "../runtime/metrics.ts";
+import { serveVitals } from "../runtime/server.ts";
+import { version } from "./version.ts";
+
+/** A loop that works on one key for this long is stuck: every request has a deadline that is much shorter. */
+const stuckMs = 180_000;
+
+/** What both controllers look like from here. */
+interface Runnable {
+  run(signal: AbortSignal): Promise<void>;
+  stuckLoops(ms: number): readonly string[];
+}
+
+type Make = (
+  config: Config,
+  client: KubeClient,
+  deps: Deps,
+) => { readonly controller: Runnable; readonly metrics: Metrics };
+
+const controllers: Readonly<Record<Controller, { readonly summary: string; readonly make: Make }>> = {
+  "hub-controller": {
+    summary: "Keep ServiceEntries equal to what the registries of all RegistryHubs list.",
+    make(config, client, deps) {
+      const metrics = createHubMetrics(deps.clock);
+      const options = { ...config, concurrency: config.kubeApiConcurrency };
+      return { metrics, controller: new HubController(options, client, metrics, deps) };
+    },
+  },
+  "dubbo-controller": {
+    summary: "Give every ServiceEntry that speaks Dubbo its EnvoyFilters.",
+    make(config, client, deps) {
+      const metrics = createDubboMetrics();
+      const options = { ...config, concurrency: config.kubeApiConcurrency };
+      return { metrics, controller: new DubboController(options, client, metrics, deps) };
+    },
+  },
+};
+
+/** Adds `hub-controller` and `dubbo-controller` to the program, with the flags of the settings table. */
+export function addControllers(program: Command, env: NodeJS.ProcessEnv): void {
+  for (const name of Object.keys(controllers) as Controller[]) {
+    const command = program
+      .command(name)
+      .summary(controllers[name].summary)
+      .description(controllers[name].summary);
+    for (const { usage, env: variable, default: value, help } of settings(name)) {
+      // commander takes every | for the border between a flag and its short form
+      command.option(
+        usage.replaceAll("|", "/"),
+        `${help} (env ${variable}${value === "" ? "" : `, default ${value}`})`,
+      );
+    }
+    command.action(async (flags: Record<string, string | boolean>) => {
+      process.exitCode = await runController(name, flags, env);
+    });
+  }
+}
+
+/** Runs until SIGTERM or SIGINT (0), or until something is wrong that only a restart can mend (1) or a person (2). */
+async function runController(
+  name: Controller,
+  flags: Readonly<Record<string, string | boolean>>,
+  env: NodeJS.ProcessEnv,
+): Promise<number> {
+  let config: Config;
+  try {
+    config = readConfig(flags, env);
+  } catch (error) {
+    if (!(error instanceof ConfigError)) throw error;
+    process.stderr.write(`${error.message}\n`);
+    return 2;
+  }
+  const logger = createLogger(config.logLevel).child({ controller: name });
+  const deps: Deps = { clock: systemClock, logger, random: Math.random };
+  const userAgent = `registryhub-${name}/${version}`;
+  const client = createClient(
+    { kubeconfig: config.kubeconfig, userAgent, concurrency: config.kubeApiConcurrency },
+    deps,
+  );
+  const stopping = new AbortController();
+  for (const signal of ["SIGTERM", "SIGINT"] as const) {
+    process.once(signal, () => {
+      logger.info("stopping", { signal });
+      stopping.abort();
+    });
+  }
+  const { controller, metrics } = controllers[name].make(config, client, deps);
+  logger.info("starting", { version });
+  try {
+    await using server = await listen(config, controller, metrics);
+    if (server) logger.info("serving", { port: server.port });
+    await controller.run(stopping.signal);
+    return 0;
+  } catch (error) {
+    logger.error("ended by an error", { error });
+    return 1;
+  } finally {
+    await client.close();
+    logger.info("stopped");
+  }
+}
+
+async function listen(
+  config: Config,
+  controller: Runnable,
+  metrics: Metrics,
+): Promise<(AsyncDisposable & { port: number }) | null> {
+  if (config.httpBindAddress === "off") return null;
+  return serveVitals(config.httpBindAddress, {
+    stuckLoops: () => controller.stuckLoops(stuckMs),
+    notReady: () => undefined,
+    metrics: () => metrics.render(),
+  });
+}

@@ -1,0 +1,299 @@
+import { isIPv4 } from "node:net";
+
+/** The long-running commands: each reads its own part of the table. */
+export type Controller = "hub-controller" | "dubbo-controller";
+
+/** What of the surroundings a controller listens to: `off`, or a port (0 = any free one) of one or of all addresses. */
+export type BindAddress = "off" | { readonly host?: string; readonly port: number };
+
+/** One setting. Its environment variable and its name in commander follow from `flag`. */
+interface Option<T> {
+  readonly flag: string;
+  /** What a value looks like, for people. */
+  readonly value: string;
+  /** As a user would write it. */
+  readonly default: string;
+  /** @throws Error whose message says what a legal value is, as the end of "<where>=<text>: ". */
+  readonly parse: (text: string) => T;
+  readonly help: string;
+  readonly commands: readonly Controller[];
+}
+
+const both: readonly Controller[] = ["hub-controller", "dubbo-controller"];
+const hub: readonly Controller[] = ["hub-controller"];
+const dubbo: readonly Controller[] = ["dubbo-controller"];
+
+const option = <T>(one: Option<T>): Option<T> => one;
+
+/** Every setting there is. Flags, environment variables, --help and docs/configuration.md are made from this table. */
+const options = {
+  kubeconfig: option({
+    flag: "kubeconfig",
+    value: "<file>",
+    default: "",
+    parse: (text) => text || undefined,
+    help: "The kubeconfig to use. Empty: the files of KUBECONFIG, else ~/.kube/config, else the pod's service account.",
+    commands: both,
+  }),
+  watchNamespaces: option({
+    flag: "watch-namespaces",
+    value: "<names>",
+    default: "",
+    parse: namespaces,
+    help: "Namespaces, separated by commas, whose hubs and ServiceEntries are looked after. Empty: all.",
+    commands: both,
+  }),
+  rootNamespace: option({
+    flag: "root-namespace",
+    value: "<name>",
+    default: "servicemesh",
+    parse: namespace,
+    help: "Istio's root namespace, where the EnvoyFilters go: there they reach every proxy of the mesh.",
+    commands: dubbo,
+  }),
+  vipCidr: option({
+    flag: "vip-cidr",
+    value: "<cidr>",
+    default: "240.241.0.0/16",
+    parse: ipv4Cidr,
+    help: "The range of the virtual IPs. Istio 1.25 and newer allocate from 240.240.0.0/16 by themselves.",
+    commands: both,
+  }),
+  httpBindAddress: option({
+    flag: "http-bind-address",
+    value: "<host:port>",
+    default: "127.0.0.1:0",
+    parse: bindAddress,
+    help: "Where /healthz, /readyz and /metrics are served. Port 0: any free one, the log says which. `:8080`: all addresses. `0`: nowhere.",
+    commands: both,
+  }),
+  kubeApiConcurrency: option({
+    flag: "kube-api-concurrency",
+    value: "<number>",
+    default: "16",
+    parse: wholeNumber(1, 1000),
+    help: "How many requests to the API server may be in flight at once.",
+    commands: both,
+  }),
+  emptyGraceMs: option({
+    flag: "empty-grace",
+    value: "<duration>",
+    default: "10m",
+    parse: duration,
+    help: "How long a ServiceEntry without endpoints stays, so that its callers fail fast, before it is deleted.",
+    commands: hub,
+  }),
+  shrinkHoldMs: option({
+    flag: "shrink-hold",
+    value: "<duration>",
+    default: "5m",
+    parse: duration,
+    help: "How long the last instances of many services that vanish at once are kept before that is believed.",
+    commands: hub,
+  }),
+  resetHoldMs: option({
+    flag: "reset-hold",
+    value: "<duration>",
+    default: "24h",
+    parse: duration,
+    help: "How long everything is kept after a registry has lost its data.",
+    commands: hub,
+  }),
+  settleFactor: option({
+    flag: "settle-factor",
+    value: "<number>",
+    default: "1",
+    parse: positiveNumber,
+    help: "Scales the built-in times in which nothing is believed to be gone. For tests; only together with the registry's own times.",
+    commands: hub,
+  }),
+  allowCrossNamespace: option({
+    flag: "allow-cross-namespace",
+    value: "true|false",
+    default: "true",
+    parse: boolean,
+    help: "Whether a hub may write into another namespace that did not opt in by annotation.",
+    commands: hub,
+  }),
+  foreignServiceEntries: option({
+    flag: "foreign-serviceentries",
+    value: "true|false",
+    default: "false",
+    parse: boolean,
+    help: "Whether ServiceEntries labelled `manager: aeraki` by somebody else get EnvoyFilters, too.",
+    commands: dubbo,
+  }),
+  inboundFilters: option({
+    flag: "inbound-filters",
+    value: "true|false",
+    default: "false",
+    parse: boolean,
+    help: "Whether an EnvoyFilter for the provider's own proxy is written as well; for providers inside the mesh.",
+    commands: dubbo,
+  }),
+  logLevel: option({
+    flag: "log-level",
+    value: "<debug|info|warn|error>",
+    default: "info",
+    parse: oneOf("debug", "info", "warn", "error"),
+    help: "The least severe level that is logged.",
+    commands: both,
+  }),
+};
+
+type Name = keyof typeof options;
+const names = Object.keys(options) as readonly Name[];
+
+/** Every setting, parsed. Durations are in milliseconds; a setting of the other controller has its default. */
+export type Config = { readonly [N in Name]: ReturnType<(typeof options)[N]["parse"]> };
+
+/** The settings cannot be used. `problems` holds one sentence for each thing that is wrong, and the message all of them. */
+export class ConfigError extends Error {
+  override readonly name = "ConfigError";
+  readonly problems: readonly string[];
+
+  constructor(problems: readonly string[]) {
+    super(problems.join("\n"));
+    this.problems = problems;
+  }
+}
+
+/** A setting as --help and the documentation show it. */
+export interface Setting {
+  /** "--vip-cidr <cidr>"; "--inbound-filters [true|false]" may stand alone. */
+  readonly usage: string;
+  readonly env: string;
+  readonly default: string;
+  readonly help: string;
+  readonly commands: readonly Controller[];
+}
+
+/** The settings in the order of the table; those of one controller, or all. */
+export function settings(controller?: Controller): readonly Setting[] {
+  const all: readonly Option<unknown>[] = names.map((name) => options[name]);
+  return all
+    .filter((one) => controller === undefined || one.commands.includes(controller))
+    .map((one) => ({
+      usage: `--${one.flag} ${one.parse === boolean ? `[${one.value}]` : one.value}`,
+      env: envOf(one.flag),
+      default: one.default,
+      help: one.help,
+      commands: one.commands,
+    }));
+}
+
+/**
+ * The settings of a process: each from its flag, else its environment variable (empty = not set), else its default.
+ * `flags` are raw values by flag name in camelCase, as commander gives them; `true` is a flag that stands alone.
+ * @throws ConfigError with every problem at once, unknown REGISTRYHUB_ variables included.
+ */
+export function readConfig(
+  flags: Readonly<Record<string, string | boolean | undefined>>,
+  env: Readonly<Record<string, string | undefined>>,
+): Config {
+  const problems = unknownVariables(env).map(
+    (name) => `${name}: there is no such setting; docs/configuration.md lists them all`,
+  );
+  const read = (one: Option<unknown>): unknown => {
+    const flag = flags[camelCase(one.flag)];
+    const [where, text] =
+      flag === undefined
+        ? [envOf(one.flag), env[envOf(one.flag)] || one.default]
+        : [`--${one.flag}`, String(flag)];
+    try {
+      return one.parse(text);
+    } catch (error) {
+      problems.push(`${where}=${text}: ${(error as Error).message}`);
+      return undefined;
+    }
+  };
+  const config = Object.fromEntries(names.map((name) => [name, read(options[name])]));
+  if (problems.length > 0) throw new ConfigError(problems);
+  return config as Config;
+}
+
+const envPrefix = "REGISTRYHUB_";
+const envOf = (flag: string): string => envPrefix + flag.toUpperCase().replaceAll("-", "_");
+const camelCase = (flag: string): string =>
+  flag.replace(/-(\w)/g, (_, letter: string) => letter.toUpperCase());
+
+/**
+ * Kubernetes itself sets REGISTRYHUB_SERVICE_HOST, REGISTRYHUB_PORT_8080_TCP and the like in every pod beside a Service
+ * whose name starts with "registryhub". Source: kubernetes/pkg/kubelet/envvars/envvars.go.
+ */
+const serviceLink = /(^|_)(SERVICE_(HOST|PORT(_\w+)?)|PORT(_\d+_(TCP|UDP|SCTP)(_(PROTO|PORT|ADDR))?)?)$/;
+/** Settings of the servers that the tests use, not of the program. */
+const testBed = /^BED_/;
+
+function unknownVariables(env: Readonly<Record<string, string | undefined>>): string[] {
+  const known = new Set(names.map((name) => envOf(options[name].flag)));
+  return Object.keys(env)
+    .filter((name) => name.startsWith(envPrefix) && !known.has(name))
+    .filter((name) => !serviceLink.test(name.slice(envPrefix.length)))
+    .filter((name) => !testBed.test(name.slice(envPrefix.length)))
+    .sort();
+}
+
+function duration(text: string): number {
+  const unitMs = { ms: 1, s: 1_000, m: 60_000, h: 3_600_000 };
+  const [, amount, unit] = /^(\d{1,9})(ms|s|m|h)$/.exec(text) ?? [];
+  if (!unit) throw new Error("not a duration such as 45s, 10m or 24h");
+  return Number(amount) * unitMs[unit as keyof typeof unitMs];
+}
+
+function boolean(text: string): boolean {
+  if (text !== "true" && text !== "false") throw new Error("neither true nor false");
+  return text === "true";
+}
+
+function wholeNumber(least: number, most: number): (text: string) => number {
+  return (text) => {
+    const value = Number(text);
+    if (!/^\d+$/.test(text) || value < least || value > most)
+      throw new Error(`not a whole number from ${least} to ${most}`);
+    return value;
+  };
+}
+
+function positiveNumber(text: string): number {
+  if (!/^\d+(\.\d+)?$/.test(text) || Number(text) === 0) throw new Error("not a number above 0, such as 0.1");
+  return Number(text);
+}
+
+function oneOf<const T extends string>(...values: readonly T[]): (text: string) => T {
+  return (text) => {
+    const found = values.find((value) => value === text);
+    if (found === undefined) throw new Error(`not one of ${values.join(", ")}`);
+    return found;
+  };
+}
+
+function namespace(text: string): string {
+  if (!/^[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?$/.test(text)) throw new Error("not the name of a namespace");
+  return text;
+}
+
+function namespaces(text: string): readonly string[] {
+  const list = text === "" ? [] : text.split(",").map((name) => namespace(name.trim()));
+  return [...new Set(list)].sort();
+}
+
+function ipv4Cidr(text: string): string {
+  const [network = "", bits = "", ...rest] = text.split("/");
+  const prefix = Number(bits);
+  if (!isIPv4(network) || !/^\d\d?$/.test(bits) || prefix < 8 || prefix > 30 || rest.length > 0)
+    throw new Error("not an IPv4 range such as 240.241.0.0/16, with a prefix length from 8 to 30");
+  const address = network.split(".").reduce((sum, byte) => sum * 256 + Number(byte), 0);
+  if (address % 2 ** (32 - prefix) !== 0)
+    throw new Error("has bits set behind the prefix; 240.241.0.0/16 has none");
+  return text;
+}
+
+function bindAddress(text: string): BindAddress {
+  if (text === "0") return "off";
+  const [, host = "", port = ""] = /^(.*):(\d{1,5})$/.exec(text) ?? [];
+  const bare = host.replace(/^\[(.*)\]$/, "$1");
+  if (port === "" || Number(port) > 65_535 || (bare.includes(":") && bare === host))
+    throw new Error("not an address such as 127.0.0.1:8080, [::1]:8080 or :8080, nor 0 for none");
+  return bare === "" ? { port: Number(port) } : { host: bare, port: Number(port) };
+}

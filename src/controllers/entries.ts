@@ -1,0 +1,172 @@
+import type { Entry, HostKey } from "../model/entry.ts";
+import type { HubId, HubKey } from "../model/hub.ts";
+import type { ServiceEntry } from "../model/istio.ts";
+import { annotations, endpointLabels, managers } from "../model/labels.ts";
+import { entryOf, hubsOf, ownershipOf } from "../translate/service-entry.ts";
+
+/** "<namespace>/<name>" of a ServiceEntry. */
+type ObjectKey = string;
+
+/** What the index keeps of one ServiceEntry; the object itself stays in the reflector's store. */
+interface Facts {
+  readonly hosts: readonly HostKey[];
+  readonly ips: readonly string[];
+  readonly owned: boolean;
+  /** Hubs of the ownership labels, with how many endpoints each vouches for. */
+  readonly hubs: ReadonlyMap<HubId, number>;
+  readonly hubKeys: ReadonlyMap<HubId, HubKey>;
+  readonly service: string;
+  /** RFC 3339 time of our last write; "" = never. */
+  readonly writtenAt: string;
+}
+
+/** What one host has in the cluster: our own or an adoptable entry, and whether somebody else's stands in its place. */
+export interface Occupant {
+  readonly object: ServiceEntry;
+  readonly entry: Entry | undefined;
+  readonly ownership: "ours" | "adoptable" | "foreign";
+}
+
+/** Indexes over every ServiceEntry of the cluster, kept up to date one object at a time. */
+export class EntryIndex {
+  readonly #objects: ReadonlyMap<ObjectKey, ServiceEntry>;
+  readonly #facts = new Map<ObjectKey, Facts>();
+  readonly #byHost = new Map<HostKey, Set<ObjectKey>>();
+  readonly #byIp = new Map<string, Set<ObjectKey>>();
+  readonly #byHub = new Map<HubId, Set<ObjectKey>>();
+  readonly #reserved = new Map<string, HostKey>();
+
+  /** @param objects the reflector's live store. */
+  constructor(objects: ReadonlyMap<ObjectKey, ServiceEntry>) {
+    this.#objects = objects;
+  }
+
+  /** Takes in what the store now has under `key`. Returns the hosts that this concerns. */
+  update(key: ObjectKey): ReadonlySet<HostKey> {
+    const before = this.#facts.get(key);
+    const object = this.#objects.get(key);
+    const after = object && factsOf(object);
+    if (before) this.#link(key, before, "remove");
+    if (after) {
+      this.#facts.set(key, after);
+      this.#link(key, after, "add");
+      for (const ip of after.ips) this.#reserved.delete(ip);
+    } else {
+      this.#facts.delete(key);
+    }
+    return new Set([...(before?.hosts ?? []), ...(after?.hosts ?? [])]);
+  }
+
+  /** The ServiceEntry that has the host: ours before an adoptable one before a foreign one; of equals the first by name. */
+  occupant(host: HostKey): Occupant | undefined {
+    const rank = { ours: 0, adoptable: 1, foreign: 2 } as const;
+    const found = [...(this.#byHost.get(host) ?? [])].sort().flatMap((key) => {
+      const object = this.#objects.get(key);
+      return object ? [{ object, ownership: ownershipOf(object) }] : [];
+    });
+    const [first] = found.sort((a, b) => rank[a.ownership] - rank[b.ownership]);
+    return first && { ...first, entry: first.ownership === "foreign" ? undefined : entryOf(first.object) };
+  }
+
+  /** The hosts whose entries carry the hub's label, with the number of endpoints that it vouches for. */
+  *hostsOf(
+    hub: HubId,
+  ): Generator<{ readonly host: HostKey; readonly endpoints: number; readonly service: string }> {
+    for (const key of this.#byHub.get(hub) ?? []) {
+      const facts = this.#facts.get(key);
+      const host = facts?.hosts[0];
+      if (facts && host !== undefined)
+        yield { host, endpoints: facts.hubs.get(hub) ?? 0, service: facts.service };
+    }
+  }
+
+  /** Name -> time of our last write, of the entries that carry the hub's label. */
+  writesOf(hub: HubId): ReadonlyMap<string, string> {
+    const keys = [...(this.#byHub.get(hub) ?? [])];
+    return new Map(
+      keys.map((key) => [key.slice(key.indexOf("/") + 1), this.#facts.get(key)?.writtenAt ?? ""]),
+    );
+  }
+
+  /** The hubs that own some of the ServiceEntry, where its annotation names them. */
+  ownersAt(key: ObjectKey): readonly HubKey[] {
+    return [...(this.#facts.get(key)?.hubKeys.values() ?? [])].filter((owner) => owner !== "");
+  }
+
+  hosts(): IterableIterator<HostKey> {
+    return this.#byHost.keys();
+  }
+
+  isNameTaken(namespace: string, name: string): boolean {
+    return this.#facts.has(`${namespace}/${name}`);
+  }
+
+  /** Whether some ServiceEntry, or a write not seen yet, has the address; `except` = the host that asks. */
+  isUsed(ip: string, except: HostKey): boolean {
+    const reservedFor = this.#reserved.get(ip);
+    if (reservedFor !== undefined && reservedFor !== except) return true;
+    return [...(this.#byIp.get(ip) ?? [])].some((key) => !this.#facts.get(key)?.hosts.includes(except));
+  }
+
+  /** Another ServiceEntry that has the address and is older than `object`, before which ours has to give way. */
+  hasElder(ip: string, object: ServiceEntry): boolean {
+    const age = (one: ServiceEntry): string =>
+      `${one.metadata.creationTimestamp ?? ""} ${one.metadata.namespace ?? ""}/${one.metadata.name}`;
+    return [...(this.#byIp.get(ip) ?? [])].some((key) => {
+      const other = this.#objects.get(key);
+      return other !== undefined && age(other) < age(object);
+    });
+  }
+
+  /** Keeps the address for a host until its entry is seen. */
+  reserve(ip: string, host: HostKey): void {
+    this.#reserved.set(ip, host);
+  }
+
+  /** Gives up what was reserved for a host. */
+  release(host: HostKey): void {
+    for (const [ip, holder] of this.#reserved) if (holder === host) this.#reserved.delete(ip);
+  }
+
+  /** Addresses in use or reserved. */
+  get usedIps(): number {
+    return this.#byIp.size + this.#reserved.size;
+  }
+
+  #link(key: ObjectKey, facts: Facts, change: "add" | "remove"): void {
+    for (const host of facts.hosts) toggle(this.#byHost, host, key, change);
+    for (const ip of facts.ips) toggle(this.#byIp, ip, key, change);
+    if (facts.owned) for (const hub of facts.hubs.keys()) toggle(this.#byHub, hub, key, change);
+  }
+}
+
+function toggle<K>(index: Map<K, Set<ObjectKey>>, at: K, key: ObjectKey, change: "add" | "remove"): void {
+  const set = index.get(at) ?? new Set();
+  if (change === "add") index.set(at, set.add(key));
+  else if (set.delete(key) && set.size === 0) index.delete(at);
+}
+
+function factsOf(object: ServiceEntry): Facts {
+  const { metadata, spec, status } = object;
+  const hubKeys = hubsOf(object);
+  const hubs = new Map([...hubKeys.keys()].map((id) => [id, 0]));
+  const owned = ownershipOf(object) === "ours";
+  for (const endpoint of owned ? (spec.endpoints ?? []) : []) {
+    for (const id of (endpoint.labels?.[endpointLabels.by] ?? "").split(".")) {
+      if (id !== "") hubs.set(id, (hubs.get(id) ?? 0) + 1);
+    }
+  }
+  const ips = [...(spec.addresses ?? []), ...(status?.addresses ?? []).map((one) => one.value ?? "")];
+  const written = metadata.managedFields?.find(
+    (one) => one.manager === managers.registryhub && one.subresource === undefined,
+  );
+  return {
+    hosts: (spec.hosts ?? []).map((host) => `${metadata.namespace ?? ""}/${host}`),
+    ips: ips.filter((ip) => ip !== ""),
+    owned,
+    hubs,
+    hubKeys: owned ? hubKeys : new Map(),
+    service: metadata.annotations?.[annotations.interface] ?? "",
+    writtenAt: written?.time ?? "",
+  };
+}

@@ -1,0 +1,257 @@
+import { type KubeError, retryDelay } from "../kube/errors.ts";
+import type { Reflector } from "../kube/reflector.ts";
+import { isCovered } from "../kube/same.ts";
+import type { Claim, Entry, HostKey, Ms } from "../model/entry.ts";
+import type { HubId } from "../model/hub.ts";
+import type { ServiceEntry } from "../model/istio.ts";
+import type { Problem } from "../model/problems.ts";
+import { parseTime, rfc3339 } from "../model/time.ts";
+import { type HostInput, type HostPlan, planHost, type Step } from "../plan/host.ts";
+import { chooseVip, type VipPool } from "../plan/vip.ts";
+import type { ApplyFailure } from "../status/hub-status.ts";
+import { objectName } from "../translate/names.ts";
+import { portNameOf, serviceEntryOf, splitHostKey } from "../translate/service-entry.ts";
+import type { EntryIndex, Occupant } from "./entries.ts";
+import { EntryWriter, failureOf, type Tools } from "./entry-writer.ts";
+import { claimsOn, type HubsWorld, isOurMatter } from "./host-claims.ts";
+import type { Outcome } from "./queue.ts";
+
+/** Dubbo registers anew by delete + create: what only removes is looked at again after this long. */
+const removalDelayMs = 300;
+
+/** What the worker asks the controller. */
+export interface HostWorld extends HubsWorld {
+  readonly entries: EntryIndex;
+  readonly serviceEntries: Reflector<ServiceEntry>;
+  /** Whether the cluster's own lists are complete: nothing is decided before. */
+  isReady(): boolean;
+}
+
+export interface HostWorkerOptions {
+  readonly pool: VipPool;
+  readonly graceMs: Ms;
+}
+
+/** What is remembered of a host between two looks at it. */
+interface Memo {
+  /** Name, VIP and shape: an entry that is deleted under us comes back as it was. */
+  identity?: Pick<Entry, "name" | "vip" | "shape">;
+  emptyAt?: Ms | undefined;
+  removalAt?: Ms | undefined;
+}
+
+/** Brings one host at a time to what its hubs claim: gathers the claims, plans, and makes at most one write. */
+export class HostWorker {
+  readonly #world: HostWorld;
+  readonly #options: HostWorkerOptions;
+  readonly #tools: Tools;
+  readonly #writer: EntryWriter;
+  readonly #memos = new Map<HostKey, Memo>();
+
+  constructor(world: HostWorld, options: HostWorkerOptions, tools: Tools) {
+    this.#world = world;
+    this.#options = options;
+    this.#tools = tools;
+    this.#writer = new EntryWriter(world.serviceEntries, tools);
+  }
+
+  /** The queue's work function. */
+  async work(host: HostKey): Promise<Outcome> {
+    if (!this.#world.isReady()) return undefined; // every host is looked at again once the lists are complete
+    const found = this.#world.entries.occupant(host);
+    const { claims, wakeInMs } = claimsOn(host, found?.entry, this.#world);
+    if (found !== undefined && !isOurMatter(found, claims)) return this.#conflict(host, found, claims);
+    const plan = planHost(this.#input(host, found, claims));
+    this.#tell(host, plan);
+    this.#rehearse(host, found, claims);
+    const outcome = this.#isBlocked(host) ? undefined : await this.#carryOut(host, plan.step, found);
+    if (claims.size === 0 && found === undefined) this.#forget(host);
+    return outcome ?? (wakeInMs === undefined ? undefined : { againInMs: wakeInMs });
+  }
+
+  #conflict(host: HostKey, { object }: Occupant, claims: ReadonlyMap<HubId, Claim>): Outcome {
+    const { namespace, name } = object.metadata;
+    const detail = `ServiceEntry ${namespace}/${name} has this host and is not ours; delete or rename it`;
+    const at = splitHostKey(host)[1] ?? host;
+    const problem: Problem = { at, code: "HostConflict", detail, severity: "rejected" };
+    const listing = [...claims].filter(([, claim]) => claim.listed.length > 0);
+    const problems = new Map(listing.map(([id]) => [id, [problem]]));
+    this.#tell(host, { step: { op: "none" }, withheld: new Map(), problems });
+    this.#succeeded(host);
+    return undefined;
+  }
+
+  #input(host: HostKey, occupant: Occupant | undefined, claims: ReadonlyMap<HubId, Claim>): HostInput {
+    const [namespace = "", hostname = ""] = splitHostKey(host);
+    const { entries } = this.#world;
+    const actual = occupant?.entry;
+    const memo = this.#memo(host);
+    if (actual?.ours) {
+      const { name, shape } = actual;
+      memo.identity = { name, shape, vip: actual.vip === "" ? (memo.identity?.vip ?? "") : actual.vip };
+    }
+    return {
+      host,
+      actual,
+      claims,
+      ...(memo.identity && { remembered: memo.identity }),
+      emptyForMs: this.#emptyForMs(memo, actual),
+      graceMs: this.#options.graceMs,
+      now: rfc3339(this.#tools.deps.clock.now()),
+      portName: (endpoint, port) => portNameOf(endpoint.service.kind, endpoint.protocol, port),
+      chooseName: ({ service }) =>
+        objectName(service.kind, hostname, (name) => entries.isNameTaken(namespace, name)),
+      chooseVip: (current) => this.#chooseVip(host, hostname, current, occupant),
+    };
+  }
+
+  /** The VIP stays; one that another, older ServiceEntry has as well is given up. */
+  #chooseVip(
+    host: HostKey,
+    hostname: string,
+    current: string,
+    occupant: Occupant | undefined,
+  ): string | undefined {
+    const { entries } = this.#world;
+    const { pool } = this.#options;
+    const isFree = (ip: string): boolean => pool.believes(ip) && !entries.isUsed(ip, host);
+    if (isFree(current)) return current;
+    if (occupant?.object.spec.addresses?.includes(current) && pool.believes(current)) {
+      if (!entries.hasElder(current, occupant.object)) return current;
+      this.#writer.note(occupant.object, "VipMoved", `an older ServiceEntry has ${current} as well`);
+    }
+    const remembered = this.#memo(host).identity?.vip ?? "";
+    const vip = isFree(remembered) ? remembered : chooseVip(hostname, pool, (ip) => entries.isUsed(ip, host));
+    if (vip !== undefined) entries.reserve(vip, host);
+    return vip;
+  }
+
+  /** Counts on the monotonic clock from what the annotation leaves after a restart. */
+  #emptyForMs(memo: Memo, actual: Entry | undefined): Ms {
+    const { clock } = this.#tools.deps;
+    if (actual?.emptySince === undefined || actual.endpoints.size > 0) {
+      memo.emptyAt = undefined;
+      return 0;
+    }
+    const sinceMs = clock.now() - (parseTime(actual.emptySince) ?? clock.now());
+    memo.emptyAt ??= clock.monotonic() - Math.min(Math.max(sinceMs, 0), this.#options.graceMs);
+    return clock.monotonic() - memo.emptyAt;
+  }
+
+  #tell(host: HostKey, { withheld, problems }: HostPlan): void {
+    for (const session of this.#world.sessions()) {
+      session.ledger.tell(host, withheld.get(session.id) ?? 0, problems.get(session.id) ?? []);
+    }
+  }
+
+  /** What observing hubs would do to the host. */
+  #rehearse(host: HostKey, occupant: Occupant | undefined, claims: ReadonlyMap<HubId, Claim>): void {
+    for (const session of this.#world.sessions()) {
+      if (session.hub.policy !== "observe") continue;
+      const claim = session.claim(host, occupant?.entry, true, true);
+      const plan = claim && planHost(this.#input(host, occupant, new Map([...claims, [session.id, claim]])));
+      session.ledger.rehearsed(host, plan && verdictOf(plan.step, occupant?.object));
+    }
+  }
+
+  /** Whether the namespace takes no writes now; the hubs' status says why. */
+  #isBlocked(host: HostKey): boolean {
+    const [namespace = ""] = splitHostKey(host);
+    return this.#world.sessions().some((session) => {
+      const problem = session.hub.target === namespace ? this.#world.targetProblem(session) : undefined;
+      return problem?.reason === "NamespaceMissing";
+    });
+  }
+
+  async #carryOut(host: HostKey, step: Step, occupant: Occupant | undefined): Promise<Outcome> {
+    switch (step.op) {
+      case "none":
+        return this.#succeeded(host);
+      case "blocked": {
+        const nextStep = "Widen --vip-cidr, or remove ServiceEntries that are not needed.";
+        this.#failed(host, { reason: step.reason, detail: "no virtual IP is free in --vip-cidr", nextStep });
+        return { failed: true };
+      }
+      case "delete": {
+        if (occupant === undefined) return undefined;
+        const error = await this.#writer.delete(host, occupant.object, step.why);
+        if (error === undefined) this.#forget(host);
+        return this.#settle(host, error);
+      }
+      case "apply": {
+        const outcome = await this.#apply(host, step.entry, occupant);
+        return outcome ?? (step.wakeInMs === undefined ? undefined : { againInMs: step.wakeInMs });
+      }
+    }
+  }
+
+  async #apply(host: HostKey, entry: Entry, occupant: Occupant | undefined): Promise<Outcome> {
+    const desired = serviceEntryOf(entry);
+    const memo = this.#memo(host);
+    if (occupant && isCovered(desired, occupant.object)) {
+      memo.removalAt = undefined;
+      return this.#succeeded(host);
+    }
+    const delayMs = Math.max(
+      this.#removalDelayMs(memo, entry, occupant?.entry),
+      this.#writer.pauseMs(host, desired),
+    );
+    if (delayMs > 0) return { againInMs: delayMs };
+    const error = await this.#writer.apply(host, desired, occupant === undefined);
+    if (error === undefined) memo.removalAt = undefined;
+    if (error === undefined && entry.emptySince !== undefined)
+      memo.emptyAt ??= this.#tools.deps.clock.monotonic();
+    return this.#settle(host, error);
+  }
+
+  /** How long a plan that only removes endpoints still has to wait. */
+  #removalDelayMs(memo: Memo, entry: Entry, actual: Entry | undefined): Ms {
+    const onlyRemoves =
+      actual !== undefined &&
+      entry.endpoints.size < actual.endpoints.size &&
+      [...entry.endpoints.keys()].every((addr) => actual.endpoints.has(addr));
+    if (!onlyRemoves) return 0;
+    const now = this.#tools.deps.clock.monotonic();
+    memo.removalAt ??= now;
+    return Math.max(0, memo.removalAt + removalDelayMs - now);
+  }
+
+  #settle(host: HostKey, error: KubeError | undefined): Outcome {
+    if (error === undefined) return this.#succeeded(host);
+    this.#failed(host, failureOf(error));
+    return { failed: true, atLeastMs: retryDelay(error) ?? 0 };
+  }
+
+  #succeeded(host: HostKey): undefined {
+    for (const session of this.#world.sessions()) {
+      const tookMs = session.ledger.written(host);
+      if (tookMs !== undefined) this.#tools.metrics.propagated(tookMs / 1_000);
+    }
+  }
+
+  #failed(host: HostKey, failure: ApplyFailure): void {
+    const entry = this.#world.entries.occupant(host)?.entry;
+    for (const session of this.#world.sessions()) {
+      if (session.listings.has(host) || entry?.hubs.has(session.id)) session.ledger.failed(host, failure);
+    }
+  }
+
+  #memo(host: HostKey): Memo {
+    const memo = this.#memos.get(host) ?? {};
+    this.#memos.set(host, memo);
+    return memo;
+  }
+
+  #forget(host: HostKey): void {
+    this.#memos.delete(host);
+    this.#writer.forget(host);
+    this.#world.entries.release(host);
+  }
+}
+
+function verdictOf(step: Step, object: ServiceEntry | undefined): "create" | "change" | "remove" | undefined {
+  if (step.op === "delete") return "remove";
+  if (step.op !== "apply") return undefined;
+  if (object === undefined) return "create";
+  return isCovered(serviceEntryOf(step.entry), object) ? undefined : "change";
+}

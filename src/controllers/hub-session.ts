@@ -1,0 +1,338 @@
+import type { Claim, Entry, HostKey, Ms } from "../model/entry.ts";
+import { RegistryError } from "../model/errors.ts";
+import { type Credentials, type Hub, type HubId, type HubStatus, wants } from "../model/hub.ts";
+import type { Problem } from "../model/problems.ts";
+import type { Snapshot } from "../model/service.ts";
+import { restOf } from "../plan/trust.ts";
+import { openRegistry } from "../registries/index.ts";
+import { type RegistryState, supervise } from "../registries/supervise.ts";
+import type { Deps } from "../runtime/deps.ts";
+import type { RegistryView } from "../status/hub-status.ts";
+import { hubIdOf } from "../translate/names.ts";
+import type { EntryIndex } from "./entries.ts";
+import { HostLedger } from "./host-ledger.ts";
+import { type Extent, HubTrust, type TrustLimits } from "./hub-trust.ts";
+import { ListingIndex } from "./listing-index.ts";
+
+/** A registry that is lost for less long is not reported. */
+const lossGraceMs = 5_000;
+/** A status of an earlier process is kept this long while the registry has not answered yet. */
+const freshMs = 10_000;
+const credentialsIntervalMs = 300_000;
+
+/** What a session needs from the controller it lives in. */
+export interface SessionHooks {
+  /** These hosts may have to be planned anew. */
+  touch(hosts: Iterable<HostKey>): void;
+  touchStatus(): void;
+  limitsFor(hub: Hub): TrustLimits;
+  /** @throws RegistryError SecretInvalid. */
+  readCredentials(hub: Hub, signal: AbortSignal): Promise<Credentials>;
+  note(reason: "Shrunk" | "RegistryReset"): void;
+  /** A bug: the process must end. */
+  crash(error: unknown): void;
+}
+
+/** One hub while it exists: its connection to the registry, what that lists, and how far its silence is believed. */
+export class HubSession {
+  readonly id: HubId;
+  readonly listings = new ListingIndex();
+  /** What became of the hub's hosts. */
+  readonly ledger: HostLedger;
+  readonly #entries: EntryIndex;
+  readonly #deps: Deps;
+  readonly #hooks: SessionHooks;
+  readonly #startedAt: Ms;
+  readonly #trust: HubTrust;
+  #hub: Hub;
+  #state: RegistryState = { state: "pending" };
+  #lostAt: Ms | undefined;
+  #everListed = false;
+  #credentials: Credentials = {};
+  #watching = new AbortController();
+
+  constructor(
+    hub: Hub,
+    previous: HubStatus | undefined,
+    entries: EntryIndex,
+    deps: Deps,
+    hooks: SessionHooks,
+  ) {
+    this.id = hubIdOf(hub.key);
+    this.#hub = hub;
+    this.#entries = entries;
+    this.#deps = { ...deps, logger: deps.logger.child({ hub: hub.key, type: hub.registry.type }) };
+    this.#hooks = hooks;
+    this.ledger = new HostLedger(deps.clock, () => hooks.touchStatus());
+    this.#startedAt = deps.clock.monotonic();
+    const isSameRegistry = previous?.address === hub.registry.address && previous.type === hub.registry.type;
+    this.#trust = new HubTrust(
+      deps.clock,
+      hooks.limitsFor(hub),
+      () => this.#flipped(),
+      isSameRegistry ? previous : undefined,
+    );
+    this.#trust.release(hub.releaseHold);
+    deps.clock.after(freshMs, () => hooks.touchStatus());
+    this.#watch(undefined);
+  }
+
+  get hub(): Hub {
+    return this.#hub;
+  }
+
+  /** Whether the hub may add to the cluster at all; `allowed` = its target accepts it. */
+  isWriting(allowed: boolean): boolean {
+    return allowed && !this.#hub.suspend && this.#hub.policy !== "observe";
+  }
+
+  /** Whether the registry has been listed since the hub asks for it. */
+  get everListed(): boolean {
+    return this.#everListed;
+  }
+
+  get origin(): string {
+    return this.#trust.origin;
+  }
+
+  /** Those of the registry, of its services, and of the hosts that they want. */
+  get problems(): readonly Problem[] {
+    const own = this.#state.state === "pending" ? [] : this.#state.snapshot.problems;
+    return [...own, ...this.listings.problems, ...this.ledger.problems];
+  }
+
+  /**
+   * What this hub says about a host; undefined when it has no say: it neither lists the host nor owns some of its entry.
+   * `asWriting` is for a look at what an observing hub would do.
+   */
+  claim(host: HostKey, actual: Entry | undefined, allowed: boolean, asWriting = false): Claim | undefined {
+    const isWriting = asWriting || this.isWriting(allowed);
+    const listed = isWriting ? this.listings.listed(host) : [];
+    if (listed.length === 0 && !this.#owns(actual)) return undefined;
+    return {
+      key: this.#hub.key,
+      name: this.#hub.name,
+      l7: this.#hub.l7,
+      listed,
+      rest: this.#rest(host, actual, isWriting),
+    };
+  }
+
+  /** A pending hub speaks for an entry of the old product that names it. */
+  #owns(actual: Entry | undefined): boolean {
+    if (actual === undefined) return false;
+    if (actual.hubs.has(this.id)) return true;
+    const endpoints = [...actual.endpoints.values()];
+    if (actual.ours) return endpoints.some((endpoint) => endpoint.by.has(this.id));
+    const names = [actual.registryName, ...endpoints.map((endpoint) => endpoint.registryName)];
+    return this.#state.state === "pending" && names.includes(this.#hub.name);
+  }
+
+  #rest(host: HostKey, actual: Entry | undefined, isWriting: boolean): Claim["rest"] {
+    if (!isWriting || this.listings.isUnknown(host, actual?.shape.service.name ?? "")) return "unknown";
+    const now = this.#deps.clock.monotonic();
+    return restOf(this.#hub.policy === "upsert-only", this.#trust.trust, this.listings.has(host), now);
+  }
+
+  /** Takes in an edit of the hub. */
+  update(hub: Hub): void {
+    const before = this.#hub;
+    this.#hub = hub;
+    this.#trust.release(hub.releaseHold);
+    if (differ(before.registry, hub.registry)) {
+      this.#trust.forget(this.#hooks.limitsFor(hub));
+      this.#everListed = false;
+      this.#state = { state: "pending" };
+      this.#watch(undefined);
+      this.#relist();
+      return;
+    }
+    const changesListing = before.target !== hub.target || before.protocol !== hub.protocol;
+    if (before.target !== hub.target) this.#trust.resettle();
+    if (changesListing) this.#relist();
+    const reopens =
+      before.suspend !== hub.suspend ||
+      before.secretName !== hub.secretName ||
+      differ(before.filter, hub.filter);
+    if (reopens) this.#watch(this.#state.state === "pending" ? undefined : this.#state.snapshot);
+    if (before.l7 !== hub.l7 || before.policy !== hub.policy || reopens) this.touchAll();
+    this.#hooks.touchStatus();
+  }
+
+  touchStatus(): void {
+    this.#hooks.touchStatus();
+  }
+
+  /** Ends the connection; the cluster stays as it is. */
+  close(): void {
+    this.#watching.abort();
+    this.#trust.close();
+  }
+
+  /** How the registry stands, for the status. */
+  get view(): RegistryView {
+    const now = this.#deps.clock.monotonic();
+    const state = this.#state;
+    const isLost = this.#lostAt !== undefined && now - this.#lostAt >= lossGraceMs;
+    if (state.state === "synced" || (state.state === "stale" && !isLost)) return { state: "synced" };
+    if (state.error) {
+      const { code, detail, nextStep } = state.error;
+      return { state: "failed", code, detail, nextStep };
+    }
+    return { state: "connecting", keepPrevious: now - this.#startedAt < freshMs };
+  }
+
+  /** Whether the registry vouches for its listing at this moment. */
+  get isSynced(): boolean {
+    return this.#state.state === "synced" && this.#trust.trust.synced;
+  }
+
+  /** The hold to report: only while the policy removes anything at all. */
+  get held(): ReturnType<HubTrust["held"]> {
+    if (this.#hub.policy !== "sync" || this.#hub.suspend) return undefined;
+    const { services, endpoints } = this.isSynced ? this.ledger.withheld : { services: 0, endpoints: 0 };
+    return this.#trust.held(services, endpoints);
+  }
+
+  /** Starts reading anew, after what was read last. */
+  #watch(last: Snapshot | undefined): void {
+    this.#watching.abort();
+    this.#watching = new AbortController();
+    this.#trust.lose(false);
+    this.#lostAt ??= this.#deps.clock.monotonic();
+    this.#deps.clock.after(lossGraceMs, () => this.#hooks.touchStatus());
+    if (last !== undefined) this.#state = { state: "stale", snapshot: last };
+    this.#hooks.touchStatus();
+    if (this.#hub.suspend) return;
+    const { signal } = this.#watching;
+    this.#follow(last, signal).catch((error: unknown) => this.#hooks.crash(error));
+    this.#refreshCredentials(signal).catch((error: unknown) => this.#hooks.crash(error));
+  }
+
+  async #follow(last: Snapshot | undefined, signal: AbortSignal): Promise<void> {
+    const hub = this.#hub;
+    const open = async (): Promise<ReturnType<typeof openRegistry> & object> => {
+      this.#credentials = hub.secretName === undefined ? {} : await this.#hooks.readCredentials(hub, signal);
+      const config = {
+        registry: hub.registry,
+        credentials: this.#credentials,
+        wants: (name: string) => wants(hub.filter, name),
+      };
+      const adapter = openRegistry(config, this.#deps);
+      if (adapter !== undefined) return adapter;
+      throw new RegistryError(
+        "InvalidSpec",
+        `this version cannot read ${hub.registry.type}`,
+        "Use another spec.type.",
+      );
+    };
+    for await (const state of supervise(open, this.#deps, signal, last)) this.#take(state);
+  }
+
+  async #refreshCredentials(signal: AbortSignal): Promise<void> {
+    const hub = this.#hub;
+    while (hub.secretName !== undefined && !signal.aborted) {
+      await this.#deps.clock.sleep(credentialsIntervalMs, signal).catch(() => undefined);
+      if (signal.aborted || !this.isSynced) continue;
+      const credentials = await this.#hooks.readCredentials(hub, signal).catch((error: unknown) => {
+        this.#deps.logger.warn("secret not readable, the connection stays", { error: String(error) });
+      });
+      if (signal.aborted || credentials === undefined || !differ(credentials, this.#credentials)) continue;
+      this.#deps.logger.info("credentials changed, connecting anew");
+      this.#watch(this.#state.state === "pending" ? undefined : this.#state.snapshot);
+      return;
+    }
+  }
+
+  #take(state: RegistryState): void {
+    const before = this.#state;
+    this.#state = state;
+    if (state.state === "synced") this.#listed(state.snapshot, state.first);
+    else this.#lost(state.error, before.state === "synced" ? undefined : before.error);
+    this.#hooks.touchStatus();
+  }
+
+  #lost(error: RegistryError | undefined, before: RegistryError | undefined): void {
+    this.#trust.lose(error?.reset ?? false);
+    if (error?.message !== before?.message) {
+      this.#deps.logger.warn("registry not readable", { code: error?.code, error: error?.message });
+    }
+    if (this.#lostAt !== undefined) return;
+    this.#lostAt = this.#deps.clock.monotonic();
+    this.#deps.clock.after(lossGraceMs, () => this.#hooks.touchStatus());
+  }
+
+  #listed(snapshot: Snapshot, first: boolean): void {
+    const { services, origin } = snapshot;
+    this.#lostAt = undefined;
+    this.#everListed = true;
+    const { changed, lost, found, readAgain } = this.listings.update(services, this.#hub);
+    const missing = first || readAgain ? this.#missing() : [];
+    const extent = this.#extent();
+    if (first)
+      this.#deps.logger.info("registry listed", {
+        services: services.size,
+        endpoints: extent.listedEndpoints,
+      });
+    const isLost = (host: HostKey): boolean => !this.listings.isUnknown(host, this.#serviceOf(host));
+    const hold = this.#trust.listed({ first, origin, extent }, [...lost, ...missing].filter(isLost), found);
+    if (hold !== undefined) this.#hooks.note(hold);
+    if (this.isWriting(true)) this.ledger.expect(changed);
+    this.#hooks.touch(changed);
+    if (first || readAgain || hold !== undefined) this.touchAll();
+  }
+
+  /** Hosts that have endpoints of this hub in the cluster and are not listed, though the hub would want them. */
+  #missing(): readonly HostKey[] {
+    const { filter, target } = this.#hub;
+    return [...this.#entries.hostsOf(this.id)]
+      .filter(
+        ({ host, endpoints }) => endpoints > 0 && !this.listings.has(host) && host.startsWith(`${target}/`),
+      )
+      .filter(({ service }) => service === "" || wants(filter, service))
+      .map(({ host }) => host);
+  }
+
+  #serviceOf(host: HostKey): string {
+    return this.#entries.occupant(host)?.entry?.shape.service.name ?? "";
+  }
+
+  #extent(): Extent {
+    return {
+      listedHosts: this.listings.size,
+      listedEndpoints: this.listings.endpoints,
+      endpointsInCluster: () =>
+        [...this.#entries.hostsOf(this.id)].reduce((sum, one) => sum + one.endpoints, 0),
+    };
+  }
+
+  /** The same snapshot means other hosts or endpoints now. */
+  #relist(): void {
+    this.touchAll();
+    const isListing = this.#state.state !== "pending";
+    this.#hooks.touch(this.listings.update(new Map(), this.#hub).changed);
+    if (!isListing) return;
+    const { changed } = this.listings.update(this.#snapshotServices(), this.#hub);
+    if (this.isWriting(true)) this.ledger.expect(changed);
+    this.#hooks.touch(changed);
+  }
+
+  #snapshotServices(): Snapshot["services"] {
+    return this.#state.state === "pending" ? new Map() : this.#state.snapshot.services;
+  }
+
+  #flipped(): void {
+    this.touchAll();
+    this.#hooks.touchStatus();
+  }
+
+  /** Everything the hub lists or owns may have to be planned anew. */
+  touchAll(): void {
+    this.#hooks.touch([...this.#entries.hostsOf(this.id)].map(({ host }) => host));
+    this.#hooks.touch([...this.listings.hosts()]);
+  }
+}
+
+function differ(one: unknown, other: unknown): boolean {
+  return JSON.stringify(one) !== JSON.stringify(other);
+}

@@ -1,0 +1,241 @@
+import type { HostKey, Ms } from "../model/entry.ts";
+import type { Hold, HubStatus } from "../model/hub.ts";
+import { parseTime, rfc3339 } from "../model/time.ts";
+import { brake, hasRecovered, type Trust } from "../plan/trust.ts";
+import type { Clock } from "../runtime/deps.ts";
+
+export interface TrustLimits {
+  /** How long nothing is believed to be gone after the first listing of a watch. */
+  readonly settleMs: Ms;
+  readonly shrinkHoldMs: Ms;
+  readonly resetHoldMs: Ms;
+}
+
+/** A period as people read it; the deadlines themselves are monotonic. */
+interface Period {
+  readonly since: string;
+  readonly until: string;
+}
+
+/** What of one hub's registry is listed, and what of it the cluster has. */
+export interface Extent {
+  readonly listedHosts: number;
+  readonly listedEndpoints: number;
+  /** Endpoints in the cluster that this hub vouches for; asked for only when the registry lost its data. */
+  endpointsInCluster(): number;
+}
+
+const nothingHeld = { settledAt: 0, heldUntil: 0, resetUntil: 0 };
+/** Stands for "no root" where a registry that identifies its data has none: as another origin as any. */
+const noData = "none";
+
+/**
+ * Keeps a hub's Trust: settling after each first listing, the brake on vanishing services, the hold after a loss of data
+ * (CONTRACT §4). Every change of it goes through here; `flipped` is called when "unknown" may have become "gone".
+ */
+export class HubTrust {
+  readonly #clock: Clock;
+  #limits: TrustLimits;
+  readonly #flipped: () => void;
+  #trust: Trust = { synced: false, ...nothingHeld };
+  /** When each host listed its last instance, for those that list none now: with the listed ones, what the hub "had". */
+  readonly #lostAt = new Map<HostKey, Ms>();
+  #settling: Period | undefined;
+  #hold: (Period & { readonly endpoints: number }) | undefined;
+  #origin: string;
+  /** The origin that the last listing showed, "none" included: a reset is judged once per change. */
+  #seenOrigin: string;
+  #dataWasLost = false;
+  #listedHosts = 0;
+  #timer: () => void = () => undefined;
+
+  constructor(clock: Clock, limits: TrustLimits, flipped: () => void, restored?: HubStatus) {
+    this.#clock = clock;
+    this.#limits = limits;
+    this.#flipped = flipped;
+    this.#origin = restored?.origin ?? "";
+    this.#seenOrigin = this.#origin;
+    if (restored?.hold) this.#restore(restored.hold, restored);
+  }
+
+  get trust(): Trust {
+    return this.#trust;
+  }
+
+  /** status.origin: of the newest data that the registry had. */
+  get origin(): string {
+    return this.#origin;
+  }
+
+  /** The registry can no longer vouch for its listing; `dataWasLost` = it even showed that it started over. */
+  lose(dataWasLost: boolean): void {
+    this.#trust = { ...this.#trust, synced: false };
+    this.#dataWasLost ||= dataWasLost;
+  }
+
+  /**
+   * A complete listing. `lost` hosts list nothing any more, `found` ones list something again. Returns whether a hold
+   * began with it. Must be called before any host is planned on the listing.
+   */
+  listed(
+    listing: { readonly first: boolean; readonly origin: string | undefined; readonly extent: Extent },
+    lost: Iterable<HostKey>,
+    found: Iterable<HostKey>,
+  ): "Shrunk" | "RegistryReset" | undefined {
+    const now = this.#clock.monotonic();
+    if (listing.first) this.#settle(now);
+    this.#trust = { ...this.#trust, synced: true };
+    this.#listedHosts = listing.extent.listedHosts;
+    for (const host of lost) {
+      if (!this.#lostAt.has(host)) this.#lostAt.set(host, Math.max(now, this.#trust.settledAt));
+    }
+    for (const host of found) this.#lostAt.delete(host);
+    const reset = this.#judgeOrigin(listing.origin, listing.extent, now);
+    const shrunk = this.#judgeShrink(now);
+    this.#arm();
+    return reset ?? shrunk;
+  }
+
+  /** The hub asks for other entries or another registry filter: settle anew without suspecting what it no longer asks for. */
+  resettle(): void {
+    this.#settle(this.#clock.monotonic());
+    this.#lostAt.clear();
+    this.#arm();
+  }
+
+  /** Another registry altogether, with limits of its own: nothing of the old one is known or held. */
+  forget(limits: TrustLimits): void {
+    this.#limits = limits;
+    this.#trust = { synced: false, ...nothingHeld };
+    this.#lostAt.clear();
+    this.#settling = undefined;
+    this.#hold = undefined;
+    this.#origin = "";
+    this.#seenOrigin = "";
+    this.#dataWasLost = false;
+    this.#timer();
+  }
+
+  /** Ends the hold whose `until` is `until`, as its owner asked. Returns whether there was one. */
+  release(until: string): boolean {
+    if (until === "") return false;
+    if (this.#hold?.until === until) {
+      this.#endHold();
+      this.#lostAt.clear();
+    } else if (this.#settling?.until === until && this.#clock.monotonic() < this.#trust.settledAt) {
+      this.#trust = { ...this.#trust, settledAt: 0 };
+    } else {
+      return false;
+    }
+    this.#arm();
+    this.#flipped();
+    return true;
+  }
+
+  /** What is held now and until when; `services` and `endpoints` = what is withheld at this moment. */
+  held(
+    services: number,
+    endpoints: number,
+  ): { readonly reason: "Settling" | "Shrunk" | "RegistryReset"; readonly hold: Hold } | undefined {
+    const now = this.#clock.monotonic();
+    if (now < this.#trust.resetUntil && this.#hold) {
+      return { reason: "RegistryReset", hold: { ...this.#hold, services } };
+    }
+    if (!this.#trust.synced || services === 0) return undefined;
+    if (now < this.#trust.settledAt && this.#settling) {
+      return { reason: "Settling", hold: { ...this.#settling, services, endpoints } };
+    }
+    if (now < this.#trust.heldUntil && this.#hold)
+      return { reason: "Shrunk", hold: { ...this.#hold, services, endpoints } };
+    return undefined;
+  }
+
+  close(): void {
+    this.#timer();
+  }
+
+  #settle(now: Ms): void {
+    this.#trust = { ...this.#trust, settledAt: now + this.#limits.settleMs };
+    this.#settling = this.#period(this.#limits.settleMs);
+  }
+
+  #judgeOrigin(origin: string | undefined, extent: Extent, now: Ms): "RegistryReset" | undefined {
+    const seen = origin ?? (this.#seenOrigin === "" ? "" : noData);
+    const isReset = this.#dataWasLost || (this.#seenOrigin !== "" && seen !== this.#seenOrigin);
+    this.#dataWasLost = false;
+    this.#seenOrigin = seen;
+    if (origin !== undefined) this.#origin = origin;
+    const isHeld = now < this.#trust.resetUntil;
+    const had = isHeld ? (this.#hold?.endpoints ?? 0) : isReset ? extent.endpointsInCluster() : 0;
+    if ((isReset || isHeld) && hasRecovered(extent.listedEndpoints, had)) {
+      if (isHeld) this.#endHold();
+      if (isHeld) this.#flipped();
+      return undefined;
+    }
+    if (!isReset || isHeld) return undefined;
+    this.#trust = { ...this.#trust, heldUntil: 0, resetUntil: now + this.#limits.resetHoldMs };
+    this.#hold = { ...this.#period(this.#limits.resetHoldMs), endpoints: had };
+    return "RegistryReset";
+  }
+
+  #judgeShrink(now: Ms): "Shrunk" | undefined {
+    if (!this.#trust.synced || now < this.#trust.settledAt || now < this.#trust.resetUntil) return undefined;
+    for (const [host, at] of this.#lostAt)
+      if (now - at >= this.#limits.shrinkHoldMs) this.#lostAt.delete(host);
+    const wasHeld = now < this.#trust.heldUntil;
+    const had = this.#listedHosts + this.#lostAt.size;
+    this.#trust = brake(this.#trust, had, this.#lostAt.size, this.#limits.shrinkHoldMs, now);
+    const isHeld = now < this.#trust.heldUntil;
+    if (!isHeld) this.#hold = undefined;
+    if (wasHeld || !isHeld) return undefined;
+    this.#hold = { ...this.#period(this.#limits.shrinkHoldMs), endpoints: 0 };
+    return "Shrunk";
+  }
+
+  #endHold(): void {
+    this.#trust = { ...this.#trust, heldUntil: 0, resetUntil: 0 };
+    this.#hold = undefined;
+  }
+
+  /** What a hold that has run out was about is believed from now on; what a newer listing lacks is judged on its own. */
+  #expireHold(now: Ms): void {
+    this.#endHold();
+    for (const [host, at] of this.#lostAt) if (at <= now) this.#lostAt.delete(host);
+  }
+
+  /** One timer for the next deadline; at it, the brake is judged before anything is believed. */
+  #arm(): void {
+    this.#timer();
+    const now = this.#clock.monotonic();
+    const { settledAt, heldUntil, resetUntil } = this.#trust;
+    const next = Math.min(...[settledAt, heldUntil, resetUntil].filter((at) => at > now));
+    if (Number.isFinite(next)) this.#timer = this.#clock.after(next - now, () => this.#deadline());
+  }
+
+  #deadline(): void {
+    const now = this.#clock.monotonic();
+    const isOver = (until: Ms): boolean => until > 0 && until <= now;
+    if (isOver(this.#trust.heldUntil) || isOver(this.#trust.resetUntil)) this.#expireHold(now);
+    this.#judgeShrink(now);
+    this.#arm();
+    this.#flipped();
+  }
+
+  #restore(hold: Hold, status: HubStatus): void {
+    const reason = status.conditions.find(
+      (one) => one.type === "DeletionHeld" && one.status === "True",
+    )?.reason;
+    if (reason !== "Shrunk" && reason !== "RegistryReset") return;
+    const length = reason === "Shrunk" ? this.#limits.shrinkHoldMs : this.#limits.resetHoldMs;
+    const left = Math.min(Math.max((parseTime(hold.until) ?? 0) - this.#clock.now(), 0), length);
+    const until = this.#clock.monotonic() + left;
+    this.#trust = { ...this.#trust, ...(reason === "Shrunk" ? { heldUntil: until } : { resetUntil: until }) };
+    this.#hold = { since: hold.since, until: hold.until, endpoints: hold.endpoints };
+    this.#arm();
+  }
+
+  #period(length: Ms): Period {
+    const now = this.#clock.now();
+    return { since: rfc3339(now), until: rfc3339(now + length) };
+  }
+}

@@ -1,0 +1,128 @@
+import type { Endpoint, HostKey } from "../model/entry.ts";
+import { type Hub, wants } from "../model/hub.ts";
+import type { Problem } from "../model/problems.ts";
+import type { Service } from "../model/service.ts";
+import { hostKeyOf, type Listing, listingOf } from "../translate/listing.ts";
+
+/** What a newer snapshot changed. */
+export interface ListingChange {
+  /** Hosts whose endpoints may differ. */
+  readonly changed: ReadonlySet<HostKey>;
+  /** Hosts that listed something before and list nothing now, though the hub wants them; and the reverse. */
+  readonly lost: readonly HostKey[];
+  readonly found: readonly HostKey[];
+  /** A service that was unreadable can be read again, so entries of it may turn out to be gone. */
+  readonly readAgain: boolean;
+}
+
+/** What one hub's registry lists, by host; updated by comparing identities, so an unchanged service costs nothing. */
+export class ListingIndex {
+  readonly #services = new Map<string, Service>();
+  readonly #listings = new Map<string, Listing>();
+  readonly #byHost = new Map<HostKey, Map<string, readonly Endpoint[]>>();
+  readonly #unknownNames = new Set<string>();
+  readonly #unknownHosts = new Set<HostKey>();
+  #endpoints = 0;
+
+  /** Endpoints listed over all hosts. */
+  get endpoints(): number {
+    return this.#endpoints;
+  }
+
+  /** Hosts with at least one endpoint. */
+  get size(): number {
+    return this.#byHost.size;
+  }
+
+  hosts(): IterableIterator<HostKey> {
+    return this.#byHost.keys();
+  }
+
+  /** Sorted by service, then by address. */
+  listed(host: HostKey): readonly Endpoint[] {
+    const services = this.#byHost.get(host);
+    if (services === undefined) return [];
+    if (services.size === 1) return services.values().next().value ?? [];
+    return [...services].sort(([a], [b]) => (a < b ? -1 : 1)).flatMap(([, endpoints]) => endpoints);
+  }
+
+  has(host: HostKey): boolean {
+    return this.#byHost.has(host);
+  }
+
+  /** Whether what the registry says of this host, or of this Dubbo interface, could not be read. */
+  isUnknown(host: HostKey, service: string): boolean {
+    return this.#unknownNames.has(service) || this.#unknownHosts.has(host);
+  }
+
+  get problems(): readonly Problem[] {
+    return [...this.#listings.values()].flatMap((listing) => listing.problems);
+  }
+
+  /** Takes in a newer listing; services that the hub's filter does not want count as absent. */
+  update(services: ReadonlyMap<string, Service>, hub: Hub): ListingChange {
+    const changed = new Set<HostKey>();
+    const before = new Map<HostKey, boolean>();
+    const unwanted = new Set<HostKey>();
+    const note = (listing: Listing | undefined): void => {
+      for (const host of listing?.byHost.keys() ?? []) {
+        changed.add(host);
+        if (!before.has(host)) before.set(host, this.has(host));
+      }
+    };
+    const unknownBefore = this.#unknownNames.size + this.#unknownHosts.size;
+    for (const [id, service] of services) {
+      if (this.#services.get(id) === service || !wants(hub.filter, service.name)) continue;
+      const listing = listingOf(service, hub);
+      note(this.#listings.get(id));
+      note(listing);
+      this.#put(id, service, listing, hub);
+    }
+    for (const [id, service] of this.#services) {
+      const isWanted = wants(hub.filter, service.name);
+      if (services.has(id) && isWanted) continue;
+      const listing = this.#listings.get(id);
+      note(listing);
+      if (!isWanted) for (const host of listing?.byHost.keys() ?? []) unwanted.add(host);
+      this.#drop(id, hub);
+    }
+    const flips = [...before].filter(([host, was]) => was !== this.has(host));
+    return {
+      changed,
+      lost: flips.filter(([host, was]) => was && !unwanted.has(host)).map(([host]) => host),
+      found: flips.filter(([, was]) => !was).map(([host]) => host),
+      readAgain: this.#unknownNames.size + this.#unknownHosts.size < unknownBefore,
+    };
+  }
+
+  #put(id: string, service: Service, listing: Listing, hub: Hub): void {
+    this.#drop(id, hub);
+    this.#services.set(id, service);
+    this.#listings.set(id, listing);
+    for (const [host, endpoints] of listing.byHost) {
+      const byService = this.#byHost.get(host) ?? new Map<string, readonly Endpoint[]>();
+      this.#byHost.set(host, byService.set(id, endpoints));
+      this.#endpoints += endpoints.length;
+    }
+    if (service.instances !== "unknown") return;
+    const host = hostKeyOf(service, hub);
+    if (service.kind === "dubbo") this.#unknownNames.add(service.name);
+    else if (host !== undefined) this.#unknownHosts.add(host);
+  }
+
+  #drop(id: string, hub: Hub): void {
+    for (const [host, endpoints] of this.#listings.get(id)?.byHost ?? []) {
+      this.#endpoints -= endpoints.length;
+      const byService = this.#byHost.get(host);
+      if (byService?.delete(id) && byService.size === 0) this.#byHost.delete(host);
+    }
+    const service = this.#services.get(id);
+    if (service?.instances === "unknown") {
+      this.#unknownNames.delete(service.name);
+      const host = hostKeyOf(service, hub);
+      if (host !== undefined) this.#unknownHosts.delete(host);
+    }
+    this.#services.delete(id);
+    this.#listings.delete(id);
+  }
+}

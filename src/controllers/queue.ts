@@ -1,0 +1,131 @@
+import type { Ms } from "../model/entry.ts";
+import type { Deps } from "../runtime/deps.ts";
+
+const firstBackoffMs = 1_000;
+const maxBackoffMs = 60_000;
+
+/** What became of a key: done, look again later, or failed (the queue backs off per key, at least `atLeastMs`). */
+export type Outcome =
+  | undefined
+  | { readonly againInMs: Ms }
+  | { readonly failed: true; readonly atLeastMs?: Ms };
+
+/**
+ * Keys, never events: adding a key that waits changes nothing, adding one that is being worked on has it worked on once
+ * more. No key is ever worked on twice at once, and one that fails delays no other.
+ */
+export class WorkQueue {
+  readonly #work: (key: string) => Promise<Outcome>;
+  readonly #concurrency: number;
+  readonly #deps: Deps;
+  readonly #ready = new Set<string>();
+  readonly #running = new Map<string, Ms>();
+  readonly #again = new Set<string>();
+  readonly #timers = new Map<string, { readonly due: Ms; readonly cancel: () => void }>();
+  readonly #failures = new Map<string, number>();
+  #open = false;
+  #crash: (error: unknown) => void = () => undefined;
+
+  constructor(work: (key: string) => Promise<Outcome>, concurrency: number, deps: Deps) {
+    this.#work = work;
+    this.#concurrency = concurrency;
+    this.#deps = deps;
+  }
+
+  /** Keys that wait for a worker. */
+  get depth(): number {
+    return this.#ready.size;
+  }
+
+  /** How long the oldest running key has been worked on. */
+  get longestRunMs(): Ms {
+    const since = this.#running.values().next().value;
+    return since === undefined ? 0 : this.#deps.clock.monotonic() - since;
+  }
+
+  /** Works on the key as soon as a worker is free; one that has failed keeps to its backoff. */
+  add(key: string): void {
+    if (this.#failures.has(key) && this.#timers.has(key)) return;
+    this.#enqueue(key);
+  }
+
+  /** Forgets every backoff: what made the keys fail is over. */
+  retryAll(): void {
+    const failed = [...this.#failures.keys()];
+    this.#failures.clear();
+    for (const key of failed) this.add(key);
+  }
+
+  #enqueue(key: string): void {
+    this.#cancelTimer(key);
+    if (this.#running.has(key)) this.#again.add(key);
+    else this.#ready.add(key);
+    this.#pump();
+  }
+
+  /** Adds the key after `ms`, unless it is added before; of several times the earliest counts. */
+  addAfter(key: string, ms: Ms): void {
+    const due = this.#deps.clock.monotonic() + ms;
+    const timer = this.#timers.get(key);
+    if (timer !== undefined && timer.due <= due) return;
+    timer?.cancel();
+    this.#timers.set(key, { due, cancel: this.#deps.clock.after(ms, () => this.#enqueue(key)) });
+  }
+
+  /** Works until `signal` aborts. @throws what `work` throws: that is a bug and must be seen. */
+  async run(signal: AbortSignal): Promise<void> {
+    const { promise, resolve, reject } = Promise.withResolvers<void>();
+    this.#crash = reject;
+    signal.addEventListener("abort", () => resolve(), { once: true });
+    if (signal.aborted) resolve();
+    this.#open = true;
+    this.#pump();
+    try {
+      await promise;
+    } finally {
+      this.#open = false;
+      for (const key of this.#timers.keys()) this.#cancelTimer(key);
+    }
+  }
+
+  #pump(): void {
+    if (!this.#open) return;
+    for (const key of this.#ready) {
+      if (this.#running.size >= this.#concurrency) return;
+      this.#ready.delete(key);
+      this.#running.set(key, this.#deps.clock.monotonic());
+      void this.#runOne(key);
+    }
+  }
+
+  async #runOne(key: string): Promise<void> {
+    try {
+      this.#settle(key, await this.#work(key));
+    } catch (error) {
+      this.#crash(error);
+    } finally {
+      this.#running.delete(key);
+      if (this.#again.delete(key)) this.#enqueue(key);
+      this.#pump();
+    }
+  }
+
+  #settle(key: string, outcome: Outcome): void {
+    if (outcome !== undefined && "failed" in outcome) {
+      const failures = (this.#failures.get(key) ?? 0) + 1;
+      this.#failures.set(key, failures);
+      const backoff =
+        Math.min(firstBackoffMs * 2 ** (failures - 1), maxBackoffMs) * (0.75 + this.#deps.random() / 2);
+      this.#again.delete(key);
+      this.addAfter(key, Math.max(outcome.atLeastMs ?? 0, backoff));
+      return;
+    }
+    this.#failures.delete(key);
+    if (outcome !== undefined) this.addAfter(key, outcome.againInMs);
+  }
+
+  #cancelTimer(key: string): void {
+    this.#timers.get(key)?.cancel();
+    this.#timers.delete(key);
+  }
+}

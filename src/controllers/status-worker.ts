@@ -1,0 +1,131 @@
+import { retryDelay } from "../kube/errors.ts";
+import type { Reflector } from "../kube/reflector.ts";
+import { writeStatus } from "../kube/status.ts";
+import type { Ms } from "../model/entry.ts";
+import type { HubKey, RegistryHub } from "../model/hub.ts";
+import { rfc3339 } from "../model/time.ts";
+import { type ApplyFailure, type HubView, hubStatusOf, statusChange } from "../status/hub-status.ts";
+import type { EntryIndex } from "./entries.ts";
+import type { Tools } from "./entry-writer.ts";
+import type { HubSession } from "./hub-session.ts";
+import type { Outcome } from "./queue.ts";
+
+const conditionsIntervalMs = 1_000;
+const countsIntervalMs = 10_000;
+/** Writes that take longer are worth telling. */
+const briefMs = 5_000;
+/** The most telling failure of many. */
+const severity: readonly ApplyFailure["reason"][] = [
+  "NamespaceNotAllowed",
+  "NamespaceMissing",
+  "IstioMissing",
+  "Forbidden",
+  "VipsExhausted",
+  "ApplyFailed",
+];
+
+/** What the worker asks the controller. */
+export interface StatusWorld {
+  readonly hubs: Reflector<RegistryHub>;
+  readonly entries: EntryIndex;
+  session(key: HubKey): HubSession | undefined;
+  /** Why nothing of the hub can be written: its target, or the cluster itself. */
+  failure(session: HubSession): ApplyFailure | undefined;
+}
+
+/** Writes the status of one hub at a time: conditions at once, counts now and then, times never by themselves. */
+export class StatusWorker {
+  readonly #world: StatusWorld;
+  readonly #tools: Tools;
+  readonly #writtenAt = new Map<HubKey, Ms>();
+
+  constructor(world: StatusWorld, tools: Tools) {
+    this.#world = world;
+    this.#tools = tools;
+  }
+
+  /** The queue's work function. */
+  async work(key: HubKey): Promise<Outcome> {
+    const session = this.#world.session(key);
+    const object = this.#world.hubs.objects.get(key);
+    if (session === undefined || object === undefined || this.#world.hubs.status.state !== "synced") {
+      this.#writtenAt.delete(key);
+      return undefined;
+    }
+    const view = this.#view(session, object);
+    this.#measure(session, view);
+    const { client, metrics, deps, signal } = this.#tools;
+    const { clock } = deps;
+    const status = hubStatusOf(view, rfc3339(clock.now()));
+    const change = statusChange(object.status, status);
+    const again: Outcome =
+      view.syncing === "briefly" && session.everListed ? { againInMs: briefMs } : undefined;
+    if (change === "none") return again;
+    const intervalMs = change === "conditions" ? conditionsIntervalMs : countsIntervalMs;
+    const dueInMs = (this.#writtenAt.get(key) ?? -intervalMs) + intervalMs - clock.monotonic();
+    if (dueInMs > 0) return { againInMs: dueInMs };
+    const written = await writeStatus(client, object.metadata, status, signal);
+    metrics.wrote("RegistryHub", "status", "error" in written ? written.error.reason : "ok");
+    if ("ok" in written) {
+      this.#writtenAt.set(key, clock.monotonic());
+      this.#world.hubs.put(written.ok);
+      return again;
+    }
+    const delayMs = retryDelay(written.error);
+    if (written.error.status === 404) return undefined; // deleted meanwhile
+    deps.logger.warn("status not written", { hub: key, error: written.error.message });
+    return { failed: true, atLeastMs: delayMs ?? 0 };
+  }
+
+  #view(session: HubSession, object: RegistryHub): HubView {
+    const { hub, id } = session;
+    const { services, endpoints } = this.#counts(session);
+    const writes = [...this.#world.entries.writesOf(id)].filter(([, at]) => at !== "");
+    return {
+      hub,
+      previous: object.status,
+      registry: session.view,
+      failure: this.#failure(session),
+      syncing: this.#syncing(session),
+      held: session.held,
+      entries: new Map(writes),
+      services,
+      endpoints,
+      problems: session.problems,
+      plan: hub.policy === "observe" ? session.ledger.plan : undefined,
+      origin: session.origin,
+    };
+  }
+
+  #counts({ id }: HubSession): { readonly services: number; readonly endpoints: number } {
+    const counts = { services: 0, endpoints: 0 };
+    for (const { endpoints } of this.#world.entries.hostsOf(id)) {
+      counts.services += endpoints > 0 ? 1 : 0;
+      counts.endpoints += endpoints;
+    }
+    return counts;
+  }
+
+  #failure(session: HubSession): ApplyFailure | undefined {
+    const whole = this.#world.failure(session);
+    if (whole !== undefined) return whole;
+    return session.ledger.failures.toSorted(
+      (a, b) => severity.indexOf(a.reason) - severity.indexOf(b.reason),
+    )[0];
+  }
+
+  #syncing(session: HubSession): HubView["syncing"] {
+    if (!session.everListed) return "briefly";
+    const waitingMs = session.ledger.unwrittenForMs;
+    if (waitingMs === 0) return "no";
+    return waitingMs < briefMs ? "briefly" : "long";
+  }
+
+  #measure(session: HubSession, view: HubView): void {
+    const { key, registry } = session.hub;
+    const { metrics } = this.#tools;
+    metrics.registryUp(key, registry.type, session.isSynced);
+    metrics.hubCounts(key, { services: view.services, endpoints: view.endpoints });
+    metrics.heldRemovals(key, view.held?.hold.services ?? 0);
+  }
+}

@@ -1,0 +1,92 @@
+import type { KubeClient } from "./client.ts";
+import { KubeError } from "./errors.ts";
+import { apiVersionOf, type KubeObject, objectPath, type Resource } from "./resources.ts";
+
+/** What became of one write. A failure is a value: it belongs to one object, and its queue decides what follows. */
+export type WriteResult<T> = { readonly ok: T } | { readonly error: KubeError };
+
+export interface ApplyOptions {
+  readonly fieldManager: string;
+  readonly signal: AbortSignal;
+}
+
+/**
+ * Server-side apply: creates the object or makes the given fields, and those only, what is given; fields that this
+ * manager set before and leaves out now go. Takes over fields of other managers (`force`). Returns the new object.
+ */
+export function apply<T extends KubeObject>(
+  client: KubeClient,
+  resource: Resource,
+  object: T,
+  options: ApplyOptions,
+): Promise<WriteResult<T>> {
+  return patch(client, resource, objectPath(resource, object.metadata), object, options);
+}
+
+/** As `apply`, of the status. The object has to exist; a uid in its metadata has to be the object's (409 otherwise). */
+export function applyStatus<T extends KubeObject>(
+  client: KubeClient,
+  resource: Resource,
+  object: T,
+  options: ApplyOptions,
+): Promise<WriteResult<T>> {
+  return patch(client, resource, objectPath(resource, object.metadata, "status"), object, options);
+}
+
+function patch<T extends KubeObject>(
+  client: KubeClient,
+  resource: Resource,
+  path: string,
+  object: T,
+  { fieldManager, signal }: ApplyOptions,
+): Promise<WriteResult<T>> {
+  return result(
+    client.request<T>({
+      method: "PATCH",
+      path,
+      query: { fieldManager, force: "true" },
+      body: { ...object, apiVersion: apiVersionOf(resource), kind: resource.kind },
+      contentType: "application/apply-patch+yaml", // JSON is YAML
+      signal,
+    }),
+  );
+}
+
+/**
+ * Deletes exactly this version of the object: its uid and resourceVersion are preconditions, so whatever changed since
+ * it was read is a Conflict (409). `ok` is the object if a finalizer keeps it a while, undefined when it is gone, also
+ * when it was gone before.
+ */
+export async function remove<T extends KubeObject>(
+  client: KubeClient,
+  resource: Resource,
+  { metadata }: T,
+  signal: AbortSignal,
+): Promise<WriteResult<T | undefined>> {
+  const { uid, resourceVersion } = metadata;
+  const deleted = await result(
+    client.request<T>({
+      method: "DELETE",
+      path: objectPath(resource, metadata),
+      body: { preconditions: { uid, resourceVersion } },
+      signal,
+    }),
+  );
+  if ("error" in deleted) return deleted.error.status === 404 ? { ok: undefined } : deleted;
+  // A Status has no metadata.name: the object is gone.
+  return {
+    ok:
+      deleted.ok.kind === "Status" || deleted.ok.metadata.deletionTimestamp === undefined
+        ? undefined
+        : deleted.ok,
+  };
+}
+
+async function result<T>(request: Promise<T>): Promise<WriteResult<T>> {
+  try {
+    return { ok: await request };
+  } catch (error) {
+    if (error instanceof KubeError) return { error };
+    throw error;
+  }
+}

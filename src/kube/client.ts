@@ -1,0 +1,159 @@
+import type { Dispatcher } from "undici";
+import type { Clock, Deps } from "../runtime/deps.ts";
+import { type Connection, type ConnectorOptions, createConnector } from "./connection.ts";
+import { KubeError, refused, unreachable } from "./errors.ts";
+import { createGate } from "./gate.ts";
+import type { Dispatchers } from "./pool.ts";
+
+const defaultTimeoutMs = 30_000;
+
+export interface ClientOptions extends ConnectorOptions {
+  /** Writes in flight at once, and connections at most; watches are not counted. */
+  readonly concurrency: number;
+}
+
+export interface KubeRequest {
+  readonly method: "GET" | "POST" | "PATCH" | "DELETE";
+  /** From `collectionPath` or `objectPath`. */
+  readonly path: string;
+  readonly query?: Readonly<Record<string, string>>;
+  /** Sent as JSON. */
+  readonly body?: unknown;
+  readonly contentType?: string;
+  readonly signal: AbortSignal;
+  /** From the moment the request is sent to the end of its answer; 30 s unless given. */
+  readonly timeoutMs?: number;
+}
+
+/** The only way to the API server. It never retries: who asked knows whether to ask again (`retryDelay`). */
+export interface KubeClient {
+  /**
+   * The answer's JSON, as the caller knows it to be shaped.
+   * @throws KubeError for every refusal, silence and unreadable answer; the signal's reason when it aborts.
+   */
+  request<T>(request: KubeRequest): Promise<T>;
+  /**
+   * The answer's body as it arrives, without an end of time; `timeoutMs` is for its first byte of headers.
+   * @throws KubeError as `request`; while it is read, whatever broke it, or the signal's reason.
+   */
+  stream(request: KubeRequest): Promise<AsyncIterable<Buffer>>;
+  /** Ends every connection at once. */
+  close(): Promise<void>;
+}
+
+/** Reads no file and opens no connection before the first request. */
+export function createClient(options: ClientOptions, deps: Deps): KubeClient {
+  const connector = createConnector(options, deps);
+  const writes = createGate(options.concurrency);
+
+  async function connect(): Promise<Connection> {
+    try {
+      return await connector.current();
+    } catch (error) {
+      throw new KubeError({ status: 0, reason: "BadKubeconfig", text: credentialsProblem(error) });
+    }
+  }
+
+  /** Sends the request within its time and gives the body of a 2xx answer to `read`. */
+  async function send<T>(
+    request: KubeRequest,
+    kind: keyof Dispatchers,
+    read: (body: Body) => T,
+  ): Promise<Awaited<T>> {
+    const connection = await connect();
+    const { signal, stopTimer } = startLimit(request, deps.clock);
+    try {
+      const options = dispatchOptions(connection, request, signal);
+      const { statusCode, headers, body } = await unlessAborted(
+        connection.dispatchers[kind].request(options),
+        signal,
+      );
+      if (statusCode >= 200 && statusCode < 300) return await read(body);
+      if (statusCode === 401) connector.reload();
+      throw refused(request, statusCode, await body.text(), headers["retry-after"]?.toString());
+    } catch (error) {
+      if (signal.aborted) throw signal.reason;
+      throw error instanceof KubeError ? error : unreachable(request, connection.origin, error);
+    } finally {
+      stopTimer();
+    }
+  }
+
+  return {
+    async request<T>(request: KubeRequest): Promise<T> {
+      const leave = request.method === "GET" ? undefined : await writes.enter(request.signal);
+      try {
+        return await send(request, "requests", async (body) => parse<T>(request, await body.text()));
+      } finally {
+        leave?.();
+      }
+    },
+    stream: (request) => send(request, "watches", (body) => body),
+    close: () => connector.close(),
+  };
+}
+
+type Body = Dispatcher.ResponseData["body"];
+
+/** A signal that aborts with the request's own, or with a KubeError when its time is up. */
+interface Limit {
+  readonly signal: AbortSignal;
+  readonly stopTimer: () => void;
+}
+
+function startLimit(request: KubeRequest, clock: Clock): Limit {
+  const { timeoutMs = defaultTimeoutMs } = request;
+  const timeout = new AbortController();
+  const text = `no answer within ${timeoutMs / 1_000} s`;
+  const expire = (): void => timeout.abort(new KubeError({ status: 0, reason: "Timeout", text }, request));
+  return {
+    signal: AbortSignal.any([request.signal, timeout.signal]),
+    stopTimer: clock.after(timeoutMs, expire),
+  };
+}
+
+/** undici notices an abort only once it has a connection, which a silent server can keep it from for 10 s. */
+function unlessAborted<T>(promise: Promise<T>, signal: AbortSignal): Promise<T> {
+  const aborted = Promise.withResolvers<never>();
+  signal.addEventListener("abort", () => aborted.reject(signal.reason), { once: true });
+  return Promise.race([promise, aborted.promise]);
+}
+
+function dispatchOptions(
+  { origin, pathPrefix, headers }: Connection,
+  { method, path, query, body, contentType = "application/json" }: KubeRequest,
+  signal: AbortSignal,
+): Dispatcher.RequestOptions {
+  const search = query === undefined ? "" : `?${new URLSearchParams(query).toString()}`;
+  return {
+    origin,
+    path: `${pathPrefix}${path}${search}`,
+    method,
+    headers: {
+      ...headers,
+      accept: "application/json",
+      ...(body !== undefined && { "content-type": contentType }),
+    },
+    body: body === undefined ? null : JSON.stringify(body),
+    signal,
+  };
+}
+
+/** The text is never shown: it is an object, and might be a Secret. */
+function parse<T>(request: KubeRequest, text: string): T {
+  try {
+    return JSON.parse(text) as T;
+  } catch {
+    throw new KubeError(
+      { status: 0, reason: "BadAnswer", text: "the API server answered something other than JSON" },
+      request,
+    );
+  }
+}
+
+/** A credential plugin's output that cannot be parsed would be quoted by the error: it may hold a token. */
+function credentialsProblem(error: unknown): string {
+  const what =
+    error instanceof SyntaxError || !(error instanceof Error) ? "unreadable credentials" : error.message;
+  return `the kubeconfig cannot be used: ${what}`;
+}

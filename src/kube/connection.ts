@@ -1,0 +1,94 @@
+import type { RequestOptions } from "node:https";
+import type { KubeConfig } from "@kubernetes/client-node";
+import type { Deps } from "../runtime/deps.ts";
+import { loadKubeConfig } from "./kubeconfig.ts";
+import { createPool, type Dispatchers } from "./pool.ts";
+
+const refreshMs = 10_000;
+const reloadMs = 1_000;
+
+/** How to reach the API server right now. */
+export interface Connection {
+  /** "https://10.0.0.1:6443". */
+  readonly origin: string;
+  /** What precedes every path; "" unless the server is behind a gateway. */
+  readonly pathPrefix: string;
+  /** Credentials and User-Agent. Never logged. */
+  readonly headers: Readonly<Record<string, string>>;
+  readonly dispatchers: Dispatchers;
+}
+
+export interface ConnectorOptions {
+  /** Files as in $KUBECONFIG; undefined = $KUBECONFIG, ~/.kube/config, or the ServiceAccount of the Pod. */
+  readonly kubeconfig?: string | undefined;
+  readonly userAgent: string;
+  /** Connections at most, besides those of watches. */
+  readonly concurrency: number;
+}
+
+export interface Connector {
+  /** @throws whatever is wrong with the kubeconfig, its files or its credential plugin. */
+  current(): Promise<Connection>;
+  /** The server refused the credentials: forget what is cached, so that the next request reads them anew. */
+  reload(): void;
+  /** Ends every connection at once. */
+  close(): Promise<void>;
+}
+
+/**
+ * Keeps one connection pool and follows the kubeconfig: tokens, certificates and the CA are looked at again every 10 s,
+ * and a new pool replaces the old one when the CA or the client certificate changed; what is under way ends on the old.
+ */
+export function createConnector(options: ConnectorOptions, deps: Deps): Connector {
+  const pool = createPool(options.concurrency, deps.logger);
+  let config: KubeConfig | undefined;
+  let current: Promise<Connection> | undefined;
+  let refreshAt = 0;
+  let reloadAt = 0;
+
+  async function refresh(): Promise<Connection> {
+    config ??= loadKubeConfig(options.kubeconfig);
+    const cluster = config.getCurrentCluster();
+    if (cluster === null) throw new Error("the kubeconfig has no current cluster");
+    const https: RequestOptions = {};
+    await config.applyToHTTPSOptions(https);
+    const { origin, pathname } = new URL(cluster.server);
+    return {
+      origin,
+      pathPrefix: pathname.replace(/\/$/, ""),
+      headers: { ...headersOf(https), "user-agent": options.userAgent },
+      dispatchers: pool.with(https, cluster.proxyUrl),
+    };
+  }
+
+  return {
+    async current() {
+      if (current === undefined || deps.clock.monotonic() >= refreshAt) {
+        refreshAt = deps.clock.monotonic() + refreshMs;
+        current = refresh();
+      }
+      try {
+        return await current;
+      } catch (error) {
+        current = undefined;
+        throw error;
+      }
+    },
+    reload() {
+      if (deps.clock.monotonic() < reloadAt) return;
+      reloadAt = deps.clock.monotonic() + reloadMs;
+      config = undefined;
+      current = undefined;
+    },
+    close: () => pool.close(),
+  };
+}
+
+function headersOf({ headers, auth }: RequestOptions): Record<string, string> {
+  const pairs = Object.entries(headers ?? {}).map(([name, value]) => [
+    name.toLowerCase(),
+    String(value).trim(),
+  ]);
+  if (auth) pairs.push(["authorization", `Basic ${Buffer.from(auth).toString("base64")}`]);
+  return Object.fromEntries(pairs);
+}

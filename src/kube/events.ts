@@ -1,0 +1,126 @@
+import { createHash } from "node:crypto";
+import { rfc3339 } from "../model/time.ts";
+import type { Deps } from "../runtime/deps.ts";
+import { apply } from "./apply.ts";
+import type { KubeClient } from "./client.ts";
+import { apiVersionOf, type KubeObject, objectKey, resources } from "./resources.ts";
+
+/** How often one (object, reason) is written at most. */
+const intervalMs = 60_000;
+/** A repeat after this long is a new Event. */
+const forgetMs = 600_000;
+
+/** What happened to an object, for `kubectl describe`. */
+export interface EventNote {
+  /** With apiVersion and kind. */
+  readonly object: KubeObject;
+  readonly type: "Normal" | "Warning";
+  /** CamelCase, constant. */
+  readonly reason: string;
+  /** A sentence; never a secret. */
+  readonly message: string;
+}
+
+export interface EventRecorder {
+  /** Returns at once. Repeats raise the Event's count, at most one write a minute; a failed write is logged, no more. */
+  record(note: EventNote): void;
+}
+
+/** One Event object: all repeats of one (object, reason). */
+interface Series {
+  readonly name: string;
+  /** Wall time, ms. */
+  readonly firstAt: number;
+  lastAt: number;
+  /** When it may be written again, on the monotonic clock. */
+  quietUntil: number;
+  count: number;
+  note: EventNote;
+  isWaiting: boolean;
+}
+
+/** `component` is who speaks, and the field manager. Repeats that still wait when `signal` aborts are dropped. */
+export function createEventRecorder(
+  client: KubeClient,
+  component: string,
+  deps: Deps,
+  signal: AbortSignal,
+): EventRecorder {
+  const { clock, logger } = deps;
+  const seriesByKey = new Map<string, Series>();
+
+  async function write(series: Series): Promise<void> {
+    series.quietUntil = clock.monotonic() + intervalMs;
+    const event = eventOf(series, component);
+    const written = await apply(client, resources.events, event, { fieldManager: component, signal });
+    if ("error" in written)
+      logger.warn("event not written", { reason: series.note.reason, error: written.error.message });
+  }
+
+  /** Writes now, or once when the quiet minute is over. */
+  async function schedule(series: Series): Promise<void> {
+    if (series.isWaiting) return;
+    series.isWaiting = true;
+    try {
+      await clock.sleep(Math.max(0, series.quietUntil - clock.monotonic()), signal);
+      series.isWaiting = false;
+      await write(series);
+    } catch (error) {
+      if (!signal.aborted) throw error;
+    }
+  }
+
+  function seriesFor(note: EventNote): Series {
+    const key = [note.object.kind, objectKey(note.object), note.object.metadata.uid, note.reason].join(" ");
+    const now = clock.now();
+    for (const [old, { lastAt }] of seriesByKey) if (now - lastAt > forgetMs) seriesByKey.delete(old);
+    const known = seriesByKey.get(key);
+    if (known !== undefined) return known;
+    const hash = createHash("sha256").update(`${key} ${now}`).digest("hex").slice(0, 16);
+    const name = `${note.object.metadata.name.slice(0, maxNameLength - hash.length - 1)}.${hash}`;
+    const series = { name, firstAt: now, lastAt: now, quietUntil: 0, count: 0, note, isWaiting: false };
+    seriesByKey.set(key, series);
+    return series;
+  }
+
+  return {
+    record(note) {
+      const series = seriesFor(note);
+      series.count += 1;
+      series.lastAt = clock.now();
+      series.note = note;
+      void schedule(series);
+    },
+  };
+}
+
+const maxNameLength = 253;
+
+/** Source: k8s.io/api/core/v1/types.go (Event). Events of cluster-scoped objects are kept in `default`. */
+function eventOf(
+  { name, firstAt, lastAt, count, note }: Series,
+  component: string,
+): KubeObject & Readonly<Record<string, unknown>> {
+  const { kind, apiVersion, metadata } = note.object;
+  const namespace = metadata.namespace ?? "default";
+  return {
+    apiVersion: apiVersionOf(resources.events),
+    kind: resources.events.kind,
+    metadata: { name, namespace },
+    involvedObject: {
+      kind,
+      apiVersion,
+      namespace: metadata.namespace,
+      name: metadata.name,
+      uid: metadata.uid,
+    },
+    type: note.type,
+    reason: note.reason,
+    message: note.message,
+    count,
+    firstTimestamp: rfc3339(firstAt),
+    lastTimestamp: rfc3339(lastAt),
+    source: { component },
+    reportingComponent: component,
+  };
+}

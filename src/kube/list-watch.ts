@@ -1,0 +1,104 @@
+import type { Deps } from "../runtime/deps.ts";
+import type { KubeClient } from "./client.ts";
+import { errorOf, KubeError } from "./errors.ts";
+import { list, type Selection } from "./list.ts";
+import { collectionPath, type KubeObject, type ObjectKey, objectKey, type Resource } from "./resources.ts";
+import type { Store } from "./store.ts";
+import { type WatchEvent, watch } from "./watch.ts";
+
+export interface ListWatchOptions<T> extends Selection {
+  /** Drops what need not be kept; metadata's name, namespace, uid and resourceVersion stay. */
+  readonly transform?: (object: T) => T;
+  readonly pageSize?: number;
+  /** Silence that is taken for a dead connection, in ms. */
+  readonly idleMs?: number;
+  /** The server ends a watch after this many seconds, up to twice as many. */
+  readonly watchSeconds?: number;
+}
+
+const defaults = { pageSize: 500, idleMs: 90_000, watchSeconds: 240 };
+/** A watch that ends sooner than this did not end because its time was up. */
+const shortWatchMs = 2_000;
+
+/** Keeps a store equal to what the API server has. */
+export interface ListWatch {
+  /**
+   * One watch, preceded by a list where the store has nothing to continue from. Yields the keys that changed, an empty
+   * set included, each time the store is complete and up to date. Ends when the server ends the watch.
+   * @throws KubeError when the connection breaks, falls silent, or the server refuses.
+   */
+  follow(signal: AbortSignal): AsyncGenerator<ReadonlySet<ObjectKey>>;
+  /** The next `follow` lists. */
+  forget(): void;
+}
+
+export function createListWatch<T extends KubeObject>(
+  client: KubeClient,
+  resource: Resource,
+  store: Store<T>,
+  options: ListWatchOptions<T>,
+  deps: Pick<Deps, "clock" | "random">,
+): ListWatch {
+  const { pageSize, idleMs, watchSeconds } = { ...defaults, ...options };
+  const transform = options.transform ?? ((object: T): T => object);
+  let mustList = true;
+
+  async function* watchOnce(signal: AbortSignal): AsyncGenerator<ReadonlySet<ObjectKey>> {
+    const start = deps.clock.monotonic();
+    const watching = {
+      selection: options,
+      resourceVersion: store.resourceVersion ?? "0",
+      timeoutSeconds: Math.ceil(watchSeconds * (1 + deps.random())),
+      idleMs,
+      signal,
+    };
+    for await (const events of watch<T>(client, resource, watching, deps)) {
+      yield take(store, events, transform);
+      const failure = events.find((event) => event.type === "ERROR");
+      if (failure === undefined) continue;
+      mustList = true;
+      throw errorOf(attemptAt(resource, options), failure.object);
+    }
+    if (deps.clock.monotonic() - start < shortWatchMs)
+      throw new KubeError({ status: 0, reason: "Unreachable", text: "the watch ended as soon as it began" });
+  }
+
+  return {
+    async *follow(signal) {
+      if (mustList) {
+        const listing = await list<T>(client, resource, { selection: options, pageSize, transform, signal });
+        mustList = false;
+        yield store.replace(listing.objects, listing.resourceVersion);
+      }
+      yield* watchOnce(signal);
+    },
+    forget() {
+      mustList = true;
+    },
+  };
+}
+
+const attemptAt = (resource: Resource, { namespace }: Selection): { method: string; path: string } => ({
+  method: "WATCH",
+  path: collectionPath(resource, namespace),
+});
+
+/** Feeds events to the store, up to an ERROR. Returns the keys that changed. */
+function take<T extends KubeObject>(
+  store: Store<T>,
+  events: readonly WatchEvent<T>[],
+  transform: (object: T) => T,
+): ReadonlySet<ObjectKey> {
+  const changed = new Set<ObjectKey>();
+  for (const event of events) {
+    if (event.type === "ERROR") break;
+    const { resourceVersion } = event.object.metadata;
+    if (event.type !== "BOOKMARK") {
+      const object = transform(event.object);
+      const isNews = event.type === "DELETED" ? store.delete(object) : store.put(object);
+      if (isNews) changed.add(objectKey(object));
+    }
+    if (resourceVersion !== undefined) store.advance(resourceVersion);
+  }
+  return changed;
+}

@@ -1,0 +1,54 @@
+import type { KubeClient } from "./client.ts";
+import { collectionPath, type KubeObject, type Resource } from "./resources.ts";
+
+/** Which objects of a type. */
+export interface Selection {
+  /** undefined = those of every namespace. */
+  readonly namespace?: string;
+  readonly labelSelector?: string;
+  readonly fieldSelector?: string;
+}
+
+interface Page<T> {
+  readonly metadata: { readonly resourceVersion: string; readonly continue?: string };
+  readonly items: readonly T[];
+}
+
+/** All objects as they were at `resourceVersion`. */
+export interface Listing<T> {
+  readonly objects: readonly T[];
+  readonly resourceVersion: string;
+}
+
+/**
+ * Reads all pages of one consistent list; `transform` drops what need not be kept before the next page is read.
+ * @throws KubeError, also when a page's token expired (410): the pages then do not fit together, so list again.
+ */
+export async function list<T extends KubeObject>(
+  client: KubeClient,
+  resource: Resource,
+  { selection, pageSize, transform, signal }: ListOptions<T>,
+): Promise<Listing<T>> {
+  const path = collectionPath(resource, selection.namespace);
+  const objects: T[] = [];
+  let token = "";
+  for (;;) {
+    const query = { ...selectors(selection), limit: `${pageSize}`, ...(token !== "" && { continue: token }) };
+    const page = await client.request<Page<T>>({ method: "GET", path, query, signal });
+    objects.push(...page.items.map(transform));
+    token = page.metadata.continue ?? "";
+    if (token === "") return { objects, resourceVersion: page.metadata.resourceVersion };
+  }
+}
+
+export interface ListOptions<T> {
+  readonly selection: Selection;
+  readonly pageSize: number;
+  readonly transform: (object: T) => T;
+  readonly signal: AbortSignal;
+}
+
+/** The query of a list or watch. */
+export function selectors({ labelSelector, fieldSelector }: Selection): Record<string, string> {
+  return { ...(labelSelector && { labelSelector }), ...(fieldSelector && { fieldSelector }) };
+}

@@ -1,0 +1,90 @@
+import { createHash } from "node:crypto";
+import type { RequestOptions } from "node:https";
+import { Agent, type Dispatcher, ProxyAgent } from "undici";
+import type { Logger } from "../runtime/deps.ts";
+
+/** Watches have connections of their own: they never end, and nothing may have to wait for them. */
+export interface Dispatchers {
+  readonly requests: Dispatcher;
+  readonly watches: Dispatcher;
+}
+
+/** The connections to one API server, replaced as a whole when the way to it changes. */
+export interface Pool {
+  /** The connections made with these certificates, through this proxy. What is under way on others ends there. */
+  with(tls: RequestOptions, proxyUrl: string | undefined): Dispatchers;
+  /** Ends every connection at once. */
+  close(): Promise<void>;
+}
+
+/** `connections` limits those for requests. */
+export function createPool(connections: number, logger: Logger): Pool {
+  const open = new Set<Dispatcher>();
+  let newest: ({ readonly key: string } & Dispatchers) | undefined;
+
+  function add(dispatcher: Dispatcher): Dispatcher {
+    open.add(dispatcher);
+    return dispatcher;
+  }
+
+  function retire(old: Dispatcher): void {
+    old.close().then(
+      () => open.delete(old),
+      (error: unknown) => logger.warn("closing old API server connections failed", { error }),
+    );
+  }
+
+  return {
+    with(options, proxyUrl) {
+      const tls = tlsOf(options);
+      const key = createHash("sha256")
+        .update(JSON.stringify([tls, proxyUrl]))
+        .digest("hex");
+      if (newest?.key === key) return newest;
+      for (const old of open) retire(old);
+      newest = {
+        key,
+        requests: add(openDispatcher(tls, proxyUrl, connections)),
+        watches: add(openDispatcher(tls, proxyUrl, null)),
+      };
+      return newest;
+    },
+    async close() {
+      await Promise.all([...open].map((dispatcher) => dispatcher.destroy()));
+    },
+  };
+}
+
+type TlsOptions = Pick<RequestOptions, "ca" | "cert" | "key" | "servername" | "rejectUnauthorized">;
+
+function tlsOf({ ca, cert, key, servername, rejectUnauthorized }: RequestOptions): TlsOptions {
+  return {
+    ...(ca !== undefined && { ca }),
+    ...(cert !== undefined && { cert }),
+    ...(key !== undefined && { key }),
+    ...(servername !== undefined && { servername }),
+    ...(rejectUnauthorized !== undefined && { rejectUnauthorized }),
+  };
+}
+
+/** HTTP/1.1, because it is faster here than one HTTP/2 connection. No time limits: every request brings its own. */
+function openDispatcher(
+  tls: TlsOptions,
+  proxyUrl: string | undefined,
+  connections: number | null,
+): Dispatcher {
+  const options = {
+    connections,
+    allowH2: false,
+    headersTimeout: 0,
+    bodyTimeout: 0,
+    // The API server closes idle connections after 90 s: let go before it does.
+    keepAliveTimeout: 60_000,
+    keepAliveMaxTimeout: 60_000,
+  };
+  if (proxyUrl !== undefined) return new ProxyAgent({ ...options, uri: proxyUrl, requestTls: tls });
+  return new Agent({
+    ...options,
+    connect: { ...tls, timeout: 10_000, keepAlive: true, keepAliveInitialDelay: 30_000 },
+  });
+}

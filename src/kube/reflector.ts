@@ -1,0 +1,106 @@
+import type { Deps } from "../runtime/deps.ts";
+import { createBackoff } from "./backoff.ts";
+import type { KubeClient } from "./client.ts";
+import { KubeError } from "./errors.ts";
+import { createListWatch, type ListWatchOptions } from "./list-watch.ts";
+import { type KubeObject, type ObjectKey, objectKey, type Resource } from "./resources.ts";
+import { createStore } from "./store.ts";
+
+/** What the objects are known to be: nothing yet; all of them, now; all of them, some time ago. */
+export type ReflectorStatus =
+  | { readonly state: "synced" }
+  | { readonly state: "pending" /** Why, once it is known. */; readonly error?: KubeError }
+  | { readonly state: "stale"; readonly error: KubeError };
+
+/**
+ * A live copy of all objects of one type.
+ *
+ * Expected flow: `run` once; wait for "synced"; read `objects`, and again whenever a listener is called.
+ * Guarantees: since the first "synced", `objects` is a complete set, though an older one while "stale"; no version of an
+ * object is ever followed by an older one; what was deleted while nobody watched is found by the next list.
+ * Errors: whatever the API server answers, it tries again, with pauses of 0.5 s to 30 s (5 s while the resource type or a
+ * right is missing) and never earlier than the server asked for.
+ */
+export interface Reflector<T> {
+  readonly objects: ReadonlyMap<ObjectKey, T>;
+  readonly status: ReflectorStatus;
+  /** Called after each change with the keys to look at again; with none when only `status` changed. Returns the way out. */
+  subscribe(listener: (keys: ReadonlySet<ObjectKey>) => void): () => void;
+  /** The answer of our own write, so that nothing is decided on what was there before. */
+  put(object: T): void;
+  /** We deleted this very object. */
+  remove(object: KubeObject): void;
+  /** Lists and watches until `signal` aborts. @throws only what is a bug. */
+  run(signal: AbortSignal): Promise<void>;
+}
+
+/** Does nothing before `run`. `options` says which objects. */
+export function createReflector<T extends KubeObject>(
+  client: KubeClient,
+  resource: Resource,
+  options: ListWatchOptions<T>,
+  deps: Deps,
+): Reflector<T> {
+  const logger = deps.logger.child({ resource: resource.plural });
+  const store = createStore<T>();
+  const listWatch = createListWatch(client, resource, store, options, deps);
+  const backoff = createBackoff(deps);
+  const listeners = new Set<(keys: ReadonlySet<ObjectKey>) => void>();
+  let status: ReflectorStatus = { state: "pending" };
+
+  function notify(keys: ReadonlySet<ObjectKey>): void {
+    for (const listener of listeners) listener(keys);
+  }
+
+  function current(changed: ReadonlySet<ObjectKey>): void {
+    const isNews = status.state !== "synced";
+    status = { state: "synced" };
+    if (isNews) logger.info("watching", { objects: store.objects.size });
+    if (isNews || changed.size > 0) notify(changed);
+  }
+
+  function failed(error: KubeError): void {
+    const isNews = status.state === "synced" || status.error?.message !== error.message;
+    status = { state: status.state === "pending" ? "pending" : "stale", error };
+    if (!isNews) return;
+    logger.warn("not watching", { error: error.message });
+    notify(new Set());
+  }
+
+  return {
+    objects: store.objects,
+    get status() {
+      return status;
+    },
+    subscribe(listener) {
+      listeners.add(listener);
+      return () => listeners.delete(listener);
+    },
+    put(object) {
+      const kept = options.transform?.(object) ?? object;
+      if (store.put(kept)) notify(new Set([objectKey(kept)]));
+    },
+    remove(object) {
+      if (store.remove(object)) notify(new Set([objectKey(object)]));
+    },
+    async run(signal) {
+      while (!signal.aborted) {
+        try {
+          for await (const changed of listWatch.follow(signal)) current(changed);
+        } catch (error) {
+          if (signal.aborted) return;
+          if (!(error instanceof KubeError)) throw error;
+          failed(error);
+          const { delayMs, failures } = backoff.next(error);
+          if (mustList(error, failures)) listWatch.forget();
+          await deps.clock.sleep(delayMs, signal).catch(() => undefined);
+        }
+      }
+    },
+  };
+}
+
+/** Whether what is known cannot be continued: its history or its type is gone, or trying to did not help for long. */
+function mustList({ status }: KubeError, failures: number): boolean {
+  return status === 404 || status === 410 || failures % 5 === 0;
+}

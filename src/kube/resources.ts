@@ -1,0 +1,73 @@
+import type { ObjectMeta } from "../model/hub.ts";
+
+/** What every object of the Kubernetes API has. Items of lists of built-in types carry no apiVersion and kind. */
+export interface KubeObject {
+  readonly apiVersion?: string;
+  readonly kind?: string;
+  readonly metadata: ObjectMeta;
+}
+
+/** Where the API server keeps one type of object. */
+export interface Resource {
+  /** "" = the core group. */
+  readonly group: string;
+  readonly version: string;
+  readonly plural: string;
+  readonly kind: string;
+}
+
+/** Every resource type that the operator reads or writes; the manifests' RBAC rules are for these. */
+export const resources = {
+  registryHubs: {
+    group: "ecns.easystack.cn",
+    version: "v1alpha1",
+    plural: "registryhubs",
+    kind: "RegistryHub",
+  },
+  serviceEntries: {
+    group: "networking.istio.io",
+    version: "v1beta1",
+    plural: "serviceentries",
+    kind: "ServiceEntry",
+  },
+  envoyFilters: {
+    group: "networking.istio.io",
+    version: "v1alpha3",
+    plural: "envoyfilters",
+    kind: "EnvoyFilter",
+  },
+  namespaces: { group: "", version: "v1", plural: "namespaces", kind: "Namespace" },
+  services: { group: "", version: "v1", plural: "services", kind: "Service" },
+  secrets: { group: "", version: "v1", plural: "secrets", kind: "Secret" },
+  configMaps: { group: "", version: "v1", plural: "configmaps", kind: "ConfigMap" },
+  events: { group: "", version: "v1", plural: "events", kind: "Event" },
+} as const satisfies Record<string, Resource>;
+
+/** "networking.istio.io/v1beta1"; "v1" for the core group. */
+export function apiVersionOf({ group, version }: Resource): string {
+  return group === "" ? version : `${group}/${version}`;
+}
+
+/** The path of all objects of a type, or of those in one namespace. */
+export function collectionPath(resource: Resource, namespace?: string): string {
+  const root = resource.group === "" ? "/api" : "/apis";
+  const scope = namespace === undefined ? "" : `/namespaces/${encodeURIComponent(namespace)}`;
+  return `${root}/${apiVersionOf(resource)}${scope}/${resource.plural}`;
+}
+
+/** The path of one object, or of its subresource; an object without a namespace is cluster-scoped. */
+export function objectPath(
+  resource: Resource,
+  { namespace, name }: Pick<ObjectMeta, "namespace" | "name">,
+  subresource?: "status",
+): string {
+  const path = `${collectionPath(resource, namespace)}/${encodeURIComponent(name)}`;
+  return subresource === undefined ? path : `${path}/${subresource}`;
+}
+
+/** "<namespace>/<name>", or "<name>" when the object is cluster-scoped. */
+export type ObjectKey = string;
+
+export function objectKey({ metadata }: KubeObject): ObjectKey {
+  return metadata.namespace === undefined ? metadata.name : `${metadata.namespace}/${metadata.name}`;
+}

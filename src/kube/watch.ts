@@ -1,0 +1,102 @@
+import type { Deps } from "../runtime/deps.ts";
+import type { KubeClient } from "./client.ts";
+import { KubeError, type Status } from "./errors.ts";
+import { type Selection, selectors } from "./list.ts";
+import { collectionPath, type KubeObject, type Resource } from "./resources.ts";
+
+/** Source: k8s.io/apimachinery/pkg/apis/meta/v1/watch.go, pkg/watch/watch.go. A BOOKMARK's object has a resourceVersion only. */
+export type WatchEvent<T> =
+  | { readonly type: "ADDED" | "MODIFIED" | "DELETED" | "BOOKMARK"; readonly object: T }
+  | { readonly type: "ERROR"; readonly object: Status };
+
+export interface WatchOptions {
+  readonly selection: Selection;
+  readonly resourceVersion: string;
+  /** When the server shall end the watch. */
+  readonly timeoutSeconds: number;
+  /** Silence that is taken for a dead connection. The server sends a bookmark about every minute. */
+  readonly idleMs: number;
+  readonly signal: AbortSignal;
+}
+
+/**
+ * What happened after `resourceVersion`, in the batches in which it arrives; an empty batch says that the watch is
+ * established. Ends when the server ends it.
+ * @throws KubeError when it cannot be opened, breaks, or falls silent; the signal's reason when it aborts.
+ */
+export async function* watch<T extends KubeObject>(
+  client: KubeClient,
+  resource: Resource,
+  { selection, resourceVersion, timeoutSeconds, idleMs, signal }: WatchOptions,
+  { clock }: Pick<Deps, "clock">,
+): AsyncGenerator<readonly WatchEvent<T>[]> {
+  const path = collectionPath(resource, selection.namespace);
+  const attempt = { method: "WATCH", path };
+  const silence = new AbortController();
+  const onSilence = (): void =>
+    silence.abort(
+      new KubeError({ status: 0, reason: "Timeout", text: `silent for ${idleMs / 1_000} s` }, attempt),
+    );
+  const query = {
+    ...selectors(selection),
+    watch: "1",
+    resourceVersion,
+    allowWatchBookmarks: "true",
+    timeoutSeconds: `${timeoutSeconds}`,
+  };
+  const body = await client.stream({
+    method: "GET",
+    path,
+    query,
+    signal: AbortSignal.any([signal, silence.signal]),
+  });
+  let stopTimer = clock.after(idleMs, onSilence);
+  try {
+    yield [];
+    for await (const lines of linesOf(body)) {
+      stopTimer();
+      yield lines.map((line) => JSON.parse(line) as WatchEvent<T>);
+      stopTimer = clock.after(idleMs, onSilence);
+    }
+  } catch (error) {
+    signal.throwIfAborted();
+    if (silence.signal.aborted) throw silence.signal.reason;
+    throw broken(error, attempt);
+  } finally {
+    stopTimer();
+  }
+}
+
+function broken(error: unknown, attempt: { readonly method: string; readonly path: string }): unknown {
+  if (error instanceof SyntaxError)
+    return new KubeError(
+      { status: 0, reason: "BadAnswer", text: "the watch carried something other than JSON lines" },
+      attempt,
+    );
+  const { code, message } = error as { code?: string; message?: string };
+  return new KubeError(
+    { status: 0, reason: "Unreachable", text: `the watch broke: ${code ?? message ?? "no reason"}` },
+    attempt,
+    { cause: error },
+  );
+}
+
+/**
+ * The whole lines of each chunk together. A line without an end is what a broken connection leaves: it is dropped, and
+ * the next watch, from the last whole event, brings it again.
+ */
+export async function* linesOf(chunks: AsyncIterable<Uint8Array>): AsyncGenerator<readonly string[]> {
+  let pending: Uint8Array[] = [];
+  for await (const chunk of chunks) {
+    const end = chunk.lastIndexOf(newline) + 1;
+    if (end === 0) {
+      pending.push(chunk);
+      continue;
+    }
+    const whole = Buffer.concat([...pending, chunk.subarray(0, end)]).toString("utf8");
+    pending = end < chunk.length ? [chunk.subarray(end)] : [];
+    yield whole.split("\n").filter((line) => line !== "");
+  }
+}
+
+const newline = 0x0a;

@@ -1,0 +1,18 @@
+import { Command } from "commander";
+import { addControllers } from "./cli/controllers.ts";
+import { version } from "./cli/version.ts";
+
+const program = new Command("registryhub")
+  .description("Keeps Istio's ServiceEntries equal to the providers in ZooKeeper, Nacos, Eureka and Consul.")
+  .showHelpAfterError("(--help lists what there is)");
+addControllers(program, process.env);
+program
+  .command("version")
+  .description("Print the version.")
+  .action(() => {
+    process.stdout.write(`registryhub ${version}\n`);
+  });
+
+await program.parseAsync();
+// Whatever a library may still hold open must not keep a stopped controller alive.
+process.exit();

@@ -1,0 +1,54 @@
+/**
+ * A Dubbo URL in its parts, as spelled:
+ * `scheme://[user[:password]@]host[:port][/path][?key=value[&key=value]]`.
+ */
+export interface ProviderUrl {
+  readonly scheme: string;
+  /** IPv6 without brackets. */
+  readonly host: string;
+  /** As written; "" = none. */
+  readonly port: string;
+  readonly parameters: ReadonlyMap<string, string>;
+}
+
+/**
+ * Undoes Java's `URLEncoder.encode` as Dubbo applies it, once, to each path segment: `+` is a space.
+ * undefined = the text has a malformed escape.
+ * Source: apache/dubbo, dubbo-common URL.encode/decode; ZookeeperRegistry.toUrlPath.
+ */
+export function decodeSegment(segment: string): string | undefined {
+  try {
+    return decodeURIComponent(segment.replaceAll("+", " "));
+  } catch {
+    return undefined; // Only URIError is possible; the caller reports the entry.
+  }
+}
+
+/**
+ * Splits a Dubbo URL that has been decoded. undefined = it is none. By hand, because `new URL` lower-cases,
+ * escapes and refuses what Dubbo writes: values are raw and may hold `=`, `:`, `/` and `,`. The last of
+ * repeated keys counts.
+ * Source: apache/dubbo, dubbo-common URLStrParser.
+ */
+export function parseProviderUrl(text: string): ProviderUrl | undefined {
+  const [base, query] = cut(text, "?");
+  const [, scheme, rest] = /^([a-zA-Z][a-zA-Z0-9+.-]*):\/\/(.*)$/s.exec(base) ?? [];
+  if (scheme === undefined || rest === undefined) return undefined;
+  const authority = cut(rest, "/")[0];
+  const hostPort = authority.slice(authority.lastIndexOf("@") + 1);
+  const [, bracketed, plain, port] = /^(?:\[([^\]]+)\]|([^:[\]]+))(?::(.*))?$/s.exec(hostPort) ?? [];
+  const host = bracketed ?? plain;
+  if (host === undefined) return undefined;
+  return { scheme, host, port: port ?? "", parameters: parseParameters(query) };
+}
+
+function parseParameters(query: string): ReadonlyMap<string, string> {
+  const pairs = query.split("&").map((pair) => cut(pair, "="));
+  return new Map(pairs.filter(([key]) => key !== ""));
+}
+
+/** What is before the first `separator`, and what is after it. */
+function cut(text: string, separator: string): [string, string] {
+  const at = text.indexOf(separator);
+  return at < 0 ? [text, ""] : [text.slice(0, at), text.slice(at + separator.length)];
+}

@@ -1,0 +1,114 @@
+import { isIPv6 } from "node:net";
+import type { Problem } from "../../model/problems.ts";
+import type { Protocol, ServiceInstance } from "../../model/service.ts";
+import type { ProviderUrl } from "./provider-url.ts";
+
+/**
+ * URLs that steer consumers and announce nobody. Source: apache/dubbo, RegistryConstants, ConfigConstants.
+ */
+const controlSchemes = new Set([
+  "absent",
+  "condition",
+  "configurator",
+  "consumer",
+  "empty",
+  "override",
+  "route",
+  "script",
+  "tag",
+]);
+
+const protocols: Readonly<Record<string, Protocol>> = {
+  dubbo: "dubbo",
+  tri: "grpc",
+  grpc: "grpc",
+  rest: "http",
+  http: "http",
+};
+
+/** The parameters that stay the same when a provider restarts; all others would cost a write each time. */
+const stableParameters = [
+  "anyhost",
+  "application",
+  "background",
+  "deprecated",
+  "dubbo",
+  "dynamic",
+  "generic",
+  "group",
+  "interface",
+  "methods",
+  "release",
+  "revision",
+  "service-name-mapping",
+  "side",
+  "version",
+];
+
+/** How much of a registered value a problem repeats: anybody may register a megabyte. */
+const maxShown = 100;
+
+/** What one provider URL amounts to: an instance, or none, and what its owner should hear. */
+export interface Provider {
+  readonly instance?: ServiceInstance;
+  readonly problem?: Problem;
+}
+
+/**
+ * Decides whether a provider counts, and how it is called. One that does not take traffic by its own wish
+ * (disabled, drained, a control URL) is left out without a word; one that nobody could call is a rejection.
+ * Address and port range are not judged here. `name` is the interface the registry filed it under; a
+ * `simplified` URL has no other.
+ * Source: apache/dubbo, UrlUtils.isMatch (enabled, category); AbstractLoadBalance.getWeight (0 = no calls).
+ */
+export function readProvider(url: ProviderUrl, name: string): Provider {
+  if (!takesTraffic(url)) return {};
+  const [host, port, scheme] = [url.host, url.port, url.scheme].map((part) => part.slice(0, maxShown));
+  const at = `${name} ${isIPv6(url.host) ? `[${host}]` : host}:${port}`;
+  const protocol = Object.hasOwn(protocols, url.scheme) ? protocols[url.scheme] : undefined;
+  if (protocol === undefined) {
+    const detail = `protocol ${scheme} is not one of ${Object.keys(protocols).join(", ")}`;
+    return { problem: { at, code: "UnsupportedProtocol", detail, severity: "rejected" } };
+  }
+  if (!/^-?\d+$/.test(url.port)) {
+    const detail = url.port === "" ? "the URL has no port" : `port "${port}" is not a number`;
+    return { problem: { at, code: "BadPort", detail, severity: "rejected" } };
+  }
+  return { instance: instanceOf(url, name, protocol), ...tokenWarning(url, name) };
+}
+
+function takesTraffic({ scheme, parameters }: ProviderUrl): boolean {
+  const weight = parameters.get("weight");
+  return (
+    !controlSchemes.has(scheme) &&
+    parameters.get("disabled") !== "true" &&
+    parameters.get("enabled") !== "false" &&
+    (parameters.get("side") || "provider") === "provider" &&
+    (parameters.get("category") || "providers") === "providers" &&
+    !(weight && Number(weight) <= 0)
+  );
+}
+
+function instanceOf(
+  { host, port, parameters }: ProviderUrl,
+  name: string,
+  protocol: Protocol,
+): ServiceInstance {
+  const version = parameters.get("version") ?? "";
+  const stable = stableParameters.map((key) => [key, parameters.get(key) ?? ""] as const);
+  return {
+    address: host,
+    port: Number(port),
+    protocol,
+    version: version === "0.0.0" ? "" : version,
+    group: parameters.get("group") ?? "",
+    metadata: { interface: name, ...Object.fromEntries(stable.filter(([, value]) => value !== "")) },
+  };
+}
+
+/** One and the same for all providers of an interface: their number would drown every other problem. */
+function tokenWarning({ parameters }: ProviderUrl, name: string): Pick<Provider, "problem"> {
+  if (!parameters.get("token")) return {};
+  const detail = "providers demand a token: consumers must send it themselves, it is never copied";
+  return { problem: { at: name, code: "TokenRequired", detail, severity: "warning" } };
+}

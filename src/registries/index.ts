@@ -1,0 +1,26 @@
+import type { RegistryType } from "../model/hub.ts";
+import type { Deps } from "../runtime/deps.ts";
+import type { RegistryAdapter, RegistryConfig, RegistryFactory } from "./adapter.ts";
+import { createZooKeeperAdapter } from "./zookeeper/adapter.ts";
+
+/** One line per registry type; a type without a line is reported in the hub's status. */
+const factories: { readonly [T in RegistryType]?: RegistryFactory<T> } = {
+  zookeeper: createZooKeeperAdapter,
+};
+
+/** How long nothing is believed to be gone after the first listing of a watch, in ms (CONTRACT §4, Settle). */
+export const settleMs: Readonly<Record<RegistryType, number>> = {
+  zookeeper: 60_000,
+  nacos: 35_000,
+  eureka: 120_000,
+  consul: 10_000,
+};
+
+/** Makes the adapter for a config, or undefined where this build has none for the type. */
+export function openRegistry<T extends RegistryType>(
+  config: RegistryConfig<T>,
+  deps: Deps,
+): RegistryAdapter | undefined {
+  const factory = factories[config.registry.type] as RegistryFactory<T> | undefined;
+  return factory?.(config, deps);
+}

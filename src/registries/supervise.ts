@@ -1,0 +1,75 @@
+import { RegistryError } from "../model/errors.ts";
+import type { Snapshot } from "../model/service.ts";
+import type { Deps } from "../runtime/deps.ts";
+import type { RegistryAdapter } from "./adapter.ts";
+
+const firstDelayMs = 1_000;
+const maxDelayMs = 30_000;
+
+/** What is known of a registry: nothing yet, all of it now, or all of it at some earlier moment. */
+export type RegistryState =
+  | { readonly state: "pending"; readonly error?: RegistryError }
+  | {
+      readonly state: "synced";
+      readonly snapshot: Snapshot;
+      /** The first of its watch: settling starts. */
+      readonly first: boolean;
+    }
+  | { readonly state: "stale"; readonly snapshot: Snapshot; readonly error?: RegistryError };
+
+/**
+ * Reads one registry for ever: each throw becomes one `pending` or `stale` state, a jittered pause of 1 s to
+ * 30 s, and a fresh adapter from `open` (which resolves credentials, and may throw a RegistryError as well).
+ * The only retry loop around adapters, and the only place that outlives a watch: so it is here that a
+ * snapshot whose `position` went back is told as a reset. `last` is what an earlier supervisor of the same
+ * registry had read. Ends when `signal` aborts. @throws whatever is not a RegistryError: that is a bug and
+ * must be seen.
+ */
+export async function* supervise(
+  open: (signal: AbortSignal) => Promise<RegistryAdapter>,
+  deps: Deps,
+  signal: AbortSignal,
+  last?: Snapshot,
+): AsyncGenerator<RegistryState> {
+  let snapshot = last;
+  let position = last?.position ?? 0;
+  let delayMs = firstDelayMs;
+  while (!signal.aborted) {
+    let failure: RegistryError;
+    try {
+      const adapter = await open(signal);
+      let first = true;
+      for await (const next of adapter.watch(signal)) {
+        delayMs = firstDelayMs;
+        const before = position;
+        position = next.position ?? 0;
+        if (position < before) throw dataLost(before, position);
+        snapshot = next;
+        yield { state: "synced", snapshot, first };
+        first = false;
+      }
+      failure = new RegistryError(
+        "RegistryUnreachable",
+        "the registry ended the watch",
+        "The operator retries by itself.",
+      );
+    } catch (error) {
+      if (signal.aborted) return;
+      if (!(error instanceof RegistryError)) throw error;
+      failure = error;
+    }
+    if (signal.aborted) return;
+    yield snapshot === undefined
+      ? { state: "pending", error: failure }
+      : { state: "stale", snapshot, error: failure };
+    const pauseMs = delayMs * (0.5 + deps.random() / 2);
+    await deps.clock.sleep(pauseMs, signal).catch(() => undefined); // an abort ends the loop
+    delayMs = Math.min(delayMs * 2, maxDelayMs);
+  }
+}
+
+function dataLost(before: number, now: number): RegistryError {
+  const detail = `the registry lost data: its history was at ${before} and is now at ${now}`;
+  const advice = "Find out whether it was wiped or restored; what it had before is kept for a while.";
+  return new RegistryError("RegistryBadResponse", detail, advice, { reset: true });
+}

@@ -1,0 +1,257 @@
+import { isIP, type Socket, connect as tcpConnect } from "node:net";
+import { connect as tlsConnect } from "node:tls";
+import { RegistryError, type RegistryErrorCode } from "../../model/errors.ts";
+import type { Clock } from "../../runtime/deps.ts";
+import { describeNetworkError } from "../../runtime/dial.ts";
+import type { Server } from "./address.ts";
+import {
+  connectRequest,
+  createFrameSplitter,
+  createReader,
+  frame,
+  int,
+  opcode,
+  type Reader,
+  readSession,
+  xid,
+} from "./jute.ts";
+
+/**
+ * Asked for; the server answers with what its tickTime allows. Short, because it says how soon a frozen
+ * server is noticed, and because nothing is lost with a session: a lost connection ends the watch anyway.
+ */
+const sessionTimeoutMs = 12_000;
+
+/**
+ * A starting server accepts connections that it then neither answers nor closes, ever, so waiting longer is
+ * of no use.
+ * Source: measured on 3.9.4; docs/registries/zookeeper.md.
+ */
+const handshakeTimeoutMs = 2_000;
+
+/** How long the server may take to read the goodbye. */
+const goodbyeMs = 300;
+
+/** PEM, as the hub's Secret has it. */
+export interface TlsOptions {
+  readonly ca?: string;
+  readonly cert?: string;
+  readonly key?: string;
+  readonly rejectUnauthorized: boolean;
+}
+
+export interface ConnectionOptions {
+  readonly server: Server;
+  /** The IP address of `server` to dial. */
+  readonly ip: string;
+  readonly tls?: TlsOptions;
+  /** Called with the path of each watch that fired. */
+  readonly onEvent: (path: string) => void;
+  /**
+   * Called once if the connection breaks; every open request has been rejected with the same error before.
+   */
+  readonly onLost: (error: RegistryError) => void;
+}
+
+/** An answer: the server's error code, and the record that follows where it is 0. */
+export interface Reply {
+  readonly error: number;
+  readonly record: Reader;
+}
+
+interface Pending {
+  readonly resolve: (reply: Reply) => void;
+  readonly reject: (error: unknown) => void;
+}
+
+/**
+ * One session on one server. It is kept alive with a ping for each third of its timeout without a request,
+ * and counts as broken after two thirds without a byte: a frozen server closes nothing.
+ */
+export class Connection {
+  readonly #options: ConnectionOptions;
+  readonly #clock: Clock;
+  readonly #signal: AbortSignal;
+  readonly #socket: Socket;
+  readonly #opened = Promise.withResolvers<number>();
+  readonly #pending = new Map<number, Pending>();
+  #state: "opening" | "open" | "closed" = "opening";
+  #lastXid = 0;
+  #lastZxid = 0n;
+  #heardAt = 0;
+  #spokeAt = 0;
+  #cancelTimer: () => void;
+
+  /**
+   * Opens a session. It lives until `close`, an abort of `signal`, or `onLost`.
+   * @throws RegistryError when the server gives none; the signal's reason.
+   */
+  static async open(options: ConnectionOptions, clock: Clock, signal: AbortSignal): Promise<Connection> {
+    signal.throwIfAborted();
+    const connection = new Connection(options, clock, signal);
+    connection.#keepAlive(await connection.#opened.promise);
+    return connection;
+  }
+
+  private constructor(options: ConnectionOptions, clock: Clock, signal: AbortSignal) {
+    this.#options = options;
+    this.#clock = clock;
+    this.#signal = signal;
+    this.#socket = dial(options);
+    const split = createFrameSplitter((body) => this.#onFrame(body));
+    this.#socket.on("data", (chunk) => this.#onData(chunk, split));
+    this.#socket.on("error", (error) => this.#fail("RegistryUnreachable", describeNetworkError(error)));
+    this.#socket.on("close", () => this.#fail("RegistryUnreachable", closed[this.#state]));
+    this.#cancelTimer = clock.after(handshakeTimeoutMs, () =>
+      this.#fail("RegistryUnreachable", silence(this.#socket)),
+    );
+    signal.addEventListener("abort", this.close, { once: true });
+    this.#socket.write(connectRequest(sessionTimeoutMs));
+  }
+
+  /** The newest transaction that an answer has shown. */
+  get zxid(): bigint {
+    return this.#lastZxid;
+  }
+
+  /** @throws RegistryError when the connection is or gets broken; the signal's reason after an abort. */
+  request(operation: number, ...record: readonly Buffer[]): Promise<Reply> {
+    return this.#send(++this.#lastXid, operation, record);
+  }
+
+  /** Adds an identity to the session; otherwise as `request`. */
+  authenticate(...record: readonly Buffer[]): Promise<Reply> {
+    return this.#send(xid.auth, opcode.auth, record);
+  }
+
+  /** Ends the session and releases the socket, at the latest after the goodbye. */
+  readonly close = (): void => this.#end(this.#signal.reason ?? new Error("the connection was closed"));
+
+  #send(number: number, operation: number, record: readonly Buffer[]): Promise<Reply> {
+    const { promise, ...pending } = Promise.withResolvers<Reply>();
+    if (this.#state === "closed") pending.reject(this.#failure("RegistryUnreachable", closed.closed));
+    else {
+      this.#pending.set(number, pending);
+      this.#write(int(number), int(operation), ...record);
+    }
+    return promise;
+  }
+
+  #write(...parts: readonly Buffer[]): void {
+    this.#spokeAt = this.#clock.monotonic();
+    this.#socket.write(frame(...parts));
+  }
+
+  #onData(chunk: Buffer, split: (chunk: Buffer) => void): void {
+    this.#heardAt = this.#clock.monotonic();
+    try {
+      split(chunk);
+    } catch (error) {
+      if (!(error instanceof RangeError)) throw error;
+      const start = JSON.stringify(chunk.toString("latin1", 0, 16));
+      this.#fail(
+        "RegistryBadResponse",
+        `the answer is not ZooKeeper's: ${error.message}; it starts with ${start}`,
+      );
+    }
+  }
+
+  #onFrame(body: Buffer): void {
+    const record = createReader(body);
+    if (this.#state === "opening") {
+      const timeoutMs = readSession(record);
+      this.#state = "open";
+      this.#opened.resolve(timeoutMs);
+      return;
+    }
+    const number = record.int();
+    const zxid = record.long();
+    const error = record.int();
+    if (number === xid.event) {
+      record.int(); // type
+      record.int(); // state
+      this.#options.onEvent(record.text());
+      return;
+    }
+    if (zxid > this.#lastZxid) this.#lastZxid = zxid;
+    this.#pending.get(number)?.resolve({ error, record });
+    this.#pending.delete(number);
+  }
+
+  #keepAlive(timeoutMs: number): void {
+    if (this.#state === "closed") return;
+    const now = this.#clock.monotonic();
+    this.#cancelTimer();
+    if (now - this.#heardAt >= (timeoutMs * 2) / 3) {
+      this.#fail("RegistryUnreachable", "the server stopped answering");
+      return;
+    }
+    if (now - this.#spokeAt >= timeoutMs / 3) this.#write(int(xid.ping), int(opcode.ping));
+    this.#cancelTimer = this.#clock.after(timeoutMs / 12, () => this.#keepAlive(timeoutMs));
+  }
+
+  #fail(code: RegistryErrorCode, what: string): void {
+    const wasOpen = this.#state === "open";
+    const error = this.#failure(code, what);
+    this.#end(error);
+    if (wasOpen) this.#options.onLost(error);
+  }
+
+  #failure(code: RegistryErrorCode, what: string): RegistryError {
+    const { server, tls } = this.#options;
+    const doing = this.#state === "opening" ? `connect ${server.name}` : `connection to ${server.name}`;
+    const check =
+      tls === undefined ? "spec.address" : "spec.address and ca.crt, tls.crt and tls.key of the Secret";
+    return new RegistryError(code, `${doing}: ${what}`, `Check ${check}; the operator retries by itself.`);
+  }
+
+  /** The one way out; the first reason is what everyone is told. */
+  #end(reason: unknown): void {
+    if (this.#state === "closed") return;
+    const polite = this.#state === "open" && !(reason instanceof RegistryError);
+    this.#state = "closed";
+    this.#cancelTimer();
+    this.#signal.removeEventListener("abort", this.close);
+    if (polite) sayGoodbye(this.#socket, this.#clock);
+    else this.#socket.destroy();
+    this.#opened.reject(reason);
+    for (const { reject } of this.#pending.values()) reject(reason);
+    this.#pending.clear();
+  }
+}
+
+/** What it means that the server closed the connection. */
+const closed = {
+  opening:
+    "the server closed the connection without an answer: it is starting, has no quorum, or expects TLS",
+  open: "closed by the server",
+  closed: "closed",
+} as const;
+
+const silence = (socket: Socket): string =>
+  socket.connecting
+    ? `no answer within ${handshakeTimeoutMs / 1_000} s`
+    : `accepted, but silent for ${handshakeTimeoutMs / 1_000} s: the server is starting or frozen, or is no ZooKeeper`;
+
+function dial({ server, ip, tls }: ConnectionOptions): Socket {
+  if (tls === undefined) return tcpConnect({ host: ip, port: server.port, noDelay: true });
+  try {
+    const name = isIP(server.host) ? {} : { servername: server.host };
+    return tlsConnect({ ...tls, ...name, host: ip, port: server.port });
+  } catch (cause) {
+    const detail = `TLS to ${server.name} cannot be set up: ${describeNetworkError(cause)}`;
+    throw new RegistryError(
+      "SecretInvalid",
+      detail,
+      "Check that ca.crt, tls.crt and tls.key of the Secret are PEM.",
+      { cause },
+    );
+  }
+}
+
+/** Frees the session on the server, which would else keep it until its timeout. */
+function sayGoodbye(socket: Socket, clock: Clock): void {
+  const cancel = clock.after(goodbyeMs, () => socket.destroy());
+  socket.once("close", cancel);
+  socket.end(frame(int(0), int(opcode.closeSession)));
+}

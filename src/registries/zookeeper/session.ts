@@ -1,0 +1,122 @@
+import { RegistryError } from "../../model/errors.ts";
+import type { Connection, Reply } from "./connection.ts";
+import { bool, errorCode, opcode, type Reader, readStat, type Stat, text } from "./jute.ts";
+
+/** What keeps one node from being read; anything worse is thrown. */
+export type Obstacle = "missing" | "forbidden";
+
+export interface Listing {
+  readonly children: readonly string[];
+  readonly stat: Stat;
+}
+
+export interface NodeData {
+  /** As UTF-8. */
+  readonly data: string;
+  readonly stat: Stat;
+}
+
+/**
+ * Reads below the chroot. A path is watched by giving `changed`: it is called once, after the next change of
+ * the node, of its children, or of its existence; the newest `changed` of a path replaces earlier ones. What
+ * is forbidden is not watched.
+ * Errors: every method @throws RegistryError when the connection breaks or the server answers out of order.
+ */
+export interface Session {
+  /** "host:port" of the server that answers. */
+  readonly server: string;
+  /** The newest transaction that an answer has shown. */
+  zxid(): bigint;
+  children(path: string, changed: () => void): Promise<Listing | Obstacle>;
+  /** A missing node is not watched. */
+  data(path: string, changed?: () => void): Promise<NodeData | Obstacle>;
+  /**
+   * Lets the server catch up with the leader, so that what is read next is not older than what anyone has
+   * read before.
+   */
+  sync(): Promise<void>;
+}
+
+/** The callbacks of watched paths, by path with chroot. */
+export type Watches = Map<string, () => void>;
+
+/** Hands a fired watch to whoever set it. */
+export function fire(watches: Watches, path: string): void {
+  const changed = watches.get(path);
+  watches.delete(path);
+  changed?.();
+}
+
+/** A session over an open connection whose events go to `fire(watches, …)`. */
+export function createSession(
+  connection: Connection,
+  server: string,
+  chroot: string,
+  watches: Watches,
+): Session {
+  const read = async <T>(
+    type: ReadType,
+    path: string,
+    changed: (() => void) | undefined,
+    decode: (record: Reader) => T,
+  ): Promise<T | Obstacle> => {
+    const fullPath = below(chroot, path);
+    if (changed) watches.set(fullPath, changed); // before asking: the event may follow the answer at once
+    const reply = await connection.request(opcode[type], text(fullPath), bool(changed !== undefined));
+    if (reply.error === errorCode.noNode) return "missing";
+    if (reply.error === errorCode.noAuth) return "forbidden";
+    const what = `${type} ${fullPath}`;
+    const record = successful(reply, server, what);
+    try {
+      return decode(record);
+    } catch (cause) {
+      const advice = "Check that spec.address is a ZooKeeper; the operator retries by itself.";
+      const detail = `${what} on ${server}: the answer is cut short`;
+      throw new RegistryError("RegistryBadResponse", detail, advice, { cause });
+    }
+  };
+  return {
+    server,
+    zxid: () => connection.zxid,
+    async children(path, changed) {
+      for (;;) {
+        const listing = await read("getChildren2", path, changed, readListing);
+        if (listing !== "missing") return listing;
+        // The only read that watches a node that is not there.
+        const nothing = await read("exists", path, changed, readStat);
+        if (nothing === "missing" || nothing === "forbidden") return nothing;
+      }
+    },
+    data: (path, changed) => read("getData", path, changed, readNodeData),
+    async sync() {
+      successful(await connection.request(opcode.sync, text(below(chroot, "/"))), server, "sync");
+    },
+  };
+}
+
+const readListing = (record: Reader): Listing => ({ children: record.texts(), stat: readStat(record) });
+const readNodeData = (record: Reader): NodeData => ({ data: record.text(), stat: readStat(record) });
+
+type ReadType = "getChildren2" | "getData" | "exists";
+
+/** `path` is absolute; the chroot itself is "/". */
+function below(chroot: string, path: string): string {
+  return path === "/" ? chroot || "/" : chroot + path;
+}
+
+/** The record of an answer without an error. @throws RegistryError. */
+export function successful({ error, record }: Reply, server: string, what: string): Reader {
+  if (error === errorCode.ok) return record;
+  const retry = "The operator retries by itself; see the server's log.";
+  switch (error) {
+    case errorCode.sessionExpired:
+    case errorCode.sessionMoved:
+      throw new RegistryError("RegistryUnreachable", `${what} on ${server}: the session has ended`, retry);
+    case errorCode.authFailed: {
+      const advice = "Check username and password in the Secret, and that the server takes digest logins.";
+      throw new RegistryError("RegistryUnauthorized", `${what} on ${server}: refused`, advice);
+    }
+    default:
+      throw new RegistryError("RegistryBadResponse", `${what} on ${server}: error ${error}`, retry);
+  }
+}
