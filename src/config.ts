@@ -72,7 +72,7 @@ const options = {
     value: "<number>",
     default: "16",
     parse: wholeNumber(1, 1000),
-    help: "How many requests to the API server may be in flight at once.",
+    help: "How many writes to the API server may be in flight at once; its own flow control sets the pace.",
     commands: both,
   }),
   emptyGraceMs: option({

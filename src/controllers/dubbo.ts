@@ -46,6 +46,9 @@ export class DubboController {
   readonly #entries: EntryIndex;
   readonly #rules: RouteRules;
   readonly #contention: Contention;
+  /** Filter -> the queue key of whom it belongs to, and the reverse. */
+  readonly #ownerOf = new Map<string, string>();
+  readonly #filtersOf = new Map<string, Set<string>>();
   /** Port -> the ServiceEntries that have a route on it. */
   readonly #ports = new Map<number, Set<string>>();
   #queue: WorkQueue | undefined;
@@ -131,15 +134,19 @@ export class DubboController {
     this.#isReady = isReady;
   }
 
-  readonly #ownerOf = new Map<string, string>();
-
   /** A filter appeared, changed or went: whoever it belongs, or belonged, to is looked at. */
   #touchOwner(key: string): void {
     const filter = this.#filters.objects.get(key);
     const owner = (filter && ownerKey(filter)) ?? this.#ownerOf.get(key);
     if (owner === undefined) return;
-    if (filter) this.#ownerOf.set(key, owner);
-    else this.#ownerOf.delete(key);
+    const owned = this.#filtersOf.get(owner) ?? new Set();
+    if (filter) {
+      this.#ownerOf.set(key, owner);
+      this.#filtersOf.set(owner, owned.add(key));
+    } else {
+      this.#ownerOf.delete(key);
+      if (owned.delete(key) && owned.size === 0) this.#filtersOf.delete(owner);
+    }
     this.#queue?.add(owner);
   }
 
@@ -199,8 +206,8 @@ export class DubboController {
   }
 
   *#ownedBy(key: string): Generator<EnvoyFilter> {
-    for (const [filterKey, owner] of this.#ownerOf) {
-      const filter = owner === key ? this.#filters.objects.get(filterKey) : undefined;
+    for (const filterKey of this.#filtersOf.get(key) ?? []) {
+      const filter = this.#filters.objects.get(filterKey);
       if (filter) yield filter;
     }
   }
@@ -209,7 +216,7 @@ export class DubboController {
     const key = `${desired.metadata.namespace}/${desired.metadata.name}`;
     const actual = this.#filters.objects.get(key);
     if (actual && isCovered(desired, actual)) return undefined;
-    if (actual && !isOurs(actual)) {
+    if (actual && !isOurs(actual) && !isAdoptable(actual, desired)) {
       this.#note(actual, "NameTaken", "an EnvoyFilter of this name is not ours; delete or rename it");
       return { failed: true };
     }
@@ -281,6 +288,14 @@ export class DubboController {
 
 function isOurs({ metadata }: EnvoyFilter): boolean {
   return metadata.labels?.[labels.managedBy] === managers.dubbo;
+}
+
+/** The old product's filter of the same name for the very same listener is taken over in place, without a drain. */
+function isAdoptable(actual: EnvoyFilter, desired: EnvoyFilter): boolean {
+  const listenerOf = ({ spec }: EnvoyFilter): unknown =>
+    (spec.configPatches?.[0] as { match?: { listener?: { name?: string } } } | undefined)?.match?.listener
+      ?.name;
+  return listenerOf(actual) !== undefined && listenerOf(actual) === listenerOf(desired);
 }
 
 /** The queue key of what a filter of ours belongs to. */

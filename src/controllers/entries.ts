@@ -41,7 +41,7 @@ export class EntryIndex {
     this.#objects = objects;
   }
 
-  /** Takes in what the store now has under `key`. Returns the hosts that this concerns. */
+  /** Takes in what the store now has under `key`. Returns the hosts that this concerns, by name or by address. */
   update(key: ObjectKey): ReadonlySet<HostKey> {
     const before = this.#facts.get(key);
     const object = this.#objects.get(key);
@@ -54,7 +54,9 @@ export class EntryIndex {
     } else {
       this.#facts.delete(key);
     }
-    return new Set([...(before?.hosts ?? []), ...(after?.hosts ?? [])]);
+    const rivals = [...(after?.ips ?? [])].flatMap((ip) => [...(this.#byIp.get(ip) ?? [])]);
+    const hosts = rivals.flatMap((rival) => this.#facts.get(rival)?.hosts ?? []);
+    return new Set([...(before?.hosts ?? []), ...(after?.hosts ?? []), ...hosts]);
   }
 
   /** The ServiceEntry that has the host: ours before an adoptable one before a foreign one; of equals the first by name. */
@@ -129,8 +131,9 @@ export class EntryIndex {
   }
 
   /** Addresses in use or reserved. */
-  get usedIps(): number {
-    return this.#byIp.size + this.#reserved.size;
+  *ips(): Generator<string> {
+    yield* this.#byIp.keys();
+    yield* this.#reserved.keys();
   }
 
   #link(key: ObjectKey, facts: Facts, change: "add" | "remove"): void {

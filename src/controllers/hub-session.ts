@@ -48,6 +48,7 @@ export class HubSession {
   #state: RegistryState = { state: "pending" };
   #lostAt: Ms | undefined;
   #everListed = false;
+  #mayConnect = false;
   #credentials: Credentials = {};
   #watching = new AbortController();
 
@@ -69,11 +70,20 @@ export class HubSession {
     this.#trust = new HubTrust(
       deps.clock,
       hooks.limitsFor(hub),
-      () => this.#flipped(),
+      (began) => this.#flipped(began),
       isSameRegistry ? previous : undefined,
     );
     this.#trust.release(hub.releaseHold);
     deps.clock.after(freshMs, () => hooks.touchStatus());
+  }
+
+  /**
+   * Starts reading the registry, the first time it is called. Not before the cluster's ServiceEntries are known: what the
+   * registry lacks, and whether it lost its data, is judged by what the cluster has of the hub.
+   */
+  connect(): void {
+    if (this.#mayConnect) return;
+    this.#mayConnect = true;
     this.#watch(undefined);
   }
 
@@ -191,7 +201,10 @@ export class HubSession {
   get held(): ReturnType<HubTrust["held"]> {
     if (this.#hub.policy !== "sync" || this.#hub.suspend) return undefined;
     const { services, endpoints } = this.isSynced ? this.ledger.withheld : { services: 0, endpoints: 0 };
-    return this.#trust.held(services, endpoints);
+    const held = this.#trust.held(services, endpoints);
+    if (held?.reason !== "RegistryReset") return held;
+    // Known before every host has been planned anew: the status that tells of a reset has to be right at once.
+    return { ...held, hold: { ...held.hold, services: Math.max(services, this.#missing().length) } };
   }
 
   /** Starts reading anew, after what was read last. */
@@ -203,7 +216,7 @@ export class HubSession {
     this.#deps.clock.after(lossGraceMs, () => this.#hooks.touchStatus());
     if (last !== undefined) this.#state = { state: "stale", snapshot: last };
     this.#hooks.touchStatus();
-    if (this.#hub.suspend) return;
+    if (this.#hub.suspend || !this.#mayConnect) return;
     const { signal } = this.#watching;
     this.#follow(last, signal).catch((error: unknown) => this.#hooks.crash(error));
     this.#refreshCredentials(signal).catch((error: unknown) => this.#hooks.crash(error));
@@ -276,10 +289,14 @@ export class HubSession {
       });
     const isLost = (host: HostKey): boolean => !this.listings.isUnknown(host, this.#serviceOf(host));
     const hold = this.#trust.listed({ first, origin, extent }, [...lost, ...missing].filter(isLost), found);
-    if (hold !== undefined) this.#hooks.note(hold);
+    this.#noteHold(hold);
     if (this.isWriting(true)) this.ledger.expect(changed);
     this.#hooks.touch(changed);
     if (first || readAgain || hold !== undefined) this.touchAll();
+  }
+
+  #noteHold(hold: "Shrunk" | "RegistryReset" | undefined): void {
+    if (hold !== undefined && this.#hub.policy === "sync") this.#hooks.note(hold);
   }
 
   /** Hosts that have endpoints of this hub in the cluster and are not listed, though the hub would want them. */
@@ -321,7 +338,9 @@ export class HubSession {
     return this.#state.state === "pending" ? new Map() : this.#state.snapshot.services;
   }
 
-  #flipped(): void {
+  /** "Unknown" may have become "gone", or the brake has just stopped that. */
+  #flipped(began: "Shrunk" | undefined): void {
+    this.#noteHold(began);
     this.touchAll();
     this.#hooks.touchStatus();
   }

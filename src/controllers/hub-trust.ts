@@ -31,12 +31,13 @@ const noData = "none";
 
 /**
  * Keeps a hub's Trust: settling after each first listing, the brake on vanishing services, the hold after a loss of data
- * (CONTRACT §4). Every change of it goes through here; `flipped` is called when "unknown" may have become "gone".
+ * (CONTRACT §4). Every change of it goes through here; `flipped` is called when "unknown" may have become "gone", with
+ * the hold that began at that moment, if one did.
  */
 export class HubTrust {
   readonly #clock: Clock;
   #limits: TrustLimits;
-  readonly #flipped: () => void;
+  readonly #flipped: (began?: "Shrunk") => void;
   #trust: Trust = { synced: false, ...nothingHeld };
   /** When each host listed its last instance, for those that list none now: with the listed ones, what the hub "had". */
   readonly #lostAt = new Map<HostKey, Ms>();
@@ -49,7 +50,7 @@ export class HubTrust {
   #listedHosts = 0;
   #timer: () => void = () => undefined;
 
-  constructor(clock: Clock, limits: TrustLimits, flipped: () => void, restored?: HubStatus) {
+  constructor(clock: Clock, limits: TrustLimits, flipped: (began?: "Shrunk") => void, restored?: HubStatus) {
     this.#clock = clock;
     this.#limits = limits;
     this.#flipped = flipped;
@@ -83,11 +84,13 @@ export class HubTrust {
     found: Iterable<HostKey>,
   ): "Shrunk" | "RegistryReset" | undefined {
     const now = this.#clock.monotonic();
+    this.#expireHold(now); // its timer may be late
     if (listing.first) this.#settle(now);
     this.#trust = { ...this.#trust, synced: true };
     this.#listedHosts = listing.extent.listedHosts;
     for (const host of lost) {
-      if (!this.#lostAt.has(host)) this.#lostAt.set(host, Math.max(now, this.#trust.settledAt));
+      if (!listing.first && this.#lostAt.has(host)) continue;
+      this.#lostAt.set(host, Math.max(now, this.#trust.settledAt));
     }
     for (const host of found) this.#lostAt.delete(host);
     const reset = this.#judgeOrigin(listing.origin, listing.extent, now);
@@ -118,17 +121,20 @@ export class HubTrust {
 
   /** Ends the hold whose `until` is `until`, as its owner asked. Returns whether there was one. */
   release(until: string): boolean {
+    const now = this.#clock.monotonic();
     if (until === "") return false;
     if (this.#hold?.until === until) {
       this.#endHold();
       this.#lostAt.clear();
-    } else if (this.#settling?.until === until && this.#clock.monotonic() < this.#trust.settledAt) {
-      this.#trust = { ...this.#trust, settledAt: 0 };
+    } else if (this.#settling?.until === until && now < this.#trust.settledAt) {
+      this.#trust = { ...this.#trust, settledAt: now };
+      for (const [host, at] of this.#lostAt) this.#lostAt.set(host, Math.min(at, now));
     } else {
       return false;
     }
+    const began = this.#judgeShrink(now);
     this.#arm();
-    this.#flipped();
+    this.#flipped(began);
     return true;
   }
 
@@ -199,8 +205,10 @@ export class HubTrust {
 
   /** What a hold that has run out was about is believed from now on; what a newer listing lacks is judged on its own. */
   #expireHold(now: Ms): void {
+    const until = Math.max(this.#trust.heldUntil, this.#trust.resetUntil);
+    if (until === 0 || now < until) return;
     this.#endHold();
-    for (const [host, at] of this.#lostAt) if (at <= now) this.#lostAt.delete(host);
+    for (const [host, at] of this.#lostAt) if (at < until) this.#lostAt.delete(host);
   }
 
   /** One timer for the next deadline; at it, the brake is judged before anything is believed. */
@@ -214,11 +222,10 @@ export class HubTrust {
 
   #deadline(): void {
     const now = this.#clock.monotonic();
-    const isOver = (until: Ms): boolean => until > 0 && until <= now;
-    if (isOver(this.#trust.heldUntil) || isOver(this.#trust.resetUntil)) this.#expireHold(now);
-    this.#judgeShrink(now);
+    this.#expireHold(now);
+    const began = this.#judgeShrink(now);
     this.#arm();
-    this.#flipped();
+    this.#flipped(began);
   }
 
   #restore(hold: Hold, status: HubStatus): void {
@@ -228,6 +235,7 @@ export class HubTrust {
     if (reason !== "Shrunk" && reason !== "RegistryReset") return;
     const length = reason === "Shrunk" ? this.#limits.shrinkHoldMs : this.#limits.resetHoldMs;
     const left = Math.min(Math.max((parseTime(hold.until) ?? 0) - this.#clock.now(), 0), length);
+    if (left === 0) return;
     const until = this.#clock.monotonic() + left;
     this.#trust = { ...this.#trust, ...(reason === "Shrunk" ? { heldUntil: until } : { resetUntil: until }) };
     this.#hold = { since: hold.since, until: hold.until, endpoints: hold.endpoints };

@@ -20,8 +20,9 @@ export class ListingIndex {
   readonly #services = new Map<string, Service>();
   readonly #listings = new Map<string, Listing>();
   readonly #byHost = new Map<HostKey, Map<string, readonly Endpoint[]>>();
-  readonly #unknownNames = new Set<string>();
-  readonly #unknownHosts = new Set<HostKey>();
+  /** What each unreadable service stands for, by id: its Dubbo interface, or the host of a Spring service. */
+  readonly #unknown = new Map<string, string>();
+  #unknownThings: ReadonlySet<string> = new Set();
   #endpoints = 0;
 
   /** Endpoints listed over all hosts. */
@@ -52,7 +53,7 @@ export class ListingIndex {
 
   /** Whether what the registry says of this host, or of this Dubbo interface, could not be read. */
   isUnknown(host: HostKey, service: string): boolean {
-    return this.#unknownNames.has(service) || this.#unknownHosts.has(host);
+    return this.#unknownThings.has(service) || this.#unknownThings.has(host);
   }
 
   get problems(): readonly Problem[] {
@@ -70,7 +71,7 @@ export class ListingIndex {
         if (!before.has(host)) before.set(host, this.has(host));
       }
     };
-    const unknownBefore = this.#unknownNames.size + this.#unknownHosts.size;
+    const unknownBefore = [...this.#unknown.keys()];
     for (const [id, service] of services) {
       if (this.#services.get(id) === service || !wants(hub.filter, service.name)) continue;
       const listing = listingOf(service, hub);
@@ -84,19 +85,20 @@ export class ListingIndex {
       const listing = this.#listings.get(id);
       note(listing);
       if (!isWanted) for (const host of listing?.byHost.keys() ?? []) unwanted.add(host);
-      this.#drop(id, hub);
+      this.#drop(id);
     }
+    this.#unknownThings = new Set(this.#unknown.values());
     const flips = [...before].filter(([host, was]) => was !== this.has(host));
     return {
       changed,
       lost: flips.filter(([host, was]) => was && !unwanted.has(host)).map(([host]) => host),
       found: flips.filter(([, was]) => !was).map(([host]) => host),
-      readAgain: this.#unknownNames.size + this.#unknownHosts.size < unknownBefore,
+      readAgain: unknownBefore.some((id) => !this.#unknown.has(id)),
     };
   }
 
   #put(id: string, service: Service, listing: Listing, hub: Hub): void {
-    this.#drop(id, hub);
+    this.#drop(id);
     this.#services.set(id, service);
     this.#listings.set(id, listing);
     for (const [host, endpoints] of listing.byHost) {
@@ -105,23 +107,17 @@ export class ListingIndex {
       this.#endpoints += endpoints.length;
     }
     if (service.instances !== "unknown") return;
-    const host = hostKeyOf(service, hub);
-    if (service.kind === "dubbo") this.#unknownNames.add(service.name);
-    else if (host !== undefined) this.#unknownHosts.add(host);
+    const what = service.kind === "dubbo" ? service.name : hostKeyOf(service, hub);
+    if (what !== undefined) this.#unknown.set(id, what);
   }
 
-  #drop(id: string, hub: Hub): void {
+  #drop(id: string): void {
     for (const [host, endpoints] of this.#listings.get(id)?.byHost ?? []) {
       this.#endpoints -= endpoints.length;
       const byService = this.#byHost.get(host);
       if (byService?.delete(id) && byService.size === 0) this.#byHost.delete(host);
     }
-    const service = this.#services.get(id);
-    if (service?.instances === "unknown") {
-      this.#unknownNames.delete(service.name);
-      const host = hostKeyOf(service, hub);
-      if (host !== undefined) this.#unknownHosts.delete(host);
-    }
+    this.#unknown.delete(id);
     this.#services.delete(id);
     this.#listings.delete(id);
   }

@@ -24,6 +24,7 @@ export class WorkQueue {
   readonly #timers = new Map<string, { readonly due: Ms; readonly cancel: () => void }>();
   readonly #failures = new Map<string, number>();
   #open = false;
+  #hasEnded = false;
   #crash: (error: unknown) => void = () => undefined;
 
   constructor(work: (key: string) => Promise<Outcome>, concurrency: number, deps: Deps) {
@@ -45,8 +46,12 @@ export class WorkQueue {
 
   /** Works on the key as soon as a worker is free; one that has failed keeps to its backoff. */
   add(key: string): void {
-    if (this.#failures.has(key) && this.#timers.has(key)) return;
-    this.#enqueue(key);
+    if (!this.#isBackingOff(key)) this.#enqueue(key);
+  }
+
+  /** Adds the key after `ms`, unless it is added before; of several times the earliest counts. A backoff stands. */
+  addAfter(key: string, ms: Ms): void {
+    if (!this.#isBackingOff(key)) this.#schedule(key, ms);
   }
 
   /** Forgets every backoff: what made the keys fail is over. */
@@ -63,8 +68,12 @@ export class WorkQueue {
     this.#pump();
   }
 
-  /** Adds the key after `ms`, unless it is added before; of several times the earliest counts. */
-  addAfter(key: string, ms: Ms): void {
+  #isBackingOff(key: string): boolean {
+    return this.#failures.has(key) && this.#timers.has(key);
+  }
+
+  #schedule(key: string, ms: Ms): void {
+    if (this.#hasEnded) return;
     const due = this.#deps.clock.monotonic() + ms;
     const timer = this.#timers.get(key);
     if (timer !== undefined && timer.due <= due) return;
@@ -84,6 +93,7 @@ export class WorkQueue {
       await promise;
     } finally {
       this.#open = false;
+      this.#hasEnded = true;
       for (const key of this.#timers.keys()) this.#cancelTimer(key);
     }
   }
@@ -117,11 +127,12 @@ export class WorkQueue {
       const backoff =
         Math.min(firstBackoffMs * 2 ** (failures - 1), maxBackoffMs) * (0.75 + this.#deps.random() / 2);
       this.#again.delete(key);
-      this.addAfter(key, Math.max(outcome.atLeastMs ?? 0, backoff));
+      this.#cancelTimer(key);
+      this.#schedule(key, Math.max(outcome.atLeastMs ?? 0, backoff));
       return;
     }
     this.#failures.delete(key);
-    if (outcome !== undefined) this.addAfter(key, outcome.againInMs);
+    if (outcome !== undefined) this.#schedule(key, outcome.againInMs);
   }
 
   #cancelTimer(key: string): void {

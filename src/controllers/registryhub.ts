@@ -8,7 +8,7 @@ import { RegistryError } from "../model/errors.ts";
 import { type Credentials, type Hub, type HubKey, parseHub, type RegistryHub } from "../model/hub.ts";
 import type { ServiceEntry } from "../model/istio.ts";
 import { managers } from "../model/labels.ts";
-import { vipPool } from "../plan/vip.ts";
+import { type VipPool, vipPool } from "../plan/vip.ts";
 import { settleMs } from "../registries/index.ts";
 import type { Deps } from "../runtime/deps.ts";
 import type { HubMetrics } from "../runtime/metrics.ts";
@@ -27,6 +27,7 @@ const goneAfterMs = 60_000;
 const statusConcurrency = 4;
 /** Merges what happens in one moment into one look at a hub's status. */
 const statusDelayMs = 100;
+const measureMs = 5_000;
 
 export interface HubControllerOptions extends TargetRules {
   readonly vipCidr: string;
@@ -103,7 +104,7 @@ export class HubController {
       events.record({ object: hub, type: "Warning", reason, message: holdMessages[reason] }),
     );
     const loops = [this.#hubs, this.#namespaces, this.#serviceEntries, this.#hostQueue, this.#statusQueue];
-    const gauges = this.#measureUntil(running, pool.size);
+    const gauges = this.#measureUntil(running, pool);
     try {
       await Promise.race([Promise.all(loops.map((loop) => loop.run(running))), crashed]);
     } finally {
@@ -122,6 +123,7 @@ export class HubController {
       sessions: () => this.#ordered,
       session: (key: HubKey) => this.#sessions.get(key),
       targetProblem: ({ hub }: HubSession) => targetProblem(hub, this.#namespaces.objects, this.#options),
+      isStarting: () => this.#isStarting(),
       failure: (session: HubSession) => this.#failure(session),
       goneInMs: (key: HubKey) => this.#goneInMs(key),
     };
@@ -161,8 +163,11 @@ export class HubController {
       this.#touch(this.#entries.hosts());
       for (const session of this.#ordered) session.touchAll();
     }
-    if (isReady !== this.#isReady) this.#isReady = isReady;
-    for (const session of this.#ordered) session.touchStatus();
+    this.#isReady = isReady;
+    for (const session of this.#ordered) {
+      if (this.#knowsEntries()) session.connect();
+      session.touchStatus();
+    }
   }
 
   #takeHub(key: HubKey, noteHold: (hub: RegistryHub, reason: "Shrunk" | "RegistryReset") => void): void {
@@ -178,6 +183,7 @@ export class HubController {
       const hooks = this.#hooks(key, (reason) => noteHold(this.#hubs.objects.get(key) ?? object, reason));
       this.#sessions.set(key, new HubSession(hub, object.status, this.#entries, this.#deps, hooks));
       this.#order();
+      if (this.#knowsEntries()) this.#sessions.get(key)?.connect();
       this.#sessions.get(key)?.touchAll();
       if (object.status === undefined) this.#statusQueue?.add(key);
     } else if (
@@ -237,12 +243,27 @@ export class HubController {
   }
 
   #failure(session: HubSession): ApplyFailure | undefined {
-    for (const list of [this.#serviceEntries, this.#namespaces]) {
-      const { status } = list;
-      if (status.state !== "synced" && status.error) return failureOf(status.error);
+    for (const { status } of [this.#serviceEntries, this.#namespaces]) {
+      if (status.state === "synced" || status.error === undefined) continue;
+      // A watch that breaks comes back by itself; only what the server refuses stays.
+      if (status.state === "pending" || status.error.status >= 400) return failureOf(status.error);
     }
     if (this.#namespaces.status.state === "pending") return undefined;
     return targetProblem(session.hub, this.#namespaces.objects, this.#options);
+  }
+
+  /** Whether the ServiceEntries that the cluster has are known; without Istio's CRDs there are none. */
+  #knowsEntries(): boolean {
+    const { status } = this.#serviceEntries;
+    return status.state !== "pending" || status.error?.reason === "ResourceTypeMissing";
+  }
+
+  #isStarting(): boolean {
+    const lists = [this.#serviceEntries, this.#namespaces].map((list) => list.status);
+    return (
+      this.#hubs.status.state !== "synced" ||
+      lists.some((status) => status.state === "pending" && status.error === undefined)
+    );
   }
 
   #touch(hosts: Iterable<HostKey>): void {
@@ -257,12 +278,12 @@ export class HubController {
     this.#sessions.get(key)?.touchStatus();
   }
 
-  async #measureUntil(signal: AbortSignal, poolSize: number): Promise<void> {
+  async #measureUntil(signal: AbortSignal, pool: VipPool): Promise<void> {
     while (!signal.aborted) {
       this.#metrics.queueDepth("hosts", this.#hostQueue?.depth ?? 0);
       this.#metrics.queueDepth("status", this.#statusQueue?.depth ?? 0);
-      this.#metrics.vipPool(poolSize, this.#entries.usedIps);
-      await this.#deps.clock.sleep(1_000, signal).catch(() => undefined);
+      this.#metrics.vipPool(pool.size, [...this.#entries.ips()].filter((ip) => pool.has(ip)).length);
+      await this.#deps.clock.sleep(measureMs, signal).catch(() => undefined);
     }
   }
 }

@@ -2,7 +2,8 @@ import { retryDelay } from "../kube/errors.ts";
 import type { Reflector } from "../kube/reflector.ts";
 import { writeStatus } from "../kube/status.ts";
 import type { Ms } from "../model/entry.ts";
-import type { HubKey, RegistryHub } from "../model/hub.ts";
+import type { HubKey, HubStatus, RegistryHub } from "../model/hub.ts";
+import type { ServiceEntry } from "../model/istio.ts";
 import { rfc3339 } from "../model/time.ts";
 import { type ApplyFailure, type HubView, hubStatusOf, statusChange } from "../status/hub-status.ts";
 import type { EntryIndex } from "./entries.ts";
@@ -27,7 +28,10 @@ const severity: readonly ApplyFailure["reason"][] = [
 /** What the worker asks the controller. */
 export interface StatusWorld {
   readonly hubs: Reflector<RegistryHub>;
+  readonly serviceEntries: Reflector<ServiceEntry>;
   readonly entries: EntryIndex;
+  /** Whether the first lists of the cluster are still on their way, and nothing can be said yet. */
+  isStarting(): boolean;
   session(key: HubKey): HubSession | undefined;
   /** Why nothing of the hub can be written: its target, or the cluster itself. */
   failure(session: HubSession): ApplyFailure | undefined;
@@ -48,10 +52,8 @@ export class StatusWorker {
   async work(key: HubKey): Promise<Outcome> {
     const session = this.#world.session(key);
     const object = this.#world.hubs.objects.get(key);
-    if (session === undefined || object === undefined || this.#world.hubs.status.state !== "synced") {
-      this.#writtenAt.delete(key);
-      return undefined;
-    }
+    if (session === undefined || object === undefined) this.#writtenAt.delete(key);
+    if (session === undefined || object === undefined || this.#world.isStarting()) return undefined;
     const view = this.#view(session, object);
     this.#measure(session, view);
     const { client, metrics, deps, signal } = this.#tools;
@@ -64,7 +66,7 @@ export class StatusWorker {
     const intervalMs = change === "conditions" ? conditionsIntervalMs : countsIntervalMs;
     const dueInMs = (this.#writtenAt.get(key) ?? -intervalMs) + intervalMs - clock.monotonic();
     if (dueInMs > 0) return { againInMs: dueInMs };
-    const written = await writeStatus(client, object.metadata, status, signal);
+    const written = await writeStatus(client, session.hub, status, signal);
     metrics.wrote("RegistryHub", "status", "error" in written ? written.error.reason : "ok");
     if ("ok" in written) {
       this.#writtenAt.set(key, clock.monotonic());
@@ -78,9 +80,7 @@ export class StatusWorker {
   }
 
   #view(session: HubSession, object: RegistryHub): HubView {
-    const { hub, id } = session;
-    const { services, endpoints } = this.#counts(session);
-    const writes = [...this.#world.entries.writesOf(id)].filter(([, at]) => at !== "");
+    const { hub } = session;
     return {
       hub,
       previous: object.status,
@@ -88,22 +88,27 @@ export class StatusWorker {
       failure: this.#failure(session),
       syncing: this.#syncing(session),
       held: session.held,
-      entries: new Map(writes),
-      services,
-      endpoints,
+      ...this.#owned(session, object.status),
       problems: session.problems,
       plan: hub.policy === "observe" ? session.ledger.plan : undefined,
       origin: session.origin,
     };
   }
 
-  #counts({ id }: HubSession): { readonly services: number; readonly endpoints: number } {
-    const counts = { services: 0, endpoints: 0 };
-    for (const { endpoints } of this.#world.entries.hostsOf(id)) {
-      counts.services += endpoints > 0 ? 1 : 0;
-      counts.endpoints += endpoints;
+  /** What the cluster has of the hub; while it cannot be listed, what it had. */
+  #owned(
+    { id }: HubSession,
+    previous: HubStatus | undefined,
+  ): Pick<HubView, "entries" | "services" | "endpoints"> {
+    if (this.#world.serviceEntries.status.state === "pending" && previous !== undefined) {
+      return { ...previous, entries: new Map(Object.entries(previous.serviceentries)) };
     }
-    return counts;
+    const owned = [...this.#world.entries.hostsOf(id)];
+    return {
+      entries: new Map([...this.#world.entries.writesOf(id)].filter(([, at]) => at !== "")),
+      services: owned.filter(({ endpoints }) => endpoints > 0).length,
+      endpoints: owned.reduce((sum, { endpoints }) => sum + endpoints, 0),
+    };
   }
 
   #failure(session: HubSession): ApplyFailure | undefined {

@@ -23,7 +23,7 @@ export function apply<T extends KubeObject>(
   return patch(client, resource, objectPath(resource, object.metadata), object, options);
 }
 
-/** As `apply`, of the status. The object has to exist; a uid in its metadata has to be the object's (409 otherwise). */
+/** As `apply`, of the status of an object that has to exist (404 otherwise). */
 export function applyStatus<T extends KubeObject>(
   client: KubeClient,
   resource: Resource,

@@ -151,9 +151,9 @@ function parse<T>(request: KubeRequest, text: string): T {
   }
 }
 
-/** A credential plugin's output that cannot be parsed would be quoted by the error: it may hold a token. */
+/** The first line only: parsers quote what they cannot read on the next ones, or in a SyntaxError, and it may be a token. */
 function credentialsProblem(error: unknown): string {
   const what =
     error instanceof SyntaxError || !(error instanceof Error) ? "unreadable credentials" : error.message;
-  return `the kubeconfig cannot be used: ${what}`;
+  return `the kubeconfig cannot be used: ${what.split("\n", 1).join()}`;
 }

@@ -9,9 +9,8 @@ export const reasons = {
       RegistryUnreachable: "The registry cannot be reached, or it stopped answering.",
       RegistryUnauthorized: "The registry refuses the credentials, or they may not read what is needed.",
       RegistryBadResponse: "Something answers, but not as this type of registry does.",
-      SecretInvalid: "The Secret of spec.secretRef is missing or lacks a key.",
-      InvalidSpec:
-        "The spec cannot be used; only possible when the CRD in the cluster is older than the operator.",
+      SecretInvalid: "The Secret of spec.secretRef is missing, lacks a key, or may not be read.",
+      InvalidSpec: "This version of the operator cannot use the spec.",
     },
     Unknown: { Connecting: "The first listing is on its way." },
   },

@@ -1,7 +1,7 @@
 import type { Addr, Claim, Endpoint, Entry, HeldEndpoint, HostKey, Ms, Shape } from "../model/entry.ts";
 import type { HubId } from "../model/hub.ts";
 import type { Problem } from "../model/problems.ts";
-import { chooseShape, fits } from "./shape.ts";
+import { chooseShape, fits, isSameService } from "./shape.ts";
 
 /** etcd's limit on an object: about 535 B per endpoint. */
 export const maxEndpoints = 2_000;
@@ -163,7 +163,7 @@ function problemOf(
 ): Problem | undefined {
   const at = `${endpoint.service.name} ${endpoint.addr}`;
   if (!fits(endpoint, shape)) {
-    if (endpoint.service.name !== shape.service.name && endpoint.service.kind === "dubbo") {
+    if (!isSameService(endpoint, shape)) {
       const detail = `the host belongs to ${shape.service.name}; rename one of the two`;
       return { at, code: "HostConflict", detail, severity: "rejected" };
     }
@@ -184,9 +184,9 @@ function tooMany(shape: Shape, left: number): Problem {
 
 function stepFor(input: HostInput, shape: Shape, endpoints: ReadonlyMap<Addr, HeldEndpoint>): Step {
   const { actual, claims } = input;
+  const isGone = [...claims.values()].every((claim) => claim.rest === "gone");
   if (actual !== undefined && endpoints.size === 0) {
     if (claims.size === 0) return { op: "delete", entry: actual, why: "unclaimed" };
-    const isGone = [...claims.values()].every((claim) => claim.rest === "gone");
     if (isGone && actual.emptySince !== undefined && input.emptyForMs >= input.graceMs) {
       return { op: "delete", entry: actual, why: "empty" };
     }
@@ -194,7 +194,7 @@ function stepFor(input: HostInput, shape: Shape, endpoints: ReadonlyMap<Addr, He
   const vip = input.chooseVip(actual?.vip ?? input.remembered?.vip ?? "");
   if (vip === undefined) return { op: "blocked", reason: "VipsExhausted" };
   const entry = entryFor(input, shape, endpoints, vip);
-  if (endpoints.size > 0) return { op: "apply", entry };
+  if (endpoints.size > 0 || !isGone) return { op: "apply", entry }; // a hub that cannot tell now says so when it can
   return { op: "apply", entry, wakeInMs: Math.max(0, input.graceMs - input.emptyForMs) };
 }
 

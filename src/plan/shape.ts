@@ -4,11 +4,15 @@ import type { Protocol } from "../model/service.ts";
 /** Where instances of one service speak several protocols, the first of these wins. */
 const preference: readonly Protocol[] = ["dubbo", "grpc", "http", "tcp"];
 
-/** Whether an endpoint can stand in an entry of this shape. Spring services that differ in spelling only are one. */
+/** Whether an endpoint can stand in an entry of this shape. */
 export function fits(endpoint: Endpoint, shape: Shape): boolean {
+  return endpoint.protocol === shape.protocol && isSameService(endpoint, shape);
+}
+
+/** Whether an endpoint belongs to the entry's service. Spring services that differ in spelling only are one. */
+export function isSameService({ service }: Endpoint, shape: Shape): boolean {
   const { kind, name } = shape.service;
-  if (endpoint.protocol !== shape.protocol || endpoint.service.kind !== kind) return false;
-  return kind === "spring" || endpoint.service.name === name;
+  return service.kind === kind && (kind === "spring" || service.name === name);
 }
 
 /**

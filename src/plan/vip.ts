@@ -5,6 +5,8 @@ export interface VipPool {
   readonly size: number;
   /** The address at `index`, 0 <= index < size. */
   at(index: number): string;
+  /** Whether `ip` lies in the CIDR. */
+  has(ip: string): boolean;
   /** Whether `ip` lies in the CIDR or in 240.0.0.0/4, so that a ServiceEntry's address is believed. */
   believes(ip: string): boolean;
 }
@@ -22,13 +24,15 @@ export function vipPool(cidr: string): VipPool {
     throw new Error(`${cidr} has bits set behind its prefix; write ${toText(base - (base % count))}/${bits}`);
   const perBlock = 254;
   const partial = count < 256 ? usable(base, count) : undefined;
+  const isInside = (ip: number | undefined): boolean => ip !== undefined && ip >= base && ip < base + count;
   return {
     size: partial?.length ?? (count / 256) * perBlock,
     at: (index) =>
       toText(partial?.[index] ?? base + Math.floor(index / perBlock) * 256 + 1 + (index % perBlock)),
+    has: (ip) => isInside(toNumber(ip)),
     believes(ip) {
       const number = toNumber(ip);
-      return number !== undefined && ((number >= base && number < base + count) || number >= 0xf0_00_00_00);
+      return isInside(number) || (number !== undefined && number >= 0xf0_00_00_00);
     },
   };
 }

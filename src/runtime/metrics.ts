@@ -4,7 +4,7 @@ import type { Clock } from "./deps.ts";
 /** What both controllers count. */
 export interface Metrics {
   /** One write to the API server has come back; `result` is "ok" or the reason it failed. */
-  wrote(kind: string, verb: "apply" | "delete" | "status" | "event", result: string): void;
+  wrote(kind: string, verb: "apply" | "delete" | "status", result: string): void;
   /** Keys that wait in a queue. */
   queueDepth(queue: string, keys: number): void;
   /** From the moment something was observed to the moment its write was confirmed. */
@@ -38,7 +38,7 @@ const propagationBuckets = [0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30
 export function createHubMetrics(clock: Pick<Clock, "monotonic">): HubMetrics {
   const registry = new Registry();
   const connections = createConnectionMetrics(registry, clock);
-  const services = gauge(registry, "services", "Services that the registry lists.", ["hub"]);
+  const services = gauge(registry, "services", "Services that the cluster has of the hub.", ["hub"]);
   const endpoints = gauge(registry, "endpoints", "Endpoints of the hub's services.", ["hub"]);
   const held = gauge(registry, "held_removals", "Services whose removal is withheld.", ["hub"]);
   const poolSize = gauge(registry, "vip_pool_size", "Usable virtual IPs of --vip-cidr.");

@@ -181,7 +181,8 @@ function keptFinding(view: HubView, type: "RegistrySynced" | "Applied"): Finding
   const isBrief = type === "Applied" && view.syncing === "briefly" && view.failure === undefined;
   if (!view.hub.suspend && !isFresh && !isBrief) return undefined;
   const before = view.previous?.conditions.find((one) => one.type === type);
-  const detail = view.previous?.conditions.find((one) => one.type === "Ready")?.failed_reason;
+  const ready = view.previous?.conditions.find((one) => one.type === "Ready");
+  const detail = ready?.reason === before?.reason ? ready?.failed_reason : undefined;
   return (
     before && ({ ...before, ...(before.status === "False" && detail !== undefined && { detail }) } as Finding)
   );
@@ -249,7 +250,7 @@ function withManualFields(
 
 function problemsFor(problems: readonly Problem[]): HubStatus["problems"] {
   const text = (value: string): string =>
-    value.length > maxTextLength ? `${value.slice(0, maxTextLength)}…` : value;
+    (value.length > maxTextLength ? `${value.slice(0, maxTextLength)}…` : value).toWellFormed(); // as the API server stores it
   const order = (one: Problem): string => `${one.severity} ${one.at} ${one.code} ${one.detail}`;
   return problems
     .toSorted((a, b) => (order(a) < order(b) ? -1 : 1))

@@ -1,4 +1,4 @@
-import { isIP } from "node:net";
+import { isIPv4 } from "node:net";
 import type { ServiceEntry } from "../model/istio.ts";
 import { annotations, dubboPortName, labels } from "../model/labels.ts";
 import type { DubboRoute } from "./envoy-filter.ts";
@@ -38,7 +38,8 @@ export function routeOf(object: ServiceEntry, rules: RouteRules): RouteVerdict {
 /** A filter in the root namespace changes every proxy: whoever can write a ServiceEntry must not get that power. */
 function mayRoute(object: ServiceEntry, vip: string, iface: string, rules: RouteRules): boolean {
   if (!/^[\p{L}_$][\p{L}\p{N}_$.]*$/u.test(iface)) return false;
+  if (!/^[a-z0-9]([-.a-z0-9]*[a-z0-9])?$/.test(object.spec.hosts?.[0] ?? "")) return false; // part of the filter's name
   if (ownershipOf(object) === "ours") return rules.believes(vip);
   const isMarked = object.metadata.labels?.[labels.manager] === "aeraki";
-  return rules.foreign && isMarked && isIP(vip) !== 0 && !rules.hasElder(vip, object);
+  return rules.foreign && isMarked && isIPv4(vip) && !rules.hasElder(vip, object);
 }

@@ -34,11 +34,17 @@ export function labelsOf(metadata: Readonly<Record<string, string>>): Readonly<R
   return result;
 }
 
+/** `[<DNS subdomain>/]<name>`, as Kubernetes wants it. */
 function isLegalKey(key: string): boolean {
-  return (
-    /^([a-z0-9]([-a-z0-9.]{0,251}[a-z0-9])?\/)?[A-Za-z0-9]([-A-Za-z0-9_.]{0,61}[A-Za-z0-9])?$/.test(key) &&
-    key !== "__proto__"
-  );
+  const slash = key.indexOf("/");
+  const domain = key.slice(0, Math.max(slash, 0));
+  const isLegalDomain =
+    slash < 0 || (domain.length <= 253 && domain.split(".").every((part) => isDnsLabel(part)));
+  return isLegalDomain && /^[A-Za-z0-9]([-A-Za-z0-9_.]{0,61}[A-Za-z0-9])?$/.test(key.slice(slash + 1));
+}
+
+function isDnsLabel(part: string): boolean {
+  return /^[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?$/.test(part);
 }
 
 function isReserved(key: string): boolean {

@@ -49,9 +49,10 @@ export function hostKeyOf(service: Service, hub: Hub): HostKey | undefined {
   return placeOf(service, service.name, hub)?.host;
 }
 
-/** Orders endpoints by address text, then by protocol: the same for every order of arrival. */
-export function byAddr(a: Endpoint, b: Endpoint): number {
-  const [left, right] = [`${a.addr} ${a.protocol}`, `${b.addr} ${b.protocol}`];
+/** Orders endpoints by address text, then by all the rest: the same for every order of arrival. */
+function byAddr(a: Endpoint, b: Endpoint): number {
+  if (a.addr !== b.addr) return a.addr < b.addr ? -1 : 1;
+  const [left, right] = [JSON.stringify(a), JSON.stringify(b)];
   return left < right ? -1 : left > right ? 1 : 0;
 }
 

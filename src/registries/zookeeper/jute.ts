@@ -131,8 +131,8 @@ export function readStat(reader: Reader): Stat {
 }
 
 /**
- * Cuts a byte stream into frames, each copied at most once however many chunks it came in. The returned
- * function takes the next chunk. @throws RangeError when a length is impossible.
+ * Cuts a byte stream into frames; what a frame costs does not grow with the number of chunks it comes in. The
+ * returned function takes the next chunk. @throws RangeError when a length is impossible.
  */
 export function createFrameSplitter(onFrame: (body: Buffer) => void): (chunk: Buffer) => void {
   let chunks: Buffer[] = [];

@@ -105,18 +105,15 @@ export class Tree {
 
   async #readService(name: string): Promise<void> {
     const segments = this.#segmentsByName.get(name) ?? [];
-    const nodes: string[] = [];
-    let exists = false;
+    const listings: (readonly string[])[] = [];
     for (const segment of segments) {
       const path = `${this.#base}/${segment}/providers`;
       const listing = await this.#options.session.children(path, () => this.#nameChanged(name));
       if (listing === "forbidden") return this.#keep(unreadableService(name, path));
-      if (listing === "missing") continue; // only consumers, or no interface at all
-      exists = true;
-      nodes.push(...listing.children);
+      if (listing !== "missing") listings.push(listing.children);
     }
-    if (exists) this.#keep(decodeService(name, nodes));
-    else this.#forget(name);
+    if (listings.length > 0) this.#keep(decodeService(name, listings.flat()));
+    else this.#forget(name); // only consumers, or no interface at all
   }
 
   /** Takes what was read; an equal service keeps its identity. */
