@@ -1,4 +1,4 @@
-import { isIPv4 } from "node:net";
+import { isIP } from "node:net";
 import type { ServiceEntry } from "../model/istio.ts";
 import { annotations, dubboPortName, labels } from "../model/labels.ts";
 import type { DubboRoute } from "./envoy-filter.ts";
@@ -41,5 +41,5 @@ function mayRoute(object: ServiceEntry, vip: string, iface: string, rules: Route
   if (!/^[a-z0-9]([-.a-z0-9]*[a-z0-9])?$/.test(object.spec.hosts?.[0] ?? "")) return false; // part of the filter's name
   if (ownershipOf(object) === "ours") return rules.believes(vip);
   const isMarked = object.metadata.labels?.[labels.manager] === "aeraki";
-  return rules.foreign && isMarked && isIPv4(vip) && !rules.hasElder(vip, object);
+  return rules.foreign && isMarked && isIP(vip) === 4 && !rules.hasElder(vip, object);
 }

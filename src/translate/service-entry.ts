@@ -1,6 +1,6 @@
 import type { Addr, Entry, HeldEndpoint, ServiceIdentity, Shape } from "../model/entry.ts";
 import type { HubId, HubKey } from "../model/hub.ts";
-import type { ServiceEntry, ServiceEntryPort, WorkloadEntry } from "../model/istio.ts";
+import type { ServiceEntry, ServiceEntryPort, ServiceEntrySpec, WorkloadEntry } from "../model/istio.ts";
 import { annotations, dubboPortName, endpointLabels, labels, managers } from "../model/labels.ts";
 import type { Protocol } from "../model/service.ts";
 import { addrOf } from "./addresses.ts";
@@ -106,10 +106,10 @@ export function ownershipOf(object: ServiceEntry): "ours" | "adoptable" | "forei
   return aeraki || encs ? "adoptable" : "foreign";
 }
 
-/** Reads back a ServiceEntry of ours or of the old product; undefined when it has no host or no port. */
+/** Reads back a ServiceEntry of ours or of the old product; undefined when it has no host or no port, nor endpoints with one. */
 export function entryOf(object: ServiceEntry): Entry | undefined {
   const { metadata, spec } = object;
-  const [host, port] = [spec.hosts?.[0], spec.ports?.[0]];
+  const [host, port] = [spec.hosts?.[0], spec.ports?.[0] ?? lostPort(spec)];
   if (host === undefined || port === undefined) return undefined;
   const notes = metadata.annotations ?? {};
   const shape: Shape = {
@@ -131,6 +131,12 @@ export function entryOf(object: ServiceEntry): Entry | undefined {
     l7: notes[annotations.l7] !== "false",
     registryName: metadata.labels?.[labels.registryName] ?? "",
   };
+}
+
+/** The port of an entry whose ports somebody took away, so that it is repaired instead of taken for a stranger's. */
+function lostPort({ endpoints = [] }: ServiceEntrySpec): ServiceEntryPort | undefined {
+  const [named] = endpoints.flatMap(({ ports }) => Object.entries(ports ?? {}));
+  return named && { name: named[0], number: named[1], protocol: "tcp" };
 }
 
 function identityOf(object: ServiceEntry, host: string): ServiceIdentity {

@@ -32,26 +32,18 @@ async function* watch(
   const stop = AbortSignal.any([signal, done.signal]);
   const wake = createLatest<"changed">(stop);
   const changed = (): void => wake.set("changed");
+  const relistMs = (): number => distrustMs * (1 + deps.random() / 2);
   let isProbeDue = false;
+  const probe = (): void => {
+    isProbeDue = true;
+    changed();
+  };
   try {
     const session = await openSession(registry, credentials, (error) => wake.fail(error), deps, stop);
     await session.sync();
     const tree = new Tree({ session, root: registry.root, wants, changed });
-    every(
-      deps.clock,
-      () => probeMs,
-      () => {
-        isProbeDue = true;
-        changed();
-      },
-      stop,
-    );
-    every(
-      deps.clock,
-      () => distrustMs * (1 + deps.random() / 2),
-      () => tree.distrust(),
-      stop,
-    );
+    every(deps.clock, () => probeMs, probe, stop);
+    every(deps.clock, relistMs, () => tree.distrust(), stop);
     changed();
     for await (const _ of wake) {
       await deps.clock.sleep(quietMs, stop);
@@ -69,6 +61,7 @@ async function* watch(
 
 /** Calls `run` after each `nextMs()` until `signal` aborts. */
 function every(clock: Clock, nextMs: () => number, run: () => void, signal: AbortSignal): void {
+  if (signal.aborted) return;
   const cancel = clock.after(nextMs(), () => {
     signal.removeEventListener("abort", cancel);
     run();

@@ -1,0 +1,364 @@
+import { setTimeout as delay } from "node:timers/promises";
+import { afterAll, beforeAll, beforeEach, describe, expect, test } from "vitest";
+import { RegistryError } from "../../src/model/errors.ts";
+import type { RegistryAdapter } from "../../src/registries/adapter.ts";
+import type { Deps } from "../../src/runtime/deps.ts";
+import type { FaultProxy } from "../bed/fault-proxy.ts";
+import { eventually } from "../support/eventually.ts";
+import { countingDeps } from "./counting-deps.ts";
+import { addressesOf, firstSnapshot, instancesOf, observe, serviceOf } from "./observe.ts";
+
+/** An instance as a test registers it. */
+export interface TestInstance {
+  readonly address: string;
+  readonly port: number;
+  /** The value of `metadataKey`. */
+  readonly note?: string;
+}
+
+/**
+ * A real server of one registry type, with an independent party that registers services in it. The adapters
+ * under test read it through `proxy`.
+ */
+export interface RegistryHarness extends AsyncDisposable {
+  readonly proxy: FaultProxy;
+  /** An adapter on what was registered since the last `clear`. */
+  open(deps?: Deps): RegistryAdapter;
+  /** An adapter whose credentials are not good enough to read anything. */
+  openUnauthorized(): Promise<RegistryAdapter>;
+  /** An adapter on an address where nothing listens. */
+  openNowhere(): Promise<RegistryAdapter>;
+  /** From here on the registry is empty. */
+  clear(): Promise<void>;
+  register(service: string, instances: readonly TestInstance[]): Promise<void>;
+  deregister(service: string, instances: readonly TestInstance[]): Promise<void>;
+  /** Adds what no reader can understand to a service. */
+  registerMalformed(service: string): Promise<void>;
+  /** Absent where the registry knows no health. */
+  readonly setHealth?: (service: string, instance: TestInstance, isHealthy: boolean) => Promise<void>;
+  /** Resolves once a reader has got past the handshake and reads. */
+  untilRead(): Promise<void>;
+  /** kill -9, and the same data again. */
+  restart(): Promise<void>;
+}
+
+/** What is particular about a registry type. */
+export interface RegistryTraits {
+  /** What is left of a service whose last instance went. */
+  readonly emptied: "present" | "absent";
+  /** The key of an instance's metadata that `TestInstance.note` is found under. */
+  readonly metadataKey: string;
+  /** Service names of the worst kinds that this registry can hold. */
+  readonly oddNames: readonly string[];
+  /** How long a change may take to be seen, in ms. */
+  readonly visibleMs: number;
+  /** Within this long a server that stopped answering is noticed, in ms. */
+  readonly frozenMs: number;
+  /** Cases that cannot be: case number -> why. */
+  readonly skipped: Readonly<Record<string, string>>;
+}
+
+const a: TestInstance = { address: "10.42.0.1", port: 20_880 };
+const b: TestInstance = { address: "10.42.0.2", port: 20_880 };
+
+/** The promises of `RegistryAdapter`, on a real server. Every registry type runs all of it. */
+export function describeRegistry(
+  name: string,
+  traits: RegistryTraits,
+  start: () => Promise<RegistryHarness>,
+): void {
+  describe(`${name}: the contract of a registry`, () => {
+    let registry: RegistryHarness;
+    beforeAll(async () => {
+      registry = await start();
+    });
+    afterAll(async () => registry[Symbol.asyncDispose]());
+    beforeEach(async () => {
+      await registry.proxy.heal();
+      await registry.clear();
+    });
+
+    const contract = (id: string, promise: string, run: () => Promise<void>): void => {
+      const reason = traits.skipped[id];
+      test.runIf(reason === undefined)(`${id} ${promise}${reason ? ` (not here: ${reason})` : ""}`, run);
+    };
+
+    contract("C1", "an empty registry is one snapshot without services", async () => {
+      await using observer = observe(registry.open());
+      const snapshot = await observer.until(() => {});
+      expect(snapshot.services.size).toBe(0);
+      expect(observer.snapshots).toHaveLength(1);
+    });
+
+    contract("C2", "the first snapshot is complete", async () => {
+      const names = Array.from({ length: 200 }, (_, at) => `org.example.Service${at}`);
+      await Promise.all(names.map((one) => registry.register(one, [a, b])));
+      const snapshot = await firstSnapshot(registry.open());
+      expect([...snapshot.services.values()].map((service) => service.name).toSorted()).toEqual(
+        names.toSorted(),
+      );
+      for (const one of names)
+        expect(addressesOf(snapshot, one)).toEqual(["10.42.0.1:20880", "10.42.0.2:20880"]);
+    });
+
+    contract("C3", "a registered instance appears, also of a new service", async () => {
+      await using observer = observe(registry.open());
+      await observer.until(() => {});
+      await registry.register("org.example.New", [a]);
+      await observer.until((one) => expect(addressesOf(one, "org.example.New")).toEqual(["10.42.0.1:20880"]));
+      await registry.register("org.example.New", [b]);
+      await observer.until(
+        (one) => expect(addressesOf(one, "org.example.New")).toHaveLength(2),
+        traits.visibleMs,
+      );
+    });
+
+    contract("C4", "a deregistered instance goes", async () => {
+      await registry.register("org.example.Shrinks", [a, b]);
+      await using observer = observe(registry.open());
+      await observer.until((one) => expect(addressesOf(one, "org.example.Shrinks")).toHaveLength(2));
+      await registry.deregister("org.example.Shrinks", [a]);
+      await observer.until(
+        (one) => expect(addressesOf(one, "org.example.Shrinks")).toEqual(["10.42.0.2:20880"]),
+        traits.visibleMs,
+      );
+    });
+
+    contract("C5", `a service without instances is ${traits.emptied}`, async () => {
+      await registry.register("org.example.Ends", [a]);
+      await using observer = observe(registry.open());
+      await observer.until((one) => expect(addressesOf(one, "org.example.Ends")).toHaveLength(1));
+      await registry.deregister("org.example.Ends", [a]);
+      await observer.until((one) => {
+        if (traits.emptied === "present") expect(addressesOf(one, "org.example.Ends")).toEqual([]);
+        else expect(one.services.size).toBe(0);
+      }, traits.visibleMs);
+    });
+
+    contract("C6", "changed metadata is a new snapshot", async () => {
+      await registry.register("org.example.Meta", [{ ...a, note: "before" }]);
+      await using observer = observe(registry.open());
+      const note = (): unknown => {
+        const snapshot = observer.snapshots.at(-1);
+        return (
+          snapshot && instancesOf(snapshot, "org.example.Meta").map((one) => one.metadata[traits.metadataKey])
+        );
+      };
+      await observer.until(() => expect(note()).toEqual(["before"]));
+      await registry.deregister("org.example.Meta", [{ ...a, note: "before" }]);
+      await registry.register("org.example.Meta", [{ ...a, note: "after" }]);
+      await observer.until(() => expect(note()).toEqual(["after"]), traits.visibleMs);
+    });
+
+    contract("C7", "an unhealthy instance is left out until it is healthy again", async () => {
+      const { setHealth } = registry;
+      if (setHealth === undefined)
+        throw new Error("this harness cannot set health: write down why C7 is skipped");
+      await registry.register("org.example.Ill", [a, b]);
+      await using observer = observe(registry.open());
+      await observer.until((one) => expect(addressesOf(one, "org.example.Ill")).toHaveLength(2));
+      await setHealth("org.example.Ill", a, false);
+      const isGone = (): Promise<unknown> =>
+        observer.until(
+          (one) => expect(addressesOf(one, "org.example.Ill")).toEqual(["10.42.0.2:20880"]),
+          traits.visibleMs,
+        );
+      await isGone();
+      await setHealth("org.example.Ill", a, true);
+      await observer.until(
+        (one) => expect(addressesOf(one, "org.example.Ill")).toHaveLength(2),
+        traits.visibleMs,
+      );
+    });
+
+    contract("C8", "what did not change keeps its identity", async () => {
+      await registry.register("org.example.Same", [a, b]);
+      await registry.register("org.example.Other", [a]);
+      await using observer = observe(registry.open());
+      const before = await observer.until((one) =>
+        expect(addressesOf(one, "org.example.Other")).toHaveLength(1),
+      );
+      await registry.register("org.example.Other", [b]);
+      const after = await observer.until((one) =>
+        expect(addressesOf(one, "org.example.Other")).toHaveLength(2),
+      );
+      expect(serviceOf(after, "org.example.Same")).toBe(serviceOf(before, "org.example.Same"));
+      expect(serviceOf(after, "org.example.Other")).not.toBe(serviceOf(before, "org.example.Other"));
+    });
+
+    contract("C9", "two readers of one state see the same", async () => {
+      await registry.register("org.example.Twice", [b, a]);
+      const [one, two] = await Promise.all([firstSnapshot(registry.open()), firstSnapshot(registry.open())]);
+      expect(two.services).toEqual(one.services);
+      expect(two.origin).toBe(one.origin);
+    });
+
+    contract("C10", "500 services of 20 instances are listed whole", async () => {
+      const many = Array.from({ length: 20 }, (_, at) => ({ address: `10.42.1.${at + 1}`, port: 20_880 }));
+      const names = Array.from({ length: 500 }, (_, at) => `org.example.Many${at}`);
+      await Promise.all(names.map((one) => registry.register(one, many)));
+      const snapshot = await firstSnapshot(registry.open());
+      expect(snapshot.services.size).toBe(500);
+      for (let at = 0; at < 500; at++)
+        expect(addressesOf(snapshot, `org.example.Many${at}`)).toHaveLength(20);
+    });
+
+    contract("C11", "a burst of 100 changes ends right, in far fewer snapshots", async () => {
+      await registry.register("org.example.Burst", [a]);
+      await using observer = observe(registry.open());
+      await observer.until((one) => expect(addressesOf(one, "org.example.Burst")).toHaveLength(1));
+      const more = Array.from({ length: 100 }, (_, at) => ({ address: `10.42.2.${at + 1}`, port: 20_880 }));
+      await registry.register("org.example.Burst", more);
+      await registry.deregister("org.example.Burst", [a]);
+      await observer.until((one) => {
+        expect(addressesOf(one, "org.example.Burst")).toEqual(
+          more.map((it) => `${it.address}:${it.port}`).toSorted(),
+        );
+      });
+      expect(observer.snapshots.length).toBeLessThan(50);
+    });
+
+    contract("C12", "odd names and IPv6 addresses arrive as they were registered", async () => {
+      const v6: TestInstance = { address: "2001:db8::1", port: 20_880 };
+      for (const one of traits.oddNames) await registry.register(one, [a, v6]);
+      const snapshot = await firstSnapshot(registry.open());
+      expect([...snapshot.services.values()].map((service) => service.name).toSorted()).toEqual(
+        traits.oddNames.toSorted(),
+      );
+      for (const one of traits.oddNames) {
+        expect(instancesOf(snapshot, one).map(({ address }) => address)).toEqual([
+          "10.42.0.1",
+          "2001:db8::1",
+        ]);
+      }
+    });
+
+    contract("C13", "a malformed entry is a problem, and the rest is whole", async () => {
+      await registry.register("org.example.Mixed", [a]);
+      await registry.registerMalformed("org.example.Mixed");
+      await registry.register("org.example.Fine", [b]);
+      const snapshot = await firstSnapshot(registry.open());
+      expect(addressesOf(snapshot, "org.example.Mixed")).toEqual(["10.42.0.1:20880"]);
+      expect(serviceOf(snapshot, "org.example.Mixed").problems).toMatchObject([{ severity: "rejected" }]);
+      expect(serviceOf(snapshot, "org.example.Fine").problems).toEqual([]);
+    });
+
+    contract("C14", "credentials that are not good enough are RegistryUnauthorized", async () => {
+      const adapter = await registry.openUnauthorized();
+      await using observer = observe(adapter);
+      const error = await observer.ended;
+      expect(error).toBeInstanceOf(RegistryError);
+      expect(error).toMatchObject({ code: "RegistryUnauthorized" });
+      expect(observer.snapshots).toEqual([]);
+    });
+
+    contract("C15", "an address where nothing listens is RegistryUnreachable", async () => {
+      await using observer = observe(await registry.openNowhere());
+      expect(await observer.ended).toMatchObject({ code: "RegistryUnreachable" });
+    });
+
+    for (const moment of ["connecting", "listing", "idle"] as const) {
+      contract("C16", `an abort while ${moment} ends the watch and leaves nothing behind`, async () => {
+        for (let at = 0; at < 20; at++) await registry.register(`org.example.Leak${at}`, [a, b]);
+        const deps = countingDeps();
+        const before = sockets();
+        if (moment === "connecting") registry.proxy.swallow();
+        if (moment === "listing") registry.proxy.trickle(2_000);
+        const { accepted } = registry.proxy;
+        await using observer = observe(registry.open(deps));
+        if (moment === "idle") await observer.until(() => {});
+        else if (moment === "listing") await registry.untilRead();
+        else await eventually(() => expect(registry.proxy.accepted).toBeGreaterThan(accepted), 5_000);
+        await observer.abort();
+        expect(await observer.ended).toBeUndefined();
+        await eventually(() => {
+          expect(deps.waiting()).toBe(0);
+          expect(registry.proxy.open).toBe(0);
+          expect(sockets()).toEqual(before);
+        }, 1_000);
+      });
+    }
+
+    contract("C16", "an abort at any moment of the first 100 ms leaves nothing behind", async () => {
+      await registry.register("org.example.Leak", [a, b]);
+      const deps = countingDeps();
+      for (let ms = 0; ms < 100; ms += 2) {
+        await using observer = observe(registry.open(deps));
+        await delay(ms); // not a wait for something: the moment is what is tested
+        await observer.abort();
+        expect(await observer.ended).toBeUndefined();
+      }
+      await eventually(() => {
+        expect(deps.waiting()).toBe(0);
+        expect(registry.proxy.open).toBe(0);
+      }, 1_000);
+    });
+
+    contract("C17", "two readers do not disturb each other", async () => {
+      await registry.register("org.example.Shared", [a]);
+      await using one = observe(registry.open());
+      await using two = observe(registry.open());
+      await one.until((it) => expect(addressesOf(it, "org.example.Shared")).toHaveLength(1));
+      await two.until((it) => expect(addressesOf(it, "org.example.Shared")).toHaveLength(1));
+      await one.abort();
+      await registry.register("org.example.Shared", [b]);
+      await two.until(
+        (it) => expect(addressesOf(it, "org.example.Shared")).toHaveLength(2),
+        traits.visibleMs,
+      );
+    });
+
+    contract(
+      "C19",
+      "a connection that breaks ends the watch, and the next one lists everything",
+      async () => {
+        await registry.register("org.example.Cut", [a]);
+        await using observer = observe(registry.open());
+        await observer.until((one) => expect(addressesOf(one, "org.example.Cut")).toHaveLength(1));
+        registry.proxy.cut();
+        expect(await observer.ended).toMatchObject({ code: "RegistryUnreachable" });
+        expect(addressesOf(await firstSnapshot(registry.open()), "org.example.Cut")).toHaveLength(1);
+      },
+    );
+
+    contract("C20", "a server that stops answering in an open connection ends the watch", async () => {
+      await registry.register("org.example.Silent", [a]);
+      await using observer = observe(registry.open());
+      await observer.until((one) => expect(addressesOf(one, "org.example.Silent")).toHaveLength(1));
+      registry.proxy.stall();
+      const late = new Promise((resolve) => setTimeout(resolve, traits.frozenMs, "not noticed").unref());
+      expect(await Promise.race([observer.ended, late])).toMatchObject({ code: "RegistryUnreachable" });
+    });
+
+    contract("C21", "a listing that gets stuck is never told in part", async () => {
+      for (let at = 0; at < 50; at++) await registry.register(`org.example.Stuck${at}`, [a, b]);
+      registry.proxy.trickle(4_000);
+      await using observer = observe(registry.open());
+      await registry.untilRead();
+      registry.proxy.stall();
+      expect(await observer.ended).toMatchObject({ code: "RegistryUnreachable" });
+      expect(observer.snapshots).toEqual([]);
+    });
+
+    contract("C22", "a restarted server ends the watch, and the next one lists everything", async () => {
+      await registry.register("org.example.Restart", [a]);
+      await using observer = observe(registry.open());
+      const before = await observer.until((one) =>
+        expect(addressesOf(one, "org.example.Restart")).toHaveLength(1),
+      );
+      await registry.restart();
+      expect(await observer.ended).toMatchObject({ code: "RegistryUnreachable" });
+      const after = await firstSnapshot(registry.open());
+      expect(serviceOf(after, "org.example.Restart").name).toBe("org.example.Restart");
+      expect(after.origin).toBe(before.origin);
+    });
+  });
+}
+
+/** The network handles of this process. */
+function sockets(): readonly string[] {
+  return process
+    .getActiveResourcesInfo()
+    .filter((kind) => /^(TCP|TLS|GetAddrInfo)/.test(kind))
+    .toSorted();
+}

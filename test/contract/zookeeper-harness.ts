@@ -1,0 +1,124 @@
+import type { Credentials } from "../../src/model/hub.ts";
+import type { RegistryAdapter } from "../../src/registries/adapter.ts";
+import { createZooKeeperAdapter } from "../../src/registries/zookeeper/adapter.ts";
+import type { Deps } from "../../src/runtime/deps.ts";
+import { startProxy } from "../bed/fault-proxy.ts";
+import { ask } from "../bed/tcp.ts";
+import { startZooKeeper, type ZooKeeper } from "../bed/zookeeper.ts";
+import { eventually } from "../support/eventually.ts";
+import { freePort } from "../support/free-port.ts";
+import { connectZkWriter, type ZkWriter } from "../support/zk-writer.ts";
+import { countingDeps } from "./counting-deps.ts";
+import type { RegistryHarness, RegistryTraits, TestInstance } from "./registry.contract.ts";
+
+/** What an adapter is opened with where a test needs another than the usual. */
+export interface ReaderOptions {
+  readonly address: string;
+  readonly root?: string;
+  readonly credentials?: Credentials;
+  readonly tls?: { readonly enabled: boolean; readonly insecureSkipVerify: boolean };
+  readonly wants?: (name: string) => boolean;
+}
+
+/** Sessions of at most 20 ticks: 4 s, so a frozen server is noticed within 4 s. */
+export const tickTime = 200;
+
+export const zooKeeperTraits: RegistryTraits = {
+  emptied: "present",
+  metadataKey: "revision",
+  oddNames: [
+    "a.B$Inner",
+    "UPPER.Case_Name",
+    "org.example.Ünïcode",
+    "with:colon",
+    "with/slash",
+    "with space",
+    "50%",
+  ],
+  visibleMs: 5_000,
+  frozenMs: 6_000,
+  skipped: {
+    C7: "ZooKeeper knows no health: a provider that is ill takes its node away, or its session ends",
+  },
+};
+
+/** A reader of the Dubbo tree at an address. */
+export function openReader(options: ReaderOptions, deps: Deps = countingDeps()): RegistryAdapter {
+  const { address, root = "/dubbo", credentials = {}, wants = () => true } = options;
+  const tls = options.tls ?? { enabled: false, insecureSkipVerify: false };
+  return createZooKeeperAdapter(
+    { registry: { type: "zookeeper", address, root, tls }, credentials, wants },
+    deps,
+  );
+}
+
+/** The node that a provider's URL is announced by. */
+export function providerNode(name: string, url: string, root = "/dubbo"): string {
+  return `${root}/${encodeURIComponent(name)}/providers/${encodeURIComponent(url)}`;
+}
+
+/** The shortest URL of a Dubbo provider that has all that matters. */
+export function providerUrl(name: string, { address, port, note }: TestInstance): string {
+  const host = address.includes(":") ? `[${address}]` : address;
+  const revision = note === undefined ? "" : `&revision=${note}`;
+  return `dubbo://${host}:${port}/${name}?interface=${name}${revision}&side=provider&timestamp=1680000000000`;
+}
+
+/**
+ * The contract's harness, with what the ZooKeeper cases need besides. Each `clear` moves on to another
+ * chroot.
+ */
+export interface ZooKeeperHarness extends RegistryHarness {
+  readonly server: ZooKeeper;
+  readonly writer: ZkWriter;
+  /** host:port of the proxy with the chroot, and the chroot alone. */
+  address(): string;
+  chroot(): string;
+}
+
+export async function startZooKeeperHarness(): Promise<ZooKeeperHarness> {
+  await using starting = new AsyncDisposableStack();
+  const server = starting.use(await startZooKeeper({ tickTime }));
+  const proxy = starting.use(await startProxy("127.0.0.1", server.port));
+  const writer = starting.use(await connectZkWriter(server.address));
+  let clears = 0;
+  const chroot = (): string => `/contract-${clears}`;
+  const address = (): string => `${proxy.address}${chroot()}`;
+  const node = (service: string, instance: TestInstance): string =>
+    chroot() + providerNode(service, providerUrl(service, instance));
+  const owned = starting.move();
+  return {
+    server,
+    writer,
+    proxy,
+    chroot,
+    address,
+    open: (deps) => openReader({ address: address() }, deps),
+    async openUnauthorized() {
+      await writer.create(`${chroot()}/dubbo`, {
+        acl: { users: [{ username: "dubbo", password: "right" }] },
+      });
+      return openReader({ address: address(), credentials: { username: "dubbo", password: "wrong" } });
+    },
+    openNowhere: async () => openReader({ address: `127.0.0.1:${await freePort()}` }),
+    async clear() {
+      clears++;
+      await writer.create(chroot());
+    },
+    async register(service, instances) {
+      await Promise.all(instances.map((one) => writer.create(node(service, one), { ephemeral: true })));
+    },
+    async deregister(service, instances) {
+      await Promise.all(instances.map((one) => writer.delete(node(service, one))));
+    },
+    registerMalformed: (service) =>
+      writer.create(`${chroot()}/dubbo/${encodeURIComponent(service)}/providers/dubbo%3A%ZZ`),
+    untilRead: () =>
+      eventually(async () => {
+        const connections = await ask(server.port, "cons"); // each with its last operation
+        if (!connections.includes("lop=GETC")) throw new Error(`nobody lists: ${connections}`);
+      }, 5_000),
+    restart: () => server.restart(),
+    [Symbol.asyncDispose]: () => owned.disposeAsync(),
+  };
+}
