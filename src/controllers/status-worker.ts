@@ -66,7 +66,7 @@ export class StatusWorker {
     const intervalMs = change === "conditions" ? conditionsIntervalMs : countsIntervalMs;
     const dueInMs = (this.#writtenAt.get(key) ?? -intervalMs) + intervalMs - clock.monotonic();
     if (dueInMs > 0) return { againInMs: dueInMs };
-    const written = await writeStatus(client, session.hub, status, signal);
+    const written = await writeStatus(client, session.hub, { previous: object.status, status }, signal);
     metrics.wrote("RegistryHub", "status", "error" in written ? written.error.reason : "ok");
     if ("ok" in written) {
       this.#writtenAt.set(key, clock.monotonic());

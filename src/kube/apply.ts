@@ -33,6 +33,25 @@ export function applyStatus<T extends KubeObject>(
   return patch(client, resource, objectPath(resource, object.metadata, "status"), object, options);
 }
 
+/** Removes the whole status of an object, whoever wrote it. */
+export function clearStatus<T extends KubeObject>(
+  client: KubeClient,
+  resource: Resource,
+  { metadata }: KubeObject,
+  { fieldManager, signal }: ApplyOptions,
+): Promise<WriteResult<T>> {
+  return result(
+    client.request<T>({
+      method: "PATCH",
+      path: objectPath(resource, metadata, "status"),
+      query: { fieldManager },
+      body: { status: null },
+      contentType: "application/merge-patch+json",
+      signal,
+    }),
+  );
+}
+
 function patch<T extends KubeObject>(
   client: KubeClient,
   resource: Resource,

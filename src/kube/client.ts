@@ -1,5 +1,6 @@
 import type { Dispatcher } from "undici";
 import type { Clock, Deps } from "../runtime/deps.ts";
+import { linkAbort } from "./abort.ts";
 import { type Connection, type ConnectorOptions, createConnector } from "./connection.ts";
 import { KubeError, refused, unreachable } from "./errors.ts";
 import { createGate } from "./gate.ts";
@@ -20,6 +21,7 @@ export interface KubeRequest {
   /** Sent as JSON. */
   readonly body?: unknown;
   readonly contentType?: string;
+  /** Of a stream: one that is not used for anything else, and keeps a listener. */
   readonly signal: AbortSignal;
   /** From the moment the request is sent to the end of its answer; 30 s unless given. */
   readonly timeoutMs?: number;
@@ -61,7 +63,7 @@ export function createClient(options: ClientOptions, deps: Deps): KubeClient {
     read: (body: Body) => T,
   ): Promise<Awaited<T>> {
     const connection = await connect();
-    const { signal, stopTimer } = startLimit(request, deps.clock);
+    const { signal, stopTimer, unlink } = startLimit(request, deps.clock);
     try {
       const options = dispatchOptions(connection, request, signal);
       const { statusCode, headers, body } = await unlessAborted(
@@ -76,6 +78,7 @@ export function createClient(options: ClientOptions, deps: Deps): KubeClient {
       throw error instanceof KubeError ? error : unreachable(request, connection.origin, error);
     } finally {
       stopTimer();
+      if (kind === "requests") unlink(); // a watch is read until its signal says stop
     }
   }
 
@@ -95,21 +98,20 @@ export function createClient(options: ClientOptions, deps: Deps): KubeClient {
 
 type Body = Dispatcher.ResponseData["body"];
 
-/** A signal that aborts with the request's own, or with a KubeError when its time is up. */
+/** A signal that aborts with the request's own, until `unlink`, and with a KubeError when time is up, until `stopTimer`. */
 interface Limit {
   readonly signal: AbortSignal;
   readonly stopTimer: () => void;
+  readonly unlink: () => void;
 }
 
 function startLimit(request: KubeRequest, clock: Clock): Limit {
-  const { timeoutMs = defaultTimeoutMs } = request;
-  const timeout = new AbortController();
+  const { signal, timeoutMs = defaultTimeoutMs } = request;
+  const controller = new AbortController();
+  const unlink = linkAbort(signal, controller);
   const text = `no answer within ${timeoutMs / 1_000} s`;
-  const expire = (): void => timeout.abort(new KubeError({ status: 0, reason: "Timeout", text }, request));
-  return {
-    signal: AbortSignal.any([request.signal, timeout.signal]),
-    stopTimer: clock.after(timeoutMs, expire),
-  };
+  const expire = (): void => controller.abort(new KubeError({ status: 0, reason: "Timeout", text }, request));
+  return { signal: controller.signal, stopTimer: clock.after(timeoutMs, expire), unlink };
 }
 
 /** undici notices an abort only once it has a connection, which a silent server can keep it from for 10 s. */

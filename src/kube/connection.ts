@@ -19,7 +19,7 @@ export interface Connection {
 }
 
 export interface ConnectorOptions {
-  /** Files as in $KUBECONFIG; undefined = $KUBECONFIG, ~/.kube/config, or the ServiceAccount of the Pod. */
+  /** Files as in $KUBECONFIG; undefined or "" = $KUBECONFIG, ~/.kube/config, or the ServiceAccount of the Pod. */
   readonly kubeconfig?: string | undefined;
   readonly userAgent: string;
   /** Connections at most, besides those of watches. */

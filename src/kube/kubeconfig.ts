@@ -9,7 +9,7 @@ import { KubeConfig, loadYaml, type User } from "@kubernetes/client-node";
  */
 export function loadKubeConfig(kubeconfig: string | undefined): KubeConfig {
   const config = new KubeConfig();
-  if (kubeconfig === undefined) config.loadFromDefault({}, true);
+  if (kubeconfig === undefined || kubeconfig === "") config.loadFromDefault({}, true);
   else config.loadFromOptions(merge(filesOf(kubeconfig).map(readKubeConfig)));
   const cluster = config.getCurrentCluster();
   if (cluster === null)

@@ -1,4 +1,5 @@
 import type { Deps } from "../runtime/deps.ts";
+import { linkAbort } from "./abort.ts";
 import type { KubeClient } from "./client.ts";
 import { KubeError, type Status } from "./errors.ts";
 import { type Selection, selectors } from "./list.ts";
@@ -32,9 +33,10 @@ export async function* watch<T extends KubeObject>(
 ): AsyncGenerator<readonly WatchEvent<T>[]> {
   const path = collectionPath(resource, selection.namespace);
   const attempt = { method: "WATCH", path };
-  const silence = new AbortController();
+  const controller = new AbortController();
+  const unlink = linkAbort(signal, controller);
   const onSilence = (): void =>
-    silence.abort(
+    controller.abort(
       new KubeError({ status: 0, reason: "Timeout", text: `silent for ${idleMs / 1_000} s` }, attempt),
     );
   const query = {
@@ -44,14 +46,9 @@ export async function* watch<T extends KubeObject>(
     allowWatchBookmarks: "true",
     timeoutSeconds: `${timeoutSeconds}`,
   };
-  const body = await client.stream({
-    method: "GET",
-    path,
-    query,
-    signal: AbortSignal.any([signal, silence.signal]),
-  });
   let stopTimer = clock.after(idleMs, onSilence);
   try {
+    const body = await client.stream({ method: "GET", path, query, signal: controller.signal });
     yield [];
     for await (const lines of linesOf(body)) {
       stopTimer();
@@ -59,11 +56,11 @@ export async function* watch<T extends KubeObject>(
       stopTimer = clock.after(idleMs, onSilence);
     }
   } catch (error) {
-    signal.throwIfAborted();
-    if (silence.signal.aborted) throw silence.signal.reason;
-    throw broken(error, attempt);
+    controller.signal.throwIfAborted();
+    throw error instanceof KubeError ? error : broken(error, attempt);
   } finally {
     stopTimer();
+    unlink();
   }
 }
 

@@ -221,6 +221,18 @@ describe("ZooKeeper: who may read what", () => {
     expect(await observer.ended).toMatchObject({ code: "SecretInvalid" });
   });
 
+  test("a right that is revoked from one interface is noticed, though no event tells it", async () => {
+    await zk.register("a.Open", [a]);
+    await zk.register("a.Closed", [a]);
+    await using observer = observe(openReader({ address: zk.address() }));
+    const before = await observer.until((one) => expect(one.services.size).toBe(2));
+    await zk.writer.setAcl(`${zk.chroot()}/dubbo/a.Closed/providers`, closed);
+    const after = await observer.until((one) => {
+      expect(one.services.get("a.Closed")?.instances).toBe("unknown");
+    }, 15_000);
+    expect(after.services.get("a.Open")).toBe(before.services.get("a.Open"));
+  });
+
   test("one forbidden interface is unknown, the rest is read, and a granted right is noticed", async () => {
     await zk.register("a.Open", [a]);
     await zk.register("a.Closed", [a]);

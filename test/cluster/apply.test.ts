@@ -1,0 +1,169 @@
+import { afterAll, beforeAll, beforeEach, describe, expect, test } from "vitest";
+import { apply, applyStatus, remove, type WriteResult } from "../../src/kube/apply.ts";
+import { retryDelay } from "../../src/kube/errors.ts";
+import { isCovered } from "../../src/kube/same.ts";
+import type { ServiceEntry } from "../../src/model/istio.ts";
+import { type ApiServer, startApiServer } from "../bed/api-server.ts";
+import { type Bench, createNamespace, openBench, serviceEntries, serviceEntry } from "./cluster.ts";
+
+let server: ApiServer;
+beforeAll(async () => {
+  server = await startApiServer({ controllerManager: false });
+  await server.applyCrds();
+});
+afterAll(() => server?.[Symbol.asyncDispose]());
+
+let bench: Bench;
+let namespace: string;
+beforeEach(async () => {
+  bench = openBench(server.kubeconfig);
+  namespace = await createNamespace(bench, "apply");
+});
+
+const write = (object: ServiceEntry, fieldManager = "registryhub"): Promise<WriteResult<ServiceEntry>> =>
+  apply(bench.client, serviceEntries, object, { fieldManager, signal: bench.signal });
+
+function expectOk<T>(result: WriteResult<T>): T {
+  if ("error" in result) throw result.error;
+  return result.ok;
+}
+
+const kubectl = (...args: string[]): Promise<string> => server.kubectl([...args, "-n", namespace]);
+
+describe("apply", () => {
+  test("creates, changes, and without a change leaves the resourceVersion alone", async () => {
+    const created = expectOk(await write(serviceEntry(namespace, "one")));
+    const changed = expectOk(await write(serviceEntry(namespace, "one", "10.42.0.58")));
+    const again = expectOk(await write(serviceEntry(namespace, "one", "10.42.0.58")));
+    expect(created.spec.endpoints?.[0]?.address).toBe("10.42.0.57");
+    expect(changed.spec.endpoints?.[0]?.address).toBe("10.42.0.58");
+    expect(changed.metadata.resourceVersion).not.toBe(created.metadata.resourceVersion);
+    expect(again.metadata.resourceVersion).toBe(changed.metadata.resourceVersion);
+    expect(again.metadata.managedFields?.map(({ manager }) => manager)).toEqual(["registryhub"]);
+  });
+
+  test("leaves labels, fields and ports of others alone, takes ours back, and drops what we left out", async () => {
+    expectOk(await write(serviceEntry(namespace, "one")));
+    await kubectl("label", "serviceentry", "one", "team=red");
+    const foreign = {
+      spec: { resolution: "DNS", exportTo: ["."], ports: [{ name: "http", number: 80, protocol: "HTTP" }] },
+    };
+    const edit = {
+      apiVersion: "networking.istio.io/v1beta1",
+      kind: "ServiceEntry",
+      metadata: { name: "one" },
+      ...foreign,
+    };
+    await server.kubectl(
+      ["apply", "--server-side", "--force-conflicts", "--field-manager=somebody", "-n", namespace, "-f", "-"],
+      { input: JSON.stringify(edit) },
+    );
+    const { metadata, ...rest } = serviceEntry(namespace, "one");
+    const ours = expectOk(
+      await write({ ...rest, metadata: { ...metadata, labels: { "app.kubernetes.io/managed-by": "x" } } }),
+    );
+    expect(ours.metadata.labels).toEqual({ "app.kubernetes.io/managed-by": "x", team: "red" });
+    expect(ours.spec).toMatchObject({ resolution: "STATIC", exportTo: ["."] });
+    expect(ours.spec.ports?.map(({ name }) => name).sort()).toEqual(["http", "tcp-metaprotocol-dubbo"]);
+    const { addresses: _, ...fewer } = rest.spec;
+    expect(expectOk(await write({ ...rest, metadata, spec: fewer })).spec.addresses).toBeUndefined();
+  });
+
+  test("what was applied is covered by what came back, whatever others add; an edit of ours is not", async () => {
+    const desired = serviceEntry(namespace, "one");
+    const actual = async (): Promise<unknown> =>
+      JSON.parse(await kubectl("get", "serviceentry", "one", "-o", "json"));
+    const { apiVersion: _, ...fields } = desired; // kubectl reads the newest version
+    expect(isCovered(desired, expectOk(await write(desired)))).toBe(true);
+    await kubectl("annotate", "serviceentry", "one", "note=foreign");
+    expect(isCovered(fields, await actual())).toBe(true);
+    await kubectl("patch", "serviceentry", "one", "--type=merge", "-p", '{"spec":{"endpoints":[]}}');
+    expect(isCovered(fields, await actual())).toBe(false);
+  });
+
+  test("two managers that apply different fields keep both", async () => {
+    const { spec, ...rest } = serviceEntry(namespace, "one");
+    const { endpoints: _, ...shape } = spec;
+    await Promise.all(
+      Array.from({ length: 10 }, (_each, at) =>
+        at % 2 === 0
+          ? write({ ...rest, spec }, "registryhub")
+          : write({ ...rest, spec: { ...shape, location: "MESH_INTERNAL" } }, "somebody"),
+      ),
+    );
+    const both = expectOk(await write({ ...rest, spec }));
+    expect(both.spec).toMatchObject({ location: "MESH_INTERNAL", endpoints: [{ address: "10.42.0.57" }] });
+  });
+
+  test("what the API server refuses is a value in its own words, and no retry heals it", async () => {
+    const { spec, ...rest } = serviceEntry(namespace, "bad");
+    const result = await write({
+      ...rest,
+      spec: { ...spec, ports: [{ name: "p", number: 70_000, protocol: "tcp" }] },
+    });
+    if (!("error" in result)) throw new Error("port 70000 was accepted");
+    expect(result.error).toMatchObject({ status: 422, reason: "Invalid" });
+    expect(result.error.message).toContain("spec.ports[0].number");
+    expect(retryDelay(result.error)).toBeUndefined();
+  });
+
+  test("an object for a namespace that does not exist, and one for a type that does not exist, are told apart", async () => {
+    expect(await write(serviceEntry("nowhere", "one"))).toMatchObject({
+      error: { reason: "NamespaceMissing" },
+    });
+    const nothing = { group: "networking.istio.io", version: "v1", plural: "nothings", kind: "Nothing" };
+    const object = { metadata: { namespace, name: "one" } };
+    const options = { fieldManager: "registryhub", signal: bench.signal };
+    const result = await apply(bench.client, nothing, object, options);
+    expect(result).toMatchObject({ error: { reason: "ResourceTypeMissing" } });
+  });
+});
+
+describe("remove", () => {
+  test("deletes the version that was read; gone already is as good", async () => {
+    const written = expectOk(await write(serviceEntry(namespace, "one")));
+    expect(await remove(bench.client, serviceEntries, written, bench.signal)).toEqual({ ok: undefined });
+    expect(await remove(bench.client, serviceEntries, written, bench.signal)).toEqual({ ok: undefined });
+    expect(await kubectl("get", "serviceentries", "-o", "name")).toBe("");
+  });
+
+  test("refuses another version, and another object of the same name, with a conflict that a retry heals", async () => {
+    const old = expectOk(await write(serviceEntry(namespace, "one")));
+    const current = expectOk(await write(serviceEntry(namespace, "one", "10.42.0.58")));
+    const result = await remove(bench.client, serviceEntries, old, bench.signal);
+    expect(result).toMatchObject({ error: { status: 409, reason: "Conflict" } });
+    expect("error" in result && retryDelay(result.error)).toBe(0);
+    await kubectl("delete", "serviceentry", "one");
+    expectOk(await write(serviceEntry(namespace, "one")));
+    expect(await remove(bench.client, serviceEntries, current, bench.signal)).toMatchObject({
+      error: { status: 409 },
+    });
+    expect(await kubectl("get", "serviceentries", "-o", "name")).toContain("one");
+  });
+
+  test("returns the object while a finalizer keeps it", async () => {
+    const kept = serviceEntry(namespace, "kept");
+    await write(kept);
+    await kubectl(
+      "patch",
+      "serviceentry",
+      "kept",
+      "--type=merge",
+      "-p",
+      '{"metadata":{"finalizers":["example.org/keep"]}}',
+    );
+    const current = expectOk(await write(kept));
+    const terminating = expectOk(await remove(bench.client, serviceEntries, current, bench.signal));
+    expect(terminating?.metadata.deletionTimestamp).toBeDefined();
+  });
+});
+
+test("applyStatus writes the status and nothing else", async () => {
+  expectOk(await write(serviceEntry(namespace, "one")));
+  const status = { addresses: [{ value: "240.241.0.9", host: `one.${namespace}` }] };
+  const object = { ...serviceEntry(namespace, "one", "10.42.9.9"), status };
+  const options = { fieldManager: "registryhub", signal: bench.signal };
+  const written = expectOk(await applyStatus(bench.client, serviceEntries, object, options));
+  expect(written.status).toMatchObject(status);
+  expect(written.spec.endpoints?.[0]?.address).toBe("10.42.0.57");
+});
