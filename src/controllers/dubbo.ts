@@ -46,11 +46,9 @@ export class DubboController {
   readonly #entries: EntryIndex;
   readonly #rules: RouteRules;
   readonly #contention: Contention;
-  /** Filter -> the queue key of whom it belongs to, and the reverse. */
-  readonly #ownerOf = new Map<string, string>();
+  /** Filters of ours, with whom they belong to and the port that they route; and the reverse, by owner. */
+  readonly #known = new Map<string, { readonly owner: string; readonly port: number | undefined }>();
   readonly #filtersOf = new Map<string, Set<string>>();
-  /** Port -> the ServiceEntries that have a route on it. */
-  readonly #ports = new Map<number, Set<string>>();
   #queue: WorkQueue | undefined;
   #events: EventRecorder | undefined;
   #signal: AbortSignal = AbortSignal.abort();
@@ -134,20 +132,24 @@ export class DubboController {
     this.#isReady = isReady;
   }
 
-  /** A filter appeared, changed or went: whoever it belongs, or belonged, to is looked at. */
+  /** A filter appeared, changed or went: whoever it belongs, or belonged, to is looked at, and its port. */
   #touchOwner(key: string): void {
     const filter = this.#filters.objects.get(key);
-    const owner = (filter && ownerKey(filter)) ?? this.#ownerOf.get(key);
-    if (owner === undefined) return;
-    const owned = this.#filtersOf.get(owner) ?? new Set();
-    if (filter) {
-      this.#ownerOf.set(key, owner);
-      this.#filtersOf.set(owner, owned.add(key));
-    } else {
-      this.#ownerOf.delete(key);
-      if (owned.delete(key) && owned.size === 0) this.#filtersOf.delete(owner);
+    const before = this.#known.get(key);
+    const owner = filter && ownerKey(filter);
+    this.#known.delete(key);
+    if (
+      before &&
+      this.#filtersOf.get(before.owner)?.delete(key) &&
+      this.#filtersOf.get(before.owner)?.size === 0
+    )
+      this.#filtersOf.delete(before.owner);
+    if (filter && owner !== undefined) {
+      this.#known.set(key, { owner, port: routedPort(filter) });
+      this.#filtersOf.set(owner, (this.#filtersOf.get(owner) ?? new Set()).add(key));
     }
-    this.#queue?.add(owner);
+    for (const one of [before?.owner, owner]) if (one !== undefined) this.#queue?.add(one);
+    if (before?.port !== undefined && owner === undefined) this.#queue?.add(bufferKey(before.port));
   }
 
   async #work(key: string): Promise<Outcome> {
@@ -159,7 +161,6 @@ export class DubboController {
     const verdict: RouteVerdict = object ? routeOf(object, this.#rules) : { verdict: "none" };
     if (verdict.verdict === "unclear") return undefined;
     const desired = verdict.verdict === "route" ? this.#filtersFor(verdict.route) : [];
-    this.#claimPort(key, verdict.verdict === "route" ? verdict.route.port : undefined);
     for (const filter of desired) {
       const outcome = await this.#ensure(filter);
       if (outcome !== undefined) return outcome;
@@ -179,15 +180,6 @@ export class DubboController {
     return inboundFilters ? [...outbound, inboundFilter(route, rootNamespace)] : outbound;
   }
 
-  #claimPort(key: string, port: number | undefined): void {
-    for (const [other, keys] of this.#ports) {
-      if (other === port || !keys.delete(key) || keys.size > 0) continue;
-      this.#ports.delete(other);
-      this.#queue?.add(bufferKey(other));
-    }
-    if (port !== undefined) this.#ports.set(port, (this.#ports.get(port) ?? new Set()).add(key));
-  }
-
   async #workBuffer(port: number): Promise<Outcome> {
     const desired = bufferFilter(port, this.#options.rootNamespace);
     if (this.#isPortUsed(port)) return this.#ensure(desired);
@@ -195,9 +187,9 @@ export class DubboController {
     return actual && isOurs(actual) ? this.#remove(actual) : undefined;
   }
 
-  /** Asks the entries themselves: after a start not every route has been looked at yet. */
+  /** Whether a filter routes the port, or an entry is about to get one that does. */
   #isPortUsed(port: number): boolean {
-    if (this.#ports.has(port)) return true;
+    for (const known of this.#known.values()) if (known.port === port) return true;
     for (const object of this.#serviceEntries.objects.values()) {
       const verdict = routeOf(object, this.#rules);
       if (verdict.verdict === "route" && verdict.route.port === port) return true;
@@ -290,11 +282,20 @@ function isOurs({ metadata }: EnvoyFilter): boolean {
   return metadata.labels?.[labels.managedBy] === managers.dubbo;
 }
 
+/** The listener that a filter changes: "<vip>_<port>" or "virtualInbound"; undefined for a buffer filter. */
+function listenerOf({ spec }: EnvoyFilter): string | undefined {
+  const [patch] = (spec.configPatches ?? []) as readonly { match?: { listener?: { name?: string } } }[];
+  return patch?.match?.listener?.name;
+}
+
+/** The port whose large answers an outbound filter needs the buffer for. */
+function routedPort(filter: EnvoyFilter): number | undefined {
+  const port = /_(\d+)$/.exec(listenerOf(filter) ?? "")?.[1];
+  return port === undefined ? undefined : Number(port);
+}
+
 /** The old product's filter of the same name for the very same listener is taken over in place, without a drain. */
 function isAdoptable(actual: EnvoyFilter, desired: EnvoyFilter): boolean {
-  const listenerOf = ({ spec }: EnvoyFilter): unknown =>
-    (spec.configPatches?.[0] as { match?: { listener?: { name?: string } } } | undefined)?.match?.listener
-      ?.name;
   return listenerOf(actual) !== undefined && listenerOf(actual) === listenerOf(desired);
 }
 

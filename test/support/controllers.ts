@@ -69,12 +69,8 @@ const START_MS = 20_000;
 export async function startControllers(options: ControllersOptions): Promise<Controllers> {
   const { kubeconfig, hubKubeconfig = kubeconfig } = options;
   await using starting = new AsyncDisposableStack();
-  const [hub, dubbo] = await Promise.all([
-    startController("hub-controller", hubKubeconfig, options.hub),
-    startController("dubbo-controller", kubeconfig, options.dubbo),
-  ]);
-  starting.use(hub);
-  starting.use(dubbo);
+  const hub = starting.use(await startController("hub-controller", hubKubeconfig, options.hub));
+  const dubbo = starting.use(await startController("dubbo-controller", kubeconfig, options.dubbo));
   const owned = starting.move();
   return {
     hub,
@@ -138,7 +134,7 @@ export async function startController(
 /** Waits for the line in which the process tells its port, after `servedBefore` of earlier starts. */
 async function portOf(name: string, server: ServerProcess, servedBefore: number): Promise<number> {
   await awaitReady(name, server, () => servingLines(server).length > servedBefore, START_MS);
-  return Number(servingLines(server).at(-1)?.["port"]);
+  return Number(servingLines(server).at(-1)?.port);
 }
 
 function servingLines(server: ServerProcess): readonly LogLine[] {
