@@ -1,0 +1,114 @@
+import { describe, expect, it } from "vitest";
+import { ConfigError, readConfig, settings } from "../../src/config.ts";
+
+function problemsOf(
+  flags: Record<string, string | boolean>,
+  env: Record<string, string> = {},
+): readonly string[] {
+  try {
+    readConfig(flags, env);
+    return [];
+  } catch (error) {
+    if (error instanceof ConfigError) return error.problems;
+    throw error;
+  }
+}
+
+describe("readConfig", () => {
+  it("has a default for everything", () => {
+    expect(readConfig({}, {})).toEqual({
+      kubeconfig: undefined,
+      watchNamespaces: [],
+      rootNamespace: "servicemesh",
+      vipCidr: "240.241.0.0/16",
+      httpBindAddress: { host: "127.0.0.1", port: 0 },
+      kubeApiConcurrency: 16,
+      emptyGraceMs: 600_000,
+      shrinkHoldMs: 300_000,
+      resetHoldMs: 86_400_000,
+      settleFactor: 1,
+      allowCrossNamespace: true,
+      foreignServiceEntries: false,
+      inboundFilters: false,
+      logLevel: "info",
+    });
+  });
+
+  it("believes the flag before the variable, and the variable before the default", () => {
+    const env = { REGISTRYHUB_EMPTY_GRACE: "45s", REGISTRYHUB_SHRINK_HOLD: "7m", REGISTRYHUB_RESET_HOLD: "" };
+    const { emptyGraceMs, shrinkHoldMs, resetHoldMs } = readConfig({ emptyGrace: "200ms" }, env);
+    expect([emptyGraceMs, shrinkHoldMs, resetHoldMs]).toEqual([200, 420_000, 86_400_000]);
+  });
+
+  it("takes a switch that stands alone, or with a value", () => {
+    expect(readConfig({ inboundFilters: true }, {}).inboundFilters).toBe(true);
+    expect(readConfig({ allowCrossNamespace: "false" }, {}).allowCrossNamespace).toBe(false);
+  });
+
+  it("names every problem at once, where it is and what would be right", () => {
+    const flags = { emptyGrace: "10", inboundFilters: "yes", vipCidr: "240.241.0.1/16" };
+    const env = { REGISTRYHUB_LOG_LEVEL: "loud", REGISTRYHUB_EMTPY_GRACE: "10m" };
+    expect(problemsOf(flags, env)).toEqual([
+      "REGISTRYHUB_EMTPY_GRACE: there is no such setting; docs/configuration.md lists them all",
+      "--vip-cidr=240.241.0.1/16: has bits set behind the prefix; 240.241.0.0/16 has none",
+      "--empty-grace=10: not a duration such as 45s, 10m or 24h",
+      "--inbound-filters=yes: neither true nor false",
+      "REGISTRYHUB_LOG_LEVEL=loud: not one of debug, info, warn, error",
+    ]);
+  });
+
+  it.each([
+    ["0", "off"],
+    [":8080", { port: 8080 }],
+    ["0.0.0.0:8080", { host: "0.0.0.0", port: 8080 }],
+    ["[::1]:0", { host: "::1", port: 0 }],
+  ])("binds %s", (text, address) => {
+    expect(readConfig({ httpBindAddress: text }, {}).httpBindAddress).toEqual(address);
+  });
+
+  it.each([
+    ["httpBindAddress", "8080"],
+    ["httpBindAddress", "::1:8080"],
+    ["httpBindAddress", ":65536"],
+    ["kubeApiConcurrency", "0"],
+    ["kubeApiConcurrency", "1.5"],
+    ["settleFactor", "0"],
+    ["settleFactor", "-1"],
+    ["rootNamespace", ""],
+    ["rootNamespace", "Istio"],
+    ["watchNamespaces", "a,,b"],
+    ["vipCidr", "2001:db8::/32"],
+    ["vipCidr", "240.241.0.0"],
+    ["vipCidr", "240.241.0.0/31"],
+    ["shrinkHold", "-5m"],
+    ["shrinkHold", "5 m"],
+  ])("refuses %s=%s", (name, text) => {
+    expect(problemsOf({ [name]: text })).toHaveLength(1);
+  });
+
+  it("sorts namespaces and drops doubles", () => {
+    expect(readConfig({ watchNamespaces: "b, a,b" }, {}).watchNamespaces).toEqual(["a", "b"]);
+  });
+
+  it("ignores what Kubernetes sets in every pod beside a Service of that name", () => {
+    const env = {
+      REGISTRYHUB_SERVICE_HOST: "10.0.0.7",
+      REGISTRYHUB_SERVICE_PORT: "8080",
+      REGISTRYHUB_SERVICE_PORT_HTTP: "8080",
+      REGISTRYHUB_PORT: "tcp://10.0.0.7:8080",
+      REGISTRYHUB_PORT_8080_TCP: "tcp://10.0.0.7:8080",
+      REGISTRYHUB_PORT_8080_TCP_ADDR: "10.0.0.7",
+      REGISTRYHUB_METRICS_SERVICE_HOST: "10.0.0.8",
+    };
+    expect(problemsOf({}, env)).toEqual([]);
+  });
+});
+
+describe("settings", () => {
+  it("are those of one controller, with the flag as --help prints it", () => {
+    const dubbo = settings("dubbo-controller");
+    expect(dubbo.map((one) => one.usage)).toContain("--inbound-filters [true|false]");
+    expect(dubbo.map((one) => one.env)).not.toContain("REGISTRYHUB_EMPTY_GRACE");
+    expect(settings("hub-controller").map((one) => one.usage)).toContain("--empty-grace <duration>");
+  });
+});
