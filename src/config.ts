@@ -17,6 +17,8 @@ interface Option<T> {
   readonly parse: (text: string) => T;
   readonly help: string;
   readonly commands: readonly Controller[];
+  /** The variable that every tool of its kind reads; ours goes first. */
+  readonly otherEnv?: string;
 }
 
 const both: readonly Controller[] = ["hub-controller", "dubbo-controller"];
@@ -32,6 +34,7 @@ const options = {
     value: "<file>",
     default: "",
     parse: (text) => text || undefined,
+    otherEnv: "KUBECONFIG",
     help: "The kubeconfig to use. Empty: the files of KUBECONFIG, else ~/.kube/config, else the pod's service account.",
     commands: both,
   }),
@@ -198,7 +201,7 @@ export function readConfig(
     const flag = flags[camelCase(one.flag)];
     const [where, text] =
       flag === undefined
-        ? [envOf(one.flag), env[envOf(one.flag)] || one.default]
+        ? [envOf(one.flag), env[envOf(one.flag)] || env[one.otherEnv ?? ""] || one.default]
         : [`--${one.flag}`, String(flag)];
     try {
       return one.parse(text);
