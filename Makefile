@@ -77,7 +77,7 @@ test-e2e: bed ## The program as a process, with real servers, and kubectl as its
 
 .PHONY: golden
 golden: setup ## Rewrite the expected files of the golden stories; read the diff before committing it.
-	@$(NPM) run vitest -- --project unit --update test/golden
+	@$(NPM) run vitest -- --project unit test/golden --update
 
 .PHONY: docs
 docs: setup ## Write the generated documents.

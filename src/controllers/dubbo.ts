@@ -22,6 +22,8 @@ import { isWatched } from "./targets.ts";
 /** Beyond this many filters in the root namespace istiod's cost per push grows with the square. */
 const manyFilters = 1_000;
 const contestedTimes = 3;
+/** An entry that a person deletes is back at once: its filters must not go and return, that would cost connections. */
+const removalDelayMs = 1_000;
 /** Queue keys of the filters that belong to a port instead of a ServiceEntry; no namespace has such a name. */
 const bufferKey = (port: number): string => `:buffer/${port}`;
 
@@ -49,6 +51,8 @@ export class DubboController {
   /** Filters of ours, with whom they belong to and the port that they route; and the reverse, by owner. */
   readonly #known = new Map<string, { readonly owner: string; readonly port: number | undefined }>();
   readonly #filtersOf = new Map<string, Set<string>>();
+  /** Since when entries that have filters are gone. */
+  readonly #goneAt = new Map<string, Ms>();
   #queue: WorkQueue | undefined;
   #events: EventRecorder | undefined;
   #signal: AbortSignal = AbortSignal.abort();
@@ -160,6 +164,8 @@ export class DubboController {
     if (!isWatched(key.split("/")[0] ?? "", this.#options)) return undefined;
     const verdict: RouteVerdict = object ? routeOf(object, this.#rules) : { verdict: "none" };
     if (verdict.verdict === "unclear") return undefined;
+    const delayMs = this.#removalDelayMs(key, object);
+    if (delayMs > 0) return { againInMs: delayMs };
     const desired = verdict.verdict === "route" ? this.#filtersFor(verdict.route) : [];
     for (const filter of desired) {
       const outcome = await this.#ensure(filter);
@@ -171,6 +177,17 @@ export class DubboController {
       if (outcome !== undefined) return outcome;
     }
     return undefined;
+  }
+
+  #removalDelayMs(key: string, object: ServiceEntry | undefined): Ms {
+    if (object !== undefined || !this.#filtersOf.has(key)) {
+      this.#goneAt.delete(key);
+      return 0;
+    }
+    const now = this.#deps.clock.monotonic();
+    const goneAt = this.#goneAt.get(key) ?? now;
+    this.#goneAt.set(key, goneAt);
+    return Math.max(0, goneAt + removalDelayMs - now);
   }
 
   /** The port's buffer filter first: without it the port's first route would hang on large answers. */

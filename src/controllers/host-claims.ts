@@ -49,8 +49,9 @@ export function claimsOn(host: HostKey, actual: Entry | undefined, world: HubsWo
 
 /** Whether the ServiceEntry is ours, or the old product's and, where it names its hub, claimed by that one. */
 export function isOurMatter({ ownership, entry }: Occupant, claims: ReadonlyMap<HubId, Claim>): boolean {
+  if (ownership === "ours") return true;
   if (ownership === "foreign" || entry === undefined) return false;
-  if (ownership === "ours" || entry.shape.service.kind === "dubbo") return true;
+  if (entry.shape.service.kind === "dubbo") return true;
   return [...claims.values()].some((claim) => claim.name === entry.registryName);
 }
 

@@ -100,6 +100,7 @@ export class HostWorker {
       now: rfc3339(this.#tools.deps.clock.now()),
       portName: (endpoint, port) => portNameOf(endpoint.service.kind, endpoint.protocol, port),
       chooseName: ({ service }) =>
+        occupant?.object.metadata.name ??
         objectName(service.kind, hostname, (name) => entries.isNameTaken(namespace, name)),
       chooseVip: (current) => this.#chooseVip(host, hostname, current, occupant),
     };

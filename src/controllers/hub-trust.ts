@@ -47,6 +47,8 @@ export class HubTrust {
   /** The origin that the last listing showed, "none" included: a reset is judged once per change. */
   #seenOrigin: string;
   #dataWasLost = false;
+  /** How many services the hold of an earlier process was about, until the first listing. */
+  #inherited = 0;
   #listedHosts = 0;
   #timer: () => void = () => undefined;
 
@@ -88,10 +90,7 @@ export class HubTrust {
     if (listing.first) this.#settle(now);
     this.#trust = { ...this.#trust, synced: true };
     this.#listedHosts = listing.extent.listedHosts;
-    for (const host of lost) {
-      if (!listing.first && this.#lostAt.has(host)) continue;
-      this.#lostAt.set(host, Math.max(now, this.#trust.settledAt));
-    }
+    this.#missed([...lost], listing.first, now);
     for (const host of found) this.#lostAt.delete(host);
     const reset = this.#judgeOrigin(listing.origin, listing.extent, now);
     const shrunk = this.#judgeShrink(now);
@@ -116,6 +115,7 @@ export class HubTrust {
     this.#origin = "";
     this.#seenOrigin = "";
     this.#dataWasLost = false;
+    this.#inherited = 0;
     this.#timer();
   }
 
@@ -158,6 +158,21 @@ export class HubTrust {
 
   close(): void {
     this.#timer();
+  }
+
+  /**
+   * Notes when hosts were lost: with the end of settling, when they will be judged, unless a hold is already about them;
+   * with its end they are believed. After a restart that is so for as many as the hold of the status was about.
+   */
+  #missed(hosts: readonly HostKey[], isFirst: boolean, now: Ms): void {
+    const isHeld = now < Math.max(this.#trust.heldUntil, this.#trust.resetUntil);
+    const isInherited = hosts.length <= this.#inherited;
+    this.#inherited = 0;
+    for (const host of hosts) {
+      const isKnown = this.#lostAt.has(host) && (isHeld || !isFirst);
+      if (isKnown || (isInherited && !isHeld)) continue;
+      this.#lostAt.set(host, isInherited ? now : Math.max(now, this.#trust.settledAt));
+    }
   }
 
   #settle(now: Ms): void {
@@ -235,6 +250,7 @@ export class HubTrust {
     if (reason !== "Shrunk" && reason !== "RegistryReset") return;
     const length = reason === "Shrunk" ? this.#limits.shrinkHoldMs : this.#limits.resetHoldMs;
     const left = Math.min(Math.max((parseTime(hold.until) ?? 0) - this.#clock.now(), 0), length);
+    this.#inherited = hold.services;
     if (left === 0) return;
     const until = this.#clock.monotonic() + left;
     this.#trust = { ...this.#trust, ...(reason === "Shrunk" ? { heldUntil: until } : { resetUntil: until }) };

@@ -83,8 +83,13 @@ function nameTooLong(name: string): Problem {
   return { at: `${name.slice(0, 120)}…`, code: "NameTooLong", detail, severity: "rejected" };
 }
 
+/** One spelling per address: IPv6 has many. */
+function canonical(address: string): string {
+  return address.includes(":") ? new URL(`http://[${address}]`).hostname.slice(1, -1) : address;
+}
+
 function endpointOf(instance: ServiceInstance, service: ServiceIdentity, hub: Hub): Endpoint {
-  const address = instance.address.toLowerCase();
+  const address = canonical(instance.address);
   const metadata =
     service.kind === "spring"
       ? { ...instance.metadata, [`${hub.registry.type}Name`]: service.name }

@@ -1,0 +1,174 @@
+import { describe, expect, test } from "vitest";
+import { playStory } from "./story.ts";
+
+/** Every value below is typed by hand from the documented contract and the manual, and from nowhere else. */
+const name = "aeraki-org-apache-dubbo-samples-api-greetingservice-1-0-0-dubbozk";
+const host = "org.apache.dubbo.samples.api.greetingservice-1.0.0.dubbozk";
+const route = "outbound|20880||org.apache.dubbo.samples.api.greetingservice-1.0.0.dubbozk";
+const hash = expect.stringMatching(/^[0-9a-f]{16}$/);
+const anyMethod = [
+  { match: { method: { name: { safe_regex: { regex: ".*" } } } }, route: { cluster: route } },
+];
+
+const [first] = playStory("manual-greeting-service");
+
+describe("the manual's GreetingService", () => {
+  test("is this ServiceEntry", () => {
+    expect(first?.serviceEntries).toEqual([
+      {
+        apiVersion: "networking.istio.io/v1beta1",
+        kind: "ServiceEntry",
+        metadata: {
+          name,
+          namespace: "dubbozk",
+          labels: {
+            manager: "aeraki",
+            registry: "dubbo2istio",
+            "app.kubernetes.io/managed-by": "registryhub",
+            "hub.ecns.easystack.cn/ddf6610a": "",
+          },
+          annotations: {
+            interface: "org.apache.dubbo.samples.api.GreetingService",
+            workloadSelector: "",
+            "ecns.easystack.cn/hubs": "dubbozk/registryhub-sample",
+            "ecns.easystack.cn/last-applied": hash,
+          },
+        },
+        spec: {
+          hosts: [host],
+          addresses: ["240.241.184.190"],
+          location: "MESH_INTERNAL",
+          resolution: "STATIC",
+          ports: [{ name: "tcp-metaprotocol-dubbo", number: 20880, protocol: "tcp", targetPort: 20880 }],
+          endpoints: [
+            {
+              address: "10.42.0.57",
+              ports: { "tcp-metaprotocol-dubbo": 20880 },
+              labels: {
+                registryName: "registryhub-sample",
+                "ecns.easystack.cn/by": "ddf6610a",
+                interface: "org.apache.dubbo.samples.api.GreetingService",
+                version: "1.0.0",
+                application: "zookeeper-demo-provider",
+                anyhost: "true",
+                deprecated: "false",
+                dubbo: "2.0.2",
+                dynamic: "true",
+                generic: "false",
+                methods: "sayHello",
+                release: "2.7.23",
+                revision: "1.0.0",
+                side: "provider",
+              },
+            },
+          ],
+        },
+      },
+    ]);
+  });
+
+  test("has this EnvoyFilter, and one for its port", () => {
+    expect(first?.envoyFilters).toEqual([
+      {
+        apiVersion: "networking.istio.io/v1alpha3",
+        kind: "EnvoyFilter",
+        metadata: {
+          name: `aeraki-outbound-${host}-240.241.184.190-20880`,
+          namespace: "servicemesh",
+          labels: {
+            "app.kubernetes.io/managed-by": "dubbo-controller",
+            "serviceentry.ecns.easystack.cn/fb3a8fc8": "",
+          },
+          annotations: {
+            "ecns.easystack.cn/serviceentry": `dubbozk/${name}`,
+            "ecns.easystack.cn/last-applied": hash,
+          },
+        },
+        spec: {
+          priority: 10,
+          configPatches: [
+            {
+              applyTo: "NETWORK_FILTER",
+              match: {
+                context: "SIDECAR_OUTBOUND",
+                listener: {
+                  name: "240.241.184.190_20880",
+                  filterChain: { filter: { name: "envoy.filters.network.tcp_proxy" } },
+                },
+              },
+              patch: {
+                operation: "REPLACE",
+                value: {
+                  name: "envoy.filters.network.dubbo_proxy",
+                  typed_config: {
+                    "@type": "type.googleapis.com/envoy.extensions.filters.network.dubbo_proxy.v3.DubboProxy",
+                    stat_prefix: route,
+                    protocol_type: "Dubbo",
+                    serialization_type: "Hessian2",
+                    multiple_route_config: {
+                      name: route,
+                      route_config: [
+                        {
+                          name: route,
+                          interface: "org.apache.dubbo.samples.api.GreetingService",
+                          routes: anyMethod,
+                        },
+                        { name: `${route}|any`, interface: "*", routes: anyMethod },
+                      ],
+                    },
+                  },
+                },
+              },
+            },
+          ],
+        },
+      },
+      {
+        apiVersion: "networking.istio.io/v1alpha3",
+        kind: "EnvoyFilter",
+        metadata: {
+          name: "aeraki-outbound-buffer-20880",
+          namespace: "servicemesh",
+          labels: { "app.kubernetes.io/managed-by": "dubbo-controller" },
+          annotations: { "ecns.easystack.cn/last-applied": hash },
+        },
+        spec: {
+          priority: 10,
+          configPatches: [
+            {
+              applyTo: "CLUSTER",
+              match: { context: "SIDECAR_OUTBOUND", cluster: { portNumber: 20880 } },
+              patch: { operation: "MERGE", value: { per_connection_buffer_limit_bytes: 16793600 } },
+            },
+          ],
+        },
+      },
+    ]);
+  });
+});
+
+test("the manual's Spring service has the manual's shape", () => {
+  const [step] = playStory("spring-services");
+  const entry = step?.serviceEntries.find((one) => one.metadata.namespace === "springnacos");
+  expect(entry).toMatchObject({
+    metadata: {
+      name: "eureka-provider.springnacos",
+      annotations: { manager: "encs", registry: "eureka" },
+      labels: { "registry-name": "registryhub-sample" },
+    },
+    spec: {
+      hosts: ["eureka-provider.springnacos"],
+      addresses: ["240.241.84.46"],
+      location: "MESH_INTERNAL",
+      resolution: "STATIC",
+      ports: [{ name: "9000", number: 9000, protocol: "tcp", targetPort: 9000 }],
+      endpoints: [
+        {
+          address: "10.42.0.59",
+          ports: { "9000": 9000 },
+          labels: { eurekaName: "EUREKA-PROVIDER", registryName: "registryhub-sample" },
+        },
+      ],
+    },
+  });
+});

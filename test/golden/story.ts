@@ -1,0 +1,211 @@
+import { existsSync, readdirSync, readFileSync } from "node:fs";
+import { join } from "node:path";
+import { fileURLToPath } from "node:url";
+import { parse, parseAllDocuments, stringify } from "yaml";
+import { EntryIndex } from "../../src/controllers/entries.ts";
+import { ListingIndex } from "../../src/controllers/listing-index.ts";
+import { isCovered } from "../../src/kube/same.ts";
+import type { Claim, Entry, HostKey } from "../../src/model/entry.ts";
+import { type Hub, parseHub, type RegistryHub } from "../../src/model/hub.ts";
+import type { EnvoyFilter, ServiceEntry } from "../../src/model/istio.ts";
+import type { Service } from "../../src/model/service.ts";
+import { type HostPlan, planHost } from "../../src/plan/host.ts";
+import { chooseVip } from "../../src/plan/vip.ts";
+import { decodeService } from "../../src/registries/zookeeper/decode.ts";
+import { type RouteRules, routeOf } from "../../src/translate/dubbo-route.ts";
+import { bufferFilter, outboundFilter } from "../../src/translate/envoy-filter.ts";
+import { hubIdOf, objectName } from "../../src/translate/names.ts";
+import { serviceEntryOf, splitHostKey } from "../../src/translate/service-entry.ts";
+import { inputOf, pool } from "../support/model.ts";
+
+/** Where the stories are: one folder each, with a folder more for each further step. */
+export const storiesFolder = fileURLToPath(new URL("stories", import.meta.url));
+export const storyNames = readdirSync(storiesFolder).sort();
+
+const start = Date.parse("2024-02-04T03:00:00Z");
+const graceMs = 600_000;
+
+/** `01-registry.yaml`: all that is known at one moment. A hub that is absent has been deleted. */
+interface Moment {
+  /** Minutes since the step before. */
+  readonly passed?: number;
+  /** Oldest first. */
+  readonly hubs: readonly HubMoment[];
+}
+
+interface HubMoment {
+  readonly hub: Pick<RegistryHub, "metadata" | "spec">;
+  /** false = an outage or settling: nothing follows from what is not listed. */
+  readonly vouches: boolean;
+  /** ZooKeeper: the names of the nodes below /dubbo/<interface>/providers. */
+  readonly providers?: Readonly<Record<string, readonly string[]>>;
+  /** What another registry's reader would hand over. */
+  readonly services?: readonly Service[];
+}
+
+/** What one step of a story comes to; each is the content of one file. */
+export interface StepResult {
+  readonly folder: string;
+  readonly snapshot: string;
+  readonly serviceEntries: readonly ServiceEntry[];
+  readonly envoyFilters: readonly EnvoyFilter[];
+  readonly plan: string;
+}
+
+/** Plays a story from its first step to its last, every step on the cluster that the one before left. */
+export function playStory(name: string): readonly StepResult[] {
+  const folder = join(storiesFolder, name);
+  const steps = readdirSync(folder).filter((file) => file.startsWith("step-"));
+  const cluster = new Map<string, ServiceEntry>();
+  for (const object of initialCluster(folder)) cluster.set(keyOf(object), object);
+  let wallMs = start;
+  return [folder, ...steps.sort().map((step) => join(folder, step))].map((at) => {
+    const moment = parse(readFileSync(join(at, "01-registry.yaml"), "utf8")) as Moment;
+    wallMs += (moment.passed ?? 0) * 60_000;
+    return playStep(at, moment, cluster, wallMs);
+  });
+}
+
+/** The documents of one output file, as kubectl reads them. */
+export function documents(objects: readonly unknown[]): string {
+  return objects.map((object) => yaml(object)).join("---\n");
+}
+
+function initialCluster(folder: string): readonly ServiceEntry[] {
+  const path = join(folder, "00-cluster.yaml");
+  if (!existsSync(path)) return [];
+  return parseAllDocuments(readFileSync(path, "utf8")).map((document) => document.toJS() as ServiceEntry);
+}
+
+function playStep(
+  folder: string,
+  moment: Moment,
+  cluster: Map<string, ServiceEntry>,
+  wallMs: number,
+): StepResult {
+  const speakers = moment.hubs.map(speakerOf);
+  const index = new EntryIndex(cluster);
+  for (const key of cluster.keys()) index.update(key);
+  const hosts = new Set([...speakers.flatMap(({ listing }) => [...listing.hosts()]), ...index.hosts()]);
+  const steps = [...hosts].sort().map((host) => {
+    const before = index.occupant(host)?.object;
+    const plan = planOf(host, speakers, index, wallMs);
+    carryOut(plan, cluster, index);
+    return told(host, before, plan);
+  });
+  const serviceEntries = [...cluster.values()].sort(byKey);
+  return {
+    folder,
+    snapshot: yaml(
+      speakers.map(({ hub, services, listing }) => ({ hub: hub.key, services, problems: listing.problems })),
+    ),
+    serviceEntries,
+    envoyFilters: filtersFor(serviceEntries),
+    plan: yaml(steps.filter((step) => step.op !== "nothing" || Object.keys(step).length > 2)),
+  };
+}
+
+interface Speaker {
+  readonly id: string;
+  readonly hub: Hub;
+  readonly services: readonly Service[];
+  readonly listing: ListingIndex;
+  readonly rest: Claim["rest"];
+}
+
+function speakerOf({ hub: object, vouches, providers = {}, services = [] }: HubMoment): Speaker {
+  const hub = parseHub({ apiVersion: "ecns.easystack.cn/v1alpha1", kind: "RegistryHub", ...object });
+  const decoded = Object.entries(providers).map(([iface, nodes]) => decodeService(iface, nodes));
+  const all = [...decoded, ...services];
+  const listing = new ListingIndex();
+  listing.update(new Map(all.map((service) => [service.id, service])), hub);
+  return { id: hubIdOf(hub.key), hub, services: all, listing, rest: vouches ? "gone" : "unknown" };
+}
+
+function planOf(host: HostKey, speakers: readonly Speaker[], index: EntryIndex, wallMs: number): HostPlan {
+  const actual = index.occupant(host)?.entry;
+  const [namespace = "", hostname = ""] = splitHostKey(host);
+  const input = inputOf({
+    host,
+    actual,
+    claims: new Map(speakers.flatMap((speaker) => claimOf(speaker, host, actual))),
+    graceMs,
+    now: new Date(wallMs).toISOString().replace(".000Z", "Z"),
+    emptyForMs: actual?.emptySince === undefined ? 0 : wallMs - Date.parse(actual.emptySince),
+    chooseName: (shape) =>
+      objectName(shape.service.kind, hostname, (name) => index.isNameTaken(namespace, name)),
+    chooseVip: (current) =>
+      pool.believes(current) ? current : chooseVip(hostname, pool, (ip) => index.isUsed(ip, host)),
+  });
+  return planHost(input);
+}
+
+/** A hub has a say when it lists the host, owns some of its entry, or may adopt it. */
+function claimOf(
+  { id, hub, listing, rest }: Speaker,
+  host: HostKey,
+  actual: Entry | undefined,
+): [string, Claim][] {
+  const listed = listing.listed(host);
+  const owns = actual?.hubs.has(id) || (actual !== undefined && !actual.ours);
+  if (listed.length === 0 && !owns) return [];
+  return [[id, { key: hub.key, name: hub.name, l7: hub.l7, listed, rest }]];
+}
+
+function carryOut({ step }: HostPlan, cluster: Map<string, ServiceEntry>, index: EntryIndex): void {
+  if (step.op === "none" || step.op === "blocked") return;
+  const object = serviceEntryOf(step.entry);
+  const key = keyOf(object);
+  if (step.op === "delete") cluster.delete(key);
+  else cluster.set(key, object);
+  index.update(key);
+}
+
+/** A plan in words that a reader of the golden file can check. */
+function told(host: HostKey, before: ServiceEntry | undefined, { step, withheld, problems }: HostPlan) {
+  const desired = step.op === "apply" ? serviceEntryOf(step.entry) : undefined;
+  const had = addressesOf(before);
+  const has = step.op === "delete" ? [] : addressesOf(desired ?? before);
+  const changes = {
+    added: has.filter((one) => !had.includes(one)),
+    removed: had.filter((one) => !has.includes(one)),
+    withheld: Object.fromEntries(withheld),
+    problems: Object.fromEntries(problems),
+  };
+  return {
+    host,
+    op: opOf(before, desired, step.op),
+    ...(step.op === "delete" && { why: step.why }),
+    ...Object.fromEntries(Object.entries(changes).filter(([, value]) => Object.keys(value).length > 0)),
+  };
+}
+
+function opOf(before: ServiceEntry | undefined, desired: ServiceEntry | undefined, op: string): string {
+  if (desired === undefined) return op === "none" ? "nothing" : op;
+  if (before === undefined) return "create";
+  return isCovered(desired, before) ? "nothing" : "change";
+}
+
+function addressesOf(object: ServiceEntry | undefined): readonly string[] {
+  return (object?.spec.endpoints ?? []).map(
+    ({ address, ports }) => `${address} ${Object.values(ports ?? {}).join()}`,
+  );
+}
+
+/** What the dubbo-controller makes of the entries; one filter more per port. */
+function filtersFor(objects: readonly ServiceEntry[]): readonly EnvoyFilter[] {
+  const rules: RouteRules = { foreign: false, believes: (vip) => pool.believes(vip), hasElder: () => false };
+  const routes = objects.flatMap((object) => {
+    const verdict = routeOf(object, rules);
+    return verdict.verdict === "route" ? [verdict.route] : [];
+  });
+  const ports = [...new Set(routes.map(({ port }) => port))].sort((a, b) => a - b);
+  return [
+    ...routes.map((route) => outboundFilter(route, "servicemesh")),
+    ...ports.map((port) => bufferFilter(port, "servicemesh")),
+  ];
+}
+
+const yaml = (value: unknown): string => stringify(value, { lineWidth: 0, aliasDuplicateObjects: false });
+const keyOf = ({ metadata }: ServiceEntry): string => `${metadata.namespace}/${metadata.name}`;
+const byKey = (a: ServiceEntry, b: ServiceEntry): number => (keyOf(a) < keyOf(b) ? -1 : 1);

@@ -1,0 +1,82 @@
+import fc from "fast-check";
+import type { Claim, Endpoint, Entry } from "../../src/model/entry.ts";
+import type { ServiceInstance } from "../../src/model/service.ts";
+import { type HostInput, type HostPlan, planHost } from "../../src/plan/host.ts";
+import { hubIdOf } from "../../src/translate/names.ts";
+import { entryOf, serviceEntryOf } from "../../src/translate/service-entry.ts";
+import { claimOf, endpointOf, inputOf } from "../support/model.ts";
+
+/** Hubs, oldest first. */
+export const hubs = ["dubbozk/a", "dubbozk/b", "other/c"].map((key) => ({ key, id: hubIdOf(key) }));
+
+/** Few addresses, so that hubs meet; now and then another protocol or port. */
+export const endpoints: fc.Arbitrary<Endpoint> = fc
+  .record({
+    host: fc.integer({ min: 1, max: 5 }),
+    port: fc.constantFrom(20_880, 20_881),
+    protocol: fc.constantFrom("dubbo" as const, "dubbo" as const, "dubbo" as const, "grpc" as const),
+    labels: fc.dictionary(fc.constantFrom("version", "application"), fc.constantFrom("1", "2")),
+  })
+  .map(({ host, port, protocol, labels }) => endpointOf(`10.0.0.${host}:${port}`, { protocol, labels }));
+
+/** What the three hubs say of one host; some say nothing at all. */
+export const claimSets: fc.Arbitrary<ReadonlyMap<string, Claim>> = fc
+  .tuple(
+    ...hubs.map(({ key, id }) =>
+      fc
+        .record({
+          says: fc.boolean(),
+          listed: fc.array(endpoints, { maxLength: 6 }),
+          rest: fc.constantFrom("gone" as const, "unknown" as const),
+          l7: fc.boolean(),
+        })
+        .map(({ says, ...claim }) => (says ? [[id, claimOf(key, claim)] as const] : [])),
+    ),
+  )
+  .map((some) => new Map(some.flat()));
+
+/** What the cluster hands back after an entry was written to it. */
+export const stored = (entry: Entry): Entry | undefined => entryOf(serviceEntryOf(entry));
+
+/** The entry that the cluster has after the plan was carried out. */
+export function carriedOut(actual: Entry | undefined, { step }: HostPlan): Entry | undefined {
+  if (step.op === "apply") return stored(step.entry);
+  return step.op === "delete" ? undefined : actual;
+}
+
+/** One look at a host after the other, as the worker does it: every hub that owns some of the entry has a claim. */
+export function look(
+  actual: Entry | undefined,
+  said: ReadonlyMap<string, Claim>,
+  overrides: Partial<HostInput> = {},
+): { readonly input: HostInput; readonly plan: HostPlan; readonly after: Entry | undefined } {
+  const owners = new Set([
+    ...(actual?.hubs.keys() ?? []),
+    ...[...(actual?.endpoints.values() ?? [])].flatMap(({ by }) => [...by]),
+  ]);
+  const claims = new Map([...said].filter(([id, claim]) => claim.listed.length > 0 || owners.has(id)));
+  const input = inputOf({ actual, claims, ...overrides });
+  const plan = planHost(input);
+  return { input, plan, after: carriedOut(actual, plan) };
+}
+
+/** Entries as they come about: by a few rounds of claims. */
+export const entries: fc.Arbitrary<Entry | undefined> = fc
+  .array(claimSets, { maxLength: 3 })
+  .map((rounds) =>
+    rounds.reduce<Entry | undefined>((actual, claims) => look(actual, claims).after, undefined),
+  );
+
+/** Everything a registry may hand over, odd text included. */
+const text = fc.string({ unit: "binary", maxLength: 80 });
+const javaName = fc.stringMatching(/^[A-Za-z_$][A-Za-z0-9_$]{0,70}(\.[A-Za-z_$][A-Za-z0-9_$]{0,10}){0,4}$/);
+export const serviceNames = fc.oneof(javaName, text);
+
+export const instances: fc.Arbitrary<ServiceInstance> = fc.record({
+  address: fc.oneof(fc.ipV4(), fc.ipV6(), fc.constantFrom("10.0.0.1", "10.0.0.2"), text),
+  port: fc.oneof(fc.constantFrom(20_880, 20_881), fc.integer(), fc.double()),
+  protocol: fc.constantFrom("dubbo", "grpc", "http", "tcp"),
+  version: fc.oneof(fc.constantFrom("", "1.0.0"), text),
+  group: fc.oneof(fc.constantFrom("", "g1"), text),
+  metadata: fc.dictionary(fc.oneof(fc.constantFrom("application", "version", "a..b/x"), text), text),
+});

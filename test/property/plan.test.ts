@@ -1,0 +1,113 @@
+import fc from "fast-check";
+import { describe, expect, test } from "vitest";
+import { isCovered } from "../../src/kube/same.ts";
+import type { Claim, Entry } from "../../src/model/entry.ts";
+import { fits } from "../../src/plan/shape.ts";
+import { serviceEntryOf } from "../../src/translate/service-entry.ts";
+import { claimSets, entries, hubs, look, stored } from "./arbitraries.ts";
+
+const world = { actual: entries, claims: claimSets };
+const gone = (claims: ReadonlyMap<string, Claim>, id: string): boolean =>
+  (claims.get(id)?.rest ?? "gone") === "gone";
+
+/** Every law holds for whatever entry the cluster has and whatever the hubs say. */
+const law = (holds: (actual: Entry | undefined, claims: ReadonlyMap<string, Claim>) => void): void =>
+  fc.assert(
+    fc.property(fc.record(world), ({ actual, claims }) => holds(actual, claims)),
+    { numRuns: 300 },
+  );
+
+describe("one host", () => {
+  test("carrying out a plan leaves nothing to plan", () =>
+    law((actual, claims) => {
+      const { after } = look(actual, claims);
+      const again = look(after, claims, { now: "2030-01-01T00:00:00Z" }).plan.step;
+      const isQuiet =
+        again.op === "apply" && after !== undefined
+          ? isCovered(serviceEntryOf(again.entry), serviceEntryOf(after))
+          : again.op === "none";
+      expect(isQuiet).toBe(true);
+    }));
+
+  test("an endpoint leaves only when every hub that vouched for it says so, has no claim, or lists it otherwise", () =>
+    law((actual, claims) => {
+      const { after, input } = look(actual, claims);
+      for (const endpoint of actual?.endpoints.values() ?? []) {
+        if (after?.endpoints.has(endpoint.addr)) continue;
+        for (const id of endpoint.by) {
+          const listsIt = input.claims.get(id)?.listed.some(({ addr }) => addr === endpoint.addr);
+          expect(listsIt || gone(input.claims, id), `${endpoint.addr} was vouched for by ${id}`).toBe(true);
+        }
+      }
+    }));
+
+  test("every endpoint that is listed and fits is there", () =>
+    law((actual, claims) => {
+      const { after } = look(actual, claims);
+      for (const { listed } of claims.values())
+        for (const endpoint of listed) {
+          const isThere = after?.endpoints.has(endpoint.addr);
+          expect(after !== undefined && (isThere || !fits(endpoint, after.shape))).toBe(true);
+        }
+    }));
+
+  test("nothing is there that nobody lists and nobody holds", () =>
+    law((actual, claims) => {
+      const { after, input } = look(actual, claims);
+      for (const { addr, by } of after?.endpoints.values() ?? []) {
+        expect(by.size).toBeGreaterThan(0);
+        for (const id of by) {
+          const claim = input.claims.get(id);
+          const isHeld = claim?.rest === "unknown" && actual?.endpoints.get(addr)?.by.has(id);
+          expect(isHeld || claim?.listed.some((one) => one.addr === addr)).toBe(true);
+        }
+      }
+    }));
+
+  test("no entry is deleted while a hub that claims it cannot tell", () =>
+    law((actual, claims) => {
+      const { plan, input } = look(actual, claims, { emptyForMs: Number.MAX_SAFE_INTEGER });
+      const unsure = [...input.claims.keys()].filter((id) => !gone(input.claims, id));
+      expect(plan.step.op === "delete" ? unsure : []).toEqual([]);
+    }));
+
+  test("name and VIP never change; the shape stays while one endpoint fits it or there is none", () =>
+    law((actual, claims) => {
+      const { after, plan, input } = look(actual, claims);
+      if (actual === undefined || after === undefined) return;
+      expect([after.name, after.vip]).toEqual([actual.name, actual.vip]);
+      const listed = [...input.claims.values()].flatMap((claim) => claim.listed);
+      const stays =
+        listed.some((one) => fits(one, actual.shape)) || listed.length === 0 || plan.withheld.size > 0;
+      expect(stays ? after.shape : actual.shape).toEqual(actual.shape);
+    }));
+
+  test("the order in which a registry lists its instances does not matter", () =>
+    law((actual, claims) => {
+      const reversed = [...claims].map(([id, claim]) => {
+        const seen = new Map(claim.listed.map((one) => [`${one.addr} ${one.protocol}`, one]));
+        return [id, { ...claim, listed: [...seen.values()] }] as const;
+      });
+      const turned = reversed.map(
+        ([id, claim]) => [id, { ...claim, listed: claim.listed.toReversed() }] as const,
+      );
+      expect(look(actual, new Map(turned)).after).toEqual(look(actual, new Map(reversed)).after);
+    }));
+
+  test("what is withheld is what stays for no other reason", () =>
+    law((actual, claims) => {
+      const { after, plan, input } = look(actual, claims);
+      for (const { id } of hubs) {
+        const claim = input.claims.get(id);
+        const carried = [...(after?.endpoints.values() ?? [])].filter(
+          ({ addr, by }) => by.has(id) && !claim?.listed.some((one) => one.addr === addr),
+        );
+        expect(plan.withheld.get(id) ?? 0).toBe(carried.length);
+      }
+    }));
+
+  test("what was written is what is read back", () =>
+    law((actual) => {
+      expect(actual && stored(actual)).toEqual(actual);
+    }));
+});

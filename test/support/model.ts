@@ -1,0 +1,104 @@
+import type { Claim, Endpoint, Entry } from "../../src/model/entry.ts";
+import { type Hub, parseHub, type RegistryHub } from "../../src/model/hub.ts";
+import type { ProblemCode } from "../../src/model/problems.ts";
+import type { Service, ServiceInstance } from "../../src/model/service.ts";
+import type { HostInput } from "../../src/plan/host.ts";
+import { chooseVip, vipPool } from "../../src/plan/vip.ts";
+import type { Logger } from "../../src/runtime/deps.ts";
+import { addrOf } from "../../src/translate/addresses.ts";
+import { objectName } from "../../src/translate/names.ts";
+import { portNameOf, splitHostKey } from "../../src/translate/service-entry.ts";
+
+export const greeting = "org.apache.dubbo.samples.api.GreetingService";
+export const pool = vipPool("240.241.0.0/16");
+
+/** A RegistryHub as the API server hands it out; the manual's sample unless told otherwise. */
+export function hubObject(
+  spec: Partial<RegistryHub["spec"]> = {},
+  metadata: Partial<RegistryHub["metadata"]> = {},
+): RegistryHub {
+  return {
+    apiVersion: "ecns.easystack.cn/v1alpha1",
+    kind: "RegistryHub",
+    metadata: {
+      name: "registryhub-sample",
+      namespace: "dubbozk",
+      uid: "u1",
+      generation: 1,
+      creationTimestamp: "2024-02-04T02:50:00Z",
+      ...metadata,
+    },
+    spec: { generate_to: "dubbozk", type: "zookeeper", address: "zookeeper.dubbozk:2181", ...spec },
+  };
+}
+
+export function hubOf(...args: Parameters<typeof hubObject>): Hub {
+  return parseHub(hubObject(...args));
+}
+
+export function instanceOf(overrides: Partial<ServiceInstance> = {}): ServiceInstance {
+  return {
+    address: "10.42.0.57",
+    port: 20_880,
+    protocol: "dubbo",
+    version: "1.0.0",
+    group: "",
+    metadata: {},
+    ...overrides,
+  };
+}
+
+export function serviceOf(overrides: Partial<Service> = {}): Service {
+  const name = overrides.name ?? greeting;
+  return { id: name, kind: "dubbo", name, instances: [instanceOf()], problems: [], ...overrides };
+}
+
+/** A Dubbo endpoint `<ip>:<port>`. */
+export function endpointOf(addr: string, overrides: Partial<Endpoint> = {}): Endpoint {
+  const at = addr.lastIndexOf(":");
+  const [address, port] = [addr.slice(0, at), Number(addr.slice(at + 1))];
+  return {
+    addr: addrOf(address, port),
+    address,
+    port,
+    protocol: "dubbo",
+    service: { kind: "dubbo", name: greeting, originalName: "", registry: "" },
+    labels: {},
+    ...overrides,
+  };
+}
+
+export function claimOf(key: string, overrides: Partial<Claim> = {}): Claim {
+  return { key, name: key.split("/")[1] ?? "", l7: true, listed: [], rest: "gone", ...overrides };
+}
+
+/** What a host worker would ask of the plan for the manual's host, in a cluster that has nothing else. */
+export function inputOf(overrides: Partial<HostInput> = {}): HostInput {
+  const host = overrides.host ?? `dubbozk/${greeting.toLowerCase()}-1.0.0.dubbozk`;
+  const hostname = splitHostKey(host)[1] ?? "";
+  return {
+    host,
+    actual: undefined,
+    claims: new Map(),
+    emptyForMs: 0,
+    graceMs: 600_000,
+    now: "2024-02-04T03:00:00Z",
+    portName: (endpoint, port) => portNameOf(endpoint.service.kind, endpoint.protocol, port),
+    chooseName: (shape) => objectName(shape.service.kind, hostname, () => false),
+    chooseVip: (current) => (pool.believes(current) ? current : chooseVip(hostname, pool, () => false)),
+    ...overrides,
+  };
+}
+
+export const addrsOf = (entry: Entry | undefined): readonly string[] => [...(entry?.endpoints.keys() ?? [])];
+
+export const codesOf = (problems: readonly { readonly code: ProblemCode }[]): readonly ProblemCode[] =>
+  problems.map(({ code }) => code);
+
+export const silentLogger: Logger = {
+  debug: () => undefined,
+  info: () => undefined,
+  warn: () => undefined,
+  error: () => undefined,
+  child: () => silentLogger,
+};
