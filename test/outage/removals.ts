@@ -1,0 +1,57 @@
+import { expect } from "vitest";
+import { eventually } from "../support/eventually.ts";
+import { believes, emptiesAt, REACT_MS, says } from "./expectations.ts";
+import type { Row } from "./outages.ts";
+import type { Provider } from "./registry.ts";
+
+/** Providers that really end: what is gone goes, at its time. */
+export function removals(row: Row): void {
+  row("one of two instances, then the last one, is really removed", async (stage) => {
+    await believes(stage);
+    const [, service = ""] = stage.services;
+    const [first, last] = stage.of(service) as [Provider, Provider];
+    const firstLeft = await stage.leave([first]);
+    await stage.removed(first, firstLeft, 5_000);
+
+    const lastLeft = await stage.leave([last]);
+    await stage.removed(last, lastLeft, 5_000);
+    const emptySince = stage.entryOf(service)?.metadata.annotations?.["ecns.easystack.cn/empty-since"] ?? "";
+    expect(emptySince).toMatch(/Z$/); // the entry is there, and empty
+    await eventually(() => expect(stage.entryOf(service)).toBeUndefined(), REACT_MS);
+    expect(Date.now() - Date.parse(emptySince)).toBeGreaterThanOrEqual(3_000); // --empty-grace
+  });
+
+  row("all services are really removed: held once, then gone", async (stage) => {
+    await believes(stage);
+    const all = stage.living;
+    const left = await stage.leave(all);
+    await says(stage, { phase: "success", held: "Shrunk" });
+    const { since, until, services } = stage.hold;
+    expect(services).toBeGreaterThan(1);
+    expect(Date.parse(until) - Date.parse(since)).toBe(12_000); // --shrink-hold
+    await emptiesAt(
+      stage,
+      all.filter(({ service }) => service !== stage.services[0]),
+      left,
+      Date.parse(until),
+    );
+  });
+
+  row("services are removed one each second: the brake counts over its window", async (stage) => {
+    await believes(stage);
+    const lost: { readonly gone: readonly Provider[]; readonly left: number }[] = [];
+    for (const service of stage.services.slice(1, 13)) {
+      const gone = stage.of(service);
+      lost.push({ gone, left: await stage.leave(gone) });
+      await stage.lasts(1_000);
+    }
+    await says(stage, { held: "Shrunk" });
+    const { since, until } = stage.hold;
+    // Of 30 services 20 % are 6: the seventh that is lost within the window pulls the brake.
+    const [believed, held] = [lost.slice(0, 6), lost.slice(6)];
+    for (const { gone, left } of believed)
+      for (const one of gone)
+        expect(await stage.removed(one, left, 0)).toBeLessThan(Date.parse(since) + REACT_MS);
+    for (const { gone, left } of held) await emptiesAt(stage, gone, left, Date.parse(until));
+  });
+}
