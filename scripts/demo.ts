@@ -1,0 +1,73 @@
+/**
+ * `make demo`: the whole story of a hub, told on real servers, step by step, with the kubectl commands that show it.
+ *
+ *   TYPE=zookeeper   the type of registry
+ *   ONCE=1           end after the last step; the exit code is 0 only if every step was really seen
+ */
+import type { DemoRegistry } from "./demo/registry.ts";
+import { type Stage, scaledFlags, setStage } from "./demo/stage.ts";
+import { storyOf } from "./demo/story.ts";
+import { terminal } from "./demo/terminal.ts";
+import { zookeeper } from "./demo/zookeeper.ts";
+
+const types: Readonly<Record<string, DemoRegistry>> = { zookeeper };
+
+const { TYPE = "zookeeper", ONCE = "" } = process.env;
+const type = types[TYPE];
+if (type === undefined) {
+  process.stderr.write(`demo: TYPE=${TYPE} is not one of ${Object.keys(types).join(", ")}\n`);
+  process.exit(2);
+}
+
+let exitCodeOfInterrupt = 130;
+const interrupted = new Promise<void>((resolve) => {
+  for (const signal of ["SIGINT", "SIGTERM", "SIGHUP"] as const) process.once(signal, () => resolve());
+});
+const exitCode = await Promise.race([run(type), interrupted.then(() => exitCodeOfInterrupt)]);
+process.exit(exitCode); // whatever still runs, and every folder, goes away with this process
+
+async function run(registry: DemoRegistry): Promise<number> {
+  terminal.title(`registryhub with ${registry.name}: from a provider to the mesh`);
+  terminal.say(
+    `Everything is real and runs on this machine; nothing else is touched. To be watchable in seconds, the times in which
+nothing is believed to be gone are scaled down: ${scaledFlags.join(" ")}.\n`,
+  );
+  try {
+    await using stage = await setStage(registry);
+    await tellStory(registry, stage);
+    if (ONCE !== "1") await stayUp(registry, stage);
+    return 0;
+  } catch (error) {
+    process.stderr.write(
+      `\ndemo: it did not happen: ${error instanceof Error ? error.message : String(error)}\n`,
+    );
+    return 1;
+  }
+}
+
+async function tellStory(registry: DemoRegistry, stage: Stage): Promise<void> {
+  const steps = storyOf(registry);
+  try {
+    for (const [index, { title, tell }] of steps.entries()) {
+      terminal.step(index + 1, steps.length, title);
+      await tell(stage);
+    }
+  } catch (error) {
+    for (const { name, readLog } of [stage.controllers.hub, stage.controllers.dubbo])
+      terminal.say(
+        `The end of the log of ${name}:\n\n${readLog().trimEnd().split("\n").slice(-20).join("\n")}`,
+      );
+    throw error;
+  }
+  terminal.title(`All ${steps.length} steps were observed`);
+}
+
+async function stayUp(registry: DemoRegistry, { api }: Stage): Promise<void> {
+  exitCodeOfInterrupt = 0;
+  terminal.say(`It stays up to play with, until Ctrl-C. In another terminal:
+
+  export KUBECONFIG=${api.kubeconfig}
+  kubectl get rh ${registry.hub} -n ${registry.namespace} -o yaml
+  kubectl get serviceentries -A`);
+  await interrupted;
+}

@@ -1,0 +1,121 @@
+import { readFile } from "node:fs/promises";
+import { join } from "node:path";
+import { fileURLToPath } from "node:url";
+import { type ApiServer, startApiServer } from "../../test/bed/api-server.ts";
+import { kubeBinaries } from "../../test/bed/kube-binaries.ts";
+import { startServerProcess } from "../../test/bed/server-process.ts";
+import { temporaryFolder } from "../../test/bed/watchdog.ts";
+import { type ClusterView, viewCluster } from "../../test/support/cluster-view.ts";
+import { type Controllers, startControllers } from "../../test/support/controllers.ts";
+import { eventually } from "../../test/support/eventually.ts";
+import { builtProgram } from "../../test/support/program.ts";
+import type { DemoProvider, DemoRegistry, RunningRegistry } from "./registry.ts";
+import { terminal } from "./terminal.ts";
+
+/** The operator's own times, in which nothing is believed to be gone, made short enough to watch. */
+export const scaledFlags = ["--settle-factor=0.05", "--empty-grace=5s", "--shrink-hold=5s"] as const;
+export const rootNamespace = "servicemesh";
+export const firstProvider = "10.42.0.57";
+export const secondProvider = "10.42.0.58";
+
+const WATCH_MS = 60_000;
+const root = fileURLToPath(new URL("../..", import.meta.url));
+
+/** Everything that runs while the story is told. Disposal ends all of it. */
+export interface Stage extends AsyncDisposable {
+  readonly api: ApiServer;
+  readonly cluster: ClusterView;
+  readonly registry: RunningRegistry;
+  readonly provider: DemoProvider;
+  readonly controllers: Controllers;
+  /** Runs kubectl, shows the command and what it printed, and returns that. `shown` = what to show of the arguments. */
+  kubectl(
+    args: readonly string[],
+    options?: { readonly input?: string; readonly shown?: string },
+  ): Promise<string>;
+  /** Shows `kubectl <args> --watch`, which is running while `act` acts, up to the moment `isDone` likes what it printed. */
+  kubectlWatch(
+    args: readonly string[],
+    act: () => Promise<unknown>,
+    isDone: (output: string) => boolean,
+  ): Promise<string>;
+}
+
+/** Starts the servers, a first provider and both controllers; says what it does. */
+export async function setStage(type: DemoRegistry): Promise<Stage> {
+  await using starting = new AsyncDisposableStack();
+  await timed("the program, built", builtProgram());
+  const api = starting.use(await timed("Kubernetes API server (real, with etcd)", startApiServer()));
+  await timed("Istio's CRDs", api.applyCrds());
+  await api.kubectl(["apply", "-f", join(root, "crds/registryhub.yaml")]);
+  await api.kubectl(["wait", "--for=condition=Established", "crd/registryhubs.ecns.easystack.cn"]);
+  for (const name of [rootNamespace, type.namespace]) await api.kubectl(["create", "namespace", name]);
+  const cluster = starting.use(await viewCluster(api));
+  const registry = starting.use(await timed(type.name, type.start()));
+  const provider = starting.use(
+    await timed(`a real provider, which registers ${firstProvider}`, registry.startProvider(firstProvider)),
+  );
+  const starts = startControllers({ kubeconfig: api.kubeconfig, hub: scaledFlags });
+  const controllers = starting.use(await timed("hub-controller and dubbo-controller", starts));
+  const owned = starting.move();
+  return {
+    api,
+    cluster,
+    registry,
+    provider,
+    controllers,
+    async kubectl(args, { input, shown } = {}) {
+      const output = await api.kubectl(args, input === undefined ? {} : { input });
+      terminal.command(shown ?? commandLine(args), output);
+      return output;
+    },
+    kubectlWatch: (args, act, isDone) => kubectlWatch(api, args, act, isDone),
+    [Symbol.asyncDispose]: () => owned.disposeAsync(),
+  };
+}
+
+/** The sample's manifest with the demo's registry filled in. */
+export async function filledSample(type: DemoRegistry, address: string): Promise<string> {
+  const sample = await readFile(join(root, type.sample), "utf8");
+  return sample.replace(/^( {2}address: ).*$/m, `$1"${address}"`);
+}
+
+async function timed<T>(what: string, work: Promise<T>): Promise<T> {
+  const start = performance.now();
+  const result = await work;
+  terminal.started(`${what} (${((performance.now() - start) / 1000).toFixed(1)} s)`);
+  return result;
+}
+
+async function kubectlWatch(
+  api: ApiServer,
+  args: readonly string[],
+  act: () => Promise<unknown>,
+  isDone: (output: string) => boolean,
+): Promise<string> {
+  await using folder = temporaryFolder("kubectl");
+  const { kubectl } = await kubeBinaries(["kubectl"]);
+  const watching = await startServerProcess({
+    name: "kubectl",
+    command: kubectl,
+    args: [...args, "--watch"],
+    env: { KUBECONFIG: api.kubeconfig, HOME: folder.path },
+    cwd: folder.path,
+    logFile: join(folder.path, "log"),
+  });
+  try {
+    await act();
+    await eventually(() => {
+      if (!isDone(watching.readLog())) throw new Error(`kubectl printed:\n${watching.readLog()}`);
+    }, WATCH_MS);
+  } finally {
+    await watching.kill();
+  }
+  terminal.command(`${commandLine(args)} --watch`, watching.readLog());
+  return watching.readLog();
+}
+
+function commandLine(args: readonly string[]): string {
+  const quoted = args.map((arg) => (/^[-\w./=:,@]+$/.test(arg) ? arg : `'${arg}'`));
+  return ["kubectl", ...quoted].join(" ");
+}

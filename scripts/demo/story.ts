@@ -1,0 +1,182 @@
+import assert from "node:assert/strict";
+import type { RegistryHub } from "../../src/model/hub.ts";
+import type { EnvoyFilter, ServiceEntry } from "../../src/model/istio.ts";
+import { eventually } from "../../test/support/eventually.ts";
+import type { DemoRegistry } from "./registry.ts";
+import { filledSample, rootNamespace, type Stage, secondProvider } from "./stage.ts";
+import { terminal } from "./terminal.ts";
+
+/** One thing to see. `tell` throws unless it really happened. */
+export interface Step {
+  readonly title: string;
+  readonly tell: (stage: Stage) => Promise<void>;
+}
+
+/** How long any step may take on a slow machine. */
+const STEP_MS = 60_000;
+
+/** The steps, in order: each begins where the one before ended. */
+export function storyOf(type: DemoRegistry): readonly Step[] {
+  return [
+    { title: "What a hub is: the API explains itself", tell: explain },
+    { title: "A hub is applied: pending, then success", tell: (stage) => applyHub(type, stage) },
+    { title: "The provider is a ServiceEntry now", tell: (stage) => showEntry(type, stage) },
+    { title: "The mesh speaks Dubbo to it: the EnvoyFilter", tell: (stage) => showFilter(type, stage) },
+    { title: "A second provider arrives, and leaves again", tell: (stage) => scale(type, stage) },
+    { title: "The address breaks: failed, and nothing is lost", tell: (stage) => breakAddress(type, stage) },
+    { title: "The address is right again: it heals alone", tell: (stage) => heal(type, stage) },
+    { title: "An EnvoyFilter is deleted by hand: it comes back", tell: (stage) => deleteFilter(type, stage) },
+  ];
+}
+
+async function explain({ kubectl }: Stage): Promise<void> {
+  const text = await kubectl(["explain", "registryhub.spec.address"]);
+  assert.match(text, /Where the registry is/);
+}
+
+async function applyHub(type: DemoRegistry, stage: Stage): Promise<void> {
+  const { address } = stage.registry;
+  terminal.say(
+    `${type.sample} is applied as it is, but for spec.address: the demo's ${type.name} is ${address}.`,
+  );
+  const input = await filledSample(type, address);
+  const apply = () =>
+    stage.kubectl(["apply", "-f", "-"], { input, shown: `kubectl apply -f ${type.sample}` });
+  const seen = await stage.kubectlWatch(["get", "rh", "-n", type.namespace], apply, (output) =>
+    output.includes("success"),
+  );
+  assert.match(seen, /pending.*success/s);
+  await stage.kubectl([
+    "wait",
+    "--for=condition=Ready",
+    `rh/${type.hub}`,
+    "-n",
+    type.namespace,
+    "--timeout=30s",
+  ]);
+  terminal.observed("pending while the registry was being listed, success after that");
+}
+
+async function showEntry(type: DemoRegistry, stage: Stage): Promise<void> {
+  const { spec } = await entryOf(type, stage);
+  await stage.kubectl(["get", "serviceentry", type.serviceEntry, "-n", type.namespace, "-o", "yaml"]);
+  assert.deepEqual(spec.hosts, [type.host]);
+  assert.deepEqual(endpointsOf(spec), [stage.provider.endpoint]);
+  terminal.observed(`consumers call ${type.host}; its virtual IP ${spec.addresses?.[0]} is for ever`);
+}
+
+async function showFilter(type: DemoRegistry, stage: Stage): Promise<void> {
+  const { metadata } = await filterOf(type, stage);
+  await stage.kubectl(["get", "envoyfilter", "-n", rootNamespace]);
+  await stage.kubectl(["get", "envoyfilter", metadata.name, "-n", rootNamespace, "-o", "yaml"]);
+  terminal.observed("one filter per service, and one per port that lifts Envoy's limit of 1 MiB per answer");
+}
+
+async function scale(type: DemoRegistry, stage: Stage): Promise<void> {
+  await using second = await stage.registry.startProvider(secondProvider);
+  await untilEndpoints(type, stage, [stage.provider.endpoint, second.endpoint]);
+  terminal.say(`A provider at ${secondProvider} has registered:`);
+  await showEndpoints(type, stage);
+  const stopping = second.stop();
+  await untilEndpoints(type, stage, [stage.provider.endpoint]);
+  terminal.say("It has been stopped, as a rolling update would:");
+  await showEndpoints(type, stage);
+  await stopping;
+  terminal.observed("the endpoint came and went with its provider");
+}
+
+async function breakAddress(type: DemoRegistry, stage: Stage): Promise<void> {
+  const before = await entryOf(type, stage);
+  await setAddress(type, stage, type.brokenAddress);
+  await eventually(async () => {
+    const { status } = await hubOf(type, stage);
+    assert.equal(status?.phase, "failed");
+    assert.equal(readyOf(status)?.reason, "RegistryUnreachable");
+  }, STEP_MS);
+  await showHub(type, stage);
+  const path = 'jsonpath={.status.conditions[?(@.type=="Ready")].failed_reason}{"\\n"}';
+  const reason = await stage.kubectl(["get", "rh", type.hub, "-n", type.namespace, "-o", path]);
+  assert.match(reason, new RegExp(type.brokenAddress.split(":")[0] ?? ""));
+  await showEndpoints(type, stage);
+  assert.deepEqual((await entryOf(type, stage)).spec, before.spec);
+  terminal.observed("the status says why, and the ServiceEntry is as it was: traffic goes on");
+}
+
+async function heal(type: DemoRegistry, stage: Stage): Promise<void> {
+  const before = await entryOf(type, stage);
+  await setAddress(type, stage, stage.registry.address);
+  await stage.kubectl([
+    "wait",
+    "--for=condition=Ready",
+    `rh/${type.hub}`,
+    "-n",
+    type.namespace,
+    "--timeout=30s",
+  ]);
+  await showHub(type, stage);
+  const after = await entryOf(type, stage);
+  assert.equal(after.metadata.uid, before.metadata.uid);
+  assert.deepEqual(after.spec, before.spec);
+  terminal.observed("success again, with nothing deleted, re-created or restarted");
+}
+
+async function deleteFilter(type: DemoRegistry, stage: Stage): Promise<void> {
+  const before = await filterOf(type, stage);
+  await stage.kubectl(["delete", "envoyfilter", before.metadata.name, "-n", rootNamespace]);
+  const after = await eventually(async () => {
+    const filter = await filterOf(type, stage);
+    assert.notEqual(filter.metadata.uid, before.metadata.uid);
+    return filter;
+  }, STEP_MS);
+  await stage.kubectl(["get", "envoyfilter", "-n", rootNamespace]);
+  assert.deepEqual(after.spec, before.spec);
+  terminal.observed("it is back, without a restart of anything");
+}
+
+async function setAddress(type: DemoRegistry, { kubectl }: Stage, address: string): Promise<void> {
+  const patch = JSON.stringify({ spec: { address } });
+  await kubectl(["patch", "rh", type.hub, "-n", type.namespace, "--type=merge", "-p", patch]);
+}
+
+async function showHub(type: DemoRegistry, { kubectl }: Stage): Promise<void> {
+  await kubectl(["get", "rh", "-n", type.namespace]);
+}
+
+async function showEndpoints(type: DemoRegistry, { kubectl }: Stage): Promise<void> {
+  const columns =
+    "custom-columns=HOST:.spec.hosts[0],VIP:.spec.addresses[0],ENDPOINTS:.spec.endpoints[*].address";
+  await kubectl(["get", "serviceentry", "-n", type.namespace, "-o", columns]);
+}
+
+function untilEndpoints(type: DemoRegistry, stage: Stage, expected: readonly string[]): Promise<void> {
+  return eventually(async () => {
+    const { spec } = await entryOf(type, stage);
+    assert.deepEqual(endpointsOf(spec), expected.toSorted());
+  }, STEP_MS);
+}
+
+function endpointsOf({ endpoints = [] }: ServiceEntry["spec"]): readonly string[] {
+  return endpoints.map(({ address, ports = {} }) => `${address}:${Object.values(ports)[0]}`).sort();
+}
+
+function hubOf(type: DemoRegistry, { cluster }: Stage): Promise<RegistryHub> {
+  return cluster.hub(type.namespace, type.hub);
+}
+
+function readyOf(status: RegistryHub["status"]) {
+  return status?.conditions.find((one) => one.type === "Ready");
+}
+
+async function entryOf(type: DemoRegistry, { cluster }: Stage): Promise<ServiceEntry> {
+  const entries = await cluster.serviceEntries(type.namespace);
+  const entry = entries.find(({ metadata }) => metadata.name === type.serviceEntry);
+  assert.ok(entry, `no ServiceEntry ${type.serviceEntry}`);
+  return entry;
+}
+
+async function filterOf(type: DemoRegistry, { cluster }: Stage): Promise<EnvoyFilter> {
+  const filters = await cluster.envoyFilters(rootNamespace);
+  const filter = filters.find(({ metadata }) => metadata.name.startsWith(`aeraki-outbound-${type.host}-`));
+  assert.ok(filter, `no EnvoyFilter for ${type.host}`);
+  return filter;
+}

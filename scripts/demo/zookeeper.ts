@@ -1,0 +1,35 @@
+import { startDubboProvider } from "../../test/bed/dubbo-provider.ts";
+import { startZooKeeper } from "../../test/bed/zookeeper.ts";
+import type { DemoProvider, DemoRegistry } from "./registry.ts";
+
+/** ZooKeeper 3.9 with providers of Dubbo 2.7. */
+export const zookeeper: DemoRegistry = {
+  name: "ZooKeeper",
+  sample: "config/samples/zookeeper.yaml",
+  hub: "registryhub-sample",
+  namespace: "dubbozk",
+  host: "org.apache.dubbo.samples.api.greetingservice-1.0.0.dubbozk",
+  serviceEntry: "aeraki-org-apache-dubbo-samples-api-greetingservice-1-0-0-dubbozk",
+  brokenAddress: "zookeeper1.default:2181",
+  async start() {
+    const server = await startZooKeeper();
+    return {
+      address: server.address,
+      startProvider: (ip) => startProvider(server.address, ip),
+      [Symbol.asyncDispose]: () => server[Symbol.asyncDispose](),
+    };
+  },
+};
+
+async function startProvider(address: string, ip: string): Promise<DemoProvider> {
+  const provider = await startDubboProvider({
+    registry: `zookeeper://${address}`,
+    version: "1.0.0",
+    host: ip,
+  });
+  return {
+    endpoint: `${ip}:${provider.port}`,
+    stop: () => provider.stop(),
+    [Symbol.asyncDispose]: () => provider[Symbol.asyncDispose](),
+  };
+}

@@ -1,0 +1,79 @@
+import { beforeAll, describe, expect, test } from "vitest";
+import { eventually } from "../support/eventually.ts";
+import { showLogsOnFailure } from "../support/show-logs.ts";
+import { newTenant, providerUrl, quickly, SOON_MS, startWorld, untilReady, type World } from "./world.ts";
+
+const SERVICES = 50;
+
+let world: World;
+beforeAll(async () => {
+  // One request at a time: slow enough to be struck in the middle.
+  const slowly = "--kube-api-concurrency=1";
+  world = await startWorld({ hub: [...quickly, slowly], dubbo: [slowly] });
+  return () => world[Symbol.asyncDispose]();
+});
+showLogsOnFailure(() => [world.controllers.hub, world.controllers.dubbo]);
+
+describe.each([1, 2, 9, 20, 35])("struck at write %i of a first sync", (k) => {
+  test("kill -9 of both controllers: after a restart exactly what is wanted, nothing deleted on the way", async () => {
+    const { controllers } = world;
+    await using synced = await syncUntil(k);
+    await controllers.kill();
+    await synced.expectIncomplete();
+    await controllers.restart();
+    await synced.untilComplete();
+  });
+});
+
+test("SIGTERM in the middle of a sync: exit code 0 within 5 s, and the next start goes on", async () => {
+  const { controllers } = world;
+  await using synced = await syncUntil(5);
+  const endings = await Promise.all([controllers.hub.terminate(), controllers.dubbo.terminate()]);
+  for (const { exitCode, tookMs } of endings) {
+    expect(exitCode).toBe(0);
+    expect(tookMs).toBeLessThan(5_000);
+  }
+  await synced.expectIncomplete();
+  await controllers.restart();
+  await synced.untilComplete();
+});
+
+interface Sync extends AsyncDisposable {
+  /** Something is still missing: what struck, struck in the middle. */
+  expectIncomplete(): Promise<void>;
+  untilComplete(): Promise<void>;
+}
+
+/** Starts the first sync of a hub, and returns when `k` of its entries have been written. */
+async function syncUntil(k: number): Promise<Sync> {
+  const tenant = await newTenant(world);
+  const port = 20_000 + Number(tenant.namespace.slice(1)); // so that its buffer filter is its own
+  const urls = Array.from({ length: SERVICES }, (_, index) =>
+    providerUrl(`org.example.Shop${index}`, `10.42.7.${index + 1}:${port}`),
+  );
+  await tenant.provide(...urls);
+  const recording = await world.cluster.recordServiceEntries(tenant.namespace);
+  await tenant.applyHub();
+  await eventually(() => expect(recording.changes().length).toBeGreaterThanOrEqual(k), SOON_MS, 1);
+  return {
+    [Symbol.asyncDispose]: () => recording[Symbol.asyncDispose](),
+    expectIncomplete: async () => expect((await tenant.entries()).length).toBeLessThan(SERVICES),
+    async untilComplete() {
+      await untilReady(tenant);
+      const entries = await tenant.entries();
+      const hosts = new Set(entries.map(({ spec }) => spec.hosts?.[0]));
+      expect(hosts.size).toBe(SERVICES);
+      expect(entries).toHaveLength(SERVICES);
+      expect(new Set(entries.map(({ spec }) => spec.addresses?.[0])).size).toBe(SERVICES);
+      await eventually(async () => {
+        const filters = await world.cluster.envoyFilters("servicemesh");
+        const names = filters
+          .map(({ metadata }) => metadata.name)
+          .filter((name) => name.endsWith(`-${port}`));
+        expect(names).toHaveLength(SERVICES + 1);
+      }, SOON_MS);
+      // Created once each: nothing was deleted, nothing written twice.
+      expect(recording.changes().map(({ type }) => type)).toEqual(Array(SERVICES).fill("ADDED"));
+    },
+  };
+}

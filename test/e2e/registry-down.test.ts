@@ -1,0 +1,78 @@
+import { beforeAll, expect, test } from "vitest";
+import { eventually } from "../support/eventually.ts";
+import { showLogsOnFailure } from "../support/show-logs.ts";
+import {
+  endpointsOf,
+  newTenant,
+  providerUrl,
+  RETRY_MS,
+  STATUS_MS,
+  startWorld,
+  untilFailed,
+  untilReady,
+  type World,
+} from "./world.ts";
+
+/** 60 s x the settle factor of these tests, less what two clocks may differ. */
+const GONE_MS = 3_000 - 100;
+
+let world: World;
+beforeAll(async () => {
+  world = await startWorld();
+  return () => world[Symbol.asyncDispose]();
+});
+showLogsOnFailure(() => [world.controllers.hub]);
+
+test("while its registry is down a hub that is replaced loses nothing, and one that is deleted takes its entries along", async () => {
+  const { api, cluster, zooKeeper } = world;
+  const replaced = await newTenant(world);
+  const deleted = await newTenant(world);
+  for (const tenant of [replaced, deleted]) {
+    await tenant.provide(providerUrl("org.example.A", "10.42.5.1:20880"));
+    await tenant.provide(providerUrl("org.example.B", "10.42.5.2:20880"));
+    await tenant.applyHub();
+    await untilReady(tenant);
+  }
+  const entriesBefore = await replaced.entries();
+  const hubBefore = await replaced.hub();
+  await using recording = await cluster.recordServiceEntries(replaced.namespace);
+
+  await zooKeeper.kill();
+  const why = new RegExp(`^con.* ${zooKeeper.address}: (closed by the server|connection re.*)$`);
+  for (const tenant of [replaced, deleted]) await untilFailed(tenant, "RegistryUnreachable", why);
+
+  const since = new Date();
+  await api.kubectl(["replace", "--force", "-f", "-"], { input: replaced.manifest() });
+  await api.kubectl(["delete", "rh", "hub", "-n", deleted.namespace]);
+  const deletedAt = Date.now();
+  await eventually(async () => expect(await deleted.entries()).toEqual([]), STATUS_MS);
+  const deletions = await api.writes({ since, verb: "delete", resource: "serviceentries" });
+  expect(deletions).toHaveLength(2);
+  for (const { at, namespace } of deletions) {
+    expect(namespace).toBe(deleted.namespace);
+    expect(at.getTime() - deletedAt).toBeGreaterThan(GONE_MS);
+  }
+
+  // The replaced one has been missing for a moment, too: by now it would have been noticed.
+  const hubAfter = await untilFailed(replaced, "RegistryUnreachable", why);
+  expect(hubAfter.metadata.uid).not.toBe(hubBefore.metadata.uid);
+  expect(hubAfter.status).toMatchObject({ services: 2, endpoints: 2 });
+  expect(Object.keys(hubAfter.status?.serviceentries ?? {})).toHaveLength(2);
+  expect(recording.changes()).toEqual([]);
+
+  await world.restartZooKeeper();
+  await untilReady(replaced, { deadlineMs: RETRY_MS });
+  expect(recording.changes()).toEqual([]);
+  expect(await replaced.entries()).toEqual(entriesBefore);
+  expect(entriesBefore.map(endpointsOf)).toEqual([["10.42.5.1:20880"], ["10.42.5.2:20880"]]);
+});
+
+test("the provider's last word counts once the registry is back", async () => {
+  const tenant = await newTenant(world);
+  const [path = ""] = await tenant.provide(providerUrl("org.example.A", "10.42.5.3:20880"));
+  await tenant.applyHub();
+  await untilReady(tenant);
+  await world.restartZooKeeper();
+  await world.writer.delete(path);
+  await eventually(async () => expect(await tenant.entries()).toEqual([]), 60_000);
+});

@@ -1,0 +1,208 @@
+import { expect } from "vitest";
+import type { HubStatus, RegistryHub, RegistryHubSpec } from "../../src/model/hub.ts";
+import type { ServiceEntry } from "../../src/model/istio.ts";
+import type { ConditionType } from "../../src/model/reasons.ts";
+import { type ApiServer, startApiServer } from "../bed/api-server.ts";
+import { startZooKeeper, type ZooKeeper } from "../bed/zookeeper.ts";
+import { type ClusterView, viewCluster } from "../support/cluster-view.ts";
+import { type Controllers, startControllers } from "../support/controllers.ts";
+import { eventually } from "../support/eventually.ts";
+import { builtProgram } from "../support/program.ts";
+import { connectZkWriter, type ZkWriter } from "../support/zk-writer.ts";
+
+/** Times of a test run: settling 3 s, a deleted hub is gone after 3 s. */
+export const quickly = [
+  "--settle-factor=0.05",
+  "--empty-grace=2s",
+  "--shrink-hold=4s",
+  "--log-level=debug",
+] as const;
+
+/** A status says why within this time. */
+export const STATUS_MS = 15_000;
+/** What the operator does at once may take this long on a busy machine. */
+export const SOON_MS = 10_000;
+/** It asks a registry that was down, or the API server that refused a write, again after 30 s at the latest. */
+export const RETRY_MS = 45_000;
+
+/** A cluster with our and Istio's CRDs, a ZooKeeper with a session that writes to it, and both controllers. */
+export interface World extends AsyncDisposable {
+  readonly api: ApiServer;
+  readonly cluster: ClusterView;
+  readonly zooKeeper: ZooKeeper;
+  /** The session of the moment. */
+  readonly writer: ZkWriter;
+  readonly controllers: Controllers;
+  /** Kills ZooKeeper if it runs and starts it with the data it had; `writer` is a new session then. */
+  restartZooKeeper(): Promise<void>;
+}
+
+/** How a {@link World} is started. */
+export interface WorldOptions {
+  /** Default: `quickly`. */
+  readonly hub?: readonly string[];
+  readonly dubbo?: readonly string[];
+  /** Default true. */
+  readonly istio?: boolean;
+}
+
+/** Starts everything; the root namespace `servicemesh` exists. */
+export async function startWorld({
+  hub = quickly,
+  dubbo = [],
+  istio = true,
+}: WorldOptions = {}): Promise<World> {
+  await using starting = new AsyncDisposableStack();
+  const [api, zooKeeper] = await Promise.all([startApiServer(), startZooKeeper(), builtProgram()]);
+  starting.use(api);
+  starting.use(zooKeeper);
+  let writer = await connectZkWriter(zooKeeper.address);
+  starting.defer(() => writer.close());
+  const cluster = starting.use(await viewCluster(api));
+  if (istio) await api.applyCrds();
+  await api.kubectl(["apply", "-f", "crds/registryhub.yaml"]);
+  await api.kubectl(["wait", "--for=condition=Established", "crd/registryhubs.ecns.easystack.cn"]);
+  await api.kubectl(["create", "namespace", "servicemesh"]);
+  const controllers = starting.use(await startControllers({ kubeconfig: api.kubeconfig, hub, dubbo }));
+  const owned = starting.move();
+  return {
+    api,
+    cluster,
+    zooKeeper,
+    get writer() {
+      return writer;
+    },
+    controllers,
+    async restartZooKeeper() {
+      await zooKeeper.restart();
+      await writer.close();
+      writer = await connectZkWriter(zooKeeper.address);
+    },
+    [Symbol.asyncDispose]: () => owned.disposeAsync(),
+  };
+}
+
+/** A namespace and a ZooKeeper root of a test's own. Hubs are called `hub` where no name is given. */
+export interface Tenant {
+  readonly namespace: string;
+  /** E.g. `/t1`. */
+  readonly root: string;
+  /** kubectl apply of a hub that reads `root` into `namespace`, with `spec` on top. */
+  applyHub(spec?: Partial<RegistryHubSpec>, name?: string): Promise<void>;
+  /** The manifest that `applyHub` would apply. */
+  manifest(spec?: Partial<RegistryHubSpec>, name?: string): string;
+  hub(name?: string): Promise<RegistryHub>;
+  /** Its ServiceEntries, by name. */
+  entries(): Promise<readonly ServiceEntry[]>;
+  /** Registers providers below `root`, by nodes that outlive the session that made them; returns their paths. */
+  provide(...urls: string[]): Promise<string[]>;
+}
+
+let tenants = 0;
+
+/** Makes the namespace; the root comes with the first provider. */
+export async function newTenant(world: World): Promise<Tenant> {
+  const { api, cluster, zooKeeper } = world;
+  tenants++;
+  const namespace = `t${tenants}`;
+  const root = `/${namespace}`;
+  await api.kubectl(["create", "namespace", namespace]);
+  const manifest = (spec: Partial<RegistryHubSpec> = {}, name = "hub") =>
+    JSON.stringify({
+      apiVersion: "ecns.easystack.cn/v1alpha1",
+      kind: "RegistryHub",
+      metadata: { name, namespace },
+      spec: {
+        generate_to: namespace,
+        type: "zookeeper",
+        address: zooKeeper.address,
+        zookeeper: { root },
+        ...spec,
+      },
+    });
+  return {
+    namespace,
+    root,
+    manifest,
+    applyHub: async (spec, name) =>
+      void (await api.kubectl(["apply", "-f", "-"], { input: manifest(spec, name) })),
+    hub: (name = "hub") => cluster.hub(namespace, name),
+    entries: () => cluster.serviceEntries(namespace),
+    async provide(...urls) {
+      const paths = urls.map((url) => pathOf(url, root));
+      await Promise.all(paths.map((path) => world.writer.create(path)));
+      return paths;
+    },
+  };
+}
+
+/** What a Dubbo 2.7 provider writes, as far as it matters here. */
+export function providerUrl(
+  iface: string,
+  address: string,
+  parameters: Readonly<Record<string, string>> = {},
+): string {
+  const all = {
+    interface: iface,
+    side: "provider",
+    version: "1.0.0",
+    pid: "1",
+    timestamp: "1",
+    ...parameters,
+  };
+  return `dubbo://${address}/${iface}?${new URLSearchParams(all).toString()}`;
+}
+
+function pathOf(url: string, root: string): string {
+  const iface = /[?&]interface=([^&]*)/.exec(url)?.[1] ?? "";
+  return `${root}/${decodeURIComponent(iface)}/providers/${encodeURIComponent(url)}`;
+}
+
+/** The endpoints of an entry as "ip:port", sorted; IPv6 in brackets. */
+export function endpointsOf({ spec }: ServiceEntry): readonly string[] {
+  return (spec.endpoints ?? [])
+    .map(({ address, ports }) => {
+      const port = Object.values(ports ?? {})[0];
+      return address.includes(":") ? `[${address}]:${port}` : `${address}:${port}`;
+    })
+    .sort();
+}
+
+/** A condition of a hub's status. @throws Error when there is none. */
+export function conditionOf(hub: RegistryHub, type: ConditionType): HubStatus["conditions"][number] {
+  const found = hub.status?.conditions.find((one) => one.type === type);
+  if (!found) throw new Error(`${hub.metadata.name} has no condition ${type} yet`);
+  return found;
+}
+
+/** Waits until the hub is in sync with what its registry lists now. */
+export function untilReady(
+  tenant: Tenant,
+  { name, deadlineMs = STATUS_MS }: { readonly name?: string; readonly deadlineMs?: number } = {},
+): Promise<RegistryHub> {
+  return eventually(async () => {
+    const hub = await tenant.hub(name);
+    expect(conditionOf(hub, "Ready")).toMatchObject({ status: "True", reason: "Ready" });
+    expect(hub.status).toMatchObject({ phase: "success", observedGeneration: hub.metadata.generation });
+    return hub;
+  }, deadlineMs);
+}
+
+/** Waits until the status says `failed` for this reason, in a sentence that matches, the manual's fields included. */
+export function untilFailed(
+  tenant: Tenant,
+  reason: string,
+  failedReason: string | RegExp,
+): Promise<RegistryHub> {
+  return eventually(async () => {
+    const hub = await tenant.hub();
+    const ready = conditionOf(hub, "Ready");
+    expect(ready).toMatchObject({ status: "False", reason });
+    expect(ready.failed_reason).toMatch(failedReason);
+    expect(ready.message).toContain(ready.failed_reason); // and then what to do
+    expect(ready.message.length).toBeGreaterThan((ready.failed_reason ?? "").length + 10);
+    expect(ready.record_time).toMatch(/^\d{4}-\d\d-\d\dT/);
+    expect(hub.status?.phase).toBe("failed");
+    return hub;
+  }, STATUS_MS);
+}
