@@ -239,7 +239,10 @@ export class HubSession {
         "Use another spec.type.",
       );
     };
-    for await (const state of supervise(open, this.#deps, signal, last)) this.#take(state);
+    for await (const state of supervise(open, this.#deps, signal, last)) {
+      if (signal.aborted) return; // what was under way when the hub was edited is another registry's
+      this.#take(state);
+    }
   }
 
   async #refreshCredentials(signal: AbortSignal): Promise<void> {
