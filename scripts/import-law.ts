@@ -33,7 +33,7 @@ const island = (type: string): Layer => ({
   modules: registryModules,
 });
 
-/** The law. DESIGN: everything observed is a snapshot, everything decided is pure, everything changed goes through kube. */
+/** The law (docs/architecture.md): everything observed is a snapshot, everything decided is pure, everything changed goes through kube. */
 const law: readonly Layer[] = [
   { name: "model", files: /^model\//, layers: [], modules: [] },
   { name: "translate", files: /^translate\//, layers: ["model"], modules: pure },

@@ -4,7 +4,7 @@ import type { Clock } from "../runtime/deps.ts";
 
 /**
  * Tells a deleted hub from one that is being re-created: gone is what has been missing by name from the complete list of
- * hubs for a while, without a break. There is no finalizer to tell it (CONTRACT §1).
+ * hubs for a while, without a break. There is no finalizer to tell it (ADR 0006).
  */
 export class GoneHubs {
   readonly #missingSince = new Map<HubKey, Ms>();

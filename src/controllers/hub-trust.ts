@@ -31,7 +31,7 @@ const noData = "none";
 
 /**
  * Keeps a hub's Trust: settling after each first listing, the brake on vanishing services, the hold after a loss of data
- * (CONTRACT §4). Every change of it goes through here; `flipped` is called when "unknown" may have become "gone", with
+ * (docs/architecture.md). Every change of it goes through here; `flipped` is called when "unknown" may have become "gone", with
  * the hold that began at that moment, if one did.
  */
 export class HubTrust {

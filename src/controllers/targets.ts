@@ -18,7 +18,7 @@ export function isWatched(namespace: string, rules: Pick<TargetRules, "watchName
   return rules.watchNamespaces.length === 0 || rules.watchNamespaces.includes(namespace);
 }
 
-/** Why a hub's target cannot receive its entries now, or undefined when it can (CONTRACT §4). */
+/** Why a hub's target cannot receive its entries now, or undefined when it can. */
 export function targetProblem(
   hub: Hub,
   namespaces: ReadonlyMap<string, Namespace>,

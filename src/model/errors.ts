@@ -12,7 +12,7 @@ export class RegistryError extends Error {
   readonly code: RegistryErrorCode;
   readonly detail: string;
   readonly nextStep: string;
-  /** The registry shows that it lost its data (its counters went back): what it lists next is a reset (CONTRACT §4). */
+  /** The registry shows that it lost its data (its counters went back): what it lists next is a reset. */
   readonly reset: boolean;
 
   constructor(

@@ -32,7 +32,7 @@ export interface ManagedFields {
   readonly time?: string;
 }
 
-/** A RegistryHub's spec as people write it (CONTRACT §1); the CRD has validated what can be known without I/O. */
+/** A RegistryHub's spec as people write it (crds/registryhub.yaml); the CRD has validated what can be known without I/O. */
 export interface RegistryHubSpec {
   readonly generate_to: string;
   readonly type: RegistryType;
@@ -78,7 +78,7 @@ export interface Condition {
 
 export type Phase = "success" | "failed" | "pending";
 
-/** Removals that are withheld now (CONTRACT §4). `endpoints` = how many the hub had when a reset hold began. */
+/** Removals that are withheld now. `endpoints` = how many the hub had when a reset hold began. */
 export interface Hold {
   /** RFC 3339. */
   readonly since: string;
@@ -160,7 +160,7 @@ export interface Credentials {
   readonly clientKey?: string;
 }
 
-/** Fills in the defaults of CONTRACT §1. Trusts what the CRD checks. */
+/** Fills in the defaults that crds/registryhub.yaml describes. Trusts what the CRD checks. */
 export function parseHub(object: RegistryHub): Hub {
   const { metadata, spec } = object;
   const namespace = metadata.namespace ?? "";

@@ -1,4 +1,4 @@
-/** Every label, annotation and fixed name that the operator reads or writes (CONTRACT §2-§6), in one place. */
+/** Every label, annotation and fixed name that the operator reads or writes, in one place. */
 export const prefix = "ecns.easystack.cn";
 
 export const labels = {

@@ -3,7 +3,7 @@ import type { Problem } from "./problems.ts";
 /** How an instance is called. `dubbo` is Dubbo's TCP protocol; `grpc` covers Triple; `tcp` is anything opaque. */
 export type Protocol = "dubbo" | "grpc" | "http" | "tcp";
 
-/** `dubbo` services become CONTRACT §2 entries, `spring` ones §3 entries. */
+/** Decides the form of the ServiceEntry: `dubbo` ones carry the interface, `spring` ones the registry's name for them. */
 export type ServiceKind = "dubbo" | "spring";
 
 /**

@@ -8,7 +8,7 @@ const factories: { readonly [T in RegistryType]?: RegistryFactory<T> } = {
   zookeeper: createZooKeeperAdapter,
 };
 
-/** How long nothing is believed to be gone after the first listing of a watch, in ms (CONTRACT §4, Settle). */
+/** How long nothing is believed to be gone after the first listing of a watch, in ms. */
 export const settleMs: Readonly<Record<RegistryType, number>> = {
   zookeeper: 60_000,
   nacos: 35_000,

@@ -29,7 +29,7 @@ export function conditionOf(
   return { type, status, reason, message, lastTransitionTime, observedGeneration };
 }
 
-/** The one place where phase is decided (CONTRACT §1). */
+/** The one place where phase is decided. */
 export function phaseOf(conditions: readonly Pick<Condition, "type" | "status">[]): Phase {
   const statusOf = (type: ConditionType): string | undefined =>
     conditions.find((one) => one.type === type)?.status;

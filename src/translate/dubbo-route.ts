@@ -4,7 +4,7 @@ import { annotations, dubboPortName, labels } from "../model/labels.ts";
 import type { DubboRoute } from "./envoy-filter.ts";
 import { ownershipOf } from "./service-entry.ts";
 
-/** What decides whether a ServiceEntry gets an EnvoyFilter (CONTRACT §6). */
+/** What decides whether a ServiceEntry gets an EnvoyFilter. */
 export interface RouteRules {
   /** Whether entries labelled `manager: aeraki` by somebody else count. */
   readonly foreign: boolean;

@@ -22,7 +22,7 @@ const connectionBufferBytes = 16_793_600;
 const maxNameLength = 253;
 
 /**
- * Replaces the TCP proxy of the service's own listener by dubbo_proxy (CONTRACT §6). The routes take every method: the
+ * Replaces the TCP proxy of the service's own listener by dubbo_proxy. The routes take every method: the
  * provider's list lacks `$invoke` and `$echo`, and each change of a route would drain live connections.
  */
 export function outboundFilter(route: DubboRoute, rootNamespace: string): EnvoyFilter {

@@ -22,7 +22,7 @@ export function portNameOf(kind: ServiceIdentity["kind"], protocol: Protocol, po
   return kind === "dubbo" ? dubboPortNames[protocol] : String(port);
 }
 
-/** The object to apply for an entry (CONTRACT §2, §3): sorted, without a clock, with the hash of itself. */
+/** The object to apply for an entry: sorted, without a clock, with the hash of itself. */
 export function serviceEntryOf(entry: Entry): ServiceEntry {
   const [namespace = "", host = ""] = splitHostKey(entry.host);
   const content = {
