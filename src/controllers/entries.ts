@@ -34,6 +34,7 @@ export class EntryIndex {
   readonly #byHost = new Map<HostKey, Set<ObjectKey>>();
   readonly #byIp = new Map<string, Set<ObjectKey>>();
   readonly #byHub = new Map<HubId, Set<ObjectKey>>();
+  /** By address, and by object key. */
   readonly #reserved = new Map<string, HostKey>();
 
   /** @param objects the reflector's live store. */
@@ -47,6 +48,7 @@ export class EntryIndex {
     const object = this.#objects.get(key);
     const after = object && factsOf(object);
     if (before) this.#link(key, before, "remove");
+    this.#reserved.delete(key);
     if (after) {
       this.#facts.set(key, after);
       this.#link(key, after, "add");
@@ -99,8 +101,11 @@ export class EntryIndex {
     return this.#byHost.keys();
   }
 
-  isNameTaken(namespace: string, name: string): boolean {
-    return this.#facts.has(`${namespace}/${name}`);
+  /** Whether an object of this name, or a write not seen yet, is about another host than the one that asks. */
+  isNameTaken(namespace: string, name: string, except: HostKey): boolean {
+    const key = `${namespace}/${name}`;
+    const facts = this.#facts.get(key);
+    return facts ? !facts.hosts.includes(except) : (this.#reserved.get(key) ?? except) !== except;
   }
 
   /** Whether some ServiceEntry, or a write not seen yet, has the address; `except` = the host that asks. */
@@ -120,14 +125,14 @@ export class EntryIndex {
     });
   }
 
-  /** Keeps the address for a host until its entry is seen. */
-  reserve(ip: string, host: HostKey): void {
-    this.#reserved.set(ip, host);
+  /** Keeps an address, or the key of an object, for a host until its entry is seen. */
+  reserve(what: string, host: HostKey): void {
+    this.#reserved.set(what, host);
   }
 
   /** Gives up what was reserved for a host. */
   release(host: HostKey): void {
-    for (const [ip, holder] of this.#reserved) if (holder === host) this.#reserved.delete(ip);
+    for (const [what, holder] of this.#reserved) if (holder === host) this.#reserved.delete(what);
   }
 
   /** Addresses in use or reserved. */

@@ -40,6 +40,7 @@ export function claimsOn(host: HostKey, actual: Entry | undefined, world: HubsWo
       key,
       name: key.split("/")[1] ?? "",
       l7: actual?.l7 ?? true,
+      writes: false,
       listed: [],
       rest: "unknown",
     });

@@ -56,12 +56,24 @@ export class HostLedger {
     this.#changed();
   }
 
-  /** What would be done to the host if the hub did more than observe. */
-  rehearsed(host: HostKey, verdict: Verdict | undefined): void {
-    if (this.#rehearsals.get(host) === verdict) return;
+  /** What would be done to the host if the hub did more than observe. Returns whether that is news. */
+  rehearsed(host: HostKey, verdict: Verdict | undefined): boolean {
+    if (this.#rehearsals.get(host) === verdict) return false;
     if (verdict === undefined) this.#rehearsals.delete(host);
     else this.#rehearsals.set(host, verdict);
     this.#changed();
+    return true;
+  }
+
+  /** Nothing is rehearsed any more. */
+  forgetRehearsals(): void {
+    this.#rehearsals.clear();
+  }
+
+  /** Hosts that something is known of, listed or not. */
+  *hosts(): Generator<HostKey> {
+    for (const map of [this.#unwritten, this.#failures, this.#withheld, this.#problems, this.#rehearsals])
+      yield* map.keys();
   }
 
   get problems(): readonly Problem[] {

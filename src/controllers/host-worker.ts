@@ -90,18 +90,25 @@ export class HostWorker {
       const { name, shape } = actual;
       memo.identity = { name, shape, vip: actual.vip === "" ? (memo.identity?.vip ?? "") : actual.vip };
     }
+    const isTaken = (name: string): boolean => entries.isNameTaken(namespace, name, host);
+    const remembered = memo.identity && {
+      ...memo.identity,
+      name: isTaken(memo.identity.name) ? "" : memo.identity.name,
+    };
     return {
       host,
       actual,
       claims,
-      ...(memo.identity && { remembered: memo.identity }),
+      ...(remembered && { remembered }),
       emptyForMs: this.#emptyForMs(memo, actual),
       graceMs: this.#options.graceMs,
       now: rfc3339(this.#tools.deps.clock.now()),
       portName: (endpoint, port) => portNameOf(endpoint.service.kind, endpoint.protocol, port),
-      chooseName: ({ service }) =>
-        occupant?.object.metadata.name ??
-        objectName(service.kind, hostname, (name) => entries.isNameTaken(namespace, name)),
+      chooseName: ({ service }) => {
+        const name = occupant?.object.metadata.name ?? objectName(service.kind, hostname, isTaken);
+        entries.reserve(`${namespace}/${name}`, host);
+        return name;
+      },
       chooseVip: (current) => this.#chooseVip(host, hostname, current, occupant),
     };
   }
@@ -151,7 +158,9 @@ export class HostWorker {
       if (session.hub.policy !== "observe") continue;
       const claim = session.claim(host, occupant?.entry, true, true);
       const plan = claim && planHost(this.#input(host, occupant, new Map([...claims, [session.id, claim]])));
-      session.ledger.rehearsed(host, plan && verdictOf(plan.step, occupant?.object));
+      const verdict = plan && verdictOf(plan.step, occupant?.object);
+      if (session.ledger.rehearsed(host, verdict) && verdict !== undefined)
+        this.#tools.deps.logger.info("would write", { hub: session.hub.key, host, verdict });
     }
   }
 

@@ -123,6 +123,7 @@ export class HubSession {
       key: this.#hub.key,
       name: this.#hub.name,
       l7: this.#hub.l7,
+      writes: isWriting,
       listed,
       rest: this.#rest(host, actual, isWriting),
     };
@@ -149,7 +150,7 @@ export class HubSession {
     const before = this.#hub;
     this.#hub = hub;
     this.#trust.release(hub.releaseHold);
-    if (differ(before.registry, hub.registry)) {
+    if (differ(identityOf(before), identityOf(hub))) {
       this.#trust.forget(this.#hooks.limitsFor(hub));
       this.#everListed = false;
       this.#state = { state: "pending" };
@@ -163,8 +164,10 @@ export class HubSession {
     const reopens =
       before.suspend !== hub.suspend ||
       before.secretName !== hub.secretName ||
+      differ(before.registry.tls, hub.registry.tls) ||
       differ(before.filter, hub.filter);
     if (reopens) this.#watch(this.#state.state === "pending" ? undefined : this.#state.snapshot);
+    if (before.policy !== hub.policy) this.ledger.forgetRehearsals();
     if (before.l7 !== hub.l7 || before.policy !== hub.policy || reopens) this.touchAll();
     this.#hooks.touchStatus();
   }
@@ -351,8 +354,13 @@ export class HubSession {
   /** Everything the hub lists or owns may have to be planned anew. */
   touchAll(): void {
     this.#hooks.touch([...this.#entries.hostsOf(this.id)].map(({ host }) => host));
-    this.#hooks.touch([...this.listings.hosts()]);
+    this.#hooks.touch([...this.listings.hosts(), ...this.ledger.hosts()]);
   }
+}
+
+/** What makes it another registry: its address, type and type block. */
+function identityOf({ registry: { tls: _, ...identity } }: Hub): unknown {
+  return identity;
 }
 
 function differ(one: unknown, other: unknown): boolean {

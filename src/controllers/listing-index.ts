@@ -2,6 +2,7 @@ import type { Endpoint, HostKey } from "../model/entry.ts";
 import { type Hub, wants } from "../model/hub.ts";
 import type { Problem } from "../model/problems.ts";
 import type { Service } from "../model/service.ts";
+import { preference } from "../plan/shape.ts";
 import { hostKeyOf, type Listing, listingOf } from "../translate/listing.ts";
 
 /** What a newer snapshot changed. */
@@ -104,7 +105,7 @@ export class ListingIndex {
     for (const [host, endpoints] of listing.byHost) {
       const byService = this.#byHost.get(host) ?? new Map<string, readonly Endpoint[]>();
       this.#byHost.set(host, byService.set(id, endpoints));
-      this.#endpoints += endpoints.length;
+      this.#endpoints += usableOf(endpoints);
     }
     if (service.instances !== "unknown") return;
     const what = service.kind === "dubbo" ? service.name : hostKeyOf(service, hub);
@@ -113,7 +114,7 @@ export class ListingIndex {
 
   #drop(id: string): void {
     for (const [host, endpoints] of this.#listings.get(id)?.byHost ?? []) {
-      this.#endpoints -= endpoints.length;
+      this.#endpoints -= usableOf(endpoints);
       const byService = this.#byHost.get(host);
       if (byService?.delete(id) && byService.size === 0) this.#byHost.delete(host);
     }
@@ -121,4 +122,10 @@ export class ListingIndex {
     this.#services.delete(id);
     this.#listings.delete(id);
   }
+}
+
+/** How many of a host's endpoints an entry could have: those of one protocol, the preferred one. */
+function usableOf(endpoints: readonly Endpoint[]): number {
+  const counts = preference.map((protocol) => endpoints.filter((one) => one.protocol === protocol).length);
+  return counts.find((count) => count > 0) ?? 0;
 }

@@ -1,26 +1,29 @@
 import type { KubeClient } from "../kube/client.ts";
 import { createEventRecorder } from "../kube/events.ts";
-import { createReflector, type Reflector } from "../kube/reflector.ts";
-import { type KubeObject, resources } from "../kube/resources.ts";
 import { readSecret } from "../kube/secrets.ts";
 import type { HostKey, Ms } from "../model/entry.ts";
 import { RegistryError } from "../model/errors.ts";
-import { type Credentials, type Hub, type HubKey, parseHub, type RegistryHub } from "../model/hub.ts";
-import type { ServiceEntry } from "../model/istio.ts";
+import {
+  type Credentials,
+  type Hub,
+  type HubKey,
+  type HubStatus,
+  parseHub,
+  type RegistryHub,
+  wellFormedStatus,
+} from "../model/hub.ts";
 import { managers } from "../model/labels.ts";
 import { type VipPool, vipPool } from "../plan/vip.ts";
 import { settleMs } from "../registries/index.ts";
 import type { Deps } from "../runtime/deps.ts";
 import type { HubMetrics } from "../runtime/metrics.ts";
-import type { ApplyFailure } from "../status/hub-status.ts";
-import { EntryIndex } from "./entries.ts";
-import { failureOf } from "./entry-writer.ts";
 import { GoneHubs } from "./gone-hubs.ts";
 import { HostWorker } from "./host-worker.ts";
+import { HubCluster } from "./hub-cluster.ts";
 import { HubSession } from "./hub-session.ts";
 import { WorkQueue } from "./queue.ts";
 import { StatusWorker } from "./status-worker.ts";
-import { isWatched, type Namespace, type TargetRules, targetProblem } from "./targets.ts";
+import { isWatched, type TargetRules } from "./targets.ts";
 
 /** A hub that is missing for less long may be in the middle of being re-created. */
 const goneAfterMs = 60_000;
@@ -44,38 +47,27 @@ export class HubController {
   readonly #client: KubeClient;
   readonly #metrics: HubMetrics;
   readonly #deps: Deps;
-  readonly #hubs: Reflector<RegistryHub>;
-  readonly #namespaces: Reflector<Namespace & KubeObject>;
-  readonly #serviceEntries: Reflector<ServiceEntry>;
-  readonly #entries: EntryIndex;
+  readonly #cluster: HubCluster;
   readonly #gone: GoneHubs;
   readonly #sessions = new Map<HubKey, HubSession>();
   #ordered: readonly HubSession[] = [];
   #hostQueue: WorkQueue | undefined;
   #statusQueue: WorkQueue | undefined;
   #crash: (error: unknown) => void = () => undefined;
+  #noteHold: (hub: RegistryHub, reason: "Shrunk" | "RegistryReset") => void = () => undefined;
+  /** The newest status of each hub, which one that is re-created inherits: its origin and its hold. */
+  readonly #statuses = new Map<HubKey, HubStatus>();
   #isReady = false;
+  #running: AbortSignal = AbortSignal.abort();
 
   constructor(options: HubControllerOptions, client: KubeClient, metrics: HubMetrics, deps: Deps) {
     this.#options = options;
     this.#client = client;
     this.#metrics = metrics;
     this.#deps = deps;
-    this.#hubs = createReflector<RegistryHub>(client, resources.registryHubs, {}, deps);
-    this.#namespaces = createReflector<Namespace & KubeObject>(
-      client,
-      resources.namespaces,
-      { transform: slim },
-      deps,
-    );
-    this.#serviceEntries = createReflector<ServiceEntry>(
-      client,
-      resources.serviceEntries,
-      { transform: ownFields },
-      deps,
-    );
-    this.#entries = new EntryIndex(this.#serviceEntries.objects);
-    this.#gone = new GoneHubs(deps.clock, goneAfterMs * options.settleFactor);
+    this.#cluster = new HubCluster(client, options, deps);
+    const exists = (key: HubKey): Promise<boolean> => this.#cluster.hasHub(key, this.#running);
+    this.#gone = new GoneHubs(deps.clock, goneAfterMs * options.settleFactor, exists);
   }
 
   /** Names of queues on which one key has been worked for longer than `ms`. */
@@ -88,6 +80,7 @@ export class HubController {
   async run(signal: AbortSignal): Promise<void> {
     const broken = new AbortController();
     const running = AbortSignal.any([signal, broken.signal]);
+    this.#running = running;
     const events = createEventRecorder(this.#client, managers.registryhub, this.#deps, running);
     const world = this.#world();
     const pool = vipPool(this.#options.vipCidr);
@@ -100,10 +93,11 @@ export class HubController {
     const crashed = new Promise<never>((_, reject) => {
       this.#crash = reject;
     });
-    this.#subscribe((hub, reason) =>
-      events.record({ object: hub, type: "Warning", reason, message: holdMessages[reason] }),
-    );
-    const loops = [this.#hubs, this.#namespaces, this.#serviceEntries, this.#hostQueue, this.#statusQueue];
+    this.#noteHold = (hub, reason) =>
+      events.record({ object: hub, type: "Warning", reason, message: holdMessages[reason] });
+    this.#subscribe();
+    const { hubs, namespaces, serviceEntries } = this.#cluster;
+    const loops = [hubs, namespaces, serviceEntries, this.#hostQueue, this.#statusQueue];
     const gauges = this.#measureUntil(running, pool);
     try {
       await Promise.race([Promise.all(loops.map((loop) => loop.run(running))), crashed]);
@@ -115,76 +109,85 @@ export class HubController {
   }
 
   #world() {
+    const { hubs, entries, serviceEntries } = this.#cluster;
     return {
-      hubs: this.#hubs,
-      entries: this.#entries,
-      serviceEntries: this.#serviceEntries,
+      hubs,
+      entries,
+      serviceEntries,
       isReady: () => this.#isReady,
       sessions: () => this.#ordered,
       session: (key: HubKey) => this.#sessions.get(key),
-      targetProblem: ({ hub }: HubSession) => targetProblem(hub, this.#namespaces.objects, this.#options),
-      isStarting: () => this.#isStarting(),
-      failure: (session: HubSession) => this.#failure(session),
+      targetProblem: ({ hub }: HubSession) => this.#cluster.targetProblem(hub),
+      isStarting: () => this.#cluster.isStarting,
+      failure: ({ hub }: HubSession) => this.#cluster.failureOf(hub),
       goneInMs: (key: HubKey) => this.#goneInMs(key),
     };
   }
 
-  #subscribe(noteHold: (hub: RegistryHub, reason: "Shrunk" | "RegistryReset") => void): void {
-    this.#serviceEntries.subscribe((keys) => {
+  #subscribe(): void {
+    const { hubs, namespaces, serviceEntries, entries } = this.#cluster;
+    serviceEntries.subscribe((keys) => {
       for (const key of keys) {
-        for (const id of this.#ownersAt(key)) this.#touchStatus(id);
-        this.#touch(this.#entries.update(key));
-        for (const id of this.#ownersAt(key)) this.#touchStatus(id);
+        const owners = entries.ownersAt(key);
+        this.#touch(entries.update(key));
+        for (const owner of [...owners, ...entries.ownersAt(key)]) this.#sessions.get(owner)?.touchStatus();
       }
       this.#listsChanged();
     });
-    this.#namespaces.subscribe((names) => {
-      for (const session of this.#ordered) {
-        if (!names.has(session.hub.target)) continue;
-        session.touchAll();
-        session.touchStatus();
-      }
+    namespaces.subscribe((names) => {
+      for (const session of this.#ordered) if (names.has(session.hub.target)) session.touchAll();
       this.#listsChanged();
     });
-    this.#hubs.subscribe((keys) => {
-      for (const key of keys) this.#takeHub(key, noteHold);
-      if (this.#hubs.status.state !== "synced") this.#gone.reset();
+    hubs.subscribe((keys) => {
+      for (const key of keys) this.#takeHub(key);
+      if (hubs.status.state !== "synced") this.#gone.reset();
       this.#listsChanged();
     });
   }
 
   /** Nothing is decided on lists that are not complete; when they become so, everything is looked at. */
   #listsChanged(): void {
-    const lists = [this.#hubs, this.#namespaces, this.#serviceEntries];
-    const isReady = lists.every((list) => list.status.state === "synced");
-    if (isReady && !this.#isReady) {
-      this.#isReady = true;
+    const wasReady = this.#isReady;
+    this.#isReady = this.#cluster.isReady;
+    if (this.#isReady && !wasReady) {
       this.#hostQueue?.retryAll();
-      this.#touch(this.#entries.hosts());
+      this.#touch(this.#cluster.entries.hosts());
       for (const session of this.#ordered) session.touchAll();
     }
-    this.#isReady = isReady;
+    if (this.#cluster.endsBlindness()) {
+      for (const session of this.#ordered) {
+        this.#dropHub(session);
+        this.#takeHub(session.hub.key);
+      }
+    }
     for (const session of this.#ordered) {
-      if (this.#knowsEntries()) session.connect();
+      this.#connect(session);
       session.touchStatus();
     }
   }
 
-  #takeHub(key: HubKey, noteHold: (hub: RegistryHub, reason: "Shrunk" | "RegistryReset") => void): void {
-    const object = this.#hubs.objects.get(key);
+  #connect(session: HubSession): void {
+    if (this.#cluster.knowsEntries(() => this.#listsChanged())) session.connect();
+  }
+
+  #takeHub(key: HubKey): void {
+    const object = this.#cluster.hubs.objects.get(key);
     const session = this.#sessions.get(key);
     if (object === undefined || !isWatched(object.metadata.namespace ?? "", this.#options)) {
       if (session) this.#dropHub(session);
       return;
     }
     this.#gone.seen(key);
+    const status = wellFormedStatus(object.status);
+    const previous = status ?? this.#statuses.get(key);
+    if (status) this.#statuses.set(key, status);
     const hub = parseHub(object);
     if (session === undefined) {
-      const hooks = this.#hooks(key, (reason) => noteHold(this.#hubs.objects.get(key) ?? object, reason));
-      this.#sessions.set(key, new HubSession(hub, object.status, this.#entries, this.#deps, hooks));
+      const added = new HubSession(hub, previous, this.#cluster.entries, this.#deps, this.#hooks(key));
+      this.#sessions.set(key, added);
       this.#order();
-      if (this.#knowsEntries()) this.#sessions.get(key)?.connect();
-      this.#sessions.get(key)?.touchAll();
+      this.#connect(added);
+      added.touchAll();
       if (object.status === undefined) this.#statusQueue?.add(key);
     } else if (
       session.hub.generation !== hub.generation ||
@@ -209,7 +212,7 @@ export class HubController {
     this.#ordered = [...this.#sessions.values()].sort((a, b) => (age(a) < age(b) ? -1 : 1));
   }
 
-  #hooks(key: HubKey, note: (reason: "Shrunk" | "RegistryReset") => void) {
+  #hooks(key: HubKey) {
     const { shrinkHoldMs, resetHoldMs, settleFactor } = this.#options;
     return {
       touch: (hosts: Iterable<HostKey>) => this.#touch(hosts),
@@ -220,7 +223,10 @@ export class HubController {
         resetHoldMs,
       }),
       readCredentials: (hub: Hub, signal: AbortSignal) => this.#readCredentials(hub, signal),
-      note,
+      note: (reason: "Shrunk" | "RegistryReset") => {
+        const hub = this.#cluster.hubs.objects.get(key);
+        if (hub) this.#noteHold(hub, reason);
+      },
       crash: (error: unknown) => this.#crash(error),
     };
   }
@@ -239,50 +245,20 @@ export class HubController {
 
   #goneInMs(key: HubKey): Ms | undefined {
     if (!isWatched(key.split("/")[0] ?? "", this.#options)) return undefined;
-    return this.#gone.goneInMs(key);
-  }
-
-  #failure(session: HubSession): ApplyFailure | undefined {
-    for (const { status } of [this.#serviceEntries, this.#namespaces]) {
-      if (status.state === "synced" || status.error === undefined) continue;
-      // A watch that breaks comes back by itself; only what the server refuses stays.
-      if (status.state === "pending" || status.error.status >= 400) return failureOf(status.error);
-    }
-    if (this.#namespaces.status.state === "pending") return undefined;
-    return targetProblem(session.hub, this.#namespaces.objects, this.#options);
-  }
-
-  /** Whether the ServiceEntries that the cluster has are known; without Istio's CRDs there are none. */
-  #knowsEntries(): boolean {
-    const { status } = this.#serviceEntries;
-    return status.state !== "pending" || status.error?.reason === "ResourceTypeMissing";
-  }
-
-  #isStarting(): boolean {
-    const lists = [this.#serviceEntries, this.#namespaces].map((list) => list.status);
-    return (
-      this.#hubs.status.state !== "synced" ||
-      lists.some((status) => status.state === "pending" && status.error === undefined)
-    );
+    const goneInMs = this.#gone.goneInMs(key);
+    if (goneInMs === 0) this.#statuses.delete(key);
+    return goneInMs;
   }
 
   #touch(hosts: Iterable<HostKey>): void {
     for (const host of hosts) this.#hostQueue?.add(host);
   }
 
-  #ownersAt(key: string): readonly HubKey[] {
-    return this.#entries.ownersAt(key);
-  }
-
-  #touchStatus(key: HubKey): void {
-    this.#sessions.get(key)?.touchStatus();
-  }
-
   async #measureUntil(signal: AbortSignal, pool: VipPool): Promise<void> {
     while (!signal.aborted) {
       this.#metrics.queueDepth("hosts", this.#hostQueue?.depth ?? 0);
       this.#metrics.queueDepth("status", this.#statusQueue?.depth ?? 0);
-      this.#metrics.vipPool(pool.size, [...this.#entries.ips()].filter((ip) => pool.has(ip)).length);
+      this.#metrics.vipPool(pool.size, [...this.#cluster.entries.ips()].filter((ip) => pool.has(ip)).length);
       await this.#deps.clock.sleep(measureMs, signal).catch(() => undefined);
     }
   }
@@ -293,27 +269,3 @@ const holdMessages = {
   RegistryReset:
     "the registry lost its data; removals are held until it lists 80 % of it again or status.hold.until",
 } as const;
-
-function slim({ metadata }: Namespace & KubeObject): Namespace & KubeObject {
-  const { name, uid, resourceVersion, annotations, deletionTimestamp } = metadata;
-  return {
-    metadata: {
-      name,
-      ...(uid !== undefined && { uid }),
-      ...(resourceVersion !== undefined && { resourceVersion }),
-      ...(annotations !== undefined && { annotations }),
-      ...(deletionTimestamp !== undefined && { deletionTimestamp }),
-    },
-  };
-}
-
-/** Of managedFields only who wrote when is of interest, and only if it was us. */
-function ownFields(object: ServiceEntry): ServiceEntry {
-  const managedFields = (object.metadata.managedFields ?? [])
-    .filter((one) => one.manager === managers.registryhub && one.subresource === undefined)
-    .map(({ manager, time }) => ({
-      ...(manager !== undefined && { manager }),
-      ...(time !== undefined && { time }),
-    }));
-  return { ...object, metadata: { ...object.metadata, managedFields } };
-}

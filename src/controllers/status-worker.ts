@@ -2,7 +2,7 @@ import { retryDelay } from "../kube/errors.ts";
 import type { Reflector } from "../kube/reflector.ts";
 import { writeStatus } from "../kube/status.ts";
 import type { Ms } from "../model/entry.ts";
-import type { HubKey, HubStatus, RegistryHub } from "../model/hub.ts";
+import { type HubKey, type HubStatus, type RegistryHub, wellFormedStatus } from "../model/hub.ts";
 import type { ServiceEntry } from "../model/istio.ts";
 import { rfc3339 } from "../model/time.ts";
 import { type ApplyFailure, type HubView, hubStatusOf, statusChange } from "../status/hub-status.ts";
@@ -59,7 +59,7 @@ export class StatusWorker {
     const { client, metrics, deps, signal } = this.#tools;
     const { clock } = deps;
     const status = hubStatusOf(view, rfc3339(clock.now()));
-    const change = statusChange(object.status, status);
+    const change = statusChange(view.previous, status);
     const again: Outcome =
       view.syncing === "briefly" && session.everListed ? { againInMs: briefMs } : undefined;
     if (change === "none") return again;
@@ -83,12 +83,12 @@ export class StatusWorker {
     const { hub } = session;
     return {
       hub,
-      previous: object.status,
+      previous: wellFormedStatus(object.status),
       registry: session.view,
       failure: this.#failure(session),
       syncing: this.#syncing(session),
       held: session.held,
-      ...this.#owned(session, object.status),
+      ...this.#owned(session, wellFormedStatus(object.status)),
       problems: session.problems,
       plan: hub.policy === "observe" ? session.ledger.plan : undefined,
       origin: session.origin,

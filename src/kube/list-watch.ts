@@ -10,7 +10,7 @@ export interface ListWatchOptions<T> extends Selection {
   /** Drops what need not be kept; metadata's name, namespace, uid and resourceVersion stay. */
   readonly transform?: (object: T) => T;
   readonly pageSize?: number;
-  /** Silence that is taken for a dead connection, in ms. */
+  /** Silence after which a watch is opened anew, in ms. */
   readonly idleMs?: number;
   /** The server ends a watch after this many seconds, up to twice as many. */
   readonly watchSeconds?: number;
@@ -25,7 +25,7 @@ export interface ListWatch {
   /**
    * One watch, preceded by a list where the store has nothing to continue from. Yields the keys that changed, an empty
    * set included, each time the store is complete and up to date. Ends when the server ends the watch.
-   * @throws KubeError when the connection breaks, falls silent, or the server refuses.
+   * @throws KubeError when the connection breaks or cannot be opened, or the server refuses.
    */
   follow(signal: AbortSignal): AsyncGenerator<ReadonlySet<ObjectKey>>;
   /** The next `follow` lists. */

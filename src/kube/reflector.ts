@@ -35,6 +35,9 @@ export interface Reflector<T> {
 }
 
 /** Does nothing before `run`. `options` says which objects. */
+/** After a longer loss a new watch is not believed before a list: what it missed comes only after it says that it is open. */
+const longLossMs = 5_000;
+
 export function createReflector<T extends KubeObject>(
   client: KubeClient,
   resource: Resource,
@@ -47,6 +50,7 @@ export function createReflector<T extends KubeObject>(
   const backoff = createBackoff(deps);
   const listeners = new Set<(keys: ReadonlySet<ObjectKey>) => void>();
   let status: ReflectorStatus = { state: "pending" };
+  let lostAt: number | undefined;
 
   function notify(keys: ReadonlySet<ObjectKey>): void {
     for (const listener of listeners) listener(keys);
@@ -55,6 +59,7 @@ export function createReflector<T extends KubeObject>(
   function current(changed: ReadonlySet<ObjectKey>): void {
     const isNews = status.state !== "synced";
     status = { state: "synced" };
+    lostAt = undefined;
     if (isNews) logger.info("watching", { objects: store.objects.size });
     if (isNews || changed.size > 0) notify(changed);
   }
@@ -92,7 +97,8 @@ export function createReflector<T extends KubeObject>(
           if (!(error instanceof KubeError)) throw error;
           failed(error);
           const { delayMs, failures } = backoff.next(error);
-          if (mustList(error, failures)) listWatch.forget();
+          lostAt ??= deps.clock.monotonic();
+          if (mustList(error, failures) || deps.clock.monotonic() - lostAt > longLossMs) listWatch.forget();
           await deps.clock.sleep(delayMs, signal).catch(() => undefined);
         }
       }

@@ -15,15 +15,16 @@ export interface WatchOptions {
   readonly resourceVersion: string;
   /** When the server shall end the watch. */
   readonly timeoutSeconds: number;
-  /** Silence that is taken for a dead connection. The server sends a bookmark about every minute. */
+  /** After so much silence the watch ends: only a new one can tell a dead connection from a quiet resource. */
   readonly idleMs: number;
   readonly signal: AbortSignal;
 }
 
 /**
  * What happened after `resourceVersion`, in the batches in which it arrives; an empty batch says that the watch is
- * established. Ends when the server ends it.
- * @throws KubeError when it cannot be opened, breaks, or falls silent; the signal's reason when it aborts.
+ * established. Ends when the server ends it or says nothing for `idleMs`: bookmarks come about every minute, but not
+ * before the resource has had its first event since the server started (measured on 1.36), so silence is no failure.
+ * @throws KubeError when it cannot be opened within `idleMs`, or breaks; the signal's reason when it aborts.
  */
 export async function* watch<T extends KubeObject>(
   client: KubeClient,
@@ -35,10 +36,12 @@ export async function* watch<T extends KubeObject>(
   const attempt = { method: "WATCH", path };
   const controller = new AbortController();
   const unlink = linkAbort(signal, controller);
-  const onSilence = (): void =>
-    controller.abort(
-      new KubeError({ status: 0, reason: "Timeout", text: `silent for ${idleMs / 1_000} s` }, attempt),
-    );
+  const silence = new KubeError(
+    { status: 0, reason: "Timeout", text: `silent for ${idleMs / 1_000} s` },
+    attempt,
+  );
+  const onSilence = (): void => controller.abort(silence);
+  let isOpen = false;
   const query = {
     ...selectors(selection),
     watch: "1",
@@ -49,6 +52,7 @@ export async function* watch<T extends KubeObject>(
   let stopTimer = clock.after(idleMs, onSilence);
   try {
     const body = await client.stream({ method: "GET", path, query, signal: controller.signal });
+    isOpen = true;
     yield [];
     for await (const lines of linesOf(body)) {
       stopTimer();
@@ -56,6 +60,7 @@ export async function* watch<T extends KubeObject>(
       stopTimer = clock.after(idleMs, onSilence);
     }
   } catch (error) {
+    if (isOpen && controller.signal.reason === silence) return;
     controller.signal.throwIfAborted();
     throw error instanceof KubeError ? error : broken(error, attempt);
   } finally {

@@ -75,6 +75,8 @@ export interface Claim {
   /** metadata.name of the hub, for people. */
   readonly name: string;
   readonly l7: boolean;
+  /** false = the hub only says what must stay: it is suspended, observes, may not write, or is missing. */
+  readonly writes: boolean;
   readonly listed: readonly Endpoint[];
   readonly rest: "gone" | "unknown";
 }

@@ -106,6 +106,19 @@ export interface HubStatus {
   readonly truncated: number;
 }
 
+/** A status as the rest of the code may rely on it: the old product's lacks fields, and its conditions have no type. */
+export function wellFormedStatus(status: HubStatus | undefined): HubStatus | undefined {
+  return (
+    status && {
+      ...status,
+      serviceentries: status.serviceentries ?? {},
+      conditions: (status.conditions ?? []).filter((one) => one.type !== undefined),
+      problems: status.problems ?? [],
+      origin: status.origin ?? "",
+    }
+  );
+}
+
 /** A hub with every default filled in: what the rest of the code works with. */
 export interface Hub {
   readonly key: HubKey;

@@ -15,7 +15,7 @@ export interface HostInput {
   /** By hub, oldest first. A hub that is gone has no claim. */
   readonly claims: ReadonlyMap<HubId, Claim>;
   /** Name, VIP and shape of an entry that was deleted under us: it comes back as it was. */
-  readonly remembered?: Pick<Entry, "name" | "vip" | "shape">;
+  readonly remembered?: Pick<Entry, "name" | "vip" | "shape">; // name "" = it is somebody else's now
   /** How long `actual` has been empty. */
   readonly emptyForMs: Ms;
   readonly graceMs: Ms;
@@ -51,22 +51,31 @@ export function planHost(input: HostInput): HostPlan {
   const isListed = [...claims.values()].some((claim) => claim.listed.length > 0);
   if (!isListed && (actual === undefined || !actual.ours)) return nothing;
 
-  const carried = carryOver(actual, claims);
-  const candidates = [...[...claims.values()].flatMap((claim) => claim.listed), ...carried.endpoints];
+  if (actual !== undefined && claims.size > 0 && [...claims.values()].every((claim) => !claim.writes))
+    return nothing;
+
+  const unlisted = carryOver(actual, claims, () => true).endpoints;
+  const candidates = [...[...claims.values()].flatMap((claim) => claim.listed), ...unlisted];
   const shape = chooseShape(actual?.shape ?? input.remembered?.shape, candidates, input.portName);
   if (shape === undefined) return nothing;
+  // What is listed at an address replaces what is there, but not where it cannot stand in the entry.
+  const carried = carryOver(actual, claims, (endpoint) => fits(endpoint, shape));
   const merged = merge(claims, carried.endpoints, shape);
   const { kept, problems } = limited(merged, actual, claims, shape);
   return { step: stepFor(input, shape, kept), withheld: carried.withheld, problems };
 }
 
-/** What is in the cluster and stays there because a hub that vouches for it cannot say that it is gone. */
+/**
+ * What is in the cluster and stays there because a hub that vouches for it cannot say that it is gone. A hub whose listing
+ * has the address, in an endpoint that `counts`, says what is there now.
+ */
 function carryOver(
   actual: Entry | undefined,
   claims: ReadonlyMap<HubId, Claim>,
+  counts: (endpoint: Endpoint) => boolean,
 ): { readonly endpoints: readonly HeldEndpoint[]; readonly withheld: ReadonlyMap<HubId, number> } {
   const listed = new Map(
-    [...claims].map(([id, claim]) => [id, new Set(claim.listed.map((one) => one.addr))]),
+    [...claims].map(([id, claim]) => [id, new Set(claim.listed.filter(counts).map((one) => one.addr))]),
   );
   const withheld = new Map<HubId, number>();
   const endpoints: HeldEndpoint[] = [];
@@ -213,7 +222,7 @@ function entryFor(
   const registryName = actual && names.includes(actual.registryName) ? actual.registryName : (names[0] ?? "");
   return {
     host: input.host,
-    name: actual?.name ?? input.remembered?.name ?? input.chooseName(shape),
+    name: actual?.name ?? (input.remembered?.name || input.chooseName(shape)),
     vip,
     shape,
     ours: true,

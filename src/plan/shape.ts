@@ -2,7 +2,7 @@ import type { Endpoint, Shape } from "../model/entry.ts";
 import type { Protocol } from "../model/service.ts";
 
 /** Where instances of one service speak several protocols, the first of these wins. */
-const preference: readonly Protocol[] = ["dubbo", "grpc", "http", "tcp"];
+export const preference: readonly Protocol[] = ["dubbo", "grpc", "http", "tcp"];
 
 /** Whether an endpoint can stand in an entry of this shape. */
 export function fits(endpoint: Endpoint, shape: Shape): boolean {

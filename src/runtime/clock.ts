@@ -1,13 +1,34 @@
-import { setTimeout as delay } from "node:timers/promises";
 import type { Clock } from "./deps.ts";
+
+/** What Node's timers can count to; more would fire at once. */
+const maxTimerMs = 2 ** 31 - 1;
+
+function after(ms: number, run: () => void): () => void {
+  let timer: NodeJS.Timeout;
+  const arm = (leftMs: number): void => {
+    const stepMs = Math.min(leftMs, maxTimerMs);
+    timer = setTimeout(() => (leftMs > stepMs ? arm(leftMs - stepMs) : run()), stepMs);
+  };
+  arm(ms);
+  return () => clearTimeout(timer);
+}
 
 /** The machine's own clocks. */
 export const systemClock: Clock = {
   now: () => Date.now(),
   monotonic: () => performance.now(),
-  sleep: (ms, signal) => delay(ms, undefined, { signal }),
-  after(ms, run) {
-    const timer = setTimeout(run, ms);
-    return () => clearTimeout(timer);
-  },
+  sleep: (ms, signal) =>
+    new Promise((resolve, reject) => {
+      signal.throwIfAborted();
+      const aborted = (): void => {
+        cancel();
+        reject(signal.reason);
+      };
+      const cancel = after(ms, () => {
+        signal.removeEventListener("abort", aborted);
+        resolve();
+      });
+      signal.addEventListener("abort", aborted, { once: true });
+    }),
+  after,
 };

@@ -108,7 +108,9 @@ export function statusChange(
   const counts = (status: HubStatus): string =>
     JSON.stringify([
       [status.services, status.endpoints, status.rejected, status.truncated],
-      [status.hold?.services, status.hold?.endpoints, status.plan, status.problems],
+      [status.hold?.services, status.hold?.endpoints],
+      [status.plan?.create, status.plan?.change, status.plan?.remove],
+      status.problems.map(({ at, problem, severity }) => [at, problem, severity]),
       Object.keys(status.serviceentries).sort(),
     ]);
   if (head(before) !== head(after)) return "conditions";

@@ -2,7 +2,7 @@ import { isIP } from "node:net";
 import type { ServiceEntry } from "../model/istio.ts";
 import { annotations, dubboPortName, labels } from "../model/labels.ts";
 import type { DubboRoute } from "./envoy-filter.ts";
-import { ownershipOf } from "./service-entry.ts";
+import { isPortOfOurs, ownershipOf } from "./service-entry.ts";
 
 /** What decides whether a ServiceEntry gets an EnvoyFilter. */
 export interface RouteRules {
@@ -27,7 +27,11 @@ export function routeOf(object: ServiceEntry, rules: RouteRules): RouteVerdict {
   const { metadata, spec } = object;
   const notes = metadata.annotations ?? {};
   const port = spec.ports?.find((one) => one.name === dubboPortName);
-  if (port === undefined || notes[annotations.l7] === "false") return { verdict: "none" };
+  if (notes[annotations.l7] === "false") return { verdict: "none" };
+  // Entries of ours have another port of a known name once their service speaks another protocol; a port that somebody
+  // renamed is about to be repaired.
+  if (port === undefined)
+    return { verdict: spec.ports?.some((one) => isPortOfOurs(one.name)) ? "none" : "unclear" };
   const [host, vip, iface] = [spec.hosts?.[0], spec.addresses?.[0], notes[annotations.interface]];
   if (host === undefined || vip === undefined || iface === undefined) return { verdict: "unclear" };
   if (spec.addresses?.length !== 1 || !mayRoute(object, vip, iface, rules)) return { verdict: "unclear" };
@@ -39,7 +43,8 @@ export function routeOf(object: ServiceEntry, rules: RouteRules): RouteVerdict {
 function mayRoute(object: ServiceEntry, vip: string, iface: string, rules: RouteRules): boolean {
   if (!/^[\p{L}_$][\p{L}\p{N}_$.]*$/u.test(iface)) return false;
   if (!/^[a-z0-9]([-.a-z0-9]*[a-z0-9])?$/.test(object.spec.hosts?.[0] ?? "")) return false; // part of the filter's name
+  if (rules.hasElder(vip, object)) return false; // or a label would be enough to take another service's listener
   if (ownershipOf(object) === "ours") return rules.believes(vip);
   const isMarked = object.metadata.labels?.[labels.manager] === "aeraki";
-  return rules.foreign && isMarked && isIP(vip) === 4 && !rules.hasElder(vip, object);
+  return rules.foreign && isMarked && isIP(vip) === 4;
 }

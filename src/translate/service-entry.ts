@@ -109,7 +109,7 @@ export function ownershipOf(object: ServiceEntry): "ours" | "adoptable" | "forei
 /** Reads back a ServiceEntry of ours or of the old product; undefined when it has no host or no port, nor endpoints with one. */
 export function entryOf(object: ServiceEntry): Entry | undefined {
   const { metadata, spec } = object;
-  const [host, port] = [spec.hosts?.[0], spec.ports?.[0] ?? lostPort(spec)];
+  const [host, port] = [spec.hosts?.[0], ourPort(spec)];
   if (host === undefined || port === undefined) return undefined;
   const notes = metadata.annotations ?? {};
   const shape: Shape = {
@@ -133,15 +133,31 @@ export function entryOf(object: ServiceEntry): Entry | undefined {
   };
 }
 
-/** The port of an entry whose ports somebody took away, so that it is repaired instead of taken for a stranger's. */
-function lostPort({ endpoints = [] }: ServiceEntrySpec): ServiceEntryPort | undefined {
-  const [named] = endpoints.flatMap(({ ports }) => Object.entries(ports ?? {}));
-  return named && { name: named[0], number: named[1], protocol: "tcp" };
+/**
+ * The port that the endpoints are about, whatever others stand beside it. Where somebody took it away or renamed it, it is
+ * what the endpoints still tell, so that the entry is repaired instead of taken for another one.
+ */
+function ourPort({ ports = [], endpoints = [] }: ServiceEntrySpec): ServiceEntryPort | undefined {
+  const [named] = endpoints.flatMap((endpoint) => Object.entries(endpoint.ports ?? {}));
+  const known = ports.find((port) => (named ? port.name === named[0] : isPortOfOurs(port.name))) ?? ports[0];
+  if (named === undefined || known?.name === named[0]) return known;
+  return { name: named[0], number: known?.number ?? named[1], protocol: known?.protocol ?? "tcp" };
+}
+
+/** Whether Dubbo services have ports of this name. */
+export function isPortOfOurs(name: string): boolean {
+  return Object.values(dubboPortNames).includes(name) && name !== dubboPortNames.tcp;
 }
 
 function identityOf(object: ServiceEntry, host: string): ServiceIdentity {
   const notes = object.metadata.annotations ?? {};
-  const iface = notes[annotations.interface];
+  // An annotation that somebody took away is still on the endpoints.
+  const marked = object.metadata.labels?.[labels.manager] === dubboMarks[labels.manager];
+  const listed = object.spec.endpoints?.find(
+    (endpoint) => endpoint.labels?.[annotations.interface] !== undefined,
+  );
+  const iface =
+    notes[annotations.interface] ?? (marked ? listed?.labels?.[annotations.interface] : undefined);
   const kind = iface === undefined ? "spring" : "dubbo";
   const name = iface ?? host.slice(0, -((object.metadata.namespace ?? "").length + 1));
   return {

@@ -1,7 +1,6 @@
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { apply, remove } from "../../src/kube/apply.ts";
 import type { KubeObject } from "../../src/kube/resources.ts";
-import { type WatchEvent, watch } from "../../src/kube/watch.ts";
 import type { ServiceEntry } from "../../src/model/istio.ts";
 import { type ApiServer, startApiServer } from "../bed/api-server.ts";
 import { eventually } from "../support/eventually.ts";
@@ -143,28 +142,17 @@ async function answered(verb: "LIST" | "WATCH"): Promise<number> {
   return ours.reduce((sum, line) => sum + Number(line.split(" ").at(-1)), 0);
 }
 
-test("a quiet watch gets a bookmark before it counts as silent, with the revision the cluster has reached", async () => {
+test("a resource where nothing happens is watched anew now and then, and counts as watched all the while", async () => {
   const bench = openBench(server.kubeconfig);
-  const [quiet, busy] = [await createNamespace(bench, "quiet"), await createNamespace(bench, "busy")];
-  const { metadata } = await put(bench, { metadata: { namespace: quiet, name: "old" } });
-  const news = await put(bench, { metadata: { namespace: busy, name: "new" } });
-  const watching = {
-    selection: { namespace: quiet },
-    resourceVersion: metadata.resourceVersion ?? "",
-    timeoutSeconds: 240,
-    idleMs: 90_000,
-    signal: bench.signal,
-  };
-  const events: WatchEvent<KubeObject>[] = [];
-  for await (const some of watch<KubeObject>(bench.client, configMaps, watching, bench.deps)) {
-    events.push(...some);
-    if (events.length > 0) break;
-  }
-  const [bookmark] = events;
-  if (bookmark?.type !== "BOOKMARK") throw new Error(`the first event is ${bookmark?.type}`);
-  expect(Number(bookmark.object.metadata.resourceVersion)).toBeGreaterThanOrEqual(
-    Number(news.metadata.resourceVersion),
-  );
+  const reflector = startReflector<ServiceEntry>(bench, configMaps, { namespace: "default", idleMs: 500 });
+  await eventually(() => expect(reflector.status).toEqual({ state: "synced" }), 10_000);
+  const told: string[] = [];
+  reflector.subscribe(() => told.push(reflector.status.state));
+  const opened = () => bench.log.filter(({ message }) => message === "not watching");
+  await new Promise((resolve) => setTimeout(resolve, 2_500)); // several silences
+  expect([told, opened()]).toEqual([[], []]);
+  await put(bench, { metadata: { namespace: "default", name: "late" } });
+  await eventually(() => expect(reflector.objects.has("default/late")).toBe(true), 5_000);
 });
 
 test("a resource type that is missing is said so, and found when it is installed", async () => {

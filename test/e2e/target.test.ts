@@ -22,6 +22,28 @@ beforeAll(async () => {
 });
 showLogsOnFailure(() => [world.controllers.hub]);
 
+test("two hosts that would have one name get one each, though they are made at the same time", async () => {
+  const tenant = await newTenant(world);
+  await tenant.provide(
+    providerUrl("com.acme.Order", "10.42.3.8:20880", { group: "v1", version: "" }),
+    providerUrl("com.acme.order.V1", "10.42.3.9:20880", { version: "" }),
+  );
+  await tenant.applyHub();
+  const entries = await eventually(async () => {
+    const found = await tenant.entries();
+    expect(found).toHaveLength(2);
+    return found;
+  }, SOON_MS);
+  const names = entries.map(({ metadata }) => metadata.name).sort();
+  expect(names[0]).toBe(`aeraki-com-acme-order-v1-${tenant.namespace}`);
+  expect(names[1]).toMatch(/^aeraki-com-acme-order-v1-.*-[0-9a-f]{8}$/);
+  expect(entries.flatMap(({ spec }) => spec.hosts ?? []).sort()).toEqual([
+    `com.acme.order-v1.${tenant.namespace}`,
+    `com.acme.order.v1.${tenant.namespace}`,
+  ]);
+  await untilReady(tenant);
+});
+
 describe.concurrent("the namespace of generate_to", () => {
   test("missing, created, deleted and created again: the status tells, the entries follow, the VIP stays", async () => {
     const tenant = await newTenant(world);

@@ -133,7 +133,7 @@ function planOf(host: HostKey, speakers: readonly Speaker[], index: EntryIndex, 
     now: new Date(wallMs).toISOString().replace(".000Z", "Z"),
     emptyForMs: actual?.emptySince === undefined ? 0 : wallMs - Date.parse(actual.emptySince),
     chooseName: (shape) =>
-      objectName(shape.service.kind, hostname, (name) => index.isNameTaken(namespace, name)),
+      objectName(shape.service.kind, hostname, (name) => index.isNameTaken(namespace, name, host)),
     chooseVip: (current) =>
       pool.believes(current) ? current : chooseVip(hostname, pool, (ip) => index.isUsed(ip, host)),
   });
@@ -149,7 +149,7 @@ function claimOf(
   const listed = listing.listed(host);
   const owns = actual?.hubs.has(id) || (actual !== undefined && !actual.ours);
   if (listed.length === 0 && !owns) return [];
-  return [[id, { key: hub.key, name: hub.name, l7: hub.l7, listed, rest }]];
+  return [[id, { key: hub.key, name: hub.name, l7: hub.l7, writes: true, listed, rest }]];
 }
 
 function carryOut({ step }: HostPlan, cluster: Map<string, ServiceEntry>, index: EntryIndex): void {

@@ -100,7 +100,8 @@ describe("one host", () => {
       for (const { id } of hubs) {
         const claim = input.claims.get(id);
         const carried = [...(after?.endpoints.values() ?? [])].filter(
-          ({ addr, by }) => by.has(id) && !claim?.listed.some((one) => one.addr === addr),
+          ({ addr, by }) =>
+            by.has(id) && !claim?.listed.some((one) => one.addr === addr && after && fits(one, after.shape)),
         );
         expect(plan.withheld.get(id) ?? 0).toBe(carried.length);
       }

@@ -69,7 +69,15 @@ export function endpointOf(addr: string, overrides: Partial<Endpoint> = {}): End
 }
 
 export function claimOf(key: string, overrides: Partial<Claim> = {}): Claim {
-  return { key, name: key.split("/")[1] ?? "", l7: true, listed: [], rest: "gone", ...overrides };
+  return {
+    key,
+    name: key.split("/")[1] ?? "",
+    l7: true,
+    writes: true,
+    listed: [],
+    rest: "gone",
+    ...overrides,
+  };
 }
 
 /** What a host worker would ask of the plan for the manual's host, in a cluster that has nothing else. */

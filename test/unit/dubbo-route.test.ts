@@ -45,8 +45,18 @@ describe("entries of ours", () => {
   });
 
   test.each<[string, Overrides]>([
+    ["took its ports away", { spec: { ports: [] } }],
+    ["renamed its port", { spec: { ports: [{ name: "tcp-dubbo", number: 20_880, protocol: "tcp" }] } }],
+  ])("where somebody %s are about to be repaired, so nothing follows", (_, overrides) => {
+    expect(routeOf(entry(overrides), rules)).toEqual({ verdict: "unclear" });
+  });
+
+  test("with the address of an older entry get no route: a label alone must not take over a listener", () => {
+    expect(routeOf(entry(), { ...rules, hasElder: () => true })).toEqual({ verdict: "unclear" });
+  });
+
+  test.each<[string, Overrides]>([
     ["no Dubbo port", { spec: { ports: [{ name: "grpc-tri", number: 50_052, protocol: "grpc" }] } }],
-    ["no port at all", { spec: { ports: [] } }],
     ["l7: false", { annotations: { "ecns.easystack.cn/l7": "false" } }],
   ])("that have %s say that there is none", (_, overrides) => {
     expect(routeOf(entry(overrides), rules)).toEqual({ verdict: "none" });

@@ -90,11 +90,15 @@ describe("who has a host", () => {
     expect(remove("never")).toEqual(new Set());
   });
 
-  test("a name is taken whoever has it", () => {
-    const { index } = indexOf(object("a", { labels: {} }));
-    expect([index.isNameTaken("ns", "a"), index.isNameTaken("ns", "b"), index.isNameTaken("x", "a")]).toEqual(
-      [true, false, false],
-    );
+  test("a name is taken by whoever has it, or has reserved it, but not from the host that asks", () => {
+    const { index, put } = indexOf(object("a", { labels: {} }));
+    const taken = (name: string, host: string) => index.isNameTaken("ns", name, `ns/${host}.ns`);
+    expect([taken("a", "b"), taken("a", "a"), taken("b", "b")]).toEqual([true, false, false]);
+    index.reserve("ns/b", "ns/b.ns");
+    expect([taken("b", "c"), taken("b", "b")]).toEqual([true, false]);
+    put(object("b", { spec: { hosts: ["b.ns"] } }));
+    index.release("ns/b.ns");
+    expect([taken("b", "c"), taken("b", "b")]).toEqual([true, false]);
   });
 });
 

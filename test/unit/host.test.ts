@@ -120,6 +120,32 @@ describe("what stays and what goes", () => {
     expect([...entryAfter(step).hubs.keys()]).toEqual([b.id]);
   });
 
+  test("hubs that do not write change nothing, whatever somebody did to the entry", () => {
+    const entry = made([a, { listed: [x, y] }]);
+    const silent = { writes: false, rest: "unknown" } as const;
+    expect(plan(entry, [[a, silent]]).step).toEqual({ op: "none" });
+    expect(
+      plan(entry, [
+        [a, silent],
+        [b, { listed: [x] }],
+      ]).step.op,
+    ).toBe("apply");
+  });
+
+  test("an address that is listed with a protocol that the entry cannot have stays as it is, until that is certain", () => {
+    const entry = made([a, { listed: [x, y] }]);
+    const other: Endpoint = { ...x, protocol: "grpc" };
+    const addrs = (rest: Claim["rest"]) =>
+      addrsOf(entryAfter(plan(entry, [[a, { listed: [other, y], rest }]]).step));
+    expect([addrs("unknown"), addrs("gone")]).toEqual([[x.addr, y.addr], [y.addr]]);
+  });
+
+  test("a remembered name that is somebody else's by now is not used", () => {
+    const remembered = { name: "", vip: "240.241.1.1", shape: made([a, { listed: [x] }]).shape };
+    const entry = entryAfter(plan(undefined, [[a, { listed: [x] }]], { remembered }).step);
+    expect([entry.name, entry.vip]).toEqual([made([a, { listed: [x] }]).name, "240.241.1.1"]);
+  });
+
   test("a move from one hub to the other never loses an endpoint", () => {
     const first = made([a, { listed: [x, y] }]);
     const joined = entryAfter(

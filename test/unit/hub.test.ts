@@ -1,5 +1,5 @@
 import { describe, expect, test } from "vitest";
-import { wants } from "../../src/model/hub.ts";
+import { type HubStatus, wants, wellFormedStatus } from "../../src/model/hub.ts";
 import { hubOf } from "../support/model.ts";
 
 test("the defaults of a hub", () => {
@@ -69,4 +69,12 @@ describe("globs", () => {
     expect(wants({ include: ["a.*", "b.*"], exclude: ["*.Internal*"] }, "b.X")).toBe(true);
     expect(wants({ include: [], exclude: [] }, "b.X")).toBe(false);
   });
+});
+
+test("the old product's status, which has no conditions or none with a type, is made to be relied on", () => {
+  const old = { phase: "success", serviceentries: { a: "2024-02-04T03:04:20Z" } } as unknown as HubStatus;
+  const failed = { ...old, conditions: [{ failed_reason: "x" }] } as unknown as HubStatus;
+  const relied = { conditions: [], problems: [], origin: "", serviceentries: { a: "2024-02-04T03:04:20Z" } };
+  expect([wellFormedStatus(old), wellFormedStatus(failed)]).toMatchObject([relied, relied]);
+  expect(wellFormedStatus(undefined)).toBeUndefined();
 });

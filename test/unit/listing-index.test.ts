@@ -138,3 +138,13 @@ describe("what cannot be read", () => {
     expect(index.isUnknown("other/app.other", "")).toBe(true);
   });
 });
+
+test("an instance that is exported in two protocols counts once: an entry can have one of them only", () => {
+  const both = serviceOf({
+    instances: [instanceOf({ port: 20_880 }), instanceOf({ port: 50_051, protocol: "grpc" })],
+  });
+  const index = indexOf(both);
+  expect(index.endpoints).toBe(1);
+  index.update(new Map(), hub);
+  expect(index.endpoints).toBe(0);
+});

@@ -1,6 +1,6 @@
 import { describe, expect, test } from "vitest";
 import type { Entry, HeldEndpoint } from "../../src/model/entry.ts";
-import type { ServiceEntry } from "../../src/model/istio.ts";
+import type { ServiceEntry, ServiceEntryPort } from "../../src/model/istio.ts";
 import {
   entryOf,
   hubsOf,
@@ -33,6 +33,13 @@ function dubboEntry(overrides: Partial<Entry> = {}): Entry {
     ...overrides,
   };
 }
+
+const withPorts =
+  (edit: (ports: readonly ServiceEntryPort[]) => readonly ServiceEntryPort[]) =>
+  (object: ServiceEntry): ServiceEntry => ({
+    ...object,
+    spec: { ...object.spec, ports: edit(object.spec.ports ?? []) },
+  });
 
 const springService = {
   kind: "spring",
@@ -201,6 +208,26 @@ describe("what is read", () => {
     const { ports: _, ...rest } = spec;
     const damaged = object(metadata, { ...rest, ports: [] });
     expect(entryOf(damaged)?.shape).toMatchObject({ protocol: "dubbo", portName: "tcp-metaprotocol-dubbo" });
+  });
+
+  test.each<[string, (object: ServiceEntry) => ServiceEntry]>([
+    [
+      "a port of somebody else stands before ours",
+      withPorts((ours) => [{ name: "http-admin", number: 8_080, protocol: "http" }, ...ours]),
+    ],
+    ["our port was renamed", withPorts(([ours]) => (ours ? [{ ...ours, name: "tcp-other" }] : []))],
+    ["our ports were taken away", withPorts(() => [])],
+    [
+      "the interface annotation was taken away",
+      (object) => ({ ...object, metadata: { ...object.metadata, annotations: {} } }),
+    ],
+  ])("an entry is what it was made to be, though %s", (_, edit) => {
+    const labels = { interface: greeting };
+    const endpoint = held("10.42.0.57:20880", ["ddf6610a"], { labels });
+    const entry = dubboEntry({ endpoints: new Map([[endpoint.addr, endpoint]]) });
+    const read = entryOf(edit(serviceEntryOf(entry)));
+    expect(read?.shape).toEqual(entry.shape);
+    expect([...(read?.endpoints.keys() ?? [])]).toEqual(["10.42.0.57:20880"]);
   });
 
   test("without host or any port it is nothing", () => {

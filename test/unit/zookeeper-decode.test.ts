@@ -68,6 +68,8 @@ describe("an interface from its provider nodes", () => {
     "dubbo%3A%2F%2F10.0.0.1%3A1%2Fa.B%3Ftoken%3Ds3cret%ZZ",
     "dubbo%253A%252F%252F10.0.0.1%253A1%252Fa.B%253Ftoken%253Ds3cret",
     "dubbo%25253A%25252F%25252F10.0.0.1%25253Ftoken%25253Ds3cret",
+    "dubbo%3A%2F%2F10.0.0.1%3A20880%252Fcom.acme.Foo%253Ftoken%253Ds3cret",
+    "dubbo%3A%2F%2Fadmin%253As3cret%254010.0.0.1%3A20880%2Fa.B",
     "nonsense?token=s3cret",
     "nonsense&token=s3cret",
     "%3ftoken%3ds3cret%ZZ",

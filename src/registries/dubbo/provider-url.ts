@@ -38,7 +38,9 @@ export function parseProviderUrl(text: string): ProviderUrl | undefined {
   const hostPort = authority.slice(authority.lastIndexOf("@") + 1);
   const [, bracketed, plain, port] = /^(?:\[([^\]]+)\]|([^:[\]]+))(?::(.*))?$/s.exec(hostPort) ?? [];
   const host = bracketed ?? plain;
-  if (host === undefined) return undefined;
+  // What is escaped twice would bring a query or a password into what is shown.
+  if (host === undefined || /[%?=&@]/.test(bracketed === undefined ? hostPort : (port ?? "")))
+    return undefined;
   return { scheme, host, port: port ?? "", parameters: parseParameters(query) };
 }
 

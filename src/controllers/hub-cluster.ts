@@ -1,0 +1,133 @@
+import type { KubeClient } from "../kube/client.ts";
+import { KubeError } from "../kube/errors.ts";
+import { createReflector, type Reflector } from "../kube/reflector.ts";
+import { type KubeObject, objectPath, resources } from "../kube/resources.ts";
+import type { Ms } from "../model/entry.ts";
+import type { Hub, HubKey, RegistryHub } from "../model/hub.ts";
+import type { ServiceEntry } from "../model/istio.ts";
+import { managers } from "../model/labels.ts";
+import type { Deps } from "../runtime/deps.ts";
+import type { ApplyFailure } from "../status/hub-status.ts";
+import { EntryIndex } from "./entries.ts";
+import { failureOf } from "./entry-writer.ts";
+import { type Namespace, type TargetRules, targetProblem } from "./targets.ts";
+
+/** How long the ServiceEntry resource has to be missing until that is believed. */
+const typeMissingMs = 10_000;
+
+/** The cluster as the hub controller sees it: hubs, namespaces and ServiceEntries, and how far that is to be relied on. */
+export class HubCluster {
+  readonly hubs: Reflector<RegistryHub>;
+  readonly namespaces: Reflector<Namespace & KubeObject>;
+  readonly serviceEntries: Reflector<ServiceEntry>;
+  readonly entries: EntryIndex;
+  readonly #client: KubeClient;
+  readonly #rules: TargetRules;
+  readonly #deps: Deps;
+  #typeMissingSince: Ms | undefined;
+  #isBlind = false;
+
+  constructor(client: KubeClient, rules: TargetRules, deps: Deps) {
+    this.#client = client;
+    this.#rules = rules;
+    this.#deps = deps;
+    const { registryHubs, namespaces, serviceEntries } = resources;
+    this.hubs = createReflector<RegistryHub>(client, registryHubs, {}, deps);
+    this.namespaces = createReflector<Namespace & KubeObject>(client, namespaces, { transform: slim }, deps);
+    this.serviceEntries = createReflector<ServiceEntry>(
+      client,
+      serviceEntries,
+      { transform: ownFields },
+      deps,
+    );
+    this.entries = new EntryIndex(this.serviceEntries.objects);
+  }
+
+  /** Whether all lists are complete: nothing is decided before, and nothing while one of them is not. */
+  get isReady(): boolean {
+    return [this.hubs, this.namespaces, this.serviceEntries].every((list) => list.status.state === "synced");
+  }
+
+  /** Whether the first lists are still on their way, and nothing can be said of any hub. */
+  get isStarting(): boolean {
+    const lists = [this.serviceEntries.status, this.namespaces.status];
+    const isOpen = lists.some((status) => status.state === "pending" && status.error === undefined);
+    return isOpen || this.hubs.status.state !== "synced";
+  }
+
+  /**
+   * Whether the ServiceEntries that the cluster has are known. Without Istio's CRDs there are none; but an API server that
+   * has just started denies every CRD for a moment. `later` is called when asking again may have another answer.
+   */
+  knowsEntries(later: () => void): boolean {
+    const { status } = this.serviceEntries;
+    if (status.state !== "pending") return true;
+    if (status.error?.reason !== "ResourceTypeMissing") return false;
+    const { clock } = this.#deps;
+    if (this.#typeMissingSince === undefined) {
+      this.#typeMissingSince = clock.monotonic();
+      clock.after(typeMissingMs, later);
+    }
+    this.#isBlind = clock.monotonic() - this.#typeMissingSince >= typeMissingMs;
+    return this.#isBlind;
+  }
+
+  /** Whether entries have just turned up after they were believed to be impossible: what was judged without them is void. */
+  endsBlindness(): boolean {
+    if (!this.#isBlind || this.serviceEntries.status.state !== "synced") return false;
+    this.#isBlind = false;
+    return true;
+  }
+
+  /** Why nothing of the hub can be written now. */
+  failureOf(hub: Hub): ApplyFailure | undefined {
+    for (const { status } of [this.serviceEntries, this.namespaces]) {
+      if (status.state === "synced" || status.error === undefined) continue;
+      // A watch that breaks comes back by itself; only what the server refuses stays.
+      if (status.state === "pending" || status.error.status >= 400) return failureOf(status.error);
+    }
+    return this.namespaces.status.state === "pending" ? undefined : this.targetProblem(hub);
+  }
+
+  /** Why the hub's target takes no entries of it. */
+  targetProblem(hub: Hub): ApplyFailure | undefined {
+    return targetProblem(hub, this.namespaces.objects, this.#rules);
+  }
+
+  /** Asks the API server itself whether a hub exists. @throws KubeError when it gives no answer. */
+  async hasHub(key: HubKey, signal: AbortSignal): Promise<boolean> {
+    const [namespace = "", name = ""] = key.split("/");
+    const path = objectPath(resources.registryHubs, { namespace, name });
+    try {
+      await this.#client.request<RegistryHub>({ method: "GET", path, signal });
+      return true;
+    } catch (error) {
+      if (error instanceof KubeError && error.status === 404) return false;
+      throw error;
+    }
+  }
+}
+
+function slim({ metadata }: Namespace & KubeObject): Namespace & KubeObject {
+  const { name, uid, resourceVersion, annotations, deletionTimestamp } = metadata;
+  return {
+    metadata: {
+      name,
+      ...(uid !== undefined && { uid }),
+      ...(resourceVersion !== undefined && { resourceVersion }),
+      ...(annotations !== undefined && { annotations }),
+      ...(deletionTimestamp !== undefined && { deletionTimestamp }),
+    },
+  };
+}
+
+/** Of managedFields only who wrote when is of interest, and only if it was us. */
+function ownFields(object: ServiceEntry): ServiceEntry {
+  const managedFields = (object.metadata.managedFields ?? [])
+    .filter((one) => one.manager === managers.registryhub && one.subresource === undefined)
+    .map(({ manager, time }) => ({
+      ...(manager !== undefined && { manager }),
+      ...(time !== undefined && { time }),
+    }));
+  return { ...object, metadata: { ...object.metadata, managedFields } };
+}
