@@ -172,10 +172,6 @@ export class HubSession {
     this.#hooks.touchStatus();
   }
 
-  touchStatus(): void {
-    this.#hooks.touchStatus();
-  }
-
   /** Ends the connection; the cluster stays as it is. */
   close(): void {
     this.#watching.abort();
@@ -359,8 +355,8 @@ export class HubSession {
 }
 
 /** What makes it another registry: its address, type and type block. */
-function identityOf({ registry: { tls: _, ...identity } }: Hub): unknown {
-  return identity;
+function identityOf({ registry }: Hub): unknown {
+  return { ...registry, tls: undefined };
 }
 
 function differ(one: unknown, other: unknown): boolean {

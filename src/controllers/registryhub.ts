@@ -130,7 +130,7 @@ export class HubController {
       for (const key of keys) {
         const owners = entries.ownersAt(key);
         this.#touch(entries.update(key));
-        for (const owner of [...owners, ...entries.ownersAt(key)]) this.#sessions.get(owner)?.touchStatus();
+        for (const owner of [...owners, ...entries.ownersAt(key)]) this.#touchStatus(owner);
       }
       this.#listsChanged();
     });
@@ -162,7 +162,7 @@ export class HubController {
     }
     for (const session of this.#ordered) {
       this.#connect(session);
-      session.touchStatus();
+      this.#touchStatus(session.hub.key);
     }
   }
 
@@ -216,7 +216,7 @@ export class HubController {
     const { shrinkHoldMs, resetHoldMs, settleFactor } = this.#options;
     return {
       touch: (hosts: Iterable<HostKey>) => this.#touch(hosts),
-      touchStatus: () => this.#statusQueue?.addAfter(key, statusDelayMs),
+      touchStatus: () => this.#touchStatus(key),
       limitsFor: (hub: Hub) => ({
         settleMs: settleMs[hub.registry.type] * settleFactor,
         shrinkHoldMs,
@@ -248,6 +248,10 @@ export class HubController {
     const goneInMs = this.#gone.goneInMs(key);
     if (goneInMs === 0) this.#statuses.delete(key);
     return goneInMs;
+  }
+
+  #touchStatus(key: HubKey): void {
+    if (this.#sessions.has(key)) this.#statusQueue?.addAfter(key, statusDelayMs);
   }
 
   #touch(hosts: Iterable<HostKey>): void {

@@ -48,13 +48,9 @@ export function createReflector<T extends KubeObject>(
   const store = createStore<T>();
   const listWatch = createListWatch(client, resource, store, options, deps);
   const backoff = createBackoff(deps);
-  const listeners = new Set<(keys: ReadonlySet<ObjectKey>) => void>();
+  const { subscribe, notify } = createListeners();
   let status: ReflectorStatus = { state: "pending" };
   let lostAt: number | undefined;
-
-  function notify(keys: ReadonlySet<ObjectKey>): void {
-    for (const listener of listeners) listener(keys);
-  }
 
   function current(changed: ReadonlySet<ObjectKey>): void {
     const isNews = status.state !== "synced";
@@ -77,10 +73,7 @@ export function createReflector<T extends KubeObject>(
     get status() {
       return status;
     },
-    subscribe(listener) {
-      listeners.add(listener);
-      return () => listeners.delete(listener);
-    },
+    subscribe,
     put(object) {
       const kept = options.transform?.(object) ?? object;
       if (store.put(kept)) notify(new Set([objectKey(kept)]));
@@ -109,4 +102,19 @@ export function createReflector<T extends KubeObject>(
 /** Whether what is known cannot be continued: its history or its type is gone, or trying to did not help for long. */
 function mustList({ status }: KubeError, failures: number): boolean {
   return status === 404 || status === 410 || failures % 5 === 0;
+}
+
+type Listener = (keys: ReadonlySet<ObjectKey>) => void;
+
+function createListeners(): { subscribe: (listener: Listener) => () => void; notify: Listener } {
+  const listeners = new Set<Listener>();
+  return {
+    subscribe(listener) {
+      listeners.add(listener);
+      return () => listeners.delete(listener);
+    },
+    notify(keys) {
+      for (const listener of listeners) listener(keys);
+    },
+  };
 }
