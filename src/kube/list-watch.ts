@@ -17,7 +17,7 @@ export interface ListWatchOptions<T> extends Selection {
 }
 
 const defaults = { pageSize: 500, idleMs: 90_000, watchSeconds: 240 };
-/** A watch that ends sooner than this did not end because its time was up. */
+/** A watch that ends sooner than this did not end because its time was up, or for silence. */
 const shortWatchMs = 2_000;
 
 /** Keeps a store equal to what the API server has. */
@@ -59,7 +59,7 @@ export function createListWatch<T extends KubeObject>(
       mustList = true;
       throw errorOf(attemptAt(resource, options), failure.object);
     }
-    if (deps.clock.monotonic() - start < shortWatchMs)
+    if (deps.clock.monotonic() - start < Math.min(shortWatchMs, idleMs))
       throw new KubeError({ status: 0, reason: "Unreachable", text: "the watch ended as soon as it began" });
   }
 
