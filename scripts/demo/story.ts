@@ -46,15 +46,13 @@ async function applyHub(type: DemoRegistry, stage: Stage): Promise<void> {
     output.includes("success"),
   );
   assert.match(seen, /pending.*success/s);
-  await stage.kubectl([
-    "wait",
-    "--for=condition=Ready",
-    `rh/${type.hub}`,
-    "-n",
-    type.namespace,
-    "--timeout=30s",
-  ]);
+  await waitReady(type, stage);
   terminal.observed("pending while the registry was being listed, success after that");
+}
+
+async function waitReady(type: DemoRegistry, stage: Stage): Promise<void> {
+  const hub = [`rh/${type.hub}`, "-n", type.namespace];
+  await stage.kubectl(["wait", "--for=condition=Ready", ...hub, "--timeout=30s"]);
 }
 
 async function showEntry(type: DemoRegistry, stage: Stage): Promise<void> {
@@ -105,14 +103,7 @@ async function breakAddress(type: DemoRegistry, stage: Stage): Promise<void> {
 async function heal(type: DemoRegistry, stage: Stage): Promise<void> {
   const before = await entryOf(type, stage);
   await setAddress(type, stage, stage.registry.address);
-  await stage.kubectl([
-    "wait",
-    "--for=condition=Ready",
-    `rh/${type.hub}`,
-    "-n",
-    type.namespace,
-    "--timeout=30s",
-  ]);
+  await waitReady(type, stage);
   await showHub(type, stage);
   const after = await entryOf(type, stage);
   assert.equal(after.metadata.uid, before.metadata.uid);

@@ -1,5 +1,6 @@
 import type { Claim, Entry, HostKey, Ms } from "../model/entry.ts";
 import type { HubId } from "../model/hub.ts";
+import { splitKey } from "../model/keys.ts";
 import type { ApplyFailure } from "../status/hub-status.ts";
 import type { Occupant } from "./entries.ts";
 import type { HubSession } from "./hub-session.ts";
@@ -27,7 +28,8 @@ export function claimsOn(host: HostKey, actual: Entry | undefined, world: HubsWo
   const known = new Set<HubId>();
   for (const session of world.sessions()) {
     known.add(session.id);
-    const claim = session.claim(host, actual, world.targetProblem(session) === undefined);
+    const isWriting = session.isWriting && world.targetProblem(session) === undefined;
+    const claim = session.claim(host, actual, isWriting);
     if (claim !== undefined) claims.set(session.id, claim);
   }
   let wakeInMs: Ms | undefined;
@@ -38,7 +40,7 @@ export function claimsOn(host: HostKey, actual: Entry | undefined, world: HubsWo
     if (goneInMs !== undefined) wakeInMs = Math.min(goneInMs, wakeInMs ?? goneInMs);
     claims.set(id, {
       key,
-      name: key.split("/")[1] ?? "",
+      name: splitKey(key)[1],
       l7: actual?.l7 ?? true,
       writes: false,
       listed: [],

@@ -1,20 +1,24 @@
-import { type KubeError, retryDelay } from "../kube/errors.ts";
+import type { KubeError } from "../kube/errors.ts";
 import type { Reflector } from "../kube/reflector.ts";
+import { resources } from "../kube/resources.ts";
 import { isCovered } from "../kube/same.ts";
 import type { Claim, Entry, HostKey, Ms } from "../model/entry.ts";
 import type { HubId } from "../model/hub.ts";
 import type { ServiceEntry } from "../model/istio.ts";
+import { splitKey } from "../model/keys.ts";
+import { managers } from "../model/labels.ts";
 import type { Problem } from "../model/problems.ts";
 import { parseTime, rfc3339 } from "../model/time.ts";
 import { type HostInput, type HostPlan, planHost, type Step } from "../plan/host.ts";
 import { chooseVip, type VipPool } from "../plan/vip.ts";
 import type { ApplyFailure } from "../status/hub-status.ts";
 import { objectName } from "../translate/names.ts";
-import { portNameOf, serviceEntryOf, splitHostKey } from "../translate/service-entry.ts";
+import { portNameOf, serviceEntryOf } from "../translate/service-entry.ts";
+import { failureOf } from "./apply-failure.ts";
 import type { EntryIndex, Occupant } from "./entries.ts";
-import { EntryWriter, failureOf, type Tools } from "./entry-writer.ts";
 import { claimsOn, type HubsWorld, isOurMatter } from "./host-claims.ts";
-import type { Outcome } from "./queue.ts";
+import { ObjectWriter, type Tools } from "./object-writer.ts";
+import { failedBy, type Outcome } from "./queue.ts";
 
 /** Dubbo registers anew by delete + create: what only removes is looked at again after this long. */
 const removalDelayMs = 300;
@@ -45,14 +49,19 @@ export class HostWorker {
   readonly #world: HostWorld;
   readonly #options: HostWorkerOptions;
   readonly #tools: Tools;
-  readonly #writer: EntryWriter;
+  readonly #writer: ObjectWriter<ServiceEntry>;
   readonly #memos = new Map<HostKey, Memo>();
 
   constructor(world: HostWorld, options: HostWorkerOptions, tools: Tools) {
     this.#world = world;
     this.#options = options;
     this.#tools = tools;
-    this.#writer = new EntryWriter(world.serviceEntries, tools);
+    this.#writer = new ObjectWriter(
+      world.serviceEntries,
+      resources.serviceEntries,
+      managers.registryhub,
+      tools,
+    );
   }
 
   /** The queue's work function. */
@@ -72,8 +81,7 @@ export class HostWorker {
   #conflict(host: HostKey, { object }: Occupant, claims: ReadonlyMap<HubId, Claim>): Outcome {
     const { namespace, name } = object.metadata;
     const detail = `ServiceEntry ${namespace}/${name} has this host and is not ours; delete or rename it`;
-    const at = splitHostKey(host)[1] ?? host;
-    const problem: Problem = { at, code: "HostConflict", detail, severity: "rejected" };
+    const problem: Problem = { at: splitKey(host)[1], code: "HostConflict", detail, severity: "rejected" };
     const listing = [...claims].filter(([, claim]) => claim.listed.length > 0);
     const problems = new Map(listing.map(([id]) => [id, [problem]]));
     this.#tell(host, { step: { op: "none" }, withheld: new Map(), problems });
@@ -82,7 +90,7 @@ export class HostWorker {
   }
 
   #input(host: HostKey, occupant: Occupant | undefined, claims: ReadonlyMap<HubId, Claim>): HostInput {
-    const [namespace = "", hostname = ""] = splitHostKey(host);
+    const [namespace, hostname] = splitKey(host);
     const { entries } = this.#world;
     const actual = occupant?.entry;
     const memo = this.#memo(host);
@@ -156,7 +164,7 @@ export class HostWorker {
   #rehearse(host: HostKey, occupant: Occupant | undefined, claims: ReadonlyMap<HubId, Claim>): void {
     for (const session of this.#world.sessions()) {
       if (session.hub.policy !== "observe") continue;
-      const claim = session.claim(host, occupant?.entry, true, true);
+      const claim = session.claim(host, occupant?.entry, true);
       const plan = claim && planHost(this.#input(host, occupant, new Map([...claims, [session.id, claim]])));
       const verdict = plan && verdictOf(plan.step, occupant?.object);
       if (session.ledger.rehearsed(host, verdict) && verdict !== undefined)
@@ -166,7 +174,7 @@ export class HostWorker {
 
   /** Whether the namespace takes no writes now; the hubs' status says why. */
   #isBlocked(host: HostKey): boolean {
-    const [namespace = ""] = splitHostKey(host);
+    const [namespace] = splitKey(host);
     return this.#world.sessions().some((session) => {
       const problem = session.hub.target === namespace ? this.#world.targetProblem(session) : undefined;
       return problem?.reason === "NamespaceMissing";
@@ -184,7 +192,11 @@ export class HostWorker {
       }
       case "delete": {
         if (occupant === undefined) return undefined;
-        const error = await this.#writer.delete(host, occupant.object, step.why);
+        const error = await this.#writer.delete(host, occupant.object, {
+          host,
+          name: occupant.object.metadata.name,
+          why: step.why,
+        });
         if (error === undefined) this.#forget(host);
         return this.#settle(host, error);
       }
@@ -207,7 +219,8 @@ export class HostWorker {
       this.#writer.pauseMs(host, desired),
     );
     if (delayMs > 0) return { againInMs: delayMs };
-    const error = await this.#writer.apply(host, desired, occupant === undefined);
+    const fields = { host, name: entry.name, endpoints: entry.endpoints.size };
+    const error = await this.#writer.apply(host, desired, occupant?.object, fields);
     if (error === undefined) memo.removalAt = undefined;
     if (error === undefined && entry.emptySince !== undefined)
       memo.emptyAt ??= this.#tools.deps.clock.monotonic();
@@ -229,7 +242,7 @@ export class HostWorker {
   #settle(host: HostKey, error: KubeError | undefined): Outcome {
     if (error === undefined) return this.#succeeded(host);
     this.#failed(host, failureOf(error));
-    return { failed: true, atLeastMs: retryDelay(error) ?? 0 };
+    return failedBy(error);
   }
 
   #succeeded(host: HostKey): undefined {

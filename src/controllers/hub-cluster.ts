@@ -5,11 +5,12 @@ import { type KubeObject, objectPath, resources } from "../kube/resources.ts";
 import type { Ms } from "../model/entry.ts";
 import type { Hub, HubKey, RegistryHub } from "../model/hub.ts";
 import type { ServiceEntry } from "../model/istio.ts";
+import { splitKey } from "../model/keys.ts";
 import { managers } from "../model/labels.ts";
 import type { Deps } from "../runtime/deps.ts";
 import type { ApplyFailure } from "../status/hub-status.ts";
+import { failureOf } from "./apply-failure.ts";
 import { EntryIndex } from "./entries.ts";
-import { failureOf } from "./entry-writer.ts";
 import { type Namespace, type TargetRules, targetProblem } from "./targets.ts";
 
 /** How long the ServiceEntry resource has to be missing until that is believed. */
@@ -96,7 +97,7 @@ export class HubCluster {
 
   /** Asks the API server itself whether a hub exists. @throws KubeError when it gives no answer. */
   async hasHub(key: HubKey, signal: AbortSignal): Promise<boolean> {
-    const [namespace = "", name = ""] = key.split("/");
+    const [namespace, name] = splitKey(key);
     const path = objectPath(resources.registryHubs, { namespace, name });
     try {
       await this.#client.request<RegistryHub>({ method: "GET", path, signal });

@@ -6,6 +6,7 @@ import type { Snapshot } from "../model/service.ts";
 import { restOf } from "../plan/trust.ts";
 import { openRegistry } from "../registries/index.ts";
 import { type RegistryState, supervise } from "../registries/supervise.ts";
+import { pause } from "../runtime/clock.ts";
 import type { Deps } from "../runtime/deps.ts";
 import type { RegistryView } from "../status/hub-status.ts";
 import { hubIdOf } from "../translate/names.ts";
@@ -91,9 +92,9 @@ export class HubSession {
     return this.#hub;
   }
 
-  /** Whether the hub may add to the cluster at all; `allowed` = its target accepts it. */
-  isWriting(allowed: boolean): boolean {
-    return allowed && !this.#hub.suspend && this.#hub.policy !== "observe";
+  /** Whether the hub wants to write at all; its target may still not take it. */
+  get isWriting(): boolean {
+    return !this.#hub.suspend && this.#hub.policy !== "observe";
   }
 
   /** Whether the registry has been listed since the hub asks for it. */
@@ -107,16 +108,14 @@ export class HubSession {
 
   /** Those of the registry, of its services, and of the hosts that they want. */
   get problems(): readonly Problem[] {
-    const own = this.#state.state === "pending" ? [] : this.#state.snapshot.problems;
-    return [...own, ...this.listings.problems, ...this.ledger.problems];
+    return [...(this.#snapshot?.problems ?? []), ...this.listings.problems, ...this.ledger.problems];
   }
 
   /**
    * What this hub says about a host; undefined when it has no say: it neither lists the host nor owns some of its entry.
-   * `asWriting` is for a look at what an observing hub would do.
+   * While it does not write, it only says what must stay.
    */
-  claim(host: HostKey, actual: Entry | undefined, allowed: boolean, asWriting = false): Claim | undefined {
-    const isWriting = asWriting || this.isWriting(allowed);
+  claim(host: HostKey, actual: Entry | undefined, isWriting: boolean): Claim | undefined {
     const listed = isWriting ? this.listings.listed(host) : [];
     if (listed.length === 0 && !this.#owns(actual)) return undefined;
     return {
@@ -166,7 +165,7 @@ export class HubSession {
       before.secretName !== hub.secretName ||
       differ(before.registry.tls, hub.registry.tls) ||
       differ(before.filter, hub.filter);
-    if (reopens) this.#watch(this.#state.state === "pending" ? undefined : this.#state.snapshot);
+    if (reopens) this.#watch(this.#snapshot);
     if (before.policy !== hub.policy) this.ledger.forgetRehearsals();
     if (before.l7 !== hub.l7 || before.policy !== hub.policy || reopens) this.touchAll();
     this.#hooks.touchStatus();
@@ -211,8 +210,7 @@ export class HubSession {
     this.#watching.abort();
     this.#watching = new AbortController();
     this.#trust.lose(false);
-    this.#lostAt ??= this.#deps.clock.monotonic();
-    this.#deps.clock.after(lossGraceMs, () => this.#hooks.touchStatus());
+    this.#noteLoss();
     if (last !== undefined) this.#state = { state: "stale", snapshot: last };
     this.#hooks.touchStatus();
     if (this.#hub.suspend || !this.#mayConnect) return;
@@ -247,14 +245,14 @@ export class HubSession {
   async #refreshCredentials(signal: AbortSignal): Promise<void> {
     const hub = this.#hub;
     while (hub.secretName !== undefined && !signal.aborted) {
-      await this.#deps.clock.sleep(credentialsIntervalMs, signal).catch(() => undefined);
+      await pause(this.#deps.clock, credentialsIntervalMs, signal);
       if (signal.aborted || !this.isSynced) continue;
       const credentials = await this.#hooks.readCredentials(hub, signal).catch((error: unknown) => {
         this.#deps.logger.warn("secret not readable, the connection stays", { error: String(error) });
       });
       if (signal.aborted || credentials === undefined || !differ(credentials, this.#credentials)) continue;
       this.#deps.logger.info("credentials changed, connecting anew");
-      this.#watch(this.#state.state === "pending" ? undefined : this.#state.snapshot);
+      this.#watch(this.#snapshot);
       return;
     }
   }
@@ -272,6 +270,11 @@ export class HubSession {
     if (error?.message !== before?.message) {
       this.#deps.logger.warn("registry not readable", { code: error?.code, error: error?.message });
     }
+    this.#noteLoss();
+  }
+
+  /** From now on the registry does not vouch for its listing; if that lasts, the status says so. */
+  #noteLoss(): void {
     if (this.#lostAt !== undefined) return;
     this.#lostAt = this.#deps.clock.monotonic();
     this.#deps.clock.after(lossGraceMs, () => this.#hooks.touchStatus());
@@ -292,8 +295,7 @@ export class HubSession {
     const isLost = (host: HostKey): boolean => !this.listings.isUnknown(host, this.#serviceOf(host));
     const hold = this.#trust.listed({ first, origin, extent }, [...lost, ...missing].filter(isLost), found);
     this.#noteHold(hold);
-    if (this.isWriting(true)) this.ledger.expect(changed);
-    this.#hooks.touch(changed);
+    this.#ask(changed);
     if (first || readAgain || hold !== undefined) this.touchAll();
   }
 
@@ -328,16 +330,19 @@ export class HubSession {
   /** The same snapshot means other hosts or endpoints now. */
   #relist(): void {
     this.touchAll();
-    const isListing = this.#state.state !== "pending";
     this.#hooks.touch(this.listings.update(new Map(), this.#hub).changed);
-    if (!isListing) return;
-    const { changed } = this.listings.update(this.#snapshotServices(), this.#hub);
-    if (this.isWriting(true)) this.ledger.expect(changed);
-    this.#hooks.touch(changed);
+    if (this.#snapshot) this.#ask(this.listings.update(this.#snapshot.services, this.#hub).changed);
   }
 
-  #snapshotServices(): Snapshot["services"] {
-    return this.#state.state === "pending" ? new Map() : this.#state.snapshot.services;
+  /** The listing wants something of these hosts. */
+  #ask(hosts: ReadonlySet<HostKey>): void {
+    if (this.isWriting) this.ledger.expect(hosts);
+    this.#hooks.touch(hosts);
+  }
+
+  /** What was listed last, however long ago. */
+  get #snapshot(): Snapshot | undefined {
+    return this.#state.state === "pending" ? undefined : this.#state.snapshot;
   }
 
   /** "Unknown" may have become "gone", or the brake has just stopped that. */

@@ -1,3 +1,4 @@
+import { type KubeError, retryDelay } from "../kube/errors.ts";
 import type { Ms } from "../model/entry.ts";
 import type { Deps } from "../runtime/deps.ts";
 
@@ -9,6 +10,11 @@ export type Outcome =
   | undefined
   | { readonly againInMs: Ms }
   | { readonly failed: true; readonly atLeastMs?: Ms };
+
+/** The outcome of a write: done, or failed, and then not tried again before the API server wants it. */
+export function failedBy(error: KubeError | undefined): Outcome {
+  return error && { failed: true, atLeastMs: retryDelay(error) ?? 0 };
+}
 
 /**
  * Keys, never events: adding a key that waits changes nothing, adding one that is being worked on has it worked on once

@@ -12,9 +12,11 @@ import {
   type RegistryHub,
   wellFormedStatus,
 } from "../model/hub.ts";
+import { splitKey } from "../model/keys.ts";
 import { managers } from "../model/labels.ts";
 import { type VipPool, vipPool } from "../plan/vip.ts";
 import { settleMs } from "../registries/index.ts";
+import { pause } from "../runtime/clock.ts";
 import type { Deps } from "../runtime/deps.ts";
 import type { HubMetrics } from "../runtime/metrics.ts";
 import { GoneHubs } from "./gone-hubs.ts";
@@ -244,7 +246,7 @@ export class HubController {
   }
 
   #goneInMs(key: HubKey): Ms | undefined {
-    if (!isWatched(key.split("/")[0] ?? "", this.#options)) return undefined;
+    if (!isWatched(splitKey(key)[0], this.#options)) return undefined;
     const goneInMs = this.#gone.goneInMs(key);
     if (goneInMs === 0) this.#statuses.delete(key);
     return goneInMs;
@@ -263,7 +265,7 @@ export class HubController {
       this.#metrics.queueDepth("hosts", this.#hostQueue?.depth ?? 0);
       this.#metrics.queueDepth("status", this.#statusQueue?.depth ?? 0);
       this.#metrics.vipPool(pool.size, [...this.#cluster.entries.ips()].filter((ip) => pool.has(ip)).length);
-      await this.#deps.clock.sleep(measureMs, signal).catch(() => undefined);
+      await pause(this.#deps.clock, measureMs, signal);
     }
   }
 }

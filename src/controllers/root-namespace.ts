@@ -2,6 +2,7 @@ import type { KubeClient } from "../kube/client.ts";
 import { KubeError } from "../kube/errors.ts";
 import type { EventRecorder } from "../kube/events.ts";
 import { type KubeObject, objectPath, resources } from "../kube/resources.ts";
+import { pause } from "../runtime/clock.ts";
 import type { Deps } from "../runtime/deps.ts";
 import type { DubboMetrics } from "../runtime/metrics.ts";
 
@@ -39,7 +40,7 @@ export async function watchRootNamespace(
         message,
       });
     }
-    await deps.clock.sleep(intervalMs, signal).catch(() => undefined);
+    await pause(deps.clock, intervalMs, signal);
   }
 }
 

@@ -1,15 +1,15 @@
-import { retryDelay } from "../kube/errors.ts";
 import type { Reflector } from "../kube/reflector.ts";
 import { writeStatus } from "../kube/status.ts";
 import type { Ms } from "../model/entry.ts";
 import { type HubKey, type HubStatus, type RegistryHub, wellFormedStatus } from "../model/hub.ts";
 import type { ServiceEntry } from "../model/istio.ts";
 import { rfc3339 } from "../model/time.ts";
+import type { HubMetrics } from "../runtime/metrics.ts";
 import { type ApplyFailure, type HubView, hubStatusOf, statusChange } from "../status/hub-status.ts";
 import type { EntryIndex } from "./entries.ts";
-import type { Tools } from "./entry-writer.ts";
 import type { HubSession } from "./hub-session.ts";
-import type { Outcome } from "./queue.ts";
+import type { Tools } from "./object-writer.ts";
+import { failedBy, type Outcome } from "./queue.ts";
 
 const conditionsIntervalMs = 1_000;
 const countsIntervalMs = 10_000;
@@ -40,10 +40,10 @@ export interface StatusWorld {
 /** Writes the status of one hub at a time: conditions at once, counts now and then, times never by themselves. */
 export class StatusWorker {
   readonly #world: StatusWorld;
-  readonly #tools: Tools;
+  readonly #tools: Tools<HubMetrics>;
   readonly #writtenAt = new Map<HubKey, Ms>();
 
-  constructor(world: StatusWorld, tools: Tools) {
+  constructor(world: StatusWorld, tools: Tools<HubMetrics>) {
     this.#world = world;
     this.#tools = tools;
   }
@@ -73,22 +73,22 @@ export class StatusWorker {
       this.#world.hubs.put(written.ok);
       return again;
     }
-    const delayMs = retryDelay(written.error);
     if (written.error.status === 404) return undefined; // deleted meanwhile
     deps.logger.warn("status not written", { hub: key, error: written.error.message });
-    return { failed: true, atLeastMs: delayMs ?? 0 };
+    return failedBy(written.error);
   }
 
   #view(session: HubSession, object: RegistryHub): HubView {
     const { hub } = session;
+    const previous = wellFormedStatus(object.status);
     return {
       hub,
-      previous: wellFormedStatus(object.status),
+      previous,
       registry: session.view,
       failure: this.#failure(session),
       syncing: this.#syncing(session),
       held: session.held,
-      ...this.#owned(session, wellFormedStatus(object.status)),
+      ...this.#owned(session, previous),
       problems: session.problems,
       plan: hub.policy === "observe" ? session.ledger.plan : undefined,
       origin: session.origin,

@@ -1,3 +1,4 @@
+import { pause } from "../runtime/clock.ts";
 import type { Deps } from "../runtime/deps.ts";
 import { createBackoff } from "./backoff.ts";
 import type { KubeClient } from "./client.ts";
@@ -34,10 +35,10 @@ export interface Reflector<T> {
   run(signal: AbortSignal): Promise<void>;
 }
 
-/** Does nothing before `run`. `options` says which objects. */
 /** After a longer loss a new watch is not believed before a list: what it missed comes only after it says that it is open. */
 const longLossMs = 5_000;
 
+/** Does nothing before `run`. `options` says which objects. */
 export function createReflector<T extends KubeObject>(
   client: KubeClient,
   resource: Resource,
@@ -92,7 +93,7 @@ export function createReflector<T extends KubeObject>(
           const { delayMs, failures } = backoff.next(error);
           lostAt ??= deps.clock.monotonic();
           if (mustList(error, failures) || deps.clock.monotonic() - lostAt > longLossMs) listWatch.forget();
-          await deps.clock.sleep(delayMs, signal).catch(() => undefined);
+          await pause(deps.clock, delayMs, signal);
         }
       }
     },

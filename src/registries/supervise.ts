@@ -1,5 +1,6 @@
 import { RegistryError } from "../model/errors.ts";
 import type { Snapshot } from "../model/service.ts";
+import { pause } from "../runtime/clock.ts";
 import type { Deps } from "../runtime/deps.ts";
 import type { RegistryAdapter } from "./adapter.ts";
 
@@ -62,8 +63,7 @@ export async function* supervise(
     yield snapshot === undefined
       ? { state: "pending", error: failure }
       : { state: "stale", snapshot, error: failure };
-    const pauseMs = delayMs * (0.5 + deps.random() / 2);
-    await deps.clock.sleep(pauseMs, signal).catch(() => undefined); // an abort ends the loop
+    await pause(deps.clock, delayMs * (0.5 + deps.random() / 2), signal);
     delayMs = Math.min(delayMs * 2, maxDelayMs);
   }
 }

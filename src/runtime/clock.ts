@@ -32,3 +32,12 @@ export const systemClock: Clock = {
     }),
   after,
 };
+
+/** As `sleep`, but an abort only ends it: for loops that look at the signal themselves. */
+export async function pause(clock: Pick<Clock, "sleep">, ms: number, signal: AbortSignal): Promise<void> {
+  try {
+    await clock.sleep(ms, signal);
+  } catch (error) {
+    if (!signal.aborted) throw error;
+  }
+}

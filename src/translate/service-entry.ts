@@ -1,6 +1,7 @@
 import type { Addr, Entry, HeldEndpoint, ServiceIdentity, Shape } from "../model/entry.ts";
 import type { HubId, HubKey } from "../model/hub.ts";
 import type { ServiceEntry, ServiceEntryPort, ServiceEntrySpec, WorkloadEntry } from "../model/istio.ts";
+import { splitKey } from "../model/keys.ts";
 import { annotations, dubboPortName, endpointLabels, labels, managers } from "../model/labels.ts";
 import type { Protocol } from "../model/service.ts";
 import { addrOf } from "./addresses.ts";
@@ -24,7 +25,7 @@ export function portNameOf(kind: ServiceIdentity["kind"], protocol: Protocol, po
 
 /** The object to apply for an entry: sorted, without a clock, with the hash of itself. */
 export function serviceEntryOf(entry: Entry): ServiceEntry {
-  const [namespace = "", host = ""] = splitHostKey(entry.host);
+  const [namespace, host] = splitKey(entry.host);
   const content = {
     labels: labelsFor(entry),
     annotations: annotationsFor(entry),
@@ -48,12 +49,6 @@ export function serviceEntryOf(entry: Entry): ServiceEntry {
     },
     spec: content.spec,
   };
-}
-
-/** [namespace, host] of a host key. */
-export function splitHostKey(key: string): readonly string[] {
-  const slash = key.indexOf("/");
-  return [key.slice(0, slash), key.slice(slash + 1)];
 }
 
 function labelsFor(entry: Entry): Record<string, string> {

@@ -116,6 +116,18 @@ test("a server that is frozen is noticed by its silence, and followed again when
   expect(scene.reflector.status).toEqual({ state: "synced" });
 });
 
+test("a resource where nothing happens is watched anew now and then, and counts as watched all the while", async () => {
+  await using scene = await openScene({ idleMs: 500 });
+  const told: string[] = [];
+  scene.reflector.subscribe(() => told.push(scene.reflector.status.state));
+  const { accepted } = scene.proxy;
+  await eventually(() => expect(scene.proxy.accepted).toBeGreaterThanOrEqual(accepted + 3), 10_000);
+  const opened = scene.bench.log.filter(({ message }) => message === "not watching");
+  expect([told, opened]).toEqual([[], []]);
+  await scene.hold(["late"]);
+  await eventually(() => expect(scene.names()).toEqual(["late"]), 5_000);
+});
+
 test("a server that is killed and started again is followed again", async () => {
   await using scene = await openScene();
   await scene.hold(["before"]);

@@ -142,19 +142,6 @@ async function answered(verb: "LIST" | "WATCH"): Promise<number> {
   return ours.reduce((sum, line) => sum + Number(line.split(" ").at(-1)), 0);
 }
 
-test("a resource where nothing happens is watched anew now and then, and counts as watched all the while", async () => {
-  const bench = openBench(server.kubeconfig);
-  const reflector = startReflector<ServiceEntry>(bench, configMaps, { namespace: "default", idleMs: 500 });
-  await eventually(() => expect(reflector.status).toEqual({ state: "synced" }), 10_000);
-  const told: string[] = [];
-  reflector.subscribe(() => told.push(reflector.status.state));
-  const opened = () => bench.log.filter(({ message }) => message === "not watching");
-  await new Promise((resolve) => setTimeout(resolve, 2_500)); // several silences
-  expect([told, opened()]).toEqual([[], []]);
-  await put(bench, { metadata: { namespace: "default", name: "late" } });
-  await eventually(() => expect(reflector.objects.has("default/late")).toBe(true), 5_000);
-});
-
 test("a resource type that is missing is said so, and found when it is installed", async () => {
   const bench = openBench(server.kubeconfig);
   const reflector = startReflector<ServiceEntry>(bench, serviceEntries);

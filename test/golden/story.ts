@@ -8,6 +8,7 @@ import { isCovered } from "../../src/kube/same.ts";
 import type { Claim, Entry, HostKey } from "../../src/model/entry.ts";
 import { type Hub, parseHub, type RegistryHub } from "../../src/model/hub.ts";
 import type { EnvoyFilter, ServiceEntry } from "../../src/model/istio.ts";
+import { splitKey } from "../../src/model/keys.ts";
 import type { Service } from "../../src/model/service.ts";
 import { type HostPlan, planHost } from "../../src/plan/host.ts";
 import { chooseVip } from "../../src/plan/vip.ts";
@@ -15,7 +16,7 @@ import { decodeService } from "../../src/registries/zookeeper/decode.ts";
 import { type RouteRules, routeOf } from "../../src/translate/dubbo-route.ts";
 import { bufferFilter, outboundFilter } from "../../src/translate/envoy-filter.ts";
 import { hubIdOf, objectName } from "../../src/translate/names.ts";
-import { serviceEntryOf, splitHostKey } from "../../src/translate/service-entry.ts";
+import { serviceEntryOf } from "../../src/translate/service-entry.ts";
 import { inputOf, pool } from "../support/model.ts";
 
 /** Where the stories are: one folder each, with a folder more for each further step. */
@@ -124,7 +125,7 @@ function speakerOf({ hub: object, vouches, providers = {}, services = [] }: HubM
 
 function planOf(host: HostKey, speakers: readonly Speaker[], index: EntryIndex, wallMs: number): HostPlan {
   const actual = index.occupant(host)?.entry;
-  const [namespace = "", hostname = ""] = splitHostKey(host);
+  const [namespace, hostname] = splitKey(host);
   const input = inputOf({
     host,
     actual,

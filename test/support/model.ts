@@ -1,5 +1,6 @@
 import type { Claim, Endpoint, Entry } from "../../src/model/entry.ts";
 import { type Hub, parseHub, type RegistryHub } from "../../src/model/hub.ts";
+import { splitKey } from "../../src/model/keys.ts";
 import type { ProblemCode } from "../../src/model/problems.ts";
 import type { Service, ServiceInstance } from "../../src/model/service.ts";
 import type { HostInput } from "../../src/plan/host.ts";
@@ -7,7 +8,7 @@ import { chooseVip, vipPool } from "../../src/plan/vip.ts";
 import type { Logger } from "../../src/runtime/deps.ts";
 import { addrOf } from "../../src/translate/addresses.ts";
 import { objectName } from "../../src/translate/names.ts";
-import { portNameOf, splitHostKey } from "../../src/translate/service-entry.ts";
+import { portNameOf } from "../../src/translate/service-entry.ts";
 
 export const greeting = "org.apache.dubbo.samples.api.GreetingService";
 export const pool = vipPool("240.241.0.0/16");
@@ -83,7 +84,7 @@ export function claimOf(key: string, overrides: Partial<Claim> = {}): Claim {
 /** What a host worker would ask of the plan for the manual's host, in a cluster that has nothing else. */
 export function inputOf(overrides: Partial<HostInput> = {}): HostInput {
   const host = overrides.host ?? `dubbozk/${greeting.toLowerCase()}-1.0.0.dubbozk`;
-  const hostname = splitHostKey(host)[1] ?? "";
+  const hostname = splitKey(host)[1];
   return {
     host,
     actual: undefined,

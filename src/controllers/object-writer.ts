@@ -1,0 +1,114 @@
+import { apply, remove } from "../kube/apply.ts";
+import type { KubeClient } from "../kube/client.ts";
+import type { KubeError } from "../kube/errors.ts";
+import type { EventRecorder } from "../kube/events.ts";
+import type { Reflector } from "../kube/reflector.ts";
+import { apiVersionOf, type KubeObject, type Resource } from "../kube/resources.ts";
+import type { Ms } from "../model/entry.ts";
+import { annotations } from "../model/labels.ts";
+import type { Deps, Fields } from "../runtime/deps.ts";
+import type { Metrics } from "../runtime/metrics.ts";
+import { Contention } from "./contention.ts";
+
+/** From then on a fight over an object is worth an Event. */
+const contestedTimes = 3;
+
+/** What a worker that writes is given besides its own matters. */
+export interface Tools<M extends Metrics = Metrics> {
+  readonly client: KubeClient;
+  readonly events: EventRecorder;
+  readonly metrics: M;
+  readonly deps: Deps;
+  readonly signal: AbortSignal;
+}
+
+/**
+ * Writes and deletes the objects of one resource that a controller owns: counts and logs it, feeds the answers back into
+ * the store, and keeps out of fights. `key` names what an object is about; `fields` are for the log.
+ */
+export class ObjectWriter<T extends KubeObject> {
+  readonly #store: Reflector<T>;
+  readonly #resource: Resource;
+  readonly #fieldManager: string;
+  readonly #tools: Tools;
+  readonly #contention: Contention;
+  /** How the log speaks of it. */
+  readonly #noun: string;
+
+  constructor(store: Reflector<T>, resource: Resource, fieldManager: string, tools: Tools) {
+    this.#store = store;
+    this.#resource = resource;
+    this.#fieldManager = fieldManager;
+    this.#tools = tools;
+    this.#contention = new Contention(tools.deps.clock);
+    this.#noun = resource.kind.toLowerCase();
+  }
+
+  /** How long to wait before writing this again, because somebody keeps undoing it. */
+  pauseMs(key: string, desired: T): Ms {
+    return this.#contention.pauseMs(key, contentHash(desired));
+  }
+
+  /** Creates the object, where there is no `actual` one, or changes it. Returns why that failed. */
+  async apply(
+    key: string,
+    desired: T,
+    actual: T | undefined,
+    fields: Fields,
+  ): Promise<KubeError | undefined> {
+    const { client, deps, signal } = this.#tools;
+    const written = await apply(client, this.#resource, desired, {
+      fieldManager: this.#fieldManager,
+      signal,
+    });
+    if ("error" in written) return this.#failed("apply", written.error, fields);
+    this.#count("apply", "ok");
+    if (actual === undefined) deps.logger.info(`${this.#noun} created`, fields);
+    else deps.logger.debug(`${this.#noun} changed`, fields);
+    this.#store.put(written.ok);
+    if (this.#contention.wrote(key, contentHash(desired)) >= contestedTimes) {
+      this.note(
+        written.ok,
+        "Contended",
+        "something else keeps changing it; stop the old product or whatever does",
+      );
+    }
+    return undefined;
+  }
+
+  /** Deletes this very version of the object. Returns why that failed. */
+  async delete(key: string, object: T, fields: Fields): Promise<KubeError | undefined> {
+    const { client, deps, signal } = this.#tools;
+    const removed = await remove(client, this.#resource, object, signal);
+    if ("error" in removed) return this.#failed("delete", removed.error, fields);
+    this.#count("delete", "ok");
+    deps.logger.info(`${this.#noun} deleted`, fields);
+    this.forget(key);
+    this.#store.remove(object);
+    return undefined;
+  }
+
+  /** Tells the object's owner something that needs a person. */
+  note(object: T, reason: string, message: string): void {
+    const typed = { ...object, apiVersion: apiVersionOf(this.#resource), kind: this.#resource.kind };
+    this.#tools.events.record({ object: typed, type: "Warning", reason, message });
+  }
+
+  forget(key: string): void {
+    this.#contention.forget(key);
+  }
+
+  #failed(verb: "apply" | "delete", error: KubeError, fields: Fields): KubeError {
+    this.#count(verb, error.reason);
+    this.#tools.deps.logger.warn(`${this.#noun} not written`, { ...fields, verb, error: error.message });
+    return error;
+  }
+
+  #count(verb: "apply" | "delete", result: string): void {
+    this.#tools.metrics.wrote(this.#resource.kind, verb, result);
+  }
+}
+
+function contentHash({ metadata }: KubeObject): string {
+  return metadata.annotations?.[annotations.lastApplied] ?? "";
+}
