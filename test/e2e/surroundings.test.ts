@@ -9,11 +9,15 @@ import {
   quickly,
   RETRY_MS,
   SOON_MS,
+  STATUS_MS,
   startWorld,
   untilFailed,
   untilReady,
   type World,
 } from "./world.ts";
+
+/** An API server that has just started denies every CRD for a moment. */
+const BELIEVED_MISSING_MS = 10_000;
 
 let world: World;
 beforeAll(async () => {
@@ -26,7 +30,8 @@ test("Istio is installed after the operator: said in words, and then everything 
   const tenant = await newTenant(world);
   await tenant.provide(providerUrl("org.example.Early", "10.42.6.1:20880"));
   await tenant.applyHub();
-  const hub = await untilFailed(tenant, "IstioMissing", "the cluster has no ServiceEntry resource");
+  const why = "the cluster has no ServiceEntry resource";
+  const hub = await untilFailed(tenant, "IstioMissing", why, BELIEVED_MISSING_MS + STATUS_MS);
   expect(conditionOf(hub, "RegistrySynced").status).toBe("True");
   for (const { get } of [world.controllers.hub, world.controllers.dubbo])
     expect(await get("/healthz")).toMatchObject({ status: 200 });

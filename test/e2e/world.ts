@@ -193,6 +193,7 @@ export function untilFailed(
   tenant: Tenant,
   reason: string,
   failedReason: string | RegExp,
+  deadlineMs = STATUS_MS,
 ): Promise<RegistryHub> {
   return eventually(async () => {
     const hub = await tenant.hub();
@@ -204,5 +205,5 @@ export function untilFailed(
     expect(ready.record_time).toMatch(/^\d{4}-\d\d-\d\dT/);
     expect(hub.status?.phase).toBe("failed");
     return hub;
-  }, STATUS_MS);
+  }, deadlineMs);
 }
