@@ -3,6 +3,7 @@ import { prepareDubbo } from "./dubbo-provider.ts";
 import { istioCrds } from "./istio-crds.ts";
 import { classPath } from "./java.ts";
 import { kubeBinaries, kubePrograms } from "./kube-binaries.ts";
+import { prepareNacos } from "./nacos.ts";
 
 /** Something the bed needs that takes long to get the first time. */
 export interface Asset {
@@ -15,6 +16,8 @@ export interface Asset {
 export const assets: readonly Asset[] = [
   { name: "zookeeper", prepare: async () => ({ ZOOKEEPER_CLASSPATH: await classPath("zookeeper") }) },
   { name: "dubbo", prepare: async () => ({ DUBBO_CLASSPATH: await prepareDubbo() }) },
+  { name: "nacos2", prepare: async () => ({ NACOS2_CLASSPATH: await prepareNacos("2.3") }) },
+  { name: "nacos3", prepare: async () => ({ NACOS3_CLASSPATH: await prepareNacos("3.1") }) },
   { name: "istio-crds", prepare: async () => ({ ISTIO_CRDS: await istioCrds() }) },
   { name: "kube", prepare: prepareKube },
 ];

@@ -1,9 +1,7 @@
-import { existsSync } from "node:fs";
 import { join } from "node:path";
 import { freePort } from "../support/free-port.ts";
-import { cacheKey, cacheRoot, fillCache } from "./cache.ts";
+import { archiveFlags, prepareArchive } from "./class-archive.ts";
 import { classPath, javaFlags } from "./java.ts";
-import { withProgress } from "./progress.ts";
 import { awaitReady, startServerProcess } from "./server-process.ts";
 import { temporaryFolder } from "./watchdog.ts";
 import { startZooKeeper } from "./zookeeper.ts";
@@ -44,41 +42,20 @@ const STOP_MS = 30_000;
 
 /** Starts a real Dubbo 2.7 provider; returns when it has registered (a second or two). */
 export async function startDubboProvider(options: DubboProviderOptions): Promise<DubboProvider> {
-  const archive = await archivePath();
-  return launch(options, existsSync(archive) ? [`-XX:SharedArchiveFile=${archive}`] : []);
+  return launch(options, await archiveFlags("dubbo"));
 }
 
-/**
- * Builds what a provider needs, and the class-data archive with which it starts in half the time: the JVM writes it when
- * a provider that has done its work ends. Returns the class path.
- */
-export async function prepareDubbo(): Promise<string> {
-  const path = await archivePath();
-  await fillCache(path, [
-    {
-      path,
-      build: (temporaryPath) => withProgress("archiving Dubbo's classes", () => archive(temporaryPath)),
-    },
-  ]);
-  return classPath("dubbo");
+/** Builds what a provider needs. Returns the class path. */
+export function prepareDubbo(): Promise<string> {
+  return prepareArchive("dubbo", async (flags) => {
+    await using zooKeeper = await startZooKeeper();
+    const options = { registry: `zookeeper://${zooKeeper.address}`, version: "1.0.0" };
+    await using provider = await launch(options, flags);
+    await provider.stop();
+  });
 }
 
-async function archive(path: string): Promise<void> {
-  await using zooKeeper = await startZooKeeper();
-  const options = { registry: `zookeeper://${zooKeeper.address}`, version: "1.0.0" };
-  await using provider = await launch(options, [`-XX:ArchiveClassesAtExit=${path}`]);
-  await provider.stop();
-}
-
-/** Named after the class path: an archive is good for exactly one. A JVM it does not fit starts without it. */
-async function archivePath(): Promise<string> {
-  return join(cacheRoot(), `java-dubbo-${await cacheKey([], [await classPath("dubbo")])}.jsa`);
-}
-
-async function launch(
-  options: DubboProviderOptions,
-  archiveFlags: readonly string[],
-): Promise<DubboProvider> {
+async function launch(options: DubboProviderOptions, archive: readonly string[]): Promise<DubboProvider> {
   const { host = "10.42.0.57", port = await freePort() } = options;
   await using starting = new AsyncDisposableStack();
   const folder = starting.use(temporaryFolder("dubbo")).path;
@@ -88,7 +65,7 @@ async function launch(
     command: "java",
     args: [
       ...javaFlags,
-      ...archiveFlags,
+      ...archive,
       ...OPENED.flatMap((part) => ["--add-opens", `${part}=ALL-UNNAMED`]),
       "-Dorg.slf4j.simpleLogger.defaultLogLevel=warn",
       `-Duser.home=${folder}`, // Dubbo keeps its cache files there

@@ -1,6 +1,7 @@
+import { createHash } from "node:crypto";
 import { existsSync, readFileSync } from "node:fs";
-import { cp, mkdir, readdir } from "node:fs/promises";
-import { delimiter, join } from "node:path";
+import { cp, mkdir, readdir, readFile } from "node:fs/promises";
+import { basename, delimiter, join } from "node:path";
 import { pathToFileURL } from "node:url";
 import { cacheKey, cacheRoot, fillCache } from "./cache.ts";
 import { withProgress } from "./progress.ts";
@@ -10,7 +11,20 @@ import { temporaryFolder } from "./watchdog.ts";
 const SOURCES = new URL("java/", import.meta.url);
 
 /** The modules below `java/`: the class paths the bed can run. */
-export type JavaModule = "zookeeper" | "dubbo";
+export type JavaModule =
+  | "zookeeper"
+  | "dubbo"
+  | "dubbo3"
+  | "nacos2"
+  | "nacos3"
+  | "nacos-agent"
+  | "spring-nacos";
+
+/** Modules that are compiled from another one's sources. */
+const SOURCES_OF: Partial<Record<JavaModule, readonly string[]>> = { dubbo3: ["dubbo/src"] };
+
+/** In a module's folder: a line for each jar that must be the one we know, as `sha256sum` writes it. */
+const DIGESTS = "jars.sha256";
 
 /** Small and quick to start: one compiler, no performance-data files in the system's temporary folder. */
 export const javaFlags = [
@@ -50,12 +64,34 @@ async function build(module: JavaModule, path: string): Promise<void> {
   const target = join(folder.path, module, "target");
   await mkdir(path, { recursive: true });
   await cp(join(target, "cp.txt"), join(path, "cp.txt"));
+  await verifyJars(join(folder.path, module, DIGESTS), readClassPath(path));
   const jar = join(target, `${module}.jar`);
   if (existsSync(jar)) await cp(jar, join(path, "module.jar"));
 }
 
+/** @throws Error naming a jar that `digests`, where there is such a file, knows with another content. */
+async function verifyJars(digests: string, jars: readonly string[]): Promise<void> {
+  if (!existsSync(digests)) return;
+  for (const line of (await readFile(digests, "utf8")).trim().split("\n")) {
+    const [digest, name] = line.split(/ +/) as [string, string];
+    const jar = jars.find((path) => basename(path) === name);
+    if (jar === undefined) throw new Error(`${name} is not on the class path, but in ${DIGESTS}`);
+    const found = createHash("sha256")
+      .update(await readFile(jar))
+      .digest("hex");
+    if (found !== digest)
+      throw new Error(`${jar} is not the jar we know: its SHA-256 is ${found}, and in ${DIGESTS} ${digest}`);
+  }
+}
+
 async function filesOf(module: JavaModule): Promise<URL[]> {
-  const entries = await readdir(new URL(module, SOURCES), { recursive: true, withFileTypes: true });
-  const paths = entries.filter((entry) => entry.isFile()).map((entry) => join(entry.parentPath, entry.name));
-  return [new URL("pom.xml", SOURCES), ...paths.sort().map((path) => pathToFileURL(path))];
+  const folders = [module, ...(SOURCES_OF[module] ?? [])];
+  const paths = await Promise.all(folders.map(filesBelow));
+  return [new URL("pom.xml", SOURCES), ...paths.flat().map((path) => pathToFileURL(path))];
+}
+
+async function filesBelow(folder: string): Promise<string[]> {
+  const entries = await readdir(new URL(folder, SOURCES), { recursive: true, withFileTypes: true });
+  const files = entries.filter((entry) => entry.isFile());
+  return files.map((entry) => join(entry.parentPath, entry.name)).sort();
 }

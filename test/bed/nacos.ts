@@ -1,0 +1,186 @@
+import { mkdir, rm } from "node:fs/promises";
+import { join } from "node:path";
+import { freePort } from "../support/free-port.ts";
+import { archiveFlags, prepareArchive } from "./class-archive.ts";
+import { classPath, type JavaModule, javaFlags } from "./java.ts";
+import { type NacosApi, type NacosUser, type NacosVersion, nacosApi, type Permission } from "./nacos-api.ts";
+import { awaitReady, type ServerProcess, type ServerProgram, startServerProcess } from "./server-process.ts";
+import { temporaryFolder } from "./watchdog.ts";
+
+/** How a Nacos is started. */
+export interface NacosOptions {
+  readonly version: NacosVersion;
+  /** Whether clients have to log in. Default: no. */
+  readonly auth?: boolean;
+  /** Where its HTTP API listens; 1000 below, 1000 above (gRPC) and 1001 above have to be free too. Default: such a one. */
+  readonly port?: number;
+  /** Further settings by the names they have in application.properties. */
+  readonly properties?: Readonly<Record<string, string>>;
+}
+
+/** A real stand-alone Nacos server. Only its HTTP API listens on loopback alone; nothing it has can do that for the rest. */
+export interface Nacos extends AsyncDisposable {
+  /** `127.0.0.1:<port>`: HTTP; clients add 1000 for gRPC. */
+  readonly address: string;
+  readonly port: number;
+  readonly version: NacosVersion;
+  /** Who may do everything; undefined without `auth`. */
+  readonly adminLogin: NacosUser | undefined;
+  /** SIGSTOP and SIGCONT: connections stay open, nothing is answered. */
+  freeze(): void;
+  resume(): void;
+  /** kill -9. */
+  kill(): Promise<void>;
+  /** SIGTERM; returns when it has ended. */
+  stop(): Promise<void>;
+  /**
+   * Starts it again on the same ports (killing it first if it runs), with its data or, with `wipe`, without any: then
+   * the administrator is its only user.
+   */
+  restart(options?: { readonly wipe?: boolean }): Promise<void>;
+  /** A user who may do what `permissions` say and nothing else; counts at once. With `auth` only, as all of these. */
+  createUser(user: NacosUser, permissions?: readonly Permission[]): Promise<void>;
+  /** Takes the user's rights too. What happens to a session that is open is the server's affair. */
+  deleteUser(username: string): Promise<void>;
+  grant(username: string, permission: Permission): Promise<void>;
+  revoke(username: string, permission: Permission): Promise<void>;
+}
+
+interface Flavour {
+  readonly module: JavaModule;
+  readonly main: string;
+  readonly readiness: string;
+  readonly portProperty: string;
+}
+
+const FLAVOURS: Readonly<Record<NacosVersion, Flavour>> = {
+  "2.3": {
+    module: "nacos2",
+    main: "com.alibaba.nacos.Nacos2",
+    readiness: "/nacos/v1/console/health/readiness",
+    portProperty: "server.port",
+  },
+  "3.1": {
+    module: "nacos3",
+    main: "com.alibaba.nacos.bootstrap.Nacos3",
+    readiness: "/nacos/v3/admin/core/state/readiness",
+    portProperty: "nacos.server.main.port",
+  },
+};
+
+const ADMIN = { username: "nacos", password: "administrator" } as const;
+
+// What else it listens on: raft, gRPC for clients, gRPC for servers.
+const FURTHER_PORTS = [-1000, 1000, 1001] as const;
+
+const READY_MS = 120_000;
+const STOP_MS = 30_000;
+
+/** Starts a Nacos; returns when it serves (5 s on an idle machine, the double before {@link prepareNacos}). */
+export async function startNacos(options: NacosOptions): Promise<Nacos> {
+  return launch(options, await archiveFlags(FLAVOURS[options.version].module));
+}
+
+/** Builds what a server needs. Returns the class path. */
+export function prepareNacos(version: NacosVersion): Promise<string> {
+  return prepareArchive(FLAVOURS[version].module, async (flags) => {
+    await using nacos = await launch({ version }, flags);
+    await nacos.stop();
+  });
+}
+
+async function launch(options: NacosOptions, archive: readonly string[]): Promise<Nacos> {
+  const { version, auth = false, port = await freePort(FURTHER_PORTS) } = options;
+  await using starting = new AsyncDisposableStack();
+  const folder = starting.use(temporaryFolder("nacos")).path;
+  const home = join(folder, "home");
+  const api = nacosApi(version, port, ADMIN);
+  const program = await nacosProgram({ ...options, auth, port }, folder, archive);
+  const start = () => startServer(program, `http://127.0.0.1:${port}${FLAVOURS[version].readiness}`);
+  let server = await start();
+  starting.defer(() => server.kill());
+  if (auth) await api.createAdmin();
+  const owned = starting.move();
+  return {
+    address: `127.0.0.1:${port}`,
+    port,
+    version,
+    adminLogin: auth ? ADMIN : undefined,
+    ...users(api),
+    freeze: () => server.freeze(),
+    resume: () => server.resume(),
+    kill: () => server.kill(),
+    stop: () => server.terminate(STOP_MS),
+    async restart({ wipe = false } = {}) {
+      await server.kill();
+      if (wipe) await rm(home, { recursive: true });
+      server = await start();
+      if (wipe && auth) await api.createAdmin();
+    },
+    [Symbol.asyncDispose]: () => owned.disposeAsync(),
+  };
+}
+
+function users(api: NacosApi): Pick<Nacos, "createUser" | "deleteUser" | "grant" | "revoke"> {
+  return {
+    async createUser(user, permissions = []) {
+      await api.createUser(user);
+      for (const permission of permissions) await api.grant(user.username, permission);
+    },
+    deleteUser: api.deleteUser,
+    grant: api.grant,
+    revoke: api.revoke,
+  };
+}
+
+async function nacosProgram(
+  options: Required<Pick<NacosOptions, "auth" | "port">> & NacosOptions,
+  folder: string,
+  archive: readonly string[],
+): Promise<ServerProgram> {
+  const { module, main, portProperty } = FLAVOURS[options.version];
+  const home = join(folder, "home");
+  await mkdir(home, { recursive: true });
+  const properties = {
+    "nacos.standalone": "true",
+    "nacos.home": home,
+    "user.home": folder,
+    "logging.config": "classpath:logback-bed.xml",
+    "server.address": "127.0.0.1",
+    "nacos.server.ip": "127.0.0.1",
+    [portProperty]: String(options.port),
+    "nacos.core.auth.enabled": String(options.auth),
+    ...options.properties,
+  };
+  return {
+    name: `Nacos ${options.version}`,
+    command: "java",
+    args: [
+      ...javaFlags,
+      "-Xmx512m",
+      ...archive,
+      ...Object.entries(properties).map(([name, value]) => `-D${name}=${value}`),
+      "-cp",
+      await classPath(module),
+      main,
+    ],
+    cwd: folder,
+    logFile: join(folder, "nacos.log"),
+  };
+}
+
+/** It opens its ports before it serves, and a stranger may listen there: so it has to say itself that it has them. */
+async function startServer(program: ServerProgram, readiness: string): Promise<ServerProcess> {
+  const server = await startServerProcess(program);
+  const hasPorts = () => new RegExp(`^READY ${server.pid}$`, "m").test(server.readLog());
+  await awaitReady(program.name, server, async () => hasPorts() && (await answersWell(readiness)), READY_MS);
+  return server;
+}
+
+async function answersWell(url: string): Promise<boolean> {
+  try {
+    return (await fetch(url)).ok;
+  } catch {
+    return false; // not listening yet
+  }
+}
