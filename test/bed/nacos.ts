@@ -145,6 +145,7 @@ async function nacosProgram(
     "nacos.standalone": "true",
     "nacos.home": home,
     "user.home": folder,
+    "java.io.tmpdir": folder, // where it leaves the folders of its web server
     "logging.config": "classpath:logback-bed.xml",
     "server.address": "127.0.0.1",
     "nacos.server.ip": "127.0.0.1",

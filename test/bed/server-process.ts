@@ -1,6 +1,7 @@
 import { spawn } from "node:child_process";
 import { once } from "node:events";
 import { closeSync, openSync, readFileSync } from "node:fs";
+import type { Readable, Writable } from "node:stream";
 import { setTimeout as delay } from "node:timers/promises";
 import { notFound } from "./run.ts";
 import { watchProcess } from "./watchdog.ts";
@@ -15,6 +16,8 @@ export interface ServerProgram {
   readonly cwd: string;
   /** Where its stdout and stderr go; appended to at every start. */
   readonly logFile: string;
+  /** Given the program's stdin and stdout, which otherwise are nothing and the log file. */
+  readonly talk?: (stdin: Writable, stdout: Readable) => void;
 }
 
 /** A running server. It is killed when this process ends, however that happens. */
@@ -44,7 +47,7 @@ export async function startServerProcess(program: ServerProgram): Promise<Server
     cwd: program.cwd,
     env: { ...process.env, ...program.env },
     detached: true, // Ctrl-C is for us; what happens to our servers is then our decision
-    stdio: ["ignore", log, log],
+    stdio: program.talk ? ["pipe", "pipe", log] : ["ignore", log, log],
   });
   closeSync(log);
   try {
@@ -53,6 +56,7 @@ export async function startServerProcess(program: ServerProgram): Promise<Server
     throw (error as NodeJS.ErrnoException).code === "ENOENT" ? notFound(program.command, error) : error;
   }
   const unwatch = watchProcess(child.pid as number);
+  if (child.stdin && child.stdout) program.talk?.(child.stdin, child.stdout);
   const exited = once(child, "exit").then(unwatch);
   const isRunning = () => child.exitCode === null && child.signalCode === null;
   return {
