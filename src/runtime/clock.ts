@@ -41,3 +41,19 @@ export async function pause(clock: Pick<Clock, "sleep">, ms: number, signal: Abo
     if (!signal.aborted) throw error;
   }
 }
+
+/** Calls `run` after each `nextMs()` until `signal` aborts. */
+export function every(
+  clock: Pick<Clock, "after">,
+  nextMs: () => number,
+  run: () => void,
+  signal: AbortSignal,
+): void {
+  if (signal.aborted) return;
+  const cancel = clock.after(nextMs(), () => {
+    signal.removeEventListener("abort", cancel);
+    run();
+    every(clock, nextMs, run, signal);
+  });
+  signal.addEventListener("abort", cancel, { once: true });
+}

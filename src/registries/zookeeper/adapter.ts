@@ -1,5 +1,6 @@
 import type { Snapshot } from "../../model/service.ts";
-import type { Clock, Deps } from "../../runtime/deps.ts";
+import { every } from "../../runtime/clock.ts";
+import type { Deps } from "../../runtime/deps.ts";
 import { createLatest } from "../../runtime/latest.ts";
 import type { RegistryAdapter, RegistryConfig } from "../adapter.ts";
 import { openSession } from "./client.ts";
@@ -57,15 +58,4 @@ async function* watch(
   } finally {
     done.abort();
   }
-}
-
-/** Calls `run` after each `nextMs()` until `signal` aborts. */
-function every(clock: Clock, nextMs: () => number, run: () => void, signal: AbortSignal): void {
-  if (signal.aborted) return;
-  const cancel = clock.after(nextMs(), () => {
-    signal.removeEventListener("abort", cancel);
-    run();
-    every(clock, nextMs, run, signal);
-  });
-  signal.addEventListener("abort", cancel, { once: true });
 }

@@ -1,12 +1,5 @@
 import { RegistryError } from "../../model/errors.ts";
-
-export interface Server {
-  /** Name or IP literal, IPv6 without brackets. */
-  readonly host: string;
-  readonly port: number;
-  /** "host:port" for messages, IPv6 in brackets. */
-  readonly name: string;
-}
+import { parseServer, type Server } from "../../runtime/servers.ts";
 
 /** A ZooKeeper connect string in its parts. */
 export interface ConnectString {
@@ -22,19 +15,15 @@ export function parseConnectString(address: string): ConnectString {
   const slash = address.indexOf("/");
   const hosts = slash < 0 ? address : address.slice(0, slash);
   const chroot = slash < 0 ? "" : address.slice(slash).replace(/\/+$/, "");
-  return { servers: hosts.split(",").map((one) => parseServer(one.trim())), chroot };
+  return { servers: hosts.split(",").map((one) => readServer(one.trim())), chroot };
 }
 
-function parseServer(text: string): Server {
-  const [, bracketed, plain, portText] = /^(?:\[([^\]]+)\]|([^:[\]]+))(?::(\d+))?$/.exec(text) ?? [];
-  const host = bracketed ?? plain;
-  const port = portText === undefined ? defaultPort : Number(portText);
-  if (host === undefined || port < 1 || port > 65_535) {
-    throw new RegistryError(
-      "InvalidSpec",
-      `"${text}" is not host:port`,
-      "Write spec.address as zk-1:2181,zk-2:2181/chroot.",
-    );
-  }
-  return { host, port, name: bracketed === undefined ? `${host}:${port}` : `[${host}]:${port}` };
+function readServer(text: string): Server {
+  const server = parseServer(text, defaultPort);
+  if (server !== undefined) return server;
+  throw new RegistryError(
+    "InvalidSpec",
+    `"${text}" is not host:port`,
+    "Write spec.address as zk-1:2181,zk-2:2181/chroot.",
+  );
 }

@@ -3,7 +3,7 @@ import { connect as tlsConnect } from "node:tls";
 import { RegistryError, type RegistryErrorCode } from "../../model/errors.ts";
 import type { Clock } from "../../runtime/deps.ts";
 import { describeNetworkError } from "../../runtime/dial.ts";
-import type { Server } from "./address.ts";
+import type { Server } from "../../runtime/servers.ts";
 import {
   connectRequest,
   createFrameSplitter,

@@ -1,0 +1,124 @@
+import { RegistryError } from "../model/errors.ts";
+import type { Clock, Deps } from "./deps.ts";
+import { describeNetworkError, resolveDialable } from "./dial.ts";
+
+/** Where one of a registry's servers listens. */
+export interface Server {
+  /** Name or IP literal, IPv6 without brackets. */
+  readonly host: string;
+  readonly port: number;
+  /** "host:port" for messages, IPv6 in brackets. */
+  readonly name: string;
+}
+
+/** No further server is tried after this long: whoever waits wants to be told why. */
+const roundMs = 10_000;
+const lookupMs = 5_000;
+
+/**
+ * Reads `host:port` or `[2001:db8::1]:port`, and where there is a default port also a mere host. undefined = it is none of
+ * these, or its port is not 1..65535.
+ */
+export function parseServer(text: string, defaultPort = 0): Server | undefined {
+  const [, bracketed, plain, portText] = /^(?:\[([^\]]+)\]|([^:[\]]+))(?::(\d+))?$/.exec(text) ?? [];
+  const host = bracketed ?? plain;
+  const port = portText === undefined ? defaultPort : Number(portText);
+  if (host === undefined || port < 1 || port > 65_535) return undefined;
+  return { host, port, name: bracketed === undefined ? `${host}:${port}` : `[${host}]:${port}` };
+}
+
+/**
+ * What `dial` makes of the first server that it succeeds with, each name resolved anew and each of its addresses tried
+ * once; else as `tryAny`. @throws RegistryError for all servers in one; whatever else `dial` throws; the signal's reason.
+ */
+export function dialAny<S extends Server, T>(
+  servers: readonly S[],
+  dial: (server: S, ip: string) => Promise<T>,
+  deps: Deps,
+  signal: AbortSignal,
+): Promise<T> {
+  return tryAny(servers, (server) => dialServer(server, dial, deps, signal), deps);
+}
+
+/**
+ * What `attempt` makes of the first server that it succeeds with, in random order. There is no second round: that is for
+ * `supervise`. @throws RegistryError for all servers in one; whatever else `attempt` throws.
+ */
+export async function tryAny<S extends Server, T>(
+  servers: readonly S[],
+  attempt: (server: S) => Promise<T>,
+  deps: Deps,
+): Promise<T> {
+  const failures = new Map<S, RegistryError>();
+  const giveUpAt = deps.clock.monotonic() + roundMs;
+  for (const server of shuffled(servers, deps)) {
+    if (failures.size > 0 && deps.clock.monotonic() > giveUpAt) break;
+    try {
+      return await attempt(server);
+    } catch (error) {
+      if (!(error instanceof RegistryError)) throw error;
+      failures.set(server, error);
+    }
+  }
+  throw summary(servers.flatMap((server) => failures.get(server) ?? []));
+}
+
+/** @throws RegistryError of the last address that was tried. */
+async function dialServer<S extends Server, T>(
+  server: S,
+  dial: (server: S, ip: string) => Promise<T>,
+  deps: Deps,
+  signal: AbortSignal,
+): Promise<T> {
+  let failure: unknown;
+  for (const ip of shuffled(await resolve(server, deps.clock, signal), deps)) {
+    try {
+      return await dial(server, ip);
+    } catch (error) {
+      if (!(error instanceof RegistryError)) throw error;
+      failure = error;
+    }
+  }
+  throw failure;
+}
+
+/**
+ * The name server cannot be told to stop, so it is left behind when it is late or nobody wants to know any
+ * more.
+ */
+async function resolve({ host }: Server, clock: Clock, signal: AbortSignal): Promise<readonly string[]> {
+  const known = new AbortController();
+  const late = clock.sleep(lookupMs, AbortSignal.any([signal, known.signal])).then(() => {
+    throw new Error(`no answer within ${lookupMs / 1_000} s`);
+  });
+  try {
+    return await Promise.race([resolveDialable(host), late]);
+  } catch (cause) {
+    if (signal.aborted) throw cause;
+    const detail = `lookup ${host}: ${describeNetworkError(cause)}`;
+    throw new RegistryError(
+      "RegistryUnreachable",
+      detail,
+      "Check spec.address; the operator retries by itself.",
+      { cause },
+    );
+  } finally {
+    known.abort();
+  }
+}
+
+/** One error for all servers, in the order of the address; its code is the most telling one. */
+function summary(failures: readonly RegistryError[]): RegistryError {
+  const chief = failures.find(({ code }) => code !== "RegistryUnreachable") ?? failures[0];
+  if (chief === undefined) throw new Error("no server was tried");
+  if (failures.length === 1) return chief;
+  const detail = failures.map((failure) => failure.detail).join("; ");
+  return new RegistryError(chief.code, detail, chief.nextStep, { cause: failures });
+}
+
+function shuffled<T>(items: readonly T[], { random }: Deps): T[] {
+  return items
+    .map((item) => ({ item, order: random() }))
+    .sort((a, b) => a.order - b.order)
+    .map(({ item }) => item);
+}
