@@ -58,7 +58,7 @@ const law: readonly Layer[] = [
     modules: ["node:*", "node:timers/promises", "undici"],
   },
   { name: "adapter contract", files: /^registries\/adapter\.ts$/, layers: ["model", "runtime"], modules: [] },
-  { name: "dubbo", files: /^registries\/dubbo\//, layers: ["model", "runtime"], modules: ["node:*"] },
+  { name: "dubbo", files: /^registries\/dubbo\//, layers: ["model", "runtime"], modules: ["node:*", "zod"] },
   island("zookeeper"),
   island("nacos"),
   island("eureka"),

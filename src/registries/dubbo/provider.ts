@@ -45,6 +45,15 @@ const stableParameters = [
   "version",
 ];
 
+/** Dubbo's own services. Consumers ask a provider itself for them; nobody else has a use for them. */
+const dubbosOwn = new Set([
+  "org.apache.dubbo.metadata.MetadataService",
+  "org.apache.dubbo.metadata.MetadataServiceV2",
+]);
+
+/** Whether an interface is no service of an application but one of Dubbo's own. */
+export const isDubbosOwn = (name: string): boolean => dubbosOwn.has(name);
+
 /** How much of a registered value a problem repeats: anybody may register a megabyte. */
 const maxShown = 100;
 

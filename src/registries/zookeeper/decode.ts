@@ -1,23 +1,58 @@
+import { z } from "zod";
 import type { Problem } from "../../model/problems.ts";
-import type { Service, ServiceInstance } from "../../model/service.ts";
+import type { Service } from "../../model/service.ts";
+import { type ApplicationInstance, readApplicationInstance } from "../dubbo/application-instance.ts";
+import { parseJson, stringMap } from "../dubbo/json.ts";
 import { type Provider, readProvider } from "../dubbo/provider.ts";
+import { serviceOf } from "../dubbo/provider-service.ts";
 import { decodeSegment, parseProviderUrl } from "../dubbo/provider-url.ts";
+import { addressKey } from "../dubbo/registered-addresses.ts";
 
 /**
  * One interface from the names of the nodes below its `providers` directory, in any order. The same provider
  * announced twice counts once; a name that is no provider URL is a problem and costs nobody else anything.
  */
 export function decodeService(name: string, nodes: readonly string[]): Service {
-  const providers = nodes.toSorted().map((node) => decodeProvider(name, node));
-  const instances = providers.flatMap(({ instance }) => instance ?? []);
-  const problems = providers.flatMap(({ problem }) => problem ?? []);
-  return {
-    id: name,
-    kind: "dubbo",
+  return serviceOf(
     name,
-    instances: distinct(instances, instanceKey).toSorted(byAddress),
-    problems: distinct(problems, problemKey),
-  };
+    nodes.toSorted().map((node) => decodeProvider(name, node)),
+  );
+}
+
+/**
+ * Where these nodes say that a provider is, be it one that takes no traffic or that nobody can call; once each, as
+ * `addressKey` spells it.
+ */
+export function decodeAddresses(nodes: readonly string[]): readonly string[] {
+  const urls = nodes.flatMap((node) => parseProviderUrl(decodeSegment(node) ?? "") ?? []);
+  return [...new Set(urls.map(({ host, port }) => addressKey(host, port)))];
+}
+
+const instanceForm = z.object({
+  address: z.string().min(1),
+  port: z.number().int().nullish(),
+  payload: z.object({ metadata: stringMap }),
+});
+
+/**
+ * What a node below `/services/<application>` holds, as Curator's service discovery writes it. undefined = it is not one
+ * of Dubbo's: Spring Cloud keeps its instances there as well. dubbo-go leaves out what is empty.
+ * Source: apache/dubbo, CuratorFrameworkUtils; apache/dubbo-go, remoting/zookeeper/curator_discovery.
+ */
+export function decodeInstance(application: string, data: string): ApplicationInstance | undefined {
+  const node = parseJson(instanceForm, data);
+  return node && readApplicationInstance(application, node.address, node.port ?? 0, node.payload.metadata);
+}
+
+/** The applications that a node below `<root>/mapping` names. */
+export function decodeMapping(data: string): readonly string[] {
+  const names = data.split(",").map((name) => name.trim());
+  return [...new Set(names)].filter(isSegment).toSorted();
+}
+
+/** Whether a text that somebody registered can be one segment of a path. */
+export function isSegment(text: string): boolean {
+  return /^[^/\0]+$/.test(text) && text !== "." && text !== "..";
 }
 
 /** An interface that exists and that the registry does not let us read. */
@@ -43,23 +78,4 @@ function decodeProvider(name: string, node: string): Provider {
 function harmless(node: string): string {
   const withoutQuery = node.split(/[?&=]|%(?:25)*(?:3f|26|3d)/i)[0] ?? "";
   return (withoutQuery.split(/@|%(?:25)*40/).at(-1) ?? "").slice(0, 80);
-}
-
-function distinct<T>(items: readonly T[], keyOf: (item: T) => string): T[] {
-  const byKey = new Map<string, T>();
-  for (const item of items) if (!byKey.has(keyOf(item))) byKey.set(keyOf(item), item);
-  return [...byKey.values()];
-}
-
-/**
- * One process may offer several versions and groups of an interface on one port: they are different services.
- */
-const instanceKey = ({ address, port, protocol, version, group }: ServiceInstance): string =>
-  JSON.stringify([address, port, protocol, version, group]);
-
-const problemKey = ({ at, code }: Problem): string => JSON.stringify([at, code]);
-
-function byAddress(a: ServiceInstance, b: ServiceInstance): number {
-  if (a.address !== b.address) return a.address < b.address ? -1 : 1;
-  return a.port - b.port || (instanceKey(a) < instanceKey(b) ? -1 : 1);
 }

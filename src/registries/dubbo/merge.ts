@@ -1,0 +1,148 @@
+import { isDeepStrictEqual } from "node:util";
+import type { Problem } from "../../model/problems.ts";
+import type { Service } from "../../model/service.ts";
+import { type Application, type HiddenReason, hiddenApplications, type IsRegistered } from "./application.ts";
+import type { Provider } from "./provider.ts";
+import { serviceOf, withProviders } from "./provider-service.ts";
+
+/** How many interfaces of an application a message names: enough to recognise it. */
+const maxNamed = 3;
+
+/** Which applications say that they serve an interface, by interface. Nobody is ever taken off it, so it proves nothing. */
+export type Mapping = ReadonlyMap<string, readonly string[]>;
+
+/** All that a registry says about Dubbo services, at both levels. */
+export interface Registrations {
+  /** What is registered by interface, by its name. */
+  readonly services: ReadonlyMap<string, Service>;
+  /** Whether one of `services` has a provider there, be it one that takes no traffic. */
+  readonly isRegistered: IsRegistered;
+  /** One that did not change keeps its identity from one call to the next, and so does the array. */
+  readonly applications: readonly Application[];
+  /** Of the interfaces that the hub wants. undefined = there is none, or it may not be read. */
+  readonly mapping: Mapping | undefined;
+  /** Said where it matters; present when it may not be read which applications have an instance. */
+  readonly blind?: Problem;
+}
+
+/** Both levels as one. */
+export interface Merged {
+  /** By interface. */
+  readonly services: ReadonlyMap<string, Service>;
+  readonly problems: readonly Problem[];
+  /** What each service that applications take part in was made of. */
+  readonly sources: ReadonlyMap<string, Source>;
+  readonly applications: readonly Application[];
+  readonly parts: Parts;
+}
+
+/** The providers of each interface, by application. */
+type Parts = ReadonlyMap<string, readonly (readonly Provider[])[]>;
+
+interface Source {
+  readonly parts: readonly (Service | readonly Provider[] | undefined)[];
+  readonly service: Service;
+}
+
+/**
+ * The services that are registered by interface and those of applications, none doubled: Java registers both by default.
+ * An interface without a known instance, and which an application says it serves of which nobody knows what it serves, is
+ * "unknown": its providers live, so what the cluster has of it stays. `previous` is the result of the call before:
+ * services that did not change since keep their identity.
+ */
+export function mergeApplications(registrations: Registrations, previous: Merged | undefined): Merged {
+  const { applications, mapping, isRegistered } = registrations;
+  const services = new Map(registrations.services);
+  const sources = new Map<string, Source>();
+  const parts = applications === previous?.applications ? previous.parts : partsByInterface(applications);
+  for (const [name, ofApplications] of parts) {
+    const source = mergedSource(name, [services.get(name), ...ofApplications], previous);
+    sources.set(name, source);
+    services.set(name, source.service);
+  }
+  const hidden = hiddenApplications(applications, isRegistered);
+  const unserved = [...(mapping ?? [])].filter(([name]) => isUnserved(services.get(name)));
+  for (const [name, names] of unserved) {
+    if (!names.some((one) => hidden.has(one)) && !isUnseen(registrations, name)) continue;
+    services.set(name, kept(unknown(services.get(name), name), previous));
+  }
+  const blind = unserved.length > 0 ? (registrations.blind ?? []) : [];
+  const problems = [...hidden]
+    .toSorted(([a], [b]) => (a < b ? -1 : 1))
+    .flatMap(([name, reason]) => hiddenProblem(name, reason, mapping) ?? []);
+  return { services, problems: problems.concat(blind), sources, applications, parts };
+}
+
+function partsByInterface(applications: readonly Application[]): Parts {
+  const parts = new Map<string, (readonly Provider[])[]>();
+  for (const { providers } of applications) {
+    for (const [name, ofApplication] of providers) {
+      const all = parts.get(name);
+      if (all) all.push(ofApplication);
+      else parts.set(name, [ofApplication]);
+    }
+  }
+  return parts;
+}
+
+/** The first of `parts` is what is registered by interface. */
+function mergedSource(
+  name: string,
+  parts: readonly [Service | undefined, ...(readonly Provider[])[]],
+  previous: Merged | undefined,
+): Source {
+  const before = previous?.sources.get(name);
+  if (before?.parts.length === parts.length && parts.every((part, at) => part === before.parts[at]))
+    return before;
+  const [registered, ...ofApplications] = parts;
+  const service = withProviders(registered ?? serviceOf(name, []), ofApplications.flat());
+  return { parts, service: service === registered ? service : kept(service, previous) };
+}
+
+/** The service as it was told before, if it is equal. */
+function kept(service: Service, previous: Merged | undefined): Service {
+  const before = previous?.services.get(service.name);
+  return before !== undefined && isDeepStrictEqual(before, service) ? before : service;
+}
+
+const isUnserved = (service: Service | undefined): boolean =>
+  service === undefined || (service.instances !== "unknown" && service.instances.length === 0);
+
+/**
+ * An interface that nobody registered as such, where no application can be seen: only these may serve it. One that was
+ * registered as such is taken at its word, or no provider of Java's could ever be believed to be gone.
+ */
+const isUnseen = ({ blind, services }: Registrations, name: string): boolean =>
+  blind !== undefined && !services.has(name);
+
+function unknown(service: Service | undefined, name: string): Service {
+  return { ...(service ?? serviceOf(name, [])), instances: "unknown" };
+}
+
+/**
+ * What the owner of an application should do so that its services can be seen. undefined = it is of no concern: it says
+ * that it serves other interfaces, or may not be one of Dubbo's.
+ */
+function hiddenProblem(at: string, reason: HiddenReason, mapping: Mapping | undefined): Problem | undefined {
+  const names = [...(mapping ?? [])].filter(([, all]) => all.includes(at)).map(([name]) => name);
+  if (names.length === 0 && (mapping !== undefined || reason === "unreadable")) return undefined;
+  const detail = `${serves(names.toSorted())}, but ${reasons[reason]}`;
+  const code = reason === "unreadable" ? "Unreadable" : "ApplicationLevelOnly";
+  return { at, code, detail, severity: "warning" };
+}
+
+function serves(names: readonly string[]): string {
+  if (names.length === 0) return "has live providers";
+  const more = names.length > maxNamed ? ` and ${names.length - maxNamed} more` : "";
+  return `serves ${names.slice(0, maxNamed).join(", ")}${more}`;
+}
+
+const advice =
+  "set dubbo.application.register-mode=all or metadata-type=remote (dubbo-go: registry-type: all or metadata-type: remote)";
+const reasons: Readonly<Record<HiddenReason, string>> = {
+  local: `registered its application only and keeps to itself what it serves where; ${advice}`,
+  missing: `registered its application only and its metadata is not in the registry; ${advice}`,
+  undecodable: `registered its application only and its metadata is not what Dubbo writes; ${advice}`,
+  unreadable:
+    "there is no right to read its instances or metadata: what the cluster has stays. Grant READ to the hub's user",
+};

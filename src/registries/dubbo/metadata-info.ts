@@ -1,0 +1,46 @@
+import { z } from "zod";
+import { parseJson, stringMap } from "./json.ts";
+
+/** One service of a MetadataInfo: what a provider URL says but for the host. */
+export interface MetadataService {
+  /** The interface. */
+  readonly name: string;
+  /** As in a provider URL's scheme. */
+  readonly protocol: string;
+  /** Absent where it was left out; that of the process which wrote the MetadataInfo, which others may share. */
+  readonly port?: number;
+  /** As in a provider URL, with version and group. */
+  readonly parameters: ReadonlyMap<string, string>;
+}
+
+const serviceForm = z
+  .object({
+    name: z.string().min(1),
+    protocol: z.string().min(1),
+    version: z.string().nullish(),
+    group: z.string().nullish(),
+    port: z.number().int().nullish(),
+    params: stringMap.nullish(),
+  })
+  .transform(({ name, protocol, version, group, port, params }): MetadataService => {
+    const parameters = new Map(params);
+    if (version) parameters.set("version", version);
+    if (group) parameters.set("group", group);
+    return { name, protocol, ...(port && port > 0 && { port }), parameters };
+  });
+
+const metadataInfoForm = z.object({ services: z.record(z.string(), serviceForm) });
+
+/**
+ * The services of a MetadataInfo, which providers write as JSON into the metadata center with `metadata-type=remote` or
+ * `report-metadata=true`. undefined = it is none. All or nothing, because a service that was left out would count as
+ * gone; for the same reason one without services is none: its revision would be "0", and nobody reads that.
+ *
+ * Java and dubbo-go use the same names: `services` by match key, each with `name`, `group`, `version`, `protocol`, `port`,
+ * `path`, `params`. dubbo-go leaves out what is empty, and of the parameters keeps a dozen (no `side`, no `interface`).
+ * Source: apache/dubbo, MetadataInfo; apache/dubbo-go, metadata/info/metadata_info.go (ServiceInfo, IncludeKeys).
+ */
+export function parseMetadataInfo(text: string): readonly MetadataService[] | undefined {
+  const services = Object.values(parseJson(metadataInfoForm, text)?.services ?? {});
+  return services.length > 0 ? services : undefined;
+}

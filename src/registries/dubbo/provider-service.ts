@@ -1,0 +1,44 @@
+import type { Problem } from "../../model/problems.ts";
+import type { Service, ServiceInstance } from "../../model/service.ts";
+import type { Provider } from "./provider.ts";
+
+/** The service that these providers amount to, in any order. The same provider announced twice counts once. */
+export function serviceOf(name: string, providers: readonly Provider[]): Service {
+  return withProviders({ id: name, kind: "dubbo", name, instances: [], problems: [] }, providers);
+}
+
+/**
+ * A service and further providers of it. What it has already wins over the same from `providers`; if they add nothing
+ * it is returned as it is. Of a service that could not be read nothing more is known than before.
+ */
+export function withProviders(service: Service, providers: readonly Provider[]): Service {
+  if (service.instances === "unknown") return service;
+  const found = providers.flatMap(({ instance }) => instance ?? []);
+  const instances = distinct([...service.instances, ...found], instanceKey);
+  const problems = distinct(
+    [...service.problems, ...providers.flatMap(({ problem }) => problem ?? [])],
+    problemKey,
+  );
+  const isSame = instances.length === service.instances.length && problems.length === service.problems.length;
+  return isSame ? service : { ...service, instances: instances.toSorted(byAddress), problems };
+}
+
+/** The first of each key. */
+function distinct<T>(items: readonly T[], keyOf: (item: T) => string): T[] {
+  const byKey = new Map<string, T>();
+  for (const item of items) if (!byKey.has(keyOf(item))) byKey.set(keyOf(item), item);
+  return [...byKey.values()];
+}
+
+/**
+ * One process may offer several versions and groups of an interface on one port: they are different services.
+ */
+const instanceKey = ({ address, port, protocol, version, group }: ServiceInstance): string =>
+  JSON.stringify([address, port, protocol, version, group]);
+
+const problemKey = ({ at, code }: Problem): string => JSON.stringify([at, code]);
+
+function byAddress(a: ServiceInstance, b: ServiceInstance): number {
+  if (a.address !== b.address) return a.address < b.address ? -1 : 1;
+  return a.port - b.port || (instanceKey(a) < instanceKey(b) ? -1 : 1);
+}
