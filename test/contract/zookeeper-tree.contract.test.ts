@@ -121,31 +121,6 @@ describe("ZooKeeper: the Dubbo tree", () => {
     expect(instancesOf(snapshot, "a.Huge")).toHaveLength(5_000);
   });
 
-  test("interfaces registered at application level only are named, while an instance lives", async () => {
-    await create("/dubbo/mapping/a.Mapped", "dead-app,live-app");
-    await create("/dubbo/mapping/a.Outlived", "dead-app");
-    await create("/dubbo/mapping/a.Both", "live-app");
-    await create("/services/live-app/10.42.0.1:20880", "{}");
-    await zk.register("a.Both", [a]);
-    await using observer = observe(zk.open());
-    const problem = {
-      at: "a.Mapped",
-      code: "ApplicationLevelOnly",
-      severity: "warning",
-      detail:
-        "live-app registered the application without its interfaces; " +
-        "set dubbo.application.register-mode=all (dubbo-go: registry-type: all)",
-    };
-    expect((await observer.until(() => {})).problems).toEqual([problem]);
-    await create("/services/dead-app/10.42.0.2:20880", "{}");
-    await observer.until((one) =>
-      expect(one.problems.map(({ at }) => at)).toEqual(["a.Mapped", "a.Outlived"]),
-    );
-    await zk.register("a.Mapped", [a]);
-    await zk.register("a.Outlived", [a]);
-    await observer.until((one) => expect(one.problems).toEqual([]));
-  });
-
   test("the reader creates nothing", async () => {
     await zk.register("a.B", [a]);
     await create("/dubbo/a.ConsumerOnly/consumers");

@@ -22,6 +22,25 @@ export function instanceMetadata(process: TestProcess): Record<string, string> {
   };
 }
 
+/** The data of a node below `/services/<application>`. Source: the recordings. */
+export function instanceNode(application: string, process: TestProcess): string {
+  const address = process.address.includes(":") ? `[${process.address}]` : process.address;
+  const id = `${address}:${process.port}`;
+  const type = "org.apache.dubbo.registry.zookeeper.ZookeeperInstance";
+  const payload = { "@class": type, id, name: application, metadata: instanceMetadata(process) };
+  return JSON.stringify({
+    name: application,
+    id,
+    address,
+    port: process.port,
+    sslPort: null,
+    payload,
+    registrationTimeUTC: 1795251499001,
+    serviceType: "DYNAMIC",
+    uriSpec: null,
+  });
+}
+
 /** One service of a MetadataInfo. */
 export interface TestService {
   readonly name: string;

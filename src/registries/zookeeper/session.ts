@@ -28,7 +28,6 @@ export interface Session {
   /** The newest transaction that an answer has shown. */
   zxid(): bigint;
   children(path: string, changed: () => void): Promise<Listing | Obstacle>;
-  /** A missing node is not watched. */
   data(path: string, changed?: () => void): Promise<NodeData | Obstacle>;
   /**
    * Lets the server catch up with the leader, so that what is read next is not older than what anyone has
@@ -75,19 +74,25 @@ export function createSession(
       throw new RegistryError("RegistryBadResponse", detail, advice, { cause });
     }
   };
+  const untilWatched = async <T>(
+    type: ReadType,
+    path: string,
+    changed: (() => void) | undefined,
+    decode: (record: Reader) => T,
+  ): Promise<T | Obstacle> => {
+    for (;;) {
+      const answer = await read(type, path, changed, decode);
+      if (answer !== "missing" || changed === undefined) return answer;
+      // The only read that watches a node that is not there.
+      const nothing = await read("exists", path, changed, readStat);
+      if (nothing === "missing" || nothing === "forbidden") return nothing;
+    }
+  };
   return {
     server,
     zxid: () => connection.zxid,
-    async children(path, changed) {
-      for (;;) {
-        const listing = await read("getChildren2", path, changed, readListing);
-        if (listing !== "missing") return listing;
-        // The only read that watches a node that is not there.
-        const nothing = await read("exists", path, changed, readStat);
-        if (nothing === "missing" || nothing === "forbidden") return nothing;
-      }
-    },
-    data: (path, changed) => read("getData", path, changed, readNodeData),
+    children: (path, changed) => untilWatched("getChildren2", path, changed, readListing),
+    data: (path, changed) => untilWatched("getData", path, changed, readNodeData),
     async sync() {
       successful(await connection.request(opcode.sync, text(below(chroot, "/"))), server, "sync");
     },

@@ -3,14 +3,16 @@ import { RegistryError } from "../../model/errors.ts";
 import type { Problem } from "../../model/problems.ts";
 import type { Service, Snapshot } from "../../model/service.ts";
 import { inParallel } from "../../runtime/parallel.ts";
+import { type Merged, mergeApplications } from "../dubbo/merge.ts";
+import { isDubbosOwn } from "../dubbo/provider.ts";
 import { decodeSegment } from "../dubbo/provider-url.ts";
-import { applicationLevelOnly, readApplicationLevel } from "./application-level.ts";
-import { decodeService, unreadableService } from "./decode.ts";
+import { RegisteredAddresses } from "../dubbo/registered-addresses.ts";
+import { Applications, type ApplicationsView } from "./applications.ts";
+import { decodeAddresses, decodeService, unreadableService } from "./decode.ts";
 import type { Stat } from "./jute.ts";
 import type { Session } from "./session.ts";
+import { maxInFlight } from "./watched-nodes.ts";
 
-/** Measured: more in flight is not faster, and blocks the event loop longer. */
-const maxInFlight = 64;
 /** How many interfaces one probe looks at: up to 400 are seen within 10 s, at 40 small reads a second. */
 const maxProbed = 200;
 
@@ -28,30 +30,32 @@ export interface TreeOptions {
 }
 
 /**
- * Dubbo's tree as read through one session. Errors: its methods @throws RegistryError, and are useless
- * afterwards.
+ * Dubbo's tree as read through one session: what is registered by interface, which it reads itself, together with what
+ * applications registered. Errors: its methods @throws RegistryError, and are useless afterwards.
  */
 export class Tree {
   readonly #options: TreeOptions;
   readonly #base: string;
+  readonly #applications: Applications;
   readonly #services = new Map<string, Service>();
+  readonly #addresses = new RegisteredAddresses();
   readonly #unreadable = new Set<string>();
   /** The newest change of each directory as it was listed; the order is that of the last look at it. */
   readonly #listedAt = new Map<string, { readonly name: string; readonly pzxid: bigint }>();
   /** An interface has several segments only where one client escaped a character and another did not. */
   #segmentsByName: ReadonlyMap<string, readonly string[]> = new Map();
-  #applicationsByName: ReadonlyMap<string, readonly string[]> = new Map();
   /** Absent while there is no root. */
   #rootStat: Stat | undefined;
+  #merged: Merged | undefined;
   #published: Snapshot | undefined;
-  #isEdited = true;
   #isRootStale = true;
-  #areApplicationsStale = true;
   #staleNames = new Set<string>();
 
   constructor(options: TreeOptions) {
     this.#options = options;
     this.#base = options.root === "/" ? "" : options.root;
+    const wants = (name: string): boolean => this.#wants(name);
+    this.#applications = new Applications({ ...options, base: this.#base, wants });
   }
 
   /** Reads what has changed since the last call, at first all of it. undefined = nothing worth telling. */
@@ -60,8 +64,7 @@ export class Tree {
     const names = this.#staleNames;
     this.#staleNames = new Set();
     await inParallel(names, maxInFlight, (name) => this.#readService(name));
-    if (this.#areApplicationsStale) await this.#readApplications();
-    return this.#publish();
+    return this.#publish(await this.#applications.refresh((address) => this.#addresses.has(address)));
   }
 
   /**
@@ -75,6 +78,7 @@ export class Tree {
     const stat = node === "missing" ? undefined : node.stat;
     if (stat?.czxid !== this.#rootStat?.czxid || stat?.pzxid !== this.#rootStat?.pzxid) this.#rootChanged();
     for (const name of [...this.#unreadable].slice(0, maxProbed)) this.#nameChanged(name);
+    this.#applications.probe();
     await inParallel([...this.#listedAt.keys()].slice(0, maxProbed), maxInFlight, (path) =>
       this.#probe(path),
     );
@@ -93,7 +97,7 @@ export class Tree {
   /** Lets the next `refresh` read everything, as if no watch had ever told anything. */
   distrust(): void {
     for (const name of this.#segmentsByName.keys()) this.#staleNames.add(name);
-    this.#areApplicationsStale = true;
+    this.#applications.distrust();
     this.#rootChanged();
   }
 
@@ -103,7 +107,6 @@ export class Tree {
     const listing = await session.children(root, () => this.#rootChanged());
     if (listing === "forbidden") throw this.#unauthorized();
     const stat = listing === "missing" ? undefined : listing.stat;
-    if (originOf(stat) !== originOf(this.#rootStat)) this.#isEdited = true;
     this.#rootStat = stat;
     const listed = this.#byName(listing === "missing" ? [] : listing.children);
     for (const name of this.#segmentsByName.keys()) if (!listed.has(name)) this.#forget(name);
@@ -116,7 +119,11 @@ export class Tree {
   #byName(segments: readonly string[]): ReadonlyMap<string, readonly string[]> {
     const interfaces = segments.filter((segment) => !notInterfaces.has(segment)).toSorted();
     const byName = Map.groupBy(interfaces, (segment) => decodeSegment(segment) ?? segment);
-    return new Map([...byName].filter(([name]) => this.#options.wants(name)));
+    return new Map([...byName].filter(([name]) => this.#wants(name)));
+  }
+
+  #wants(name: string): boolean {
+    return !isDubbosOwn(name) && this.#options.wants(name);
   }
 
   async #readService(name: string): Promise<void> {
@@ -130,8 +137,9 @@ export class Tree {
       if (listing === "forbidden") return this.#keep(unreadableService(name, path));
       if (listing !== "missing") listings.push(listing.children);
     }
-    if (listings.length > 0) this.#keep(decodeService(name, listings.flat()));
-    else this.#forget(name); // only consumers, or no interface at all
+    if (listings.length === 0) return this.#forget(name); // only consumers, or no interface at all
+    this.#keep(decodeService(name, listings.flat()));
+    this.#addresses.set(name, decodeAddresses(listings.flat()));
   }
 
   /** Takes what was read; an equal service keeps its identity. */
@@ -139,51 +147,38 @@ export class Tree {
     const { name, instances } = service;
     this.#unreadable.delete(name);
     if (instances === "unknown") this.#unreadable.add(name);
-    if (instances.length === 0) this.#areApplicationsStale = true;
-    if (isDeepStrictEqual(service, this.#services.get(name))) return;
-    this.#services.set(name, service);
-    this.#isEdited = true;
+    if (!isDeepStrictEqual(service, this.#services.get(name))) this.#services.set(name, service);
   }
 
   #forget(name: string): void {
     this.#unreadable.delete(name);
-    if (this.#services.delete(name)) this.#isEdited = true;
+    this.#services.delete(name);
+    this.#addresses.set(name, []);
   }
 
-  async #readApplications(): Promise<void> {
-    this.#areApplicationsStale = false;
-    const { session, changed } = this.#options;
-    const mayBeServed = (name: string): boolean => this.#isUnserved(name) && this.#options.wants(name);
-    this.#applicationsByName = await readApplicationLevel(session, this.#base, mayBeServed, () => {
-      this.#areApplicationsStale = true;
-      changed();
-    });
-  }
-
-  #isUnserved(name: string): boolean {
-    return (this.#services.get(name)?.instances ?? []).length === 0;
-  }
-
-  #publish(): Snapshot | undefined {
-    const problems = this.#problems();
-    if (!this.#isEdited && isDeepStrictEqual(problems, this.#published?.problems)) return undefined;
-    this.#isEdited = false;
+  #publish(view: ApplicationsView): Snapshot | undefined {
+    const isRegistered = (address: string): boolean => this.#addresses.has(address);
+    this.#merged = mergeApplications({ ...view, services: this.#services, isRegistered }, this.#merged);
+    const { services } = this.#merged;
+    const problems = [...this.#rootProblems(), ...this.#merged.problems];
     const origin = originOf(this.#rootStat);
+    const before = this.#published;
+    if (
+      before?.origin === origin &&
+      isSame(before?.services, services) &&
+      isDeepStrictEqual(problems, before?.problems)
+    )
+      return undefined;
     const position = Number(this.#options.session.zxid());
-    const services = new Map(this.#services);
     this.#published = { services, problems, position, ...(origin !== undefined && { origin }) };
     return this.#published;
   }
 
-  #problems(): readonly Problem[] {
+  #rootProblems(): readonly Problem[] {
+    if (this.#rootStat !== undefined) return [];
     const { root } = this.#options;
     const detail = `there is no ${root} yet: no provider has registered, or zookeeper.root or the chroot is wrong`;
-    const rootMissing: Problem = { at: root, code: "RootMissing", detail, severity: "warning" };
-    const unserved = [...this.#applicationsByName].filter(([name]) => this.#isUnserved(name));
-    return [
-      ...(this.#rootStat === undefined ? [rootMissing] : []),
-      ...unserved.map(([name, applications]) => applicationLevelOnly(name, applications)),
-    ];
+    return [{ at: root, code: "RootMissing", detail, severity: "warning" }];
   }
 
   #rootChanged(): void {
@@ -210,4 +205,12 @@ export class Tree {
 /** Tells one root from another, even where a restored server gives out the same transaction numbers again. */
 function originOf(stat: Stat | undefined): string | undefined {
   return stat && `0x${stat.czxid.toString(16)}/${stat.ctime}`;
+}
+
+/** Whether both hold the very same services. */
+function isSame(
+  before: ReadonlyMap<string, Service> | undefined,
+  after: ReadonlyMap<string, Service>,
+): boolean {
+  return before?.size === after.size && [...after].every(([name, service]) => before.get(name) === service);
 }

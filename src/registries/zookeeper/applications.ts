@@ -1,0 +1,228 @@
+import type { Problem } from "../../model/problems.ts";
+import {
+  type Application,
+  hiddenApplications,
+  type IsRegistered,
+  type Metadata,
+  needsMetadata,
+  readApplication,
+} from "../dubbo/application.ts";
+import type { ApplicationInstance } from "../dubbo/application-instance.ts";
+import type { Mapping } from "../dubbo/merge.ts";
+import { parseMetadataInfo } from "../dubbo/metadata-info.ts";
+import { decodeInstance, decodeMapping, isSegment } from "./decode.ts";
+import { remembered } from "./remembered.ts";
+import type { Obstacle, Session } from "./session.ts";
+import { WatchedNodes } from "./watched-nodes.ts";
+
+/** Where Dubbo and Spring Cloud keep applications, whatever the root of the interfaces is. */
+const home = "/services";
+/** How much of what is forbidden one probe tries again. */
+const maxProbed = 200;
+
+export interface ApplicationsOptions {
+  readonly session: Session;
+  /** The root of the interfaces without a slash at its end: metadata and mapping are below it. */
+  readonly base: string;
+  /** Picks the interfaces that matter. */
+  readonly wants: (name: string) => boolean;
+  /** Called whenever `refresh` has something to do. */
+  readonly changed: () => void;
+}
+
+/** What applications registered, as `mergeApplications` takes it. */
+export interface ApplicationsView {
+  readonly applications: readonly Application[];
+  readonly mapping: Mapping | undefined;
+  readonly blind?: Problem;
+}
+
+/** A node below `/services/<application>`; "foreign" = none of Dubbo's, or gone again. */
+type InstanceNode = ApplicationInstance | "unreadable" | "foreign";
+type Instances = readonly Exclude<InstanceNode, "foreign">[];
+type Names = readonly string[] | Obstacle;
+
+/**
+ * Providers that registered their application, as read through one session: who lives below `/services`, what they serve
+ * below `<root>/metadata`, and who says that he serves an interface below `<root>/mapping`. The latter is read only while
+ * there is somebody of whom nothing else is known. Errors: `refresh` @throws RegistryError.
+ * Source: apache/dubbo, ZookeeperServiceDiscovery, ZookeeperMetadataReport; the same of apache/dubbo-go.
+ */
+export class Applications {
+  readonly #options: ApplicationsOptions;
+  readonly #mappingPath: string;
+  /** Children of `/services` and of `<root>/mapping`, by path. */
+  readonly #tops: WatchedNodes<Names>;
+  readonly #topPaths: ReadonlySet<string>;
+  /** Children of `/services/<application>`, by application. */
+  readonly #listings: WatchedNodes<Names>;
+  /** By path. */
+  readonly #instances: WatchedNodes<InstanceNode>;
+  /** By `<application>/<revision>`. */
+  readonly #metadata: WatchedNodes<Metadata>;
+  /** By interface. */
+  readonly #mappings: WatchedNodes<readonly string[]>;
+
+  constructor(options: ApplicationsOptions) {
+    this.#options = options;
+    const { session, base, changed } = options;
+    const list = async (path: string, fired: () => void): Promise<Names> => {
+      const listing = await session.children(path, fired);
+      return typeof listing === "string" ? listing : listing.children;
+    };
+    this.#mappingPath = `${base}/mapping`;
+    this.#topPaths = new Set([home, this.#mappingPath]);
+    this.#tops = new WatchedNodes(list, changed);
+    this.#listings = new WatchedNodes((name, fired) => list(`${home}/${name}`, fired), changed);
+    this.#instances = new WatchedNodes((path, fired) => this.#readInstance(path, fired), changed);
+    this.#metadata = new WatchedNodes((key, fired) => this.#readMetadata(key, fired), changed);
+    this.#mappings = new WatchedNodes((name, fired) => this.#readMapping(name, fired), changed);
+  }
+
+  /** Reads what has changed since the last call, at first all of it. */
+  async refresh(isRegistered: IsRegistered): Promise<ApplicationsView> {
+    await this.#tops.keep(this.#topPaths);
+    const living = this.#tops.get(home);
+    await this.#listings.keep(this.#names(living));
+    await this.#instances.keep(this.#paths(this.#listings.version));
+    const instances = this.#byApplication(this.#listings.version, this.#instances.version);
+    await this.#metadata.keep(this.#revisions(instances, isRegistered));
+    const applications = this.#applications(instances, this.#metadata.version);
+    const isBlind = living === "forbidden";
+    const isMappingOfUse = isBlind || hiddenApplications(applications, isRegistered).size > 0;
+    const mapped = this.#tops.get(this.#mappingPath);
+    await this.#mappings.keep(this.#mappedNames(isMappingOfUse ? mapped : undefined));
+    const mapping = typeof mapped === "string" ? undefined : this.#mapping(this.#mappings.version);
+    return { applications, mapping, ...(isBlind && { blind: cannotSee }) };
+  }
+
+  /** Checks what no watch tells: whether what was forbidden still is. */
+  probe(): void {
+    this.#tops.distrust((value) => value === "forbidden");
+    this.#listings.distrust((value) => value === "forbidden", maxProbed);
+    this.#instances.distrust((value) => value === "unreadable", maxProbed);
+    this.#metadata.distrust((value) => value === "unreadable", maxProbed);
+  }
+
+  /** Lets the next `refresh` read everything, as if no watch had ever told anything. */
+  distrust(): void {
+    this.#tops.distrust();
+    for (const nodes of [this.#listings, this.#instances, this.#metadata, this.#mappings]) nodes.distrust();
+  }
+
+  readonly #names = remembered((listed: Names | undefined) => new Set(childrenOf(listed)));
+
+  readonly #paths = remembered(
+    (_listings: number) => new Set([...this.#listings.keys()].flatMap((name) => this.#pathsOf(name))),
+  );
+
+  readonly #byApplication = remembered(
+    (_listings: number, _instances: number): ReadonlyMap<string, Instances> =>
+      new Map([...this.#listings.keys()].map((name) => [name, this.#instancesOf(name)])),
+  );
+
+  /** Those whose MetadataInfo is read in any case, and those of which it depends on what interfaces say. */
+  readonly #readable = remembered((byApplication: ReadonlyMap<string, Instances>) => {
+    const instances = [...byApplication.values()].flat().filter((one) => one !== "unreadable");
+    const always = instances.filter((instance) => needsMetadata(instance, () => true));
+    const perhaps = instances.filter((instance) => !needsMetadata(instance, () => true));
+    return { always: new Set(always.map(keyOf)), perhaps };
+  });
+
+  readonly #applications = remembered(
+    (byApplication: ReadonlyMap<string, Instances>, _metadata: number): readonly Application[] => {
+      this.#made = new Map(
+        [...byApplication].map(([name, instances]) => [name, this.#make(name, instances)]),
+      );
+      return [...this.#made.values()].map(({ application }) => application);
+    },
+  );
+  #made: ReadonlyMap<string, Made> = new Map();
+
+  readonly #mappedNames = remembered(
+    (listed: Names | undefined) => new Set(childrenOf(listed).filter(this.#options.wants)),
+  );
+
+  readonly #mapping = remembered(
+    (_mappings: number): Mapping =>
+      new Map([...this.#mappings.keys()].map((name) => [name, this.#mappings.get(name) ?? []])),
+  );
+
+  #pathsOf(name: string): readonly string[] {
+    return childrenOf(this.#listings.get(name)).map((node) => `${home}/${name}/${node}`);
+  }
+
+  #instancesOf(name: string): Instances {
+    if (this.#listings.get(name) === "forbidden") return ["unreadable"];
+    const nodes = this.#pathsOf(name).map((path) => this.#instances.get(path) ?? "foreign");
+    return nodes.filter((node) => node !== "foreign");
+  }
+
+  #revisions(byApplication: ReadonlyMap<string, Instances>, isRegistered: IsRegistered): ReadonlySet<string> {
+    const { always, perhaps } = this.#readable(byApplication);
+    const needed = perhaps.filter((instance) => needsMetadata(instance, isRegistered));
+    return needed.length === 0 ? always : new Set([...always, ...needed.map(keyOf)]);
+  }
+
+  /** One whose instances and metadata are as they were keeps its identity. */
+  #make(name: string, instances: Instances): Made {
+    const metadataOf = (revision: string): Metadata => this.#metadata.get(`${name}/${revision}`) ?? "missing";
+    const known = instances.map((one) => (one === "unreadable" ? one : metadataOf(one.revision)));
+    const parts = [...instances, ...known];
+    const before = this.#made.get(name);
+    const isSame =
+      before?.parts.length === parts.length && parts.every((part, at) => part === before.parts[at]);
+    if (isSame) return before;
+    return { parts, application: readApplication(name, instances, metadataOf, this.#options.wants) };
+  }
+
+  async #readInstance(path: string, changed: () => void): Promise<InstanceNode> {
+    const node = await this.#options.session.data(path, changed);
+    if (node === "forbidden") return "unreadable";
+    if (node === "missing") return "foreign";
+    const name = path.slice(home.length + 1, path.lastIndexOf("/"));
+    return decodeInstance(name, node.data) ?? "foreign";
+  }
+
+  /**
+   * Java and dubbo-go up to 3.2 write `metadata/<application>/<revision>`; dubbo-go since 3.3 leaves `metadata/` out.
+   * One that is missing is watched: providers may write it after the instance.
+   * Source: apache/dubbo, SubscriberMetadataIdentifier; apache/dubbo-go, metadata/report/zookeeper/report.go.
+   */
+  async #readMetadata(key: string, changed: () => void): Promise<Metadata> {
+    const { session, base } = this.#options;
+    if (!isSegment(key.slice(key.indexOf("/") + 1))) return "missing";
+    let obstacle: Metadata = "missing";
+    for (const path of [`${base}/metadata/${key}`, `${base}/${key}`]) {
+      const node = await session.data(path, changed);
+      if (node === "forbidden") obstacle = "unreadable";
+      else if (node !== "missing") return parseMetadataInfo(node.data) ?? "undecodable";
+    }
+    return obstacle;
+  }
+
+  async #readMapping(name: string, changed: () => void): Promise<readonly string[]> {
+    const node = await this.#options.session.data(`${this.#mappingPath}/${name}`, changed);
+    return typeof node === "string" ? [] : decodeMapping(node.data);
+  }
+}
+
+/** An application, and what it was made of. */
+interface Made {
+  readonly parts: readonly unknown[];
+  readonly application: Application;
+}
+
+const keyOf = ({ application, revision }: ApplicationInstance): string => `${application}/${revision}`;
+
+/** What is forbidden or missing has none. */
+function childrenOf(listing: Names | undefined): readonly string[] {
+  return typeof listing === "string" ? [] : (listing ?? []);
+}
+
+const cannotSee: Problem = {
+  at: home,
+  code: "Unreadable",
+  detail: `no right to list ${home}: providers that registered their application only are not seen. Grant READ to the hub's user`,
+  severity: "warning",
+};
