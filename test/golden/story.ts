@@ -9,10 +9,14 @@ import type { Claim, Entry, HostKey } from "../../src/model/entry.ts";
 import { type Hub, parseHub, type RegistryHub } from "../../src/model/hub.ts";
 import type { EnvoyFilter, ServiceEntry } from "../../src/model/istio.ts";
 import { splitKey } from "../../src/model/keys.ts";
+import type { Problem } from "../../src/model/problems.ts";
 import type { Service } from "../../src/model/service.ts";
 import { type HostPlan, planHost } from "../../src/plan/host.ts";
 import { chooseVip } from "../../src/plan/vip.ts";
-import { decodeService } from "../../src/registries/zookeeper/decode.ts";
+import { type Metadata, readApplication } from "../../src/registries/dubbo/application.ts";
+import { type Merged, mergeApplications, type Registrations } from "../../src/registries/dubbo/merge.ts";
+import { parseMetadataInfo } from "../../src/registries/dubbo/metadata-info.ts";
+import { decodeAddresses, decodeInstance, decodeService } from "../../src/registries/zookeeper/decode.ts";
 import { type RouteRules, routeOf } from "../../src/translate/dubbo-route.ts";
 import { bufferFilter, outboundFilter } from "../../src/translate/envoy-filter.ts";
 import { hubIdOf, objectName } from "../../src/translate/names.ts";
@@ -40,8 +44,18 @@ interface HubMoment {
   readonly vouches: boolean;
   /** ZooKeeper: the names of the nodes below /dubbo/<interface>/providers. */
   readonly providers?: Readonly<Record<string, readonly string[]>>;
+  /** ZooKeeper: what is below /services, by application, with its MetadataInfos by revision. */
+  readonly applications?: Readonly<Record<string, ApplicationMoment>>;
+  /** ZooKeeper: /dubbo/mapping. */
+  readonly mapping?: Readonly<Record<string, readonly string[]>>;
   /** What another registry's reader would hand over. */
   readonly services?: readonly Service[];
+}
+
+interface ApplicationMoment {
+  /** The data of the nodes. */
+  readonly instances: readonly string[];
+  readonly metadata?: Readonly<Record<string, string>>;
 }
 
 /** What one step of a story comes to; each is the content of one file. */
@@ -98,7 +112,11 @@ function playStep(
   return {
     folder,
     snapshot: yaml(
-      speakers.map(({ hub, services, listing }) => ({ hub: hub.key, services, problems: listing.problems })),
+      speakers.map(({ hub, services, problems, listing }) => ({
+        hub: hub.key,
+        services,
+        problems: [...problems, ...listing.problems],
+      })),
     ),
     serviceEntries,
     envoyFilters: filtersFor(serviceEntries),
@@ -110,17 +128,43 @@ interface Speaker {
   readonly id: string;
   readonly hub: Hub;
   readonly services: readonly Service[];
+  /** Of the registry as a whole. */
+  readonly problems: readonly Problem[];
   readonly listing: ListingIndex;
   readonly rest: Claim["rest"];
 }
 
-function speakerOf({ hub: object, vouches, providers = {}, services = [] }: HubMoment): Speaker {
+function speakerOf(moment: HubMoment): Speaker {
+  const { hub: object, vouches, services = [] } = moment;
   const hub = parseHub({ apiVersion: "ecns.easystack.cn/v1alpha1", kind: "RegistryHub", ...object });
-  const decoded = Object.entries(providers).map(([iface, nodes]) => decodeService(iface, nodes));
-  const all = [...decoded, ...services];
+  const merged = mergedOf(moment);
+  const all = [...merged.services.values(), ...services];
   const listing = new ListingIndex();
   listing.update(new Map(all.map((service) => [service.id, service])), hub);
-  return { id: hubIdOf(hub.key), hub, services: all, listing, rest: vouches ? "gone" : "unknown" };
+  const { problems } = merged;
+  return { id: hubIdOf(hub.key), hub, services: all, problems, listing, rest: vouches ? "gone" : "unknown" };
+}
+
+/** What the ZooKeeper reader makes of it. */
+function mergedOf({ providers = {}, applications = {}, mapping = {} }: HubMoment): Merged {
+  const decoded = Object.entries(providers).map(
+    ([iface, nodes]) => [iface, decodeService(iface, nodes)] as const,
+  );
+  const addresses = new Set(Object.values(providers).flatMap(decodeAddresses));
+  const registrations: Registrations = {
+    services: new Map(decoded),
+    isRegistered: (address) => addresses.has(address),
+    applications: Object.entries(applications).map(([name, { instances, metadata = {} }]) => {
+      const metadataOf = (revision: string): Metadata => {
+        const text = metadata[revision];
+        return text === undefined ? "missing" : (parseMetadataInfo(text) ?? "undecodable");
+      };
+      const known = instances.flatMap((node) => decodeInstance(name, node) ?? []);
+      return readApplication(name, known, metadataOf, () => true);
+    }),
+    mapping: new Map(Object.entries(mapping)),
+  };
+  return mergeApplications(registrations, undefined);
 }
 
 function planOf(host: HostKey, speakers: readonly Speaker[], index: EntryIndex, wallMs: number): HostPlan {
@@ -150,7 +194,9 @@ function claimOf(
   const listed = listing.listed(host);
   const owns = actual?.hubs.has(id) || (actual !== undefined && !actual.ours);
   if (listed.length === 0 && !owns) return [];
-  return [[id, { key: hub.key, name: hub.name, l7: hub.l7, writes: true, listed, rest }]];
+  const isUnknown = listing.isUnknown(host, actual?.shape.service.name ?? "");
+  const claimed = isUnknown ? "unknown" : rest;
+  return [[id, { key: hub.key, name: hub.name, l7: hub.l7, writes: true, listed, rest: claimed }]];
 }
 
 function carryOut({ step }: HostPlan, cluster: Map<string, ServiceEntry>, index: EntryIndex): void {
