@@ -18,7 +18,7 @@ export const problemCodes = {
   Unreadable: "The registry refused to read this one. What the cluster has of it stays as it is.",
   RootMissing: "The registry has no root node yet. It is watched until it is created.",
   ApplicationLevelOnly:
-    "The provider registered its application only, without interfaces. Ask it to register interfaces too.",
+    "Live providers registered their application only, and the registry does not say what they serve. What the cluster has of it stays.",
 } as const;
 
 export type ProblemCode = keyof typeof problemCodes;
