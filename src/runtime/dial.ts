@@ -44,6 +44,8 @@ const words: Readonly<Record<string, string>> = {
   ENETUNREACH: "network is unreachable",
   ENOTFOUND: "no such host",
   EPIPE: "connection closed",
+  ERR_SSL_PACKET_LENGTH_TOO_LONG: "the server does not speak TLS",
+  ERR_SSL_WRONG_VERSION_NUMBER: "the server does not speak TLS",
   ERR_TLS_CERT_ALTNAME_INVALID: "the server's certificate is for another name",
   ETIMEDOUT: "no answer",
   SELF_SIGNED_CERT_IN_CHAIN: "the server's certificate is signed by an unknown CA",
@@ -53,6 +55,8 @@ const words: Readonly<Record<string, string>> = {
 
 /** What went wrong on the network, in a few words without addresses or volatile parts. */
 export function describeNetworkError(error: unknown): string {
-  const { code, message } = error as NodeJS.ErrnoException;
-  return (code !== undefined && words[code]) || message;
+  const { code = "", message, reason } = error as NodeJS.ErrnoException & { readonly reason?: string };
+  if (words[code] !== undefined) return words[code];
+  // OpenSSL's messages begin with the number of a thread.
+  return code.startsWith("ERR_SSL_") && reason !== undefined ? `TLS fails: ${reason}` : message;
 }

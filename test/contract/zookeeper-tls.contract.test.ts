@@ -1,40 +1,13 @@
-import { execFile } from "node:child_process";
 import { once } from "node:events";
-import { readFile } from "node:fs/promises";
 import { type AddressInfo, connect } from "node:net";
-import { join } from "node:path";
 import { pipeline } from "node:stream";
 import { createServer } from "node:tls";
-import { promisify } from "node:util";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { temporaryFolder } from "../bed/watchdog.ts";
 import { startZooKeeper, type ZooKeeper } from "../bed/zookeeper.ts";
+import { selfSigned } from "../support/self-signed.ts";
 import { firstSnapshot, observe } from "./observe.ts";
 import { openReader, tickTime } from "./zookeeper-harness.ts";
-
-const run = promisify(execFile);
-const password = "changeit";
-
-/** A key with a self-signed certificate for 127.0.0.1, made by the JDK that ZooKeeper runs on. */
-async function selfSigned(folder: string): Promise<{ readonly pfx: Buffer; readonly certificate: string }> {
-  const store = join(folder, "server.p12");
-  const certificate = join(folder, "server.pem");
-  const common = ["-keystore", store, "-storepass", password, "-alias", "server"];
-  const names = ["-dname", "CN=zookeeper", "-ext", "san=ip:127.0.0.1", "-ext", "bc:c"];
-  await run("keytool", [
-    "-genkeypair",
-    "-keyalg",
-    "EC",
-    "-storetype",
-    "PKCS12",
-    "-validity",
-    "2",
-    ...names,
-    ...common,
-  ]);
-  await run("keytool", ["-exportcert", "-rfc", "-file", certificate, ...common]);
-  return { pfx: await readFile(store), certificate: await readFile(certificate, "utf8") };
-}
 
 describe("ZooKeeper over TLS", () => {
   const stack = new AsyncDisposableStack();
@@ -46,7 +19,7 @@ describe("ZooKeeper over TLS", () => {
     const keys = await selfSigned(stack.use(temporaryFolder("zookeeper-tls")).path);
     certificate = keys.certificate;
     server = stack.use(await startZooKeeper({ tickTime }));
-    const front = createServer({ pfx: keys.pfx, passphrase: password }, (client) => {
+    const front = createServer(keys, (client) => {
       const plain = connect(server.port, "127.0.0.1");
       pipeline(client, plain, client, () => {}); // whichever side ends, ends the other
     });

@@ -1,0 +1,124 @@
+import { isIP, type Socket, connect as tcpConnect } from "node:net";
+import { createSecureContext, type SecureContext, connect as tlsConnect } from "node:tls";
+import type { Clock } from "./deps.ts";
+import { resolveDialable } from "./dial.ts";
+
+/** Two tries fit into the time that a request has by default. */
+const connectMs = 3_000;
+const lookupMs = 5_000;
+
+/** PEM, as a hub's Secret has it. */
+export interface TlsOptions {
+  readonly ca?: string;
+  readonly cert?: string;
+  readonly key?: string;
+  readonly insecureSkipVerify?: boolean;
+  /** What is going to be spoken over TLS; without a word nothing is agreed on. */
+  readonly protocol?: "h2";
+}
+
+export interface Endpoint {
+  /** Name or IP literal, IPv6 without brackets. */
+  readonly host: string;
+  readonly port: number;
+  readonly secure: boolean;
+}
+
+/** What the PEM texts of `TlsOptions` cannot be used for. */
+export class BadTlsOptionsError extends Error {
+  override readonly name = "BadTlsOptionsError";
+}
+
+/** Opens sockets; each is destroyed when the signal it was made with aborts. */
+export type Dialer = (endpoint: Endpoint) => Promise<Socket>;
+
+/**
+ * Resolves the name on every call, checks its addresses (`resolveDialable`) and dials them, one after the other; a name
+ * is never dialled, or what was checked would not be what is reached. A socket over TLS is ready and verified against
+ * the name.
+ * The dialer @throws BadTlsOptionsError; DialRefusedError; the resolver's or the last address' error; the signal's
+ * reason.
+ */
+export function createDialer(tls: TlsOptions, clock: Clock, signal: AbortSignal): Dialer {
+  let context: SecureContext | undefined;
+  return async (endpoint) => {
+    signal.throwIfAborted();
+    if (endpoint.secure) context ??= secureContext(tls);
+    const addresses = await within(resolveDialable(endpoint.host), lookupMs, clock, signal);
+    let failure: unknown;
+    for (const ip of addresses) {
+      signal.throwIfAborted();
+      try {
+        return await open(connecting(endpoint, ip, tls, context), endpoint.secure, clock, signal);
+      } catch (error) {
+        failure = error;
+      }
+    }
+    throw failure;
+  };
+}
+
+function secureContext({ ca, cert, key }: TlsOptions): SecureContext {
+  try {
+    return createSecureContext({
+      ...(ca !== undefined && { ca }),
+      ...(cert !== undefined && { cert }),
+      ...(key !== undefined && { key }),
+    });
+  } catch {
+    // The library's own words may quote the key.
+    throw new BadTlsOptionsError("ca.crt, tls.crt and tls.key are not PEM, or do not belong together");
+  }
+}
+
+function connecting(
+  { host, port, secure }: Endpoint,
+  ip: string,
+  tls: TlsOptions,
+  context: SecureContext | undefined,
+): Socket {
+  if (!secure) return tcpConnect({ host: ip, port, noDelay: true });
+  return tlsConnect({
+    host: ip,
+    port,
+    ...(context !== undefined && { secureContext: context }),
+    rejectUnauthorized: !tls.insecureSkipVerify,
+    ...(tls.protocol && { ALPNProtocols: [tls.protocol] }),
+    ...(isIP(host) === 0 && { servername: host }),
+  });
+}
+
+/** The socket once it is connected. It is destroyed when that fails or lasts too long, and later when `signal` aborts. */
+function open(socket: Socket, secure: boolean, clock: Clock, signal: AbortSignal): Promise<Socket> {
+  return new Promise((resolve, reject) => {
+    const late = clock.after(connectMs, () =>
+      socket.destroy(new Error(`no answer within ${connectMs / 1_000} s`)),
+    );
+    const stop = (): unknown => socket.destroy(signal.reason);
+    signal.addEventListener("abort", stop, { once: true });
+    socket.once(secure ? "secureConnect" : "connect", () => {
+      late();
+      resolve(socket);
+    });
+    // Stays: an error that nobody listens to would end the process.
+    socket.on("error", reject);
+    socket.once("close", () => {
+      late();
+      signal.removeEventListener("abort", stop);
+      reject(new Error("connection closed"));
+    });
+  });
+}
+
+/** The name server cannot be told to stop, so it is left behind when it is late or nobody wants to know any more. */
+async function within<T>(promise: Promise<T>, ms: number, clock: Clock, signal: AbortSignal): Promise<T> {
+  const known = new AbortController();
+  const late = clock.sleep(ms, AbortSignal.any([signal, known.signal])).then(() => {
+    throw new Error(`the name server does not answer within ${ms / 1_000} s`);
+  });
+  try {
+    return await Promise.race([promise, late]);
+  } finally {
+    known.abort();
+  }
+}
