@@ -7,6 +7,8 @@ export const problemCodes = {
   BadPort: "The port is not 1..65535. Fix the provider's registration.",
   BadAddress: "The address is not one that consumers elsewhere can call. Register a routable IP address.",
   UnsupportedProtocol: "The provider speaks a protocol that the mesh is not told about.",
+  BadInstance: "An instance is not as its registry describes instances. Fix what registers it.",
+  Protected: "Too few instances are healthy, so the registry shows all of them as healthy. Look at them.",
   NameTooLong: "The host would be longer than 253 characters. Shorten the service name, group or version.",
   HostConflict: "Another service or a foreign ServiceEntry already has this host. The incumbent keeps it.",
   MixedProtocols:

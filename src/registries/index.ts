@@ -1,11 +1,13 @@
 import type { RegistryType } from "../model/hub.ts";
 import type { Deps } from "../runtime/deps.ts";
 import type { RegistryAdapter, RegistryConfig, RegistryFactory } from "./adapter.ts";
+import { createNacosAdapter } from "./nacos/adapter.ts";
 import { createZooKeeperAdapter } from "./zookeeper/adapter.ts";
 
 /** One line per registry type; a type without a line is reported in the hub's status. */
 const factories: { readonly [T in RegistryType]?: RegistryFactory<T> } = {
   zookeeper: createZooKeeperAdapter,
+  nacos: createNacosAdapter,
 };
 
 /** How long nothing is believed to be gone after the first listing of a watch, in ms. */

@@ -12,6 +12,8 @@ export interface FaultProxy extends AsyncDisposable {
   /** How many connections were accepted so far, and how many are open now. */
   readonly accepted: number;
   readonly open: number;
+  /** How many bytes the target has said to clients. */
+  readonly answeredBytes: number;
   /** How many bytes {@link swallow} has lost. */
   readonly swallowedBytes: number;
   /** Resets every open connection; new ones are served as before. */
@@ -34,14 +36,19 @@ type Mode =
 
 const TRICKLE_EVERY_MS = 50;
 
-/** Starts a proxy in front of `targetHost:targetPort`; the target need not be up. */
-export async function startProxy(targetHost: string, targetPort: number): Promise<FaultProxy> {
-  const port = await freePort();
+/** Starts a proxy in front of `targetHost:targetPort`, on a free port unless given one; the target need not be up. */
+export async function startProxy(
+  targetHost: string,
+  targetPort: number,
+  ownPort?: number,
+): Promise<FaultProxy> {
+  const port = ownPort ?? (await freePort());
   const clients = new Set<Socket>();
   const lossy = new Set<Socket>();
   let mode: Mode = { kind: "pass" };
   let modeChanged = Promise.withResolvers<void>();
   let accepted = 0;
+  let answeredBytes = 0;
   let swallowedBytes = 0;
   let server: Server | undefined = await listen();
 
@@ -63,7 +70,14 @@ export async function startProxy(targetHost: string, targetPort: number): Promis
     const shaped = (source: AsyncIterable<Buffer>) => shape(source, client);
     // Whatever ends one side, ends the other: the proxy itself has nothing to say about it.
     pipeline(client, shaped, target, (error) => error && reset());
-    pipeline(target, shaped, client, (error) => error && reset());
+    pipeline(target, shaped, counted, client, (error) => error && reset());
+  }
+
+  async function* counted(source: AsyncIterable<Buffer>): AsyncGenerator<Buffer> {
+    for await (const chunk of source) {
+      answeredBytes += chunk.length;
+      yield chunk;
+    }
   }
 
   /** One direction of one connection, as the mode of the moment has it. */
@@ -114,6 +128,9 @@ export async function startProxy(targetHost: string, targetPort: number): Promis
     },
     get open() {
       return clients.size;
+    },
+    get answeredBytes() {
+      return answeredBytes;
     },
     get swallowedBytes() {
       return swallowedBytes;

@@ -1,0 +1,66 @@
+import { RegistryError } from "../../model/errors.ts";
+import { parseServer, type Server } from "../../runtime/servers.ts";
+
+/** One Nacos server as `spec.address` names it; its port is the main one, and gRPC is 1000 above it. */
+export interface NacosServer extends Server {
+  /** What the paths of the HTTP API follow, without a slash at the end. */
+  readonly baseUrl: string;
+}
+
+/** host:port means gRPC, a URL means HTTP only. */
+export interface NacosAddress {
+  readonly transport: "grpc" | "http";
+  readonly servers: readonly NacosServer[];
+}
+
+/** gRPC is served beside the main port. Source: alibaba/nacos, Constants.SDK_GRPC_PORT_DEFAULT_OFFSET. */
+export const grpcPortOffset = 1_000;
+/** Of a server that nobody has configured otherwise. Source: nacos `server.servlet.contextPath`. */
+const defaultContextPath = "/nacos";
+
+/**
+ * Reads `h1:8848,[2001:db8::1]:8848` (gRPC) or `https://h1:8848/context,http://h2` (HTTP; without a path it is /nacos,
+ * without a port the scheme's own). In the gRPC form the login alone goes over HTTP, to the main port and without TLS
+ * also where gRPC has it: they are separate settings of the server, and `nacos.remote.server.rpc.tls` is gRPC's.
+ * @throws RegistryError InvalidSpec.
+ */
+export function parseNacosAddress(address: string): NacosAddress {
+  const parts = address.split(",").map((one) => one.trim());
+  return address.includes("://")
+    ? { transport: "http", servers: parts.map(parseUrl) }
+    : { transport: "grpc", servers: parts.map(parseHostPort) };
+}
+
+function parseHostPort(text: string): NacosServer {
+  const server = text.includes("/") ? undefined : parseServer(text);
+  if (server === undefined) throw invalid(`"${shown(text)}" is not host:port`);
+  if (server.port + grpcPortOffset > 65_535)
+    throw invalid(
+      `the port of "${text}" is not 1..${65_535 - grpcPortOffset}: gRPC is ${grpcPortOffset} above it`,
+    );
+  return { ...server, baseUrl: `http://${server.name}${defaultContextPath}` };
+}
+
+function parseUrl(text: string): NacosServer {
+  const url = URL.parse(text);
+  const isPlain = url !== null && /^https?:$/.test(url.protocol) && !/[?#@]/.test(text);
+  if (!isPlain || url.hostname === "" || url.port === "0")
+    throw invalid(`"${shown(text)}" is not a URL of a server`);
+  const port = Number(url.port || (url.protocol === "https:" ? 443 : 80));
+  const contextPath = url.pathname.replace(/\/+$/, "") || defaultContextPath;
+  return {
+    host: url.hostname.replace(/^\[(.*)\]$/, "$1"),
+    port,
+    name: `${url.hostname}:${port}`,
+    baseUrl: `${url.origin}${contextPath}`,
+  };
+}
+
+/** Without what may be a password or a token. */
+const shown = (text: string): string => text.replace(/^.*@/, "").replace(/[?#].*$/, "");
+
+function invalid(detail: string): RegistryError {
+  const advice =
+    "Write spec.address as nacos-1:8848,nacos-2:8848, or as http://nacos:8848/nacos for HTTP only.";
+  return new RegistryError("InvalidSpec", detail, advice);
+}

@@ -1,0 +1,216 @@
+import { isDeepStrictEqual } from "node:util";
+import type { Problem } from "../../model/problems.ts";
+import type { Service } from "../../model/service.ts";
+import { inParallel } from "../../runtime/parallel.ts";
+import { type Application, type Metadata, needsMetadata, readApplication } from "../dubbo/application.ts";
+import type { ApplicationInstance } from "../dubbo/application-instance.ts";
+import { type Merged, mergeApplications } from "../dubbo/merge.ts";
+import { parseMetadataInfo } from "../dubbo/metadata-info.ts";
+import { serviceOf, withProviders } from "../dubbo/provider-service.ts";
+import { RegisteredAddresses } from "../dubbo/registered-addresses.ts";
+import {
+  decodeAddresses,
+  decodeApplication,
+  decodeProviders,
+  decodeSpring,
+  hasOthers,
+  problemsOf,
+  unreadable,
+} from "./decode.ts";
+import type { ServiceInfo } from "./service-info.ts";
+import { parseServiceName, type ServiceName } from "./service-name.ts";
+
+/** What the account may not read; its server and every other service are fine. */
+export type Forbidden = "forbidden";
+
+/** A configuration, or why there is none. */
+export type ConfigRead = { readonly content: string } | "missing" | "unreadable";
+
+const maxInFlight = 20;
+export const defaultGroup = "DEFAULT_GROUP";
+
+export interface GroupOptions {
+  readonly group: string;
+  readonly wants: (name: string) => boolean;
+  readonly config: (dataId: string, group: string) => Promise<ConfigRead>;
+}
+
+/** What a group has now. A service that did not change keeps its identity. */
+export interface GroupListing {
+  readonly services: Iterable<Service>;
+  readonly problems: readonly Problem[];
+}
+
+type DubboName = ServiceName & { kind: "dubbo" };
+
+/**
+ * The services of one Nacos group. One interface is several Nacos services (a version each, and with
+ * `nacos.register-compatible` each of them twice) and may be offered by applications as well: it is told as one.
+ */
+export class Group {
+  readonly #options: GroupOptions;
+  readonly #reads = new Map<string, ServiceInfo | Forbidden>();
+  readonly #stale = new Set<string>();
+  /** By Nacos service. */
+  readonly #plain = new Map<string, Service>();
+  /** By interface; only what can be read. */
+  readonly #interfaces = new Map<string, Service>();
+  readonly #readsByInterface = new Map<string, Map<string, DubboName>>();
+  readonly #registered = new RegisteredAddresses();
+  readonly #instances = new Map<string, readonly ApplicationInstance[]>();
+  readonly #applications = new Map<string, Application>();
+  readonly #metadata = new Map<string, Metadata>();
+  readonly #told = new WeakMap<Service, Service>();
+  #merged: Merged | undefined;
+
+  constructor(options: GroupOptions) {
+    this.#options = options;
+  }
+
+  /** What a service is now; undefined = it is gone. */
+  set(name: string, read: ServiceInfo | Forbidden | undefined): void {
+    if (isDeepStrictEqual(this.#reads.get(name), read)) return;
+    if (read === undefined) this.#reads.delete(name);
+    else this.#reads.set(name, read);
+    this.#stale.add(name);
+  }
+
+  /**
+   * Takes in what was set since the last call; `isRetry` = metadata that could not be had is asked for once more.
+   * @throws RegistryError where `config` does.
+   */
+  async refresh(isRetry: boolean): Promise<void> {
+    const interfaces = new Set<string>();
+    for (const name of this.#stale) {
+      const parsed = parseServiceName(name);
+      if (parsed.kind === "dubbo") {
+        this.#readInterface(name, parsed);
+        interfaces.add(parsed.name);
+      } else if (parsed.kind === "spring") this.#readPlain(name);
+    }
+    this.#stale.clear();
+    for (const name of interfaces) this.#join(name);
+    await this.#readApplications(isRetry);
+    const registrations = {
+      services: this.#interfaces,
+      isRegistered: (address: string) => this.#registered.has(address),
+      applications: [...this.#applications.values()],
+      mapping: undefined,
+    };
+    this.#merged = mergeApplications(registrations, this.#merged);
+  }
+
+  get listing(): GroupListing {
+    const dubbo = [...(this.#merged?.services.values() ?? [])].map((service) => this.#grouped(service));
+    return { services: [...dubbo, ...this.#plain.values()], problems: this.#merged?.problems ?? [] };
+  }
+
+  #readInterface(name: string, parsed: DubboName): void {
+    const read = this.#reads.get(name);
+    const names = this.#readsByInterface.get(parsed.name) ?? new Map<string, DubboName>();
+    this.#readsByInterface.set(parsed.name, names);
+    if (read === undefined) names.delete(name);
+    else names.set(name, parsed);
+    if (read === "forbidden") this.#plain.set(name, unreadable(this.#key(name), "dubbo", parsed.name));
+    else this.#plain.delete(name);
+  }
+
+  #readPlain(name: string): void {
+    const read = this.#reads.get(name);
+    const info = typeof read === "object" ? read : undefined;
+    const isWanted = this.#options.wants(name);
+    const instances = info ? decodeApplication(name, info) : [];
+    if (instances.length > 0) this.#instances.set(name, instances);
+    else this.#instances.delete(name);
+    if (info !== undefined && hasOthers(info) && isWanted)
+      this.#keep(name, decodeSpring(this.#key(name), info));
+    else if (read === "forbidden" && isWanted) this.#keep(name, unreadable(this.#key(name), "spring", name));
+    else this.#plain.delete(name);
+  }
+
+  #keep(name: string, service: Service): void {
+    if (!isDeepStrictEqual(service, this.#plain.get(name))) this.#plain.set(name, service);
+  }
+
+  /** All services of an interface that can be read, as one. */
+  #join(name: string): void {
+    const reads = [...(this.#readsByInterface.get(name) ?? [])].toSorted(([a], [b]) => (a < b ? -1 : 1));
+    const infos = reads.flatMap(([one, parsed]) => {
+      const read = this.#reads.get(one);
+      return typeof read === "object" ? [{ parsed, info: read }] : [];
+    });
+    this.#registered.set(
+      name,
+      infos.flatMap(({ info }) => decodeAddresses(info)),
+    );
+    if (reads.length === 0) this.#readsByInterface.delete(name);
+    if (infos.length === 0) {
+      this.#interfaces.delete(name);
+      return;
+    }
+    const providers = infos.flatMap(({ parsed, info }) => decodeProviders(parsed, info));
+    const problems = infos.flatMap(({ info }) => problemsOf(name, info));
+    const service = withProviders(serviceOf(name, []), [
+      ...providers,
+      ...problems.map((problem) => ({ problem })),
+    ]);
+    if (!isDeepStrictEqual(service, this.#interfaces.get(name))) this.#interfaces.set(name, service);
+  }
+
+  async #readApplications(isRetry: boolean): Promise<void> {
+    const isRegistered = (address: string): boolean => this.#registered.has(address);
+    const needed = new Map<string, { readonly name: string; readonly revision: string }>();
+    for (const [name, instances] of this.#instances) {
+      for (const instance of instances) {
+        if (!needsMetadata(instance, isRegistered)) continue;
+        needed.set(revisionKey(name, instance.revision), { name, revision: instance.revision });
+      }
+    }
+    for (const key of this.#metadata.keys()) if (!needed.has(key)) this.#metadata.delete(key);
+    await inParallel(needed, maxInFlight, async ([key, { name, revision }]) => {
+      const known = this.#metadata.get(key);
+      if (known === undefined || (isRetry && typeof known === "string"))
+        this.#metadata.set(key, await this.#readMetadata(name, revision));
+    });
+    for (const name of this.#applications.keys())
+      if (!this.#instances.has(name)) this.#applications.delete(name);
+    for (const [name, instances] of this.#instances) {
+      const application = readApplication(
+        name,
+        instances,
+        (revision) => this.#metadata.get(revisionKey(name, revision)) ?? "missing",
+        this.#options.wants,
+      );
+      if (!isDeepStrictEqual(application, this.#applications.get(name)))
+        this.#applications.set(name, application);
+    }
+  }
+
+  /**
+   * Java and newer dubbo-go write it under the first name, dubbo-go before that under the second.
+   * Source: apache/dubbo, NacosMetadataReport; apache/dubbo-go, metadata/report/nacos.
+   */
+  async #readMetadata(application: string, revision: string): Promise<Metadata> {
+    const read = await this.#options.config(application, revision);
+    if (read !== "missing") return metadataOf(read);
+    return metadataOf(await this.#options.config(`${application}:${revision}`, defaultGroup));
+  }
+
+  /** A service under a name that no other group has. */
+  #grouped(service: Service): Service {
+    const told = this.#told.get(service) ?? { ...service, id: `${this.#options.group}@@${service.id}` };
+    this.#told.set(service, told);
+    return told;
+  }
+
+  #key(name: string) {
+    return { group: this.#options.group, name };
+  }
+}
+
+const revisionKey = (application: string, revision: string): string =>
+  JSON.stringify([application, revision]);
+
+function metadataOf(read: ConfigRead): Metadata {
+  return typeof read === "string" ? read : (parseMetadataInfo(read.content) ?? "undecodable");
+}

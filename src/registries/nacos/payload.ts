@@ -1,0 +1,79 @@
+/**
+ * The only message of Nacos' gRPC: a type, headers, and a body that is JSON.
+ * Source: alibaba/nacos, api/src/main/proto/nacos_grpc_service.proto.
+ */
+export interface Payload {
+  /** Simple name of the Java class that the body is: `ServiceListRequest`. */
+  readonly type: string;
+  readonly headers: Readonly<Record<string, string>>;
+  /** JSON. */
+  readonly body: string;
+}
+
+/** Field numbers: Payload { metadata = 2, body = 3 }, Metadata { type = 3, headers = 7 }, Any { value = 2 }, map entry. */
+const field = { metadata: 2, body: 3, type: 3, headers: 7, value: 2, mapKey: 1, mapValue: 2 } as const;
+const wireType = { varint: 0, fixed64: 1, bytes: 2, fixed32: 5 } as const;
+
+/** In Protocol Buffers' wire format. */
+export function encodePayload({ type, headers, body }: Payload): Buffer {
+  const entries = Object.entries(headers).map(([key, value]) =>
+    bytes(field.headers, Buffer.concat([bytes(field.mapKey, key), bytes(field.mapValue, value)])),
+  );
+  const metadata = Buffer.concat([bytes(field.type, type), ...entries]);
+  return Buffer.concat([bytes(field.metadata, metadata), bytes(field.body, bytes(field.value, body))]);
+}
+
+/** The reverse; headers of answers carry nothing and are left out. @throws RangeError when `message` is none. */
+export function decodePayload(message: Buffer): Payload {
+  const metadata = lastOf(message, field.metadata);
+  const body = lastOf(message, field.body);
+  return {
+    type: lastOf(metadata, field.type).toString(),
+    headers: {},
+    body: lastOf(body, field.value).toString(),
+  };
+}
+
+function bytes(number: number, value: string | Buffer): Buffer {
+  const content = Buffer.from(value);
+  return Buffer.concat([varint((number << 3) | wireType.bytes), varint(content.length), content]);
+}
+
+function varint(value: number): Buffer {
+  const digits: number[] = [];
+  let rest = value;
+  for (; rest > 0x7f; rest >>>= 7) digits.push((rest & 0x7f) | 0x80);
+  return Buffer.from([...digits, rest]);
+}
+
+/** The content of a length-delimited field: of a repeated one the last counts, of an absent one there is none. */
+function lastOf(message: Buffer, wanted: number): Buffer {
+  let found: Buffer = Buffer.alloc(0);
+  let at = 0;
+  const readVarint = (): number => {
+    let value = 0;
+    for (let scale = 1; ; scale *= 128) {
+      const digit = message[at++];
+      if (digit === undefined || scale > 2 ** 63) throw new RangeError("the message ends inside a number");
+      value += (digit & 0x7f) * scale;
+      if (digit < 0x80) return value;
+    }
+  };
+  const skip = (length: number): Buffer => {
+    if (at + length > message.length) throw new RangeError("the message ends inside a field");
+    at += length;
+    return message.subarray(at - length, at);
+  };
+  while (at < message.length) {
+    const tag = readVarint();
+    const kind = tag % 8;
+    if (kind === wireType.bytes) {
+      const content = skip(readVarint());
+      if (Math.floor(tag / 8) === wanted) found = content;
+    } else if (kind === wireType.varint) readVarint();
+    else if (kind === wireType.fixed64) skip(8);
+    else if (kind === wireType.fixed32) skip(4);
+    else throw new RangeError(`wire type ${kind} is unknown`);
+  }
+  return found;
+}

@@ -1,0 +1,113 @@
+import { z } from "zod";
+
+/** `null` counts as absent: Java writes either. */
+const optional = <T extends z.ZodType, D>(type: T, fallback: D) =>
+  type.nullish().transform((value) => (value ?? fallback) as NonNullable<z.output<T>> | D);
+
+/** Metadata is text by definition; what others wrote as a number is taken as the text it shows as. */
+const metadata = z
+  .record(z.string(), z.union([z.string(), z.number(), z.boolean(), z.null()]))
+  .transform((values) =>
+    Object.fromEntries(
+      Object.entries(values).flatMap(([key, value]) => (value === null ? [] : [[key, String(value)]])),
+    ),
+  );
+
+const host = z.object({
+  ip: z.string().min(1),
+  port: z.int(),
+  weight: optional(z.number(), 1),
+  healthy: optional(z.boolean(), true),
+  enabled: optional(z.boolean(), true),
+  ephemeral: optional(z.boolean(), true),
+  clusterName: optional(z.string(), ""),
+  metadata: optional(metadata, {}),
+});
+
+const serviceInfo = z.object({
+  name: optional(z.string(), undefined),
+  groupName: optional(z.string(), undefined),
+  hosts: z.array(z.unknown()),
+  reachProtectionThreshold: optional(z.boolean(), false),
+});
+
+/** One registered instance, in Nacos' own words. */
+export interface Host {
+  /** Whatever was registered as one; not "". */
+  readonly ip: string;
+  readonly port: number;
+  /** Relative share of the calls; 0 = takes none. */
+  readonly weight: number;
+  readonly healthy: boolean;
+  /** Servers leave disabled ones out by themselves. Source: measured on 2.3.2 and 3.1.0. */
+  readonly enabled: boolean;
+  readonly ephemeral: boolean;
+  /** "" = not said. */
+  readonly clusterName: string;
+  readonly metadata: Readonly<Record<string, string>>;
+}
+
+/** A service as a query, a subscription or a push shows it; the same over gRPC and HTTP. */
+export interface ServiceInfo {
+  /** Without the group, whether the server put it in front ("GROUP@@name", HTTP v1) or not (gRPC); "" = not said. */
+  readonly name: string;
+  /** "" = not said (1.x). */
+  readonly groupName: string;
+  readonly hosts: readonly Host[];
+  /** What is wrong with each host that is not in `hosts`, without any of its values but the address. */
+  readonly malformed: readonly string[];
+  /**
+   * So few hosts are healthy that the server shows all of them as healthy. Who really is, is told by a query for
+   * healthy hosts only. 1.x never says so. Source: measured on 2.3.2 and 3.1.0; ServiceUtil of nacos.
+   */
+  readonly reachProtectionThreshold: boolean;
+}
+
+/** An answer that is no ServiceInfo. The message says what is missing and holds no value of the answer. */
+export class BadServiceInfoError extends Error {
+  override readonly name = "BadServiceInfoError";
+}
+
+/**
+ * Reads a ServiceInfo from JSON or from what it was parsed to. A malformed host costs nobody else anything.
+ * @throws BadServiceInfoError when the whole is none.
+ */
+export function parseServiceInfo(input: unknown): ServiceInfo {
+  const parsed = serviceInfo.safeParse(typeof input === "string" ? parseJson(input) : input);
+  if (!parsed.success)
+    throw new BadServiceInfoError(`the answer is no ServiceInfo: ${firstIssue(parsed.error)}`);
+  const { name = "", groupName, hosts, reachProtectionThreshold } = parsed.data;
+  const at = name.indexOf("@@");
+  const read = hosts.map((one) => ({ one, result: host.safeParse(one) }));
+  return {
+    name: at < 0 ? name : name.slice(at + 2),
+    groupName: groupName ?? (at < 0 ? "" : name.slice(0, at)),
+    hosts: read.flatMap(({ result }) => (result.success ? [result.data] : [])),
+    malformed: read.flatMap(({ one, result }) =>
+      result.success ? [] : [`${addressOf(one)}: ${firstIssue(result.error)}`],
+    ),
+    reachProtectionThreshold,
+  };
+}
+
+function parseJson(text: string): unknown {
+  try {
+    return JSON.parse(text);
+  } catch {
+    throw new BadServiceInfoError("the answer is not JSON"); // the parser's own words quote it
+  }
+}
+
+/** "port: Invalid input: expected int"; zod's messages hold types and never values. */
+function firstIssue(error: z.ZodError): string {
+  const [issue] = error.issues;
+  const path = issue?.path.slice(0, 2).map(String).join(".").slice(0, 80);
+  return `${path ? `${path}: ` : ""}${issue?.message ?? "malformed"}`;
+}
+
+function addressOf(value: unknown): string {
+  const { ip, port } = (typeof value === "object" && value !== null ? value : {}) as Record<string, unknown>;
+  const shown = (part: unknown): string =>
+    typeof part === "string" || typeof part === "number" ? String(part).slice(0, 60) : "?";
+  return `${shown(ip)}:${shown(port)}`;
+}

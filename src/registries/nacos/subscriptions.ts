@@ -1,0 +1,98 @@
+import { z } from "zod";
+import { inParallel } from "../../runtime/parallel.ts";
+import type { Forbidden } from "./group.ts";
+import type { NamingClient } from "./naming.ts";
+import { parseServiceInfo, type ServiceInfo } from "./service-info.ts";
+import { idOf, parseServiceName, type ServiceKey } from "./service-name.ts";
+
+/** More in flight is not faster (measured). */
+const maxInFlight = 20;
+/** How many of those that may not be read are tried again with each list. */
+const maxRetried = 200;
+
+const notifySchema = z.object({ serviceInfo: z.unknown() });
+
+export interface SubscriptionsOptions {
+  readonly client: NamingClient;
+  /** Whether the hub's filter lets this interface or service name pass. */
+  readonly wants: (name: string) => boolean;
+  /** What a service is now; undefined = it is gone. */
+  readonly set: (key: ServiceKey, read: ServiceInfo | Forbidden | undefined) => void;
+}
+
+/**
+ * Keeps every service that matters subscribed: the list tells which there are, answers and pushes what they are; of one
+ * connection the last that came counts. Its methods @throws RegistryError where nothing can be relied on any more.
+ */
+export class Subscriptions {
+  readonly #options: SubscriptionsOptions;
+  readonly #reads = new Map<string, { readonly key: ServiceKey; read: ServiceInfo | Forbidden }>();
+  /** Looked at once: neither wanted nor a Dubbo application that may serve what is wanted. */
+  readonly #ignored = new Set<string>();
+
+  constructor(options: SubscriptionsOptions) {
+    this.#options = options;
+  }
+
+  /** Takes in a complete list: subscribes to what is new, and lets go of what is really gone. */
+  async update(keys: readonly ServiceKey[]): Promise<void> {
+    const listed = new Map(keys.map((key) => [idOf(key), key]));
+    for (const id of this.#ignored) if (!listed.has(id)) this.#ignored.delete(id);
+    const fresh = [...listed].filter(([id]) => !this.#reads.has(id) && !this.#ignored.has(id));
+    await inParallel(fresh, maxInFlight, ([id, key]) => this.#meet(id, key));
+    const vanished = [...this.#reads].filter(([id]) => !listed.has(id));
+    await inParallel(vanished, maxInFlight, ([id, { key }]) => this.#confirmGone(id, key));
+    const forbidden = [...this.#reads.values()].filter(({ read }) => read === "forbidden");
+    await inParallel(forbidden.slice(0, maxRetried), maxInFlight, ({ key }) => this.#subscribe(key));
+  }
+
+  /** Asks for all of them anew, in case a push got lost. */
+  async verify(): Promise<void> {
+    await inParallel([...this.#reads.values()], maxInFlight, async ({ key }) => {
+      this.#take(key, await this.#options.client.query(key));
+    });
+  }
+
+  /** A push of a service's instances. */
+  push(body: unknown): void {
+    const info = parseServiceInfo(notifySchema.parse(body).serviceInfo);
+    const key = { group: info.groupName, name: info.name };
+    if (this.#reads.has(idOf(key))) this.#take(key, info);
+  }
+
+  /** Subscribes to a service that matters; of one that may be an application of Dubbo that is found out first. */
+  async #meet(id: string, key: ServiceKey): Promise<void> {
+    const parsed = parseServiceName(key.name);
+    const isWanted = parsed.kind !== "none" && this.#options.wants(parsed.name);
+    if (isWanted || (parsed.kind === "spring" && (await this.#isApplication(key))))
+      await this.#subscribe(key);
+    else this.#ignored.add(id);
+  }
+
+  async #isApplication(key: ServiceKey): Promise<boolean> {
+    const info = await this.#options.client.query(key);
+    return info !== "forbidden" && info.hosts.some(({ metadata }) => metadata["dubbo.metadata.revision"]);
+  }
+
+  async #subscribe(key: ServiceKey): Promise<void> {
+    const known = this.#reads.get(idOf(key));
+    if (known === undefined) this.#reads.set(idOf(key), { key, read: "forbidden" }); // a push may come before the answer
+    this.#take(key, await this.#options.client.subscribe(key));
+  }
+
+  /** A list may lack a service that lives; one that has instances is kept, whatever the list says. */
+  async #confirmGone(id: string, key: ServiceKey): Promise<void> {
+    const info = await this.#options.client.query(key);
+    if (info === "forbidden" || info.hosts.length + info.malformed.length > 0) return this.#take(key, info);
+    await this.#options.client.unsubscribe(key);
+    this.#reads.delete(id);
+    this.#options.set(key, undefined);
+  }
+
+  #take(key: ServiceKey, read: ServiceInfo | Forbidden): void {
+    const entry = this.#reads.get(idOf(key));
+    if (entry === undefined) return;
+    entry.read = read;
+    this.#options.set(key, read);
+  }
+}

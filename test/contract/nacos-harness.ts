@@ -1,0 +1,158 @@
+import type { Credentials } from "../../src/model/hub.ts";
+import type { RegistryAdapter } from "../../src/registries/adapter.ts";
+import { createNacosAdapter } from "../../src/registries/nacos/adapter.ts";
+import type { Deps } from "../../src/runtime/deps.ts";
+import { type Nacos, startNacos } from "../bed/nacos.ts";
+import {
+  type NacosAgent,
+  type NacosConnection,
+  type NacosInstance,
+  startNacosAgent,
+} from "../bed/nacos-agent.ts";
+import type { NacosUser, NacosVersion } from "../bed/nacos-api.ts";
+import { eventually } from "../support/eventually.ts";
+import { freePort } from "../support/free-port.ts";
+import { httpRegistrant } from "../support/nacos-http-registrant.ts";
+import { startNacosProxy } from "../support/nacos-proxy.ts";
+import { countingDeps } from "./counting-deps.ts";
+import type { RegistryHarness, RegistryTraits, TestInstance } from "./registry.contract.ts";
+
+/** What an adapter is opened with where a test needs another than the usual. */
+export interface ReaderOptions {
+  readonly address: string;
+  readonly namespace?: string;
+  readonly groups?: readonly string[];
+  readonly credentials?: Credentials;
+  readonly tls?: { readonly enabled: boolean; readonly insecureSkipVerify: boolean };
+  readonly wants?: (name: string) => boolean;
+}
+
+export const DEFAULT_GROUP = "DEFAULT_GROUP";
+
+export const nacosTraits: RegistryTraits = {
+  emptied: "present",
+  metadataKey: "revision",
+  oddNames: ["a.B$Inner", "UPPER.Case_Name", "org.example.Ünïcode", "50%", "with/slash"],
+  visibleMs: 15_000, // a new service is seen by the list every 10 s
+  frozenMs: 10_000,
+  skipped: {},
+};
+
+/** Reads everything and writes nothing. */
+const reader: NacosUser = { username: "reader", password: "of-the-test" };
+
+/** A reader of a namespace. */
+export function openReader(options: ReaderOptions, deps: Deps = countingDeps()): RegistryAdapter {
+  const {
+    address,
+    namespace = "",
+    groups = [DEFAULT_GROUP],
+    credentials = reader,
+    wants = () => true,
+  } = options;
+  const tls = options.tls ?? { enabled: false, insecureSkipVerify: false };
+  return createNacosAdapter(
+    { registry: { type: "nacos", address, namespace, groups, tls }, credentials, wants },
+    deps,
+  );
+}
+
+/** The service that Dubbo registers the providers of an interface in; without version and group. */
+export const providersOf = (name: string): string => `providers:${name.replaceAll("$", "___")}::`;
+
+/** A provider as Dubbo registers it. */
+export function providerOf(name: string, { address, port, note }: TestInstance): NacosInstance {
+  const metadata = {
+    interface: name,
+    protocol: "dubbo",
+    category: "providers",
+    side: "provider",
+    timestamp: "1680000000000",
+    ...(note !== undefined && { revision: note }),
+  };
+  return { ip: address, port, metadata };
+}
+
+/** The contract's harness, with what the Nacos cases need besides. Each `clear` moves on to another namespace. */
+export interface NacosHarness extends RegistryHarness {
+  readonly server: Nacos;
+  readonly agent: NacosAgent;
+  /** The agent's connection to the namespace of the moment. */
+  connection(): NacosConnection;
+  namespace(): string;
+}
+
+export async function startNacosHarness(version: NacosVersion): Promise<NacosHarness> {
+  await using starting = new AsyncDisposableStack();
+  const server = starting.use(await startNacos({ version, auth: true }));
+  const proxy = starting.use(await startNacosProxy(server.port));
+  const agent = starting.use(await startNacosAgent({ address: server.address, ...server.adminLogin }));
+  const addReader = (): Promise<void> => server.createUser(reader, [{ resource: "*:*:*", action: "r" }]);
+  await addReader();
+  const registered = new Set<string>();
+  let clears = 0;
+  const namespace = (): string => `contract-${clears}`;
+  const connection = (): NacosConnection => agent.connection(namespace(), { namespace: namespace() });
+  const http = starting.use(httpRegistrant(server));
+  const owned = starting.move();
+  return {
+    server,
+    proxy,
+    agent,
+    connection,
+    namespace,
+    open: (deps) => openReader({ address: proxy.address, namespace: namespace() }, deps),
+    async openUnauthorized() {
+      const stranger: NacosUser = { username: `stranger-${clears}`, password: "of-the-test" };
+      await server.createUser(stranger, []);
+      return openReader({ address: proxy.address, namespace: namespace(), credentials: stranger });
+    },
+    openNowhere: async () => openReader({ address: `127.0.0.1:${await freePort([1000])}` }),
+    async clear() {
+      await connection().drop();
+      registered.clear();
+      clears++;
+    },
+    register(service, instances) {
+      registered.add(service);
+      const providers = instances.map((one) => providerOf(service, one));
+      return connection().register(providersOf(service), DEFAULT_GROUP, providers);
+    },
+    deregister: (service, instances) =>
+      connection().deregister(
+        providersOf(service),
+        DEFAULT_GROUP,
+        instances.map((one) => providerOf(service, one)),
+      ),
+    registerMalformed: (service) =>
+      connection().register(providersOf(service), DEFAULT_GROUP, [
+        { ip: "10.42.0.9", port: 20_880, metadata: { interface: service, protocol: "smoke-signal" } },
+      ]),
+    async setHealth(service, instance, isHealthy) {
+      // Over gRPC an instance is healthy or gone; one that was registered over HTTP is ill once its heart stops beating.
+      const provider = providerOf(service, instance);
+      await connection().deregister(providersOf(service), DEFAULT_GROUP, [provider]);
+      const at = { namespace: namespace(), group: DEFAULT_GROUP, name: providersOf(service) };
+      await http.register(at, provider, isHealthy);
+    },
+    async untilRead() {
+      const before = proxy.answeredBytes;
+      await eventually(() => {
+        if (proxy.answeredBytes - before < HANDSHAKE_BYTES) throw new Error("nothing is read yet");
+      }, 5_000);
+    },
+    async restart() {
+      await server.restart();
+      // What a server lists until its clients have registered again is the outage suite's affair.
+      await eventually(async () => {
+        const names = await connection().services(DEFAULT_GROUP);
+        if (names.length < registered.size) throw new Error(`only ${names.join(", ")} are back`);
+      }, REGISTER_MS);
+    },
+    [Symbol.asyncDispose]: () => owned.disposeAsync(),
+  };
+}
+
+/** What a server says until it is asked for services, and a little more. */
+const HANDSHAKE_BYTES = 1_500;
+const REGISTER_MS = 20_000;
