@@ -109,7 +109,7 @@ describe("ZooKeeper: applications", () => {
     );
   });
 
-  test("Java's default, both levels with local metadata, is no trouble and costs no reading", async () => {
+  test("Java's default, both levels with local metadata, is no trouble", async () => {
     await create("/services/zookeeper-demo-provider/192.0.2.10:20880", localInstance);
     await create(`/dubbo/mapping/${greeting}`, "zookeeper-demo-provider");
     await zk.register(greeting, [{ address: "192.0.2.10", port: 20_880 }]);

@@ -38,7 +38,11 @@ const metadataInfoForm = z.object({ services: z.record(z.string(), serviceForm) 
  *
  * Java and dubbo-go use the same names: `services` by match key, each with `name`, `group`, `version`, `protocol`, `port`,
  * `path`, `params`. dubbo-go leaves out what is empty, and of the parameters keeps a dozen (no `side`, no `interface`).
- * Source: apache/dubbo, MetadataInfo; apache/dubbo-go, metadata/info/metadata_info.go (ServiceInfo, IncludeKeys).
+ *
+ * Where it stands: ZooKeeper `<root>/metadata/<application>/<revision>`, dubbo-go since 3.3 without `metadata/`; Nacos
+ * dataId `<application>` in group `<revision>`, older dubbo-go dataId `<application>:<revision>` in DEFAULT_GROUP instead.
+ * Source: apache/dubbo, MetadataInfo, BaseApplicationMetadataIdentifier; apache/dubbo-go, metadata/info/metadata_info.go
+ * (ServiceInfo, IncludeKeys), metadata/report/{zookeeper,nacos}/report.go.
  */
 export function parseMetadataInfo(text: string): readonly MetadataService[] | undefined {
   const services = Object.values(parseJson(metadataInfoForm, text)?.services ?? {});
