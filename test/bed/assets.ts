@@ -4,6 +4,7 @@ import { istioCrds } from "./istio-crds.ts";
 import { classPath } from "./java.ts";
 import { kubeBinaries, kubePrograms } from "./kube-binaries.ts";
 import { prepareNacos } from "./nacos.ts";
+import { prepareSpring } from "./spring-provider.ts";
 
 /** Something the bed needs that takes long to get the first time. */
 export interface Asset {
@@ -15,10 +16,12 @@ export interface Asset {
 /** Everything `prepare` prepares, in this order. A further server is one more row. */
 export const assets: readonly Asset[] = [
   { name: "zookeeper", prepare: async () => ({ ZOOKEEPER_CLASSPATH: await classPath("zookeeper") }) },
-  { name: "dubbo", prepare: async () => ({ DUBBO_CLASSPATH: await prepareDubbo() }) },
+  { name: "dubbo", prepare: async () => ({ DUBBO_CLASSPATH: await prepareDubbo("2.7") }) },
+  { name: "dubbo3", prepare: async () => ({ DUBBO3_CLASSPATH: await prepareDubbo("3.3") }) },
   { name: "nacos2", prepare: async () => ({ NACOS2_CLASSPATH: await prepareNacos("2.3") }) },
   { name: "nacos3", prepare: async () => ({ NACOS3_CLASSPATH: await prepareNacos("3.1") }) },
   { name: "nacos-agent", prepare: async () => ({ NACOS_AGENT_CLASSPATH: await classPath("nacos-agent") }) },
+  { name: "spring", prepare: async () => ({ SPRING_CLASSPATH: await prepareSpring() }) },
   { name: "istio-crds", prepare: async () => ({ ISTIO_CRDS: await istioCrds() }) },
   { name: "kube", prepare: prepareKube },
 ];

@@ -12,9 +12,10 @@ import org.apache.dubbo.samples.api.GreetingService;
 /**
  * A Dubbo provider of GreetingService. Prints READY once it is registered; SIGTERM deregisters it.
  *
- * <p>System properties: bed.registry (an address as Dubbo takes it), bed.port, bed.application, bed.id (named in its
- * answers), and, optional, bed.version, bed.group and bed.parameter.NAME (a parameter of the service's URL). The address
- * it registers comes from the environment variable DUBBO_IP_TO_REGISTRY.
+ * <p>System properties: bed.registry (an address as Dubbo takes it), bed.protocol, bed.port, bed.application, bed.id (named
+ * in its answers), and, optional, bed.username and bed.password (for the registry), bed.version, bed.group and
+ * bed.parameter.NAME (a parameter of the service's URL). The address it registers comes from the environment variable
+ * DUBBO_IP_TO_REGISTRY.
  */
 public final class Provider {
   private static final String PARAMETER = "bed.parameter.";
@@ -24,12 +25,19 @@ public final class Provider {
     application.setQosEnable(false);
     DubboBootstrap.getInstance()
         .application(application)
-        .registry(new RegistryConfig(required("bed.registry")))
-        .protocol(new ProtocolConfig("dubbo", Integer.parseInt(required("bed.port"))))
+        .registry(registry())
+        .protocol(new ProtocolConfig(required("bed.protocol"), Integer.parseInt(required("bed.port"))))
         .service(greetingService(required("bed.id")))
         .start();
     System.out.println("READY");
     Thread.currentThread().join(); // until a signal ends the process
+  }
+
+  private static RegistryConfig registry() {
+    RegistryConfig registry = new RegistryConfig(required("bed.registry"));
+    registry.setUsername(System.getProperty("bed.username"));
+    registry.setPassword(System.getProperty("bed.password"));
+    return registry;
   }
 
   private static ServiceConfig<GreetingService> greetingService(String id) {

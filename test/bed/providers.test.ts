@@ -1,0 +1,96 @@
+import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { eventually } from "../support/eventually.ts";
+import { connectZkWriter } from "../support/zk-writer.ts";
+import { startDubboProvider } from "./dubbo-provider.ts";
+import { type Nacos, startNacos } from "./nacos.ts";
+import { type NacosAgent, startNacosAgent } from "./nacos-agent.ts";
+import { startSpringProvider } from "./spring-provider.ts";
+import { startZooKeeper } from "./zookeeper.ts";
+
+const INTERFACE = "org.apache.dubbo.samples.api.GreetingService";
+const GROUP = "DEFAULT_GROUP";
+const instanceMode = {
+  "dubbo.application.register-mode": "instance",
+  "dubbo.application.metadata-type": "remote",
+};
+
+// A server tells of a change within half a second.
+const TELL_MS = 5_000;
+
+describe("in Nacos, with a login", { timeout: 60_000 }, () => {
+  const stack = new AsyncDisposableStack();
+  let nacos: Nacos;
+  let agent: NacosAgent;
+  let login: { readonly username: string; readonly password: string };
+
+  beforeAll(async () => {
+    nacos = stack.use(await startNacos({ version: "2.3", auth: true }));
+    if (nacos.adminLogin) login = nacos.adminLogin;
+    agent = stack.use(await startNacosAgent({ address: nacos.address, ...login }));
+  }, 120_000);
+  afterAll(() => stack.disposeAsync());
+
+  const lists = (service: string, instances: readonly object[]) =>
+    eventually(async () => expect(await agent.instances(service, GROUP)).toMatchObject(instances), TELL_MS);
+
+  test("Dubbo 2.7 registers its interface until it is stopped", async () => {
+    const registry = `nacos://${nacos.address}`;
+    await using provider = await startDubboProvider({ registry, login, version: "1.0.0", group: "g1" });
+    const service = `providers:${INTERFACE}:1.0.0:g1`;
+    expect(await agent.services(GROUP)).toEqual([service]);
+    const metadata = { interface: INTERFACE, version: "1.0.0", group: "g1", protocol: "dubbo" };
+    await lists(service, [{ ip: provider.host, port: provider.port, metadata }]);
+    await provider.stop();
+    await lists(service, []);
+  });
+
+  test("Dubbo 3.3 can register its application alone, and say in a configuration what that serves", async () => {
+    await using provider = await startDubboProvider({
+      dubbo: "3.3",
+      registry: `nacos://${nacos.address}`,
+      login,
+      protocol: "tri",
+      application: "orders",
+      properties: instanceMode,
+    });
+    await lists("orders", [{ ip: provider.host, port: provider.port }]);
+    const [instance] = await agent.instances("orders", GROUP);
+    const revision = instance?.metadata["dubbo.metadata.revision"] ?? "";
+    expect(JSON.parse((await agent.config("orders", revision)) ?? "")).toMatchObject({
+      app: "orders",
+      services: { [`${INTERFACE}:tri`]: { port: provider.port, protocol: "tri" } },
+    });
+    await provider.kill();
+    await lists("orders", []);
+  });
+
+  test("a Spring application registers its name", async () => {
+    await using provider = await startSpringProvider({
+      registry: nacos.address,
+      login,
+      application: "order_service",
+      ip: "10.42.0.7",
+      properties: { "spring.cloud.nacos.discovery.metadata.zone": "a" },
+    });
+    const metadata = { "preserved.register.source": "SPRING_CLOUD", zone: "a" };
+    await lists("order_service", [{ ip: "10.42.0.7", port: provider.port, metadata }]);
+    expect(await (await fetch(`http://127.0.0.1:${provider.port}/hello`)).text()).toBe("Hello");
+    await provider.stop();
+    await lists("order_service", []);
+  });
+});
+
+test("Dubbo 3.3 can register its application alone in ZooKeeper", { timeout: 60_000 }, async () => {
+  await using zooKeeper = await startZooKeeper();
+  await using witness = await connectZkWriter(zooKeeper.address);
+  await using provider = await startDubboProvider({
+    dubbo: "3.3",
+    registry: `zookeeper://${zooKeeper.address}`,
+    application: "orders",
+    properties: instanceMode,
+  });
+  expect(await witness.getChildren("/services/orders")).toEqual([`${provider.host}:${provider.port}`]);
+  await expect(witness.getChildren(`/dubbo/${INTERFACE}/providers`)).rejects.toThrow("NO_NODE");
+  await provider.stop();
+  expect(await witness.getChildren("/services/orders")).toEqual([]);
+});
