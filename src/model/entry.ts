@@ -17,6 +17,8 @@ export interface ServiceIdentity {
   readonly originalName: string;
   /** The registry type that a Spring entry names; "" on Dubbo entries. */
   readonly registry: string;
+  /** What keeps it apart from others of its name (Nacos: the group); "" = its registry has no such thing. */
+  readonly scope: string;
 }
 
 /** An instance that may become an endpoint: legal address and port, labels as they will be written. */

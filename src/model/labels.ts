@@ -24,6 +24,8 @@ export const annotations = {
   l7: `${prefix}/l7`,
   /** The service name as the registry spells it, where the host was made by more than lower-casing. */
   originalName: `${prefix}/original-name`,
+  /** The group that the service has in its registry (Nacos): one of the same name in another group is another service. */
+  registryGroup: `${prefix}/registry-group`,
   /** On an EnvoyFilter: `<namespace>/<name>` of its ServiceEntry. */
   serviceEntry: `${prefix}/serviceentry`,
   /** On a RegistryHub: the `status.hold.until` of the hold to release. */

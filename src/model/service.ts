@@ -33,6 +33,8 @@ export interface Service {
   readonly kind: ServiceKind;
   /** The exact spelling: the Dubbo interface, or the Spring service name. */
   readonly name: string;
+  /** What keeps services of one name apart, where the registry has such a thing (Nacos: the group). */
+  readonly scope?: string;
   /** Sorted; [] = known, and no copy is running; "unknown" = it exists but could not be read, so nothing follows from it. */
   readonly instances: readonly ServiceInstance[] | "unknown";
   readonly problems: readonly Problem[];

@@ -173,8 +173,7 @@ function problemOf(
   const at = `${endpoint.service.name} ${endpoint.addr}`;
   if (!fits(endpoint, shape)) {
     if (!isSameService(endpoint, shape)) {
-      const detail = `the host belongs to ${shape.service.name}; rename one of the two`;
-      return { at, code: "HostConflict", detail, severity: "rejected" };
+      return { at, code: "HostConflict", detail: conflict(endpoint, shape), severity: "rejected" };
     }
     const detail = `it speaks ${endpoint.protocol}, the entry's protocol is ${shape.protocol}; register it under another group or version`;
     return { at, code: "MixedProtocols", detail, severity: "rejected" };
@@ -184,6 +183,13 @@ function problemOf(
     return { at, code: "TooManyHubs", detail, severity: "warning" };
   }
   return undefined;
+}
+
+function conflict({ service }: Endpoint, { service: incumbent }: Shape): string {
+  if (service.name !== incumbent.name || service.kind !== incumbent.kind)
+    return `the host belongs to ${incumbent.name}; rename one of the two`;
+  const advice = "give each group a hub and a namespace of its own";
+  return `the host belongs to group ${incumbent.scope}, this is group ${service.scope}; ${advice}`;
 }
 
 function tooMany(shape: Shape, left: number): Problem {

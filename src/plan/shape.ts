@@ -9,10 +9,14 @@ export function fits(endpoint: Endpoint, shape: Shape): boolean {
   return endpoint.protocol === shape.protocol && isSameService(endpoint, shape);
 }
 
-/** Whether an endpoint belongs to the entry's service. Spring services that differ in spelling only are one. */
+/**
+ * Whether an endpoint belongs to the entry's service. Spring services that differ in spelling only are one; a registry
+ * that knows no scopes has the same services as one that does.
+ */
 export function isSameService({ service }: Endpoint, shape: Shape): boolean {
-  const { kind, name } = shape.service;
-  return service.kind === kind && (kind === "spring" || service.name === name);
+  const { kind, name, scope } = shape.service;
+  const isSameScope = service.scope === scope || service.scope === "" || scope === "";
+  return service.kind === kind && (kind === "spring" || service.name === name) && isSameScope;
 }
 
 /**

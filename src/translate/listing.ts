@@ -74,6 +74,7 @@ function placeOf(
     name: service.name,
     originalName: place.altered ? name : "",
     registry: service.kind === "spring" ? hub.registry.type : "",
+    scope: service.scope ?? "",
   };
   return { host: `${hub.target}/${place.host}`, identity };
 }

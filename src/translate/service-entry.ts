@@ -59,7 +59,7 @@ function labelsFor(entry: Entry): Record<string, string> {
 }
 
 function annotationsFor(entry: Entry): Record<string, string> {
-  const { kind, name, originalName, registry } = entry.shape.service;
+  const { kind, name, originalName, registry, scope } = entry.shape.service;
   const hubs = [...entry.hubs.values()].filter((key) => key !== "").sort();
   return {
     ...(kind === "dubbo"
@@ -67,6 +67,7 @@ function annotationsFor(entry: Entry): Record<string, string> {
       : { [annotations.manager]: springManager, [annotations.registry]: registry }),
     [annotations.hubs]: hubs.join(","),
     ...(originalName !== "" && { [annotations.originalName]: originalName }),
+    ...(scope !== "" && { [annotations.registryGroup]: scope }),
     ...(entry.emptySince !== undefined && { [annotations.emptySince]: entry.emptySince }),
     ...(!entry.l7 && { [annotations.l7]: "false" }),
   };
@@ -160,6 +161,7 @@ function identityOf(object: ServiceEntry, host: string): ServiceIdentity {
     name,
     originalName: notes[annotations.originalName] ?? "",
     registry: notes[annotations.registry] ?? "",
+    scope: notes[annotations.registryGroup] ?? "",
   };
 }
 

@@ -22,6 +22,8 @@ export interface NacosApi {
   deleteUser(username: string): Promise<void>;
   grant(username: string, permission: Permission): Promise<void>;
   revoke(username: string, permission: Permission): Promise<void>;
+  /** Asks all clients but one to connect anew, as a server does that is scaled; within some seconds. */
+  resetClients(): Promise<void>;
 }
 
 interface Paths {
@@ -30,6 +32,7 @@ interface Paths {
   readonly users: string;
   readonly roles: string;
   readonly permissions: string;
+  readonly resetClients: readonly [method: string, path: string];
 }
 
 const PATHS: Readonly<Record<NacosVersion, Paths>> = {
@@ -39,6 +42,7 @@ const PATHS: Readonly<Record<NacosVersion, Paths>> = {
     users: "v1/auth/users",
     roles: "v1/auth/roles",
     permissions: "v1/auth/permissions",
+    resetClients: ["GET", "v2/core/loader/reloadCurrent"],
   },
   "3.1": {
     admin: "v3/auth/user/admin",
@@ -46,6 +50,7 @@ const PATHS: Readonly<Record<NacosVersion, Paths>> = {
     users: "v3/auth/user",
     roles: "v3/auth/role",
     permissions: "v3/auth/permission",
+    resetClients: ["POST", "v3/admin/core/loader/reloadCurrent"],
   },
 };
 
@@ -74,6 +79,7 @@ export function nacosApi(version: NacosVersion, port: number, admin: NacosUser):
       asAdmin("POST", paths.permissions, { role: roleOf(username), ...permission }),
     revoke: (username, permission) =>
       asAdmin("DELETE", paths.permissions, { role: roleOf(username), ...permission }),
+    resetClients: () => asAdmin(...paths.resetClients, { count: 1 }),
   };
 }
 
@@ -88,7 +94,7 @@ async function request(method: string, url: string, parameters: Record<string, s
   const text = await response.text();
   const failed = () => new Error(`Nacos: ${method} ${url} answered ${response.status}: ${text}`);
   if (!response.ok) throw failed();
-  const body = JSON.parse(text) as { readonly code?: number };
+  const body = (text.startsWith("{") ? JSON.parse(text) : {}) as { readonly code?: number };
   if (![undefined, 0, 200].includes(body.code)) throw failed(); // 3.1 answers some refusals with 200
   return body;
 }

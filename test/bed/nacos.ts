@@ -44,6 +44,8 @@ export interface Nacos extends AsyncDisposable {
   deleteUser(username: string): Promise<void>;
   grant(username: string, permission: Permission): Promise<void>;
   revoke(username: string, permission: Permission): Promise<void>;
+  /** Asks all clients but one to connect anew, as a server does that is scaled; within some seconds. */
+  resetClients(): Promise<void>;
 }
 
 interface Flavour {
@@ -106,7 +108,7 @@ async function launch(options: NacosOptions, archive: readonly string[]): Promis
     port,
     version,
     adminLogin: auth ? ADMIN : undefined,
-    ...users(api),
+    ...administration(api),
     freeze: () => server.freeze(),
     resume: () => server.resume(),
     kill: () => server.kill(),
@@ -121,7 +123,9 @@ async function launch(options: NacosOptions, archive: readonly string[]): Promis
   };
 }
 
-function users(api: NacosApi): Pick<Nacos, "createUser" | "deleteUser" | "grant" | "revoke"> {
+function administration(
+  api: NacosApi,
+): Pick<Nacos, "createUser" | "deleteUser" | "grant" | "revoke" | "resetClients"> {
   return {
     async createUser(user, permissions = []) {
       await api.createUser(user);
@@ -130,6 +134,7 @@ function users(api: NacosApi): Pick<Nacos, "createUser" | "deleteUser" | "grant"
     deleteUser: api.deleteUser,
     grant: api.grant,
     revoke: api.revoke,
+    resetClients: api.resetClients,
   };
 }
 

@@ -63,7 +63,7 @@ export function endpointOf(addr: string, overrides: Partial<Endpoint> = {}): End
     address,
     port,
     protocol: "dubbo",
-    service: { kind: "dubbo", name: greeting, originalName: "", registry: "" },
+    service: { kind: "dubbo", name: greeting, originalName: "", registry: "", scope: "" },
     labels: {},
     ...overrides,
   };

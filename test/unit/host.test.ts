@@ -297,10 +297,27 @@ describe("problems", () => {
     ["a Spring service", { kind: "spring", name: "x" }],
   ] as const)("the incumbent keeps its host against %s", (_, service) => {
     const incumbent = made([a, { listed: [x] }]);
-    const other = { ...y, service: { ...service, originalName: "", registry: "" } };
+    const other = { ...y, service: { ...service, originalName: "", registry: "", scope: "" } };
     const { step, problems } = plan(incumbent, [[a, { listed: [other, x] }]]);
     expect(addrsOf(entryAfter(step))).toEqual([x.addr]);
     expect(codesOf(problems.get(a.id) ?? [])).toEqual(["HostConflict"]);
+  });
+
+  test("the incumbent keeps its host against the same name in another group", () => {
+    const inGroup = (scope: string, endpoint: typeof x) => ({
+      ...endpoint,
+      service: { ...endpoint.service, scope },
+    });
+    const incumbent = made([a, { listed: [inGroup("g2", x)] }]);
+    const { step, problems } = plan(incumbent, [[a, { listed: [inGroup("g1", y), inGroup("g2", x)] }]]);
+    expect(addrsOf(entryAfter(step))).toEqual([x.addr]);
+    expect(problems.get(a.id)).toMatchObject([
+      {
+        code: "HostConflict",
+        detail:
+          "the host belongs to group g2, this is group g1; give each group a hub and a namespace of its own",
+      },
+    ]);
   });
 
   test("the eighth hub of an endpoint is told that it is not recorded", () => {

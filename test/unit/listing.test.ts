@@ -36,7 +36,7 @@ describe("a Dubbo service", () => {
         address: "10.42.0.57",
         port: 20_880,
         protocol: "dubbo",
-        service: { kind: "dubbo", name: greeting, originalName: "", registry: "" },
+        service: { kind: "dubbo", name: greeting, originalName: "", registry: "", scope: "" },
         locality: "r/z",
         labels: { application: "x" },
       },

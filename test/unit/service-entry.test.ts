@@ -46,6 +46,7 @@ const springService = {
   name: "eureka-provider",
   originalName: "",
   registry: "eureka",
+  scope: "",
 } as const;
 const springEntry: Entry = dubboEntry({
   host: "springnacos/eureka-provider.springnacos",
@@ -70,7 +71,7 @@ const emptyEntry = dubboEntry({ endpoints: new Map(), emptySince: "2024-02-04T03
 const alteredEntry = dubboEntry({
   shape: {
     ...dubboEntry().shape,
-    service: { kind: "dubbo", name: "a.B$C", originalName: "a.B$C-1.0.0", registry: "" },
+    service: { kind: "dubbo", name: "a.B$C", originalName: "a.B$C-1.0.0", registry: "", scope: "" },
   },
   endpoints: new Map(),
 });
@@ -121,6 +122,15 @@ describe("what is written", () => {
     });
     expect(metadata.annotations).toMatchObject({ manager: "encs", registry: "eureka" });
     expect(spec.endpoints?.[0]).toMatchObject({ weight: 3, locality: "r/z", ports: { "9000": 9000 } });
+  });
+
+  test("the group in the registry is written where there is one", () => {
+    const key = "ecns.easystack.cn/registry-group";
+    const service = { ...springService, registry: "nacos", scope: "team-a" } as const;
+    const entry = { ...springEntry, shape: { ...springEntry.shape, service } };
+    expect(serviceEntryOf(entry).metadata.annotations).toMatchObject({ registry: "nacos", [key]: "team-a" });
+    expect(entryOf(serviceEntryOf(entry))?.shape.service.scope).toBe("team-a");
+    expect(serviceEntryOf(springEntry).metadata.annotations).not.toHaveProperty([key]);
   });
 
   test("the hash is 16 hex digits, and of everything else that is written", () => {

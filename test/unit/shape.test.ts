@@ -56,10 +56,23 @@ describe("an entry that exists", () => {
 
   test("Dubbo interfaces that differ in case are different services, Spring names are not", () => {
     const named = (kind: "dubbo" | "spring", name: string): Endpoint =>
-      endpointOf("10.0.0.1:1", { service: { kind, name, originalName: "", registry: "" } });
+      endpointOf("10.0.0.1:1", { service: { kind, name, originalName: "", registry: "", scope: "" } });
     const shapeOf = (one: Endpoint): Shape => ({ ...one, portName: "" });
     expect(fits(named("dubbo", "a.b"), shapeOf(named("dubbo", "a.B")))).toBe(false);
     expect(fits(named("spring", "a"), shapeOf(named("spring", "A")))).toBe(true);
     expect(fits(named("spring", "a"), shapeOf(named("dubbo", "a")))).toBe(false);
+  });
+
+  test.each([
+    ["g1", "g2", false],
+    ["g1", "g1", true],
+    ["g1", "", true],
+    ["", "g1", true],
+  ])("of one name in the groups %j and %j, the same is %j", (scope, incumbent, isSame) => {
+    const of = (one: string): Endpoint =>
+      endpointOf("10.0.0.1:1", {
+        service: { kind: "spring", name: "order", originalName: "", registry: "nacos", scope: one },
+      });
+    expect(fits(of(scope), { ...of(incumbent), portName: "" })).toBe(isSame);
   });
 });

@@ -46,6 +46,7 @@ export function decodeSpring(key: ServiceKey, info: ServiceInfo): Service {
     id: idOf(key),
     kind: "spring",
     name: key.name,
+    scope: key.group,
     instances: distinct(instances.toSorted(byAddress)),
     problems: problemsOf(key.name, info),
   };
@@ -69,7 +70,7 @@ export function problemsOf(
 export function unreadable(key: ServiceKey, kind: Service["kind"], name: string): Service {
   const detail = `no right to read ${idOf(key)}: what the cluster has of it stays. Grant read to the hub's account`;
   const problem: Problem = { at: name, code: "Unreadable", detail, severity: "warning" };
-  return { id: idOf(key), kind, name, instances: "unknown", problems: [problem] };
+  return { id: idOf(key), kind, name, scope: key.group, instances: "unknown", problems: [problem] };
 }
 
 /** Whether some of the hosts belong to something else than a Dubbo application; no hosts do. */

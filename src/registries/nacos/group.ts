@@ -198,7 +198,8 @@ export class Group {
 
   /** A service under a name that no other group has. */
   #grouped(service: Service): Service {
-    const told = this.#told.get(service) ?? { ...service, id: `${this.#options.group}@@${service.id}` };
+    const { group } = this.#options;
+    const told = this.#told.get(service) ?? { ...service, id: `${group}@@${service.id}`, scope: group };
     this.#told.set(service, told);
     return told;
   }

@@ -1,0 +1,237 @@
+import { afterAll, beforeAll, beforeEach, describe, expect, test } from "vitest";
+import { startDubboProvider } from "../bed/dubbo-provider.ts";
+import type { NacosInstance } from "../bed/nacos-agent.ts";
+import type { NacosVersion } from "../bed/nacos-api.ts";
+import { startSpringProvider } from "../bed/spring-provider.ts";
+import { eventually } from "../support/eventually.ts";
+import {
+  DEFAULT_GROUP,
+  type NacosHarness,
+  openReader,
+  providerOf,
+  providersOf,
+  startNacosHarness,
+} from "./nacos-harness.ts";
+import { addressesOf, firstSnapshot, instancesOf, observe, serviceOf } from "./observe.ts";
+
+const a = { address: "10.42.0.1", port: 20_880 };
+const b = { address: "10.42.0.2", port: 20_880 };
+const greeting = "org.apache.dubbo.samples.api.GreetingService";
+
+/** Dubbo's provider of a version and group, in a service whose name says so in whatever way. */
+const provider = (ip: string, name: string, more: Readonly<Record<string, string>> = {}): NacosInstance => {
+  const instance = providerOf(name, { address: ip, port: 20_880 });
+  return { ...instance, metadata: { ...instance.metadata, ...more } };
+};
+
+describe.each(["2.3", "3.1"] satisfies NacosVersion[])("Nacos %s: services", (version) => {
+  let nacos: NacosHarness;
+  beforeAll(async () => {
+    nacos = await startNacosHarness(version);
+  });
+  afterAll(async () => nacos[Symbol.asyncDispose]());
+  beforeEach(() => nacos.clear());
+
+  const put = (service: string, instances: readonly NacosInstance[], group = DEFAULT_GROUP): Promise<void> =>
+    nacos.connection().register(service, group, instances);
+  const reader = (options: Partial<Parameters<typeof openReader>[0]> = {}) =>
+    openReader({ address: nacos.proxy.address, namespace: nacos.namespace(), ...options });
+
+  test("an interface is one service, however its providers spell themselves", async () => {
+    await put("providers:a.B:1.0.0:", [provider("10.42.0.1", "a.B", { version: "1.0.0" })]);
+    await put("providers:a.B:1.0.0", [provider("10.42.0.1", "a.B", { version: "1.0.0" })]); // register-compatible
+    await put("providers:a.B::g1", [provider("10.42.0.2", "a.B", { group: "g1" })]);
+    await put("providers:a.B:2.0.0:g1", [{ ip: "10.42.0.3", port: 20_880, metadata: { protocol: "tri" } }]);
+    await put("providers:a.B", [provider("10.42.0.4", "a.B")]);
+    await put("providers:a.C___D::", [provider("10.42.0.5", "a.C$D")]);
+    for (const other of ["consumers", "routers", "configurators"])
+      await put(`${other}:a.B:1.0.0:`, [provider("10.42.0.9", "a.B", { category: other })]);
+    const snapshot = await firstSnapshot(reader());
+    expect([...snapshot.services.keys()].toSorted()).toEqual([
+      `${DEFAULT_GROUP}@@a.B`,
+      `${DEFAULT_GROUP}@@a.C$D`,
+    ]);
+    const shown = instancesOf(snapshot, "a.B").map((one) => [
+      one.address,
+      one.protocol,
+      one.version,
+      one.group,
+    ]);
+    expect(shown).toEqual([
+      ["10.42.0.1", "dubbo", "1.0.0", ""],
+      ["10.42.0.2", "dubbo", "", "g1"],
+      ["10.42.0.3", "grpc", "2.0.0", "g1"],
+      ["10.42.0.4", "dubbo", "", ""],
+    ]);
+    expect(instancesOf(snapshot, "a.C$D")[0]?.metadata).toMatchObject({ interface: "a.C$D" });
+  });
+
+  test("what takes no traffic is left out, and weights are whole numbers", async () => {
+    const at = (ip: string, more: Partial<NacosInstance>): NacosInstance => ({ ip, port: 8080, ...more });
+    await put("order", [
+      at("10.42.0.1", { weight: 0.5 }),
+      at("10.42.0.2", { weight: 2 }),
+      at("10.42.0.3", { weight: 0 }),
+      at("10.42.0.4", { enabled: false }),
+      at("10.42.0.1", { weight: 0.5, clusterName: "OTHER" }),
+    ]);
+    await put("plain", [
+      at("10.42.0.1", { metadata: { zone: "a", "preserved.heart.beat.interval": "5000" } }),
+    ]);
+    const snapshot = await firstSnapshot(reader());
+    expect(instancesOf(snapshot, "order").map(({ address, weight }) => [address, weight])).toEqual([
+      ["10.42.0.1", 50],
+      ["10.42.0.2", 200],
+    ]);
+    expect(serviceOf(snapshot, "plain")).toMatchObject({
+      id: `${DEFAULT_GROUP}@@plain`,
+      kind: "spring",
+      scope: DEFAULT_GROUP,
+      instances: [{ address: "10.42.0.1", port: 8080, protocol: "tcp", metadata: { zone: "a" } }],
+    });
+    expect(instancesOf(snapshot, "plain")[0]).not.toHaveProperty("weight");
+  });
+
+  test("all groups are read unless some are named, and a group that is new", async () => {
+    await put("order", [{ ip: "10.42.0.1", port: 8080 }]);
+    await put("order", [{ ip: "10.42.0.2", port: 8080 }], "team-a");
+    const ids = [`${DEFAULT_GROUP}@@order`, "team-a@@order"];
+    await using all = observe(reader({ groups: [] }));
+    await all.until((one) => expect([...one.services.keys()].toSorted()).toEqual(ids));
+    expect([...(await firstSnapshot(reader({ groups: ["team-a"] }))).services.keys()]).toEqual([
+      "team-a@@order",
+    ]);
+    expect((await firstSnapshot(reader({ groups: ["nobody"] }))).services.size).toBe(0);
+    await put("late", [{ ip: "10.42.0.3", port: 8080 }], "team-b");
+    const newIsSeenMs = version === "3.1" ? 5_000 : 15_000; // 3.x names new services, 2.x only lists them
+    await all.until((one) => expect(one.services.has("team-b@@late")).toBe(true), newIsSeenMs);
+  });
+
+  test("what is not wanted is neither read nor there, but Dubbo applications are looked into", async () => {
+    await put(providersOf("a.Wanted"), [provider("10.42.0.1", "a.Wanted")]);
+    await put(providersOf("b.Other"), [provider("10.42.0.1", "b.Other")]);
+    await put("order", [{ ip: "10.42.0.1", port: 8080 }]);
+    const wants = (name: string): boolean => name.startsWith("a.");
+    expect([...(await firstSnapshot(reader({ wants }))).services.keys()]).toEqual([
+      `${DEFAULT_GROUP}@@a.Wanted`,
+    ]);
+  });
+
+  test("an application's services are those of its metadata, and no twin of what is registered by interface", async () => {
+    const services = {
+      "a.B:1.0.0:dubbo": {
+        name: "a.B",
+        version: "1.0.0",
+        protocol: "dubbo",
+        port: 20_880,
+        params: { side: "provider" },
+      },
+    };
+    const metadata = {
+      "dubbo.metadata.revision": "r1",
+      "dubbo.metadata.storage-type": "remote",
+      "dubbo.endpoints": JSON.stringify([{ port: 20_880, protocol: "dubbo" }]),
+    };
+    await nacos
+      .connection()
+      .publishConfig("shop", "r1", JSON.stringify({ app: "shop", revision: "r1", services }));
+    await put("shop", [
+      { ip: "10.42.0.1", port: 20_880, metadata },
+      { ip: "10.42.0.2", port: 20_880, metadata },
+    ]);
+    await put("providers:a.B:1.0.0:", [provider("10.42.0.1", "a.B", { version: "1.0.0" })]);
+    await using observer = observe(reader());
+    await observer.until((one) => {
+      expect([...one.services.keys()]).toEqual([`${DEFAULT_GROUP}@@a.B`]);
+      expect(addressesOf(one, "a.B")).toEqual(["10.42.0.1:20880", "10.42.0.2:20880"]);
+      expect(one.problems).toEqual([]);
+    });
+  });
+
+  test("an application that keeps its metadata to itself is a problem that says what to do", async () => {
+    const metadata = { "dubbo.metadata.revision": "r1", "dubbo.metadata.storage-type": "local" };
+    await put("shop", [{ ip: "10.42.0.1", port: 20_880, metadata }]);
+    const snapshot = await firstSnapshot(reader());
+    expect(snapshot.services.size).toBe(0);
+    expect(snapshot.problems).toMatchObject([
+      { at: "shop", code: "ApplicationLevelOnly", severity: "warning" },
+    ]);
+  });
+
+  test("what real providers register: Dubbo 2.7, Dubbo 3.3 in both modes, Spring Cloud", async () => {
+    const { address, adminLogin } = nacos.server;
+    const registry = `nacos://${address}?namespace=${nacos.namespace()}`;
+    const common = { registry, ...(adminLogin && { login: adminLogin }), version: "1.0.0" };
+    await using _old = await startDubboProvider({ ...common, host: "10.42.0.27" });
+    await using _both = await startDubboProvider({
+      ...common,
+      dubbo: "3.3",
+      host: "10.42.0.33",
+      application: "both",
+    });
+    await using _only = await startDubboProvider({
+      ...common,
+      dubbo: "3.3",
+      host: "10.42.0.34",
+      application: "only",
+      properties: {
+        "dubbo.application.register-mode": "instance",
+        "dubbo.application.metadata-type": "remote",
+      },
+    });
+    await using spring = await startSpringProvider({
+      registry: address,
+      ...(adminLogin && { login: adminLogin }),
+      application: "order-service",
+      ip: "10.42.0.81",
+      properties: { "spring.cloud.nacos.discovery.namespace": nacos.namespace() },
+    });
+    await using observer = observe(reader());
+    const snapshot = await observer.until((one) => {
+      const addresses = instancesOf(one, greeting).map((instance) => instance.address);
+      expect(addresses).toEqual(["10.42.0.27", "10.42.0.33", "10.42.0.34"]);
+    }, 30_000);
+    expect([...snapshot.services.keys()].toSorted()).toEqual([
+      `${DEFAULT_GROUP}@@order-service`,
+      `${DEFAULT_GROUP}@@${greeting}`,
+    ]);
+    for (const one of instancesOf(snapshot, greeting)) {
+      expect(one).toMatchObject({ protocol: "dubbo", version: "1.0.0", group: "" });
+      expect(one.metadata).toMatchObject({
+        interface: greeting,
+        methods: expect.stringContaining("sayHello"),
+      });
+      expect(one.metadata).not.toHaveProperty("timestamp");
+    }
+    expect(serviceOf(snapshot, "order-service")).toMatchObject({
+      kind: "spring",
+      instances: [
+        {
+          address: "10.42.0.81",
+          port: spring.port,
+          metadata: { "preserved.register.source": "SPRING_CLOUD" },
+        },
+      ],
+    });
+    expect(snapshot.problems).toEqual([]);
+  });
+
+  test("the server asks its clients to connect anew: the watch ends, and the next one is whole", async () => {
+    await put(providersOf("a.B"), [providerOf("a.B", a), providerOf("a.B", b)]);
+    await using observer = observe(reader());
+    await observer.until((one) => expect(addressesOf(one, "a.B")).toHaveLength(2));
+    let ended: unknown;
+    void observer.ended.then((error) => {
+      ended = error;
+    });
+    await eventually(
+      async () => {
+        await nacos.server.resetClients(); // the one it keeps may be ours
+        expect(ended).toMatchObject({ code: "RegistryUnreachable" });
+      },
+      30_000,
+      2_000,
+    );
+    expect(addressesOf(await firstSnapshot(reader()), "a.B")).toHaveLength(2);
+  });
+});
