@@ -1,4 +1,5 @@
 import { dirname } from "node:path";
+import { prepareDubboGo } from "./dubbo-go-provider.ts";
 import { prepareDubbo } from "./dubbo-provider.ts";
 import { istioCrds } from "./istio-crds.ts";
 import { classPath } from "./java.ts";
@@ -22,6 +23,7 @@ export const assets: readonly Asset[] = [
   { name: "nacos3", prepare: async () => ({ NACOS3_CLASSPATH: await prepareNacos("3.1") }) },
   { name: "nacos-agent", prepare: async () => ({ NACOS_AGENT_CLASSPATH: await classPath("nacos-agent") }) },
   { name: "spring", prepare: async () => ({ SPRING_CLASSPATH: await prepareSpring() }) },
+  { name: "dubbo-go", prepare: async () => ({ DUBBO_GO_PROVIDER: await prepareDubboGo() }) },
   { name: "istio-crds", prepare: async () => ({ ISTIO_CRDS: await istioCrds() }) },
   { name: "kube", prepare: prepareKube },
 ];

@@ -1,6 +1,7 @@
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { eventually } from "../support/eventually.ts";
 import { connectZkWriter } from "../support/zk-writer.ts";
+import { startDubboGoProvider } from "./dubbo-go-provider.ts";
 import { startDubboProvider } from "./dubbo-provider.ts";
 import { type Nacos, startNacos } from "./nacos.ts";
 import { type NacosAgent, startNacosAgent } from "./nacos-agent.ts";
@@ -33,14 +34,14 @@ describe("in Nacos, with a login", { timeout: 60_000 }, () => {
   const lists = (service: string, instances: readonly object[]) =>
     eventually(async () => expect(await agent.instances(service, GROUP)).toMatchObject(instances), TELL_MS);
 
-  test("Dubbo 2.7 registers its interface until it is stopped", async () => {
+  test("Dubbo 2.7 registers its interface until it dies", async () => {
     const registry = `nacos://${nacos.address}`;
     await using provider = await startDubboProvider({ registry, login, version: "1.0.0", group: "g1" });
     const service = `providers:${INTERFACE}:1.0.0:g1`;
     expect(await agent.services(GROUP)).toEqual([service]);
     const metadata = { interface: INTERFACE, version: "1.0.0", group: "g1", protocol: "dubbo" };
     await lists(service, [{ ip: provider.host, port: provider.port, metadata }]);
-    await provider.stop();
+    await provider.kill();
     await lists(service, []);
   });
 
@@ -60,8 +61,28 @@ describe("in Nacos, with a login", { timeout: 60_000 }, () => {
       app: "orders",
       services: { [`${INTERFACE}:tri`]: { port: provider.port, protocol: "tri" } },
     });
-    await provider.kill();
+    await provider.stop();
     await lists("orders", []);
+  });
+
+  test("dubbo-go registers its application alone, and says in a configuration what that serves", async () => {
+    await using provider = await startDubboGoProvider({
+      registry: "nacos",
+      address: nacos.address,
+      login,
+      application: "invoices",
+      version: "1.0.0",
+      metadata: "remote",
+    });
+    await lists("invoices", [{ ip: provider.host, port: provider.port }]);
+    const [instance] = await agent.instances("invoices", GROUP);
+    const revision = instance?.metadata["dubbo.metadata.revision"] ?? "";
+    expect(JSON.parse((await agent.config("invoices", revision)) ?? "")).toMatchObject({
+      app: "invoices",
+      services: { [`${INTERFACE}:1.0.0:tri`]: { port: provider.port, protocol: "tri" } },
+    });
+    await provider.stop();
+    await lists("invoices", []);
   });
 
   test("a Spring application registers its name", async () => {
@@ -80,7 +101,9 @@ describe("in Nacos, with a login", { timeout: 60_000 }, () => {
   });
 });
 
-test("Dubbo 3.3 can register its application alone in ZooKeeper", { timeout: 60_000 }, async () => {
+test("Dubbo 3.3 and dubbo-go can register their application alone in ZooKeeper", {
+  timeout: 60_000,
+}, async () => {
   await using zooKeeper = await startZooKeeper();
   await using witness = await connectZkWriter(zooKeeper.address);
   await using provider = await startDubboProvider({
@@ -90,7 +113,15 @@ test("Dubbo 3.3 can register its application alone in ZooKeeper", { timeout: 60_
     properties: instanceMode,
   });
   expect(await witness.getChildren("/services/orders")).toEqual([`${provider.host}:${provider.port}`]);
-  await expect(witness.getChildren(`/dubbo/${INTERFACE}/providers`)).rejects.toThrow("NO_NODE");
   await provider.stop();
   expect(await witness.getChildren("/services/orders")).toEqual([]);
+
+  const options = { registry: "zookeeper", address: zooKeeper.address, application: "invoices" } as const;
+  await using goProvider = await startDubboGoProvider(options);
+  const children = [`${goProvider.host}:${goProvider.port}`];
+  await eventually(
+    async () => expect(await witness.getChildren("/services/invoices")).toEqual(children),
+    TELL_MS,
+  );
+  await expect(witness.getChildren(`/dubbo/${INTERFACE}/providers`)).rejects.toThrow("NO_NODE");
 });

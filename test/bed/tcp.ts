@@ -16,3 +16,14 @@ export function ask(port: number, request: string): Promise<string> {
     socket.on("close", () => resolve(answer));
   });
 }
+
+/** Whether somebody listens on `127.0.0.1:port`. */
+export function canConnect(port: number): Promise<boolean> {
+  return new Promise((resolve) => {
+    const socket = connect(port, "127.0.0.1", () => {
+      resolve(true);
+      socket.destroy();
+    });
+    socket.on("error", () => resolve(false));
+  });
+}
