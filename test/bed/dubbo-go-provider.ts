@@ -16,7 +16,7 @@ export interface DubboGoProviderOptions {
   readonly address: string;
   /** How it logs in to the registry. Default: not at all. */
   readonly login?: { readonly username: string; readonly password: string };
-  /** Default `tri`. */
+  /** Default `tri`. With `dubbo` and remote metadata dubbo-go 3.3.1 crashes. */
   readonly protocol?: "dubbo" | "tri";
   readonly version?: string;
   readonly group?: string;
