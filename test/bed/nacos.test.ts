@@ -1,7 +1,12 @@
+import { once } from "node:events";
 import { readdirSync } from "node:fs";
+import { writeFile } from "node:fs/promises";
+import { join } from "node:path";
+import { connect } from "node:tls";
 import { afterAll, beforeAll, describe, expect, test, vi } from "vitest";
+import { type Certificate, selfSigned } from "../support/certificate.ts";
 import { eventually } from "../support/eventually.ts";
-import { type Nacos, startNacos } from "./nacos.ts";
+import { type Nacos, type NacosTls, startNacos } from "./nacos.ts";
 import { type NacosAgent, type NacosConnection, startNacosAgent } from "./nacos-agent.ts";
 import type { NacosUser, Permission } from "./nacos-api.ts";
 import { ask } from "./tcp.ts";
@@ -29,14 +34,16 @@ const versions = [
 
 describe.each(versions)("Nacos $version", { timeout: 120_000 }, ({ version, wipe }) => {
   const stack = new AsyncDisposableStack();
+  const keys = selfSigned("nacos");
   let folder: TemporaryFolder;
   let nacos: Nacos;
   let agent: NacosAgent;
 
   beforeAll(async () => {
     folder = temporaryFolder("nacos-test");
+    const tls = await writeTls(stack.use(temporaryFolder("nacos-test")).path, keys);
     vi.stubEnv("TMPDIR", folder.path);
-    nacos = stack.use(await startNacos({ version, auth: true }));
+    nacos = stack.use(await startNacos({ version, auth: true, tls }));
     agent = stack.use(await startNacosAgent({ address: nacos.address, ...nacos.adminLogin }));
   }, 120_000);
   afterAll(async () => {
@@ -58,6 +65,12 @@ describe.each(versions)("Nacos $version", { timeout: 120_000 }, ({ version, wipe
     expect(await listServices(nacos, token)).toBe(403);
     await nacos.deleteUser("reader");
     await expect(logIn(nacos, reader)).rejects.toThrow("500");
+  });
+
+  test("speaks TLS with those who have a certificate, and plain gRPC with those who do not want it", async () => {
+    expect(await greet(nacos.port + 1000, keys.certificate, keys)).not.toHaveLength(0);
+    await expect(greet(nacos.port + 1000, keys.certificate)).rejects.toThrow("certificate required");
+    expect(await agent.services(GROUP)).toEqual([]);
   });
 
   test("its client adds instances and takes them away, over as many connections as wanted", async () => {
@@ -113,6 +126,28 @@ describe.each(versions)("Nacos $version", { timeout: 120_000 }, ({ version, wipe
     expect(await ask(nacos.port, "GET /nacos/ HTTP/1.0\r\n\r\n")).toBe("");
   });
 });
+
+/** The certificate is everybody's: the server's, its clients', and the CA of both. */
+async function writeTls(folder: string, { certificate, key }: Certificate): Promise<NacosTls> {
+  const certificateFile = join(folder, "certificate.pem");
+  const keyFile = join(folder, "key.pem");
+  await writeFile(certificateFile, certificate);
+  await writeFile(keyFile, key);
+  return { certificateFile, keyFile, clientCaFile: certificateFile };
+}
+
+/** What a server answers first to a client that begins HTTP/2 over TLS. @throws Error when it refuses the client. */
+async function greet(port: number, ca: string, own?: Certificate): Promise<Buffer> {
+  const identity = own && { cert: own.certificate, key: own.key };
+  const socket = connect({ host: "127.0.0.1", port, ca, ALPNProtocols: ["h2"], ...identity });
+  try {
+    socket.write("PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n");
+    const [answer] = (await once(socket, "data")) as [Buffer];
+    return answer;
+  } finally {
+    socket.destroy();
+  }
+}
 
 /** Waits until the server lists exactly these, in any order. */
 async function lists(connection: NacosConnection, service: string, instances: readonly object[]) {

@@ -1,5 +1,6 @@
 import { mkdir, rm } from "node:fs/promises";
 import { join } from "node:path";
+import { pathToFileURL } from "node:url";
 import { freePort } from "../support/free-port.ts";
 import { archiveFlags, prepareArchive } from "./class-archive.ts";
 import { classPath, type JavaModule, javaFlags } from "./java.ts";
@@ -14,8 +15,18 @@ export interface NacosOptions {
   readonly auth?: boolean;
   /** Where its HTTP API listens; 1000 below, 1000 above (gRPC) and 1001 above have to be free too. Default: such a one. */
   readonly port?: number;
+  /** Whether gRPC speaks TLS with clients that want it; others are served as before. Default: no. */
+  readonly tls?: NacosTls;
   /** Further settings by the names they have in application.properties. */
   readonly properties?: Readonly<Record<string, string>>;
+}
+
+/** PEM files; the key in PKCS#8. */
+export interface NacosTls {
+  readonly certificateFile: string;
+  readonly keyFile: string;
+  /** The CA that has to have signed a client's certificate. Default: clients need none. */
+  readonly clientCaFile?: string;
 }
 
 /** A real stand-alone Nacos server. Only its HTTP API listens on loopback alone; nothing it has can do that for the rest. */
@@ -156,6 +167,7 @@ async function nacosProgram(
     "nacos.server.ip": "127.0.0.1",
     [portProperty]: String(options.port),
     "nacos.core.auth.enabled": String(options.auth),
+    ...(options.tls && tlsProperties(options.tls)),
     ...options.properties,
   };
   return {
@@ -172,6 +184,24 @@ async function nacosProgram(
     ],
     cwd: folder,
     logFile: join(folder, "nacos.log"),
+  };
+}
+
+/** Paths with a scheme, for others are looked for in the class path. */
+function tlsProperties({ certificateFile, keyFile, clientCaFile }: NacosTls): Record<string, string> {
+  const name = "nacos.remote.server.rpc.tls";
+  const mutual =
+    clientCaFile === undefined
+      ? {}
+      : {
+          [`${name}.mutualAuthEnable`]: "true",
+          [`${name}.trustCollectionCertFile`]: pathToFileURL(clientCaFile).href,
+        };
+  return {
+    [`${name}.enableTls`]: "true",
+    [`${name}.certChainFile`]: pathToFileURL(certificateFile).href,
+    [`${name}.certPrivateKey`]: pathToFileURL(keyFile).href,
+    ...mutual,
   };
 }
 
