@@ -3,8 +3,7 @@ import { createServer } from "node:https";
 import type { AddressInfo } from "node:net";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { createHttpClient } from "../../src/runtime/http-client.ts";
-import { temporaryFolder } from "../bed/watchdog.ts";
-import { selfSigned } from "../support/self-signed.ts";
+import { selfSigned } from "../support/certificate.ts";
 import { countingDeps } from "./counting-deps.ts";
 
 describe("HTTP over TLS", () => {
@@ -14,9 +13,9 @@ describe("HTTP over TLS", () => {
   let certificate: string;
 
   beforeAll(async () => {
-    const keys = await selfSigned(stack.use(temporaryFolder("http-tls")).path);
+    const keys = selfSigned("http");
     certificate = keys.certificate;
-    const server = createServer(keys, ({ url }, response) => {
+    const server = createServer({ cert: keys.certificate, key: keys.key }, ({ url }, response) => {
       if (url === "/plain") response.writeHead(302, { location: `http://127.0.0.1:${port}/` });
       response.end("read");
     });

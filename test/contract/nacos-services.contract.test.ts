@@ -1,9 +1,10 @@
+import { NacosNamingClient } from "nacos";
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from "vitest";
+import { startDubboGoProvider } from "../bed/dubbo-go-provider.ts";
 import { startDubboProvider } from "../bed/dubbo-provider.ts";
 import type { NacosInstance } from "../bed/nacos-agent.ts";
 import type { NacosVersion } from "../bed/nacos-api.ts";
 import { startSpringProvider } from "../bed/spring-provider.ts";
-import { eventually } from "../support/eventually.ts";
 import {
   DEFAULT_GROUP,
   type NacosHarness,
@@ -30,7 +31,10 @@ describe.each(["2.3", "3.1"] satisfies NacosVersion[])("Nacos %s: services", (ve
     nacos = await startNacosHarness(version);
   });
   afterAll(async () => nacos[Symbol.asyncDispose]());
-  beforeEach(() => nacos.clear());
+  beforeEach(async () => {
+    await nacos.proxy.heal();
+    await nacos.clear();
+  });
 
   const put = (service: string, instances: readonly NacosInstance[], group = DEFAULT_GROUP): Promise<void> =>
     nacos.connection().register(service, group, instances);
@@ -216,22 +220,91 @@ describe.each(["2.3", "3.1"] satisfies NacosVersion[])("Nacos %s: services", (ve
     expect(snapshot.problems).toEqual([]);
   });
 
+  test("what a real dubbo-go provider registers: its application only, in the public namespace", async () => {
+    const { address, adminLogin } = nacos.server;
+    const application = `go-${version}`;
+    const login = adminLogin && { login: adminLogin };
+    const common = { registry: "nacos", address, ...login, version: "1.0.0", application } as const;
+    await using observer = observe(reader({ namespace: "" }));
+    await using _provider = await startDubboGoProvider({ ...common, metadata: "remote" });
+    const snapshot = await observer.until(
+      (one) => expect(instancesOf(one, greeting)).toHaveLength(1),
+      20_000,
+    );
+    expect(instancesOf(snapshot, greeting)).toMatchObject([
+      {
+        address: "10.42.0.58",
+        protocol: "grpc",
+        version: "1.0.0",
+        metadata: { application, interface: greeting },
+      },
+    ]);
+    expect((await firstSnapshot(reader({ namespace: "public" }))).services.keys().toArray()).toEqual(
+      snapshot.services.keys().toArray(),
+    );
+  });
+
+  test.each([
+    ["a wrong password", { username: "reader", password: "wrong" }],
+    ["an unknown user", { username: "nobody", password: "wrong" }],
+    ["no login", {}],
+    ["a token that is none", { token: "garbage" }],
+  ])("%s is RegistryUnauthorized, over gRPC and HTTP", async (_, credentials) => {
+    await put("order", [{ ip: "10.42.0.1", port: 8080 }]);
+    for (const address of [nacos.proxy.address, `http://${nacos.proxy.address}`]) {
+      await using observer = observe(reader({ address, credentials }));
+      const error = await observer.ended;
+      expect(error).toMatchObject({ code: "RegistryUnauthorized" });
+      expect(String(error)).not.toMatch(/wrong|garbage/);
+      expect(observer.snapshots).toEqual([]);
+    }
+  });
+
+  test("over HTTP the same is read, and changes are seen with the next round", async () => {
+    await put(providersOf("a.B"), [providerOf("a.B", a)]);
+    await put("order", [{ ip: "10.42.0.1", port: 8080, metadata: { zone: "a" } }]);
+    const address = `http://${nacos.proxy.address}`;
+    await using overHttp = observe(reader({ address }));
+    const first = await overHttp.until((one) => expect(addressesOf(one, "a.B")).toEqual(["10.42.0.1:20880"]));
+    expect(first).toEqual(await firstSnapshot(reader()));
+    await put(providersOf("a.B"), [providerOf("a.B", b)]);
+    const second = await overHttp.until((one) => expect(addressesOf(one, "a.B")).toHaveLength(2));
+    expect(serviceOf(second, "order")).toBe(serviceOf(first, "order"));
+    await nacos.connection().deregister("order", DEFAULT_GROUP, [{ ip: "10.42.0.1", port: 8080 }]);
+    await overHttp.until((one) => expect(addressesOf(one, "order")).toEqual([]));
+    nacos.proxy.stall();
+    expect(await overHttp.ended).toMatchObject({ code: "RegistryUnreachable" });
+  });
+
+  test("what the client of npm registers over HTTP", async () => {
+    const { address, adminLogin } = nacos.server;
+    const client = new NacosNamingClient({
+      serverList: address,
+      namespace: nacos.namespace(),
+      ...adminLogin,
+      logger: { ...console, debug() {}, info() {}, warn() {} },
+    });
+    await client.ready();
+    const instance = { instanceId: "", ip: "10.42.0.61", port: 8080, healthy: true, enabled: true };
+    await client.registerInstance("from-npm", instance);
+    try {
+      await using observer = observe(reader());
+      await observer.until((one) => expect(addressesOf(one, "from-npm")).toEqual(["10.42.0.61:8080"]));
+      await client.deregisterInstance("from-npm", instance);
+      await observer.until((one) => expect(addressesOf(one, "from-npm")).toEqual([]));
+    } finally {
+      await (client as unknown as { close(): Promise<void> }).close(); // missing in its types
+    }
+  });
+
   test("the server asks its clients to connect anew: the watch ends, and the next one is whole", async () => {
     await put(providersOf("a.B"), [providerOf("a.B", a), providerOf("a.B", b)]);
-    await using observer = observe(reader());
-    await observer.until((one) => expect(addressesOf(one, "a.B")).toHaveLength(2));
-    let ended: unknown;
-    void observer.ended.then((error) => {
-      ended = error;
-    });
-    await eventually(
-      async () => {
-        await nacos.server.resetClients(); // the one it keeps may be ours
-        expect(ended).toMatchObject({ code: "RegistryUnreachable" });
-      },
-      30_000,
-      2_000,
-    );
+    await using one = observe(reader());
+    await using two = observe(reader());
+    await one.until((it) => expect(addressesOf(it, "a.B")).toHaveLength(2));
+    await two.until((it) => expect(addressesOf(it, "a.B")).toHaveLength(2));
+    await nacos.server.resetClients(); // it keeps one
+    expect(await Promise.race([one.ended, two.ended])).toMatchObject({ code: "RegistryUnreachable" });
     expect(addressesOf(await firstSnapshot(reader()), "a.B")).toHaveLength(2);
   });
 });

@@ -3,9 +3,8 @@ import { type AddressInfo, connect } from "node:net";
 import { pipeline } from "node:stream";
 import { createServer } from "node:tls";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
-import { temporaryFolder } from "../bed/watchdog.ts";
 import { startZooKeeper, type ZooKeeper } from "../bed/zookeeper.ts";
-import { selfSigned } from "../support/self-signed.ts";
+import { selfSigned } from "../support/certificate.ts";
 import { firstSnapshot, observe } from "./observe.ts";
 import { openReader, tickTime } from "./zookeeper-harness.ts";
 
@@ -16,10 +15,10 @@ describe("ZooKeeper over TLS", () => {
   let certificate: string;
 
   beforeAll(async () => {
-    const keys = await selfSigned(stack.use(temporaryFolder("zookeeper-tls")).path);
+    const keys = selfSigned("zookeeper");
     certificate = keys.certificate;
     server = stack.use(await startZooKeeper({ tickTime }));
-    const front = createServer(keys, (client) => {
+    const front = createServer({ cert: keys.certificate, key: keys.key }, (client) => {
       const plain = connect(server.port, "127.0.0.1");
       pipeline(client, plain, client, () => {}); // whichever side ends, ends the other
     });

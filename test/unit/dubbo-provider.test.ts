@@ -143,6 +143,7 @@ describe("which provider counts", () => {
     "disabled=false",
     "enabled=true",
     "weight=100",
+    "weight=0&release=dubbo-golang-3.3.1",
     "weight=",
     "weight=x",
     "side=",

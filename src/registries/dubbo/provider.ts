@@ -87,15 +87,21 @@ export function readProvider(url: ProviderUrl, name: string): Provider {
 }
 
 function takesTraffic({ scheme, parameters }: ProviderUrl): boolean {
-  const weight = parameters.get("weight");
   return (
     !controlSchemes.has(scheme) &&
     parameters.get("disabled") !== "true" &&
     parameters.get("enabled") !== "false" &&
     (parameters.get("side") || "provider") === "provider" &&
     (parameters.get("category") || "providers") === "providers" &&
-    !(weight && Number(weight) <= 0)
+    !isDrained(parameters)
   );
+}
+
+/** dubbo-go writes `weight=0` where nobody has set one (measured on 3.3.1). */
+function isDrained(parameters: ProviderUrl["parameters"]): boolean {
+  const weight = parameters.get("weight") || "1";
+  const isUnset = weight === "0" && parameters.get("release")?.startsWith("dubbo-golang");
+  return Number(weight) <= 0 && !isUnset;
 }
 
 function instanceOf(

@@ -120,6 +120,9 @@ export class Group {
     const info = typeof read === "object" ? read : undefined;
     const isWanted = this.#options.wants(name);
     const instances = info ? decodeApplication(name, info) : [];
+    // What one revision stands for may change with the processes: dubbo-go's says nothing of versions and ports.
+    for (const { revision } of this.#instances.get(name) ?? [])
+      this.#metadata.delete(revisionKey(name, revision));
     if (instances.length > 0) this.#instances.set(name, instances);
     else this.#instances.delete(name);
     if (info !== undefined && hasOthers(info) && isWanted)
