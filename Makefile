@@ -96,6 +96,10 @@ run: setup ## Run both controllers against the current kubeconfig; ctrl-c stops 
 demo: bed ## Show the whole story on real servers, then stay up; ONCE=1 ends after the last step.
 	@TYPE=$(or $(TYPE),zookeeper) ONCE=$(ONCE) $(NODE) scripts/demo.ts
 
+.PHONY: bench
+bench: bed ## Measure, on real servers and against a floor in the same run; TYPE=nacos.
+	@TYPE=$(TYPE) $(NODE) scripts/bench.ts
+
 .PHONY: clean
 clean: ## Remove what was built; the servers of the test bed stay in their cache.
 	rm -rf dist coverage

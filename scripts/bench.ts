@@ -1,0 +1,18 @@
+/**
+ * `make bench TYPE=nacos`: what the operator costs and how soon it follows, on real servers, against a floor in the same
+ * run. Takes minutes, and wants the machine for itself.
+ */
+import { benchNacos } from "./bench/nacos.ts";
+import { type Row, tableOf } from "./bench/table.ts";
+
+const benches: Readonly<Record<string, () => Promise<readonly Row[]>>> = {
+  nacos: async () => [...(await benchNacos("2.3")), ...(await benchNacos("3.1"))],
+};
+
+const { TYPE = "" } = process.env;
+const bench = benches[TYPE];
+if (bench === undefined) {
+  process.stderr.write(`bench: TYPE=${TYPE} is not one of ${Object.keys(benches).join(", ")}\n`);
+  process.exit(2);
+}
+process.stdout.write(`${tableOf(await bench())}\n`);
