@@ -1,5 +1,4 @@
 import { expect } from "vitest";
-import type { ApiServer } from "../bed/api-server.ts";
 import { eventually } from "../support/eventually.ts";
 import { REACT_MS } from "./expectations.ts";
 import type { Row } from "./outages.ts";
@@ -9,20 +8,28 @@ import type { Stage } from "./stage.ts";
 const OUTAGE_MS = 5_000;
 
 /** The API server is away while providers come and go, and people take away what the operator wrote. */
-export function clusterOutages(row: Row, api: () => ApiServer): void {
-  row("the API server is frozen while providers come and go", async (stage) => {
-    await churn(stage, 0, async () => {
-      api().freeze();
-      return async () => api().resume();
-    });
-  });
+export function clusterOutages(row: Row): void {
+  row(
+    "the API server is frozen while providers come and go",
+    async (stage) => {
+      await churn(stage, 0, async () => {
+        stage.api.freeze();
+        return async () => stage.api.resume();
+      });
+    },
+    { alone: true },
+  );
 
-  row("the API server is killed and restarted while providers come and go", async (stage) => {
-    await churn(stage, 1, async () => {
-      await api().kill();
-      return () => api().restart();
-    });
-  });
+  row(
+    "the API server is killed and restarted while providers come and go",
+    async (stage) => {
+      await churn(stage, 1, async () => {
+        await stage.api.kill();
+        return () => stage.api.restart();
+      });
+    },
+    { alone: true },
+  );
 
   row(
     "an entry that a person deletes comes back at once, and the recorder has seen that it was gone",

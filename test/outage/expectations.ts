@@ -5,8 +5,6 @@ import { eventually } from "../support/eventually.ts";
 import type { Provider } from "./registry.ts";
 import type { Stage } from "./stage.ts";
 
-/** Within this long the status says why. */
-export const TELL_MS = 15_000;
 /** Within this long what is listed, or believed to be gone, has reached the cluster. */
 export const REACT_MS = 10_000;
 /** Counts in the status may be 10 s late, and connections are tried again after several seconds. */
@@ -26,7 +24,7 @@ interface Saying {
 }
 
 /** The status says this soon. */
-export async function says(stage: Stage, saying: Saying, deadlineMs = TELL_MS): Promise<void> {
+export async function says(stage: Stage, saying: Saying, deadlineMs = stage.registry.tellMs): Promise<void> {
   await eventually(() => {
     const said = {
       phase: stage.status.phase,
@@ -60,26 +58,30 @@ export async function believes(stage: Stage): Promise<void> {
   const [one, other] = stage.of(service);
   if (one === undefined || other === undefined) throw new Error(`${service} has not two instances`);
   const left = await stage.leave([one]);
-  await stage.removed(one, left, TELL_MS);
+  await stage.removed(one, left, stage.settleMs + REACT_MS);
 }
 
 /** Success again by itself; and the time is over in which nothing would be believed gone. */
 export async function recovers(stage: Stage): Promise<void> {
-  await says(stage, { phase: "success", ready: "Ready" }, 2 * TELL_MS);
+  await says(stage, { phase: "success", ready: "Ready" }, 2 * stage.registry.tellMs);
   await believes(stage);
 }
 
-/** Each service lost its last instance when a hold was over: not before, and not much later. */
+/**
+ * Each service lost its last instance when a hold was over: not before, and not much later than that and the end of
+ * settling.
+ */
 export async function emptiesAt(
   stage: Stage,
   gone: readonly Provider[],
   left: number,
   until: number,
+  settledAt = until,
 ): Promise<void> {
   for (const instances of Map.groupBy(gone, ({ service }) => service).values()) {
     const removed = await Promise.all(instances.map((one) => stage.removed(one, left, CONVERGE_MS)));
     expect(Math.max(...removed)).toBeGreaterThanOrEqual(until - ROUNDED_MS);
-    expect(Math.max(...removed)).toBeLessThan(until + REACT_MS);
+    expect(Math.max(...removed)).toBeLessThan(Math.max(until, settledAt) + REACT_MS);
   }
 }
 

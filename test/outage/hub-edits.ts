@@ -1,22 +1,26 @@
 import { expect } from "vitest";
 import { eventually } from "../support/eventually.ts";
-import { recovers, says, TELL_MS } from "./expectations.ts";
+import { recovers, says } from "./expectations.ts";
 import type { Row } from "./outages.ts";
 
 /** What people do to the hub while its registry matters. */
 export function hubEdits(row: Row): void {
-  row("the hub is deleted and created anew while its registry is down", async (stage) => {
-    await stage.registry.kill();
-    await says(stage, { phase: "failed", ready: "RegistryUnreachable" });
-    await stage.deleteHub();
-    await stage.applyHub();
-    await says(stage, { phase: "failed", ready: "RegistryUnreachable" });
-    await stage.registry.start();
-    await recovers(stage);
-  });
+  row(
+    "the hub is deleted and created anew while its registry is down",
+    async (stage) => {
+      await stage.registry.kill();
+      await says(stage, { phase: "failed", ready: "RegistryUnreachable" });
+      await stage.deleteHub();
+      await stage.applyHub();
+      await says(stage, { phase: "failed", ready: "RegistryUnreachable" });
+      await stage.registry.start();
+      await recovers(stage);
+    },
+    { ownServer: true },
+  );
 
   row("the hub's address becomes another registry's, and then its own again", async (stage) => {
-    await using other = await stage.startRegistry();
+    await using other = await stage.openRegistry();
     const guests = ["org.example.Guest1", "org.example.Guest2"].map((service) => ({
       service,
       address: "10.42.2.1",
@@ -24,11 +28,12 @@ export function hubEdits(row: Row): void {
     }));
     await other.register(guests);
     await stage.applyHub(other.spec);
-    await eventually(() => expect(guests.map((guest) => stage.has(guest))).toEqual([true, true]), TELL_MS);
+    const areThere = () => expect(guests.map((guest) => stage.has(guest))).toEqual([true, true]);
+    await eventually(areThere, stage.registry.tellMs);
     // The other registry has settled: that it lists none of all the services is not believed at once.
-    await says(stage, { phase: "success", held: "Shrunk" });
+    await says(stage, { phase: "success", held: "Shrunk" }, stage.settleMs + stage.registry.tellMs);
     await stage.applyHub();
-    await says(stage, { phase: "success", held: "NothingHeld" }, 2 * TELL_MS);
+    await says(stage, { phase: "success", held: "NothingHeld" }, stage.settleMs + 2 * stage.registry.tellMs);
   });
 
   row("the hub's address becomes one where nobody is, and then its own again", async (stage) => {

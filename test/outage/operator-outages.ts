@@ -1,26 +1,34 @@
 import { expect } from "vitest";
 import { eventually } from "../support/eventually.ts";
-import { emptiesAt, recovers, says, TELL_MS } from "./expectations.ts";
+import { emptiesAt, REACT_MS, recovers, says } from "./expectations.ts";
 import type { Row } from "./outages.ts";
 import type { Provider } from "./registry.ts";
 import type { Stage } from "./stage.ts";
 
 /** The operator itself ends, and starts in a world that is not whole. */
 export function operatorOutages(row: Row): void {
-  row("the operator is restarted while its registry is dead", async (stage) => {
-    await stage.registry.kill();
-    await stage.killOperator();
-    await stage.startOperator();
-    await says(stage, { phase: "failed", ready: "RegistryUnreachable" });
-    await stage.registry.start();
-    await recovers(stage);
-  });
+  row(
+    "the operator is restarted while its registry is dead",
+    async (stage) => {
+      await stage.registry.kill();
+      await stage.killOperator();
+      await stage.startOperator();
+      await says(stage, { phase: "failed", ready: "RegistryUnreachable" });
+      await stage.registry.start();
+      await recovers(stage);
+    },
+    { ownServer: true, everyVersion: true },
+  );
 
-  row("the operator and its registry are restarted at the same time", async (stage) => {
-    await Promise.all([stage.registry.kill(), stage.killOperator()]);
-    await Promise.all([stage.registry.start(), stage.startOperator()]);
-    await recovers(stage);
-  });
+  row(
+    "the operator and its registry are restarted at the same time",
+    async (stage) => {
+      await Promise.all([stage.registry.kill(), stage.killOperator()]);
+      await Promise.all([stage.registry.start(), stage.startOperator()]);
+      await recovers(stage);
+    },
+    { ownServer: true },
+  );
 
   row(
     "the operator is killed in the middle of a hold: it goes on with the time that was left",
@@ -28,7 +36,7 @@ export function operatorOutages(row: Row): void {
       const { all, left, until } = await pullTheBrake(stage);
       await stage.killOperator();
       await stage.startOperator();
-      await emptiesAt(stage, all, left, until);
+      await emptiesAt(stage, all, left, until, Date.now() + stage.settleMs);
     },
   );
 
@@ -37,32 +45,37 @@ export function operatorOutages(row: Row): void {
     await stage.killOperator();
     await stage.lasts(until - Date.now() - 3_000); // when the hold ends it has not settled yet
     await stage.startOperator();
-    await emptiesAt(stage, all, left, until);
+    await emptiesAt(stage, all, left, until, Date.now() + stage.settleMs);
   });
 
-  row("after a restart half of the services may not be read", async (stage) => {
-    const hidden = stage.services.filter((_, at) => at % 2 === 0);
-    await stage.registry.revoke(hidden);
-    await stage.killOperator();
-    await stage.startOperator();
-    await eventually(() => {
-      const { phase, problems } = stage.status;
-      const unreadable = problems.filter(({ problem }) => problem.startsWith("Unreadable")).length;
-      expect({ phase, unreadable }).toEqual({ phase: "success", unreadable: hidden.length });
-    }, 2 * TELL_MS);
-    // What can be read is believed.
-    const [one] = stage.of(stage.services[1] ?? "") as [Provider];
-    const left = await stage.leave([one]);
-    await stage.removed(one, left, TELL_MS);
-    await stage.registry.grant(hidden);
-    await eventually(() => expect(stage.status.problems).toEqual([]), 2 * TELL_MS);
-  });
+  row(
+    "after a restart half of the services may not be read",
+    async (stage) => {
+      const { registry, services } = stage;
+      const hidden = services.filter((_, at) => at % 2 === 0);
+      await registry.revoke(hidden);
+      await stage.killOperator();
+      await stage.startOperator();
+      await eventually(() => {
+        const { phase, problems } = stage.status;
+        const unreadable = problems.filter(({ problem }) => problem.startsWith("Unreadable")).length;
+        expect({ phase, unreadable }).toEqual({ phase: "success", unreadable: hidden.length });
+      }, 2 * registry.tellMs);
+      // What can be read is believed.
+      const [one] = stage.of(services[1] ?? "") as [Provider];
+      const left = await stage.leave([one]);
+      await stage.removed(one, left, stage.settleMs + REACT_MS);
+      await registry.grant(hidden);
+      await eventually(() => expect(stage.status.problems).toEqual([]), 2 * registry.tellMs);
+    },
+    { everyVersion: true },
+  );
 }
 
 /** Ends all providers at once. Returns when they left, and until when their last instances are held. */
 async function pullTheBrake(stage: Stage) {
   const all = stage.living;
   const left = await stage.leave(all);
-  await says(stage, { held: "Shrunk" });
+  await says(stage, { held: "Shrunk" }, stage.settleMs + REACT_MS);
   return { all, left, until: Date.parse(stage.hold.until) };
 }

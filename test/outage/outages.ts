@@ -1,25 +1,37 @@
 import { afterAll, beforeAll, describe, test } from "vitest";
 import { startApiServer } from "../bed/api-server.ts";
-import { clusterOutages } from "./cluster-outages.ts";
-import { dataLosses } from "./data-losses.ts";
 import { endsWell } from "./expectations.ts";
-import { hubEdits } from "./hub-edits.ts";
-import { operatorOutages } from "./operator-outages.ts";
 import { recordCluster } from "./recorder.ts";
-import type { OutageRegistry } from "./registry.ts";
-import { registryOutages } from "./registry-outages.ts";
-import { removals } from "./removals.ts";
+import type { Registries } from "./registry.ts";
 import { Stage, type StageOptions, type Theatre } from "./stage.ts";
 
 /** Adds one story. At its end the cluster has converged, nothing is written any more, and nothing that lived was ever missing. */
-export type Row = (title: string, story: Story, options?: StageOptions) => void;
+export type Row = (title: string, story: Story, options?: RowOptions) => void;
 type Story = (stage: Stage) => Promise<void>;
+
+interface RowOptions extends StageOptions {
+  /** Whether no other story may be played meanwhile: it fails what all share. Default false. */
+  readonly alone?: boolean;
+  /** Whether it is told of each version of a registry type: it tells of the server as much as of the operator. Default false. */
+  readonly everyVersion?: boolean;
+}
+
+/** The outages that a suite plays, and how many of them. */
+export interface Programme {
+  readonly tables: readonly ((row: Row) => void)[];
+  /** Whether another version of the type plays all rows, so that those marked `everyVersion` are enough. Default false. */
+  readonly isFurtherVersion?: boolean;
+}
 
 const SHOWN_LINES = 30;
 const crd = new URL("../../crds/registryhub.yaml", import.meta.url).pathname;
 
-/** The outages of a registry type, and of the operator and the API server beside it, on the built controllers. */
-export function describeOutages(name: string, startRegistry: () => Promise<OutageRegistry>): void {
+/** The outages of a registry type and of what is beside it, on the built controllers. */
+export function describeOutages(
+  name: string,
+  startRegistries: () => Promise<Registries>,
+  { tables, isFurtherVersion = false }: Programme,
+): void {
   describe(`${name}: outages`, () => {
     const owned = new AsyncDisposableStack();
     let theatre: Theatre;
@@ -29,7 +41,8 @@ export function describeOutages(name: string, startRegistry: () => Promise<Outag
       await api.applyCrds();
       await api.kubectl(["apply", "-f", crd]);
       await api.kubectl(["wait", "--for=condition=Established", "-f", crd]);
-      theatre = { api, startRegistry, recorder: owned.use(await recordCluster(api.etcdUrl)) };
+      const recorder = owned.use(await recordCluster(api.etcdUrl));
+      theatre = { api, recorder, registries: owned.use(await startRegistries()) };
     });
     afterAll(() => owned.disposeAsync());
 
@@ -44,21 +57,14 @@ export function describeOutages(name: string, startRegistry: () => Promise<Outag
         throw error;
       }
     };
-    // A story waits most of its time, so several are played at once; but the API server's outages are felt by all.
-    const together: Row = (title, story, options) => {
+    const row: Row = (title, story, options = {}) => {
       const id = ++rows;
-      test.concurrent(`O${id} ${title}`, () => play(`${id}`, story, options));
+      if (isFurtherVersion && !options.everyVersion) return;
+      // A story waits most of its time, so several are played at once.
+      const tell = options.alone ? test : test.concurrent;
+      tell(`O${id} ${title}`, () => play(`${id}`, story, options));
     };
-    const alone: Row = (title, story, options) => {
-      const id = ++rows;
-      test(`O${id} ${title}`, () => play(`${id}`, story, options));
-    };
-    registryOutages(together);
-    dataLosses(together);
-    removals(together);
-    hubEdits(together);
-    operatorOutages(together);
-    clusterOutages(alone, () => theatre.api);
+    for (const table of tables) table(row);
   });
 }
 

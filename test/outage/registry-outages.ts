@@ -1,6 +1,6 @@
 import { expect } from "vitest";
 import { eventually } from "../support/eventually.ts";
-import { recovers, says, TELL_MS } from "./expectations.ts";
+import { recovers, says } from "./expectations.ts";
 import type { Row } from "./outages.ts";
 
 const lost = { phase: "failed", ready: "RegistryUnreachable" } as const;
@@ -15,7 +15,7 @@ export function registryOutages(row: Row): void {
       await stage.registry.start();
       await recovers(stage);
     },
-    { realProvider: true },
+    { realProvider: true, ownServer: true, everyVersion: true },
   );
 
   row(
@@ -27,21 +27,25 @@ export function registryOutages(row: Row): void {
       stage.registry.resume();
       await recovers(stage);
     },
-    { realProvider: true },
+    { realProvider: true, ownServer: true, everyVersion: true },
   );
 
-  row("the right to read anything is revoked, and restored", async (stage) => {
-    await stage.registry.revokeAll();
-    await says(stage, { phase: "failed", ready: "RegistryUnauthorized" });
-    await stage.registry.grantAll();
-    await recovers(stage);
-  });
+  row(
+    "the right to read anything is revoked, and restored",
+    async (stage) => {
+      await stage.registry.revokeAll();
+      await says(stage, { phase: "failed", ready: "RegistryUnauthorized" });
+      await stage.registry.grantAll();
+      await recovers(stage);
+    },
+    { everyVersion: true },
+  );
 
   row("connections are cut, refused, stalled and swallowed between operator and registry", async (stage) => {
     const { proxy } = stage.registry;
     const { accepted } = proxy;
     proxy.cut();
-    await eventually(() => expect(proxy.accepted).toBeGreaterThan(accepted), TELL_MS);
+    await eventually(() => expect(proxy.accepted).toBeGreaterThan(accepted), stage.registry.tellMs);
     await proxy.refuse();
     await says(stage, lost);
     await proxy.heal();

@@ -21,10 +21,16 @@ export interface RealProvider extends AsyncDisposable {
  */
 export interface OutageRegistry extends AsyncDisposable {
   /** What a hub needs to read it through `proxy`. */
-  readonly spec: Pick<RegistryHubSpec, "type" | "address">;
+  readonly spec: Pick<RegistryHubSpec, "type" | "address" | "nacos">;
+  /** How the operator logs in, where it has to: the same for every registry of the type. */
+  readonly login?: { readonly username: string; readonly password: string };
   readonly proxy: FaultProxy;
   /** For how long a session or lease outlives its provider at most, in ms. */
   readonly sessionMs: number;
+  /** By how much settling is shortened: as much as the time in which the registry's providers come back. */
+  readonly settleFactor: number;
+  /** Within this long the status says why the registry is not read, in ms. */
+  readonly tellMs: number;
   /** Whether its services speak Dubbo, so that each host has an EnvoyFilter. */
   readonly speaksDubbo: boolean;
   /** The host of a service's entry in a namespace. */
@@ -34,12 +40,17 @@ export interface OutageRegistry extends AsyncDisposable {
   /** As at an orderly end of theirs. The registry must be up. */
   deregister(providers: readonly Provider[]): Promise<void>;
   /** They end while the registry is down, and never come back. */
-  bury(providers: readonly Provider[]): void;
+  bury(providers: readonly Provider[]): Promise<void>;
   /** Starts a real provider. */
   startProvider(): Promise<RealProvider>;
   /** kill -9. */
   kill(): Promise<void>;
-  /** Starts it again, with its data or without any. Returns when it serves. */
+  /** SIGTERM; returns when it has ended. */
+  stop(): Promise<void>;
+  /**
+   * Starts it again, with its data or without any. Returns when it serves.
+   * Without data none of its providers comes back before {@link refill}.
+   */
   start(options?: { readonly wipe?: boolean }): Promise<void>;
   /** SIGSTOP and SIGCONT. */
   freeze(): void;
@@ -52,4 +63,10 @@ export interface OutageRegistry extends AsyncDisposable {
   /** The same for single services. */
   revoke(services: readonly string[]): Promise<void>;
   grant(services: readonly string[]): Promise<void>;
+}
+
+/** Where the registries of one type come from. */
+export interface Registries extends AsyncDisposable {
+  /** An empty one; `own` = its server is nobody else's, so that it may be killed, frozen and emptied. */
+  open(options: { readonly own: boolean }): Promise<OutageRegistry>;
 }

@@ -6,20 +6,25 @@ import type { Provider } from "./registry.ts";
 
 /** Providers that really end: what is gone goes, at its time. */
 export function removals(row: Row): void {
-  row("one of two instances, then the last one, is really removed", async (stage) => {
-    await believes(stage);
-    const [, service = ""] = stage.services;
-    const [first, last] = stage.of(service) as [Provider, Provider];
-    const firstLeft = await stage.leave([first]);
-    await stage.removed(first, firstLeft, 5_000);
+  row(
+    "one of two instances, then the last one, is really removed",
+    async (stage) => {
+      await believes(stage);
+      const [, service = ""] = stage.services;
+      const [first, last] = stage.of(service) as [Provider, Provider];
+      const firstLeft = await stage.leave([first]);
+      await stage.removed(first, firstLeft, 5_000);
 
-    const lastLeft = await stage.leave([last]);
-    await stage.removed(last, lastLeft, 5_000);
-    const emptySince = stage.entryOf(service)?.metadata.annotations?.["ecns.easystack.cn/empty-since"] ?? "";
-    expect(emptySince).toMatch(/Z$/); // the entry is there, and empty
-    await eventually(() => expect(stage.entryOf(service)).toBeUndefined(), REACT_MS);
-    expect(Date.now() - Date.parse(emptySince)).toBeGreaterThanOrEqual(3_000); // --empty-grace
-  });
+      const lastLeft = await stage.leave([last]);
+      await stage.removed(last, lastLeft, 5_000);
+      const emptySince =
+        stage.entryOf(service)?.metadata.annotations?.["ecns.easystack.cn/empty-since"] ?? "";
+      expect(emptySince).toMatch(/Z$/); // the entry is there, and empty
+      await eventually(() => expect(stage.entryOf(service)).toBeUndefined(), REACT_MS);
+      expect(Date.now() - Date.parse(emptySince)).toBeGreaterThanOrEqual(3_000); // --empty-grace
+    },
+    { everyVersion: true },
+  );
 
   row("all services are really removed: held once, then gone", async (stage) => {
     await believes(stage);

@@ -2,25 +2,28 @@ import { setTimeout as delay } from "node:timers/promises";
 import type { KubeObject } from "../../src/kube/resources.ts";
 import type { HubStatus, RegistryHub } from "../../src/model/hub.ts";
 import type { ServiceEntry } from "../../src/model/istio.ts";
+import { settleMs } from "../../src/registries/index.ts";
 import type { ApiServer } from "../bed/api-server.ts";
 import type { AuditedWrite } from "../bed/audit-log.ts";
 import { type Controllers, startControllers } from "../support/controllers.ts";
 import { eventually } from "../support/eventually.ts";
 import type { ClusterRecorder, RecordedKind } from "./recorder.ts";
-import type { OutageRegistry, Provider, RealProvider } from "./registry.ts";
+import type { OutageRegistry, Provider, RealProvider, Registries } from "./registry.ts";
 import { addrsOf, hostOfFilter, type Life, losses, removedAt } from "./truth.ts";
 
 /** What all stories of a suite share. */
 export interface Theatre {
   readonly api: ApiServer;
   readonly recorder: ClusterRecorder;
-  readonly startRegistry: () => Promise<OutageRegistry>;
+  readonly registries: Registries;
 }
 
 /** What differs from story to story. */
 export interface StageOptions {
   /** Whether a real provider is there as well. Default false. */
   readonly realProvider?: boolean;
+  /** Whether the story kills, freezes or empties the registry, whose server then is its own. Default false. */
+  readonly ownServer?: boolean;
   /** Further flags of the hub-controller; of a flag given twice the last counts. */
   readonly flags?: readonly string[];
 }
@@ -28,9 +31,9 @@ export interface StageOptions {
 const SERVICES = 30;
 const APPEAR_MS = 40_000;
 
-// Scaled like the registry's sessions: one tenth of the defaults. Settling then takes 6 s for ZooKeeper.
-const TIMES = ["--settle-factor=0.1", "--empty-grace=3s", "--shrink-hold=12s", "--reset-hold=60s"];
+const TIMES = ["--empty-grace=3s", "--shrink-hold=12s", "--reset-hold=60s"];
 const HUB = "outage";
+const SECRET = "login";
 
 interface Cast {
   readonly registry: OutageRegistry;
@@ -71,12 +74,12 @@ export class Stage implements AsyncDisposable {
 
   /** Starts everything; the hub is applied by `begin`. */
   static async open(theatre: Theatre, namespace: string, options: StageOptions = {}): Promise<Stage> {
-    const { flags = [] } = options;
+    const { flags = [], ownServer = false } = options;
     const { api } = theatre;
     await using starting = new AsyncDisposableStack();
     await api.kubectl(["create", "namespace", namespace]);
     starting.defer(async () => void (await api.kubectl(["delete", "namespace", namespace, "--wait=false"])));
-    const registry = starting.use(await theatre.startRegistry());
+    const registry = starting.use(await theatre.registries.open({ own: ownServer }));
     const providers = twoOfEach(SERVICES);
     await registry.register(providers);
     const realProvider = options.realProvider ? starting.use(await registry.startProvider()) : undefined;
@@ -84,7 +87,7 @@ export class Stage implements AsyncDisposable {
     const controllers = starting.use(
       await startControllers({
         kubeconfig: api.kubeconfig,
-        hub: [watched, ...TIMES, ...flags],
+        hub: [watched, `--settle-factor=${registry.settleFactor}`, ...TIMES, ...flags],
         dubbo: [watched, `--root-namespace=${namespace}`],
       }),
     );
@@ -93,6 +96,7 @@ export class Stage implements AsyncDisposable {
 
   /** What each story begins with: the hub is applied, and the cluster has what the registry lists. */
   async begin(): Promise<void> {
+    if (this.registry.login) await this.#applySecret(this.registry.login);
     await this.applyHub();
     await this.appear(this.living);
   }
@@ -105,9 +109,19 @@ export class Stage implements AsyncDisposable {
     return this.#theatre.api.kubectl(args, input && { input: JSON.stringify(input) });
   }
 
+  get api(): ApiServer {
+    return this.#theatre.api;
+  }
+
   /** Another registry of the same type. */
-  startRegistry(): Promise<OutageRegistry> {
-    return this.#theatre.startRegistry();
+  openRegistry(): Promise<OutageRegistry> {
+    return this.#theatre.registries.open({ own: false });
+  }
+
+  /** How long nothing is believed to be gone after the first listing, in ms. */
+  get settleMs(): number {
+    const { spec, settleFactor } = this.registry;
+    return settleMs[spec.type] * settleFactor;
   }
 
   /** Lets an outage last: its length is part of the story, nothing can be awaited in its stead. */
@@ -123,9 +137,19 @@ export class Stage implements AsyncDisposable {
       apiVersion: "ecns.easystack.cn/v1alpha1",
       kind: "RegistryHub",
       metadata: { name: HUB, namespace: this.namespace },
-      spec: { generate_to: this.namespace, ...spec },
+      spec: {
+        generate_to: this.namespace,
+        ...spec,
+        ...(this.registry.login && { secretRef: { name: SECRET } }),
+      },
     };
     await this.kubectl(["apply", "-f", "-"], hub);
+  }
+
+  async #applySecret(login: NonNullable<OutageRegistry["login"]>): Promise<void> {
+    const metadata = { name: SECRET, namespace: this.namespace };
+    const secret = { apiVersion: "v1", kind: "Secret", metadata, stringData: login };
+    await this.kubectl(["apply", "-f", "-"], secret);
   }
 
   async deleteHub(): Promise<void> {

@@ -1,13 +1,15 @@
-import { startDubboProvider } from "../bed/dubbo-provider.ts";
 import { startProxy } from "../bed/fault-proxy.ts";
 import { startZooKeeper } from "../bed/zookeeper.ts";
 import { connectZkWriter } from "../support/zk-writer.ts";
-import type { OutageRegistry, Provider, RealProvider } from "./registry.ts";
+import { startGreeter } from "./greeter.ts";
+import type { OutageRegistry, Provider, Registries } from "./registry.ts";
 import { type Pod, startPod } from "./zookeeper-pod.ts";
 
 /** Sessions of at most 20 ticks = 4 s: a tenth of what a server has by default. */
 const TICK_MS = 200;
 const SESSION_MS = 20 * TICK_MS;
+/** As its sessions: settling takes 6 s. */
+const SETTLE_FACTOR = 0.1;
 /**
  * How long after an outage the first provider is back, each further one half a second later: the slowest ones come after
  * their old sessions have expired, and just within the time that settling allows for (a session + 15 s, a tenth of it).
@@ -26,8 +28,13 @@ function nodeOf({ service, address, port }: Provider): string {
   return `${directoryOf(service)}/${encodeURIComponent(url)}`;
 }
 
+/** Each of them is a server of its own. */
+export async function startZooKeeperRegistries(): Promise<Registries> {
+  return { open: startZooKeeperRegistry, [Symbol.asyncDispose]: () => Promise.resolve() };
+}
+
 /** A ZooKeeper with the Dubbo tree: `service` is an interface without group and version. */
-export async function startZooKeeperRegistry(): Promise<OutageRegistry> {
+async function startZooKeeperRegistry(): Promise<OutageRegistry> {
   await using starting = new AsyncDisposableStack();
   const server = starting.use(await startZooKeeper({ tickTime: TICK_MS }));
   const proxy = starting.use(await startProxy("127.0.0.1", server.port));
@@ -65,6 +72,8 @@ export async function startZooKeeperRegistry(): Promise<OutageRegistry> {
     spec: { type: "zookeeper", address: proxy.address },
     proxy,
     sessionMs: SESSION_MS,
+    settleFactor: SETTLE_FACTOR,
+    tellMs: 15_000,
     speaksDubbo: true,
     hostOf: (service, namespace) => `${service.toLowerCase()}.${namespace}`,
     async register(providers) {
@@ -74,11 +83,12 @@ export async function startZooKeeperRegistry(): Promise<OutageRegistry> {
     async deregister(providers) {
       await Promise.all(byPod(providers).map(([pod, paths]) => pod.remove(paths)));
     },
-    bury(providers) {
+    async bury(providers) {
       for (const [pod, paths] of byPod(providers)) pod.forget(paths);
     },
-    startProvider: () => startGreeter(`zookeeper://${server.address}?retry.period=${RETRY_MS}`),
+    startProvider: () => startGreeter({ registry: `zookeeper://${server.address}?retry.period=${RETRY_MS}` }),
     kill: () => server.kill(),
+    stop: () => server.stop(),
     start: (options) => server.restart(options),
     freeze: () => server.freeze(),
     resume: () => server.resume(),
@@ -88,26 +98,5 @@ export async function startZooKeeperRegistry(): Promise<OutageRegistry> {
     revoke: (services) => administer(services.map(directoryOf), "closed"),
     grant: (services) => administer(services.map(directoryOf), "open"),
     [Symbol.asyncDispose]: () => owned.disposeAsync(),
-  };
-}
-
-/** A real Dubbo 2.7 provider. */
-async function startGreeter(registry: string): Promise<RealProvider> {
-  const start = (port?: number) =>
-    startDubboProvider({
-      registry,
-      version: "1.0.0",
-      host: "10.42.1.1",
-      ...(port !== undefined && { port }),
-    });
-  let process = await start();
-  const { host, port } = process;
-  return {
-    provider: { service: "org.apache.dubbo.samples.api.GreetingService-1.0.0", address: host, port },
-    async restart() {
-      await process.kill();
-      process = await start(port);
-    },
-    [Symbol.asyncDispose]: () => process[Symbol.asyncDispose](),
   };
 }

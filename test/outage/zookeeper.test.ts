@@ -1,4 +1,12 @@
+import { clusterOutages } from "./cluster-outages.ts";
+import { dataLosses } from "./data-losses.ts";
+import { hubEdits } from "./hub-edits.ts";
+import { operatorOutages } from "./operator-outages.ts";
 import { describeOutages } from "./outages.ts";
-import { startZooKeeperRegistry } from "./zookeeper-registry.ts";
+import { registryOutages } from "./registry-outages.ts";
+import { removals } from "./removals.ts";
+import { startZooKeeperRegistries } from "./zookeeper-registry.ts";
 
-describeOutages("ZooKeeper 3.9", startZooKeeperRegistry);
+describeOutages("ZooKeeper 3.9", startZooKeeperRegistries, {
+  tables: [registryOutages, dataLosses, removals, hubEdits, operatorOutages, clusterOutages],
+});
