@@ -3,19 +3,15 @@ import type { RegistryAdapter } from "../../src/registries/adapter.ts";
 import { createNacosAdapter } from "../../src/registries/nacos/adapter.ts";
 import type { Deps } from "../../src/runtime/deps.ts";
 import { type Nacos, startNacos } from "../bed/nacos.ts";
-import {
-  type NacosAgent,
-  type NacosConnection,
-  type NacosInstance,
-  startNacosAgent,
-} from "../bed/nacos-agent.ts";
+import { type NacosAgent, type NacosConnection, startNacosAgent } from "../bed/nacos-agent.ts";
 import type { NacosUser, NacosVersion } from "../bed/nacos-api.ts";
 import { eventually } from "../support/eventually.ts";
 import { freePort } from "../support/free-port.ts";
+import { providerOf, providersOf } from "../support/nacos-dubbo.ts";
 import { httpRegistrant } from "../support/nacos-http-registrant.ts";
 import { startNacosProxy } from "../support/nacos-proxy.ts";
 import { countingDeps } from "./counting-deps.ts";
-import type { RegistryHarness, RegistryTraits, TestInstance } from "./registry.contract.ts";
+import type { RegistryHarness, RegistryTraits } from "./registry.contract.ts";
 
 /** What an adapter is opened with where a test needs another than the usual. */
 export interface ReaderOptions {
@@ -55,22 +51,6 @@ export function openReader(options: ReaderOptions, deps: Deps = countingDeps()):
     { registry: { type: "nacos", address, namespace, groups, tls }, credentials, wants },
     deps,
   );
-}
-
-/** The service that Dubbo registers the providers of an interface in; without version and group. */
-export const providersOf = (name: string): string => `providers:${name.replaceAll("$", "___")}::`;
-
-/** A provider as Dubbo registers it. */
-export function providerOf(name: string, { address, port, note }: TestInstance): NacosInstance {
-  const metadata = {
-    interface: name,
-    protocol: "dubbo",
-    category: "providers",
-    side: "provider",
-    timestamp: "1680000000000",
-    ...(note !== undefined && { revision: note }),
-  };
-  return { ip: address, port, metadata };
 }
 
 /** The contract's harness, with what the Nacos cases need besides. Each `clear` moves on to another namespace. */

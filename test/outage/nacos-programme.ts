@@ -1,0 +1,10 @@
+import { hubEdits } from "./hub-edits.ts";
+import { operatorOutages } from "./operator-outages.ts";
+import type { Programme } from "./outages.ts";
+import { registryOutages } from "./registry-outages.ts";
+import { removals } from "./removals.ts";
+import { restarts } from "./restarts.ts";
+
+export const nacosProgramme: Programme = {
+  tables: [registryOutages, restarts, removals, hubEdits, operatorOutages],
+};
