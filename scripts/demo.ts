@@ -1,16 +1,17 @@
 /**
  * `make demo`: the whole story of a hub, told on real servers, step by step, with the kubectl commands that show it.
  *
- *   TYPE=zookeeper   the type of registry
+ *   TYPE=zookeeper   the type of registry; or nacos
  *   ONCE=1           end after the last step; the exit code is 0 only if every step was really seen
  */
+import { nacos } from "./demo/nacos.ts";
 import type { DemoRegistry } from "./demo/registry.ts";
 import { type Stage, scaledFlags, setStage } from "./demo/stage.ts";
 import { storyOf } from "./demo/story.ts";
 import { terminal } from "./demo/terminal.ts";
 import { zookeeper } from "./demo/zookeeper.ts";
 
-const types: Readonly<Record<string, DemoRegistry>> = { zookeeper };
+const types: Readonly<Record<string, DemoRegistry>> = { zookeeper, nacos };
 
 const { TYPE = "zookeeper", ONCE = "" } = process.env;
 const type = types[TYPE];

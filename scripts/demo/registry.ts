@@ -14,8 +14,17 @@ export interface DemoRegistry {
   readonly serviceEntry: string;
   /** An address of the registry's form at which there is none. */
   readonly brokenAddress: string;
+  /** The Spring application that this type's story has besides; undefined = Dubbo is all it tells of. */
+  readonly spring?: DemoSpring;
   /** Starts the real server. */
   start(): Promise<RunningRegistry>;
+}
+
+export interface DemoSpring {
+  /** As the mesh calls it; its ServiceEntry has the same name. */
+  readonly host: string;
+  /** Starts a real application that registers itself at `address` under `ip`; returns once it has. */
+  start(address: string, ip: string): Promise<DemoProvider>;
 }
 
 export interface RunningRegistry extends AsyncDisposable {
@@ -29,5 +38,19 @@ export interface DemoProvider extends AsyncDisposable {
   /** "ip:port", as registered. */
   readonly endpoint: string;
   /** Ends as a rolling update ends it: it deregisters first. */
+  stop(): Promise<void>;
+}
+
+/** A process of the test bed that has registered `ip`. */
+export function demoProvider(ip: string, process: BedProvider): DemoProvider {
+  return {
+    endpoint: `${ip}:${process.port}`,
+    stop: () => process.stop(),
+    [Symbol.asyncDispose]: () => process[Symbol.asyncDispose](),
+  };
+}
+
+interface BedProvider extends AsyncDisposable {
+  readonly port: number;
   stop(): Promise<void>;
 }

@@ -9,7 +9,7 @@ import { type ClusterView, viewCluster } from "../../test/support/cluster-view.t
 import { type Controllers, startControllers } from "../../test/support/controllers.ts";
 import { eventually } from "../../test/support/eventually.ts";
 import { builtProgram } from "../../test/support/program.ts";
-import type { DemoProvider, DemoRegistry, RunningRegistry } from "./registry.ts";
+import type { DemoProvider, DemoRegistry, DemoSpring, RunningRegistry } from "./registry.ts";
 import { terminal } from "./terminal.ts";
 
 /** The operator's own times, in which nothing is believed to be gone, made short enough to watch. */
@@ -17,6 +17,7 @@ export const scaledFlags = ["--settle-factor=0.05", "--empty-grace=5s", "--shrin
 export const rootNamespace = "servicemesh";
 export const firstProvider = "10.42.0.57";
 export const secondProvider = "10.42.0.58";
+const springProvider = "10.42.0.59";
 
 const WATCH_MS = 60_000;
 const root = fileURLToPath(new URL("../..", import.meta.url));
@@ -27,6 +28,8 @@ export interface Stage extends AsyncDisposable {
   readonly cluster: ClusterView;
   readonly registry: RunningRegistry;
   readonly provider: DemoProvider;
+  /** Of the types that have one. */
+  readonly spring: DemoProvider | undefined;
   readonly controllers: Controllers;
   /** Runs kubectl, shows the command and what it printed, and returns that. `shown` = what to show of the arguments. */
   kubectl(
@@ -55,6 +58,7 @@ export async function setStage(type: DemoRegistry): Promise<Stage> {
   const provider = starting.use(
     await timed(`a real provider, which registers ${firstProvider}`, registry.startProvider(firstProvider)),
   );
+  const spring = type.spring && starting.use(await startSpring(type.spring, registry.address));
   const starts = startControllers({ kubeconfig: api.kubeconfig, hub: scaledFlags });
   const controllers = starting.use(await timed("hub-controller and dubbo-controller", starts));
   const owned = starting.move();
@@ -63,6 +67,7 @@ export async function setStage(type: DemoRegistry): Promise<Stage> {
     cluster,
     registry,
     provider,
+    spring,
     controllers,
     async kubectl(args, { input, shown } = {}) {
       const output = await api.kubectl(args, input === undefined ? {} : { input });
@@ -78,6 +83,13 @@ export async function setStage(type: DemoRegistry): Promise<Stage> {
 export async function filledSample(type: DemoRegistry, address: string): Promise<string> {
   const sample = await readFile(join(root, type.sample), "utf8");
   return sample.replace(/^( {2}address: ).*$/m, `$1"${address}"`);
+}
+
+function startSpring({ start }: DemoSpring, address: string): Promise<DemoProvider> {
+  return timed(
+    `a real Spring application, which registers ${springProvider}`,
+    start(address, springProvider),
+  );
 }
 
 async function timed<T>(what: string, work: Promise<T>): Promise<T> {

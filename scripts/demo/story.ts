@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import type { RegistryHub } from "../../src/model/hub.ts";
 import type { EnvoyFilter, ServiceEntry } from "../../src/model/istio.ts";
 import { eventually } from "../../test/support/eventually.ts";
-import type { DemoRegistry } from "./registry.ts";
+import type { DemoRegistry, DemoSpring } from "./registry.ts";
 import { filledSample, rootNamespace, type Stage, secondProvider } from "./stage.ts";
 import { terminal } from "./terminal.ts";
 
@@ -22,11 +22,18 @@ export function storyOf(type: DemoRegistry): readonly Step[] {
     { title: "A hub is applied: pending, then success", tell: (stage) => applyHub(type, stage) },
     { title: "The provider is a ServiceEntry now", tell: (stage) => showEntry(type, stage) },
     { title: "The mesh speaks Dubbo to it: the EnvoyFilter", tell: (stage) => showFilter(type, stage) },
+    ...springSteps(type),
     { title: "A second provider arrives, and leaves again", tell: (stage) => scale(type, stage) },
     { title: "The address breaks: failed, and nothing is lost", tell: (stage) => breakAddress(type, stage) },
     { title: "The address is right again: it heals alone", tell: (stage) => heal(type, stage) },
     { title: "An EnvoyFilter is deleted by hand: it comes back", tell: (stage) => deleteFilter(type, stage) },
   ];
+}
+
+function springSteps({ namespace, spring }: DemoRegistry): readonly Step[] {
+  if (spring === undefined) return [];
+  const tell = (stage: Stage): Promise<void> => showSpringEntry(namespace, spring, stage);
+  return [{ title: "The Spring application is a ServiceEntry as well", tell }];
 }
 
 async function explain({ kubectl }: Stage): Promise<void> {
@@ -68,6 +75,14 @@ async function showFilter(type: DemoRegistry, stage: Stage): Promise<void> {
   await stage.kubectl(["get", "envoyfilter", "-n", rootNamespace]);
   await stage.kubectl(["get", "envoyfilter", metadata.name, "-n", rootNamespace, "-o", "yaml"]);
   terminal.observed("one filter per service, and one per port that lifts Envoy's limit of 1 MiB per answer");
+}
+
+async function showSpringEntry(namespace: string, { host }: DemoSpring, stage: Stage): Promise<void> {
+  const { spec } = await serviceEntryOf(namespace, host, stage);
+  await stage.kubectl(["get", "serviceentry", host, "-n", namespace, "-o", "yaml"]);
+  assert.deepEqual(spec.hosts, [host]);
+  assert.deepEqual(endpointsOf(spec), [stage.spring?.endpoint]);
+  terminal.observed(`callers use http://${host}:${spec.ports?.[0]?.number}, wherever its instances listen`);
 }
 
 async function scale(type: DemoRegistry, stage: Stage): Promise<void> {
@@ -158,10 +173,13 @@ function readyOf(status: RegistryHub["status"]) {
   return status?.conditions.find((one) => one.type === "Ready");
 }
 
-async function entryOf(type: DemoRegistry, { cluster }: Stage): Promise<ServiceEntry> {
-  const entries = await cluster.serviceEntries(type.namespace);
-  const entry = entries.find(({ metadata }) => metadata.name === type.serviceEntry);
-  assert.ok(entry, `no ServiceEntry ${type.serviceEntry}`);
+function entryOf({ namespace, serviceEntry }: DemoRegistry, stage: Stage): Promise<ServiceEntry> {
+  return serviceEntryOf(namespace, serviceEntry, stage);
+}
+
+async function serviceEntryOf(namespace: string, name: string, { cluster }: Stage): Promise<ServiceEntry> {
+  const entry = (await cluster.serviceEntries(namespace)).find(({ metadata }) => metadata.name === name);
+  assert.ok(entry, `no ServiceEntry ${name}`);
   return entry;
 }
 

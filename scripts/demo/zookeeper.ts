@@ -1,6 +1,6 @@
 import { startDubboProvider } from "../../test/bed/dubbo-provider.ts";
 import { startZooKeeper } from "../../test/bed/zookeeper.ts";
-import type { DemoProvider, DemoRegistry } from "./registry.ts";
+import { type DemoProvider, type DemoRegistry, demoProvider } from "./registry.ts";
 
 /** ZooKeeper 3.9 with providers of Dubbo 2.7. */
 export const zookeeper: DemoRegistry = {
@@ -22,14 +22,6 @@ export const zookeeper: DemoRegistry = {
 };
 
 async function startProvider(address: string, ip: string): Promise<DemoProvider> {
-  const provider = await startDubboProvider({
-    registry: `zookeeper://${address}`,
-    version: "1.0.0",
-    host: ip,
-  });
-  return {
-    endpoint: `${ip}:${provider.port}`,
-    stop: () => provider.stop(),
-    [Symbol.asyncDispose]: () => provider[Symbol.asyncDispose](),
-  };
+  const registry = `zookeeper://${address}`;
+  return demoProvider(ip, await startDubboProvider({ registry, version: "1.0.0", host: ip }));
 }

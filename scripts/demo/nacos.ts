@@ -1,0 +1,33 @@
+import { startDubboProvider } from "../../test/bed/dubbo-provider.ts";
+import { startNacos } from "../../test/bed/nacos.ts";
+import { startSpringProvider } from "../../test/bed/spring-provider.ts";
+import { type DemoProvider, type DemoRegistry, demoProvider } from "./registry.ts";
+
+/** Nacos 2.3 with providers of Dubbo 2.7 and an application of Spring Cloud Alibaba. */
+export const nacos: DemoRegistry = {
+  name: "Nacos",
+  sample: "config/samples/nacos.yaml",
+  hub: "registryhub-nacos",
+  namespace: "dubbo",
+  host: "org.apache.dubbo.samples.api.greetingservice-1.0.0.dubbo",
+  serviceEntry: "aeraki-org-apache-dubbo-samples-api-greetingservice-1-0-0-dubbo",
+  brokenAddress: "nacos1.default:8848",
+  spring: { host: "order-service.dubbo", start: startSpring },
+  async start() {
+    const server = await startNacos({ version: "2.3" });
+    return {
+      address: server.address,
+      startProvider: (ip) => startProvider(server.address, ip),
+      [Symbol.asyncDispose]: () => server[Symbol.asyncDispose](),
+    };
+  },
+};
+
+async function startProvider(address: string, ip: string): Promise<DemoProvider> {
+  const registry = `nacos://${address}`;
+  return demoProvider(ip, await startDubboProvider({ registry, version: "1.0.0", host: ip }));
+}
+
+async function startSpring(registry: string, ip: string): Promise<DemoProvider> {
+  return demoProvider(ip, await startSpringProvider({ registry, application: "order-service", ip }));
+}
