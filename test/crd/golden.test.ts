@@ -4,7 +4,7 @@ import { afterAll, beforeAll, expect, test } from "vitest";
 import { type ApiServer, startApiServer } from "../bed/api-server.ts";
 import { playStory, storyNames } from "../golden/story.ts";
 
-const namespaces = ["dubbozk", "springnacos", "springconsul", "servicemesh"];
+const namespaces = ["dubbo", "dubbozk", "springnacos", "springconsul", "servicemesh"];
 
 let api: ApiServer;
 beforeAll(async () => {
@@ -19,7 +19,7 @@ const dryRun = (manifest: string): Promise<string> =>
   api.kubectl(["apply", "--server-side", "--dry-run=server", "-o", "name", "-f", "-"], { input: manifest });
 
 test.each(storyNames)("the API server accepts every object of %s", async (name) => {
-  for (const { folder, serviceEntries, envoyFilters } of playStory(name)) {
+  for (const { folder, serviceEntries, envoyFilters } of await playStory(name)) {
     const files = ["03-service-entries.yaml", "04-envoy-filters.yaml"];
     const manifests = files
       .map((file) => readFileSync(join(folder, file), "utf8"))

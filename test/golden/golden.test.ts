@@ -5,9 +5,9 @@ import { ServiceEntry } from "@kubernetes-models/istio/networking.istio.io/v1bet
 import { describe, expect, test } from "vitest";
 import { documents, playStory, storiesFolder, storyNames } from "./story.ts";
 
-describe.each(storyNames)("%s", (name) => {
-  const steps = playStory(name);
+const stories = await Promise.all(storyNames.map(async (name) => ({ name, steps: await playStory(name) })));
 
+describe.each(stories)("$name", ({ name, steps }) => {
   test("says why it is told", () => {
     expect(readFileSync(join(storiesFolder, name, "why.md"), "utf8").length).toBeGreaterThan(80);
   });

@@ -10,12 +10,16 @@ import { type Hub, parseHub, type RegistryHub } from "../../src/model/hub.ts";
 import type { EnvoyFilter, ServiceEntry } from "../../src/model/istio.ts";
 import { splitKey } from "../../src/model/keys.ts";
 import type { Problem } from "../../src/model/problems.ts";
-import type { Service } from "../../src/model/service.ts";
+import type { Service, Snapshot } from "../../src/model/service.ts";
 import { type HostPlan, planHost } from "../../src/plan/host.ts";
 import { chooseVip } from "../../src/plan/vip.ts";
 import { type Metadata, readApplication } from "../../src/registries/dubbo/application.ts";
 import { type Merged, mergeApplications, type Registrations } from "../../src/registries/dubbo/merge.ts";
 import { parseMetadataInfo } from "../../src/registries/dubbo/metadata-info.ts";
+import type { ConfigRead } from "../../src/registries/nacos/group.ts";
+import { parseServiceInfo } from "../../src/registries/nacos/service-info.ts";
+import { idOf } from "../../src/registries/nacos/service-name.ts";
+import { ServiceTable } from "../../src/registries/nacos/service-table.ts";
 import { decodeAddresses, decodeInstance, decodeService } from "../../src/registries/zookeeper/decode.ts";
 import { type RouteRules, routeOf } from "../../src/translate/dubbo-route.ts";
 import { bufferFilter, outboundFilter } from "../../src/translate/envoy-filter.ts";
@@ -48,6 +52,10 @@ interface HubMoment {
   readonly applications?: Readonly<Record<string, ApplicationMoment>>;
   /** ZooKeeper: /dubbo/mapping. */
   readonly mapping?: Readonly<Record<string, readonly string[]>>;
+  /** Nacos: what the server answered about each service of the namespace. */
+  readonly nacos?: readonly NacosService[];
+  /** Nacos: its configurations. */
+  readonly nacosConfigs?: readonly NacosConfig[];
   /** What another registry's reader would hand over. */
   readonly services?: readonly Service[];
 }
@@ -56,6 +64,19 @@ interface ApplicationMoment {
   /** The data of the nodes. */
   readonly instances: readonly string[];
   readonly metadata?: Readonly<Record<string, string>>;
+}
+
+interface NacosService {
+  readonly group: string;
+  readonly name: string;
+  /** The ServiceInfo, to the letter. */
+  readonly info: string;
+}
+
+interface NacosConfig {
+  readonly dataId: string;
+  readonly group: string;
+  readonly content: string;
 }
 
 /** What one step of a story comes to; each is the content of one file. */
@@ -68,17 +89,19 @@ export interface StepResult {
 }
 
 /** Plays a story from its first step to its last, every step on the cluster that the one before left. */
-export function playStory(name: string): readonly StepResult[] {
+export async function playStory(name: string): Promise<readonly StepResult[]> {
   const folder = join(storiesFolder, name);
   const steps = readdirSync(folder).filter((file) => file.startsWith("step-"));
   const cluster = new Map<string, ServiceEntry>();
   for (const object of initialCluster(folder)) cluster.set(keyOf(object), object);
   let wallMs = start;
-  return [folder, ...steps.sort().map((step) => join(folder, step))].map((at) => {
+  const results: StepResult[] = [];
+  for (const at of [folder, ...steps.sort().map((step) => join(folder, step))]) {
     const moment = parse(readFileSync(join(at, "01-registry.yaml"), "utf8")) as Moment;
     wallMs += (moment.passed ?? 0) * 60_000;
-    return playStep(at, moment, cluster, wallMs);
-  });
+    results.push(playStep(at, await Promise.all(moment.hubs.map(speakerOf)), cluster, wallMs));
+  }
+  return results;
 }
 
 /** The documents of one output file, as kubectl reads them. */
@@ -94,11 +117,10 @@ function initialCluster(folder: string): readonly ServiceEntry[] {
 
 function playStep(
   folder: string,
-  moment: Moment,
+  speakers: readonly Speaker[],
   cluster: Map<string, ServiceEntry>,
   wallMs: number,
 ): StepResult {
-  const speakers = moment.hubs.map(speakerOf);
   const index = new EntryIndex(cluster);
   for (const key of cluster.keys()) index.update(key);
   const hosts = new Set([...speakers.flatMap(({ listing }) => [...listing.hosts()]), ...index.hosts()]);
@@ -134,14 +156,14 @@ interface Speaker {
   readonly rest: Claim["rest"];
 }
 
-function speakerOf(moment: HubMoment): Speaker {
+async function speakerOf(moment: HubMoment): Promise<Speaker> {
   const { hub: object, vouches, services = [] } = moment;
   const hub = parseHub({ apiVersion: "ecns.easystack.cn/v1alpha1", kind: "RegistryHub", ...object });
-  const merged = mergedOf(moment);
-  const all = [...merged.services.values(), ...services];
+  const read = [mergedOf(moment), await nacosOf(moment)];
+  const all = [...read.flatMap((one) => [...one.services.values()]), ...services];
   const listing = new ListingIndex();
   listing.update(new Map(all.map((service) => [service.id, service])), hub);
-  const { problems } = merged;
+  const problems = read.flatMap((one) => one.problems);
   return { id: hubIdOf(hub.key), hub, services: all, problems, listing, rest: vouches ? "gone" : "unknown" };
 }
 
@@ -165,6 +187,18 @@ function mergedOf({ providers = {}, applications = {}, mapping = {} }: HubMoment
     mapping: new Map(Object.entries(mapping)),
   };
   return mergeApplications(registrations, undefined);
+}
+
+/** What the Nacos reader makes of it. */
+async function nacosOf({ nacos = [], nacosConfigs = [] }: HubMoment): Promise<Snapshot> {
+  const contents = new Map(nacosConfigs.map((one) => [idOf({ ...one, name: one.dataId }), one.content]));
+  const config = (dataId: string, group: string): Promise<ConfigRead> => {
+    const content = contents.get(idOf({ group, name: dataId }));
+    return Promise.resolve(content === undefined ? "missing" : { content });
+  };
+  const table = new ServiceTable({ wants: () => true, config });
+  for (const { group, name, info } of nacos) table.set({ group, name }, parseServiceInfo(info));
+  return (await table.publish(false)) ?? { services: new Map(), problems: [] };
 }
 
 function planOf(host: HostKey, speakers: readonly Speaker[], index: EntryIndex, wallMs: number): HostPlan {
