@@ -5,14 +5,8 @@ import { startDubboProvider } from "../bed/dubbo-provider.ts";
 import type { NacosInstance } from "../bed/nacos-agent.ts";
 import type { NacosVersion } from "../bed/nacos-api.ts";
 import { startSpringProvider } from "../bed/spring-provider.ts";
-import {
-  DEFAULT_GROUP,
-  type NacosHarness,
-  openReader,
-  providerOf,
-  providersOf,
-  startNacosHarness,
-} from "./nacos-harness.ts";
+import { providerOf, providersOf } from "../support/nacos-dubbo.ts";
+import { DEFAULT_GROUP, type NacosHarness, openReader, startNacosHarness } from "./nacos-harness.ts";
 import { addressesOf, firstSnapshot, instancesOf, observe, serviceOf } from "./observe.ts";
 
 const a = { address: "10.42.0.1", port: 20_880 };
