@@ -64,14 +64,14 @@ describe("a ServiceInfo", () => {
     ];
     const info = parseServiceInfo({ hosts });
     expect(info.hosts).toEqual([host]);
-    expect(info.malformed.map((one) => one.split(" ")[0])).toEqual([
+    expect(info.malformed.map(({ address }) => `${address}:`)).toEqual([
       `10.0.0.2:${"x".repeat(60)}:`,
       "10.0.0.3:1.5:",
       "10.0.0.4:1:",
       "?:?:",
       "?:?:",
     ]);
-    expect(info.malformed.join(" ")).not.toContain("s3cret");
+    expect(JSON.stringify(info.malformed)).not.toContain("s3cret");
   });
 
   test.each([

@@ -57,9 +57,9 @@ export function problemsOf(
   at: string,
   { malformed, hosts, reachProtectionThreshold }: ServiceInfo,
 ): readonly Problem[] {
-  const rejected = malformed.map(
-    (detail): Problem => ({ at, code: "BadInstance", detail, severity: "rejected" }),
-  );
+  const rejected = malformed.map(({ address, detail }): Problem => {
+    return { at: `${at} ${address}`, code: "BadInstance", detail, severity: "rejected" };
+  });
   if (!reachProtectionThreshold || hosts.length === 0) return rejected;
   const detail =
     "too few of its instances are healthy, so Nacos shows all as healthy; look at them, and at the protect threshold";
@@ -81,7 +81,8 @@ export function hasOthers({ hosts }: ServiceInfo): boolean {
 /** Whether all that Nacos' own consumers ask of an instance is true of it. */
 const takesTraffic = ({ enabled, healthy, weight }: Host): boolean => enabled && healthy && weight > 0;
 
-const isOfDubbo = ({ metadata }: Host): boolean => Boolean(metadata["dubbo.metadata.revision"]);
+/** Whether it is a process of a Dubbo 3 application. */
+export const isOfDubbo = ({ metadata }: Host): boolean => Boolean(metadata["dubbo.metadata.revision"]);
 
 /**
  * The URL that a provider would have registered elsewhere; `named` = what its service's name says, in case it says nothing

@@ -47,6 +47,12 @@ export interface Host {
   readonly metadata: Readonly<Record<string, string>>;
 }
 
+/** An instance that is not as Nacos describes one: what is wrong with it, without any of its values but the address. */
+export interface MalformedHost {
+  readonly address: string;
+  readonly detail: string;
+}
+
 /** A service as a query, a subscription or a push shows it; the same over gRPC and HTTP. */
 export interface ServiceInfo {
   /** Without the group, whether the server put it in front ("GROUP@@name", HTTP v1) or not (gRPC); "" = not said. */
@@ -54,8 +60,8 @@ export interface ServiceInfo {
   /** "" = not said (1.x). */
   readonly groupName: string;
   readonly hosts: readonly Host[];
-  /** What is wrong with each host that is not in `hosts`, without any of its values but the address. */
-  readonly malformed: readonly string[];
+  /** The hosts that are not in `hosts`. */
+  readonly malformed: readonly MalformedHost[];
   /**
    * So few hosts are healthy that the server shows all of them as healthy. Who really is, is told by a query for
    * healthy hosts only. 1.x never says so. Source: measured on 2.3.2 and 3.1.0; ServiceUtil of nacos.
@@ -84,7 +90,7 @@ export function parseServiceInfo(input: unknown): ServiceInfo {
     groupName: groupName ?? (at < 0 ? "" : name.slice(0, at)),
     hosts: read.flatMap(({ result }) => (result.success ? [result.data] : [])),
     malformed: read.flatMap(({ one, result }) =>
-      result.success ? [] : [`${addressOf(one)}: ${firstIssue(result.error)}`],
+      result.success ? [] : [{ address: addressOf(one), detail: firstIssue(result.error) }],
     ),
     reachProtectionThreshold,
   };

@@ -1,5 +1,6 @@
 import { z } from "zod";
 import { inParallel } from "../../runtime/parallel.ts";
+import { isOfDubbo } from "./decode.ts";
 import type { Forbidden } from "./group.ts";
 import type { NamingClient } from "./naming.ts";
 import { parseServiceInfo, type ServiceInfo } from "./service-info.ts";
@@ -21,8 +22,9 @@ export interface SubscriptionsOptions {
 }
 
 /**
- * Keeps every service that matters subscribed: the list tells which there are, answers and pushes what they are; of one
- * connection the last that came counts. Its methods @throws RegistryError where nothing can be relied on any more.
+ * Keeps every service that matters subscribed: the list tells which there are, answers and pushes what they are. A push
+ * that comes while an answer is awaited is the newer one. Its methods @throws RegistryError where nothing can be relied
+ * on any more.
  */
 export class Subscriptions {
   readonly #options: SubscriptionsOptions;
@@ -48,9 +50,10 @@ export class Subscriptions {
 
   /** Asks for all of them anew, in case a push got lost. */
   async verify(): Promise<void> {
-    await inParallel([...this.#reads.values()], maxInFlight, async ({ key }) => {
-      this.#take(key, await this.#options.client.query(key));
-    });
+    const { client } = this.#options;
+    await inParallel([...this.#reads.values()], maxInFlight, ({ key }) =>
+      this.#ask(key, () => client.query(key)),
+    );
   }
 
   /** A push of a service's instances. */
@@ -63,30 +66,33 @@ export class Subscriptions {
   /** Subscribes to a service that matters; of one that may be an application of Dubbo that is found out first. */
   async #meet(id: string, key: ServiceKey): Promise<void> {
     const parsed = parseServiceName(key.name);
-    const isWanted = parsed.kind !== "none" && this.#options.wants(parsed.name);
-    if (isWanted || (parsed.kind === "spring" && (await this.#isApplication(key))))
-      await this.#subscribe(key);
-    else this.#ignored.add(id);
-  }
-
-  async #isApplication(key: ServiceKey): Promise<boolean> {
-    const info = await this.#options.client.query(key);
-    return info !== "forbidden" && info.hosts.some(({ metadata }) => metadata["dubbo.metadata.revision"]);
+    if (parsed.kind !== "none" && this.#options.wants(parsed.name)) return this.#subscribe(key);
+    const info = parsed.kind === "spring" ? await this.#options.client.query(key) : "forbidden";
+    if (info !== "forbidden" && info.hosts.some(isOfDubbo)) return this.#subscribe(key);
+    if (info === "forbidden" || info.hosts.length > 0) this.#ignored.add(id); // an empty one may become anything
   }
 
   async #subscribe(key: ServiceKey): Promise<void> {
     const known = this.#reads.get(idOf(key));
     if (known === undefined) this.#reads.set(idOf(key), { key, read: "forbidden" }); // a push may come before the answer
-    this.#take(key, await this.#options.client.subscribe(key));
+    await this.#ask(key, () => this.#options.client.subscribe(key));
   }
 
   /** A list may lack a service that lives; one that has instances is kept, whatever the list says. */
   async #confirmGone(id: string, key: ServiceKey): Promise<void> {
-    const info = await this.#options.client.query(key);
-    if (info === "forbidden" || info.hosts.length + info.malformed.length > 0) return this.#take(key, info);
-    await this.#options.client.unsubscribe(key);
+    const { client, set } = this.#options;
+    await this.#ask(key, () => client.query(key));
+    const read = this.#reads.get(id)?.read;
+    if (read === undefined || read === "forbidden" || read.hosts.length + read.malformed.length > 0) return;
+    await client.unsubscribe(key);
     this.#reads.delete(id);
-    this.#options.set(key, undefined);
+    set(key, undefined);
+  }
+
+  async #ask(key: ServiceKey, request: () => Promise<ServiceInfo | Forbidden>): Promise<void> {
+    const before = this.#reads.get(idOf(key))?.read;
+    const answer = await request();
+    if (this.#reads.get(idOf(key))?.read === before) this.#take(key, answer);
   }
 
   #take(key: ServiceKey, read: ServiceInfo | Forbidden): void {
