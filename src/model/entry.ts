@@ -28,6 +28,7 @@ export interface Endpoint {
   readonly port: number;
   readonly protocol: Protocol;
   readonly service: ServiceIdentity;
+  /** As in ServiceInstance. */
   readonly weight?: number;
   readonly locality?: string;
   readonly labels: Readonly<Record<string, string>>;

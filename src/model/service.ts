@@ -18,7 +18,7 @@ export interface ServiceInstance {
   /** Dubbo's service version and group; "" = unset, and always "" for Spring services. */
   readonly version: string;
   readonly group: string;
-  /** Relative share of the calls, an integer >= 1, where the registry has such a notion. */
+  /** Relative share of the calls, above 0; absent = 1, as where the registry has no such notion. */
   readonly weight?: number;
   /** "region/zone/subzone", as Istio writes it. */
   readonly locality?: string;

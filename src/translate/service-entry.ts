@@ -11,6 +11,11 @@ const maxHubsPerEndpoint = 7;
 const dubboMarks = { [labels.manager]: "aeraki", [labels.registry]: "dubbo2istio" };
 const springManager = "encs";
 
+/** Istio's weights are integers, registries' are not: two decimals are kept. */
+const weightScale = 100;
+/** Envoy refuses endpoints whose weights add up to more than 2^32 - 1. */
+const maxWeight = 1_000_000;
+
 const dubboPortNames: Readonly<Record<Protocol, string>> = {
   dubbo: dubboPortName,
   grpc: "grpc-tri",
@@ -26,6 +31,9 @@ export function portNameOf(kind: ServiceIdentity["kind"], protocol: Protocol, po
 /** The object to apply for an entry: sorted, without a clock, with the hash of itself. */
 export function serviceEntryOf(entry: Entry): ServiceEntry {
   const [namespace, host] = splitKey(entry.host);
+  const endpoints = [...entry.endpoints.values()];
+  // An endpoint without a weight counts as 1 to Istio, a hundredth of the others: all say theirs, or nobody.
+  const isWeighted = endpoints.some((endpoint) => weightOf(endpoint) !== weightScale);
   const content = {
     labels: labelsFor(entry),
     annotations: annotationsFor(entry),
@@ -35,7 +43,10 @@ export function serviceEntryOf(entry: Entry): ServiceEntry {
       location: "MESH_INTERNAL",
       resolution: "STATIC",
       ports: [portFor(entry.shape)],
-      endpoints: [...entry.endpoints.values()].map((endpoint) => workloadEntry(endpoint, entry.shape)),
+      endpoints: endpoints.map((endpoint) => ({
+        ...workloadEntry(endpoint, entry.shape),
+        ...(isWeighted && { weight: weightOf(endpoint) }),
+      })),
     },
   };
   return {
@@ -88,9 +99,12 @@ function workloadEntry(endpoint: HeldEndpoint, shape: Shape): WorkloadEntry {
       [endpointLabels.registryName]: endpoint.registryName,
       [endpointLabels.by]: by,
     },
-    ...(endpoint.weight !== undefined && { weight: endpoint.weight }),
     ...(endpoint.locality !== undefined && { locality: endpoint.locality }),
   };
+}
+
+function weightOf({ weight = 1 }: HeldEndpoint): number {
+  return Math.min(Math.max(Math.round(weight * weightScale), 1), maxWeight);
 }
 
 /** Whether the operator made this object, or the old product did, or somebody else. */
@@ -196,7 +210,7 @@ function endpointsOf(endpoints: readonly WorkloadEntry[], shape: Shape): Readonl
       port,
       protocol: shape.protocol,
       service: shape.service,
-      ...(weight !== undefined && { weight }),
+      ...(weight !== undefined && weight !== weightScale && { weight: weight / weightScale }),
       ...(locality !== undefined && { locality }),
       labels: rest,
       by: new Set(by.split(".").filter((id) => id !== "")),

@@ -64,7 +64,7 @@ describe.each(["2.3", "3.1"] satisfies NacosVersion[])("Nacos %s: services", (ve
     expect(instancesOf(snapshot, "a.C$D")[0]?.metadata).toMatchObject({ interface: "a.C$D" });
   });
 
-  test("what takes no traffic is left out, and weights are whole numbers", async () => {
+  test("what takes no traffic is left out, and weights are what Nacos says", async () => {
     const at = (ip: string, more: Partial<NacosInstance>): NacosInstance => ({ ip, port: 8080, ...more });
     await put("order", [
       at("10.42.0.1", { weight: 0.5 }),
@@ -78,8 +78,8 @@ describe.each(["2.3", "3.1"] satisfies NacosVersion[])("Nacos %s: services", (ve
     ]);
     const snapshot = await firstSnapshot(reader());
     expect(instancesOf(snapshot, "order").map(({ address, weight }) => [address, weight])).toEqual([
-      ["10.42.0.1", 50],
-      ["10.42.0.2", 200],
+      ["10.42.0.1", 0.5],
+      ["10.42.0.2", 2],
     ]);
     expect(serviceOf(snapshot, "plain")).toMatchObject({
       id: `${DEFAULT_GROUP}@@plain`,

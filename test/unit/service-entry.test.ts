@@ -67,6 +67,12 @@ const springEntry: Entry = dubboEntry({
   registryName: "registryhub-sample",
 });
 
+const unweighted = held("10.42.0.60:9000", ["ddf6610a"], { protocol: "tcp", service: springService });
+const bothWeights: Entry = {
+  ...springEntry,
+  endpoints: new Map([...springEntry.endpoints, [unweighted.addr, unweighted]]),
+};
+
 const emptyEntry = dubboEntry({ endpoints: new Map(), emptySince: "2024-02-04T03:00:00Z", l7: false });
 const alteredEntry = dubboEntry({
   shape: {
@@ -79,6 +85,7 @@ const alteredEntry = dubboEntry({
 test.each([
   ["a Dubbo entry", dubboEntry()],
   ["a Spring entry", springEntry],
+  ["a Spring entry with a weight and without", bothWeights],
   ["an empty entry without L7", emptyEntry],
   ["an altered name", alteredEntry],
   ["IPv6", dubboEntry({ endpoints: new Map([["[2001:db8::1]:1", held("2001:db8::1:1", ["a", "b"])]]) })],
@@ -121,7 +128,23 @@ describe("what is written", () => {
       "hub.ecns.easystack.cn/ddf6610a": "",
     });
     expect(metadata.annotations).toMatchObject({ manager: "encs", registry: "eureka" });
-    expect(spec.endpoints?.[0]).toMatchObject({ weight: 3, locality: "r/z", ports: { "9000": 9000 } });
+    expect(spec.endpoints?.[0]).toMatchObject({ weight: 300, locality: "r/z", ports: { "9000": 9000 } });
+  });
+
+  test.each([
+    ["all weigh the same as anybody else", [undefined, 1], [undefined, undefined]],
+    ["one has a weight, so all say theirs, in the same measure", [undefined, 3], [100, 300]],
+    ["decimals", [0.5, 2], [50, 200]],
+    ["hardly any, and more than Envoy adds up", [0.001, 1e9], [1, 1_000_000]],
+  ])("weights: %s", (_, weights, written) => {
+    const endpoints = weights.map((weight, at) =>
+      held(`10.42.0.${at}:9000`, ["ddf6610a"], weight === undefined ? {} : { weight }),
+    );
+    const { spec } = serviceEntryOf({
+      ...springEntry,
+      endpoints: new Map(endpoints.map((one) => [one.addr, one])),
+    });
+    expect(spec.endpoints?.map(({ weight }) => weight)).toEqual(written);
   });
 
   test("the group in the registry is written where there is one", () => {

@@ -34,14 +34,10 @@ export function decodeApplication(name: string, { hosts }: ServiceInfo): readonl
     );
 }
 
-/**
- * A service that is not Dubbo's. Its weights are passed on when they differ; Nacos has decimals, Istio has not, so where
- * there are some all count a hundredfold.
- */
+/** A service that is not Dubbo's. */
 export function decodeSpring(key: ServiceKey, info: ServiceInfo): Service {
   const hosts = info.hosts.filter((host) => takesTraffic(host) && !isOfDubbo(host));
-  const weigh = weighing(hosts.map(({ weight }) => weight));
-  const instances = hosts.map((host) => springInstance(host, weigh(host.weight)));
+  const instances = hosts.map(springInstance);
   return {
     id: idOf(key),
     kind: "spring",
@@ -93,7 +89,7 @@ function urlOf({ ip, port, metadata }: Host, named: readonly (readonly [string, 
   return { scheme: metadata.protocol ?? "dubbo", host: withoutBrackets(ip), port: String(port), parameters };
 }
 
-function springInstance({ ip, port, metadata }: Host, weight: number | undefined): ServiceInstance {
+function springInstance({ ip, port, weight, metadata }: Host): ServiceInstance {
   const stable = Object.entries(metadata).filter(([key]) => !volatileMetadata.test(key));
   return {
     address: withoutBrackets(ip),
@@ -101,15 +97,9 @@ function springInstance({ ip, port, metadata }: Host, weight: number | undefined
     protocol: "tcp",
     version: "",
     group: "",
-    ...(weight !== undefined && { weight }),
+    ...(weight !== 1 && { weight }),
     metadata: Object.fromEntries(stable),
   };
-}
-
-function weighing(weights: readonly number[]): (weight: number) => number | undefined {
-  if (new Set(weights).size < 2) return () => undefined;
-  const scale = weights.every(Number.isInteger) ? 1 : 100;
-  return (weight) => Math.max(1, Math.round(weight * scale));
 }
 
 /** Nacos may have an address twice, in two clusters; the first counts. */
