@@ -11,6 +11,9 @@ export async function startNacosProxy(port: number): Promise<FaultProxy> {
   const grpc = starting.use(await startProxy("127.0.0.1", port + GRPC_OFFSET, ownPort + GRPC_OFFSET));
   const owned = starting.move();
   const both = [http, grpc] as const;
+  const each = (act: (one: FaultProxy) => void): void => {
+    for (const one of both) act(one);
+  };
   return {
     address: http.address,
     port: http.port,
@@ -26,11 +29,11 @@ export async function startNacosProxy(port: number): Promise<FaultProxy> {
     get swallowedBytes() {
       return grpc.swallowedBytes;
     },
-    cut: () => both.forEach((one) => one.cut()),
+    cut: () => each((one) => one.cut()),
     refuse: async () => void (await Promise.all(both.map((one) => one.refuse()))),
-    stall: () => both.forEach((one) => one.stall()),
-    swallow: () => both.forEach((one) => one.swallow()),
-    trickle: (bytesPerSecond) => both.forEach((one) => one.trickle(bytesPerSecond)),
+    stall: () => each((one) => one.stall()),
+    swallow: () => each((one) => one.swallow()),
+    trickle: (bytesPerSecond) => each((one) => one.trickle(bytesPerSecond)),
     heal: async () => void (await Promise.all(both.map((one) => one.heal()))),
     [Symbol.asyncDispose]: () => owned.disposeAsync(),
   };
