@@ -2,6 +2,15 @@ import fc from "fast-check";
 import { describe, expect, test } from "vitest";
 import { decodePayload, encodePayload } from "../../src/registries/nacos/payload.ts";
 
+function isRangeErrorOrNone(run: () => void): boolean {
+  try {
+    run();
+    return true;
+  } catch (error) {
+    return error instanceof RangeError;
+  }
+}
+
 describe("the envelope of Nacos' gRPC", () => {
   test("is as Protocol Buffers write it", () => {
     const message = encodePayload({ type: "T", headers: { a: "b" }, body: "{}" });
@@ -32,11 +41,8 @@ describe("the envelope of Nacos' gRPC", () => {
   test("bytes that are none are a RangeError or read as something, and nothing else", () => {
     fc.assert(
       fc.property(fc.uint8Array({ maxLength: 200 }), (bytes) => {
-        try {
-          decodePayload(Buffer.from(bytes));
-        } catch (error) {
-          expect(error).toBeInstanceOf(RangeError);
-        }
+        const decode = () => decodePayload(Buffer.from(bytes));
+        expect(isRangeErrorOrNone(decode)).toBe(true);
       }),
     );
   });

@@ -21,6 +21,8 @@ export interface Registrations {
   readonly applications: readonly Application[];
   /** Of the interfaces that the hub wants. undefined = there is none, or it may not be read. */
   readonly mapping: Mapping | undefined;
+  /** Interfaces may be missing from `mapping`: whoever is not in it may serve some all the same. */
+  readonly isMappingPartial?: boolean;
   /** Said where it matters; present when it may not be read which applications have an instance. */
   readonly blind?: Problem;
 }
@@ -69,7 +71,7 @@ export function mergeApplications(registrations: Registrations, previous: Merged
   const blind = unserved.length > 0 ? (registrations.blind ?? []) : [];
   const problems = [...hidden]
     .toSorted(([a], [b]) => (a < b ? -1 : 1))
-    .flatMap(([name, reason]) => hiddenProblem(name, reason, mapping) ?? []);
+    .flatMap(([name, reason]) => hiddenProblem(name, reason, registrations) ?? []);
   return { services, problems: problems.concat(blind), sources, applications, parts };
 }
 
@@ -123,9 +125,13 @@ function unknown(service: Service | undefined, name: string): Service {
  * What the owner of an application should do so that its services can be seen. undefined = it is of no concern: it says
  * that it serves other interfaces, or may not be one of Dubbo's.
  */
-function hiddenProblem(at: string, reason: HiddenReason, mapping: Mapping | undefined): Problem | undefined {
+function hiddenProblem(
+  at: string,
+  reason: HiddenReason,
+  { mapping, isMappingPartial = mapping === undefined }: Registrations,
+): Problem | undefined {
   const names = [...(mapping ?? [])].filter(([, all]) => all.includes(at)).map(([name]) => name);
-  if (names.length === 0 && (mapping !== undefined || reason === "unreadable")) return undefined;
+  if (names.length === 0 && (!isMappingPartial || reason === "unreadable")) return undefined;
   const detail = `${serves(names.toSorted())}, but ${reasons[reason]}`;
   const code = reason === "unreadable" ? "Unreadable" : "ApplicationLevelOnly";
   return { at, code, detail, severity: "warning" };

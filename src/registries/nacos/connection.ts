@@ -301,8 +301,15 @@ function connectionError(
 }
 
 function notDialled(options: ConnectionOptions, cause: unknown): RegistryError {
+  const what = describeNetworkError(cause);
+  if ((cause as NodeJS.ErrnoException).syscall === "getaddrinfo") {
+    const advice = "Check spec.address; the operator retries by itself.";
+    return new RegistryError("RegistryUnreachable", `lookup ${options.server.host}: ${what}`, advice, {
+      cause,
+    });
+  }
   const code = cause instanceof BadTlsOptionsError ? "SecretInvalid" : "RegistryUnreachable";
-  return connectionError(options, "connect", code, describeNetworkError(cause), { cause });
+  return connectionError(options, "connect", code, what, { cause });
 }
 
 /** In a few words, without anything volatile. */

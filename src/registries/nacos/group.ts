@@ -2,7 +2,13 @@ import { isDeepStrictEqual } from "node:util";
 import type { Problem } from "../../model/problems.ts";
 import type { Service } from "../../model/service.ts";
 import { inParallel } from "../../runtime/parallel.ts";
-import { type Application, type Metadata, needsMetadata, readApplication } from "../dubbo/application.ts";
+import {
+  type Application,
+  hiddenApplications,
+  type Metadata,
+  needsMetadata,
+  readApplication,
+} from "../dubbo/application.ts";
 import type { ApplicationInstance } from "../dubbo/application-instance.ts";
 import { type Merged, mergeApplications } from "../dubbo/merge.ts";
 import { parseMetadataInfo } from "../dubbo/metadata-info.ts";
@@ -61,11 +67,17 @@ export class Group {
   readonly #applications = new Map<string, Application>();
   readonly #metadata = new Map<string, Metadata>();
   readonly #told = new WeakMap<Service, Service>();
+  #applicationList: readonly Application[] = [];
+  /** Every interface that was there at any time: nobody can list those that mapping names. */
+  readonly #known = new Set<string>();
+  #mapping: ReadonlyMap<string, readonly string[]> = new Map();
   #merged: Merged | undefined;
 
   constructor(options: GroupOptions) {
     this.#options = options;
   }
+
+  readonly #isRegistered = (address: string): boolean => this.#registered.has(address);
 
   /** What a service is now; undefined = it is gone. */
   set(name: string, read: ServiceInfo | Forbidden | undefined): void {
@@ -93,11 +105,16 @@ export class Group {
     await this.#readApplications(isRetry);
     const registrations = {
       services: this.#interfaces,
-      isRegistered: (address: string) => this.#registered.has(address),
-      applications: [...this.#applications.values()],
-      mapping: undefined,
+      isRegistered: this.#isRegistered,
+      applications: this.#applicationList,
+      mapping: this.#mapping,
+      isMappingPartial: true,
     };
-    this.#merged = mergeApplications(registrations, this.#merged);
+    const merged = mergeApplications(registrations, this.#merged);
+    const isMapped = await this.#readMapping(merged, isRetry);
+    this.#merged = isMapped
+      ? mergeApplications({ ...registrations, mapping: this.#mapping }, merged)
+      : merged;
   }
 
   get listing(): GroupListing {
@@ -161,11 +178,28 @@ export class Group {
   }
 
   async #readApplications(isRetry: boolean): Promise<void> {
-    const isRegistered = (address: string): boolean => this.#registered.has(address);
+    await this.#keepMetadata(isRetry);
+    let isEdited = false;
+    for (const name of this.#applications.keys()) {
+      if (!this.#instances.has(name)) isEdited = this.#applications.delete(name);
+    }
+    for (const [name, instances] of this.#instances) {
+      const metadataOf = (revision: string): Metadata =>
+        this.#metadata.get(revisionKey(name, revision)) ?? "missing";
+      const application = readApplication(name, instances, metadataOf, this.#options.wants);
+      if (isDeepStrictEqual(application, this.#applications.get(name))) continue;
+      this.#applications.set(name, application);
+      isEdited = true;
+    }
+    if (isEdited) this.#applicationList = [...this.#applications.values()];
+  }
+
+  /** Metadata of the revisions that somebody has, and of no others. */
+  async #keepMetadata(isRetry: boolean): Promise<void> {
     const needed = new Map<string, { readonly name: string; readonly revision: string }>();
     for (const [name, instances] of this.#instances) {
       for (const instance of instances) {
-        if (!needsMetadata(instance, isRegistered)) continue;
+        if (!needsMetadata(instance, this.#isRegistered)) continue;
         needed.set(revisionKey(name, instance.revision), { name, revision: instance.revision });
       }
     }
@@ -175,18 +209,31 @@ export class Group {
       if (known === undefined || (isRetry && typeof known === "string"))
         this.#metadata.set(key, await this.#readMetadata(name, revision));
     });
-    for (const name of this.#applications.keys())
-      if (!this.#instances.has(name)) this.#applications.delete(name);
-    for (const [name, instances] of this.#instances) {
-      const application = readApplication(
-        name,
-        instances,
-        (revision) => this.#metadata.get(revisionKey(name, revision)) ?? "missing",
-        this.#options.wants,
-      );
-      if (!isDeepStrictEqual(application, this.#applications.get(name)))
-        this.#applications.set(name, application);
-    }
+  }
+
+  /**
+   * While an application hides what it serves, who says that he serves the interfaces without an instance: its processes
+   * may live. Returns whether that is known differently now.
+   */
+  async #readMapping({ services, applications }: Merged, isRetry: boolean): Promise<boolean> {
+    for (const name of services.keys()) this.#known.add(name);
+    const isHidden = hiddenApplications(applications, this.#isRegistered).size > 0;
+    const unserved = [...this.#known].filter((name) => !this.#isServed(name, services));
+    const wanted = new Set(isHidden ? unserved : []);
+    const mapping = new Map([...this.#mapping].filter(([name]) => wanted.has(name)));
+    const due = [...wanted].filter((name) => isRetry || !mapping.has(name));
+    await inParallel(due, maxInFlight, async (name) => {
+      const read = await this.#options.config(name.replaceAll("$", "___"), "mapping");
+      mapping.set(name, typeof read === "string" ? [] : read.content.split(",").map((one) => one.trim()));
+    });
+    if (isDeepStrictEqual(mapping, this.#mapping)) return false;
+    this.#mapping = mapping;
+    return true;
+  }
+
+  #isServed(name: string, services: ReadonlyMap<string, Service>): boolean {
+    const instances = services.get(name)?.instances ?? [];
+    return instances !== "unknown" && instances.length > 0;
   }
 
   /**
