@@ -138,9 +138,8 @@ export class Connection {
   async #shakeHands(): Promise<void> {
     const check = await this.request("ServerCheckRequest", {}, undefined, handshakeMs);
     if (!check.isOk) throw this.#error("RegistryBadResponse", `it refused the check: ${check.message}`);
-    const { supportAbilityNegotiation } = serverCheckSchema.parse(check.body);
     this.#write("ConnectionSetupRequest", setup);
-    if (supportAbilityNegotiation) this.#abilities = await this.#acknowledged();
+    if (negotiates(check.body)) this.#abilities = await this.#acknowledged();
     const giveUpAt = this.#clock.monotonic() + handshakeMs;
     while (!(await this.#isBound(this.#clock.monotonic() > giveUpAt)))
       await this.#clock.sleep(bindPauseMs, this.#signal);
@@ -173,7 +172,9 @@ export class Connection {
     this.#cancelTimer = this.#clock.after(healthCheckMs, () => {
       this.request("HealthCheckRequest", {}, undefined, handshakeMs).then(
         () => this.#checkHealth(),
-        () => undefined, // the connection has ended, and said so
+        (error: unknown) => {
+          if (error instanceof RegistryError) this.#lose(error); // unless it has ended, and said so
+        },
       );
     });
   }
@@ -276,6 +277,11 @@ export class Connection {
     this.#setupAck.reject(reason);
     this.#transport.close();
   }
+}
+
+/** Whether the server is going to acknowledge the set-up. Source: absent on 2.0.3, true on 2.3.2 and 3.1.0. */
+function negotiates(check: unknown): boolean {
+  return serverCheckSchema.safeParse(check).data?.supportAbilityNegotiation === true;
 }
 
 /** Without the label a server takes lists and refuses subscriptions (measured). */
