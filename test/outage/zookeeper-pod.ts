@@ -49,6 +49,9 @@ export function startPod(server: ZooKeeper, sessionTimeoutMs: number, returnMs: 
   async function beat({ writer, registered, registersAt }: Session): Promise<void> {
     for (const path of performance.now() < registersAt ? [] : wanted) {
       if (!registered.has(path) && (await register(writer, path))) registered.add(path);
+      if (wanted.has(path)) continue;
+      await exists(writer.delete(path)); // it was removed while it was being registered
+      registered.delete(path);
     }
     await writer.getChildren("/"); // fails once the session has
   }
