@@ -29,7 +29,7 @@ export const nacosTraits: RegistryTraits = {
   emptied: "present",
   metadataKey: "revision",
   oddNames: ["a.B$Inner", "UPPER.Case_Name", "org.example.Ünïcode", "50%", "with/slash"],
-  visibleMs: 15_000, // a new service is seen by the list every 10 s
+  visibleMs: 15_000, // a list comes every 10 s, once the reader has been there for a while
   frozenMs: 10_000,
   skipped: {},
 };

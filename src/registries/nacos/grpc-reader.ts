@@ -17,6 +17,12 @@ import { ServiceTable } from "./service-table.ts";
 import { Subscriptions } from "./subscriptions.ts";
 
 const listMs = 10_000;
+/**
+ * A server that has just started lists little, and its clients are back within seconds; so at first it is listed more
+ * often, for as long as it is not believed anyway.
+ */
+const restlessMs = 35_000;
+const restlessListMs = 2_000;
 /** New services that the server names within this time are listed together: a deployment registers hundreds. */
 const namedQuietMs = 500;
 /** The safety net under the pushes; up to half as much again, so that hubs do not ask in step. */
@@ -87,7 +93,8 @@ export class GrpcReader {
 
   #setTimers({ clock, random }: Deps): void {
     const nextVerifyMs = (): number => verifyMs * (1 + random() / 2);
-    const nextListMs = (): number => listMs;
+    const openedAt = clock.monotonic();
+    const nextListMs = (): number => (clock.monotonic() - openedAt < restlessMs ? restlessListMs : listMs);
     every(clock, nextListMs, () => this.#dueNow("list"), this.#signal);
     every(clock, nextVerifyMs, () => this.#dueNow("verify"), this.#signal);
   }
