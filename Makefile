@@ -93,7 +93,7 @@ run: setup ## Run both controllers against the current kubeconfig; ctrl-c stops 
 	  trap 'kill $$hub $$dubbo' INT TERM; wait $$hub $$dubbo; wait
 
 .PHONY: demo
-demo: bed ## Show the whole story on real servers, then stay up; ONCE=1 ends after the last step.
+demo: setup ## Show the whole story on real servers, then stay up; ONCE=1 ends after the last step; TYPE=nacos.
 	@TYPE=$(or $(TYPE),zookeeper) ONCE=$(ONCE) $(NODE) scripts/demo.ts
 
 .PHONY: bench

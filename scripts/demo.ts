@@ -4,6 +4,8 @@
  *   TYPE=zookeeper   the type of registry; or nacos
  *   ONCE=1           end after the last step; the exit code is 0 only if every step was really seen
  */
+
+import { prepareAssets } from "../test/bed/assets.ts";
 import { nacos } from "./demo/nacos.ts";
 import type { DemoRegistry } from "./demo/registry.ts";
 import { type Stage, scaledFlags, setStage } from "./demo/stage.ts";
@@ -34,6 +36,7 @@ async function run(registry: DemoRegistry): Promise<number> {
 nothing is believed to be gone are scaled down: ${scaledFlags.join(" ")}.\n`,
   );
   try {
+    await prepareAssets(["istio-crds", "kube", ...registry.assets]);
     await using stage = await setStage(registry);
     await tellStory(registry, stage);
     if (ONCE !== "1") await stayUp(registry, stage);

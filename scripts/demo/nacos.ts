@@ -6,6 +6,7 @@ import { type DemoProvider, type DemoRegistry, demoProvider } from "./registry.t
 /** Nacos 2.3 with providers of Dubbo 2.7 and an application of Spring Cloud Alibaba. */
 export const nacos: DemoRegistry = {
   name: "Nacos",
+  assets: ["nacos2", "dubbo", "spring"],
   sample: "config/samples/nacos.yaml",
   hub: "registryhub-nacos",
   namespace: "dubbo",

@@ -2,6 +2,8 @@
 export interface DemoRegistry {
   /** As people write it. */
   readonly name: string;
+  /** What its servers and providers need of the bed: rows of test/bed/assets.ts. */
+  readonly assets: readonly string[];
   /** The manifest that is applied, relative to the repository. */
   readonly sample: string;
   /** Of the hub in the sample. */

@@ -5,6 +5,7 @@ import { type DemoProvider, type DemoRegistry, demoProvider } from "./registry.t
 /** ZooKeeper 3.9 with providers of Dubbo 2.7. */
 export const zookeeper: DemoRegistry = {
   name: "ZooKeeper",
+  assets: ["zookeeper", "dubbo"],
   sample: "config/samples/zookeeper.yaml",
   hub: "registryhub-sample",
   namespace: "dubbozk",

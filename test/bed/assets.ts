@@ -28,6 +28,13 @@ export const assets: readonly Asset[] = [
   { name: "kube", prepare: prepareKube },
 ];
 
+/** Makes sure that these are there, in the order of the rows. @throws Error naming one that is none. */
+export async function prepareAssets(names: readonly string[]): Promise<void> {
+  const unknown = names.filter((name) => !assets.some((asset) => asset.name === name));
+  if (unknown.length > 0) throw new Error(`the bed has no ${unknown.join(", ")}`);
+  for (const { name, prepare } of assets) if (names.includes(name)) await prepare();
+}
+
 /** KUBEBUILDER_ASSETS names one folder: where the programs came from several (some from PATH), it is kube-apiserver's. */
 async function prepareKube(): Promise<Record<string, string>> {
   const binaries = await kubeBinaries(kubePrograms);

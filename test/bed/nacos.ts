@@ -109,7 +109,8 @@ async function launch(options: NacosOptions, archive: readonly string[]): Promis
   const home = join(folder, "home");
   const api = nacosApi(version, port, ADMIN);
   const program = await nacosProgram({ ...options, auth, port }, folder, archive);
-  const start = () => startServer(program, `http://127.0.0.1:${port}${FLAVOURS[version].readiness}`);
+  const readiness = `http://127.0.0.1:${port}${FLAVOURS[version].readiness}`;
+  const start = () => patiently(() => startServer(program, readiness));
   let server = await start();
   starting.defer(() => server.kill());
   if (auth) await api.createAdmin();
@@ -203,6 +204,16 @@ function tlsProperties({ certificateFile, keyFile, clientCaFile }: NacosTls): Re
     [`${name}.certPrivateKey`]: pathToFileURL(keyFile).href,
     ...mutual,
   };
+}
+
+/** Its embedded database gives up on a machine that is busy with others (seen three times); then once more. */
+async function patiently(start: () => Promise<ServerProcess>): Promise<ServerProcess> {
+  try {
+    return await start();
+  } catch (error) {
+    if (!String(error).includes("Login timeout exceeded")) throw error;
+    return start();
+  }
 }
 
 /** It opens its ports before it serves, and a stranger may listen there: so it has to say itself that it has them. */
