@@ -1,5 +1,7 @@
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from "vitest";
 import type { Snapshot } from "../../src/model/service.ts";
+import { startDubboGoProvider } from "../bed/dubbo-go-provider.ts";
+import { startDubboProvider } from "../bed/dubbo-provider.ts";
 import {
   instanceNode,
   metadataInfo,
@@ -58,6 +60,37 @@ describe("ZooKeeper: applications", () => {
     expect(instancesOf(snapshot, greeting)).toMatchObject([
       { address: "192.0.2.10", port: 20_880, protocol: "dubbo", version: "1.0.0", group: "" },
     ]);
+  });
+
+  test("what real providers of Dubbo 3.3 and dubbo-go register, with remote metadata", async () => {
+    const { address } = zk.server; // they know no chroot
+    const remote = {
+      "dubbo.application.register-mode": "instance",
+      "dubbo.application.metadata-type": "remote",
+    };
+    await using observer = observe(openReader({ address }));
+    await using java = await startDubboProvider({
+      dubbo: "3.3",
+      registry: `zookeeper://${address}`,
+      host: "10.42.0.33",
+      version: "1.0.0",
+      properties: remote,
+    });
+    await using go = await startDubboGoProvider({
+      registry: "zookeeper",
+      address,
+      version: "2.0.0",
+      metadata: "remote",
+    });
+    const snapshot = await observer.until(
+      (some) => expect(instancesOf(some, greeting)).toHaveLength(2),
+      20_000,
+    );
+    expect(instancesOf(snapshot, greeting)).toMatchObject([
+      { address: "10.42.0.33", port: java.port, protocol: "dubbo", version: "1.0.0" },
+      { address: "10.42.0.58", port: go.port, protocol: "grpc", version: "2.0.0" },
+    ]);
+    expect(snapshot.problems).toEqual([]);
   });
 
   test("an instance comes, changes its revision in place, gets a twin, and goes", async () => {
