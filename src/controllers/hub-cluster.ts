@@ -1,6 +1,6 @@
 import type { KubeClient } from "../kube/client.ts";
 import { KubeError } from "../kube/errors.ts";
-import { createReflector, type Reflector } from "../kube/reflector.ts";
+import { createReflector, obstacleOf, type Reflector } from "../kube/reflector.ts";
 import { type KubeObject, objectPath, resources } from "../kube/resources.ts";
 import type { Ms } from "../model/entry.ts";
 import type { Hub, HubKey, RegistryHub } from "../model/hub.ts";
@@ -83,9 +83,8 @@ export class HubCluster {
   /** Why nothing of the hub can be written now. */
   failureOf(hub: Hub): ApplyFailure | undefined {
     for (const { status } of [this.serviceEntries, this.namespaces]) {
-      if (status.state === "synced" || status.error === undefined) continue;
-      // A watch that breaks comes back by itself; only what the server refuses stays.
-      if (status.state === "pending" || status.error.status >= 400) return failureOf(status.error);
+      const obstacle = obstacleOf(status);
+      if (obstacle !== undefined) return failureOf(obstacle);
     }
     return this.namespaces.status.state === "pending" ? undefined : this.targetProblem(hub);
   }

@@ -2,7 +2,7 @@ import { pause } from "../runtime/clock.ts";
 import type { Deps } from "../runtime/deps.ts";
 import { createBackoff } from "./backoff.ts";
 import type { KubeClient } from "./client.ts";
-import { KubeError } from "./errors.ts";
+import { KubeError, retryDelay } from "./errors.ts";
 import { createListWatch, type ListWatchOptions } from "./list-watch.ts";
 import { type KubeObject, type ObjectKey, objectKey, type Resource } from "./resources.ts";
 import { createStore } from "./store.ts";
@@ -33,6 +33,15 @@ export interface Reflector<T> {
   remove(object: KubeObject): void;
   /** Lists and watches until `signal` aborts. @throws only what is a bug. */
   run(signal: AbortSignal): Promise<void>;
+}
+
+/**
+ * Why the objects are not to be relied on, where that is worth telling: nothing was ever listed, or the server refuses for
+ * good. A watch that breaks, and a server that is busy or starting, come back by themselves.
+ */
+export function obstacleOf(status: ReflectorStatus): KubeError | undefined {
+  if (status.state === "synced" || status.error === undefined) return undefined;
+  return status.state === "pending" || retryDelay(status.error) === undefined ? status.error : undefined;
 }
 
 /** After a longer loss a new watch is not believed before a list: what it missed comes only after it says that it is open. */
