@@ -24,7 +24,7 @@ interface Layer {
 const ambient = /^node:(timers|process|perf_hooks)/;
 const pure = ["node:crypto", "node:util", "node:net#isIP", "node:net#BlockList"];
 const registryLayers = ["model", "runtime", "adapter contract", "dubbo"];
-const registryModules = ["node:*", "undici", "zod", "@grpc/grpc-js"];
+const registryModules = ["node:*", "undici", "zod"];
 
 const island = (type: string): Layer => ({
   name: `registries/${type}`,

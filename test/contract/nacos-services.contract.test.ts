@@ -5,6 +5,7 @@ import { startDubboProvider } from "../bed/dubbo-provider.ts";
 import type { NacosInstance } from "../bed/nacos-agent.ts";
 import type { NacosVersion } from "../bed/nacos-api.ts";
 import { startSpringProvider } from "../bed/spring-provider.ts";
+import { freePort } from "../support/free-port.ts";
 import { providerOf, providersOf } from "../support/nacos-dubbo.ts";
 import { DEFAULT_GROUP, type NacosHarness, openReader, startNacosHarness } from "./nacos-harness.ts";
 import { addressesOf, firstSnapshot, instancesOf, observe, serviceOf } from "./observe.ts";
@@ -268,6 +269,18 @@ describe.each(["2.3", "3.1"] satisfies NacosVersion[])("Nacos %s: services", (ve
     await overHttp.until((one) => expect(addressesOf(one, "order")).toEqual([]));
     nacos.proxy.stall();
     expect(await overHttp.ended).toMatchObject({ code: "RegistryUnreachable" });
+  });
+
+  test("of several servers one that answers is read, and if none does each is named", async () => {
+    await put(providersOf("a.B"), [providerOf("a.B", a)]);
+    const dead = `127.0.0.1:${await freePort([1000])}`;
+    const snapshot = await firstSnapshot(reader({ address: `${dead},${nacos.proxy.address}` }));
+    expect(addressesOf(snapshot, "a.B")).toHaveLength(1);
+    const other = `127.0.0.1:${await freePort([1000])}`;
+    await using observer = observe(reader({ address: `${dead},${other}` }));
+    const error = await observer.ended;
+    expect(error).toMatchObject({ code: "RegistryUnreachable" });
+    for (const address of [dead, other]) expect(String(error)).toContain(`connect ${address} by gRPC`);
   });
 
   test("what the client of npm registers over HTTP", async () => {
