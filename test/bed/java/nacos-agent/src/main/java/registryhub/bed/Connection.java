@@ -20,6 +20,8 @@ import java.util.concurrent.ConcurrentHashMap;
  */
 final class Connection {
   private static final ObjectMapper JSON = new ObjectMapper();
+  /** Two clients that are made in one moment may find half of what the first one loads: "No server list provider found". */
+  private static final Object MAKING = new Object();
 
   /** By group and service, then by address: one connection has one set of ephemeral instances of a service. */
   private final Map<String, Map<String, Instance>> registered = new ConcurrentHashMap<>();
@@ -98,12 +100,18 @@ final class Connection {
   }
 
   private synchronized NamingService naming() throws NacosException {
-    if (naming == null) naming = NacosFactory.createNamingService(properties);
+    if (naming != null) return naming;
+    synchronized (MAKING) {
+      naming = NacosFactory.createNamingService(properties);
+    }
     return naming;
   }
 
   private synchronized ConfigService config() throws NacosException {
-    if (config == null) config = NacosFactory.createConfigService(properties);
+    if (config != null) return config;
+    synchronized (MAKING) {
+      config = NacosFactory.createConfigService(properties);
+    }
     return config;
   }
 
