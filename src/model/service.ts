@@ -54,3 +54,11 @@ export interface Snapshot {
    */
   readonly position?: number;
 }
+
+/** Whether both hold the very same services. */
+export function isSameListing(
+  before: Snapshot["services"] | undefined,
+  after: Snapshot["services"],
+): boolean {
+  return before?.size === after.size && [...after].every(([id, service]) => before.get(id) === service);
+}

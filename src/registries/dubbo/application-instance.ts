@@ -1,6 +1,6 @@
 import { z } from "zod";
 import { parseJson } from "./json.ts";
-import { addressKey } from "./registered-addresses.ts";
+import { addressKey, withoutBrackets } from "./registered-addresses.ts";
 
 /** A protocol that a process speaks, and on which port. */
 export interface ProtocolPort {
@@ -66,9 +66,4 @@ export function readApplicationInstance(
 /** Whether it has services at all. */
 export function servesAny({ revision }: ApplicationInstance): boolean {
   return revision !== emptyRevision;
-}
-
-/** Measured on Dubbo 3.3.6: IPv6 is registered as `[::1]`. */
-function withoutBrackets(address: string): string {
-  return /^\[(.+)\]$/.exec(address)?.[1] ?? address;
 }

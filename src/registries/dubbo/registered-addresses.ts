@@ -1,6 +1,11 @@
 /** "address port" of a provider, IPv6 without brackets. */
 export const addressKey = (address: string, port: number | string): string => `${address} ${port}`;
 
+/** As Dubbo 3.3.6 registers IPv6, `[::1]` (measured), and without. */
+export function withoutBrackets(address: string): string {
+  return /^\[(.+)\]$/.exec(address)?.[1] ?? address;
+}
+
 /**
  * Where the providers of each interface are registered, those that take no traffic included. It counts, so that a change
  * of one interface costs only that.

@@ -67,7 +67,8 @@ export class Connection {
   readonly #signal: AbortSignal;
   readonly #transport: GrpcTransport;
   readonly #stream: GrpcStream;
-  readonly #setupAck = Promise.withResolvers<ReadonlySet<string>>();
+  /** undefined = it did not come in time, or the connection has ended. */
+  readonly #setupAck = Promise.withResolvers<ReadonlySet<string> | undefined>();
   #abilities: ReadonlySet<string> = new Set();
   #state: "opening" | "open" | "closed" = "opening";
   #failure: unknown;
@@ -102,7 +103,6 @@ export class Connection {
     this.#stream = this.#transport.stream("/BiRequestStream/requestBiStream", (message) =>
       this.#onPush(message),
     );
-    this.#setupAck.promise.catch(() => undefined); // read only where the server announced it
     signal.addEventListener("abort", this.close, { once: true });
   }
 
@@ -148,14 +148,12 @@ export class Connection {
   }
 
   async #acknowledged(): Promise<ReadonlySet<string>> {
-    const cancel = this.#clock.after(handshakeMs, () =>
-      this.#setupAck.reject(this.#error("RegistryUnreachable", `no answer within ${handshakeMs / 1_000} s`)),
-    );
-    try {
-      return await this.#setupAck.promise;
-    } finally {
-      cancel();
-    }
+    const cancel = this.#clock.after(handshakeMs, () => this.#setupAck.resolve(undefined));
+    const abilities = await this.#setupAck.promise;
+    cancel();
+    this.#throwIfClosed();
+    if (abilities !== undefined) return abilities;
+    throw this.#error("RegistryUnreachable", `no answer within ${handshakeMs / 1_000} s`);
   }
 
   /** Whether the server knows the connection yet. */
@@ -274,7 +272,7 @@ export class Connection {
     this.#failure = reason;
     this.#cancelTimer();
     this.#signal.removeEventListener("abort", this.close);
-    this.#setupAck.reject(reason);
+    this.#setupAck.resolve(undefined);
     this.#transport.close();
   }
 }

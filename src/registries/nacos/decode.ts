@@ -3,7 +3,7 @@ import type { Service, ServiceInstance } from "../../model/service.ts";
 import { type ApplicationInstance, readApplicationInstance } from "../dubbo/application-instance.ts";
 import { type Provider, readProvider } from "../dubbo/provider.ts";
 import type { ProviderUrl } from "../dubbo/provider-url.ts";
-import { addressKey } from "../dubbo/registered-addresses.ts";
+import { addressKey, withoutBrackets } from "../dubbo/registered-addresses.ts";
 import type { Host, ServiceInfo } from "./service-info.ts";
 import { idOf, type ServiceKey, type ServiceName } from "./service-name.ts";
 
@@ -114,6 +114,3 @@ function byAddress(a: ServiceInstance, b: ServiceInstance): number {
   if (a.port !== b.port) return a.port - b.port;
   return JSON.stringify(a) < JSON.stringify(b) ? -1 : 1;
 }
-
-/** As Dubbo registers IPv6. */
-const withoutBrackets = (ip: string): string => /^\[(.+)\]$/.exec(ip)?.[1] ?? ip;

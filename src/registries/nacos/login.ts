@@ -3,6 +3,7 @@ import { RegistryError } from "../../model/errors.ts";
 import type { Credentials } from "../../model/hub.ts";
 import type { Deps } from "../../runtime/deps.ts";
 import type { HttpAnswer, HttpClient } from "../../runtime/http-client.ts";
+import { parseJson } from "../dubbo/json.ts";
 import type { NacosServer } from "./address.ts";
 import { httpFailure } from "./http-failure.ts";
 
@@ -146,8 +147,8 @@ function readGrant({ status, headers, text }: HttpAnswer, server: NacosServer): 
     const advice = "Check username and password in the Secret of spec.secretRef.";
     throw new RegistryError("RegistryUnauthorized", `${login} was refused (HTTP ${status})`, advice);
   }
-  const parsed = grant.safeParse(parseJson(text));
-  if (parsed.success) return parsed.data;
+  const granted = parseJson(grant, text);
+  if (granted !== undefined) return granted;
   const advice = "Check that spec.address is that of a Nacos server, and its context path.";
   throw new RegistryError("RegistryBadResponse", `${login}: the answer holds no access token`, advice);
 }
@@ -167,12 +168,4 @@ function usable(token: string | undefined): string | undefined {
 function incomplete(): RegistryError {
   const advice = "A login needs both; without a login leave both out.";
   return new RegistryError("SecretInvalid", "the Secret has only one of username and password", advice);
-}
-
-function parseJson(text: string): unknown {
-  try {
-    return JSON.parse(text);
-  } catch {
-    return undefined;
-  }
 }

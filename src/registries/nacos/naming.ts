@@ -36,10 +36,6 @@ export class NamingClient {
     this.#tenant = isPublic ? "" : namespace;
   }
 
-  get namespace(): string {
-    return this.#namespace;
-  }
-
   /** The names of all services of a group. @throws RegistryError RegistryUnauthorized. */
   async list(groupName: string): Promise<readonly string[]> {
     const answer = await this.#request("ServiceListRequest", {
@@ -79,8 +75,8 @@ export class NamingClient {
   }
 
   /**
-   * Lets the server name every service of the namespace, and each new one, in pushes. False = it cannot: the account may
-   * not see all of them, or there are more than the server names (500 by default).
+   * Lets the server name every service of the namespace, and each new one, in pushes. False = it cannot: there are more
+   * than it names (500 by default).
    */
   async watchAll(): Promise<boolean | Forbidden> {
     const groupKeyPattern = `${this.#namespace}>>*>>*`;

@@ -1,6 +1,6 @@
 import { isDeepStrictEqual } from "node:util";
 import type { Problem } from "../../model/problems.ts";
-import type { Service, Snapshot } from "../../model/service.ts";
+import { isSameListing, type Service, type Snapshot } from "../../model/service.ts";
 import { type Forbidden, Group, type GroupOptions } from "./group.ts";
 import type { ServiceInfo } from "./service-info.ts";
 import type { ServiceKey } from "./service-name.ts";
@@ -31,23 +31,14 @@ export class ServiceTable {
     const problems: Problem[] = [];
     for (const [, group] of [...this.#groups].toSorted(([a], [b]) => (a < b ? -1 : 1))) {
       await group.refresh(isRetry);
-      for (const service of group.listing.services) services.set(service.id, service);
-      problems.push(...group.listing.problems);
+      const { services: listed, problems: found } = group.listing;
+      for (const service of listed) services.set(service.id, service);
+      problems.push(...found);
     }
-    if (this.#published && isSame(this.#published, services, problems)) return undefined;
+    const before = this.#published;
+    if (isSameListing(before?.services, services) && isDeepStrictEqual(problems, before?.problems))
+      return undefined;
     this.#published = { services, problems };
     return this.#published;
   }
-}
-
-function isSame(
-  before: Snapshot,
-  services: ReadonlyMap<string, Service>,
-  problems: readonly Problem[],
-): boolean {
-  return (
-    services.size === before.services.size &&
-    [...services].every(([id, service]) => before.services.get(id) === service) &&
-    isDeepStrictEqual(problems, before.problems)
-  );
 }

@@ -1,7 +1,7 @@
 import { isDeepStrictEqual } from "node:util";
 import { RegistryError } from "../../model/errors.ts";
 import type { Problem } from "../../model/problems.ts";
-import type { Service, Snapshot } from "../../model/service.ts";
+import { isSameListing, type Service, type Snapshot } from "../../model/service.ts";
 import { inParallel } from "../../runtime/parallel.ts";
 import { type Merged, mergeApplications } from "../dubbo/merge.ts";
 import { isDubbosOwn } from "../dubbo/provider.ts";
@@ -165,7 +165,7 @@ export class Tree {
     const before = this.#published;
     if (
       before?.origin === origin &&
-      isSame(before?.services, services) &&
+      isSameListing(before?.services, services) &&
       isDeepStrictEqual(problems, before?.problems)
     )
       return undefined;
@@ -205,12 +205,4 @@ export class Tree {
 /** Tells one root from another, even where a restored server gives out the same transaction numbers again. */
 function originOf(stat: Stat | undefined): string | undefined {
   return stat && `0x${stat.czxid.toString(16)}/${stat.ctime}`;
-}
-
-/** Whether both hold the very same services. */
-function isSame(
-  before: ReadonlyMap<string, Service> | undefined,
-  after: ReadonlyMap<string, Service>,
-): boolean {
-  return before?.size === after.size && [...after].every(([name, service]) => before.get(name) === service);
 }
