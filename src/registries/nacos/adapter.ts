@@ -1,8 +1,9 @@
 import type { Snapshot } from "../../model/service.ts";
 import type { Deps } from "../../runtime/deps.ts";
+import { type Refresh, type RefreshHooks, refreshes } from "../../runtime/refreshes.ts";
 import type { RegistryAdapter, RegistryConfig } from "../adapter.ts";
 import { parseNacosAddress } from "./address.ts";
-import { watchGrpc } from "./grpc.ts";
+import { GrpcReader } from "./grpc-reader.ts";
 import { watchHttp } from "./http.ts";
 
 /**
@@ -19,7 +20,11 @@ async function* watch(
   signal: AbortSignal,
 ): AsyncGenerator<Snapshot> {
   const { transport, servers } = parseNacosAddress(config.registry.address);
+  const open = async (hooks: RefreshHooks, stop: AbortSignal): Promise<Refresh<Snapshot>> => {
+    const reader = await GrpcReader.open(config, servers, hooks, deps, stop);
+    return () => reader.refresh();
+  };
   yield* transport === "grpc"
-    ? watchGrpc(config, servers, deps, signal)
+    ? refreshes(open, deps.clock, signal)
     : watchHttp(config, servers, deps, signal);
 }

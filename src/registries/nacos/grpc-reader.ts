@@ -3,6 +3,7 @@ import { every, pause } from "../../runtime/clock.ts";
 import type { Clock, Deps } from "../../runtime/deps.ts";
 import { createDialer, type Dialer } from "../../runtime/dialer.ts";
 import { createHttpClient, type HttpClient } from "../../runtime/http-client.ts";
+import type { RefreshHooks } from "../../runtime/refreshes.ts";
 import { tryAny } from "../../runtime/servers.ts";
 import type { RegistryConfig } from "../adapter.ts";
 import type { NacosServer } from "./address.ts";
@@ -28,19 +29,12 @@ const namedQuietMs = 500;
 /** The safety net under the pushes; up to half as much again, so that hubs do not ask in step. */
 const verifyMs = 10 * 60_000;
 
-export interface ReaderHooks {
-  /** `refresh` has something to do. */
-  readonly changed: () => void;
-  /** The connection broke: all that was read is useless. */
-  readonly onLost: (error: Error) => void;
-}
-
 /**
- * One namespace over one connection: a list every 10 s tells which services there are, subscriptions what they are.
+ * One namespace over one gRPC connection, to which everything is bound that a server knows of a subscriber: a list every 10 s tells which services there are, subscriptions what they are.
  * Where the server names new services by itself, they are listed at once.
  */
 export class GrpcReader {
-  readonly #hooks: ReaderHooks;
+  readonly #hooks: RefreshHooks;
   readonly #clock: Clock;
   readonly #signal: AbortSignal;
   readonly #named = new NamedGroups(() => this.#listSoon());
@@ -50,11 +44,11 @@ export class GrpcReader {
   #subscriptions: Subscriptions | undefined;
   #table: ServiceTable | undefined;
 
-  /** Connects to one of the servers. @throws RegistryError; the signal's reason. */
+  /** Connects to one of the servers; with the connection the reader is over. @throws RegistryError; the signal's reason. */
   static async open(
     config: RegistryConfig<"nacos">,
     servers: readonly NacosServer[],
-    hooks: ReaderHooks,
+    hooks: RefreshHooks,
     deps: Deps,
     signal: AbortSignal,
   ): Promise<GrpcReader> {
@@ -72,11 +66,10 @@ export class GrpcReader {
       deps,
     );
     reader.#setTimers(deps);
-    hooks.changed();
     return reader;
   }
 
-  private constructor(hooks: ReaderHooks, clock: Clock, signal: AbortSignal) {
+  private constructor(hooks: RefreshHooks, clock: Clock, signal: AbortSignal) {
     this.#hooks = hooks;
     this.#clock = clock;
     this.#signal = signal;
