@@ -36,6 +36,8 @@ export interface Merged {
   readonly sources: ReadonlyMap<string, Source>;
   readonly applications: readonly Application[];
   readonly parts: Parts;
+  /** The applications that keep to themselves what some of their instances serve. */
+  readonly hidden: ReadonlyMap<string, HiddenReason>;
 }
 
 /** The providers of each interface, by application. */
@@ -72,7 +74,7 @@ export function mergeApplications(registrations: Registrations, previous: Merged
   const problems = [...hidden]
     .toSorted(([a], [b]) => (a < b ? -1 : 1))
     .flatMap(([name, reason]) => hiddenProblem(name, reason, registrations) ?? []);
-  return { services, problems: problems.concat(blind), sources, applications, parts };
+  return { services, problems: problems.concat(blind), sources, applications, parts, hidden };
 }
 
 function partsByInterface(applications: readonly Application[]): Parts {

@@ -2,14 +2,9 @@ import { isDeepStrictEqual } from "node:util";
 import type { Problem } from "../../model/problems.ts";
 import type { Service } from "../../model/service.ts";
 import { inParallel } from "../../runtime/parallel.ts";
-import {
-  type Application,
-  hiddenApplications,
-  type Metadata,
-  needsMetadata,
-  readApplication,
-} from "../dubbo/application.ts";
+import { type Metadata, needsMetadata } from "../dubbo/application.ts";
 import type { ApplicationInstance } from "../dubbo/application-instance.ts";
+import { KnownApplications } from "../dubbo/known-applications.ts";
 import { type Merged, mergeApplications } from "../dubbo/merge.ts";
 import { parseMetadataInfo } from "../dubbo/metadata-info.ts";
 import { serviceOf, withProviders } from "../dubbo/provider-service.ts";
@@ -64,10 +59,9 @@ export class Group {
   readonly #readsByInterface = new Map<string, Map<string, DubboName>>();
   readonly #registered = new RegisteredAddresses();
   readonly #instances = new Map<string, readonly ApplicationInstance[]>();
-  readonly #applications = new Map<string, Application>();
+  readonly #applications: KnownApplications;
   readonly #metadata = new Map<string, Metadata>();
   readonly #told = new WeakMap<Service, Service>();
-  #applicationList: readonly Application[] = [];
   /** Every interface that was there at any time: nobody can list those that mapping names. */
   readonly #known = new Set<string>();
   #mapping: ReadonlyMap<string, readonly string[]> = new Map();
@@ -75,6 +69,7 @@ export class Group {
 
   constructor(options: GroupOptions) {
     this.#options = options;
+    this.#applications = new KnownApplications(options.wants);
   }
 
   readonly #isRegistered = (address: string): boolean => this.#registered.has(address);
@@ -92,6 +87,7 @@ export class Group {
    * @throws RegistryError where `config` does.
    */
   async refresh(isRetry: boolean): Promise<void> {
+    if (this.#merged !== undefined && this.#stale.size === 0 && !isRetry) return;
     const interfaces = new Set<string>();
     for (const name of this.#stale) {
       const parsed = parseServiceName(name);
@@ -102,11 +98,13 @@ export class Group {
     }
     this.#stale.clear();
     for (const name of interfaces) this.#join(name);
-    await this.#readApplications(isRetry);
+    await this.#keepMetadata(isRetry);
     const registrations = {
       services: this.#interfaces,
       isRegistered: this.#isRegistered,
-      applications: this.#applicationList,
+      applications: this.#applications.read(this.#instances, (name, revision) =>
+        this.#metadataOf(name, revision),
+      ),
       mapping: this.#mapping,
       isMappingPartial: true,
     };
@@ -177,23 +175,6 @@ export class Group {
     if (!isDeepStrictEqual(service, this.#interfaces.get(name))) this.#interfaces.set(name, service);
   }
 
-  async #readApplications(isRetry: boolean): Promise<void> {
-    await this.#keepMetadata(isRetry);
-    let isEdited = false;
-    for (const name of this.#applications.keys()) {
-      if (!this.#instances.has(name)) isEdited = this.#applications.delete(name);
-    }
-    for (const [name, instances] of this.#instances) {
-      const metadataOf = (revision: string): Metadata =>
-        this.#metadata.get(revisionKey(name, revision)) ?? "missing";
-      const application = readApplication(name, instances, metadataOf, this.#options.wants);
-      if (isDeepStrictEqual(application, this.#applications.get(name))) continue;
-      this.#applications.set(name, application);
-      isEdited = true;
-    }
-    if (isEdited) this.#applicationList = [...this.#applications.values()];
-  }
-
   /** Metadata of the revisions that somebody has, and of no others. */
   async #keepMetadata(isRetry: boolean): Promise<void> {
     const needed = new Map<string, { readonly name: string; readonly revision: string }>();
@@ -215,11 +196,11 @@ export class Group {
    * While an application hides what it serves, who says that he serves the interfaces without an instance: its processes
    * may live. Returns whether that is known differently now.
    */
-  async #readMapping({ services, applications }: Merged, isRetry: boolean): Promise<boolean> {
+  async #readMapping({ services, hidden }: Merged, isRetry: boolean): Promise<boolean> {
     for (const name of services.keys()) this.#known.add(name);
-    const isHidden = hiddenApplications(applications, this.#isRegistered).size > 0;
-    const unserved = [...this.#known].filter((name) => !this.#isServed(name, services));
-    const wanted = new Set(isHidden ? unserved : []);
+    const unserved =
+      hidden.size > 0 ? [...this.#known].filter((name) => !this.#isServed(name, services)) : [];
+    const wanted = new Set(unserved);
     const mapping = new Map([...this.#mapping].filter(([name]) => wanted.has(name)));
     const due = [...wanted].filter((name) => isRetry || !mapping.has(name));
     await inParallel(due, maxInFlight, async (name) => {
@@ -234,6 +215,10 @@ export class Group {
   #isServed(name: string, services: ReadonlyMap<string, Service>): boolean {
     const instances = services.get(name)?.instances ?? [];
     return instances !== "unknown" && instances.length > 0;
+  }
+
+  #metadataOf(application: string, revision: string): Metadata {
+    return this.#metadata.get(revisionKey(application, revision)) ?? "missing";
   }
 
   /**

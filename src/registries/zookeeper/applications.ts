@@ -5,9 +5,9 @@ import {
   type IsRegistered,
   type Metadata,
   needsMetadata,
-  readApplication,
 } from "../dubbo/application.ts";
 import type { ApplicationInstance } from "../dubbo/application-instance.ts";
+import { type Instances, KnownApplications } from "../dubbo/known-applications.ts";
 import type { Mapping } from "../dubbo/merge.ts";
 import { parseMetadataInfo } from "../dubbo/metadata-info.ts";
 import { decodeInstance, decodeMapping, isSegment } from "./decode.ts";
@@ -39,7 +39,6 @@ export interface ApplicationsView {
 
 /** A node below `/services/<application>`; "foreign" = none of Dubbo's, or gone again. */
 type InstanceNode = ApplicationInstance | "unreadable" | "foreign";
-type Instances = readonly Exclude<InstanceNode, "foreign">[];
 type Names = readonly string[] | Obstacle;
 
 /**
@@ -62,10 +61,12 @@ export class Applications {
   readonly #metadata: WatchedNodes<Metadata>;
   /** By interface. */
   readonly #mappings: WatchedNodes<readonly string[]>;
+  readonly #known: KnownApplications;
 
   constructor(options: ApplicationsOptions) {
     this.#options = options;
-    const { session, base, changed } = options;
+    const { session, base, wants, changed } = options;
+    this.#known = new KnownApplications(wants);
     const list = async (path: string, fired: () => void): Promise<Names> => {
       const listing = await session.children(path, fired);
       return typeof listing === "string" ? listing : listing.children;
@@ -130,14 +131,12 @@ export class Applications {
   });
 
   readonly #applications = remembered(
-    (byApplication: ReadonlyMap<string, Instances>, _metadata: number): readonly Application[] => {
-      this.#made = new Map(
-        [...byApplication].map(([name, instances]) => [name, this.#make(name, instances)]),
-      );
-      return [...this.#made.values()].map(({ application }) => application);
-    },
+    (byApplication: ReadonlyMap<string, Instances>, _metadata: number): readonly Application[] =>
+      this.#known.read(
+        byApplication,
+        (name, revision) => this.#metadata.get(`${name}/${revision}`) ?? "missing",
+      ),
   );
-  #made: ReadonlyMap<string, Made> = new Map();
 
   readonly #mappedNames = remembered(
     (listed: Names | undefined) => new Set(childrenOf(listed).filter(this.#options.wants)),
@@ -162,18 +161,6 @@ export class Applications {
     const { always, perhaps } = this.#readable(byApplication);
     const needed = perhaps.filter((instance) => needsMetadata(instance, isRegistered));
     return needed.length === 0 ? always : new Set([...always, ...needed.map(keyOf)]);
-  }
-
-  /** One whose instances and metadata are as they were keeps its identity. */
-  #make(name: string, instances: Instances): Made {
-    const metadataOf = (revision: string): Metadata => this.#metadata.get(`${name}/${revision}`) ?? "missing";
-    const known = instances.map((one) => (one === "unreadable" ? one : metadataOf(one.revision)));
-    const parts = [...instances, ...known];
-    const before = this.#made.get(name);
-    const isSame =
-      before?.parts.length === parts.length && parts.every((part, at) => part === before.parts[at]);
-    if (isSame) return before;
-    return { parts, application: readApplication(name, instances, metadataOf, this.#options.wants) };
   }
 
   async #readInstance(path: string, changed: () => void): Promise<InstanceNode> {
@@ -205,12 +192,6 @@ export class Applications {
     const node = await this.#options.session.data(`${this.#mappingPath}/${name}`, changed);
     return typeof node === "string" ? [] : decodeMapping(node.data);
   }
-}
-
-/** An application, and what it was made of. */
-interface Made {
-  readonly parts: readonly unknown[];
-  readonly application: Application;
 }
 
 const keyOf = ({ application, revision }: ApplicationInstance): string => `${application}/${revision}`;
