@@ -3,11 +3,17 @@ import type { Clock } from "./deps.ts";
 /** What Node's timers can count to; more would fire at once. */
 const maxTimerMs = 2 ** 31 - 1;
 
+/** A timer of Node's may fire a fraction of a millisecond before `performance.now()` says so. */
 function after(ms: number, run: () => void): () => void {
+  const dueAt = performance.now() + ms;
   let timer: NodeJS.Timeout;
   const arm = (leftMs: number): void => {
-    const stepMs = Math.min(leftMs, maxTimerMs);
-    timer = setTimeout(() => (leftMs > stepMs ? arm(leftMs - stepMs) : run()), stepMs);
+    timer = setTimeout(due, Math.min(Math.ceil(leftMs), maxTimerMs));
+  };
+  const due = (): void => {
+    const leftMs = dueAt - performance.now();
+    if (leftMs > 0) arm(leftMs);
+    else run();
   };
   arm(ms);
   return () => clearTimeout(timer);

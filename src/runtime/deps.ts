@@ -13,7 +13,7 @@ export interface Clock {
   monotonic(): number;
   /** Resolves after `ms`. @throws the signal's reason as soon as it aborts. */
   sleep(ms: number, signal: AbortSignal): Promise<void>;
-  /** Calls `run` once after `ms`, unless the returned function was called before. */
+  /** Calls `run` once, never before `monotonic()` is `ms` further, unless the returned function was called before. */
   after(ms: number, run: () => void): () => void;
 }
 

@@ -2,7 +2,10 @@ import { afterEach, beforeEach, expect, test, vi } from "vitest";
 import { systemClock } from "../../src/runtime/clock.ts";
 
 beforeEach(() => vi.useFakeTimers());
-afterEach(() => vi.useRealTimers());
+afterEach(() => {
+  vi.restoreAllMocks();
+  vi.useRealTimers();
+});
 
 const day = 86_400_000;
 
@@ -34,4 +37,16 @@ test("a sleep ends in time, or with the signal's reason and without a timer", as
   await expect(broken).rejects.toThrow("enough");
   await expect(systemClock.sleep(1_000, controller.signal)).rejects.toThrow("enough");
   expect(vi.getTimerCount()).toBe(0);
+});
+
+test("a timer never fires before the monotonic clock says that its time has come", () => {
+  const now = vi.spyOn(performance, "now").mockReturnValue(0.9);
+  const run = vi.fn<() => void>();
+  systemClock.after(1_000, run);
+  now.mockReturnValue(1_000.8); // Node's timers count in whole milliseconds of a clock of their own
+  vi.advanceTimersByTime(1_000);
+  expect(run).not.toHaveBeenCalled();
+  now.mockReturnValue(1_001);
+  vi.advanceTimersByTime(1);
+  expect(run).toHaveBeenCalledOnce();
 });
