@@ -1,5 +1,6 @@
 import { lookup } from "node:dns/promises";
 import { BlockList, isIP } from "node:net";
+import type { Clock } from "./deps.ts";
 
 /**
  * Addresses that no registry has and that a hub must not make the operator connect to: "this host",
@@ -32,6 +33,29 @@ export async function resolveDialable(host: string): Promise<readonly string[]> 
   if (dialable.length === 0)
     throw new DialRefusedError(`${found.join(", ")} is link-local, unspecified or multicast`);
   return dialable;
+}
+
+/** A resolver of its own patience may take half a minute. */
+const lookupMs = 5_000;
+
+/**
+ * `resolveDialable` within 5 s. The name server cannot be told to stop, so it is left behind when it is late or nobody wants
+ * to know any more. @throws as `resolveDialable`; Error when it is late; the signal's reason.
+ */
+export async function resolveInTime(
+  host: string,
+  clock: Pick<Clock, "sleep">,
+  signal: AbortSignal,
+): Promise<readonly string[]> {
+  const known = new AbortController();
+  const late = clock.sleep(lookupMs, AbortSignal.any([signal, known.signal])).then(() => {
+    throw new Error(`the name server does not answer within ${lookupMs / 1_000} s`);
+  });
+  try {
+    return await Promise.race([resolveDialable(host), late]);
+  } finally {
+    known.abort();
+  }
 }
 
 const words: Readonly<Record<string, string>> = {

@@ -1,11 +1,11 @@
 import { isIP, type Socket, connect as tcpConnect } from "node:net";
 import { createSecureContext, type SecureContext, connect as tlsConnect } from "node:tls";
+import type { Credentials, RegistrySpec } from "../model/hub.ts";
 import type { Clock } from "./deps.ts";
-import { resolveDialable } from "./dial.ts";
+import { resolveInTime } from "./dial.ts";
 
 /** Two tries fit into the time that a request has by default. */
 const connectMs = 3_000;
-const lookupMs = 5_000;
 
 /** PEM, as a hub's Secret has it. */
 export interface TlsOptions {
@@ -22,6 +22,16 @@ export interface Endpoint {
   readonly host: string;
   readonly port: number;
   readonly secure: boolean;
+}
+
+/** Those of a hub and its Secret. */
+export function tlsOptionsOf({ insecureSkipVerify }: RegistrySpec["tls"], of: Credentials): TlsOptions {
+  return {
+    insecureSkipVerify,
+    ...(of.caCert !== undefined && { ca: of.caCert }),
+    ...(of.clientCert !== undefined && { cert: of.clientCert }),
+    ...(of.clientKey !== undefined && { key: of.clientKey }),
+  };
 }
 
 /** What the PEM texts of `TlsOptions` cannot be used for. */
@@ -44,7 +54,7 @@ export function createDialer(tls: TlsOptions, clock: Clock, signal: AbortSignal)
   return async (endpoint) => {
     signal.throwIfAborted();
     if (endpoint.secure) context ??= secureContext(tls);
-    const addresses = await within(resolveDialable(endpoint.host), lookupMs, clock, signal);
+    const addresses = await resolveInTime(endpoint.host, clock, signal);
     let failure: unknown;
     for (const ip of addresses) {
       signal.throwIfAborted();
@@ -108,17 +118,4 @@ function open(socket: Socket, secure: boolean, clock: Clock, signal: AbortSignal
       reject(new Error("connection closed"));
     });
   });
-}
-
-/** The name server cannot be told to stop, so it is left behind when it is late or nobody wants to know any more. */
-async function within<T>(promise: Promise<T>, ms: number, clock: Clock, signal: AbortSignal): Promise<T> {
-  const known = new AbortController();
-  const late = clock.sleep(ms, AbortSignal.any([signal, known.signal])).then(() => {
-    throw new Error(`the name server does not answer within ${ms / 1_000} s`);
-  });
-  try {
-    return await Promise.race([promise, late]);
-  } finally {
-    known.abort();
-  }
 }

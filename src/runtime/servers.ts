@@ -1,6 +1,6 @@
 import { RegistryError } from "../model/errors.ts";
 import type { Clock, Deps } from "./deps.ts";
-import { describeNetworkError, resolveDialable } from "./dial.ts";
+import { describeNetworkError, resolveInTime } from "./dial.ts";
 
 /** Where one of a registry's servers listens. */
 export interface Server {
@@ -13,7 +13,6 @@ export interface Server {
 
 /** No further server is tried after this long: whoever waits wants to be told why. */
 const roundMs = 10_000;
-const lookupMs = 5_000;
 
 /**
  * Reads `host:port` or `[2001:db8::1]:port`, and where there is a default port also a mere host. undefined = it is none of
@@ -82,28 +81,14 @@ async function dialServer<S extends Server, T>(
   throw failure;
 }
 
-/**
- * The name server cannot be told to stop, so it is left behind when it is late or nobody wants to know any
- * more.
- */
 async function resolve({ host }: Server, clock: Clock, signal: AbortSignal): Promise<readonly string[]> {
-  const known = new AbortController();
-  const late = clock.sleep(lookupMs, AbortSignal.any([signal, known.signal])).then(() => {
-    throw new Error(`no answer within ${lookupMs / 1_000} s`);
-  });
   try {
-    return await Promise.race([resolveDialable(host), late]);
+    return await resolveInTime(host, clock, signal);
   } catch (cause) {
     if (signal.aborted) throw cause;
     const detail = `lookup ${host}: ${describeNetworkError(cause)}`;
-    throw new RegistryError(
-      "RegistryUnreachable",
-      detail,
-      "Check spec.address; the operator retries by itself.",
-      { cause },
-    );
-  } finally {
-    known.abort();
+    const advice = "Check spec.address; the operator retries by itself.";
+    throw new RegistryError("RegistryUnreachable", detail, advice, { cause });
   }
 }
 

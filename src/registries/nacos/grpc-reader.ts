@@ -1,14 +1,13 @@
 import type { Snapshot } from "../../model/service.ts";
 import { every, pause } from "../../runtime/clock.ts";
 import type { Clock, Deps } from "../../runtime/deps.ts";
-import { createDialer, type Dialer } from "../../runtime/dialer.ts";
+import { createDialer, type Dialer, tlsOptionsOf } from "../../runtime/dialer.ts";
 import { createHttpClient, type HttpClient } from "../../runtime/http-client.ts";
 import type { RefreshHooks } from "../../runtime/refreshes.ts";
 import { tryAny } from "../../runtime/servers.ts";
 import type { RegistryConfig } from "../adapter.ts";
 import type { NacosServer } from "./address.ts";
 import { Connection } from "./connection.ts";
-import { tlsOptions } from "./http.ts";
 import { createHttpApi } from "./http-api.ts";
 import { openListing } from "./http-listing.ts";
 import { groupsUnknown, type Lister, listGroups, NamedGroups, namingMs } from "./lister.ts";
@@ -53,7 +52,7 @@ export class GrpcReader {
     signal: AbortSignal,
   ): Promise<GrpcReader> {
     const { registry, credentials } = config;
-    const tls = { ...tlsOptions(registry.tls, credentials), protocol: "h2" } as const;
+    const tls = { ...tlsOptionsOf(registry.tls, credentials), protocol: "h2" } as const;
     const dial = createDialer(tls, deps.clock, signal);
     const http = createHttpClient({}, deps.clock, signal);
     const reader = await tryAny(

@@ -1,7 +1,8 @@
 import { RegistryError } from "../../model/errors.ts";
-import type { Credentials, RegistrySpec } from "../../model/hub.ts";
+import type { RegistrySpec } from "../../model/hub.ts";
 import type { Snapshot } from "../../model/service.ts";
 import type { Deps } from "../../runtime/deps.ts";
+import { tlsOptionsOf } from "../../runtime/dialer.ts";
 import { createHttpClient } from "../../runtime/http-client.ts";
 import { inParallel } from "../../runtime/parallel.ts";
 import { tryAny } from "../../runtime/servers.ts";
@@ -45,7 +46,7 @@ export async function* watchHttp(
   const done = new AbortController();
   const stop = AbortSignal.any([signal, done.signal]);
   try {
-    const tls = tlsOptions(registry.tls, credentials);
+    const tls = tlsOptionsOf(registry.tls, credentials);
     const http = createHttpClient({ tls, connections: maxInFlight }, clock, stop);
     const namespace = namespaceId(registry);
     const first = async (server: NacosServer) => {
@@ -163,13 +164,3 @@ async function twice<T>(read: () => Promise<T>): Promise<T> {
 /** Over HTTP "public", "" and none are the same namespace, and 1.x knows it by "" only. Source: measured on 2.0.3, 2.3.2, 3.1.0. */
 const namespaceId = ({ namespace }: Pick<RegistrySpec<"nacos">, "namespace">): string =>
   namespace === "public" ? "" : namespace;
-
-/** What both transports take of the Secret. */
-export function tlsOptions({ insecureSkipVerify }: RegistrySpec["tls"], of: Credentials) {
-  return {
-    insecureSkipVerify,
-    ...(of.caCert !== undefined && { ca: of.caCert }),
-    ...(of.clientCert !== undefined && { cert: of.clientCert }),
-    ...(of.clientKey !== undefined && { key: of.clientKey }),
-  };
-}

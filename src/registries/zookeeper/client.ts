@@ -1,9 +1,10 @@
 import { RegistryError } from "../../model/errors.ts";
 import type { Credentials, RegistrySpec } from "../../model/hub.ts";
 import type { Deps } from "../../runtime/deps.ts";
+import { tlsOptionsOf } from "../../runtime/dialer.ts";
 import { dialAny, type Server } from "../../runtime/servers.ts";
 import { parseConnectString } from "./address.ts";
-import { Connection, type ConnectionOptions, type TlsOptions } from "./connection.ts";
+import { Connection, type ConnectionOptions } from "./connection.ts";
 import { int, text } from "./jute.ts";
 import { createSession, fire, type Session, successful, type Watches } from "./session.ts";
 
@@ -30,7 +31,7 @@ export async function openSession(
   const { servers, chroot } = parseConnectString(registry.address);
   const digest = digestOf(credentials);
   const watches: Watches = new Map();
-  const tls = tlsOptions(registry, credentials);
+  const tls = registry.tls.enabled ? tlsOptionsOf(registry.tls, credentials) : undefined;
   const dialling: Dialling = { ...(tls && { tls }), onEvent: (path) => fire(watches, path), onLost };
   const dial = async (server: Server, ip: string): Promise<Session> => {
     const connection = await Connection.open({ ...dialling, server, ip }, deps.clock, signal);
@@ -64,15 +65,4 @@ function digestOf({ username, password }: Credentials): string | undefined {
   if (username === undefined && password === undefined) return undefined;
   const advice = "A digest login needs both; without a login leave both out.";
   throw new RegistryError("SecretInvalid", "the Secret has only one of username and password", advice);
-}
-
-function tlsOptions(registry: RegistrySpec<"zookeeper">, credentials: Credentials): TlsOptions | undefined {
-  if (!registry.tls.enabled) return undefined;
-  const { caCert, clientCert, clientKey } = credentials;
-  return {
-    rejectUnauthorized: !registry.tls.insecureSkipVerify,
-    ...(caCert !== undefined && { ca: caCert }),
-    ...(clientCert !== undefined && { cert: clientCert }),
-    ...(clientKey !== undefined && { key: clientKey }),
-  };
 }

@@ -3,6 +3,7 @@ import { connect as tlsConnect } from "node:tls";
 import { RegistryError, type RegistryErrorCode } from "../../model/errors.ts";
 import type { Clock } from "../../runtime/deps.ts";
 import { describeNetworkError } from "../../runtime/dial.ts";
+import type { TlsOptions } from "../../runtime/dialer.ts";
 import type { Server } from "../../runtime/servers.ts";
 import {
   connectRequest,
@@ -31,14 +32,6 @@ const handshakeTimeoutMs = 2_000;
 
 /** How long the server may take to read the goodbye. */
 const goodbyeMs = 300;
-
-/** PEM, as the hub's Secret has it. */
-export interface TlsOptions {
-  readonly ca?: string;
-  readonly cert?: string;
-  readonly key?: string;
-  readonly rejectUnauthorized: boolean;
-}
 
 export interface ConnectionOptions {
   readonly server: Server;
@@ -237,7 +230,14 @@ function dial({ server, ip, tls }: ConnectionOptions): Socket {
   if (tls === undefined) return tcpConnect({ host: ip, port: server.port, noDelay: true });
   try {
     const name = isIP(server.host) ? {} : { servername: server.host };
-    return tlsConnect({ ...tls, ...name, host: ip, port: server.port });
+    const { insecureSkipVerify, ...pem } = tls;
+    return tlsConnect({
+      ...pem,
+      ...name,
+      rejectUnauthorized: !insecureSkipVerify,
+      host: ip,
+      port: server.port,
+    });
   } catch (cause) {
     const detail = `TLS to ${server.name} cannot be set up: ${describeNetworkError(cause)}`;
     throw new RegistryError(
