@@ -11,6 +11,12 @@ export interface Server {
   readonly name: string;
 }
 
+/** A server that is reached over HTTP. */
+export interface HttpServer extends Server {
+  /** What the paths of its API follow, without a slash at the end. */
+  readonly baseUrl: string;
+}
+
 /** No further server is tried after this long: whoever waits wants to be told why. */
 const roundMs = 10_000;
 
@@ -25,6 +31,27 @@ export function parseServer(text: string, defaultPort = 0): Server | undefined {
   if (host === undefined || port < 1 || port > 65_535) return undefined;
   return { host, port, name: bracketed === undefined ? `${host}:${port}` : `[${host}]:${port}` };
 }
+
+/**
+ * Reads `https://host:8501/path`; without a port it is the scheme's own, without a path `defaultPath`. undefined = it is
+ * none of these, or it has a login, a query or a fragment.
+ */
+export function parseHttpServer(text: string, defaultPath = ""): HttpServer | undefined {
+  const url = URL.parse(text);
+  const isPlain = url !== null && /^https?:$/.test(url.protocol) && !/[?#@]/.test(text);
+  if (!isPlain || url.hostname === "" || url.port === "0") return undefined;
+  const port = Number(url.port || (url.protocol === "https:" ? 443 : 80));
+  const path = url.pathname.replace(/\/+$/, "") || defaultPath;
+  return {
+    host: url.hostname.replace(/^\[(.*)\]$/, "$1"),
+    port,
+    name: `${url.hostname}:${port}`,
+    baseUrl: `${url.origin}${path}`,
+  };
+}
+
+/** Part of an address, without what may be a password or a token: for messages. */
+export const withoutSecrets = (text: string): string => text.replace(/^.*@/, "").replace(/[?#].*$/, "");
 
 /**
  * What `dial` makes of the first server that it succeeds with, each name resolved anew and each of its addresses tried

@@ -1,16 +1,11 @@
 import { RegistryError } from "../../model/errors.ts";
-import { parseServer, type Server } from "../../runtime/servers.ts";
-
-/** One Nacos server as `spec.address` names it; its port is the main one, and gRPC is 1000 above it. */
-export interface NacosServer extends Server {
-  /** What the paths of the HTTP API follow, without a slash at the end. */
-  readonly baseUrl: string;
-}
+import { type HttpServer, parseHttpServer, parseServer, withoutSecrets } from "../../runtime/servers.ts";
 
 /** host:port means gRPC, a URL means HTTP only. */
 export interface NacosAddress {
   readonly transport: "grpc" | "http";
-  readonly servers: readonly NacosServer[];
+  /** Their ports are the main ones; gRPC is 1000 above. */
+  readonly servers: readonly HttpServer[];
 }
 
 /** gRPC is served beside the main port. Source: alibaba/nacos, Constants.SDK_GRPC_PORT_DEFAULT_OFFSET. */
@@ -31,9 +26,9 @@ export function parseNacosAddress(address: string): NacosAddress {
     : { transport: "grpc", servers: parts.map(parseHostPort) };
 }
 
-function parseHostPort(text: string): NacosServer {
+function parseHostPort(text: string): HttpServer {
   const server = text.includes("/") ? undefined : parseServer(text);
-  if (server === undefined) throw invalid(`"${shown(text)}" is not host:port`);
+  if (server === undefined) throw invalid(`"${withoutSecrets(text)}" is not host:port`);
   if (server.port + grpcPortOffset > 65_535)
     throw invalid(
       `the port of "${text}" is not 1..${65_535 - grpcPortOffset}: gRPC is ${grpcPortOffset} above it`,
@@ -41,23 +36,11 @@ function parseHostPort(text: string): NacosServer {
   return { ...server, baseUrl: `http://${server.name}${defaultContextPath}` };
 }
 
-function parseUrl(text: string): NacosServer {
-  const url = URL.parse(text);
-  const isPlain = url !== null && /^https?:$/.test(url.protocol) && !/[?#@]/.test(text);
-  if (!isPlain || url.hostname === "" || url.port === "0")
-    throw invalid(`"${shown(text)}" is not a URL of a server`);
-  const port = Number(url.port || (url.protocol === "https:" ? 443 : 80));
-  const contextPath = url.pathname.replace(/\/+$/, "") || defaultContextPath;
-  return {
-    host: url.hostname.replace(/^\[(.*)\]$/, "$1"),
-    port,
-    name: `${url.hostname}:${port}`,
-    baseUrl: `${url.origin}${contextPath}`,
-  };
+function parseUrl(text: string): HttpServer {
+  const server = parseHttpServer(text, defaultContextPath);
+  if (server === undefined) throw invalid(`"${withoutSecrets(text)}" is not a URL of a server`);
+  return server;
 }
-
-/** Without what may be a password or a token. */
-const shown = (text: string): string => text.replace(/^.*@/, "").replace(/[?#].*$/, "");
 
 function invalid(detail: string): RegistryError {
   const advice =
