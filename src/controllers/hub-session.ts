@@ -118,14 +118,8 @@ export class HubSession {
   claim(host: HostKey, actual: Entry | undefined, isWriting: boolean): Claim | undefined {
     const listed = isWriting ? this.listings.listed(host) : [];
     if (listed.length === 0 && !this.#owns(actual)) return undefined;
-    return {
-      key: this.#hub.key,
-      name: this.#hub.name,
-      l7: this.#hub.l7,
-      writes: isWriting,
-      listed,
-      rest: this.#rest(host, actual, isWriting),
-    };
+    const { key, name, l7, protocol } = this.#hub;
+    return { key, name, l7, protocol, writes: isWriting, listed, rest: this.#rest(host, actual, isWriting) };
   }
 
   /** A pending hub speaks for an entry of the old product that names it. */
@@ -157,9 +151,10 @@ export class HubSession {
       this.#relist();
       return;
     }
-    const changesListing = before.target !== hub.target || before.protocol !== hub.protocol;
-    if (before.target !== hub.target) this.#trust.resettle();
-    if (changesListing) this.#relist();
+    if (before.target !== hub.target) {
+      this.#trust.resettle();
+      this.#relist();
+    }
     const reopens =
       before.suspend !== hub.suspend ||
       before.secretName !== hub.secretName ||
@@ -167,7 +162,9 @@ export class HubSession {
       differ(before.filter, hub.filter);
     if (reopens) this.#watch(this.#snapshot);
     if (before.policy !== hub.policy) this.ledger.forgetRehearsals();
-    if (before.l7 !== hub.l7 || before.policy !== hub.policy || reopens) this.touchAll();
+    const changesClaims =
+      before.l7 !== hub.l7 || before.protocol !== hub.protocol || before.policy !== hub.policy;
+    if (changesClaims || reopens) this.touchAll();
     this.#hooks.touchStatus();
   }
 

@@ -26,6 +26,7 @@ export interface Endpoint {
   readonly addr: Addr;
   readonly address: string;
   readonly port: number;
+  /** Of a Spring service always tcp: what its entry speaks is the word of its hubs. */
   readonly protocol: Protocol;
   readonly service: ServiceIdentity;
   /** As in ServiceInstance. */
@@ -41,7 +42,10 @@ export interface HeldEndpoint extends Endpoint {
   readonly registryName: string;
 }
 
-/** What is chosen once per entry and kept: a change would cost its callers their connections. */
+/**
+ * What is chosen once per entry and kept: a change would cost its callers their connections. The protocol of a Spring entry
+ * follows its hubs where they agree.
+ */
 export interface Shape {
   readonly service: ServiceIdentity;
   readonly protocol: Protocol;
@@ -78,6 +82,8 @@ export interface Claim {
   /** metadata.name of the hub, for people. */
   readonly name: string;
   readonly l7: boolean;
+  /** What the hub says that Spring services speak; undefined = it is missing, and nobody knows. */
+  readonly protocol?: Protocol;
   /** false = the hub only says what must stay: it is suspended, observes, may not write, or is missing. */
   readonly writes: boolean;
   readonly listed: readonly Endpoint[];

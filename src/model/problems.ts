@@ -12,7 +12,7 @@ export const problemCodes = {
   NameTooLong: "The host would be longer than 253 characters. Shorten the service name, group or version.",
   HostConflict: "Another service or a foreign ServiceEntry already has this host. The incumbent keeps it.",
   MixedProtocols:
-    "Instances of one service speak different protocols. Only those of the entry's protocol are used.",
+    "Instances of one service speak different protocols: only those of the entry's are used. Or the hubs of a Spring service differ in spec.protocol: the entry keeps its own.",
   TooManyEndpoints:
     "The service has more than 2000 instances. Those already in the entry stay, the rest are left out.",
   TooManyHubs: "More than seven hubs vouch for one endpoint. Only the oldest seven are recorded.",

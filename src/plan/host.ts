@@ -1,7 +1,7 @@
 import type { Addr, Claim, Endpoint, Entry, HeldEndpoint, HostKey, Ms, Shape } from "../model/entry.ts";
 import type { HubId } from "../model/hub.ts";
 import type { Problem } from "../model/problems.ts";
-import { chooseShape, fits, isSameService } from "./shape.ts";
+import { chooseShape, fits, isSameService, protocolOf } from "./shape.ts";
 
 /** etcd's limit on an object: about 535 B per endpoint. */
 export const maxEndpoints = 2_000;
@@ -56,11 +56,14 @@ export function planHost(input: HostInput): HostPlan {
 
   const unlisted = carryOver(actual, claims, () => true).endpoints;
   const candidates = [...[...claims.values()].flatMap((claim) => claim.listed), ...unlisted];
-  const shape = chooseShape(actual?.shape ?? input.remembered?.shape, candidates, input.portName);
-  if (shape === undefined) return nothing;
+  const chosen = chooseShape(actual?.shape ?? input.remembered?.shape, candidates, input.portName);
+  if (chosen === undefined) return nothing;
   // What is listed at an address replaces what is there, but not where it cannot stand in the entry.
-  const carried = carryOver(actual, claims, (endpoint) => fits(endpoint, shape));
-  const merged = merge(claims, carried.endpoints, shape);
+  const carried = carryOver(actual, claims, (endpoint) => fits(endpoint, chosen));
+  const merged = merge(claims, carried.endpoints, chosen);
+  const contributing = new Set([...merged.values()].flatMap(({ by }) => [...by]));
+  const said = [...contributing].map((id) => claims.get(id)?.protocol);
+  const shape: Shape = { ...chosen, protocol: protocolOf(chosen, said) };
   const { kept, problems } = limited(merged, actual, claims, shape);
   return { step: stepFor(input, shape, kept), withheld: carried.withheld, problems };
 }
@@ -159,6 +162,7 @@ function problemsOf(
     const found = claim.listed.flatMap((endpoint) => problemOf(endpoint, merged, kept, shape) ?? []);
     const leftOut = claim.listed.filter((one) => merged.has(one.addr) && !kept.has(one.addr));
     if (leftOut.length > 0) found.push(tooMany(shape, leftOut.length));
+    found.push(...unheard(claim, shape));
     if (found.length > 0) problems.set(id, found);
   }
   return problems;
@@ -185,8 +189,17 @@ function problemOf(
   return undefined;
 }
 
+/** What the hub says of the protocol, where the entry of a Spring service speaks another one. */
+function unheard({ protocol, listed }: Claim, shape: Shape): readonly Problem[] {
+  const one = listed.find((endpoint) => fits(endpoint, shape));
+  const isHeard = protocol === undefined || protocol === shape.protocol || shape.service.kind === "dubbo";
+  if (one === undefined || isHeard) return [];
+  const detail = `the hub says ${protocol}, the entry speaks ${shape.protocol} as another hub of this host says; give both one spec.protocol`;
+  return [{ at: one.service.name, code: "MixedProtocols", detail, severity: "warning" }];
+}
+
 function conflict({ service }: Endpoint, { service: incumbent }: Shape): string {
-  if (service.name !== incumbent.name || service.kind !== incumbent.kind)
+  if (service.kind !== incumbent.kind || (service.kind === "dubbo" && service.name !== incumbent.name))
     return `the host belongs to ${incumbent.name}; rename one of the two`;
   const advice = "give each group a hub and a namespace of its own";
   return `the host belongs to group ${incumbent.scope}, this is group ${service.scope}; ${advice}`;

@@ -4,9 +4,10 @@ import type { Protocol } from "../model/service.ts";
 /** Where instances of one service speak several protocols, the first of these wins. */
 export const preference: readonly Protocol[] = ["dubbo", "grpc", "http", "tcp"];
 
-/** Whether an endpoint can stand in an entry of this shape. */
+/** Whether an endpoint can stand in an entry of this shape. What a Spring entry speaks says nothing of its instances. */
 export function fits(endpoint: Endpoint, shape: Shape): boolean {
-  return endpoint.protocol === shape.protocol && isSameService(endpoint, shape);
+  const speaksIt = endpoint.protocol === shape.protocol || shape.service.kind === "spring";
+  return speaksIt && isSameService(endpoint, shape);
 }
 
 /**
@@ -29,14 +30,36 @@ export function chooseShape(
   candidates: readonly Endpoint[],
   portName: (endpoint: Endpoint, port: number) => string,
 ): Shape | undefined {
-  if (current !== undefined && (candidates.length === 0 || candidates.some((one) => fits(one, current))))
-    return current;
+  if (current !== undefined) {
+    const fitting = candidates.filter((one) => fits(one, current));
+    if (fitting.length > 0 || candidates.length === 0) return named(current, fitting);
+  }
   const protocol = preference.find((wanted) => candidates.some((one) => one.protocol === wanted));
   const first = candidates.find((one) => one.protocol === protocol);
   if (first === undefined) return undefined;
   const shape: Shape = { service: first.service, protocol: first.protocol, port: 0, portName: "" };
   const port = commonestPort(candidates.filter((one) => fits(one, shape)));
   return { ...shape, port, portName: portName(first, port) };
+}
+
+/** The shape with the registry that its service comes from: the one it names, while one of the endpoints does. */
+function named(shape: Shape, fitting: readonly Endpoint[]): Shape {
+  const [first] = fitting;
+  if (first === undefined || fitting.some(({ service }) => service.registry === shape.service.registry))
+    return shape;
+  const { registry, scope } = first.service;
+  const isOneScope = fitting.every(({ service }) => service.scope === scope);
+  return { ...shape, service: { ...shape.service, registry, scope: isOneScope ? scope : "" } };
+}
+
+/**
+ * What an entry speaks. Of Dubbo services it is chosen with the shape; of Spring ones it is what every hub that contributes
+ * says (undefined = cannot say), else what it was.
+ */
+export function protocolOf(shape: Shape, said: Iterable<Protocol | undefined>): Protocol {
+  if (shape.service.kind === "dubbo") return shape.protocol;
+  const [agreed, ...others] = new Set([...said].map((protocol) => protocol ?? shape.protocol));
+  return agreed !== undefined && others.length === 0 ? agreed : shape.protocol;
 }
 
 function commonestPort(endpoints: readonly Endpoint[]): number {

@@ -99,7 +99,7 @@ function endpointOf(instance: ServiceInstance, service: ServiceIdentity, hub: Hu
     addr: addrOf(address, instance.port),
     address,
     port: instance.port,
-    protocol: service.kind === "spring" ? hub.protocol : instance.protocol,
+    protocol: service.kind === "spring" ? "tcp" : instance.protocol,
     service,
     ...(instance.weight !== undefined && service.kind === "spring" && { weight: instance.weight }),
     ...(instance.locality !== undefined && { locality: instance.locality }),

@@ -230,7 +230,8 @@ function claimOf(
   if (listed.length === 0 && !owns) return [];
   const isUnknown = listing.isUnknown(host, actual?.shape.service.name ?? "");
   const claimed = isUnknown ? "unknown" : rest;
-  return [[id, { key: hub.key, name: hub.name, l7: hub.l7, writes: true, listed, rest: claimed }]];
+  const { key, name, l7, protocol } = hub;
+  return [[id, { key, name, l7, protocol, writes: true, listed, rest: claimed }]];
 }
 
 function carryOut({ step }: HostPlan, cluster: Map<string, ServiceEntry>, index: EntryIndex): void {

@@ -4,36 +4,52 @@ import type { ServiceInstance } from "../../src/model/service.ts";
 import { type HostInput, type HostPlan, planHost } from "../../src/plan/host.ts";
 import { hubIdOf } from "../../src/translate/names.ts";
 import { entryOf, serviceEntryOf } from "../../src/translate/service-entry.ts";
-import { claimOf, endpointOf, inputOf } from "../support/model.ts";
+import { claimOf, endpointOf, inputOf, springEndpointOf } from "../support/model.ts";
 
 /** Hubs, oldest first. */
 export const hubs = ["dubbozk/a", "dubbozk/b", "other/c"].map((key) => ({ key, id: hubIdOf(key) }));
 
-/** Few addresses, so that hubs meet; now and then another protocol or port. */
-export const endpoints: fc.Arbitrary<Endpoint> = fc
+/** Few addresses, so that hubs meet, on one of two ports. */
+const addresses = fc
+  .tuple(fc.integer({ min: 1, max: 5 }), fc.constantFrom(20_880, 20_881))
+  .map(([host, port]) => `10.0.0.${host}:${port}`);
+
+/** Now and then of another protocol. */
+const dubboEndpoints: fc.Arbitrary<Endpoint> = fc
   .record({
-    host: fc.integer({ min: 1, max: 5 }),
-    port: fc.constantFrom(20_880, 20_881),
+    addr: addresses,
     protocol: fc.constantFrom("dubbo" as const, "dubbo" as const, "dubbo" as const, "grpc" as const),
     labels: fc.dictionary(fc.constantFrom("version", "application"), fc.constantFrom("1", "2")),
   })
-  .map(({ host, port, protocol, labels }) => endpointOf(`10.0.0.${host}:${port}`, { protocol, labels }));
+  .map(({ addr, ...overrides }) => endpointOf(addr, overrides));
 
-/** What the three hubs say of one host; some say nothing at all. */
-export const claimSets: fc.Arbitrary<ReadonlyMap<string, Claim>> = fc
-  .tuple(
-    ...hubs.map(({ key, id }) =>
-      fc
-        .record({
-          says: fc.boolean(),
-          listed: fc.array(endpoints, { maxLength: 6 }),
-          rest: fc.constantFrom("gone" as const, "unknown" as const),
-          l7: fc.boolean(),
-        })
-        .map(({ says, ...claim }) => (says ? [[id, claimOf(key, claim)] as const] : [])),
-    ),
-  )
-  .map((some) => new Map(some.flat()));
+/** As one registry spells the service; in Nacos it has a group. */
+const springEndpoints = (registry: string): fc.Arbitrary<Endpoint> =>
+  fc
+    .tuple(addresses, fc.constantFrom("ORDER", "Order", "order"), fc.constantFrom("g1", "g1", "g2"))
+    .map(([addr, name, group]) =>
+      springEndpointOf(addr, { registry, name, scope: registry === "nacos" ? group : "" }),
+    );
+
+/** What the three hubs say of one host, each of its registry's endpoints; some say nothing at all. */
+const claimSetsOf = (
+  registries: readonly fc.Arbitrary<Endpoint>[],
+): fc.Arbitrary<ReadonlyMap<string, Claim>> =>
+  fc
+    .tuple(
+      ...hubs.map(({ key, id }, at) =>
+        fc
+          .record({
+            says: fc.boolean(),
+            listed: fc.array(registries[at] ?? dubboEndpoints, { maxLength: 6 }),
+            rest: fc.constantFrom("gone" as const, "unknown" as const),
+            l7: fc.boolean(),
+            protocol: fc.constantFrom("tcp" as const, "http" as const),
+          })
+          .map(({ says, ...claim }) => (says ? [[id, claimOf(key, claim)] as const] : [])),
+      ),
+    )
+    .map((some) => new Map(some.flat()));
 
 /** What the cluster hands back after an entry was written to it. */
 export const stored = (entry: Entry): Entry | undefined => entryOf(serviceEntryOf(entry));
@@ -61,11 +77,19 @@ export function look(
 }
 
 /** Entries as they come about: by a few rounds of claims. */
-export const entries: fc.Arbitrary<Entry | undefined> = fc
-  .array(claimSets, { maxLength: 3 })
-  .map((rounds) =>
-    rounds.reduce<Entry | undefined>((actual, claims) => look(actual, claims).after, undefined),
-  );
+const entriesOf = (claims: fc.Arbitrary<ReadonlyMap<string, Claim>>): fc.Arbitrary<Entry | undefined> =>
+  fc
+    .array(claims, { maxLength: 3 })
+    .map((rounds) => rounds.reduce<Entry | undefined>((actual, said) => look(actual, said).after, undefined));
+
+/** One host: what the cluster has of it, and what the hubs say. */
+const hostOf = (registries: readonly fc.Arbitrary<Endpoint>[]) => {
+  const claims = claimSetsOf(registries);
+  return fc.record({ actual: entriesOf(claims), claims });
+};
+/** A Dubbo service in three registries, or a Spring service in three that spell it differently. */
+export const dubboHosts = hostOf([]);
+export const springHosts = hostOf(["eureka", "consul", "nacos"].map(springEndpoints));
 
 /** Everything a registry may hand over, odd text included. */
 const text = fc.string({ unit: "binary", maxLength: 80 });

@@ -1,23 +1,35 @@
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
 import { isCovered } from "../../src/kube/same.ts";
-import type { Claim, Entry } from "../../src/model/entry.ts";
+import type { Claim, Endpoint, Entry } from "../../src/model/entry.ts";
 import { fits } from "../../src/plan/shape.ts";
 import { serviceEntryOf } from "../../src/translate/service-entry.ts";
-import { claimSets, entries, hubs, look, stored } from "./arbitraries.ts";
+import { dubboHosts, hubs, look, springHosts, stored } from "./arbitraries.ts";
 
-const world = { actual: entries, claims: claimSets };
 const gone = (claims: ReadonlyMap<string, Claim>, id: string): boolean =>
   (claims.get(id)?.rest ?? "gone") === "gone";
 
-/** Every law holds for whatever entry the cluster has and whatever the hubs say. */
-const law = (holds: (actual: Entry | undefined, claims: ReadonlyMap<string, Claim>) => void): void =>
-  fc.assert(
-    fc.property(fc.record(world), ({ actual, claims }) => holds(actual, claims)),
-    { numRuns: 300 },
-  );
+/** A listing is sorted by service; of Spring services of one host, those of one group count as one here. */
+const byService = (listed: readonly Endpoint[]): readonly Endpoint[] =>
+  listed.toSorted((one, other) => one.service.scope.localeCompare(other.service.scope));
 
-describe("one host", () => {
+type Law = (actual: Entry | undefined, claims: ReadonlyMap<string, Claim>) => void;
+
+/** Every law holds for whatever entry the cluster has and whatever the hubs say. */
+const lawOf =
+  (hosts: typeof dubboHosts) =>
+  (holds: Law): void =>
+    fc.assert(
+      fc.property(hosts, ({ actual, claims }) => holds(actual, claims)),
+      { numRuns: 300 },
+    );
+
+describe.each([
+  ["Dubbo", dubboHosts],
+  ["Spring", springHosts],
+])("one host of a %s service", (kind, hosts) => {
+  const law = lawOf(hosts);
+
   test("carrying out a plan leaves nothing to plan", () =>
     law((actual, claims) => {
       const { after } = look(actual, claims);
@@ -79,17 +91,20 @@ describe("one host", () => {
       const listed = [...input.claims.values()].flatMap((claim) => claim.listed);
       const stays =
         listed.some((one) => fits(one, actual.shape)) || listed.length === 0 || plan.withheld.size > 0;
-      expect(stays ? after.shape : actual.shape).toEqual(actual.shape);
+      const { protocol, service } = kind === "Dubbo" ? actual.shape : after.shape; // a Spring entry follows its hubs in these
+      expect(stays ? after.shape : actual.shape).toEqual(
+        stays ? { ...actual.shape, protocol, service } : actual.shape,
+      );
     }));
 
   test("the order in which a registry lists its instances does not matter", () =>
     law((actual, claims) => {
       const reversed = [...claims].map(([id, claim]) => {
         const seen = new Map(claim.listed.map((one) => [`${one.addr} ${one.protocol}`, one]));
-        return [id, { ...claim, listed: [...seen.values()] }] as const;
+        return [id, { ...claim, listed: byService([...seen.values()]) }] as const;
       });
       const turned = reversed.map(
-        ([id, claim]) => [id, { ...claim, listed: claim.listed.toReversed() }] as const,
+        ([id, claim]) => [id, { ...claim, listed: byService(claim.listed.toReversed()) }] as const,
       );
       expect(look(actual, new Map(turned)).after).toEqual(look(actual, new Map(reversed)).after);
     }));
@@ -112,3 +127,12 @@ describe("one host", () => {
       expect(actual && stored(actual)).toEqual(actual);
     }));
 });
+
+test("a Spring entry speaks what the hubs of its endpoints say, where they say the same", () =>
+  lawOf(springHosts)((actual, claims) => {
+    const { after } = look(actual, claims);
+    const contributing = [...(after?.endpoints.values() ?? [])].flatMap(({ by }) => [...by]);
+    const said = new Set(contributing.map((id) => claims.get(id)?.protocol));
+    const [agreed] = said;
+    expect(said.size === 1 ? after?.shape.protocol : agreed).toBe(agreed);
+  }));

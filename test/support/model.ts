@@ -69,6 +69,17 @@ export function endpointOf(addr: string, overrides: Partial<Endpoint> = {}): End
   };
 }
 
+/** An endpoint `<ip>:<port>` of a Spring service; of Eureka's unless told otherwise. */
+export function springEndpointOf(addr: string, service: Partial<Endpoint["service"]> = {}): Endpoint {
+  const identity = { kind: "spring", name: "ORDER-SERVICE", originalName: "", registry: "eureka", scope: "" };
+  const { name, registry } = { ...identity, ...service };
+  return endpointOf(addr, {
+    protocol: "tcp",
+    service: { ...identity, kind: "spring", ...service },
+    labels: { [`${registry}Name`]: name },
+  });
+}
+
 export function claimOf(key: string, overrides: Partial<Claim> = {}): Claim {
   return {
     key,

@@ -107,16 +107,52 @@ describe("a Spring service", () => {
     expect([...listingOf(service, hub).byHost.keys()]).toEqual(["springnacos/eureka-provider.springnacos"]);
   });
 
-  test("carries weight, the registry's name for it, and the hub's protocol", () => {
+  test("carries weight and the registry's name for it; what it speaks is not its own to say", () => {
     const [[endpoint] = []] = listingOf(service, hub).byHost.values();
     expect(endpoint).toMatchObject({
-      protocol: "tcp",
       weight: 3,
       service: { kind: "spring", registry: "eureka" },
       labels: { eurekaName: "EUREKA-PROVIDER", zone: "z" },
     });
     const http = hubOf({ type: "consul", protocol: "http" });
     const [[other] = []] = listingOf(service, http).byHost.values();
-    expect(other).toMatchObject({ protocol: "http", labels: { consulName: "EUREKA-PROVIDER" } });
+    expect(other).toMatchObject({ protocol: "tcp", labels: { consulName: "EUREKA-PROVIDER" } });
+  });
+});
+
+describe("one Spring service in several registries", () => {
+  const place = (type: "eureka" | "consul" | "nacos", name: string): readonly unknown[] => {
+    const service = serviceOf({ name, kind: "spring", instances: [instanceOf({ port: 9000 })] });
+    const [[host, endpoints] = []] = listingOf(service, hubOf({ type, generate_to: "ns" })).byHost;
+    return [host, endpoints?.[0]?.service.originalName, endpoints?.[0]?.labels];
+  };
+
+  test("has one host, however they spell it, and endpoints say which registry calls them what", () => {
+    expect(place("eureka", "ORDER-SERVICE")).toEqual([
+      "ns/order-service.ns",
+      "",
+      { eurekaName: "ORDER-SERVICE" },
+    ]);
+    expect(place("consul", "order-service")).toEqual([
+      "ns/order-service.ns",
+      "",
+      { consulName: "order-service" },
+    ]);
+    expect(place("nacos", "Order-Service")).toEqual([
+      "ns/order-service.ns",
+      "",
+      { nacosName: "Order-Service" },
+    ]);
+  });
+
+  test("with a name that DNS does not have, each spelling is a host of its own, and none is order-service", () => {
+    const hosts = ["Order_Service", "ORDER_SERVICE", "order_service"].map((name) => place("consul", name));
+    expect(hosts).toEqual(
+      ["Order_Service", "ORDER_SERVICE", "order_service"].map((name) => [
+        `ns/order-service-${hash(name)}.ns`,
+        name,
+        { consulName: name },
+      ]),
+    );
   });
 });

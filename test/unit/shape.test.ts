@@ -2,7 +2,7 @@ import { describe, expect, test } from "vitest";
 import type { Endpoint, Shape } from "../../src/model/entry.ts";
 import { chooseShape, fits } from "../../src/plan/shape.ts";
 import { portNameOf } from "../../src/translate/service-entry.ts";
-import { endpointOf } from "../support/model.ts";
+import { endpointOf, springEndpointOf } from "../support/model.ts";
 
 const choose = (current: Shape | undefined, candidates: readonly Endpoint[]): Shape | undefined =>
   chooseShape(current, candidates, (one, port) => portNameOf(one.service.kind, one.protocol, port));
@@ -25,6 +25,13 @@ describe("a new entry", () => {
     expect(shape).toMatchObject({ protocol, portName, port: 20_880 });
   });
 
+  test("of a Spring service on several ports has the one that most use, and its number as name", () => {
+    const instances = ["10.0.0.1:9001", "10.0.0.2:9000", "10.0.0.3:9001"].map((addr) =>
+      springEndpointOf(addr),
+    );
+    expect(choose(undefined, instances)).toMatchObject({ protocol: "tcp", port: 9001, portName: "9001" });
+  });
+
   test("dubbo wins over tri, though fewer speak it", () => {
     const shape = choose(undefined, [grpc("10.0.0.1:1"), grpc("10.0.0.2:1"), endpointOf("10.0.0.3:9")]);
     expect(shape).toMatchObject({ protocol: "dubbo", port: 9 });
@@ -44,6 +51,13 @@ describe("an entry that exists", () => {
     ["one of many still fits", [grpc("10.0.0.1:1"), grpc("10.0.0.2:1"), endpointOf("10.0.0.9:7")]],
   ])("keeps its shape while %s", (_, candidates) => {
     expect(choose(current, candidates)).toBe(current);
+  });
+
+  test("of a Spring service keeps port and name when everybody moved to others", () => {
+    const spring = choose(undefined, [springEndpointOf("10.0.0.1:9000")]);
+    expect(choose(spring, [springEndpointOf("10.0.0.1:9001"), springEndpointOf("10.0.0.2:9002")])).toBe(
+      spring,
+    );
   });
 
   test("changes it when no instance fits any more", () => {
