@@ -16,11 +16,15 @@ import { type Namespace, type TargetRules, targetProblem } from "./targets.ts";
 /** How long the ServiceEntry resource has to be missing until that is believed. */
 const typeMissingMs = 10_000;
 
-/** The cluster as the hub controller sees it: hubs, namespaces and ServiceEntries, and how far that is to be relied on. */
+/**
+ * The cluster as the hub controller sees it: hubs, namespaces and ServiceEntries, and how far that is to be relied on. And
+ * Services, on which nothing but a warning depends.
+ */
 export class HubCluster {
   readonly hubs: Reflector<RegistryHub>;
   readonly namespaces: Reflector<Namespace & KubeObject>;
   readonly serviceEntries: Reflector<ServiceEntry>;
+  readonly services: Reflector<KubeObject>;
   readonly entries: EntryIndex;
   readonly #client: KubeClient;
   readonly #rules: TargetRules;
@@ -32,7 +36,7 @@ export class HubCluster {
     this.#client = client;
     this.#rules = rules;
     this.#deps = deps;
-    const { registryHubs, namespaces, serviceEntries } = resources;
+    const { registryHubs, namespaces, serviceEntries, services } = resources;
     this.hubs = createReflector<RegistryHub>(client, registryHubs, {}, deps);
     this.namespaces = createReflector<Namespace & KubeObject>(client, namespaces, { transform: slim }, deps);
     this.serviceEntries = createReflector<ServiceEntry>(
@@ -41,6 +45,8 @@ export class HubCluster {
       { transform: ownFields },
       deps,
     );
+    const logger = deps.logger.child({ neededFor: "the warning ShadowsService and nothing else" });
+    this.services = createReflector(client, services, { transform: nameOnly }, { ...deps, logger });
     this.entries = new EntryIndex(this.serviceEntries.objects);
   }
 
@@ -108,13 +114,23 @@ export class HubCluster {
   }
 }
 
-function slim({ metadata }: Namespace & KubeObject): Namespace & KubeObject {
-  const { name, uid, resourceVersion, annotations, deletionTimestamp } = metadata;
+/** That the object exists, and in which version. */
+function nameOnly({ metadata: { name, namespace, uid, resourceVersion } }: KubeObject): KubeObject {
   return {
     metadata: {
       name,
+      ...(namespace !== undefined && { namespace }),
       ...(uid !== undefined && { uid }),
       ...(resourceVersion !== undefined && { resourceVersion }),
+    },
+  };
+}
+
+function slim(object: Namespace & KubeObject): Namespace & KubeObject {
+  const { annotations, deletionTimestamp } = object.metadata;
+  return {
+    metadata: {
+      ...nameOnly(object).metadata,
       ...(annotations !== undefined && { annotations }),
       ...(deletionTimestamp !== undefined && { deletionTimestamp }),
     },

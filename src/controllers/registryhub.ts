@@ -1,5 +1,6 @@
 import type { KubeClient } from "../kube/client.ts";
 import { createEventRecorder } from "../kube/events.ts";
+import type { ObjectKey } from "../kube/resources.ts";
 import { readSecret } from "../kube/secrets.ts";
 import type { HostKey, Ms } from "../model/entry.ts";
 import { RegistryError } from "../model/errors.ts";
@@ -24,6 +25,7 @@ import { HostWorker } from "./host-worker.ts";
 import { HubCluster } from "./hub-cluster.ts";
 import { HubSession } from "./hub-session.ts";
 import { WorkQueue } from "./queue.ts";
+import { hostOfService, type Services } from "./shadows.ts";
 import { StatusWorker } from "./status-worker.ts";
 import { isWatched, type TargetRules } from "./targets.ts";
 
@@ -60,6 +62,7 @@ export class HubController {
   /** The newest status of each hub, which one that is re-created inherits: its origin and its hold. */
   readonly #statuses = new Map<HubKey, HubStatus>();
   #isReady = false;
+  #servicesState: Services["status"]["state"] = "pending";
   #running: AbortSignal = AbortSignal.abort();
 
   constructor(options: HubControllerOptions, client: KubeClient, metrics: HubMetrics, deps: Deps) {
@@ -98,8 +101,8 @@ export class HubController {
     this.#noteHold = (hub, reason) =>
       events.record({ object: hub, type: "Warning", reason, message: holdMessages[reason] });
     this.#subscribe();
-    const { hubs, namespaces, serviceEntries } = this.#cluster;
-    const loops = [hubs, namespaces, serviceEntries, this.#hostQueue, this.#statusQueue];
+    const { hubs, namespaces, serviceEntries, services } = this.#cluster;
+    const loops = [hubs, namespaces, serviceEntries, services, this.#hostQueue, this.#statusQueue];
     const gauges = this.#measureUntil(running, pool);
     try {
       await Promise.race([Promise.all(loops.map((loop) => loop.run(running))), crashed]);
@@ -111,11 +114,12 @@ export class HubController {
   }
 
   #world() {
-    const { hubs, entries, serviceEntries } = this.#cluster;
+    const { hubs, entries, serviceEntries, services } = this.#cluster;
     return {
       hubs,
       entries,
       serviceEntries,
+      services,
       isReady: () => this.#isReady,
       sessions: () => this.#ordered,
       session: (key: HubKey) => this.#sessions.get(key),
@@ -127,7 +131,7 @@ export class HubController {
   }
 
   #subscribe(): void {
-    const { hubs, namespaces, serviceEntries, entries } = this.#cluster;
+    const { hubs, namespaces, serviceEntries, services, entries } = this.#cluster;
     serviceEntries.subscribe((keys) => {
       for (const key of keys) {
         const owners = entries.ownersAt(key);
@@ -140,11 +144,22 @@ export class HubController {
       for (const session of this.#ordered) if (names.has(session.hub.target)) session.touchAll();
       this.#listsChanged();
     });
+    services.subscribe((keys) => this.#servicesChanged(keys));
     hubs.subscribe((keys) => {
       for (const key of keys) this.#takeHub(key);
       if (hubs.status.state !== "synced") this.#gone.reset();
       this.#listsChanged();
     });
+  }
+
+  /** While the list stands as it stood, a Service concerns only the hubs that list a host of its name. */
+  #servicesChanged(keys: ReadonlySet<ObjectKey>): void {
+    const { state } = this.#cluster.services.status;
+    const concernsAll = keys.size === 0 || state !== this.#servicesState;
+    this.#servicesState = state;
+    const hosts = [...keys].map(hostOfService);
+    for (const { hub, listings } of this.#ordered)
+      if (concernsAll || hosts.some((host) => listings.has(host))) this.#touchStatus(hub.key);
   }
 
   /** Nothing is decided on lists that are not complete; when they become so, everything is looked at. */

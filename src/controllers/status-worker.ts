@@ -10,6 +10,7 @@ import type { EntryIndex } from "./entries.ts";
 import type { HubSession } from "./hub-session.ts";
 import type { Tools } from "./object-writer.ts";
 import { failedBy, type Outcome } from "./queue.ts";
+import { type Services, shadowsOf } from "./shadows.ts";
 
 const conditionsIntervalMs = 1_000;
 const countsIntervalMs = 10_000;
@@ -29,6 +30,7 @@ const severity: readonly ApplyFailure["reason"][] = [
 export interface StatusWorld {
   readonly hubs: Reflector<RegistryHub>;
   readonly serviceEntries: Reflector<ServiceEntry>;
+  readonly services: Services;
   readonly entries: EntryIndex;
   /** Whether the first lists of the cluster are still on their way, and nothing can be said yet. */
   isStarting(): boolean;
@@ -89,7 +91,7 @@ export class StatusWorker {
       syncing: this.#syncing(session),
       held: session.held,
       ...this.#owned(session, previous),
-      problems: session.problems,
+      problems: [...session.problems, ...shadowsOf(session.listings.hosts(), this.#world.services, previous)],
       plan: hub.policy === "observe" ? session.ledger.plan : undefined,
       origin: session.origin,
     };

@@ -37,6 +37,7 @@ export const resources = {
     kind: "EnvoyFilter",
   },
   namespaces: { group: "", version: "v1", plural: "namespaces", kind: "Namespace" },
+  services: { group: "", version: "v1", plural: "services", kind: "Service" },
   secrets: { group: "", version: "v1", plural: "secrets", kind: "Secret" },
   configMaps: { group: "", version: "v1", plural: "configmaps", kind: "ConfigMap" },
   events: { group: "", version: "v1", plural: "events", kind: "Event" },

@@ -11,6 +11,8 @@ export const problemCodes = {
   Protected: "Too few instances are healthy, so the registry shows all of them as healthy. Look at them.",
   NameTooLong: "The host would be longer than 253 characters. Shorten the service name, group or version.",
   HostConflict: "Another service or a foreign ServiceEntry already has this host. The incumbent keeps it.",
+  ShadowsService:
+    "A Kubernetes Service answers to the host as well, so callers reach one of the two by chance. Rename it, or use another namespace.",
   MixedProtocols:
     "Instances of one service speak different protocols: only those of the entry's are used. Or the hubs of a Spring service differ in spec.protocol: the entry keeps its own.",
   TooManyEndpoints:

@@ -75,7 +75,7 @@ test("a right is missing: the status names the verb and the resource; granted, i
   await grant("entries-read", ["get", "list", "watch"], "serviceentries.networking.istio.io");
   await grant("status", ["patch"], "registryhubs.ecns.easystack.cn/status");
   const kubeconfig = await api.kubeconfigFor(api.aliceToken);
-  await using _controller = await startController("hub-controller", kubeconfig, quickly);
+  await using controller = await startController("hub-controller", kubeconfig, quickly);
 
   const tenant = await newTenant(world);
   await tenant.provide(providerUrl("org.example.Shop", "10.42.6.3:20880"));
@@ -85,6 +85,28 @@ test("a right is missing: the status names the verb and the resource; granted, i
 
   await grant("entries-write", ["create", "patch", "delete"], "serviceentries.networking.istio.io");
   await untilReady(tenant, { deadlineMs: RETRY_MS });
+
+  // Services are for a warning only: without them everything else goes on, and that is said once.
+  const { namespace } = tenant;
+  await api.kubectl(["create", "service", "clusterip", "greeter", "--clusterip=None", "-n", namespace]);
+  await tenant.provide(providerUrl("Greeter", "10.42.6.4:20880", { version: "" }));
+  await eventually(async () => expect(await tenant.entries()).toHaveLength(2), SOON_MS);
+  expect((await untilReady(tenant)).status?.problems).toEqual([]);
+  const refused = controller.log().filter(({ resource }) => resource === "services");
+  expect(refused).toEqual([
+    expect.objectContaining({
+      level: "warn",
+      msg: "not watching",
+      error: expect.stringContaining(`User "alice" cannot list resource "services"`),
+      neededFor: "the warning ShadowsService and nothing else",
+    }),
+  ]);
+
+  await grant("services-read", ["list", "watch"], "services");
+  await eventually(async () => {
+    const { status } = await tenant.hub();
+    expect(status?.problems).toMatchObject([{ at: `greeter.${namespace}`, severity: "warning" }]);
+  }, RETRY_MS);
 });
 
 /** Grants alice the verbs on the resources, in the whole cluster. */

@@ -87,7 +87,7 @@ export interface Tenant {
   readonly namespace: string;
   /** E.g. `/t1`. */
   readonly root: string;
-  /** kubectl apply of a hub that reads `root` into `namespace`, with `spec` on top. */
+  /** kubectl apply of a hub that reads `root` (or another type's registry) into `namespace`, with `spec` on top. */
   applyHub(spec?: Partial<RegistryHubSpec>, name?: string): Promise<void>;
   /** The manifest that `applyHub` would apply. */
   manifest(spec?: Partial<RegistryHubSpec>, name?: string): string;
@@ -116,7 +116,7 @@ export async function newTenant(world: World): Promise<Tenant> {
         generate_to: namespace,
         type: "zookeeper",
         address: zooKeeper.address,
-        zookeeper: { root },
+        ...((spec.type ?? "zookeeper") === "zookeeper" && { zookeeper: { root } }),
         ...spec,
       },
     });

@@ -1,0 +1,89 @@
+import { beforeAll, describe, expect, test } from "vitest";
+import type { RegistryHubSpec } from "../../src/model/hub.ts";
+import { type Nacos, startNacos } from "../bed/nacos.ts";
+import { eventually } from "../support/eventually.ts";
+import { type HttpRegistrant, httpRegistrant } from "../support/nacos-http-registrant.ts";
+import { showLogsOnFailure } from "../support/show-logs.ts";
+import { newTenant, SOON_MS, STATUS_MS, startWorld, type Tenant, untilReady, type World } from "./world.ts";
+
+/** Whoever the hub-controller is to the API server. */
+const userAgent = "registryhub-hub-controller";
+
+let world: World;
+let nacos: Nacos;
+let registrant: HttpRegistrant;
+beforeAll(async () => {
+  await using starting = new AsyncDisposableStack();
+  world = starting.use(await startWorld());
+  nacos = starting.use(await startNacos({ version: "2.3" }));
+  registrant = starting.use(httpRegistrant(nacos));
+  const owned = starting.move();
+  return () => owned.disposeAsync();
+});
+showLogsOnFailure(() => [world.controllers.hub]);
+
+describe("a Kubernetes Service of the same name", () => {
+  test("is warned of while it is there; nothing else is written because of it, nor for other Services", async () => {
+    const tenant = await newTenant(world);
+    await register(tenant, "order", "10.42.7.1", 9000);
+    await createService(tenant.namespace, "order");
+    await applyHub(tenant);
+    await untilProblems(tenant, [
+      {
+        at: `order.${tenant.namespace}`,
+        problem: `ShadowsService: Service ${tenant.namespace}/order answers to this name as well, so callers reach one of the two by chance; rename it, or use another spec.generate_to`,
+        severity: "warning",
+      },
+    ]);
+    expect((await untilReady(tenant)).status).toMatchObject({ services: 1, rejected: 0 });
+    expect((await tenant.entries()).map(({ spec }) => spec.hosts)).toEqual([[`order.${tenant.namespace}`]]);
+
+    const since = new Date();
+    const other = await newTenant(world);
+    for (const name of ["payment", "order-2"]) await createService(tenant.namespace, name);
+    await createService(other.namespace, "order"); // in another namespace it has another name
+    await world.api.kubectl(["label", "service", "order", "-n", tenant.namespace, "changed=yes"]);
+    await world.controllers.hub.restart();
+    await untilQuiet();
+    expect(await world.api.writes({ since, userAgent })).toEqual([]);
+
+    await world.api.kubectl(["delete", "service", "order", "-n", tenant.namespace]);
+    await untilProblems(tenant, []);
+    await createService(tenant.namespace, "order");
+    await untilProblems(tenant, [expect.objectContaining({ at: `order.${tenant.namespace}` })]);
+    const kinds = (await world.api.writes({ since, userAgent })).map(({ resource }) => resource);
+    expect(kinds).toEqual(["registryhubs", "registryhubs"]);
+  });
+});
+
+/** The hub reads a group of the tenant's own, and no other. */
+function applyHub(tenant: Tenant, spec: Partial<RegistryHubSpec> = {}): Promise<void> {
+  const { namespace } = tenant;
+  return tenant.applyHub({ type: "nacos", address: nacos.address, nacos: { groups: [namespace] }, ...spec });
+}
+
+function register({ namespace }: Tenant, name: string, ip: string, port: number): Promise<void> {
+  return registrant.register({ namespace: "", group: namespace, name }, { ip, port }, true);
+}
+
+async function createService(namespace: string, name: string): Promise<void> {
+  await world.api.kubectl(["create", "service", "clusterip", name, "--clusterip=None", "-n", namespace]);
+}
+
+async function untilProblems(tenant: Tenant, expected: readonly unknown[]): Promise<void> {
+  await eventually(async () => expect((await tenant.hub()).status?.problems).toEqual(expected), STATUS_MS);
+}
+
+/** The hub-controller that was just started has listed everything, and has nothing left to do. */
+async function untilQuiet(): Promise<void> {
+  await eventually(async () => {
+    const { hub } = world.controllers;
+    const started = hub.log().findLastIndex(({ msg }) => msg === "starting");
+    const told = hub.log().slice(started);
+    expect(told.filter(({ msg }) => msg === "registry listed")).toHaveLength(1);
+    expect(told.filter(({ msg, resource }) => msg === "watching" && resource === "services")).toHaveLength(1);
+    const { body } = await hub.get("/metrics");
+    for (const queue of ["hosts", "status"])
+      expect(body).toContain(`registryhub_queue_depth{queue="${queue}"} 0`);
+  }, SOON_MS);
+}
