@@ -1,8 +1,8 @@
 import type { Entry, HostKey } from "../model/entry.ts";
 import type { HubId, HubKey } from "../model/hub.ts";
 import type { ServiceEntry } from "../model/istio.ts";
-import { annotations, endpointLabels, managers } from "../model/labels.ts";
-import { entryOf, hubsOf, ownershipOf } from "../translate/service-entry.ts";
+import { endpointLabels, managers } from "../model/labels.ts";
+import { entryOf, hubsOf, identityOf, ownershipOf } from "../translate/service-entry.ts";
 
 /** "<namespace>/<name>" of a ServiceEntry. */
 type ObjectKey = string;
@@ -15,6 +15,7 @@ interface Facts {
   /** Hubs of the ownership labels, with how many endpoints each vouches for. */
   readonly hubs: ReadonlyMap<HubId, number>;
   readonly hubKeys: ReadonlyMap<HubId, HubKey>;
+  /** As in ServiceIdentity.name. */
   readonly service: string;
   /** RFC 3339 time of our last write; "" = never. */
   readonly writtenAt: string;
@@ -174,7 +175,7 @@ function factsOf(object: ServiceEntry): Facts {
     owned,
     hubs,
     hubKeys: owned ? hubKeys : new Map(),
-    service: metadata.annotations?.[annotations.interface] ?? "",
+    service: spec.hosts?.[0] === undefined ? "" : identityOf(object, spec.hosts[0]).name,
     writtenAt: written?.time ?? "",
   };
 }

@@ -307,7 +307,7 @@ export class HubSession {
       .filter(
         ({ host, endpoints }) => endpoints > 0 && !this.listings.has(host) && host.startsWith(`${target}/`),
       )
-      .filter(({ service }) => service === "" || wants(filter, service))
+      .filter(({ service }) => wants(filter, service))
       .map(({ host }) => host);
   }
 

@@ -141,7 +141,7 @@ export interface Hub {
   readonly releaseHold: string;
 }
 
-/** Globs over interface or service names; `*` spans dots. */
+/** Globs over interface or service names; `*` spans dots, and case does not matter, as in hosts. */
 export interface ServiceFilter {
   readonly include: readonly string[];
   readonly exclude: readonly string[];
@@ -233,7 +233,8 @@ export function wants(filter: ServiceFilter, name: string): boolean {
 }
 
 /** A glob of literal text and `*`, matched greedily from the left without backtracking over more than one star. */
-function matches(glob: string, name: string): boolean {
+function matches(anyGlob: string, anyName: string): boolean {
+  const [glob, name] = [anyGlob.toLowerCase(), anyName.toLowerCase()];
   const [first = "", ...rest] = glob.split("*");
   if (rest.length === 0) return name === glob;
   const last = rest.pop() ?? "";

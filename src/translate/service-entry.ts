@@ -159,7 +159,11 @@ export function isPortOfOurs(name: string): boolean {
   return Object.values(dubboPortNames).includes(name) && name !== dubboPortNames.tcp;
 }
 
-function identityOf(object: ServiceEntry, host: string): ServiceIdentity {
+/**
+ * The service of an entry whose host is `host`: of a Spring one the name as the host has it, where no annotation tells how it
+ * is spelled.
+ */
+export function identityOf(object: ServiceEntry, host: string): ServiceIdentity {
   const notes = object.metadata.annotations ?? {};
   // An annotation that somebody took away is still on the endpoints.
   const marked = object.metadata.labels?.[labels.manager] === dubboMarks[labels.manager];
@@ -169,11 +173,12 @@ function identityOf(object: ServiceEntry, host: string): ServiceIdentity {
   const iface =
     notes[annotations.interface] ?? (marked ? listed?.labels?.[annotations.interface] : undefined);
   const kind = iface === undefined ? "spring" : "dubbo";
-  const name = iface ?? host.slice(0, -((object.metadata.namespace ?? "").length + 1));
+  const originalName = notes[annotations.originalName] ?? "";
+  const name = iface ?? (originalName || host.slice(0, -((object.metadata.namespace ?? "").length + 1)));
   return {
     kind,
     name,
-    originalName: notes[annotations.originalName] ?? "",
+    originalName,
     registry: notes[annotations.registry] ?? "",
     scope: notes[annotations.registryGroup] ?? "",
   };

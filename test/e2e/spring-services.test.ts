@@ -1,10 +1,21 @@
 import { beforeAll, describe, expect, test } from "vitest";
 import type { RegistryHubSpec } from "../../src/model/hub.ts";
+import type { ServiceEntry, ServiceEntryPort } from "../../src/model/istio.ts";
 import { type Nacos, startNacos } from "../bed/nacos.ts";
 import { eventually } from "../support/eventually.ts";
 import { type HttpRegistrant, httpRegistrant } from "../support/nacos-http-registrant.ts";
 import { showLogsOnFailure } from "../support/show-logs.ts";
-import { newTenant, SOON_MS, STATUS_MS, startWorld, type Tenant, untilReady, type World } from "./world.ts";
+import {
+  endpointsOf,
+  newTenant,
+  RETRY_MS,
+  SOON_MS,
+  STATUS_MS,
+  startWorld,
+  type Tenant,
+  untilReady,
+  type World,
+} from "./world.ts";
 
 /** Whoever the hub-controller is to the API server. */
 const userAgent = "registryhub-hub-controller";
@@ -56,6 +67,58 @@ describe("a Kubernetes Service of the same name", () => {
   });
 });
 
+describe("a live hub is edited", () => {
+  test("protocol: the entry speaks it, on the port and virtual IP that it had, with the instances it had", async () => {
+    const tenant = await newTenant(world);
+    await register(tenant, "order", "10.42.8.1", 9000);
+    await applyHub(tenant);
+    const tcp = await untilPort(tenant, { name: "9000", number: 9000, protocol: "tcp", targetPort: 9000 });
+    for (const ip of ["10.42.8.2", "10.42.8.3"]) await register(tenant, "order", ip, 9001);
+    const endpoints = ["10.42.8.1:9000", "10.42.8.2:9001", "10.42.8.3:9001"];
+    await eventually(
+      async () => expect((await tenant.entries()).map(endpointsOf)).toEqual([endpoints]),
+      STATUS_MS,
+    );
+
+    for (const protocol of ["http", "tcp"] as const) {
+      await using recording = await world.cluster.recordServiceEntries(tenant.namespace);
+      await applyHub(tenant, { protocol });
+      const { metadata, spec } = await untilPort(tenant, {
+        name: "9000",
+        number: 9000,
+        protocol,
+        targetPort: 9000,
+      });
+      expect([metadata.uid, spec.addresses]).toEqual([tcp.metadata.uid, tcp.spec.addresses]);
+      expect(recording.changes().map(({ type, object }) => [type, ...endpointsOf(object)])).toEqual([
+        ["MODIFIED", ...endpoints],
+      ]);
+    }
+  });
+
+  test("services.exclude: what is not wanted any more goes at the end of settling, and is no loss", async () => {
+    const tenant = await newTenant(world);
+    const names = ["order", "pay", "ship", "stock"];
+    for (const name of names) {
+      await register(tenant, name, "10.42.9.1", 9000);
+      await register(tenant, `${name}-MANAGEMENT`, "10.42.9.1", 9100);
+    }
+    await applyHub(tenant);
+    await untilHosts(
+      tenant,
+      names.flatMap((name) => [name, `${name}-management`]),
+    );
+    await untilReady(tenant);
+    await applyHub(tenant, { services: { exclude: ["*-management"] } });
+    await untilHosts(tenant, names);
+    await eventually(async () => {
+      expect((await tenant.hub()).status).toMatchObject({ services: 4, endpoints: 4, problems: [] });
+    }, STATUS_MS);
+    const events = await world.api.kubectl(["get", "events", "-n", tenant.namespace, "-o", "name"]);
+    expect(events).toBe("");
+  });
+});
+
 /** The hub reads a group of the tenant's own, and no other. */
 function applyHub(tenant: Tenant, spec: Partial<RegistryHubSpec> = {}): Promise<void> {
   const { namespace } = tenant;
@@ -72,6 +135,22 @@ async function createService(namespace: string, name: string): Promise<void> {
 
 async function untilProblems(tenant: Tenant, expected: readonly unknown[]): Promise<void> {
   await eventually(async () => expect((await tenant.hub()).status?.problems).toEqual(expected), STATUS_MS);
+}
+
+/** Waits until the tenant's only entry has this port and no other. */
+function untilPort(tenant: Tenant, port: ServiceEntryPort): Promise<ServiceEntry> {
+  return eventually(async () => {
+    const [entry, ...others] = await tenant.entries();
+    expect([entry?.spec.ports, others]).toEqual([[port], []]);
+    return entry as ServiceEntry;
+  }, STATUS_MS);
+}
+
+async function untilHosts(tenant: Tenant, names: readonly string[]): Promise<void> {
+  const hosts = names.map((name) => `${name}.${tenant.namespace}`).sort();
+  await eventually(async () => {
+    expect((await tenant.entries()).flatMap(({ spec }) => spec.hosts)).toEqual(hosts);
+  }, RETRY_MS);
 }
 
 /** The hub-controller that was just started has listed everything, and has nothing left to do. */

@@ -110,6 +110,15 @@ describe("what a hub has", () => {
     expect([...index.hostsOf("00000002")]).toEqual([]);
   });
 
+  test.each([
+    ["an interface", { interface: "a.B" }, "a.B"],
+    ["a Spring service", {}, "a"],
+    ["a Spring service of odd spelling", { "ecns.easystack.cn/original-name": "A_1" }, "A_1"],
+  ])("hosts, with what the hub's filter has to judge: %s", (_, annotations, service) => {
+    const { index } = indexOf(object("a", { annotations }));
+    expect([...index.hostsOf("ddf6610a")]).toMatchObject([{ host: "ns/a.ns", service }]);
+  });
+
   test("an empty entry is still its own; the old product's and strangers' are not", () => {
     const { index, put } = indexOf(object("a", { spec: { endpoints: [] } }));
     expect([...index.hostsOf("ddf6610a")]).toMatchObject([{ endpoints: 0 }]);

@@ -57,7 +57,9 @@ describe("globs", () => {
     ["**", "x", true],
     ["*b*b*", "ab", false],
     ["a.B", "a.B", true],
-    ["a.B", "a.b", false],
+    ["a.B", "A.b", true],
+    ["*-management", "ORDER-MANAGEMENT", true],
+    ["ORDER-*", "order-service", true],
     ["a.B", "axB", false],
     ["a?", "ab", false],
   ])("%s and %j: %s", (glob, name, isWanted) => {

@@ -99,6 +99,17 @@ describe("the hub's filter", () => {
     ]);
   });
 
+  test("management services are left out by one glob, however a registry spells them, and that is no loss", () => {
+    const spring = (name: string): Service => serviceOf({ name, kind: "spring" });
+    const services = ["ORDER", "ORDER-MANAGEMENT", "pay", "pay-management", "management-pay"].map(spring);
+    const index = indexOf(...services);
+    const change = index.update(snapshot(...services), hubOf({ services: { exclude: ["*-management"] } }));
+    expect([...index.hosts()]).toEqual(
+      ["order", "pay", "management-pay"].map((name) => `dubbozk/${name}.dubbozk`),
+    );
+    expect(change.lost).toEqual([]);
+  });
+
   test("what it wants again is found", () => {
     const index = new ListingIndex();
     index.update(snapshot(a, b), onlyB);
