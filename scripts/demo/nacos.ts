@@ -6,7 +6,7 @@ import { type DemoProvider, type DemoRegistry, demoProvider } from "./registry.t
 /** Nacos 2.3 with providers of Dubbo 2.7 and an application of Spring Cloud Alibaba. */
 export const nacos: DemoRegistry = {
   name: "Nacos",
-  assets: ["nacos2", "dubbo", "spring"],
+  assets: ["nacos2", "dubbo", "spring-nacos"],
   sample: "config/samples/nacos.yaml",
   hub: "registryhub-nacos",
   namespace: "dubbo",
@@ -29,6 +29,7 @@ async function startProvider(address: string, ip: string): Promise<DemoProvider>
   return demoProvider(ip, await startDubboProvider({ registry, version: "1.0.0", host: ip }));
 }
 
-async function startSpring(registry: string, ip: string): Promise<DemoProvider> {
-  return demoProvider(ip, await startSpringProvider({ registry, application: "order-service", ip }));
+async function startSpring(address: string, ip: string): Promise<DemoProvider> {
+  const options = { registry: "nacos", address, application: "order-service", ip } as const;
+  return demoProvider(ip, await startSpringProvider(options));
 }

@@ -22,7 +22,11 @@ export const assets: readonly Asset[] = [
   { name: "nacos2", prepare: async () => ({ NACOS2_CLASSPATH: await prepareNacos("2.3") }) },
   { name: "nacos3", prepare: async () => ({ NACOS3_CLASSPATH: await prepareNacos("3.1") }) },
   { name: "nacos-agent", prepare: async () => ({ NACOS_AGENT_CLASSPATH: await classPath("nacos-agent") }) },
-  { name: "spring", prepare: async () => ({ SPRING_CLASSPATH: await prepareSpring() }) },
+  { name: "spring-nacos", prepare: async () => ({ SPRING_NACOS_CLASSPATH: await prepareSpring("nacos") }) },
+  {
+    name: "spring-consul",
+    prepare: async () => ({ SPRING_CONSUL_CLASSPATH: await prepareSpring("consul") }),
+  },
   { name: "dubbo-go", prepare: async () => ({ DUBBO_GO_PROVIDER: await prepareDubboGo() }) },
   { name: "istio-crds", prepare: async () => ({ ISTIO_CRDS: await istioCrds() }) },
   { name: "kube", prepare: prepareKube },

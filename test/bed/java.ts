@@ -18,10 +18,17 @@ export type JavaModule =
   | "nacos2"
   | "nacos3"
   | "nacos-agent"
-  | "spring-nacos";
+  | "spring-nacos"
+  | "spring-eureka"
+  | "spring-consul"
+  | "eureka";
 
 /** Modules that are compiled from another one's sources. */
-const SOURCES_OF: Partial<Record<JavaModule, readonly string[]>> = { dubbo3: ["dubbo/src"] };
+const SOURCES_OF: Partial<Record<JavaModule, readonly string[]>> = {
+  dubbo3: ["dubbo/src"],
+  "spring-eureka": ["spring-nacos/src"],
+  "spring-consul": ["spring-nacos/src"],
+};
 
 /** In a module's folder: a line for each jar that must be the one we know, as `sha256sum` writes it. */
 const DIGESTS = "jars.sha256";

@@ -87,7 +87,8 @@ describe("in Nacos, with a login", { timeout: 60_000 }, () => {
 
   test("a Spring application registers its name", async () => {
     await using provider = await startSpringProvider({
-      registry: nacos.address,
+      registry: "nacos",
+      address: nacos.address,
       login,
       application: "order_service",
       ip: "10.42.0.7",

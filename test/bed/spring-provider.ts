@@ -1,16 +1,20 @@
 import { join } from "node:path";
 import { freePort } from "../support/free-port.ts";
 import { archiveFlags, prepareArchive } from "./class-archive.ts";
-import { classPath, javaFlags } from "./java.ts";
+import { classPath, type JavaModule, javaFlags } from "./java.ts";
 import { startNacos } from "./nacos.ts";
 import { awaitReady, startServerProcess } from "./server-process.ts";
 import { temporaryFolder } from "./watchdog.ts";
 
-/** What a Spring Cloud application registers in Nacos, and where. */
+/** The registries whose Spring Cloud client a provider can have. */
+export type SpringRegistry = "nacos" | "eureka" | "consul";
+
+/** What a Spring Cloud application registers, and where. */
 export interface SpringProviderOptions {
-  /** `<host>:<port>` of the Nacos server. */
-  readonly registry: string;
-  /** How it logs in there. Default: not at all. */
+  readonly registry: SpringRegistry;
+  /** `<host>:<port>`; of Eureka the URL, several separated by commas. */
+  readonly address: string;
+  /** How it logs in there; Consul's token is one of `properties`. Default: not at all. */
   readonly login?: { readonly username: string; readonly password: string };
   /** Its name, and the service's. Default `demo-application`. */
   readonly application?: string;
@@ -29,29 +33,92 @@ export interface SpringProvider extends AsyncDisposable {
   readonly pid: number;
   /** SIGTERM: it deregisters; returns when it has ended. */
   stop(): Promise<void>;
-  /** kill -9: the server notices the closed connection. */
+  /** kill -9: the server notices the closed connection, the missing renewals or heartbeats. */
   kill(): Promise<void>;
 }
 
-const DISCOVERY = "spring.cloud.nacos.discovery";
-const STOP_MS = 30_000;
+type Filled = SpringProviderOptions & Required<Pick<SpringProviderOptions, "application" | "ip" | "port">>;
 
-/** Starts a real Spring Cloud Alibaba application; returns when it has registered (some seconds). */
+interface Client {
+  readonly module: JavaModule;
+  /** What its log says once it is registered. */
+  readonly registered: RegExp;
+  readonly properties: (options: Filled) => Readonly<Record<string, string>>;
+  /** A server to register in while the classes are archived. */
+  readonly startServer?: () => Promise<{ readonly address: string } & AsyncDisposable>;
+}
+
+const STOP_MS = 30_000;
+const READY = /^READY$/m;
+
+const clients: Readonly<Record<SpringRegistry, Client>> = {
+  nacos: {
+    module: "spring-nacos",
+    registered: READY,
+    properties: ({ address, login, ip }) => ({
+      "nacos.logging.default.config.enabled": "false", // it would write log files
+      ...prefixed("spring.cloud.nacos.discovery.", {
+        "server-addr": address,
+        username: login?.username ?? "",
+        password: login?.password ?? "",
+        ip,
+      }),
+    }),
+    startServer: () => startNacos({ version: "2.3" }),
+  },
+  eureka: {
+    module: "spring-eureka",
+    registered: /registration status: 204/, // it registers in the background
+    properties: ({ address, login, ip }) => ({
+      "logging.level.com.netflix.discovery.DiscoveryClient": "info",
+      ...prefixed("eureka.client.", {
+        "service-url.defaultZone": withLogin(address, login),
+        "fetch-registry": "false",
+        "initial-instance-info-replication-interval-seconds": "0",
+      }),
+      ...prefixed("eureka.instance.", {
+        "ip-address": ip,
+        "prefer-ip-address": "true",
+        "lease-renewal-interval-in-seconds": "1",
+        "lease-expiration-duration-in-seconds": "3",
+      }),
+    }),
+  },
+  consul: {
+    module: "spring-consul",
+    registered: READY,
+    properties: ({ address, ip }) => ({
+      "spring.cloud.consul.host": address.split(":")[0] ?? "",
+      "spring.cloud.consul.port": address.split(":")[1] ?? "",
+      ...prefixed("spring.cloud.consul.discovery.", {
+        "ip-address": ip,
+        "prefer-ip-address": "true",
+        "heartbeat.enabled": "true",
+        "heartbeat.ttl": "3s",
+      }),
+    }),
+  },
+};
+
+/** Starts a real Spring Cloud application; returns when it has registered (some seconds). */
 export async function startSpringProvider(options: SpringProviderOptions): Promise<SpringProvider> {
-  return launch(options, await archiveFlags("spring-nacos"));
+  return launch(options, await archiveFlags(clients[options.registry].module));
 }
 
 /** Builds what a provider needs. Returns the class path. */
-export function prepareSpring(): Promise<string> {
-  return prepareArchive("spring-nacos", async (flags) => {
-    await using nacos = await startNacos({ version: "2.3" });
-    await using provider = await launch({ registry: nacos.address }, flags);
+export function prepareSpring(registry: SpringRegistry): Promise<string> {
+  const { module, startServer } = clients[registry];
+  if (startServer === undefined) return classPath(module);
+  return prepareArchive(module, async (flags) => {
+    await using server = await startServer();
+    await using provider = await launch({ registry, address: server.address }, flags);
     await provider.stop();
   });
 }
 
 async function launch(options: SpringProviderOptions, archive: readonly string[]): Promise<SpringProvider> {
   const { application = "demo-application", ip = "127.0.0.1", port = await freePort() } = options;
+  const { module, registered } = clients[options.registry];
   await using starting = new AsyncDisposableStack();
   const folder = starting.use(temporaryFolder("spring")).path;
   const name = `Spring application ${application}`;
@@ -63,14 +130,14 @@ async function launch(options: SpringProviderOptions, archive: readonly string[]
       ...archive,
       ...systemProperties({ ...options, application, ip, port }, folder),
       "-cp",
-      await classPath("spring-nacos"),
+      await classPath(module),
       "registryhub.bed.SpringProvider",
     ],
     cwd: folder,
     logFile: join(folder, "provider.log"),
   });
   starting.defer(() => server.kill());
-  await awaitReady(name, server, () => /^READY$/m.test(server.readLog()));
+  await awaitReady(name, server, () => [READY, registered].every((it) => it.test(server.readLog())));
   const owned = starting.move();
   return {
     ip,
@@ -82,25 +149,29 @@ async function launch(options: SpringProviderOptions, archive: readonly string[]
   };
 }
 
-function systemProperties(
-  options: SpringProviderOptions & Required<Pick<SpringProviderOptions, "application" | "ip" | "port">>,
-  folder: string,
-): string[] {
-  const { username = "", password = "" } = options.login ?? {};
+function systemProperties(options: Filled, folder: string): string[] {
   const properties = {
-    "user.home": folder, // the client keeps its cache files there
+    "user.home": folder, // the clients keep their cache files there
     "java.io.tmpdir": folder,
-    "nacos.logging.default.config.enabled": "false", // it would write log files
     "logging.level.root": "warn",
     "spring.main.banner-mode": "off",
     "spring.application.name": options.application,
     "server.address": "127.0.0.1",
     "server.port": String(options.port),
-    [`${DISCOVERY}.server-addr`]: options.registry,
-    [`${DISCOVERY}.username`]: username,
-    [`${DISCOVERY}.password`]: password,
-    [`${DISCOVERY}.ip`]: options.ip,
+    ...clients[options.registry].properties(options),
     ...options.properties,
   };
   return Object.entries(properties).map(([name, value]) => `-D${name}=${value}`);
+}
+
+const prefixed = (prefix: string, values: Readonly<Record<string, string>>): Record<string, string> =>
+  Object.fromEntries(Object.entries(values).map(([name, value]) => [`${prefix}${name}`, value]));
+
+/** Eureka's client takes its login from the URLs. */
+function withLogin(addresses: string, login: SpringProviderOptions["login"]): string {
+  const user = login ? `${login.username}:${login.password}@` : "";
+  return addresses
+    .split(",")
+    .map((one) => one.replace("://", `://${user}`))
+    .join(",");
 }

@@ -179,7 +179,8 @@ describe.each(["2.3", "3.1"] satisfies NacosVersion[])("Nacos %s: services", (ve
       },
     });
     await using spring = await startSpringProvider({
-      registry: address,
+      registry: "nacos",
+      address,
       ...(adminLogin && { login: adminLogin }),
       application: "order-service",
       ip: "10.42.0.81",

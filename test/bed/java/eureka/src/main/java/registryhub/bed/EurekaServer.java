@@ -1,0 +1,35 @@
+package registryhub.bed;
+
+import org.springframework.beans.factory.annotation.Value;
+import org.springframework.boot.SpringApplication;
+import org.springframework.boot.autoconfigure.SpringBootApplication;
+import org.springframework.cloud.netflix.eureka.server.EnableEurekaServer;
+import org.springframework.context.annotation.Bean;
+import org.springframework.security.config.Customizer;
+import org.springframework.security.config.annotation.web.builders.HttpSecurity;
+import org.springframework.security.web.SecurityFilterChain;
+
+/**
+ * Spring Cloud's Eureka server. With bed.auth=true everybody has to log in as spring.security.user, by HTTP Basic. All
+ * other settings are Spring's own.
+ */
+@SpringBootApplication
+@EnableEurekaServer
+public class EurekaServer {
+  public static void main(String[] arguments) {
+    SpringApplication.run(EurekaServer.class, arguments);
+    System.out.println("READY");
+  }
+
+  /** Without this, every registration is a 403: Spring Security asks for a CSRF token. */
+  @Bean
+  SecurityFilterChain chain(HttpSecurity http, @Value("${bed.auth:false}") boolean auth) throws Exception {
+    http.csrf(csrf -> csrf.disable());
+    if (auth) {
+      http.authorizeHttpRequests(all -> all.anyRequest().authenticated()).httpBasic(Customizer.withDefaults());
+    } else {
+      http.authorizeHttpRequests(all -> all.anyRequest().permitAll());
+    }
+    return http.build();
+  }
+}
