@@ -55,6 +55,20 @@ export interface Snapshot {
   readonly position?: number;
 }
 
+/** As `Service.instances` are: sorted, and each address and port once. Of several it is the same one, whatever their order. */
+export function distinctInstances(instances: readonly ServiceInstance[]): readonly ServiceInstance[] {
+  const sorted = instances.toSorted(byAddress);
+  return sorted.filter(
+    ({ address, port }, at) => sorted[at - 1]?.address !== address || sorted[at - 1]?.port !== port,
+  );
+}
+
+function byAddress(a: ServiceInstance, b: ServiceInstance): number {
+  if (a.address !== b.address) return a.address < b.address ? -1 : 1;
+  if (a.port !== b.port) return a.port - b.port;
+  return JSON.stringify(a) < JSON.stringify(b) ? -1 : 1;
+}
+
 /** Whether both hold the very same services. */
 export function isSameListing(
   before: Snapshot["services"] | undefined,

@@ -1,8 +1,11 @@
 import { RegistryError } from "../model/errors.ts";
 import { HttpError } from "./http-error.ts";
 
-/** What it means for a registry of that product that `doing` got no answer. Whatever is not an HttpError is returned as it is. */
-export function httpFailure(product: string, doing: string, error: unknown): unknown {
+/**
+ * What it means for the registry that `doing` got no answer of a server of this kind ("a Nacos server"). Whatever is not
+ * an HttpError is returned as it is.
+ */
+export function httpFailure(doing: string, error: unknown, server: string): unknown {
   if (!(error instanceof HttpError)) return error;
   const detail = `${doing}: ${error.message}`;
   const options = { cause: error };
@@ -12,7 +15,7 @@ export function httpFailure(product: string, doing: string, error: unknown): unk
       return new RegistryError("RegistryUnreachable", detail, advice, options);
     }
     case "bad-answer": {
-      const advice = `Check that spec.address is that of ${product}.`;
+      const advice = `Check that spec.address is that of ${server}.`;
       return new RegistryError("RegistryBadResponse", detail, advice, options);
     }
     case "bad-tls-options": {

@@ -11,7 +11,7 @@ export interface Server {
   readonly name: string;
 }
 
-/** A server that is reached over HTTP. */
+/** One that is asked over HTTP. */
 export interface HttpServer extends Server {
   /** What the paths of its API follow, without a slash at the end. */
   readonly baseUrl: string;
@@ -33,25 +33,24 @@ export function parseServer(text: string, defaultPort = 0): Server | undefined {
 }
 
 /**
- * Reads `https://host:8501/path`; without a port it is the scheme's own, without a path `defaultPath`. undefined = it is
- * none of these, or it has a login, a query or a fragment.
+ * Reads `https://host:port/path`; without a path it is `defaultPath`, without a port the scheme's own. undefined = it is
+ * no such URL, or holds more: a login, a query, a fragment.
  */
-export function parseHttpServer(text: string, defaultPath = ""): HttpServer | undefined {
-  const url = URL.parse(text);
-  const isPlain = url !== null && /^https?:$/.test(url.protocol) && !/[?#@]/.test(text);
-  if (!isPlain || url.hostname === "" || url.port === "0") return undefined;
+export function parseServerUrl(text: string, defaultPath: string): HttpServer | undefined {
+  const url = /[?#@]/.test(text) ? null : URL.parse(text);
+  if (url === null || !/^https?:$/.test(url.protocol) || url.hostname === "" || url.port === "0")
+    return undefined;
   const port = Number(url.port || (url.protocol === "https:" ? 443 : 80));
-  const path = url.pathname.replace(/\/+$/, "") || defaultPath;
   return {
     host: url.hostname.replace(/^\[(.*)\]$/, "$1"),
     port,
     name: `${url.hostname}:${port}`,
-    baseUrl: `${url.origin}${path}`,
+    baseUrl: `${url.origin}${url.pathname.replace(/\/+$/, "") || defaultPath}`,
   };
 }
 
-/** Part of an address, without what may be a password or a token: for messages. */
-export const withoutSecrets = (text: string): string => text.replace(/^.*@/, "").replace(/[?#].*$/, "");
+/** An address for messages: without what may be a password or a token. */
+export const withoutSecrets = (address: string): string => address.replace(/^.*@/, "").replace(/[?#].*$/, "");
 
 /**
  * What `dial` makes of the first server that it succeeds with, each name resolved anew and each of its addresses tried

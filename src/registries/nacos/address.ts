@@ -1,11 +1,13 @@
 import { RegistryError } from "../../model/errors.ts";
-import { type HttpServer, parseHttpServer, parseServer, withoutSecrets } from "../../runtime/servers.ts";
+import { type HttpServer, parseServer, parseServerUrl, withoutSecrets } from "../../runtime/servers.ts";
+
+/** One Nacos server as `spec.address` names it; its port is the main one, and gRPC is 1000 above it. */
+export type NacosServer = HttpServer;
 
 /** host:port means gRPC, a URL means HTTP only. */
 export interface NacosAddress {
   readonly transport: "grpc" | "http";
-  /** Their ports are the main ones; gRPC is 1000 above. */
-  readonly servers: readonly HttpServer[];
+  readonly servers: readonly NacosServer[];
 }
 
 /** gRPC is served beside the main port. Source: alibaba/nacos, Constants.SDK_GRPC_PORT_DEFAULT_OFFSET. */
@@ -26,7 +28,7 @@ export function parseNacosAddress(address: string): NacosAddress {
     : { transport: "grpc", servers: parts.map(parseHostPort) };
 }
 
-function parseHostPort(text: string): HttpServer {
+function parseHostPort(text: string): NacosServer {
   const server = text.includes("/") ? undefined : parseServer(text);
   if (server === undefined) throw invalid(`"${withoutSecrets(text)}" is not host:port`);
   if (server.port + grpcPortOffset > 65_535)
@@ -36,8 +38,8 @@ function parseHostPort(text: string): HttpServer {
   return { ...server, baseUrl: `http://${server.name}${defaultContextPath}` };
 }
 
-function parseUrl(text: string): HttpServer {
-  const server = parseHttpServer(text, defaultContextPath);
+function parseUrl(text: string): NacosServer {
+  const server = parseServerUrl(text, defaultContextPath);
   if (server === undefined) throw invalid(`"${withoutSecrets(text)}" is not a URL of a server`);
   return server;
 }

@@ -4,8 +4,7 @@ import { RegistryError, type RegistryErrorCode } from "../../model/errors.ts";
 import type { Clock } from "../../runtime/deps.ts";
 import { describeNetworkError } from "../../runtime/dial.ts";
 import { BadTlsOptionsError, type Dialer } from "../../runtime/dialer.ts";
-import type { HttpServer } from "../../runtime/servers.ts";
-import { grpcPortOffset } from "./address.ts";
+import { grpcPortOffset, type NacosServer } from "./address.ts";
 import { GrpcError, type GrpcStream, GrpcTransport } from "./grpc-transport.ts";
 import { decodePayload, encodePayload, type Payload } from "./payload.ts";
 import { BadServiceInfoError } from "./service-info.ts";
@@ -21,7 +20,7 @@ const healthCheckMs = 5_000;
 /** A server binds the connection a moment after it was announced. */
 const bindPauseMs = 20;
 export interface ConnectionOptions {
-  readonly server: HttpServer;
+  readonly server: NacosServer;
   readonly dial: Dialer;
   /** Whether to speak TLS. */
   readonly secure: boolean;

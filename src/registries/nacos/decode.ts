@@ -1,5 +1,5 @@
 import type { Problem } from "../../model/problems.ts";
-import type { Service, ServiceInstance } from "../../model/service.ts";
+import { distinctInstances, type Service, type ServiceInstance } from "../../model/service.ts";
 import { type ApplicationInstance, readApplicationInstance } from "../dubbo/application-instance.ts";
 import { type Provider, readProvider } from "../dubbo/provider.ts";
 import type { ProviderUrl } from "../dubbo/provider-url.ts";
@@ -43,7 +43,7 @@ export function decodeSpring(key: ServiceKey, info: ServiceInfo): Service {
     kind: "spring",
     name: key.name,
     scope: key.group,
-    instances: distinct(instances.toSorted(byAddress)),
+    instances: distinctInstances(instances), // Nacos may have an address twice, in two clusters
     problems: problemsOf(key.name, info),
   };
 }
@@ -100,17 +100,4 @@ function springInstance({ ip, port, weight, metadata }: Host): ServiceInstance {
     ...(weight !== 1 && { weight }),
     metadata: Object.fromEntries(stable),
   };
-}
-
-/** Nacos may have an address twice, in two clusters; the first counts. */
-function distinct(sorted: readonly ServiceInstance[]): ServiceInstance[] {
-  return sorted.filter(
-    ({ address, port }, at) => sorted[at - 1]?.address !== address || sorted[at - 1]?.port !== port,
-  );
-}
-
-function byAddress(a: ServiceInstance, b: ServiceInstance): number {
-  if (a.address !== b.address) return a.address < b.address ? -1 : 1;
-  if (a.port !== b.port) return a.port - b.port;
-  return JSON.stringify(a) < JSON.stringify(b) ? -1 : 1;
 }

@@ -4,8 +4,9 @@ import type { Clock, Deps } from "../../runtime/deps.ts";
 import { createDialer, type Dialer, tlsOptionsOf } from "../../runtime/dialer.ts";
 import { createHttpClient, type HttpClient } from "../../runtime/http-client.ts";
 import type { RefreshHooks } from "../../runtime/refreshes.ts";
-import { type HttpServer, tryAny } from "../../runtime/servers.ts";
+import { tryAny } from "../../runtime/servers.ts";
 import type { RegistryConfig } from "../adapter.ts";
+import type { NacosServer } from "./address.ts";
 import { Connection } from "./connection.ts";
 import { createHttpApi } from "./http-api.ts";
 import { openListing } from "./http-listing.ts";
@@ -45,7 +46,7 @@ export class GrpcReader {
   /** Connects to one of the servers; with the connection the reader is over. @throws RegistryError; the signal's reason. */
   static async open(
     config: RegistryConfig<"nacos">,
-    servers: readonly HttpServer[],
+    servers: readonly NacosServer[],
     hooks: RefreshHooks,
     deps: Deps,
     signal: AbortSignal,
@@ -106,7 +107,11 @@ export class GrpcReader {
 
   async #connect(
     { registry, credentials, wants }: RegistryConfig<"nacos">,
-    { server, dial, http }: { readonly server: HttpServer; readonly dial: Dialer; readonly http: HttpClient },
+    {
+      server,
+      dial,
+      http,
+    }: { readonly server: NacosServer; readonly dial: Dialer; readonly http: HttpClient },
     deps: Deps,
   ): Promise<void> {
     const connection = await Connection.open(

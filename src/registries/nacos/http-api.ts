@@ -1,7 +1,7 @@
 import { RegistryError } from "../../model/errors.ts";
 import type { HttpAnswer, HttpClient } from "../../runtime/http-client.ts";
 import { httpFailure } from "../../runtime/http-failure.ts";
-import type { HttpServer } from "../../runtime/servers.ts";
+import type { NacosServer } from "./address.ts";
 import { isTokenRefused, type Login } from "./login.ts";
 
 /** A server that does not answer within this time, twice in a row, is frozen. A list of 12,000 takes 30 ms. Source: measured. */
@@ -15,7 +15,7 @@ export type Query = Readonly<Record<string, string>>;
 
 /** GET requests to the HTTP API of one server, with the token that it takes. */
 export interface HttpApi {
-  readonly server: HttpServer;
+  readonly server: NacosServer;
   /**
    * The answer, whatever its status. A token that is refused is renewed once and the request sent again.
    * @throws RegistryError when there is no answer, or no token to be had; the signal's reason.
@@ -27,7 +27,7 @@ export interface HttpApi {
  * The token goes as a header, never into the URL, where access logs keep it: under both of its names, because 1.x knows
  * only `Authorization`. Source: nacos NacosAuthManager (1.x), measured on 2.3.2 (`accessToken`).
  */
-export function createHttpApi(http: Pick<HttpClient, "get">, server: HttpServer, login: Login): HttpApi {
+export function createHttpApi(http: Pick<HttpClient, "get">, server: NacosServer, login: Login): HttpApi {
   async function send(path: string, query: Query, token: string | undefined): Promise<HttpAnswer> {
     const headers = token === undefined ? {} : { authorization: `Bearer ${token}`, accesstoken: token };
     try {
@@ -36,7 +36,7 @@ export function createHttpApi(http: Pick<HttpClient, "get">, server: HttpServer,
         timeoutMs,
       });
     } catch (error) {
-      throw httpFailure("a Nacos server", `GET ${path} at ${server.name}`, error);
+      throw httpFailure(`GET ${path} at ${server.name}`, error, "a Nacos server");
     }
   }
 

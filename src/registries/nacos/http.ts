@@ -5,8 +5,9 @@ import type { Deps } from "../../runtime/deps.ts";
 import { tlsOptionsOf } from "../../runtime/dialer.ts";
 import { createHttpClient } from "../../runtime/http-client.ts";
 import { inParallel } from "../../runtime/parallel.ts";
-import { type HttpServer, tryAny } from "../../runtime/servers.ts";
+import { tryAny } from "../../runtime/servers.ts";
 import type { RegistryConfig } from "../adapter.ts";
+import type { NacosServer } from "./address.ts";
 import type { ConfigRead, Forbidden } from "./group.ts";
 import { badAnswer, createHttpApi, type HttpApi, isForbidden, refusal } from "./http-api.ts";
 import { type Listing, openListing } from "./http-listing.ts";
@@ -36,7 +37,7 @@ const configPath = "/v1/cs/configs";
  */
 export async function* watchHttp(
   config: RegistryConfig<"nacos">,
-  servers: readonly HttpServer[],
+  servers: readonly NacosServer[],
   deps: Deps,
   signal: AbortSignal,
 ): AsyncGenerator<Snapshot> {
@@ -48,7 +49,7 @@ export async function* watchHttp(
     const tls = tlsOptionsOf(registry.tls, credentials);
     const http = createHttpClient({ tls, connections: maxInFlight }, clock, stop);
     const namespace = namespaceId(registry);
-    const first = async (server: HttpServer) => {
+    const first = async (server: NacosServer) => {
       const api = createHttpApi(http, server, createLogin(http, server, credentials, deps));
       const listing = await openListing(api, namespace, registry.groups);
       const reader = new HttpReader(config.wants, api, namespace, listing);

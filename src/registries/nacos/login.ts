@@ -4,8 +4,8 @@ import type { Credentials } from "../../model/hub.ts";
 import type { Deps } from "../../runtime/deps.ts";
 import type { HttpAnswer, HttpClient } from "../../runtime/http-client.ts";
 import { httpFailure } from "../../runtime/http-failure.ts";
-import type { HttpServer } from "../../runtime/servers.ts";
 import { parseJson } from "../dubbo/json.ts";
+import type { NacosServer } from "./address.ts";
 
 /** 3.x first; a server without it knows the other. Source: measured, 3.1.0 has both, 2.3.2 answers 404 to the first. */
 const loginPaths = ["/v3/auth/user/login", "/v1/auth/users/login"] as const;
@@ -57,7 +57,7 @@ interface Token {
  */
 export function createLogin(
   http: Pick<HttpClient, "postForm">,
-  server: HttpServer,
+  server: NacosServer,
   { username, password, token: fixed }: Credentials,
   { clock, random }: Pick<Deps, "clock" | "random">,
 ): Login {
@@ -116,14 +116,14 @@ export function createLogin(
 
 async function post(
   http: Pick<HttpClient, "postForm">,
-  server: HttpServer,
+  server: NacosServer,
   path: string,
   fields: Readonly<Record<string, string>>,
 ): Promise<HttpAnswer> {
   try {
     return await http.postForm(`${server.baseUrl}${path}`, fields);
   } catch (error) {
-    throw httpFailure("a Nacos server", `login at ${server.name}`, error);
+    throw httpFailure(`login at ${server.name}`, error, "a Nacos server");
   }
 }
 
@@ -132,7 +132,7 @@ async function post(
  * version differently. The body is not repeated, for it names the user.
  * Source: measured on 2.3.2 and 3.1.0.
  */
-function readGrant({ status, headers, text }: HttpAnswer, server: HttpServer): z.output<typeof grant> {
+function readGrant({ status, headers, text }: HttpAnswer, server: NacosServer): z.output<typeof grant> {
   const login = `login at ${server.name}`;
   if (notNow.has(status)) {
     const advice = "Check that the server is ready; the operator retries by itself.";
@@ -153,7 +153,7 @@ function readGrant({ status, headers, text }: HttpAnswer, server: HttpServer): z
   throw new RegistryError("RegistryBadResponse", `${login}: the answer holds no access token`, advice);
 }
 
-function redirected(login: string, server: HttpServer, location: string | undefined): RegistryError {
+function redirected(login: string, server: NacosServer, location: string | undefined): RegistryError {
   const to = URL.parse(location ?? "", server.baseUrl)?.origin ?? "nowhere";
   const advice = "A password is not sent along; write the address that it redirects to into spec.address.";
   return new RegistryError("RegistryBadResponse", `${login}: redirected to ${to}`, advice);
