@@ -1,6 +1,7 @@
 import { dirname } from "node:path";
 import { prepareDubboGo } from "./dubbo-go-provider.ts";
 import { prepareDubbo } from "./dubbo-provider.ts";
+import { prepareEureka } from "./eureka.ts";
 import { istioCrds } from "./istio-crds.ts";
 import { classPath } from "./java.ts";
 import { kubeBinaries, kubePrograms } from "./kube-binaries.ts";
@@ -21,12 +22,12 @@ export const assets: readonly Asset[] = [
   { name: "dubbo3", prepare: async () => ({ DUBBO3_CLASSPATH: await prepareDubbo("3.3") }) },
   { name: "nacos2", prepare: async () => ({ NACOS2_CLASSPATH: await prepareNacos("2.3") }) },
   { name: "nacos3", prepare: async () => ({ NACOS3_CLASSPATH: await prepareNacos("3.1") }) },
+  { name: "eureka", prepare: async () => ({ EUREKA_CLASSPATH: await prepareEureka() }) },
   { name: "nacos-agent", prepare: async () => ({ NACOS_AGENT_CLASSPATH: await classPath("nacos-agent") }) },
-  { name: "spring-nacos", prepare: async () => ({ SPRING_NACOS_CLASSPATH: await prepareSpring("nacos") }) },
-  {
-    name: "spring-consul",
-    prepare: async () => ({ SPRING_CONSUL_CLASSPATH: await prepareSpring("consul") }),
-  },
+  ...(["nacos", "eureka", "consul"] as const).map((registry) => ({
+    name: `spring-${registry}`,
+    prepare: async () => ({ [`SPRING_${registry.toUpperCase()}_CLASSPATH`]: await prepareSpring(registry) }),
+  })),
   { name: "dubbo-go", prepare: async () => ({ DUBBO_GO_PROVIDER: await prepareDubboGo() }) },
   { name: "istio-crds", prepare: async () => ({ ISTIO_CRDS: await istioCrds() }) },
   { name: "kube", prepare: prepareKube },

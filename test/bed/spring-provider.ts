@@ -1,6 +1,7 @@
 import { join } from "node:path";
 import { freePort } from "../support/free-port.ts";
 import { archiveFlags, prepareArchive } from "./class-archive.ts";
+import { startEureka } from "./eureka.ts";
 import { classPath, type JavaModule, javaFlags } from "./java.ts";
 import { startNacos } from "./nacos.ts";
 import { awaitReady, startServerProcess } from "./server-process.ts";
@@ -83,6 +84,7 @@ const clients: Readonly<Record<SpringRegistry, Client>> = {
         "lease-expiration-duration-in-seconds": "3",
       }),
     }),
+    startServer: () => startEureka(),
   },
   consul: {
     module: "spring-consul",

@@ -10,15 +10,15 @@ import org.springframework.security.config.annotation.web.builders.HttpSecurity;
 import org.springframework.security.web.SecurityFilterChain;
 
 /**
- * Spring Cloud's Eureka server. With bed.auth=true everybody has to log in as spring.security.user, by HTTP Basic. All
- * other settings are Spring's own.
+ * Spring Cloud's Eureka server. Prints READY and its process id once it listens. With bed.auth=true everybody has to log
+ * in as spring.security.user, by HTTP Basic. All other settings are Spring's own.
  */
 @SpringBootApplication
 @EnableEurekaServer
 public class EurekaServer {
   public static void main(String[] arguments) {
     SpringApplication.run(EurekaServer.class, arguments);
-    System.out.println("READY");
+    System.out.println("READY " + ProcessHandle.current().pid());
   }
 
   /** Without this, every registration is a 403: Spring Security asks for a CSRF token. */

@@ -1,0 +1,97 @@
+import type { Eureka } from "../bed/eureka.ts";
+
+/** What is registered: where an instance is, and what Eureka's clients say besides; the rest is as they have it by default. */
+export interface EurekaInstance {
+  readonly ip: string;
+  readonly port: number;
+  readonly metadata?: Readonly<Record<string, string>>;
+  /** For how long the lease lasts without a renewal, in seconds. Default an hour: nobody renews it. */
+  readonly leaseSeconds?: number;
+  /** Whatever else of an InstanceInfo, or instead of what is above. */
+  readonly fields?: Readonly<Record<string, unknown>>;
+}
+
+/** The REST operations of Eureka's clients, by hand. Source: Netflix/eureka, ApplicationResource and InstanceResource. */
+export interface EurekaRest {
+  register(app: string, instance: EurekaInstance): Promise<void>;
+  /** false = the server does not know it, and it has to register again. */
+  renew(app: string, instance: EurekaInstance): Promise<boolean>;
+  deregister(app: string, instance: EurekaInstance): Promise<void>;
+  /** What a person does to an instance; UP takes the override away. */
+  override(app: string, instance: EurekaInstance, status: "OUT_OF_SERVICE" | "UP"): Promise<void>;
+  /** What the server lists now, from its cache, as readers see it: "ip:port" by application, whatever the status. */
+  listed(): Promise<ReadonlyMap<string, readonly string[]>>;
+}
+
+/** Speaks to a server, or to whatever forwards to it. @throws Error with the status of what is refused. */
+export function eurekaRest({ address, login }: Pick<Eureka, "address" | "login">): EurekaRest {
+  const authorization = login && `Basic ${btoa(`${login.username}:${login.password}`)}`;
+  const headers = { ...(authorization && { authorization }), accept: "application/json" };
+  const send = async (method: string, path: string, body?: object): Promise<Response> => {
+    const json = body && {
+      body: JSON.stringify(body),
+      headers: { ...headers, "content-type": "application/json" },
+    };
+    const response = await fetch(`${address}${path}`, { method, headers, ...json });
+    if (!response.ok && response.status !== 404) throw new Error(`${method} ${path}: ${response.status}`);
+    return response;
+  };
+  const pathOf = (app: string, instance: EurekaInstance): string =>
+    `/apps/${encodeURIComponent(app)}/${encodeURIComponent(idOf(app, instance))}`;
+  return {
+    async register(app, instance) {
+      await send("POST", `/apps/${encodeURIComponent(app)}`, { instance: infoOf(app, instance) });
+    },
+    async renew(app, instance) {
+      return (await send("PUT", pathOf(app, instance))).ok;
+    },
+    async deregister(app, instance) {
+      await send("DELETE", pathOf(app, instance));
+    },
+    async override(app, instance, status) {
+      if (status === "UP") await send("DELETE", `${pathOf(app, instance)}/status?value=UP`);
+      else await send("PUT", `${pathOf(app, instance)}/status?value=${status}`);
+    },
+    async listed() {
+      const { applications } = (await (await send("GET", "/apps")).json()) as Listed;
+      return new Map(
+        applications.application.map(({ name, instance }) => [
+          name,
+          instance.map(({ ipAddr, port }) => `${ipAddr}:${port.$}`),
+        ]),
+      );
+    },
+  };
+}
+
+interface Listed {
+  readonly applications: {
+    readonly application: readonly {
+      readonly name: string;
+      readonly instance: readonly { readonly ipAddr: string; readonly port: { readonly $: number } }[];
+    }[];
+  };
+}
+
+const idOf = (app: string, { ip, port }: EurekaInstance): string => `${ip}:${app}:${port}`;
+
+function infoOf(app: string, instance: EurekaInstance): object {
+  const { ip, port, metadata = {}, leaseSeconds = 3_600, fields = {} } = instance;
+  return {
+    instanceId: idOf(app, instance),
+    hostName: ip,
+    app,
+    ipAddr: ip,
+    status: "UP",
+    port: { $: port, "@enabled": "true" },
+    securePort: { $: 443, "@enabled": "false" },
+    dataCenterInfo: {
+      "@class": "com.netflix.appinfo.InstanceInfo$DefaultDataCenterInfo",
+      name: "MyOwn",
+    },
+    leaseInfo: { renewalIntervalInSecs: 30, durationInSecs: leaseSeconds },
+    metadata,
+    vipAddress: app,
+    ...fields,
+  };
+}
