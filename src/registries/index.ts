@@ -1,6 +1,7 @@
 import type { RegistryType } from "../model/hub.ts";
 import type { Deps } from "../runtime/deps.ts";
 import type { RegistryAdapter, RegistryConfig, RegistryFactory } from "./adapter.ts";
+import { createEurekaAdapter } from "./eureka/adapter.ts";
 import { createNacosAdapter } from "./nacos/adapter.ts";
 import { createZooKeeperAdapter } from "./zookeeper/adapter.ts";
 
@@ -8,6 +9,7 @@ import { createZooKeeperAdapter } from "./zookeeper/adapter.ts";
 const factories: { readonly [T in RegistryType]?: RegistryFactory<T> } = {
   zookeeper: createZooKeeperAdapter,
   nacos: createNacosAdapter,
+  eureka: createEurekaAdapter,
 };
 
 /** How long nothing is believed to be gone after the first listing of a watch, in ms. */

@@ -1,6 +1,9 @@
 import { RegistryError } from "../model/errors.ts";
 import { HttpError } from "./http-error.ts";
 
+/** Statuses of a server that is starting or has too much to do, or of a proxy before one that is not there. */
+export const notNow: ReadonlySet<number> = new Set([429, 502, 503, 504]);
+
 /**
  * What it means for the registry that `doing` got no answer of a server of this kind ("a Nacos server"). Whatever is not
  * an HttpError is returned as it is.

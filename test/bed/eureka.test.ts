@@ -27,7 +27,7 @@ describe("two Eureka servers with a login", { timeout: 120_000 }, () => {
       startEureka({ auth: true, port: ports[at], peers: [ports[1 - at] as number] });
     servers = await Promise.all([start(0), start(1)]);
     for (const server of servers) stack.use(server);
-    rests = [eurekaRest(servers[0]), eurekaRest(servers[1])];
+    rests = [stack.use(eurekaRest(servers[0])), stack.use(eurekaRest(servers[1]))];
   }, 120_000);
   afterAll(async () => {
     await stack.disposeAsync();
@@ -41,7 +41,8 @@ describe("two Eureka servers with a login", { timeout: 120_000 }, () => {
   test("refuse strangers", async () => {
     const { address } = servers[0];
     expect((await fetch(`${address}/apps`)).status).toBe(401);
-    await expect(eurekaRest({ address, login: undefined }).register("ORDERS", one)).rejects.toThrow("401");
+    await using stranger = eurekaRest({ address, login: undefined });
+    await expect(stranger.register("ORDERS", one)).rejects.toThrow("401");
   });
 
   test("tell each other what is registered, and forget what is not renewed", async () => {

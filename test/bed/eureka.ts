@@ -109,8 +109,9 @@ async function eurekaProgram(
     "server.port": String(port),
     "eureka.client.register-with-eureka": "false",
     "eureka.client.fetch-registry": String(peers.length > 0),
+    ...(peers.length === 0 && { "eureka.instance.hostname": "127.0.0.1" }), // by which it knows its own URL from a peer's
     // Without a word it takes whatever listens on port 8761 for its peer, and mixes its data with that one's.
-    "eureka.client.service-url.defaultZone": peers
+    "eureka.client.service-url.defaultZone": (peers.length === 0 ? [port] : peers)
       .map((peer) => addressOf(peer).replace("://", `://${loginInUrl}`))
       .join(","),
     ...QUICK,

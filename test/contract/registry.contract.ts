@@ -61,7 +61,7 @@ export interface RegistryTraits {
 const a: TestInstance = { address: "10.42.0.1", port: 20_880 };
 const b: TestInstance = { address: "10.42.0.2", port: 20_880 };
 
-/** The promises of `RegistryAdapter`, on a real server. Every registry type runs all of it. */
+/** The promises of `RegistryAdapter`, on a real server. Every registry type runs all of it. Names are in upper case, for Eureka has no others. */
 export function describeRegistry(
   name: string,
   traits: RegistryTraits,
@@ -91,7 +91,7 @@ export function describeRegistry(
     });
 
     contract("C2", "the first snapshot is complete", async () => {
-      const names = Array.from({ length: 200 }, (_, at) => `org.example.Service${at}`);
+      const names = Array.from({ length: 200 }, (_, at) => `ORG.EXAMPLE.SERVICE${at}`);
       await Promise.all(names.map((one) => registry.register(one, [a, b])));
       const snapshot = await firstSnapshot(registry.open());
       expect([...snapshot.services.values()].map((service) => service.name).toSorted()).toEqual(
@@ -104,49 +104,49 @@ export function describeRegistry(
     contract("C3", "a registered instance appears, also of a new service", async () => {
       await using observer = observe(registry.open());
       await observer.until(() => {});
-      await registry.register("org.example.New", [a]);
-      await observer.until((one) => expect(addressesOf(one, "org.example.New")).toEqual(["10.42.0.1:20880"]));
-      await registry.register("org.example.New", [b]);
+      await registry.register("ORG.EXAMPLE.NEW", [a]);
+      await observer.until((one) => expect(addressesOf(one, "ORG.EXAMPLE.NEW")).toEqual(["10.42.0.1:20880"]));
+      await registry.register("ORG.EXAMPLE.NEW", [b]);
       await observer.until(
-        (one) => expect(addressesOf(one, "org.example.New")).toHaveLength(2),
+        (one) => expect(addressesOf(one, "ORG.EXAMPLE.NEW")).toHaveLength(2),
         traits.visibleMs,
       );
     });
 
     contract("C4", "a deregistered instance goes", async () => {
-      await registry.register("org.example.Shrinks", [a, b]);
+      await registry.register("ORG.EXAMPLE.SHRINKS", [a, b]);
       await using observer = observe(registry.open());
-      await observer.until((one) => expect(addressesOf(one, "org.example.Shrinks")).toHaveLength(2));
-      await registry.deregister("org.example.Shrinks", [a]);
+      await observer.until((one) => expect(addressesOf(one, "ORG.EXAMPLE.SHRINKS")).toHaveLength(2));
+      await registry.deregister("ORG.EXAMPLE.SHRINKS", [a]);
       await observer.until(
-        (one) => expect(addressesOf(one, "org.example.Shrinks")).toEqual(["10.42.0.2:20880"]),
+        (one) => expect(addressesOf(one, "ORG.EXAMPLE.SHRINKS")).toEqual(["10.42.0.2:20880"]),
         traits.visibleMs,
       );
     });
 
     contract("C5", `a service without instances is ${traits.emptied}`, async () => {
-      await registry.register("org.example.Ends", [a]);
+      await registry.register("ORG.EXAMPLE.ENDS", [a]);
       await using observer = observe(registry.open());
-      await observer.until((one) => expect(addressesOf(one, "org.example.Ends")).toHaveLength(1));
-      await registry.deregister("org.example.Ends", [a]);
+      await observer.until((one) => expect(addressesOf(one, "ORG.EXAMPLE.ENDS")).toHaveLength(1));
+      await registry.deregister("ORG.EXAMPLE.ENDS", [a]);
       await observer.until((one) => {
-        if (traits.emptied === "present") expect(addressesOf(one, "org.example.Ends")).toEqual([]);
+        if (traits.emptied === "present") expect(addressesOf(one, "ORG.EXAMPLE.ENDS")).toEqual([]);
         else expect(one.services.size).toBe(0);
       }, traits.visibleMs);
     });
 
     contract("C6", "changed metadata is a new snapshot", async () => {
-      await registry.register("org.example.Meta", [{ ...a, note: "before" }]);
+      await registry.register("ORG.EXAMPLE.META", [{ ...a, note: "before" }]);
       await using observer = observe(registry.open());
       const note = (): unknown => {
         const snapshot = observer.snapshots.at(-1);
         return (
-          snapshot && instancesOf(snapshot, "org.example.Meta").map((one) => one.metadata[traits.metadataKey])
+          snapshot && instancesOf(snapshot, "ORG.EXAMPLE.META").map((one) => one.metadata[traits.metadataKey])
         );
       };
       await observer.until(() => expect(note()).toEqual(["before"]));
-      await registry.deregister("org.example.Meta", [{ ...a, note: "before" }]);
-      await registry.register("org.example.Meta", [{ ...a, note: "after" }]);
+      await registry.deregister("ORG.EXAMPLE.META", [{ ...a, note: "before" }]);
+      await registry.register("ORG.EXAMPLE.META", [{ ...a, note: "after" }]);
       await observer.until(() => expect(note()).toEqual(["after"]), traits.visibleMs);
     });
 
@@ -154,40 +154,40 @@ export function describeRegistry(
       const { setHealth } = registry;
       if (setHealth === undefined)
         throw new Error("this harness cannot set health: write down why C7 is skipped");
-      await registry.register("org.example.Ill", [a, b]);
+      await registry.register("ORG.EXAMPLE.ILL", [a, b]);
       await using observer = observe(registry.open());
-      await observer.until((one) => expect(addressesOf(one, "org.example.Ill")).toHaveLength(2));
-      await setHealth("org.example.Ill", a, false);
+      await observer.until((one) => expect(addressesOf(one, "ORG.EXAMPLE.ILL")).toHaveLength(2));
+      await setHealth("ORG.EXAMPLE.ILL", a, false);
       const isGone = (): Promise<unknown> =>
         observer.until(
-          (one) => expect(addressesOf(one, "org.example.Ill")).toEqual(["10.42.0.2:20880"]),
+          (one) => expect(addressesOf(one, "ORG.EXAMPLE.ILL")).toEqual(["10.42.0.2:20880"]),
           traits.visibleMs,
         );
       await isGone();
-      await setHealth("org.example.Ill", a, true);
+      await setHealth("ORG.EXAMPLE.ILL", a, true);
       await observer.until(
-        (one) => expect(addressesOf(one, "org.example.Ill")).toHaveLength(2),
+        (one) => expect(addressesOf(one, "ORG.EXAMPLE.ILL")).toHaveLength(2),
         traits.visibleMs,
       );
     });
 
     contract("C8", "what did not change keeps its identity", async () => {
-      await registry.register("org.example.Same", [a, b]);
-      await registry.register("org.example.Other", [a]);
+      await registry.register("ORG.EXAMPLE.SAME", [a, b]);
+      await registry.register("ORG.EXAMPLE.OTHER", [a]);
       await using observer = observe(registry.open());
       const before = await observer.until((one) =>
-        expect(addressesOf(one, "org.example.Other")).toHaveLength(1),
+        expect(addressesOf(one, "ORG.EXAMPLE.OTHER")).toHaveLength(1),
       );
-      await registry.register("org.example.Other", [b]);
+      await registry.register("ORG.EXAMPLE.OTHER", [b]);
       const after = await observer.until((one) =>
-        expect(addressesOf(one, "org.example.Other")).toHaveLength(2),
+        expect(addressesOf(one, "ORG.EXAMPLE.OTHER")).toHaveLength(2),
       );
-      expect(serviceOf(after, "org.example.Same")).toBe(serviceOf(before, "org.example.Same"));
-      expect(serviceOf(after, "org.example.Other")).not.toBe(serviceOf(before, "org.example.Other"));
+      expect(serviceOf(after, "ORG.EXAMPLE.SAME")).toBe(serviceOf(before, "ORG.EXAMPLE.SAME"));
+      expect(serviceOf(after, "ORG.EXAMPLE.OTHER")).not.toBe(serviceOf(before, "ORG.EXAMPLE.OTHER"));
     });
 
     contract("C9", "two readers of one state see the same", async () => {
-      await registry.register("org.example.Twice", [b, a]);
+      await registry.register("ORG.EXAMPLE.TWICE", [b, a]);
       const [one, two] = await Promise.all([firstSnapshot(registry.open()), firstSnapshot(registry.open())]);
       expect(two.services).toEqual(one.services);
       expect(two.origin).toBe(one.origin);
@@ -195,23 +195,23 @@ export function describeRegistry(
 
     contract("C10", "500 services of 20 instances are listed whole", async () => {
       const many = Array.from({ length: 20 }, (_, at) => ({ address: `10.42.1.${at + 1}`, port: 20_880 }));
-      const names = Array.from({ length: 500 }, (_, at) => `org.example.Many${at}`);
+      const names = Array.from({ length: 500 }, (_, at) => `ORG.EXAMPLE.MANY${at}`);
       await Promise.all(names.map((one) => registry.register(one, many)));
       const snapshot = await firstSnapshot(registry.open());
       expect(snapshot.services.size).toBe(500);
       for (let at = 0; at < 500; at++)
-        expect(addressesOf(snapshot, `org.example.Many${at}`)).toHaveLength(20);
+        expect(addressesOf(snapshot, `ORG.EXAMPLE.MANY${at}`)).toHaveLength(20);
     });
 
     contract("C11", "a burst of 100 changes ends right, in far fewer snapshots", async () => {
-      await registry.register("org.example.Burst", [a]);
+      await registry.register("ORG.EXAMPLE.BURST", [a]);
       await using observer = observe(registry.open());
-      await observer.until((one) => expect(addressesOf(one, "org.example.Burst")).toHaveLength(1));
+      await observer.until((one) => expect(addressesOf(one, "ORG.EXAMPLE.BURST")).toHaveLength(1));
       const more = Array.from({ length: 100 }, (_, at) => ({ address: `10.42.2.${at + 1}`, port: 20_880 }));
-      await registry.register("org.example.Burst", more);
-      await registry.deregister("org.example.Burst", [a]);
+      await registry.register("ORG.EXAMPLE.BURST", more);
+      await registry.deregister("ORG.EXAMPLE.BURST", [a]);
       await observer.until((one) => {
-        expect(addressesOf(one, "org.example.Burst")).toEqual(
+        expect(addressesOf(one, "ORG.EXAMPLE.BURST")).toEqual(
           more.map((it) => `${it.address}:${it.port}`).toSorted(),
         );
       });
@@ -234,13 +234,13 @@ export function describeRegistry(
     });
 
     contract("C13", "a malformed entry is a problem, and the rest is whole", async () => {
-      await registry.register("org.example.Mixed", [a]);
-      await registry.registerMalformed("org.example.Mixed");
-      await registry.register("org.example.Fine", [b]);
+      await registry.register("ORG.EXAMPLE.MIXED", [a]);
+      await registry.registerMalformed("ORG.EXAMPLE.MIXED");
+      await registry.register("ORG.EXAMPLE.FINE", [b]);
       const snapshot = await firstSnapshot(registry.open());
-      expect(addressesOf(snapshot, "org.example.Mixed")).toEqual(["10.42.0.1:20880"]);
-      expect(serviceOf(snapshot, "org.example.Mixed").problems).toMatchObject([{ severity: "rejected" }]);
-      expect(serviceOf(snapshot, "org.example.Fine").problems).toEqual([]);
+      expect(addressesOf(snapshot, "ORG.EXAMPLE.MIXED")).toEqual(["10.42.0.1:20880"]);
+      expect(serviceOf(snapshot, "ORG.EXAMPLE.MIXED").problems).toMatchObject([{ severity: "rejected" }]);
+      expect(serviceOf(snapshot, "ORG.EXAMPLE.FINE").problems).toEqual([]);
     });
 
     contract("C14", "credentials that are not good enough are RegistryUnauthorized", async () => {
@@ -259,7 +259,7 @@ export function describeRegistry(
 
     for (const moment of ["connecting", "listing", "idle"] as const) {
       contract("C16", `an abort while ${moment} ends the watch and leaves nothing behind`, async () => {
-        for (let at = 0; at < 20; at++) await registry.register(`org.example.Leak${at}`, [a, b]);
+        for (let at = 0; at < 20; at++) await registry.register(`ORG.EXAMPLE.LEAK${at}`, [a, b]);
         const deps = countingDeps();
         const before = sockets();
         if (moment === "connecting") registry.proxy.swallow();
@@ -280,7 +280,7 @@ export function describeRegistry(
     }
 
     contract("C16", "an abort at any moment of the first 100 ms leaves nothing behind", async () => {
-      await registry.register("org.example.Leak", [a, b]);
+      await registry.register("ORG.EXAMPLE.LEAK", [a, b]);
       const deps = countingDeps();
       for (let ms = 0; ms < 100; ms += 2) {
         await using observer = observe(registry.open(deps));
@@ -295,15 +295,15 @@ export function describeRegistry(
     });
 
     contract("C17", "two readers do not disturb each other", async () => {
-      await registry.register("org.example.Shared", [a]);
+      await registry.register("ORG.EXAMPLE.SHARED", [a]);
       await using one = observe(registry.open());
       await using two = observe(registry.open());
-      await one.until((it) => expect(addressesOf(it, "org.example.Shared")).toHaveLength(1));
-      await two.until((it) => expect(addressesOf(it, "org.example.Shared")).toHaveLength(1));
+      await one.until((it) => expect(addressesOf(it, "ORG.EXAMPLE.SHARED")).toHaveLength(1));
+      await two.until((it) => expect(addressesOf(it, "ORG.EXAMPLE.SHARED")).toHaveLength(1));
       await one.abort();
-      await registry.register("org.example.Shared", [b]);
+      await registry.register("ORG.EXAMPLE.SHARED", [b]);
       await two.until(
-        (it) => expect(addressesOf(it, "org.example.Shared")).toHaveLength(2),
+        (it) => expect(addressesOf(it, "ORG.EXAMPLE.SHARED")).toHaveLength(2),
         traits.visibleMs,
       );
     });
@@ -312,26 +312,26 @@ export function describeRegistry(
       "C19",
       "a connection that breaks ends the watch, and the next one lists everything",
       async () => {
-        await registry.register("org.example.Cut", [a]);
+        await registry.register("ORG.EXAMPLE.CUT", [a]);
         await using observer = observe(registry.open());
-        await observer.until((one) => expect(addressesOf(one, "org.example.Cut")).toHaveLength(1));
+        await observer.until((one) => expect(addressesOf(one, "ORG.EXAMPLE.CUT")).toHaveLength(1));
         registry.proxy.cut();
         expect(await observer.ended).toMatchObject({ code: "RegistryUnreachable" });
-        expect(addressesOf(await firstSnapshot(registry.open()), "org.example.Cut")).toHaveLength(1);
+        expect(addressesOf(await firstSnapshot(registry.open()), "ORG.EXAMPLE.CUT")).toHaveLength(1);
       },
     );
 
     contract("C20", "a server that stops answering in an open connection ends the watch", async () => {
-      await registry.register("org.example.Silent", [a]);
+      await registry.register("ORG.EXAMPLE.SILENT", [a]);
       await using observer = observe(registry.open());
-      await observer.until((one) => expect(addressesOf(one, "org.example.Silent")).toHaveLength(1));
+      await observer.until((one) => expect(addressesOf(one, "ORG.EXAMPLE.SILENT")).toHaveLength(1));
       registry.proxy.stall();
       const late = new Promise((resolve) => setTimeout(resolve, traits.frozenMs, "not noticed").unref());
       expect(await Promise.race([observer.ended, late])).toMatchObject({ code: "RegistryUnreachable" });
     });
 
     contract("C21", "a listing that gets stuck is never told in part", async () => {
-      for (let at = 0; at < 50; at++) await registry.register(`org.example.Stuck${at}`, [a, b]);
+      for (let at = 0; at < 50; at++) await registry.register(`ORG.EXAMPLE.STUCK${at}`, [a, b]);
       registry.proxy.trickle(4_000);
       await using observer = observe(registry.open());
       await registry.untilRead();
@@ -341,15 +341,15 @@ export function describeRegistry(
     });
 
     contract("C22", "a restarted server ends the watch, and the next one lists everything", async () => {
-      await registry.register("org.example.Restart", [a]);
+      await registry.register("ORG.EXAMPLE.RESTART", [a]);
       await using observer = observe(registry.open());
       const before = await observer.until((one) =>
-        expect(addressesOf(one, "org.example.Restart")).toHaveLength(1),
+        expect(addressesOf(one, "ORG.EXAMPLE.RESTART")).toHaveLength(1),
       );
       await registry.restart();
       expect(await observer.ended).toMatchObject({ code: "RegistryUnreachable" });
       const after = await firstSnapshot(registry.open());
-      expect(serviceOf(after, "org.example.Restart").name).toBe("org.example.Restart");
+      expect(serviceOf(after, "ORG.EXAMPLE.RESTART").name).toBe("ORG.EXAMPLE.RESTART");
       expect(after.origin).toBe(before.origin);
     });
   });

@@ -1,3 +1,4 @@
+import { Agent, type Dispatcher, request } from "undici";
 import type { Eureka } from "../bed/eureka.ts";
 
 /** What is registered: where an instance is, and what Eureka's clients say besides; the rest is as they have it by default. */
@@ -12,7 +13,7 @@ export interface EurekaInstance {
 }
 
 /** The REST operations of Eureka's clients, by hand. Source: Netflix/eureka, ApplicationResource and InstanceResource. */
-export interface EurekaRest {
+export interface EurekaRest extends AsyncDisposable {
   register(app: string, instance: EurekaInstance): Promise<void>;
   /** false = the server does not know it, and it has to register again. */
   renew(app: string, instance: EurekaInstance): Promise<boolean>;
@@ -23,18 +24,24 @@ export interface EurekaRest {
   listed(): Promise<ReadonlyMap<string, readonly string[]>>;
 }
 
+/** In flight at once. */
+const connections = 20;
+
 /** Speaks to a server, or to whatever forwards to it. @throws Error with the status of what is refused. */
 export function eurekaRest({ address, login }: Pick<Eureka, "address" | "login">): EurekaRest {
   const authorization = login && `Basic ${btoa(`${login.username}:${login.password}`)}`;
   const headers = { ...(authorization && { authorization }), accept: "application/json" };
-  const send = async (method: string, path: string, body?: object): Promise<Response> => {
+  const agent = new Agent({ connections });
+  const send = async (method: Dispatcher.HttpMethod, path: string, body?: object) => {
     const json = body && {
       body: JSON.stringify(body),
       headers: { ...headers, "content-type": "application/json" },
     };
-    const response = await fetch(`${address}${path}`, { method, headers, ...json });
-    if (!response.ok && response.status !== 404) throw new Error(`${method} ${path}: ${response.status}`);
-    return response;
+    const answer = await request(`${address}${path}`, { dispatcher: agent, method, headers, ...json });
+    const { statusCode: status } = answer;
+    const text = await answer.body.text();
+    if (status >= 300 && status !== 404) throw new Error(`${method} ${path}: ${status}`);
+    return { status, text };
   };
   const pathOf = (app: string, instance: EurekaInstance): string =>
     `/apps/${encodeURIComponent(app)}/${encodeURIComponent(idOf(app, instance))}`;
@@ -43,7 +50,7 @@ export function eurekaRest({ address, login }: Pick<Eureka, "address" | "login">
       await send("POST", `/apps/${encodeURIComponent(app)}`, { instance: infoOf(app, instance) });
     },
     async renew(app, instance) {
-      return (await send("PUT", pathOf(app, instance))).ok;
+      return (await send("PUT", pathOf(app, instance))).status === 200;
     },
     async deregister(app, instance) {
       await send("DELETE", pathOf(app, instance));
@@ -53,7 +60,7 @@ export function eurekaRest({ address, login }: Pick<Eureka, "address" | "login">
       else await send("PUT", `${pathOf(app, instance)}/status?value=${status}`);
     },
     async listed() {
-      const { applications } = (await (await send("GET", "/apps")).json()) as Listed;
+      const { applications } = JSON.parse((await send("GET", "/apps")).text) as Listed;
       return new Map(
         applications.application.map(({ name, instance }) => [
           name,
@@ -61,6 +68,7 @@ export function eurekaRest({ address, login }: Pick<Eureka, "address" | "login">
         ]),
       );
     },
+    [Symbol.asyncDispose]: () => agent.close(),
   };
 }
 

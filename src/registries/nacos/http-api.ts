@@ -1,13 +1,11 @@
 import { RegistryError } from "../../model/errors.ts";
 import type { HttpAnswer, HttpClient } from "../../runtime/http-client.ts";
-import { httpFailure } from "../../runtime/http-failure.ts";
+import { httpFailure, notNow } from "../../runtime/http-failure.ts";
 import type { NacosServer } from "./address.ts";
 import { isTokenRefused, type Login } from "./login.ts";
 
 /** A server that does not answer within this time, twice in a row, is frozen. A list of 12,000 takes 30 ms. Source: measured. */
 const timeoutMs = 5_000;
-/** A starting server ("server is DOWN now"), one behind a proxy, or one with too much to do. */
-const notNow = new Set([429, 502, 503, 504]);
 /** 404 and 410: 3.2 and newer, or 3.0 and 3.1 for parts of v1; 501: 2.x has no such path. Source: measured; nacos#12922. */
 const noSuchApi = new Set([404, 405, 410, 501]);
 

@@ -5,6 +5,7 @@ import type { Deps } from "../../runtime/deps.ts";
 import { tlsOptionsOf } from "../../runtime/dialer.ts";
 import { createHttpClient } from "../../runtime/http-client.ts";
 import { inParallel } from "../../runtime/parallel.ts";
+import { type Polled, polls } from "../../runtime/polls.ts";
 import { tryAny } from "../../runtime/servers.ts";
 import type { RegistryConfig } from "../adapter.ts";
 import type { NacosServer } from "./address.ts";
@@ -35,43 +36,28 @@ const configPath = "/v1/cs/configs";
  * unanswered round.
  * @throws RegistryError as soon as one round fails.
  */
-export async function* watchHttp(
+export function watchHttp(
   config: RegistryConfig<"nacos">,
   servers: readonly NacosServer[],
   deps: Deps,
   signal: AbortSignal,
 ): AsyncGenerator<Snapshot> {
   const { registry, credentials } = config;
-  const { clock } = deps;
-  const done = new AbortController();
-  const stop = AbortSignal.any([signal, done.signal]);
-  try {
+  const open = (stop: AbortSignal): Promise<Polled<Snapshot>> => {
     const tls = tlsOptionsOf(registry.tls, credentials);
-    const http = createHttpClient({ tls, connections: maxInFlight }, clock, stop);
+    const http = createHttpClient({ tls, connections: maxInFlight }, deps.clock, stop);
     const namespace = namespaceId(registry);
-    const first = async (server: NacosServer) => {
+    const first = async (server: NacosServer): Promise<Polled<Snapshot>> => {
       const api = createHttpApi(http, server, createLogin(http, server, credentials, deps));
       const listing = await openListing(api, namespace, registry.groups);
       const reader = new HttpReader(config.wants, api, namespace, listing);
-      return { reader, ...(await timed(() => reader.round())) };
+      return { first: await reader.round(), next: () => reader.round() };
     };
-    let { reader, snapshot, roundMs } = await tryAny(servers, first, deps);
-    for (;;) {
-      if (snapshot !== undefined) yield snapshot;
-      await clock.sleep(Math.max(pollMs * (0.9 + deps.random() / 5), roundMs * restPerRound), stop);
-      ({ snapshot, roundMs } = await timed(() => reader.round()));
-    }
-  } catch (error) {
-    if (!signal.aborted) throw error;
-  } finally {
-    done.abort();
-  }
-
-  async function timed(round: () => Promise<Snapshot | undefined>) {
-    const startedAt = clock.monotonic();
-    const snapshot = await round();
-    return { snapshot, roundMs: clock.monotonic() - startedAt };
-  }
+    return tryAny(servers, first, deps);
+  };
+  const pauseMs = (roundMs: number): number =>
+    Math.max(pollMs * (0.9 + deps.random() / 5), roundMs * restPerRound);
+  return polls(open, pauseMs, deps.clock, signal);
 }
 
 /** What one watch knows of one server. */

@@ -1,0 +1,42 @@
+import type { Snapshot } from "../../model/service.ts";
+import type { Deps } from "../../runtime/deps.ts";
+import { tlsOptionsOf } from "../../runtime/dialer.ts";
+import { createHttpClient } from "../../runtime/http-client.ts";
+import { polls } from "../../runtime/polls.ts";
+import { tryAny } from "../../runtime/servers.ts";
+import type { RegistryAdapter, RegistryConfig } from "../adapter.ts";
+import { parseEurekaAddress } from "./address.ts";
+import { createEurekaApi } from "./api.ts";
+import { EurekaReader } from "./reader.ts";
+
+/**
+ * Reads the applications of a Eureka server, again and again: it tells nobody of changes. Each watch stays with one
+ * server, the first in random order that answers; its peers may be behind it. docs/registries/eureka.md says what is read
+ * and why.
+ */
+export function createEurekaAdapter(config: RegistryConfig<"eureka">, deps: Deps): RegistryAdapter {
+  return { watch: (signal) => watch(config, deps, signal) };
+}
+
+function watch(
+  { registry, credentials, wants }: RegistryConfig<"eureka">,
+  deps: Deps,
+  signal: AbortSignal,
+): AsyncGenerator<Snapshot> {
+  const open = (stop: AbortSignal) => {
+    const servers = parseEurekaAddress(registry.address);
+    // One connection, so that behind a proxy that knows connections only all requests of a round reach one server.
+    const http = createHttpClient(
+      { tls: tlsOptionsOf(registry.tls, credentials), connections: 1 },
+      deps.clock,
+      stop,
+    );
+    const first = async (server: (typeof servers)[number]) => {
+      const reader = new EurekaReader(createEurekaApi(http, server, credentials), wants);
+      return { first: await reader.read(), next: () => reader.read() };
+    };
+    return tryAny(servers, first, deps);
+  };
+  // A tenth less or nothing, so that hubs do not read in step.
+  return polls(open, () => registry.pollIntervalMs * (0.9 + deps.random() / 10), deps.clock, signal);
+}

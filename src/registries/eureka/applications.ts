@@ -1,0 +1,124 @@
+import { z } from "zod";
+
+/**
+ * A list. Eureka's own converters write a list of one as its only element and an empty one as "" or not at all, as other
+ * versions have it.
+ */
+const list = z
+  .union([
+    z.array(z.unknown()),
+    z.literal("").transform(() => []),
+    z.record(z.string(), z.unknown()).transform((one) => [one]),
+  ])
+  .nullish()
+  .transform((items): readonly unknown[] => items ?? []);
+
+const answer = z.object({ applications: z.object({ application: list }) });
+const application = z.object({ name: z.string().min(1), instance: list });
+
+const isTrue = z.union([z.boolean(), z.enum(["true", "false"]).transform((text) => text === "true")]);
+const number = z.union([
+  z.int(),
+  z
+    .string()
+    .regex(/^-?\d+$/)
+    .transform(Number),
+]);
+const text = z
+  .string()
+  .nullish()
+  .transform((value) => value ?? "");
+const texts = z
+  .record(z.string(), z.unknown())
+  .nullish()
+  .transform((values) =>
+    Object.fromEntries(
+      Object.entries(values ?? {}).flatMap(([key, value]) =>
+        typeof value === "string" ? [[key, value]] : [],
+      ),
+    ),
+  );
+
+/** `{"$": 8080, "@enabled": "true"}`, or the mere number; undefined = it has no such port, or is not reached there. */
+const port = (isEnabled: boolean) =>
+  z
+    .union([
+      z.object({ $: number, "@enabled": isTrue.default(isEnabled) }),
+      number.transform(($) => ({ $, "@enabled": isEnabled })),
+    ])
+    .nullish()
+    .transform((value) => (value?.["@enabled"] ? value.$ : undefined));
+
+const instance = z.object({
+  ipAddr: text,
+  hostName: text,
+  status: z.string(),
+  // Without a word the first is enabled and the second is not. Source: Netflix/eureka, InstanceInfo.
+  port: port(true),
+  securePort: port(false),
+  metadata: texts,
+  dataCenterInfo: z
+    .object({ metadata: texts })
+    .nullish()
+    .transform((value) => value?.metadata ?? {}),
+});
+
+/** One registered instance, in Eureka's own words; "" = not said. */
+export type EurekaInstance = z.output<typeof instance>;
+
+/** An instance that is not as Eureka describes one: where, and what is wrong with it, without any other of its values. */
+export interface MalformedInstance {
+  readonly address: string;
+  readonly detail: string;
+}
+
+export interface Application {
+  /** In upper case, as the server has it whatever was registered. */
+  readonly name: string;
+  readonly instances: readonly EurekaInstance[];
+  /** Those that are not in `instances`. */
+  readonly malformed: readonly MalformedInstance[];
+}
+
+/** An answer that is no list of applications. The message says what is missing and holds no value of the answer. */
+export class BadApplicationsError extends Error {
+  override readonly name = "BadApplicationsError";
+}
+
+/** Reads what `/apps` answers. A malformed instance costs nobody else anything. @throws BadApplicationsError when the whole is none. */
+export function parseApplications(json: string): readonly Application[] {
+  const listed = z
+    .array(application)
+    .safeParse(answer.safeParse(parseJson(json)).data?.applications.application);
+  if (!listed.success) throw new BadApplicationsError("the answer is no list of applications");
+  return listed.data.map(({ name, instance: all }) => {
+    const read = all.map((one) => ({ one, result: instance.safeParse(one) }));
+    return {
+      name,
+      instances: read.flatMap(({ result }) => (result.success ? [result.data] : [])),
+      malformed: read.flatMap(({ one, result }) =>
+        result.success ? [] : [{ address: addressOf(one), detail: firstIssue(result.error) }],
+      ),
+    };
+  });
+}
+
+function parseJson(json: string): unknown {
+  try {
+    return JSON.parse(json);
+  } catch {
+    throw new BadApplicationsError("the answer is not JSON"); // the parser's own words quote it
+  }
+}
+
+/** "status: Invalid input: expected string"; zod's messages hold types and never values. */
+function firstIssue(error: z.ZodError): string {
+  const [issue] = error.issues;
+  return `${issue?.path.slice(0, 2).map(String).join(".").slice(0, 80)}: ${issue?.message}`;
+}
+
+/** What can be shown of where it is. */
+function addressOf(one: unknown): string {
+  const shown = z.object({ ipAddr: z.string(), hostName: z.string() }).partial().safeParse(one).data;
+  return (shown?.ipAddr ?? shown?.hostName ?? "?").slice(0, 60);
+}

@@ -1,0 +1,125 @@
+import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { systemClock } from "../../src/runtime/clock.ts";
+import { type Eureka, startEureka } from "../bed/eureka.ts";
+import { startSpringProvider } from "../bed/spring-provider.ts";
+import { type EurekaRest, eurekaRest } from "../support/eureka-rest.ts";
+import { eventually } from "../support/eventually.ts";
+import { freePort } from "../support/free-port.ts";
+import { countingDeps } from "./counting-deps.ts";
+import { type EurekaHarness, openReader, startEurekaHarness } from "./eureka-harness.ts";
+import { addressesOf, firstSnapshot, observe, serviceOf } from "./observe.ts";
+
+const a = { ip: "10.42.0.1", port: 8080 };
+
+describe("what is particular about Eureka", () => {
+  const stack = new AsyncDisposableStack();
+  let eureka: EurekaHarness;
+  beforeAll(async () => {
+    eureka = stack.use(await startEurekaHarness());
+  });
+  afterAll(() => stack.disposeAsync());
+
+  test("a Spring application is read as it registers itself", async () => {
+    await using provider = await startSpringProvider({
+      registry: "eureka",
+      address: eureka.server.address,
+      ...(eureka.server.login && { login: eureka.server.login }),
+      application: "eureka-provider",
+      ip: "10.42.0.59",
+      properties: { "eureka.instance.metadata-map.zone": "eu-central-1b" },
+    });
+    await using observer = observe(eureka.open());
+    const { services } = await observer.until((one) =>
+      expect(addressesOf(one, "EUREKA-PROVIDER")).toHaveLength(1),
+    );
+    expect([...services.values()]).toEqual([
+      {
+        id: "EUREKA-PROVIDER",
+        kind: "spring",
+        name: "EUREKA-PROVIDER",
+        instances: [
+          {
+            address: "10.42.0.59",
+            port: provider.port,
+            protocol: "tcp",
+            version: "",
+            group: "",
+            locality: "eu-central-1/eu-central-1b",
+            metadata: { "management.port": `${provider.port}`, zone: "eu-central-1b" },
+          },
+        ],
+        problems: [],
+      },
+    ]);
+    await provider.stop();
+    await observer.until((one) => expect(one.services.size).toBe(0));
+  });
+
+  test("renewals alone change nothing, not even in the server's own words", async () => {
+    await eureka.clear();
+    await eureka.rest.register("STOCK", a);
+    await using observer = observe(eureka.open());
+    const before = await observer.until((one) => expect(addressesOf(one, "STOCK")).toHaveLength(1));
+    await eureka.rest.renew("STOCK", a);
+    await eureka.rest.register("ORDERS", a); // the server makes its answer anew, with all times in it
+    const after = await observer.until((one) => expect(addressesOf(one, "ORDERS")).toHaveLength(1));
+    expect(serviceOf(after, "STOCK")).toBe(serviceOf(before, "STOCK"));
+    expect(observer.snapshots).toHaveLength(2);
+    await eureka.rest.deregister("STOCK", a);
+    await eureka.rest.deregister("ORDERS", a);
+  });
+
+  test("a restart between two polls is noticed, though none failed", async () => {
+    await eureka.rest.register("ORDERS", a);
+    const isBack = Promise.withResolvers<void>();
+    const clock = { ...systemClock, sleep: () => isBack.promise };
+    await using observer = observe(openReader(eureka.usual, { ...countingDeps(), clock }));
+    await observer.until((one) => expect(addressesOf(one, "ORDERS")).toHaveLength(1));
+    await eureka.server.restart();
+    isBack.resolve();
+    expect(await observer.ended).toMatchObject({
+      code: "RegistryUnreachable",
+      detail: `127.0.0.1:${eureka.proxy.port} was started anew, or a server answers there that was`,
+    });
+    expect(observer.snapshots).toHaveLength(1);
+    expect((await firstSnapshot(eureka.open())).services.size).toBe(0); // complete, and settling protects what was
+  });
+});
+
+test("a server that waits for its peers is starting, and nobody's login is wrong", async () => {
+  await using server = await startEureka({
+    auth: true,
+    properties: {
+      "eureka.instance.registry.default-open-for-traffic-count": "0",
+      "eureka.server.wait-time-in-ms-when-sync-empty": "300000",
+    },
+  });
+  await using observer = observe(openReader({ address: server.address, credentials: { ...server.login } }));
+  expect(await observer.ended).toMatchObject({
+    code: "RegistryUnreachable",
+    detail: `GET /apps at 127.0.0.1:${server.port}: HTTP 403, the server is starting`,
+  });
+  await using stranger = observe(openReader({ address: server.address }));
+  expect(await stranger.ended).toMatchObject({ code: "RegistryUnauthorized" });
+});
+
+test("of two peers one is read, and when it is gone, the next watch reads the other", async () => {
+  const ports = [await freePort(), await freePort()] as const;
+  const start = (at: 0 | 1): Promise<Eureka> =>
+    startEureka({ port: ports[at], peers: [ports[1 - at] as number] });
+  const [one, other] = await Promise.all([start(0), start(1)]);
+  await using stack = new AsyncDisposableStack();
+  for (const server of [one, other]) stack.use(server);
+  const [there, here] = [one, other].map((server) => stack.use(eurekaRest(server))) as [
+    EurekaRest,
+    EurekaRest,
+  ];
+  await there.register("ORDERS", a);
+  await eventually(async () => expect((await here.listed()).size).toBe(1), 10_000);
+  const open = () => openReader({ address: `${one.address},${other.address}` }); // in this order, for the tests' random is none
+  await using observer = observe(open());
+  await observer.until((it) => expect(addressesOf(it, "ORDERS")).toHaveLength(1));
+  await one.kill();
+  expect(await observer.ended).toMatchObject({ code: "RegistryUnreachable" });
+  expect(addressesOf(await firstSnapshot(open()), "ORDERS")).toEqual(["10.42.0.1:8080"]);
+});
