@@ -26,6 +26,8 @@ export interface HttpOptions {
   readonly headers?: Readonly<Record<string, string>>;
   /** From the call to the last byte, redirects included; 10 s unless given. */
   readonly timeoutMs?: number;
+  /** Ends this exchange alone, with its reason. */
+  readonly signal?: AbortSignal;
 }
 
 export interface HttpAnswer {
@@ -39,11 +41,14 @@ export interface HttpAnswer {
 export interface HttpClient {
   /**
    * Follows redirects, three at most; to another origin without the headers, and never from https to http.
-   * @throws HttpError when there is no whole answer; the client's signal's reason. A status is never an error.
+   * @throws HttpError when there is no whole answer; the reason of the client's signal, or of its own. A status is never an
+   * error.
    */
   get(url: string, options?: HttpOptions): Promise<HttpAnswer>;
   /** As `get`; a redirect is returned as it is, for what is in a form is meant for one server only. */
   postForm(url: string, fields: Readonly<Record<string, string>>, options?: HttpOptions): Promise<HttpAnswer>;
+  /** As `postForm`, with a body of JSON. */
+  postJson(url: string, body: unknown, options?: HttpOptions): Promise<HttpAnswer>;
 }
 
 interface Sent {
@@ -76,31 +81,45 @@ export function createHttpClient(options: HttpClientOptions, clock: Clock, signa
     throw new HttpError("bad-answer", `more than ${maxRedirects} redirects`);
   }
 
+  const post = (
+    url: string,
+    contentType: string,
+    body: string,
+    options: HttpOptions,
+  ): Promise<HttpAnswer> => {
+    const sent = {
+      method: "POST",
+      headers: { ...options.headers, "content-type": contentType },
+      body,
+    } as const;
+    return limited(options, (limit) => send(new URL(url), sent, limit));
+  };
+
   return {
-    get: (url, { headers = {}, timeoutMs = defaultTimeoutMs } = {}) =>
-      limited(timeoutMs, (limit) => follow(new URL(url), headers, limit)),
-    postForm: (url, fields, { headers = {}, timeoutMs = defaultTimeoutMs } = {}) =>
-      limited(timeoutMs, (limit) => {
-        const body = new URLSearchParams(fields).toString();
-        const type = { "content-type": "application/x-www-form-urlencoded" };
-        return send(new URL(url), { method: "POST", headers: { ...headers, ...type }, body }, limit);
-      }),
+    get: (url, options = {}) =>
+      limited(options, (limit) => follow(new URL(url), options.headers ?? {}, limit)),
+    postForm: (url, fields, options = {}) =>
+      post(url, "application/x-www-form-urlencoded", new URLSearchParams(fields).toString(), options),
+    postJson: (url, body, options = {}) => post(url, "application/json", JSON.stringify(body), options),
   };
 }
 
 type Headers = Readonly<Record<string, string>>;
-type Limited = <T>(timeoutMs: number, exchange: (limit: AbortSignal) => Promise<T>) => Promise<T>;
+type Limited = <T>(options: HttpOptions, exchange: (limit: AbortSignal) => Promise<T>) => Promise<T>;
 
-/** Runs an exchange with a signal that aborts with the client's, or with an HttpError when the time is up. */
+/** Runs an exchange with a signal that aborts with the client's and its own, or with an HttpError when the time is up. */
 function createLimiter(clock: Clock, signal: AbortSignal): Limited {
   const running = new Set<AbortController>();
   const stop = (): void => {
     for (const limit of running) limit.abort(signal.reason);
   };
   signal.addEventListener("abort", stop, { once: true });
-  return async (timeoutMs, exchange) => {
+  return async ({ timeoutMs = defaultTimeoutMs, signal: own }, exchange) => {
     signal.throwIfAborted();
+    own?.throwIfAborted();
     const limit = new AbortController();
+    const end = (): void => limit.abort(own?.reason);
+    own?.addEventListener("abort", end, { once: true });
     const late = (): void =>
       limit.abort(new HttpError("unreachable", `no answer within ${timeoutMs / 1_000} s`));
     const stopTimer = clock.after(timeoutMs, late);
@@ -111,6 +130,7 @@ function createLimiter(clock: Clock, signal: AbortSignal): Limited {
       throw limit.signal.aborted ? limit.signal.reason : httpError(error);
     } finally {
       stopTimer();
+      own?.removeEventListener("abort", end);
       running.delete(limit);
     }
   };

@@ -91,6 +91,13 @@ describe("an answer", () => {
     );
   });
 
+  test("JSON is sent as such", async () => {
+    const { url } = await serve(async (request, response) => {
+      response.end(`${request.method} ${request.headers["content-type"]} ${await bodyOf(request)}`);
+    });
+    expect((await client().postJson(url, [{ a: 1 }])).text).toBe('POST application/json [{"a":1}]');
+  });
+
   test("connections are kept and bounded", async () => {
     let most = 0;
     let running = 0;
@@ -279,6 +286,24 @@ describe("abort", () => {
     await eventually(async () => expect(await connections(server)).toBe(0), 1_000);
     expect(deps.waiting()).toBe(0);
     await expect(http.get(url)).rejects.toBe(reason);
+  });
+
+  test("of one exchange ends no other, and gives its connection back", async () => {
+    const { url, server } = await serve((request, response) => {
+      if (request.url !== "/wait") response.end("answered");
+    });
+    const deps = countingDeps();
+    const http = createHttpClient({}, deps.clock, new AbortController().signal);
+    const own = new AbortController();
+    const ended = http.get(`${url}/wait`, { signal: own.signal });
+    const other = http.get(url);
+    const reason = new Error("not needed");
+    own.abort(reason);
+    await expect(ended).rejects.toBe(reason);
+    expect((await other).text).toBe("answered");
+    await eventually(async () => expect(await connections(server)).toBeLessThan(2), 1_000);
+    expect(deps.waiting()).toBe(0);
+    await expect(http.get(url, { signal: own.signal })).rejects.toBe(reason);
   });
 
   test("ends a connection that is still being made", async () => {
