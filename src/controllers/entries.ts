@@ -85,6 +85,11 @@ export class EntryIndex {
     }
   }
 
+  /** The services of the entries in a namespace that carry the hub's label, as in ServiceIdentity.name. */
+  *servicesOf(hub: HubId, namespace: string): Generator<string> {
+    for (const { host, service } of this.hostsOf(hub)) if (host.startsWith(`${namespace}/`)) yield service;
+  }
+
   /** Name -> time of our last write, of the entries that carry the hub's label. */
   writesOf(hub: HubId): ReadonlyMap<string, string> {
     const keys = [...(this.#byHub.get(hub) ?? [])];

@@ -224,6 +224,7 @@ export class HubSession {
         registry: hub.registry,
         credentials: this.#credentials,
         wants: (name: string) => wants(hub.filter, name),
+        known: () => this.#entries.servicesOf(this.id, hub.target),
       };
       const adapter = openRegistry(config, this.#deps);
       if (adapter !== undefined) return adapter;

@@ -7,6 +7,8 @@ import type { Clock } from "../runtime/deps.ts";
 export interface TrustLimits {
   /** How long nothing is believed to be gone after the first listing of a watch. */
   readonly settleMs: Ms;
+  /** The same when the registry showed that it had lost its data. */
+  readonly settleAfterLossMs: Ms;
   readonly shrinkHoldMs: Ms;
   readonly resetHoldMs: Ms;
 }
@@ -87,7 +89,7 @@ export class HubTrust {
   ): "Shrunk" | "RegistryReset" | undefined {
     const now = this.#clock.monotonic();
     this.#expireHold(now); // its timer may be late
-    if (listing.first) this.#settle(now);
+    if (listing.first) this.#settle(now, this.#dataWasLost);
     this.#trust = { ...this.#trust, synced: true };
     this.#listedHosts = listing.extent.listedHosts;
     this.#missed([...lost], listing.first, now);
@@ -175,9 +177,10 @@ export class HubTrust {
     }
   }
 
-  #settle(now: Ms): void {
-    this.#trust = { ...this.#trust, settledAt: now + this.#limits.settleMs };
-    this.#settling = this.#period(this.#limits.settleMs);
+  #settle(now: Ms, dataWasLost = false): void {
+    const length = dataWasLost ? this.#limits.settleAfterLossMs : this.#limits.settleMs;
+    this.#trust = { ...this.#trust, settledAt: now + length };
+    this.#settling = this.#period(length);
   }
 
   #judgeOrigin(origin: string | undefined, extent: Extent, now: Ms): "RegistryReset" | undefined {

@@ -16,7 +16,7 @@ import {
 import { splitKey } from "../model/keys.ts";
 import { managers } from "../model/labels.ts";
 import { type VipPool, vipPool } from "../plan/vip.ts";
-import { settleMs } from "../registries/index.ts";
+import { settleAfterLossMs, settleMs } from "../registries/index.ts";
 import { pause } from "../runtime/clock.ts";
 import type { Deps } from "../runtime/deps.ts";
 import type { HubMetrics } from "../runtime/metrics.ts";
@@ -236,6 +236,7 @@ export class HubController {
       touchStatus: () => this.#touchStatus(key),
       limitsFor: (hub: Hub) => ({
         settleMs: settleMs[hub.registry.type] * settleFactor,
+        settleAfterLossMs: settleAfterLossMs[hub.registry.type] * settleFactor,
         shrinkHoldMs,
         resetHoldMs,
       }),

@@ -29,6 +29,11 @@ export interface RegistryConfig<T extends RegistryType = RegistryType> {
   readonly credentials: Credentials;
   /** Whether the hub's filter lets this interface or service name pass; others need not be read and are absent. */
   readonly wants: (name: string) => boolean;
+  /**
+   * The names of the services that the cluster has of the hub at this moment, in whatever case: where a registry hides what
+   * the hub's account may not read, their absence has to be proved. Default: none.
+   */
+  readonly known?: () => Iterable<string>;
 }
 
 /** Makes an adapter. Does no I/O and never throws: an address that cannot be used is thrown by `watch` (InvalidSpec). */

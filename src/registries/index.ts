@@ -1,6 +1,7 @@
 import type { RegistryType } from "../model/hub.ts";
 import type { Deps } from "../runtime/deps.ts";
 import type { RegistryAdapter, RegistryConfig, RegistryFactory } from "./adapter.ts";
+import { createConsulAdapter } from "./consul/adapter.ts";
 import { createEurekaAdapter } from "./eureka/adapter.ts";
 import { createNacosAdapter } from "./nacos/adapter.ts";
 import { createZooKeeperAdapter } from "./zookeeper/adapter.ts";
@@ -10,6 +11,7 @@ const factories: { readonly [T in RegistryType]?: RegistryFactory<T> } = {
   zookeeper: createZooKeeperAdapter,
   nacos: createNacosAdapter,
   eureka: createEurekaAdapter,
+  consul: createConsulAdapter,
 };
 
 /** How long nothing is believed to be gone after the first listing of a watch, in ms. */
@@ -19,6 +21,9 @@ export const settleMs: Readonly<Record<RegistryType, number>> = {
   eureka: 120_000,
   consul: 10_000,
 };
+
+/** The same after a registry lost its data: Consul's agents bring theirs back within a minute. */
+export const settleAfterLossMs: Readonly<Record<RegistryType, number>> = { ...settleMs, consul: 60_000 };
 
 /** Makes the adapter for a config, or undefined where this build has none for the type. */
 export function openRegistry<T extends RegistryType>(

@@ -1,4 +1,5 @@
 import { dirname } from "node:path";
+import { consulBinary } from "./consul-binary.ts";
 import { prepareDubboGo } from "./dubbo-go-provider.ts";
 import { prepareDubbo } from "./dubbo-provider.ts";
 import { prepareEureka } from "./eureka.ts";
@@ -28,6 +29,7 @@ export const assets: readonly Asset[] = [
     name: `spring-${registry}`,
     prepare: async () => ({ [`SPRING_${registry.toUpperCase()}_CLASSPATH`]: await prepareSpring(registry) }),
   })),
+  { name: "consul", prepare: async () => ({ CONSUL: await consulBinary() }) },
   { name: "dubbo-go", prepare: async () => ({ DUBBO_GO_PROVIDER: await prepareDubboGo() }) },
   { name: "istio-crds", prepare: async () => ({ ISTIO_CRDS: await istioCrds() }) },
   { name: "kube", prepare: prepareKube },

@@ -36,13 +36,24 @@ type Mode =
 
 const TRICKLE_EVERY_MS = 50;
 
-/** Starts a proxy in front of `targetHost:targetPort`, on a free port unless given one; the target need not be up. */
+/** How a proxy is started. */
+export interface ProxyOptions {
+  /** Where it listens. Default: a free port. */
+  readonly port?: number;
+  /**
+   * Whether a client that says no more may still wait for an answer. Default: yes. HTTP has no use for that, and a server
+   * that only looks when it answers would keep the connection open.
+   */
+  readonly halfOpen?: boolean;
+}
+
+/** Starts a proxy in front of `targetHost:targetPort`; the target need not be up. */
 export async function startProxy(
   targetHost: string,
   targetPort: number,
-  ownPort?: number,
+  options: ProxyOptions = {},
 ): Promise<FaultProxy> {
-  const port = ownPort ?? (await freePort());
+  const { port = await freePort(), halfOpen: allowHalfOpen = true } = options;
   const clients = new Set<Socket>();
   const lossy = new Set<Socket>();
   let mode: Mode = { kind: "pass" };
@@ -53,7 +64,7 @@ export async function startProxy(
   let server: Server | undefined = await listen();
 
   async function listen(): Promise<Server> {
-    const listener = createServer({ allowHalfOpen: true }, accept).listen(port, "127.0.0.1");
+    const listener = createServer({ allowHalfOpen }, accept).listen(port, "127.0.0.1");
     await once(listener, "listening");
     return listener;
   }

@@ -7,8 +7,10 @@ const GRPC_OFFSET = 1000;
 export async function startNacosProxy(port: number): Promise<FaultProxy> {
   await using starting = new AsyncDisposableStack();
   const ownPort = await freePort([GRPC_OFFSET]);
-  const http = starting.use(await startProxy("127.0.0.1", port, ownPort));
-  const grpc = starting.use(await startProxy("127.0.0.1", port + GRPC_OFFSET, ownPort + GRPC_OFFSET));
+  const http = starting.use(await startProxy("127.0.0.1", port, { port: ownPort }));
+  const grpc = starting.use(
+    await startProxy("127.0.0.1", port + GRPC_OFFSET, { port: ownPort + GRPC_OFFSET }),
+  );
   const owned = starting.move();
   const both = [http, grpc] as const;
   const each = (act: (one: FaultProxy) => void): void => {

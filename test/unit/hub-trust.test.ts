@@ -6,7 +6,12 @@ import { restOf } from "../../src/plan/trust.ts";
 import { type FakeClock, fakeClock } from "../support/fake-clock.ts";
 
 const [second, minute, hour] = [1_000, 60_000, 3_600_000] as const;
-const limits = { settleMs: minute, shrinkHoldMs: 5 * minute, resetHoldMs: 24 * hour };
+const limits = {
+  settleMs: minute,
+  settleAfterLossMs: 2 * minute,
+  shrinkHoldMs: 5 * minute,
+  resetHoldMs: 24 * hour,
+};
 
 /** A hub's trust, driven by the listings of an imagined registry; one endpoint per host. */
 class Story {
@@ -432,4 +437,15 @@ describe("an edit", () => {
     story.trust.close();
     expect(story.clock.pending).toBe(0);
   });
+});
+
+test("after a loss of data a registry that lists everything again settles for longer than after a lost connection", () => {
+  const story = new Story({ inCluster: 2 });
+  const settlesFor = () => story.trust.trust.settledAt - story.clock.monotonic();
+  story.list(["a", "b"]);
+  expect(settlesFor()).toBe(minute);
+  story.lose(true).list(["a", "b"]);
+  expect(settlesFor()).toBe(2 * minute);
+  story.lose().list(["a", "b"]);
+  expect(settlesFor()).toBe(minute);
 });

@@ -1,0 +1,37 @@
+import type { Snapshot } from "../../model/service.ts";
+import type { Deps } from "../../runtime/deps.ts";
+import { tlsOptionsOf } from "../../runtime/dialer.ts";
+import { createHttpClient } from "../../runtime/http-client.ts";
+import { type Refresh, type RefreshHooks, refreshes } from "../../runtime/refreshes.ts";
+import { tryAny } from "../../runtime/servers.ts";
+import type { RegistryAdapter, RegistryConfig } from "../adapter.ts";
+import { parseConsulAddress } from "./address.ts";
+import { createConsulApi } from "./api.ts";
+import { ConsulReader, maxConnections } from "./reader.ts";
+
+/** Reads the services of one Consul datacenter. docs/registries/consul.md says what is read and why. */
+export function createConsulAdapter(config: RegistryConfig<"consul">, deps: Deps): RegistryAdapter {
+  return { watch: (signal) => watch(config, deps, signal) };
+}
+
+async function* watch(
+  config: RegistryConfig<"consul">,
+  deps: Deps,
+  signal: AbortSignal,
+): AsyncGenerator<Snapshot> {
+  const { registry, credentials } = config;
+  const { token } = credentials;
+  const servers = parseConsulAddress(registry.address);
+  const open = async (hooks: RefreshHooks, stop: AbortSignal): Promise<Refresh<Snapshot>> => {
+    const tls = tlsOptionsOf(registry.tls, credentials);
+    const http = createHttpClient({ tls, connections: maxConnections }, deps.clock, stop);
+    const options = { ...(token !== undefined && { token }), datacenter: registry.datacenter };
+    const reader = await tryAny(
+      servers,
+      (server) => ConsulReader.open(config, createConsulApi(http, server, options), hooks, deps, stop),
+      deps,
+    );
+    return async () => reader.refresh();
+  };
+  yield* refreshes(open, deps.clock, signal);
+}

@@ -1,0 +1,160 @@
+import { z } from "zod";
+import { RegistryError } from "../../model/errors.ts";
+import type { HttpAnswer, HttpClient } from "../../runtime/http-client.ts";
+import { httpFailure } from "../../runtime/http-failure.ts";
+import type { HttpServer } from "../../runtime/servers.ts";
+
+/** A server that does not answer within this time is frozen, or waits for a leader. 1,000 services take 20 ms. Source: measured. */
+const timeoutMs = 5_000;
+/** Servers add up to a sixteenth to the time that a query waits. Source: Consul's manual, "Blocking Queries"; measured. */
+const waitJitter = 17 / 16;
+
+const product = "a Consul server or agent";
+
+/** Asks the server to answer only once something is newer than `index`, or when the time is up. */
+export interface Wait {
+  readonly index: number;
+  readonly seconds: number;
+  /** Ends the waiting, with its reason. */
+  readonly signal?: AbortSignal;
+}
+
+/** An answer, and how far it is to be relied on. */
+export interface Answer<T> {
+  readonly body: T;
+  /** For the next query that waits; at least 1. It never goes back while the server keeps its data. */
+  readonly index: number;
+  /**
+   * The token may not see all of it. Only answers at once say so: one that waited may lack things without a word. Source:
+   * measured, and docs/registries/consul.md.
+   */
+  readonly isFiltered: boolean;
+  /** Without a token not even that is said: the server hides what nobody was granted. */
+  readonly hidesSilently: boolean;
+}
+
+/** Something that a token may be allowed to read; "" = everything of its kind. */
+export interface Right {
+  readonly resource: "service" | "node";
+  readonly name: string;
+}
+
+/** The server allows no more connections from this address (`limits.http_max_conns_per_client`, 200 by default). */
+export class CrowdedError extends Error {
+  override readonly name = "CrowdedError";
+}
+
+/** Reads one Consul server or agent. Every method @throws RegistryError; CrowdedError; the signal's reason. */
+export interface ConsulApi {
+  readonly server: HttpServer;
+  /** The names of all services. */
+  services(wait?: Wait): Promise<Answer<readonly string[]>>;
+  /** The instances of a service, with their nodes and checks; none where there is no such service. */
+  health(service: string, wait?: Wait): Promise<Answer<readonly unknown[]>>;
+  /** The checks that are in a state. */
+  checks(state: "warning" | "critical", wait?: Wait): Promise<Answer<readonly unknown[]>>;
+  /** Whether the token, or whoever comes without one, has all of these rights. */
+  mayRead(rights: readonly Right[]): Promise<boolean>;
+}
+
+const serviceNames = z.record(z.string(), z.unknown()).transform((tags) => Object.keys(tags));
+const list = z.array(z.unknown());
+const decisions = z.array(z.object({ Allow: z.boolean() }));
+
+/** Source: developer.hashicorp.com/consul/api-docs. `token` goes as a header: access logs keep URLs. */
+export function createConsulApi(
+  http: Pick<HttpClient, "get" | "postJson">,
+  server: HttpServer,
+  options: { readonly token?: string; readonly datacenter: string },
+): ConsulApi {
+  const { token, datacenter } = options;
+  const headers: Readonly<Record<string, string>> = token === undefined ? {} : { "x-consul-token": token };
+  const urlOf = (path: string, fields: Readonly<Record<string, string>>): string => {
+    const query = new URLSearchParams({ ...(datacenter !== "" && { dc: datacenter }), ...fields });
+    return `${server.baseUrl}${path}${query.size > 0 ? "?" : ""}${query.toString()}`;
+  };
+
+  async function read<T>(path: string, type: z.ZodType<T>, wait?: Wait): Promise<Answer<T>> {
+    const doing = `GET ${path} at ${server.name}`;
+    const { index: from, seconds, signal } = wait ?? {};
+    const url = urlOf(path, wait ? { index: `${from}`, wait: `${seconds}s` } : {});
+    const patienceMs = timeoutMs + (seconds ?? 0) * 1_000 * waitJitter;
+    const limits = { timeoutMs: patienceMs, ...(signal && { signal }) };
+    const answer = await http.get(url, { headers, ...limits }).catch((error: unknown) => {
+      throw httpFailure(doing, error, product);
+    });
+    if (answer.status !== 200) throw refusal(doing, answer, datacenter);
+    const index = Number(answer.headers["x-consul-index"]);
+    if (!Number.isSafeInteger(index)) throw notConsul(`${doing}: an answer without X-Consul-Index`);
+    return {
+      body: parse(doing, answer, type),
+      index: Math.max(index, 1), // 0 would make a query that waits return at once, for ever
+      isFiltered: answer.headers["x-consul-results-filtered-by-acls"] === "true",
+      hidesSilently: token === undefined && answer.headers["x-consul-default-acl-policy"] === "deny",
+    };
+  }
+
+  /** What the UI of Consul asks; a server that has no such question allows nothing. Source: measured on 1.22.3. */
+  async function mayRead(rights: readonly Right[]): Promise<boolean> {
+    const path = "/v1/internal/acl/authorize";
+    const doing = `POST ${path} at ${server.name}`;
+    const asked = rights.map(({ resource: Resource, name: Segment }) => ({
+      Resource,
+      Access: "read",
+      Segment,
+    }));
+    const answer = await http
+      .postJson(urlOf(path, {}), asked, { headers, timeoutMs })
+      .catch((error: unknown) => {
+        throw httpFailure(doing, error, product);
+      });
+    if (answer.status === 429 || answer.status >= 500) throw refusal(doing, answer, datacenter);
+    return answer.status === 200 && parse(doing, answer, decisions).every(({ Allow }) => Allow);
+  }
+
+  return {
+    server,
+    services: (wait) => read("/v1/catalog/services", serviceNames, wait),
+    health: (service, wait) => read(`/v1/health/service/${encodeURIComponent(service)}`, list, wait),
+    checks: (state, wait) => read(`/v1/health/state/${state}`, list, wait),
+    mayRead,
+  };
+}
+
+function parse<T>(doing: string, { text }: HttpAnswer, type: z.ZodType<T>): T {
+  let json: unknown;
+  try {
+    json = JSON.parse(text);
+  } catch {
+    throw notConsul(`${doing}: the answer is not JSON`); // the parser's own words quote it
+  }
+  const parsed = type.safeParse(json);
+  if (!parsed.success) throw notConsul(`${doing}: the answer is not what Consul answers`);
+  return parsed.data;
+}
+
+/** The error that a status other than 200 amounts to. Bodies are not repeated: they hold addresses and times. */
+function refusal(doing: string, { status, text }: HttpAnswer, datacenter: string): Error {
+  if (status === 429) return new CrowdedError(doing);
+  const detail = `${doing}: HTTP ${status}`;
+  if (status === 401 || status === 403) {
+    const advice =
+      'Check the token in the Secret of spec.secretRef: it needs service_prefix "" and node_prefix "" with policy read.';
+    return new RegistryError("RegistryUnauthorized", `${detail}, the token is not valid`, advice);
+  }
+  if (text.includes("No path to datacenter")) {
+    const advice = "Check spec.consul.datacenter.";
+    return new RegistryError("RegistryBadResponse", `${detail}, no datacenter ${datacenter}`, advice);
+  }
+  if (status >= 500) {
+    const advice =
+      "Check that the cluster has a leader and that its servers can be reached; the operator retries by itself.";
+    return new RegistryError("RegistryUnreachable", detail, advice);
+  }
+  return notConsul(detail);
+}
+
+function notConsul(detail: string): RegistryError {
+  const advice = `Check that spec.address is that of ${product}.`;
+  return new RegistryError("RegistryBadResponse", detail, advice);
+}

@@ -1,0 +1,112 @@
+import { z } from "zod";
+import type { RegistrySpec } from "../../model/hub.ts";
+import type { Problem } from "../../model/problems.ts";
+import { distinctInstances, type Service, type ServiceInstance } from "../../model/service.ts";
+
+/** Go writes what is empty as null. */
+const orNothing = <T extends z.ZodType, D>(type: T, nothing: D) =>
+  type.nullish().transform((value) => (value ?? nothing) as NonNullable<z.output<T>> | D);
+
+const weights = z.object({ Passing: orNothing(z.number(), 1), Warning: orNothing(z.number(), 1) });
+const healthEntry = z.object({
+  Node: z.object({ Address: orNothing(z.string(), ""), Datacenter: orNothing(z.string(), "") }),
+  Service: z.object({
+    Kind: orNothing(z.string(), ""),
+    Address: orNothing(z.string(), ""),
+    Port: orNothing(z.int(), 0),
+    Tags: orNothing(z.array(z.string()), []),
+    Meta: orNothing(z.record(z.string(), z.string()), {}),
+    Weights: orNothing(weights, { Passing: 1, Warning: 1 }),
+  }),
+  Checks: orNothing(z.array(z.object({ Status: z.string() })), []),
+});
+type HealthEntry = z.output<typeof healthEntry>;
+
+/** What of a service a hub asks for. */
+export type Selection = Pick<RegistrySpec<"consul">, "tags" | "includeWarning">;
+
+/** A service as `/v1/health/service/<name>` tells it. Proxies and gateways of Consul's own mesh are nobody's endpoints. */
+export function decodeService(name: string, entries: readonly unknown[], selection: Selection): Service {
+  const instances: ServiceInstance[] = [];
+  const problems: Problem[] = [];
+  for (const entry of entries) {
+    const { success, data, error } = healthEntry.safeParse(entry);
+    if (!success) {
+      const detail = `${error.issues[0]?.path.join(".") ?? ""}: ${error.issues[0]?.message ?? "malformed"}`;
+      problems.push({ at: `${name} ${addressOf(entry)}`, code: "BadInstance", detail, severity: "rejected" });
+      continue;
+    }
+    const weight = weightOf(data, selection);
+    const isAskedFor = data.Service.Kind === "" && hasAll(data.Service.Tags, selection.tags);
+    if (isAskedFor && weight > 0) instances.push(instanceOf(data, weight));
+  }
+  return { id: name, kind: "spring", name, instances: distinctInstances(instances), problems };
+}
+
+/** A service that exists, and that the token may not read, or not all of. */
+export function unreadable(name: string): Service {
+  const detail = `the token may not read all of ${name}: what the cluster has of it stays. Grant it service and node read`;
+  const problem: Problem = { at: name, code: "Unreadable", detail, severity: "warning" };
+  return { id: name, kind: "spring", name, instances: "unknown", problems: [problem] };
+}
+
+/** Share of the calls by the worst of its checks, its node's included; 0 = takes none. Maintenance is a critical check. */
+function weightOf({ Checks, Service: { Weights } }: HealthEntry, { includeWarning }: Selection): number {
+  if (Checks.every(({ Status }) => Status === "passing")) return Weights.Passing;
+  const isWarned = Checks.every(({ Status }) => Status === "passing" || Status === "warning");
+  return isWarned && includeWarning ? Weights.Warning : 0;
+}
+
+/** The address of a service that has none is that of its node. Spring's zone is a part of the datacenter. */
+function instanceOf(
+  { Node, Service: { Address, Port, Meta } }: HealthEntry,
+  weight: number,
+): ServiceInstance {
+  const zone = (Meta as Readonly<Record<string, string>>).zone ?? "";
+  const locality = zone.includes("/") || Node.Datacenter === "" ? zone : `${Node.Datacenter}/${zone}`;
+  return {
+    address: (Address || Node.Address).replace(/^\[(.*)\]$/, "$1"),
+    port: Port,
+    protocol: "tcp",
+    version: "",
+    group: "",
+    ...(weight !== 1 && { weight }),
+    ...(zone !== "" && { locality }),
+    metadata: Meta,
+  };
+}
+
+const hasAll = (tags: readonly string[], wanted: readonly string[]): boolean =>
+  wanted.every((tag) => tags.includes(tag));
+
+/** A check of a service or of a node, as `/v1/health/state/<state>` has it. */
+const check = z.object({ Node: z.string(), CheckID: z.string(), ServiceName: orNothing(z.string(), "") });
+
+/** The services whose checks are in one of the two lists only; "" = a node's, which may be any service's there. */
+export function servicesOfChanged(
+  before: readonly unknown[],
+  after: readonly unknown[],
+): ReadonlySet<string> {
+  const [old, young] = [checksOf(before), checksOf(after)];
+  const gone = [...old].filter(([key]) => !young.has(key));
+  const come = [...young].filter(([key]) => !old.has(key));
+  return new Set([...gone, ...come].map(([, service]) => service));
+}
+
+/** The service of each check, by what identifies the check. */
+function checksOf(checks: readonly unknown[]): ReadonlyMap<string, string> {
+  const read = checks.flatMap((one) => check.safeParse(one).data ?? []);
+  return new Map(
+    read.map(({ Node, CheckID, ServiceName }) => [JSON.stringify([Node, CheckID]), ServiceName]),
+  );
+}
+
+/** Where a malformed entry says that it is, as far as it does. */
+const place = z.object({
+  Service: z.object({ Address: z.string().catch("?"), Port: z.union([z.string(), z.number()]).catch("?") }),
+});
+
+function addressOf(entry: unknown): string {
+  const { Address = "?", Port = "?" } = place.safeParse(entry).data?.Service ?? {};
+  return `${Address.slice(0, 60)}:${String(Port).slice(0, 10)}`;
+}

@@ -1,0 +1,55 @@
+import { RegistryError } from "../../model/errors.ts";
+import type { Deps } from "../../runtime/deps.ts";
+import { type ConsulApi, CrowdedError } from "./api.ts";
+
+/** A query that is answered sooner than this is not asked again at once. */
+const quickMs = 1_000;
+const minPauseMs = 20;
+const maxPauseMs = 1_000;
+/** When the server has no connection to spare. */
+const crowdedMs = 1_000;
+const crowdedTries = 10;
+
+/**
+ * Returns what a loop calls after each answer: it rests for 20 ms to 1 s when that came soon after the one before, and the
+ * longer the more of them did. An index that moves all the time must not make a busy loop. @throws the signal's reason.
+ */
+export function createPauses({ clock, random }: Deps, signal: AbortSignal): () => Promise<void> {
+  let answeredAt = clock.monotonic();
+  let pauseMs = minPauseMs;
+  return async () => {
+    const isQuick = clock.monotonic() - answeredAt < quickMs;
+    pauseMs = isQuick ? Math.min(pauseMs * 2, maxPauseMs) : minPauseMs;
+    if (isQuick) await clock.sleep(pauseMs * (0.5 + random() / 2), signal);
+    answeredAt = clock.monotonic();
+  };
+}
+
+/** As `api`, but waits until the server has a connection to spare: RegistryError when that lasts some ten seconds. */
+export function patient(api: ConsulApi, deps: Deps, signal: AbortSignal): ConsulApi {
+  const ask = async <T>(question: () => Promise<T>): Promise<T> => {
+    for (let tries = 1; ; tries++) {
+      try {
+        return await question();
+      } catch (error) {
+        if (!(error instanceof CrowdedError)) throw error;
+        if (tries === crowdedTries) throw crowded(error);
+        await deps.clock.sleep(crowdedMs * (0.5 + deps.random()), signal);
+      }
+    }
+  };
+  return {
+    server: api.server,
+    services: (wait) => ask(() => api.services(wait)),
+    health: (service, wait) => ask(() => api.health(service, wait)),
+    checks: (state, wait) => ask(() => api.checks(state, wait)),
+    mayRead: (rights) => ask(() => api.mayRead(rights)),
+  };
+}
+
+function crowded(cause: CrowdedError): RegistryError {
+  const advice =
+    "Raise limits.http_max_conns_per_client of the server; every hub on it takes up to 111 connections.";
+  const detail = `${cause.message}: HTTP 429, too many connections from this address`;
+  return new RegistryError("RegistryUnreachable", detail, advice, { cause });
+}

@@ -1,0 +1,323 @@
+import { isDeepStrictEqual } from "node:util";
+import { RegistryError } from "../../model/errors.ts";
+import type { Problem } from "../../model/problems.ts";
+import { isSameListing, type Service, type Snapshot } from "../../model/service.ts";
+import type { Deps } from "../../runtime/deps.ts";
+import { inParallel } from "../../runtime/parallel.ts";
+import type { RefreshHooks } from "../../runtime/refreshes.ts";
+import type { RegistryConfig } from "../adapter.ts";
+import { type Answer, type ConsulApi, CrowdedError } from "./api.ts";
+import { decodeService, servicesOfChanged, unreadable } from "./decode.ts";
+import { createPauses, patient } from "./patience.ts";
+
+/**
+ * So many services have a query of their own that waits for their changes; the others are read in rounds. A server takes
+ * 200 connections from one address, and some of them are another hub's. Source: measured on 1.22.3.
+ */
+const maxLoops = 100;
+/** More in flight is not faster. Source: measured on 1.22.3. */
+const maxInFlight = 8;
+/** Queries of their own, the catalog and two states of checks, and reads. */
+export const maxConnections = maxLoops + 3 + maxInFlight;
+
+/** How long a query for one service waits; a token that lost its rights meanwhile is noticed at its end. */
+const serviceWaitSeconds = 60;
+/** Of the catalog it is short: its end is what tells that the server still lives, and what may still be read. */
+const catalogWaitSeconds = 10;
+/** Whatever the doorbells say, everything is read anew that often. */
+const roundMs = 60_000;
+/** At most a quarter of the time is spent on rounds. */
+const restPerRound = 3;
+/** Consul lists itself. */
+const ownService = "consul";
+
+/**
+ * What one watch knows of one datacenter. Queries that wait only ring: one that waited while its token lost a right answers
+ * with less and says nothing of it, so what differs from what is known is read at once before it is believed.
+ * docs/registries/consul.md has the rules, and what they were measured on.
+ */
+export class ConsulReader {
+  readonly #config: RegistryConfig<"consul">;
+  readonly #api: ConsulApi;
+  /** Says at once when the server has no connection to spare. */
+  readonly #impatient: ConsulApi;
+  readonly #hooks: RefreshHooks;
+  readonly #deps: Deps;
+  readonly #signal: AbortSignal;
+  /** By name. What is "unknown" cannot be read, and is asked for again with every catalog. */
+  readonly #services = new Map<string, Service>();
+  /** The services that the catalog has and the hub wants. */
+  #listed: ReadonlySet<string> = new Set();
+  /** Listed, and without instances when they were read: they are about to go, or somebody hides their nodes. */
+  readonly #emptied = new Set<string>();
+  /** The services that have a query of their own, and what ends it. */
+  readonly #loops = new Map<string, AbortController>();
+  #loopLimit = maxLoops;
+  #problems: readonly Problem[] = [];
+  /** The catalog's index. */
+  #position = 0;
+  #roundAt = 0;
+  #hearsChecks = false;
+  #published: Snapshot | undefined;
+
+  private constructor(
+    config: RegistryConfig<"consul">,
+    api: ConsulApi,
+    hooks: RefreshHooks,
+    deps: Deps,
+    signal: AbortSignal,
+  ) {
+    this.#config = config;
+    this.#api = patient(api, deps, signal);
+    this.#impatient = api;
+    this.#hooks = hooks;
+    this.#deps = deps;
+    this.#signal = signal;
+  }
+
+  /** Reads everything, and follows it from then on until `signal` aborts. @throws RegistryError. */
+  static async open(
+    config: RegistryConfig<"consul">,
+    api: ConsulApi,
+    hooks: RefreshHooks,
+    deps: Deps,
+    signal: AbortSignal,
+  ): Promise<ConsulReader> {
+    const reader = new ConsulReader(config, api, hooks, deps, signal);
+    await reader.#relist();
+    reader.#follow(reader.#followCatalog());
+    return reader;
+  }
+
+  /** All that is known; undefined = it says the same as the last time. */
+  refresh(): Snapshot | undefined {
+    const before = this.#published;
+    const isSame =
+      isSameListing(before?.services, this.#services) && isDeepStrictEqual(this.#problems, before?.problems);
+    if (isSame && this.#position >= (before?.position ?? 0)) return undefined;
+    const position = this.#position;
+    this.#published = { services: new Map(this.#services), problems: this.#problems, position };
+    return this.#published;
+  }
+
+  /** Lets a loop run; what ends it ends the watch. */
+  #follow(loop: Promise<void>): void {
+    loop.catch((error: unknown) => this.#hooks.onLost(error as Error));
+  }
+
+  async #followCatalog(): Promise<void> {
+    let index = this.#position;
+    const rest = createPauses(this.#deps, this.#signal);
+    for (;;) {
+      const wait = { index, seconds: catalogWaitSeconds };
+      const rung = await this.#api.services(wait);
+      const names = rung.body.filter((name) => this.#isWanted(name));
+      const isNews = rung.index !== index || !isDeepStrictEqual(new Set(names), this.#listed);
+      index = rung.index;
+      if (isNews || this.#doubtful().length > 0) {
+        await this.#relist();
+        index = Math.min(index, this.#position); // the server may have started over in between
+      }
+      const isRoundDue = this.#deps.clock.monotonic() >= this.#roundAt;
+      if (isNews || isRoundDue) await this.#readOthers();
+      await rest();
+    }
+  }
+
+  /** Reads the list, what is new in it, and what is missing in it: only the latter's own answer tells gone from hidden. */
+  async #relist(): Promise<void> {
+    const catalog = await this.#api.services();
+    const names = catalog.body.filter((name) => this.#isWanted(name));
+    await this.#demandSight(catalog, names);
+    this.#listed = new Set(names);
+    this.#forgetOtherSpellings();
+    this.#problems = catalog.isFiltered ? [hiddenServices] : [];
+    const unread = names.filter((name) => !this.#services.has(name));
+    await this.#readAll([...unread, ...this.#missing(), ...this.#doubtful()]);
+    this.#position = catalog.index;
+    this.#endLoops();
+    this.#startLoops();
+    if (this.#withoutLoop().length > 0) this.#ringForChecks();
+    this.#hooks.changed();
+  }
+
+  /** Who sees nothing at all, or cannot tell what it does not see, vouches for nothing. */
+  async #demandSight(catalog: Answer<unknown>, names: readonly string[]): Promise<void> {
+    const isBlind = names.length === 0 && catalog.isFiltered;
+    if (isBlind) throw this.#unauthorized("the token hides every service, or all that the hub wants");
+    if (!catalog.hidesSilently) return;
+    const rights = [{ resource: "node", name: "" } as const];
+    const needed = names.length > 0 ? rights : [...rights, { resource: "service", name: "" } as const];
+    if (await this.#api.mayRead(needed)) return;
+    throw this.#unauthorized("who comes without a token may not read all nodes and services");
+  }
+
+  #unauthorized(why: string): RegistryError {
+    const detail = `GET /v1/catalog/services at ${this.#api.server.name}: ${why}`;
+    const advice =
+      'Put a token into the Secret of spec.secretRef with service_prefix "" and node_prefix "", policy read.';
+    return new RegistryError("RegistryUnauthorized", detail, advice);
+  }
+
+  #isWanted(name: string): boolean {
+    return name !== ownService && this.#config.wants(name);
+  }
+
+  /** Known here or in the cluster, and not listed. */
+  #missing(): readonly string[] {
+    const listed = lowerCased(this.#listed);
+    const known = [...this.#services.keys(), ...(this.#config.known?.() ?? [])];
+    return known.filter((name) => this.#isWanted(name) && !listed.has(name.toLowerCase()));
+  }
+
+  /** The cluster knows names in lower case; one that was hidden is listed in its own spelling again. */
+  #forgetOtherSpellings(): void {
+    const listed = lowerCased(this.#listed);
+    for (const name of this.#services.keys())
+      if (!this.#listed.has(name) && listed.has(name.toLowerCase())) this.#services.delete(name);
+  }
+
+  #doubtful(): readonly string[] {
+    const unknown = [...this.#services.values()].filter(({ instances }) => instances === "unknown");
+    return [...unknown.map(({ name }) => name), ...this.#emptied];
+  }
+
+  /** Reads once more what has no query of its own. */
+  async #readOthers(): Promise<void> {
+    const { clock } = this.#deps;
+    const others = this.#withoutLoop();
+    this.#roundAt = clock.monotonic() + roundMs;
+    if (others.length === 0) return;
+    const startedAt = clock.monotonic();
+    await this.#readAll(others);
+    await clock.sleep((clock.monotonic() - startedAt) * restPerRound, this.#signal);
+  }
+
+  async #readAll(names: readonly string[]): Promise<void> {
+    await inParallel(new Set(names), maxInFlight, (name) => this.#read(name));
+  }
+
+  /** Reads a service at once, and believes what proves itself to be all of it. */
+  async #read(name: string): Promise<void> {
+    const answer = await this.#api.health(name);
+    const known = this.#services.get(name);
+    const found = decodeService(name, answer.body, this.#config.registry);
+    const isEmpty = answer.body.length === 0;
+    const wasEmpty = this.#emptied.delete(name);
+    if (!(await this.#isWhole(answer, name, isEmpty || isLess(found, known)))) {
+      this.#put(unreadable(name));
+    } else if (!isEmpty) {
+      this.#put(found);
+    } else if (!this.#listed.has(name)) {
+      if (this.#services.delete(name)) this.#hooks.changed();
+    } else if (wasEmpty) {
+      this.#put(unreadable(name)); // listed twice without an instance: somebody hides its nodes
+    } else {
+      this.#emptied.add(name);
+    }
+  }
+
+  async #isWhole(answer: Answer<unknown>, name: string, lacksSomething: boolean): Promise<boolean> {
+    if (answer.isFiltered) return false;
+    if (!answer.hidesSilently || !lacksSomething) return true;
+    const all = { resource: "node", name: "" } as const;
+    return this.#api.mayRead([{ resource: "service", name }, all]);
+  }
+
+  #put(service: Service): void {
+    if (isDeepStrictEqual(this.#services.get(service.id), service)) return;
+    this.#services.set(service.id, service);
+    this.#hooks.changed();
+  }
+
+  #startLoops(): void {
+    for (const name of this.#listed) {
+      if (this.#loops.size >= this.#loopLimit) return;
+      if (this.#loops.has(name)) continue;
+      const end = new AbortController();
+      this.#loops.set(name, end);
+      this.#follow(this.#followService(name, AbortSignal.any([this.#signal, end.signal])));
+    }
+  }
+
+  /** Ends the queries of services that are not listed any more, and those that are too many. */
+  #endLoops(): void {
+    const kept = [...this.#loops.keys()].filter((name) => this.#listed.has(name)).slice(0, this.#loopLimit);
+    for (const name of this.#loops.keys()) {
+      if (kept.includes(name)) continue;
+      this.#loops.get(name)?.abort();
+      this.#loops.delete(name);
+    }
+  }
+
+  #withoutLoop(): readonly string[] {
+    return [...this.#listed].filter((name) => !this.#loops.has(name));
+  }
+
+  /** Waits for the changes of one service for as long as it is listed, and the server has a connection for that. */
+  async #followService(name: string, signal: AbortSignal): Promise<void> {
+    let index = 1;
+    const rest = createPauses(this.#deps, signal);
+    try {
+      for (;;) {
+        const wait = { index, seconds: serviceWaitSeconds, signal };
+        const rung = await this.#impatient.health(name, wait);
+        index = rung.index < index ? 1 : rung.index;
+        const seen = decodeService(name, rung.body, this.#config.registry);
+        if (!isDeepStrictEqual(seen, this.#services.get(name))) await this.#read(name);
+        await rest();
+      }
+    } catch (error) {
+      if (signal.aborted) return;
+      if (!(error instanceof CrowdedError)) throw error;
+      this.#loopLimit = Math.floor(this.#loops.size / 2); // others behind this address need some too
+      this.#deps.logger.warn("no connection to spare for each service", { services: this.#loopLimit });
+      this.#endLoops();
+      this.#ringForChecks();
+    }
+  }
+
+  /** Services without a query of their own have two in common: for the checks that pass no more, or again. */
+  #ringForChecks(): void {
+    if (this.#hearsChecks) return;
+    this.#hearsChecks = true;
+    this.#follow(this.#followChecks("critical"));
+    this.#follow(this.#followChecks("warning"));
+  }
+
+  async #followChecks(state: "critical" | "warning"): Promise<void> {
+    let { body, index } = await this.#api.checks(state);
+    await this.#readAll(this.#withoutLoop()); // what was read before may be older than these checks
+    const rest = createPauses(this.#deps, this.#signal);
+    for (;;) {
+      const wait = { index, seconds: serviceWaitSeconds };
+      const rung = await this.#api.checks(state, wait);
+      const changed = servicesOfChanged(body, rung.body);
+      ({ body } = rung);
+      index = rung.index < index ? 1 : rung.index;
+      // A check of a node has no service: whatever runs there may be meant.
+      const others = this.#withoutLoop();
+      await this.#readAll(changed.has("") ? others : others.filter((name) => changed.has(name)));
+      await rest();
+    }
+  }
+}
+
+const hiddenServices: Problem = {
+  at: "/v1/catalog/services",
+  code: "Unreadable",
+  detail:
+    'the token hides some services; what the cluster has of those stays. Grant it service_prefix "" with policy read, or leave it so',
+  severity: "warning",
+};
+
+/** Consul's names are one whatever their case. Source: measured on 1.22.3. */
+const lowerCased = (names: Iterable<string>): ReadonlySet<string> =>
+  new Set([...names].map((name) => name.toLowerCase()));
+
+/** Whether some instance is known that was not found. */
+function isLess({ instances }: Service, known: Service | undefined): boolean {
+  if (known === undefined || known.instances === "unknown" || instances === "unknown") return true;
+  const keys = new Set(instances.map(({ address, port }) => `${address} ${port}`));
+  return known.instances.some(({ address, port }) => !keys.has(`${address} ${port}`));
+}

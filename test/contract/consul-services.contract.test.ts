@@ -1,0 +1,142 @@
+import { once } from "node:events";
+import { createServer } from "node:http";
+import type { AddressInfo } from "node:net";
+import { afterAll, beforeAll, beforeEach, describe, expect, test } from "vitest";
+import { startConsul } from "../bed/consul.ts";
+import { startProxy } from "../bed/fault-proxy.ts";
+import { type ConsulInstance, consulRegistrant } from "../support/consul-registrant.ts";
+import { eventually } from "../support/eventually.ts";
+import { type ConsulHarness, openReader, type ReaderOptions, startConsulHarness } from "./consul-harness.ts";
+import { addressesOf, firstSnapshot, instancesOf, observe } from "./observe.ts";
+
+const one: ConsulInstance = { service: "order", address: "10.42.0.1", port: 80 };
+const two: ConsulInstance = { service: "order", address: "10.42.0.2", port: 80 };
+
+describe("Consul: which instances count, and what is told of them", () => {
+  let registry: ConsulHarness;
+  beforeAll(async () => {
+    registry = await startConsulHarness();
+  });
+  afterAll(() => registry[Symbol.asyncDispose]());
+  beforeEach(() => registry.clear());
+  const open = (options: Partial<ReaderOptions> = {}) =>
+    openReader({ address: registry.address, credentials: registry.credentials, ...options });
+
+  test("an instance without an address has its node's; weight, zone and metadata are kept", async () => {
+    const meta = { zone: "a", secure: "true", version: "v1" };
+    const weights = { Passing: 3, Warning: 1 };
+    await registry.registrant.register([{ ...one, serviceAddress: "", meta, weights }, two]);
+    expect(instancesOf(await firstSnapshot(open()), "order")).toEqual([
+      expect.objectContaining({ address: "10.42.0.1", weight: 3, locality: "dc1/a", metadata: meta }),
+      { address: "10.42.0.2", port: 80, protocol: "tcp", version: "", group: "", metadata: {} },
+    ]);
+  });
+
+  test("a warning counts by choice, with its own weight; maintenance and critical checks never", async () => {
+    const weights = { Passing: 10, Warning: 2 };
+    await registry.registrant.register([{ ...one, status: "warning", weights }, two]);
+    await registry.registrant.register([{ ...one, address: "10.42.0.3", status: "critical" }]);
+    expect(addressesOf(await firstSnapshot(open()), "order")).toEqual(["10.42.0.2:80"]);
+    const snapshot = await firstSnapshot(open({ includeWarning: true }));
+    expect(instancesOf(snapshot, "order").map(({ address, weight }) => [address, weight])).toEqual([
+      ["10.42.0.1", 2],
+      ["10.42.0.2", undefined],
+    ]);
+  });
+
+  test("all tags have to match", async () => {
+    await registry.registrant.register([
+      { ...one, tags: ["blue", "prod"] },
+      { ...two, tags: ["blue"] },
+    ]);
+    expect(addressesOf(await firstSnapshot(open({ tags: ["prod", "blue"] })), "order")).toEqual([
+      "10.42.0.1:80",
+    ]);
+  });
+
+  test("proxies of Consul's own mesh are no endpoints", async () => {
+    await registry.registrant.register([one, { ...two, service: "order-proxy", kind: "connect-proxy" }]);
+    expect(instancesOf(await firstSnapshot(open()), "order-proxy")).toEqual([]);
+  });
+
+  test("a service that the hub does not want is not read", async () => {
+    await registry.registrant.register([one, { ...two, service: "order-management" }]);
+    const snapshot = await firstSnapshot(open({ wants: (name) => !name.endsWith("-management") }));
+    expect([...snapshot.services.keys()]).toEqual(["order"]);
+  });
+
+  test("a datacenter that does not exist is named, with the field to look at", async () => {
+    await using observer = observe(open({ datacenter: "mars" }));
+    expect(await observer.ended).toMatchObject({
+      code: "RegistryBadResponse",
+      detail: expect.stringContaining("no datacenter mars"),
+      nextStep: "Check spec.consul.datacenter.",
+    });
+    await registry.registrant.register([one]);
+    expect(addressesOf(await firstSnapshot(open({ datacenter: "dc1" })), "order")).toHaveLength(1);
+  });
+
+  test("150 services: those without a query of their own are followed too, on at most 150 connections", async () => {
+    const all = Array.from({ length: 150 }, (_, at) => ({
+      ...one,
+      service: `many-${String(at).padStart(3, "0")}`,
+    }));
+    await registry.registrant.register(all);
+    await using observer = observe(open());
+    await observer.until((it) => expect(it.services.size).toBe(150));
+    const last = { ...one, service: "many-149" };
+    const soon = 8_000; // three rounds, should each of the changes come just after one began
+    await registry.registrant.register([{ ...last, status: "critical" }]);
+    await observer.until((it) => expect(addressesOf(it, "many-149")).toEqual([]), soon);
+    await registry.registrant.register([last, { ...last, address: "10.42.0.9" }]);
+    await observer.until((it) => expect(addressesOf(it, "many-149")).toHaveLength(2), soon);
+    await registry.registrant.register([{ ...last, meta: { version: "v2" } }]);
+    await observer.until(
+      (it) => expect(instancesOf(it, "many-149")[0]?.metadata).toEqual({ version: "v2" }),
+      soon,
+    );
+    await registry.registrant.deregister([last, { ...last, address: "10.42.0.9" }]);
+    await observer.until((it) => expect(it.services.has("many-149")).toBe(false), soon);
+    expect(registry.proxy.open).toBeLessThanOrEqual(150);
+    expect(registry.proxy.open).toBeGreaterThan(100); // those with a query of their own
+  });
+});
+
+describe("Consul: servers that are not as usual", () => {
+  test("a server that takes few connections is read all the same", async () => {
+    await using server = await startConsul({ settings: { limits: { http_max_conns_per_client: 30 } } });
+    await using proxy = await startProxy("127.0.0.1", server.port, { halfOpen: false });
+    const registrant = consulRegistrant(server);
+    await registrant.register(Array.from({ length: 60 }, (_, at) => ({ ...one, service: `s${at}` })));
+    await using observer = observe(openReader({ address: `http://${proxy.address}` }));
+    await observer.until((it) => expect(it.services.size).toBe(60), 20_000);
+    for (const service of ["s0", "s59", "s9"]) {
+      await eventually(() => registrant.register([{ ...two, service }]), 5_000); // it leaves some to others
+      await observer.until((it) => expect(addressesOf(it, service)).toHaveLength(2), 20_000);
+    }
+  });
+
+  test("what answers with a page of HTML is no Consul", async () => {
+    const server = createServer((_, answer) => answer.end("<html>sign in</html>")).listen(0, "127.0.0.1");
+    await once(server, "listening");
+    const { port } = server.address() as AddressInfo;
+    await using observer = observe(openReader({ address: `http://127.0.0.1:${port}` }));
+    expect(await observer.ended).toMatchObject({
+      code: "RegistryBadResponse",
+      detail: `GET /v1/catalog/services at 127.0.0.1:${port}: an answer without X-Consul-Index`,
+    });
+    server.closeAllConnections();
+    server.close();
+  });
+
+  test("a server that lost its data shows it by its index", async () => {
+    await using server = await startConsul();
+    const registrant = consulRegistrant(server);
+    for (let at = 0; at < 20; at++) await registrant.register([{ ...one, port: 80 + at }]);
+    const before = await firstSnapshot(openReader({ address: server.url }));
+    await server.restart({ wipe: true });
+    const after = await firstSnapshot(openReader({ address: server.url }));
+    expect([before.services.size, after.services.size]).toEqual([1, 0]);
+    expect(after.position).toBeLessThan(before.position ?? 0);
+  });
+});
