@@ -20,6 +20,8 @@ export const problemCodes = {
   TooManyHubs: "More than seven hubs vouch for one endpoint. Only the oldest seven are recorded.",
   TokenRequired: "The provider demands a token. Consumers must send it themselves; it is never copied.",
   Unreadable: "The registry refused to read this one. What the cluster has of it stays as it is.",
+  Hidden:
+    "The registry hides some of its services from the hub's account. What the cluster has of them stays as it is.",
   RootMissing: "The registry has no root node yet. It is watched until it is created.",
   ApplicationLevelOnly:
     "Live providers registered their application only, and the registry does not say what they serve. What the cluster has of it stays.",

@@ -79,16 +79,18 @@ export async function startConsul(options: ConsulOptions = {}): Promise<Consul> 
   };
   const start = async () => {
     const agent = await startServerProcess(program);
-    const isReady = (): boolean => isServing(agent.readLog().slice(logged), cluster);
+    const isReady = async (): Promise<boolean> =>
+      isServing(agent.readLog().slice(logged), cluster) && (await knows(url, managementToken));
     await awaitReady(program.name, agent, isReady, READY_MS);
     return agent;
   };
+  const url = `${options.tls ? "https" : "http"}://127.0.0.1:${port}`;
   let logged = 0;
   let agent = await start();
   starting.defer(() => agent.kill());
   const owned = starting.move();
   return {
-    url: `${options.tls ? "https" : "http"}://127.0.0.1:${port}`,
+    url,
     port,
     gossipPort: ports.gossip,
     managementToken,
@@ -125,6 +127,13 @@ function isServing(log: string, { role }: ConsulCluster): boolean {
   return role === "server"
     ? /New leader elected|cluster leadership acquired/.test(log)
     : /Synced node info|agent: Consul agent running/.test(log);
+}
+
+/** A new leader makes the first token some milliseconds after it began to lead. */
+async function knows(url: string, token: string | undefined): Promise<boolean> {
+  if (token === undefined) return true;
+  const answer = await fetch(`${url}/v1/acl/token/self`, { headers: { "x-consul-token": token } });
+  return answer.ok;
 }
 
 interface Place {

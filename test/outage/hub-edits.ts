@@ -37,7 +37,8 @@ export function hubEdits(row: Row): void {
   });
 
   row("the hub's address becomes one where nobody is, and then its own again", async (stage) => {
-    await stage.applyHub({ ...stage.registry.spec, address: "127.0.0.1:1" });
+    const { spec, proxy } = stage.registry;
+    await stage.applyHub({ ...spec, address: spec.address.replace(proxy.address, "127.0.0.1:1") });
     await says(stage, { phase: "failed", ready: "RegistryUnreachable" });
     await stage.applyHub();
     await recovers(stage);

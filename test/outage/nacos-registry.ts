@@ -172,11 +172,13 @@ async function openNamespace(namespace: string, house: House): Promise<OutageReg
     refill: () => entrance.heal(), // its clients still know what they have to register
     revokeAll: () => rights.revokeAll(),
     grantAll: () => rights.grantAll(),
-    async revoke(services) {
-      const all = new Set([...pods.values()].flatMap((pod) => [...pod.services]));
-      await rights.grantOnly([...all.difference(new Set(services))]);
+    rightsToServices: {
+      async revoke(services) {
+        const all = new Set([...pods.values()].flatMap((pod) => [...pod.services]));
+        await rights.grantOnly([...all.difference(new Set(services))]);
+      },
+      grant: () => rights.grantAll(),
     },
-    grant: () => rights.grantAll(),
     [Symbol.asyncDispose]: () => owned.disposeAsync(),
   };
 }

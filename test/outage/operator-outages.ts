@@ -1,8 +1,5 @@
-import { expect } from "vitest";
-import { eventually } from "../support/eventually.ts";
 import { emptiesAt, REACT_MS, recovers, says } from "./expectations.ts";
 import type { Row } from "./outages.ts";
-import type { Provider } from "./registry.ts";
 import type { Stage } from "./stage.ts";
 
 /** The operator itself ends, and starts in a world that is not whole. */
@@ -47,29 +44,6 @@ export function operatorOutages(row: Row): void {
     await stage.startOperator();
     await emptiesAt(stage, all, left, until, Date.now() + stage.settleMs);
   });
-
-  row(
-    "after a restart half of the services may not be read",
-    async (stage) => {
-      const { registry, services } = stage;
-      const hidden = services.filter((_, at) => at % 2 === 0);
-      await registry.revoke(hidden);
-      await stage.killOperator();
-      await stage.startOperator();
-      await eventually(() => {
-        const { phase, problems } = stage.status;
-        const unreadable = problems.filter(({ problem }) => problem.startsWith("Unreadable")).length;
-        expect({ phase, unreadable }).toEqual({ phase: "success", unreadable: hidden.length });
-      }, 2 * registry.tellMs);
-      // What can be read is believed.
-      const [one] = stage.of(services[1] ?? "") as [Provider];
-      const left = await stage.leave([one]);
-      await stage.removed(one, left, stage.settleMs + REACT_MS);
-      await registry.grant(hidden);
-      await eventually(() => expect(stage.status.problems).toEqual([]), 2 * registry.tellMs);
-    },
-    { everyVersion: true },
-  );
 }
 
 /** Ends all providers at once. Returns when they left, and until when their last instances are held. */

@@ -21,9 +21,9 @@ export interface RealProvider extends AsyncDisposable {
  */
 export interface OutageRegistry extends AsyncDisposable {
   /** What a hub needs to read it through `proxy`. */
-  readonly spec: Pick<RegistryHubSpec, "type" | "address" | "nacos">;
-  /** How the operator logs in, where it has to: the same for every registry of the type. */
-  readonly login?: { readonly username: string; readonly password: string };
+  readonly spec: Pick<RegistryHubSpec, "type" | "address" | "nacos" | "eureka" | "consul">;
+  /** What the hub's Secret holds, where the operator has to log in: the same for every registry of the type. */
+  readonly login?: Partial<Record<"username" | "password" | "token", string>>;
   readonly proxy: FaultProxy;
   /** For how long a session or lease outlives its provider at most, in ms. */
   readonly sessionMs: number;
@@ -60,9 +60,11 @@ export interface OutageRegistry extends AsyncDisposable {
   /** Takes from the operator the right to read anything, and gives it back. */
   revokeAll(): Promise<void>;
   grantAll(): Promise<void>;
-  /** The same for single services. */
-  revoke(services: readonly string[]): Promise<void>;
-  grant(services: readonly string[]): Promise<void>;
+  /** The same for single services; absent where the registry has no such rights. */
+  readonly rightsToServices?: {
+    revoke(services: readonly string[]): Promise<void>;
+    grant(services: readonly string[]): Promise<void>;
+  };
 }
 
 /** Where the registries of one type come from. */

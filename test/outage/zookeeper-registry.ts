@@ -95,8 +95,10 @@ async function startZooKeeperRegistry(): Promise<OutageRegistry> {
     refill: createDirectories,
     revokeAll: () => administer([ROOT], "closed"),
     grantAll: () => administer([ROOT], "open"),
-    revoke: (services) => administer(services.map(directoryOf), "closed"),
-    grant: (services) => administer(services.map(directoryOf), "open"),
+    rightsToServices: {
+      revoke: (services) => administer(services.map(directoryOf), "closed"),
+      grant: (services) => administer(services.map(directoryOf), "open"),
+    },
     [Symbol.asyncDispose]: () => owned.disposeAsync(),
   };
 }

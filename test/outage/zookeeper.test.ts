@@ -5,8 +5,9 @@ import { operatorOutages } from "./operator-outages.ts";
 import { describeOutages } from "./outages.ts";
 import { registryOutages } from "./registry-outages.ts";
 import { removals } from "./removals.ts";
+import { serviceRights } from "./service-rights.ts";
 import { startZooKeeperRegistries } from "./zookeeper-registry.ts";
 
 describeOutages("ZooKeeper 3.9", startZooKeeperRegistries, {
-  tables: [registryOutages, dataLosses, removals, hubEdits, operatorOutages, clusterOutages],
+  tables: [registryOutages, dataLosses, removals, hubEdits, operatorOutages, serviceRights, clusterOutages],
 });

@@ -24,6 +24,8 @@ export interface ConsulToken {
   readonly secret: string;
   /** Changes what it may do, in Consul's rule language; counts within some milliseconds. */
   setRules(rules: string): Promise<void>;
+  /** The same token once more, with its first rules: for a server that has lost it. */
+  create(): Promise<void>;
   delete(): Promise<void>;
 }
 
@@ -33,7 +35,8 @@ export interface ConsulRegistrant {
   deregister(instances: readonly Pick<ConsulInstance, "service" | "address" | "port">[]): Promise<void>;
   /** Removes every node that it registered, and so all instances. */
   clear(): Promise<void>;
-  createToken(rules: string): Promise<ConsulToken>;
+  /** `secret` = a UUID of one's own. */
+  createToken(rules: string, secret?: string): Promise<ConsulToken>;
   /** What whoever comes without a token may do. */
   setAnonymousRules(rules: string): Promise<void>;
   /** An answer of the API. @throws Error when it is not a 2xx. */
@@ -94,21 +97,24 @@ export function consulRegistrant({ url, managementToken }: Consul): ConsulRegist
       nodes.clear();
       await write(all.map((Node) => ({ Node: { Verb: "delete", Node: { Node } } })));
     },
-    async createToken(rules) {
-      const policy = await policyOf(rules);
-      const made = await ask<{ readonly AccessorID: string; readonly SecretID: string }>(
-        "PUT",
-        "/v1/acl/token",
-        { Policies: [{ ID: policy.ID }] },
-      );
-      return {
-        secret: made.SecretID,
+    async createToken(rules, secret = randomUUID()) {
+      const accessor = randomUUID();
+      let policy: { readonly ID: string };
+      const token: ConsulToken = {
+        secret,
+        async create() {
+          policy = await policyOf(rules);
+          const ids = { AccessorID: accessor, SecretID: secret };
+          await ask("PUT", "/v1/acl/token", { ...ids, Policies: [{ ID: policy.ID }] });
+        },
         async setRules(other) {
           const old = await ask<object>("GET", `/v1/acl/policy/${policy.ID}`);
           await ask("PUT", `/v1/acl/policy/${policy.ID}`, { ...old, Rules: other });
         },
-        delete: async () => void (await ask("DELETE", `/v1/acl/token/${made.AccessorID}`)),
+        delete: async () => void (await ask("DELETE", `/v1/acl/token/${accessor}`)),
       };
+      await token.create();
+      return token;
     },
     async setAnonymousRules(rules) {
       const { ID } = await policyOf(rules);

@@ -305,9 +305,8 @@ export class ConsulReader {
 
 const hiddenServices: Problem = {
   at: "/v1/catalog/services",
-  code: "Unreadable",
-  detail:
-    'the token hides some services; what the cluster has of those stays. Grant it service_prefix "" with policy read, or leave it so',
+  code: "Hidden",
+  detail: 'the token does not see all services. Grant it service_prefix "" with policy read, or leave it so',
   severity: "warning",
 };
 
