@@ -1,11 +1,11 @@
 import { once } from "node:events";
-import { type AddressInfo, connect, createServer } from "node:net";
+import { type AddressInfo, connect, createServer, type Socket } from "node:net";
 
 /** A TCP proxy that counts what clients ask for. */
 export interface WireTap extends AsyncDisposable {
   readonly port: number;
-  /** Connections accepted so far. */
-  readonly connections: number;
+  /** How many connections were open at once, at most. */
+  readonly most: number;
   /** How often `pattern` matched in what clients sent, by what it matched, since `reset`. */
   readonly counts: ReadonlyMap<string, number>;
   reset(): void;
@@ -14,9 +14,12 @@ export interface WireTap extends AsyncDisposable {
 /** Listens on `port` of 127.0.0.1, any if 0. A match must lie within what one write sends. */
 export async function startWireTap(target: number, pattern: RegExp, port = 0): Promise<WireTap> {
   const counts = new Map<string, number>();
-  let connections = 0;
+  const open = new Set<Socket>();
+  let most = 0;
   const server = createServer((client) => {
-    connections++;
+    open.add(client);
+    most = Math.max(most, open.size);
+    client.on("close", () => open.delete(client));
     const upstream = connect(target, "127.0.0.1");
     client.on("data", (chunk: Buffer) => {
       for (const [match] of chunk.toString("latin1").matchAll(pattern))
@@ -34,8 +37,8 @@ export async function startWireTap(target: number, pattern: RegExp, port = 0): P
   await once(server, "listening");
   return {
     port: (server.address() as AddressInfo).port,
-    get connections() {
-      return connections;
+    get most() {
+      return most;
     },
     counts,
     reset: () => counts.clear(),

@@ -1,5 +1,6 @@
 import { describe, expect, test } from "vitest";
 import {
+  checksOf,
   decodeService,
   type Selection,
   servicesOfChanged,
@@ -109,7 +110,9 @@ test("checks that came and went name their services; a node's has none; the rest
     Output: CheckID,
   });
   const before = [check("1", "a"), check("2", "b"), { odd: true }];
-  expect(servicesOfChanged(before, before)).toEqual(new Set());
-  expect(servicesOfChanged(before, [check("2", "b"), check("3", "c")])).toEqual(new Set(["a", "c"]));
-  expect(servicesOfChanged([], [check("serf", "")])).toEqual(new Set([""]));
+  const changed = (old: readonly unknown[], young: readonly unknown[]) =>
+    [...servicesOfChanged(checksOf(old), checksOf(young))].toSorted();
+  expect(changed(before, before)).toEqual([]);
+  expect(changed(before, [check("2", "b"), check("3", "c")])).toEqual(["a", "c"]);
+  expect(changed([], [check("serf", "")])).toEqual([""]);
 });

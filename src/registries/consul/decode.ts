@@ -82,23 +82,22 @@ const hasAll = (tags: readonly string[], wanted: readonly string[]): boolean =>
 /** A check of a service or of a node, as `/v1/health/state/<state>` has it. */
 const check = z.object({ Node: z.string(), CheckID: z.string(), ServiceName: orNothing(z.string(), "") });
 
-/** The services whose checks are in one of the two lists only; "" = a node's, which may be any service's there. */
-export function servicesOfChanged(
-  before: readonly unknown[],
-  after: readonly unknown[],
-): ReadonlySet<string> {
-  const [old, young] = [checksOf(before), checksOf(after)];
-  const gone = [...old].filter(([key]) => !young.has(key));
-  const come = [...young].filter(([key]) => !old.has(key));
-  return new Set([...gone, ...come].map(([, service]) => service));
-}
+/** The service of each check ("" = a node's), by what identifies the check. */
+export type Checks = ReadonlyMap<string, string>;
 
-/** The service of each check, by what identifies the check. */
-function checksOf(checks: readonly unknown[]): ReadonlyMap<string, string> {
+/** Reads `/v1/health/state/<state>`; what is no check is left out. */
+export function checksOf(checks: readonly unknown[]): Checks {
   const read = checks.flatMap((one) => check.safeParse(one).data ?? []);
   return new Map(
     read.map(({ Node, CheckID, ServiceName }) => [JSON.stringify([Node, CheckID]), ServiceName]),
   );
+}
+
+/** The services of the checks that only one of the two has. */
+export function servicesOfChanged(before: Checks, after: Checks): ReadonlySet<string> {
+  const gone = [...before].filter(([key]) => !after.has(key));
+  const come = [...after].filter(([key]) => !before.has(key));
+  return new Set([...gone, ...come].map(([, service]) => service));
 }
 
 /** Where a malformed entry says that it is, as far as it does. */

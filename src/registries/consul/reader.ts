@@ -7,7 +7,8 @@ import { inParallel } from "../../runtime/parallel.ts";
 import type { RefreshHooks } from "../../runtime/refreshes.ts";
 import type { RegistryConfig } from "../adapter.ts";
 import { type Answer, type ConsulApi, CrowdedError } from "./api.ts";
-import { decodeService, servicesOfChanged, unreadable } from "./decode.ts";
+import { decodeService, unreadable } from "./decode.ts";
+import { Others } from "./others.ts";
 import { createPauses, patient } from "./patience.ts";
 
 /**
@@ -24,10 +25,6 @@ export const maxConnections = maxLoops + 3 + maxInFlight;
 const serviceWaitSeconds = 60;
 /** Of the catalog it is short: its end is what tells that the server still lives, and what may still be read. */
 const catalogWaitSeconds = 10;
-/** Whatever the doorbells say, everything is read anew that often. */
-const roundMs = 60_000;
-/** At most a quarter of the time is spent on rounds. */
-const restPerRound = 3;
 /** Consul lists itself. */
 const ownService = "consul";
 
@@ -50,14 +47,15 @@ export class ConsulReader {
   #listed: ReadonlySet<string> = new Set();
   /** Listed, and without instances when they were read: they are about to go, or somebody hides their nodes. */
   readonly #emptied = new Set<string>();
+  /** The index of the answer that each service was last read from: an older one may come later. */
+  readonly #readAt = new Map<string, number>();
   /** The services that have a query of their own, and what ends it. */
   readonly #loops = new Map<string, AbortController>();
   #loopLimit = maxLoops;
   #problems: readonly Problem[] = [];
   /** The catalog's index. */
   #position = 0;
-  #roundAt = 0;
-  #hearsChecks = false;
+  #others: Others | undefined;
   #published: Snapshot | undefined;
 
   private constructor(
@@ -118,8 +116,7 @@ export class ConsulReader {
         await this.#relist();
         index = Math.min(index, this.#position); // the server may have started over in between
       }
-      const isRoundDue = this.#deps.clock.monotonic() >= this.#roundAt;
-      if (isNews || isRoundDue) await this.#readOthers();
+      if (isNews) await this.#others?.registered();
       await rest();
     }
   }
@@ -137,7 +134,7 @@ export class ConsulReader {
     this.#position = catalog.index;
     this.#endLoops();
     this.#startLoops();
-    if (this.#withoutLoop().length > 0) this.#ringForChecks();
+    if (this.#withoutLoop().length > 0) this.#followOthers();
     this.#hooks.changed();
   }
 
@@ -182,17 +179,6 @@ export class ConsulReader {
     return [...unknown.map(({ name }) => name), ...this.#emptied];
   }
 
-  /** Reads once more what has no query of its own. */
-  async #readOthers(): Promise<void> {
-    const { clock } = this.#deps;
-    const others = this.#withoutLoop();
-    this.#roundAt = clock.monotonic() + roundMs;
-    if (others.length === 0) return;
-    const startedAt = clock.monotonic();
-    await this.#readAll(others);
-    await clock.sleep((clock.monotonic() - startedAt) * restPerRound, this.#signal);
-  }
-
   async #readAll(names: readonly string[]): Promise<void> {
     await inParallel(new Set(names), maxInFlight, (name) => this.#read(name));
   }
@@ -200,6 +186,8 @@ export class ConsulReader {
   /** Reads a service at once, and believes what proves itself to be all of it. */
   async #read(name: string): Promise<void> {
     const answer = await this.#api.health(name);
+    if (answer.index < (this.#readAt.get(name) ?? 0)) return;
+    this.#readAt.set(name, answer.index);
     const known = this.#services.get(name);
     const found = decodeService(name, answer.body, this.#config.registry);
     const isEmpty = answer.body.length === 0;
@@ -209,6 +197,7 @@ export class ConsulReader {
     } else if (!isEmpty) {
       this.#put(found);
     } else if (!this.#listed.has(name)) {
+      this.#readAt.delete(name);
       if (this.#services.delete(name)) this.#hooks.changed();
     } else if (wasEmpty) {
       this.#put(unreadable(name)); // listed twice without an instance: somebody hides its nodes
@@ -273,33 +262,18 @@ export class ConsulReader {
       this.#loopLimit = Math.floor(this.#loops.size / 2); // others behind this address need some too
       this.#deps.logger.warn("no connection to spare for each service", { services: this.#loopLimit });
       this.#endLoops();
-      this.#ringForChecks();
+      this.#followOthers();
     }
   }
 
-  /** Services without a query of their own have two in common: for the checks that pass no more, or again. */
-  #ringForChecks(): void {
-    if (this.#hearsChecks) return;
-    this.#hearsChecks = true;
-    this.#follow(this.#followChecks("critical"));
-    this.#follow(this.#followChecks("warning"));
-  }
-
-  async #followChecks(state: "critical" | "warning"): Promise<void> {
-    let { body, index } = await this.#api.checks(state);
-    await this.#readAll(this.#withoutLoop()); // what was read before may be older than these checks
-    const rest = createPauses(this.#deps, this.#signal);
-    for (;;) {
-      const wait = { index, seconds: serviceWaitSeconds };
-      const rung = await this.#api.checks(state, wait);
-      const changed = servicesOfChanged(body, rung.body);
-      ({ body } = rung);
-      index = rung.index < index ? 1 : rung.index;
-      // A check of a node has no service: whatever runs there may be meant.
-      const others = this.#withoutLoop();
-      await this.#readAll(changed.has("") ? others : others.filter((name) => changed.has(name)));
-      await rest();
-    }
+  #followOthers(): void {
+    if (this.#others !== undefined) return;
+    const options = {
+      names: () => this.#withoutLoop(),
+      readAll: (names: readonly string[]) => this.#readAll(names),
+    };
+    this.#others = new Others(this.#api, options, this.#deps, this.#signal);
+    this.#follow(this.#others.run());
   }
 }
 
