@@ -1,3 +1,4 @@
+import { rename, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { freePort } from "../support/free-port.ts";
 import { archiveFlags, prepareArchive } from "./class-archive.ts";
@@ -17,13 +18,21 @@ export interface EurekaOptions {
   readonly properties?: Readonly<Record<string, string>>;
 }
 
+export interface EurekaUser {
+  readonly username: string;
+  readonly password: string;
+}
+
 /** A real Eureka server of Spring Cloud. It keeps everything in memory. Disposal kills it. */
 export interface Eureka extends AsyncDisposable {
   /** `http://127.0.0.1:<port>/eureka`. */
   readonly address: string;
   readonly port: number;
-  /** Undefined without `auth`. */
-  readonly login: { readonly username: string; readonly password: string } | undefined;
+  /** Of a user who is always there; undefined without `auth`. */
+  readonly login: EurekaUser | undefined;
+  /** Further users; each may do everything. Counts at once. With `auth` only, as the next one. */
+  createUser(user: EurekaUser): Promise<void>;
+  deleteUser(username: string): Promise<void>;
   /** SIGSTOP and SIGCONT: connections stay open, nothing is answered. */
   freeze(): void;
   resume(): void;
@@ -39,9 +48,14 @@ const MODULE = "eureka";
 const LOGIN = { username: "eureka", password: "of-the-test" } as const;
 const STOP_MS = 30_000;
 
-/** A change is listed after half a second instead of 30; a lease that ran out is noticed within a second instead of 60. */
+/**
+ * A change is listed after half a second instead of 30; a lease that ran out is noticed within a second instead of 60; and
+ * a change that was lost between two of the server's caches is listed after 3 s instead of 180
+ * (docs/registries/eureka.md).
+ */
 const QUICK = {
   "eureka.server.response-cache-update-interval-ms": "500",
+  "eureka.server.response-cache-auto-expiration-in-seconds": "3",
   "eureka.server.eviction-interval-timer-in-ms": "1000",
   "eureka.server.enable-self-preservation": "false",
   "eureka.server.wait-time-in-ms-when-sync-empty": "0",
@@ -67,7 +81,8 @@ async function launch(options: EurekaOptions, archive: readonly string[]): Promi
   const { auth = false, port = await freePort() } = options;
   await using starting = new AsyncDisposableStack();
   const folder = starting.use(temporaryFolder("eureka")).path;
-  const program = await eurekaProgram({ ...options, auth, port }, folder, archive);
+  const users = auth ? await keepUsers(join(folder, "users")) : undefined;
+  const program = await eurekaProgram({ ...options, port }, users?.file, folder, archive);
   const address = addressOf(port);
   let server = await startServer(program, address);
   starting.defer(() => server.kill());
@@ -76,6 +91,12 @@ async function launch(options: EurekaOptions, archive: readonly string[]): Promi
     address,
     port,
     login: auth ? LOGIN : undefined,
+    async createUser(user) {
+      await users?.add(user);
+    },
+    async deleteUser(username) {
+      await users?.remove(username);
+    },
     freeze: () => server.freeze(),
     resume: () => server.resume(),
     kill: () => server.kill(),
@@ -88,23 +109,42 @@ async function launch(options: EurekaOptions, archive: readonly string[]): Promi
   };
 }
 
+/** Who may log in, in a file that is replaced as a whole, for the server reads it at every request. */
+async function keepUsers(file: string) {
+  const users = new Map<string, EurekaUser>();
+  const write = async (): Promise<void> => {
+    const lines = [...users.values()].map(({ username, password }) => `${username}=${password}\n`);
+    await writeFile(`${file}.new`, lines.join(""));
+    await rename(`${file}.new`, file);
+  };
+  const add = (user: EurekaUser): Promise<void> => {
+    users.set(user.username, user);
+    return write();
+  };
+  const remove = (username: string): Promise<void> => {
+    users.delete(username);
+    return write();
+  };
+  await add(LOGIN);
+  return { file, add, remove };
+}
+
 const addressOf = (port: number): string => `http://127.0.0.1:${port}/eureka`;
 
 async function eurekaProgram(
-  options: Required<Pick<EurekaOptions, "auth" | "port">> & EurekaOptions,
+  options: Required<Pick<EurekaOptions, "port">> & EurekaOptions,
+  users: string | undefined,
   folder: string,
   archive: readonly string[],
 ): Promise<ServerProgram> {
-  const { auth, port, peers = [] } = options;
-  const loginInUrl = auth ? `${LOGIN.username}:${LOGIN.password}@` : "";
+  const { port, peers = [] } = options;
+  const loginInUrl = users ? `${LOGIN.username}:${LOGIN.password}@` : "";
   const properties = {
     "user.home": folder,
     "java.io.tmpdir": folder, // where it leaves the folders of its web server
     "logging.level.root": "warn",
     "spring.main.banner-mode": "off",
-    "spring.security.user.name": LOGIN.username,
-    "spring.security.user.password": LOGIN.password,
-    "bed.auth": String(auth),
+    ...(users && { "bed.users": users }),
     "server.address": "127.0.0.1",
     "server.port": String(port),
     "eureka.client.register-with-eureka": "false",

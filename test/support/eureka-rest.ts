@@ -20,18 +20,22 @@ export interface EurekaRest extends AsyncDisposable {
   deregister(app: string, instance: EurekaInstance): Promise<void>;
   /** What a person does to an instance; UP takes the override away. */
   override(app: string, instance: EurekaInstance, status: "OUT_OF_SERVICE" | "UP"): Promise<void>;
+  /** Takes away whatever is listed, whoever registered it. */
+  clear(): Promise<void>;
   /** What the server lists now, from its cache, as readers see it: "ip:port" by application, whatever the status. */
   listed(): Promise<ReadonlyMap<string, readonly string[]>>;
 }
 
 /** In flight at once. */
 const connections = 20;
+/** As Eureka's own client has it, a server that is silent for so long does not answer. */
+const silenceMs = 8_000;
 
 /** Speaks to a server, or to whatever forwards to it. @throws Error with the status of what is refused. */
 export function eurekaRest({ address, login }: Pick<Eureka, "address" | "login">): EurekaRest {
   const authorization = login && `Basic ${btoa(`${login.username}:${login.password}`)}`;
   const headers = { ...(authorization && { authorization }), accept: "application/json" };
-  const agent = new Agent({ connections });
+  const agent = new Agent({ connections, headersTimeout: silenceMs, bodyTimeout: silenceMs });
   const send = async (method: Dispatcher.HttpMethod, path: string, body?: object) => {
     const json = body && {
       body: JSON.stringify(body),
@@ -43,6 +47,7 @@ export function eurekaRest({ address, login }: Pick<Eureka, "address" | "login">
     if (status >= 300 && status !== 404) throw new Error(`${method} ${path}: ${status}`);
     return { status, text };
   };
+  const list = async () => (JSON.parse((await send("GET", "/apps")).text) as Listed).applications.application;
   const pathOf = (app: string, instance: EurekaInstance): string =>
     `/apps/${encodeURIComponent(app)}/${encodeURIComponent(idOf(app, instance))}`;
   return {
@@ -59,10 +64,15 @@ export function eurekaRest({ address, login }: Pick<Eureka, "address" | "login">
       if (status === "UP") await send("DELETE", `${pathOf(app, instance)}/status?value=UP`);
       else await send("PUT", `${pathOf(app, instance)}/status?value=${status}`);
     },
+    async clear() {
+      const all = (await list()).flatMap(({ name, instance }) =>
+        instance.map(({ instanceId }) => [name, instanceId].map(encodeURIComponent).join("/")),
+      );
+      await Promise.all(all.map((path) => send("DELETE", `/apps/${path}`)));
+    },
     async listed() {
-      const { applications } = JSON.parse((await send("GET", "/apps")).text) as Listed;
       return new Map(
-        applications.application.map(({ name, instance }) => [
+        (await list()).map(({ name, instance }) => [
           name,
           instance.map(({ ipAddr, port }) => `${ipAddr}:${port.$}`),
         ]),
@@ -76,7 +86,11 @@ interface Listed {
   readonly applications: {
     readonly application: readonly {
       readonly name: string;
-      readonly instance: readonly { readonly ipAddr: string; readonly port: { readonly $: number } }[];
+      readonly instance: readonly {
+        readonly instanceId: string;
+        readonly ipAddr: string;
+        readonly port: { readonly $: number };
+      }[];
     }[];
   };
 }
