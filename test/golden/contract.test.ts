@@ -169,7 +169,7 @@ function comparable({ metadata, spec }: ServiceEntry) {
 }
 
 test("the manual's Spring service has the manual's shape", async () => {
-  const [step] = await playStory("spring-services");
+  const [step] = await playStory("eureka-spring-service");
   const entry = step?.serviceEntries.find((one) => one.metadata.namespace === "springnacos");
   expect(entry).toMatchObject({
     metadata: {

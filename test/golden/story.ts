@@ -16,6 +16,8 @@ import { chooseVip } from "../../src/plan/vip.ts";
 import { type Metadata, readApplication } from "../../src/registries/dubbo/application.ts";
 import { type Merged, mergeApplications, type Registrations } from "../../src/registries/dubbo/merge.ts";
 import { parseMetadataInfo } from "../../src/registries/dubbo/metadata-info.ts";
+import { parseApplications } from "../../src/registries/eureka/applications.ts";
+import { decodeApplication } from "../../src/registries/eureka/decode.ts";
 import type { ConfigRead } from "../../src/registries/nacos/group.ts";
 import { parseServiceInfo } from "../../src/registries/nacos/service-info.ts";
 import { idOf } from "../../src/registries/nacos/service-name.ts";
@@ -56,6 +58,8 @@ interface HubMoment {
   readonly nacos?: readonly NacosService[];
   /** Nacos: its configurations. */
   readonly nacosConfigs?: readonly NacosConfig[];
+  /** Eureka: what the server answered to GET /apps, to the letter. */
+  readonly eureka?: string;
   /** What another registry's reader would hand over. */
   readonly services?: readonly Service[];
 }
@@ -157,10 +161,11 @@ interface Speaker {
 }
 
 async function speakerOf(moment: HubMoment): Promise<Speaker> {
-  const { hub: object, vouches, services = [] } = moment;
+  const { hub: object, vouches, eureka, services = [] } = moment;
   const hub = parseHub({ apiVersion: "ecns.easystack.cn/v1alpha1", kind: "RegistryHub", ...object });
   const read = [mergedOf(moment), await nacosOf(moment)];
-  const all = [...read.flatMap((one) => [...one.services.values()]), ...services];
+  const applications = eureka === undefined ? [] : parseApplications(eureka).map(decodeApplication);
+  const all = [...read.flatMap((one) => [...one.services.values()]), ...applications, ...services];
   const listing = new ListingIndex();
   listing.update(new Map(all.map((service) => [service.id, service])), hub);
   const problems = read.flatMap((one) => one.problems);
