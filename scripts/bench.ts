@@ -1,13 +1,15 @@
 /**
- * `make bench TYPE=nacos` (or consul): what the operator costs and how soon it follows, on real servers, against a floor in the same
+ * `make bench TYPE=nacos` (or eureka, consul): what the operator costs and how soon it follows, on real servers, against a floor in the same
  * run. Takes minutes, and wants the machine for itself.
  */
 import { benchConsul } from "./bench/consul.ts";
+import { benchEureka } from "./bench/eureka.ts";
 import { benchNacos } from "./bench/nacos.ts";
 import { type Row, tableOf } from "./bench/table.ts";
 
 const benches: Readonly<Record<string, () => Promise<readonly Row[]>>> = {
   nacos: async () => [...(await benchNacos("2.3")), ...(await benchNacos("3.1"))],
+  eureka: benchEureka,
   consul: async () => [
     ...(await benchConsul({ services: 100, changes: 100 })),
     ...(await benchConsul({ services: 1_000, changes: 100 })),

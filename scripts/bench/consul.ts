@@ -1,7 +1,7 @@
 import { createConsulAdapter } from "../../src/registries/consul/adapter.ts";
 import { startConsul } from "../../test/bed/consul.ts";
 import { consulRegistrant } from "../../test/support/consul-registrant.ts";
-import { deps } from "./deps.ts";
+import { deps } from "./cluster.ts";
 import { type BenchSize, benchRegistry } from "./registry.ts";
 import type { Row } from "./table.ts";
 import { startWireTap } from "./wire-tap.ts";

@@ -3,7 +3,7 @@ import { startNacos } from "../../test/bed/nacos.ts";
 import { type NacosInstance, startNacosAgent } from "../../test/bed/nacos-agent.ts";
 import type { NacosVersion } from "../../test/bed/nacos-api.ts";
 import { freePort } from "../../test/support/free-port.ts";
-import { deps } from "./deps.ts";
+import { deps } from "./cluster.ts";
 import { type BenchInstance, benchRegistry } from "./registry.ts";
 import type { Row } from "./table.ts";
 import { startWireTap } from "./wire-tap.ts";

@@ -1,12 +1,11 @@
 import { setTimeout as delay } from "node:timers/promises";
 import type { RegistryHubSpec } from "../../src/model/hub.ts";
 import type { RegistryAdapter } from "../../src/registries/adapter.ts";
-import { startApiServer } from "../../test/bed/api-server.ts";
 import { startController } from "../../test/support/controllers.ts";
 import { eventually } from "../../test/support/eventually.ts";
 import { type BareReader, readBare } from "./bare-reader.ts";
-import { type EntryWatch, watchEntries } from "./entry-watch.ts";
-import { quantile, type Row } from "./table.ts";
+import { type EntryWatch, namespace, startCluster, watchEntries } from "./cluster.ts";
+import { inChunks, ms, percentiles, type Row } from "./table.ts";
 import type { WireTap } from "./wire-tap.ts";
 
 const instances = 5;
@@ -14,8 +13,6 @@ const restMs = 60_000;
 /** What the last change has set in motion. */
 const calmMs = 10_000;
 const syncMs = 180_000;
-const namespace = "bench";
-const crd = new URL("../../crds/registryhub.yaml", import.meta.url).pathname;
 
 /** One instance of the bench's services, as each registry spells it. */
 export interface BenchInstance {
@@ -57,11 +54,7 @@ export async function benchRegistry(registry: BenchRegistry, size: BenchSize): P
     const all = Array.from({ length: instances }, (_, one) => instanceOf(at, one));
     return registry.register(nameOf(at), all);
   });
-  await using api = await startApiServer();
-  await api.applyCrds();
-  await api.kubectl(["apply", "-f", crd]);
-  await api.kubectl(["wait", "--for=condition=Established", "-f", crd]);
-  await api.kubectl(["create", "namespace", namespace]);
+  await using api = await startCluster();
   await using watch = watchEntries(api);
   await using floor = readBare(registry.adapter());
   await using _controller = await startController("hub-controller", api.kubeconfig);
@@ -76,15 +69,13 @@ export async function benchRegistry(registry: BenchRegistry, size: BenchSize): P
   await delay(calmMs);
   const written = watch.events - before;
   const rest = await atRest(registry.tap, watch);
-  const shown = (seen: readonly number[]): string =>
-    `p50 ${ms(quantile(seen, 0.5))}, p99 ${ms(quantile(seen, 0.99))}`;
   const { name, registrant, tap } = registry;
   return [
     { what: `${name}: first sync of ${size.services} × ${instances}`, value: ms(syncedMs) },
     {
       what: `registration by ${registrant} → API watch, ${size.changes} times`,
-      value: shown(followed.watch),
-      floor: `${shown(followed.bare)} (a bare reader)`,
+      value: percentiles(followed.watch),
+      floor: `${percentiles(followed.bare)} (a bare reader)`,
     },
     { what: `ServiceEntry writes for ${size.changes} changes`, value: String(written) },
     { what: "connections at once, at most", value: String(tap.most) },
@@ -134,11 +125,3 @@ async function atRest(tap: WireTap, watch: EntryWatch) {
   const requests = [...tap.counts].map(([what, count]) => `${count} ${what}`).join(", ");
   return { requests, writes: watch.events - before };
 }
-
-async function inChunks(count: number, run: (at: number) => Promise<void>): Promise<void> {
-  for (let from = 0; from < count; from += 50)
-    await Promise.all(Array.from({ length: Math.min(50, count - from) }, (_, at) => run(from + at)));
-}
-
-const ms = (value: number): string =>
-  value < 1_000 ? `${Math.round(value)} ms` : `${(value / 1_000).toFixed(2)} s`;

@@ -12,6 +12,7 @@ export const nacos: DemoRegistry = {
   namespace: "dubbo",
   host: "org.apache.dubbo.samples.api.greetingservice-1.0.0.dubbo",
   serviceEntry: "aeraki-org-apache-dubbo-samples-api-greetingservice-1-0-0-dubbo",
+  speaksDubbo: true,
   brokenAddress: "nacos1.default:8848",
   spring: { host: "order-service.dubbo", start: startSpring },
   async start() {

@@ -14,6 +14,8 @@ export interface DemoRegistry {
   readonly host: string;
   /** Name of the ServiceEntry for it. */
   readonly serviceEntry: string;
+  /** Whether its providers speak Dubbo, so that there are EnvoyFilters to tell of. */
+  readonly speaksDubbo: boolean;
   /** An address of the registry's form at which there is none. */
   readonly brokenAddress: string;
   /** The Spring application that this type's story has besides; undefined = Dubbo is all it tells of. */

@@ -11,6 +11,7 @@ export const zookeeper: DemoRegistry = {
   namespace: "dubbozk",
   host: "org.apache.dubbo.samples.api.greetingservice-1.0.0.dubbozk",
   serviceEntry: "aeraki-org-apache-dubbo-samples-api-greetingservice-1-0-0-dubbozk",
+  speaksDubbo: true,
   brokenAddress: "zookeeper1.default:2181",
   async start() {
     const server = await startZooKeeper();

@@ -2,10 +2,34 @@ import { createClient } from "../../src/kube/client.ts";
 import { createReflector, type Reflector } from "../../src/kube/reflector.ts";
 import { resources } from "../../src/kube/resources.ts";
 import type { ServiceEntry } from "../../src/model/istio.ts";
-import type { ApiServer } from "../../test/bed/api-server.ts";
-import { deps } from "./deps.ts";
+import { systemClock } from "../../src/runtime/clock.ts";
+import type { Deps } from "../../src/runtime/deps.ts";
+import { createLogger } from "../../src/runtime/logger.ts";
+import { type ApiServer, startApiServer } from "../../test/bed/api-server.ts";
 
-/** The ServiceEntries of a cluster, and when they came to be so. */
+/** Where the bench's hub is, and what it generates. */
+export const namespace = "bench";
+
+export const deps: Deps = {
+  clock: systemClock,
+  random: Math.random,
+  logger: createLogger("error", { write: () => undefined }),
+};
+
+/** A real API server with the CRDs and the namespace. */
+export async function startCluster(): Promise<ApiServer> {
+  const crd = new URL("../../crds/registryhub.yaml", import.meta.url).pathname;
+  await using starting = new AsyncDisposableStack();
+  const api = starting.use(await startApiServer());
+  await api.applyCrds();
+  await api.kubectl(["apply", "-f", crd]);
+  await api.kubectl(["wait", "--for=condition=Established", "-f", crd]);
+  await api.kubectl(["create", "namespace", namespace]);
+  starting.move();
+  return api;
+}
+
+/** The ServiceEntries of a cluster, and when they change. */
 export interface EntryWatch extends AsyncDisposable {
   /** Events of entries so far. */
   readonly events: number;
