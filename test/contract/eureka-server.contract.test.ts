@@ -1,6 +1,8 @@
+import { promisify } from "node:util";
+import { Eureka } from "eureka-js-client";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { systemClock } from "../../src/runtime/clock.ts";
-import { type Eureka, startEureka } from "../bed/eureka.ts";
+import { type Eureka as EurekaServer, startEureka } from "../bed/eureka.ts";
 import { startSpringProvider } from "../bed/spring-provider.ts";
 import { type EurekaRest, eurekaRest } from "../support/eureka-rest.ts";
 import { eventually } from "../support/eventually.ts";
@@ -55,6 +57,39 @@ describe("what is particular about Eureka", () => {
     await observer.until((one) => expect(one.services.size).toBe(0));
   });
 
+  test("npm's client registers, sees the same list, and deregisters", async () => {
+    await eureka.rest.register("ORDERS", a);
+    const { username, password } = eureka.usual.credentials;
+    const login = `${username}:${password}@`;
+    const quiet = () => {};
+    const client = new Eureka({
+      logger: { debug: quiet, info: quiet, warn: quiet, error: quiet },
+      instance: {
+        app: "node-service",
+        instanceId: "node-service-1",
+        hostName: "node-service.example",
+        ipAddr: "10.42.0.77",
+        port: { $: 3_000, "@enabled": true },
+        vipAddress: "node-service",
+        dataCenterInfo: { "@class": "com.netflix.appinfo.InstanceInfo$DefaultDataCenterInfo", name: "MyOwn" },
+      },
+      eureka: {
+        serviceUrls: { default: [`${eureka.server.address.replace("://", `://${login}`)}/apps/`] },
+      },
+    });
+    await using observer = observe(eureka.open());
+    await promisify(client.start.bind(client))();
+    const listed = await observer.until((one) =>
+      expect(addressesOf(one, "NODE-SERVICE")).toEqual(["10.42.0.77:3000"]),
+    );
+    expect(addressesOf(listed, "ORDERS")).toEqual(
+      client.getInstancesByAppId("ORDERS").map(({ ipAddr }) => `${ipAddr}:8080`),
+    );
+    await promisify(client.stop.bind(client))();
+    await observer.until((one) => expect([...one.services.keys()]).toEqual(["ORDERS"]));
+    await eureka.rest.deregister("ORDERS", a);
+  });
+
   test("renewals alone change nothing, not even in the server's own words", async () => {
     await eureka.clear();
     await eureka.rest.register("STOCK", a);
@@ -105,7 +140,7 @@ test("a server that waits for its peers is starting, and nobody's login is wrong
 
 test("of two peers one is read, and when it is gone, the next watch reads the other", async () => {
   const ports = [await freePort(), await freePort()] as const;
-  const start = (at: 0 | 1): Promise<Eureka> =>
+  const start = (at: 0 | 1): Promise<EurekaServer> =>
     startEureka({ port: ports[at], peers: [ports[1 - at] as number] });
   const [one, other] = await Promise.all([start(0), start(1)]);
   await using stack = new AsyncDisposableStack();
