@@ -9,7 +9,7 @@ import { startEureka } from "../../test/bed/eureka.ts";
 import { startController } from "../../test/support/controllers.ts";
 import { type EurekaInstance, type EurekaRest, eurekaRest } from "../../test/support/eureka-rest.ts";
 import { eventually } from "../../test/support/eventually.ts";
-import { type BareReader, readBare } from "./bare-reader.ts";
+import { readBare } from "./bare-reader.ts";
 import { deps, type EntryWatch, namespace, startCluster, watchEntries } from "./cluster.ts";
 import { inChunks, ms, percentiles, type Row } from "./table.ts";
 import { startWireTap } from "./wire-tap.ts";
@@ -43,7 +43,6 @@ export async function benchEureka(): Promise<readonly Row[]> {
   await using api = await startCluster();
   await using tap = await startWireTap(eureka.port, /GET \/eureka\/[a-z]+/g);
   await using watch = watchEntries(api);
-  await using floor = readBare(adapterAt(eureka.address));
   await using _controller = await startController("hub-controller", api.kubeconfig);
 
   const appliedAt = performance.now();
@@ -51,7 +50,7 @@ export async function benchEureka(): Promise<readonly Row[]> {
   await api.kubectl(["apply", "-f", "-"], { input: JSON.stringify(hubAt(address)) });
   await eventually(() => watch.expectEntries(applications), 120_000);
   const syncMs = performance.now() - appliedAt;
-  const followed = await follow(rest, watch, floor);
+  const followed = await follow(rest, watch, eureka.address);
   await delay(10_000); // what the last change has set in motion
   tap.reset();
   const atRest = await writesWithin(watch, restMs);
@@ -124,7 +123,8 @@ async function costOfPolls(address: string, rest: EurekaRest): Promise<readonly 
 }
 
 /** One more instance of one application after the other; how long it took until each party had it. */
-async function follow(rest: EurekaRest, watch: EntryWatch, bare: BareReader) {
+async function follow(rest: EurekaRest, watch: EntryWatch, address: string) {
+  await using bare = readBare(adapterAt(address));
   const times = { watch: [] as number[], bare: [] as number[] };
   const before = watch.events;
   for (let change = 0; change < changes; change++) {
