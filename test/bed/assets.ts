@@ -24,12 +24,12 @@ export const assets: readonly Asset[] = [
   { name: "nacos2", prepare: async () => ({ NACOS2_CLASSPATH: await prepareNacos("2.3") }) },
   { name: "nacos3", prepare: async () => ({ NACOS3_CLASSPATH: await prepareNacos("3.1") }) },
   { name: "eureka", prepare: async () => ({ EUREKA_CLASSPATH: await prepareEureka() }) },
+  { name: "consul", prepare: async () => ({ CONSUL: await consulBinary() }) },
   { name: "nacos-agent", prepare: async () => ({ NACOS_AGENT_CLASSPATH: await classPath("nacos-agent") }) },
   ...(["nacos", "eureka", "consul"] as const).map((registry) => ({
     name: `spring-${registry}`,
     prepare: async () => ({ [`SPRING_${registry.toUpperCase()}_CLASSPATH`]: await prepareSpring(registry) }),
   })),
-  { name: "consul", prepare: async () => ({ CONSUL: await consulBinary() }) },
   { name: "dubbo-go", prepare: async () => ({ DUBBO_GO_PROVIDER: await prepareDubboGo() }) },
   { name: "istio-crds", prepare: async () => ({ ISTIO_CRDS: await istioCrds() }) },
   { name: "kube", prepare: prepareKube },

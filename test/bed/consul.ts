@@ -42,6 +42,8 @@ export interface ConsulCluster {
 export interface Consul extends AsyncDisposable {
   /** `http://127.0.0.1:<port>`, or https. */
   readonly url: string;
+  /** `127.0.0.1:<port>`. */
+  readonly address: string;
   readonly port: number;
   /** Where agents of its cluster find it. */
   readonly gossipPort: number;
@@ -91,6 +93,7 @@ export async function startConsul(options: ConsulOptions = {}): Promise<Consul> 
   const owned = starting.move();
   return {
     url,
+    address: `127.0.0.1:${port}`,
     port,
     gossipPort: ports.gossip,
     managementToken,

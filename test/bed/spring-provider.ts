@@ -1,6 +1,7 @@
 import { join } from "node:path";
 import { freePort } from "../support/free-port.ts";
 import { archiveFlags, prepareArchive } from "./class-archive.ts";
+import { startConsul } from "./consul.ts";
 import { startEureka } from "./eureka.ts";
 import { classPath, type JavaModule, javaFlags } from "./java.ts";
 import { startNacos } from "./nacos.ts";
@@ -46,7 +47,7 @@ interface Client {
   readonly registered: RegExp;
   readonly properties: (options: Filled) => Readonly<Record<string, string>>;
   /** A server to register in while the classes are archived. */
-  readonly startServer?: () => Promise<{ readonly address: string } & AsyncDisposable>;
+  readonly startServer: () => Promise<{ readonly address: string } & AsyncDisposable>;
 }
 
 const STOP_MS = 30_000;
@@ -99,6 +100,7 @@ const clients: Readonly<Record<SpringRegistry, Client>> = {
         "heartbeat.ttl": "3s",
       }),
     }),
+    startServer: () => startConsul(),
   },
 };
 
@@ -110,7 +112,6 @@ export async function startSpringProvider(options: SpringProviderOptions): Promi
 /** Builds what a provider needs. Returns the class path. */
 export function prepareSpring(registry: SpringRegistry): Promise<string> {
   const { module, startServer } = clients[registry];
-  if (startServer === undefined) return classPath(module);
   return prepareArchive(module, async (flags) => {
     await using server = await startServer();
     await using provider = await launch({ registry, address: server.address }, flags);
