@@ -28,6 +28,7 @@ import { bufferFilter, outboundFilter } from "../../src/translate/envoy-filter.t
 import { hubIdOf, objectName } from "../../src/translate/names.ts";
 import { serviceEntryOf } from "../../src/translate/service-entry.ts";
 import { inputOf, pool } from "../support/model.ts";
+import { type ConsulAnswers, servicesOfConsul } from "./consul-answers.ts";
 
 /** Where the stories are: one folder each, with a folder more for each further step. */
 export const storiesFolder = fileURLToPath(new URL("stories", import.meta.url));
@@ -60,6 +61,7 @@ interface HubMoment {
   readonly nacosConfigs?: readonly NacosConfig[];
   /** Eureka: what the server answered to GET /apps, to the letter. */
   readonly eureka?: string;
+  readonly consul?: ConsulAnswers;
   /** What another registry's reader would hand over. */
   readonly services?: readonly Service[];
 }
@@ -161,11 +163,12 @@ interface Speaker {
 }
 
 async function speakerOf(moment: HubMoment): Promise<Speaker> {
-  const { hub: object, vouches, eureka, services = [] } = moment;
+  const { hub: object, vouches, eureka, consul, services = [] } = moment;
   const hub = parseHub({ apiVersion: "ecns.easystack.cn/v1alpha1", kind: "RegistryHub", ...object });
   const read = [mergedOf(moment), await nacosOf(moment)];
   const applications = eureka === undefined ? [] : parseApplications(eureka).map(decodeApplication);
   const all = [...read.flatMap((one) => [...one.services.values()]), ...applications, ...services];
+  if (consul && hub.registry.type === "consul") all.push(...servicesOfConsul(consul, hub.registry));
   const listing = new ListingIndex();
   listing.update(new Map(all.map((service) => [service.id, service])), hub);
   const problems = read.flatMap((one) => one.problems);
