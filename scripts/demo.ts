@@ -1,11 +1,12 @@
 /**
  * `make demo`: the whole story of a hub, told on real servers, step by step, with the kubectl commands that show it.
  *
- *   TYPE=zookeeper   the type of registry; or nacos, eureka
+ *   TYPE=zookeeper   the type of registry; or nacos, eureka, consul
  *   ONCE=1           end after the last step; the exit code is 0 only if every step was really seen
  */
 
 import { prepareAssets } from "../test/bed/assets.ts";
+import { consul } from "./demo/consul.ts";
 import { eureka } from "./demo/eureka.ts";
 import { nacos } from "./demo/nacos.ts";
 import type { DemoRegistry } from "./demo/registry.ts";
@@ -14,7 +15,7 @@ import { storyOf } from "./demo/story.ts";
 import { terminal } from "./demo/terminal.ts";
 import { zookeeper } from "./demo/zookeeper.ts";
 
-const types: Readonly<Record<string, DemoRegistry>> = { zookeeper, nacos, eureka };
+const types: Readonly<Record<string, DemoRegistry>> = { zookeeper, nacos, eureka, consul };
 
 const { TYPE = "zookeeper", ONCE = "" } = process.env;
 const type = types[TYPE];
