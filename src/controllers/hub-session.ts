@@ -1,5 +1,5 @@
 import type { Claim, Entry, HostKey, Ms } from "../model/entry.ts";
-import { RegistryError } from "../model/errors.ts";
+import type { RegistryError } from "../model/errors.ts";
 import { type Credentials, type Hub, type HubId, type HubStatus, wants } from "../model/hub.ts";
 import type { Problem } from "../model/problems.ts";
 import type { Snapshot } from "../model/service.ts";
@@ -218,7 +218,7 @@ export class HubSession {
 
   async #follow(last: Snapshot | undefined, signal: AbortSignal): Promise<void> {
     const hub = this.#hub;
-    const open = async (): Promise<ReturnType<typeof openRegistry> & object> => {
+    const open = async () => {
       this.#credentials = hub.secretName === undefined ? {} : await this.#hooks.readCredentials(hub, signal);
       const config = {
         registry: hub.registry,
@@ -226,13 +226,7 @@ export class HubSession {
         wants: (name: string) => wants(hub.filter, name),
         known: () => this.#entries.servicesOf(this.id, hub.target),
       };
-      const adapter = openRegistry(config, this.#deps);
-      if (adapter !== undefined) return adapter;
-      throw new RegistryError(
-        "InvalidSpec",
-        `this version cannot read ${hub.registry.type}`,
-        "Use another spec.type.",
-      );
+      return openRegistry(config, this.#deps);
     };
     for await (const state of supervise(open, this.#deps, signal, last)) {
       if (signal.aborted) return; // what was under way when the hub was edited is another registry's

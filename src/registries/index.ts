@@ -6,8 +6,8 @@ import { createEurekaAdapter } from "./eureka/adapter.ts";
 import { createNacosAdapter } from "./nacos/adapter.ts";
 import { createZooKeeperAdapter } from "./zookeeper/adapter.ts";
 
-/** One line per registry type; a type without a line is reported in the hub's status. */
-const factories: { readonly [T in RegistryType]?: RegistryFactory<T> } = {
+/** One line per registry type. */
+const factories: { readonly [T in RegistryType]: RegistryFactory<T> } = {
   zookeeper: createZooKeeperAdapter,
   nacos: createNacosAdapter,
   eureka: createEurekaAdapter,
@@ -25,11 +25,7 @@ export const settleMs: Readonly<Record<RegistryType, number>> = {
 /** The same after a registry lost its data: Consul's agents bring theirs back within a minute. */
 export const settleAfterLossMs: Readonly<Record<RegistryType, number>> = { ...settleMs, consul: 60_000 };
 
-/** Makes the adapter for a config, or undefined where this build has none for the type. */
-export function openRegistry<T extends RegistryType>(
-  config: RegistryConfig<T>,
-  deps: Deps,
-): RegistryAdapter | undefined {
-  const factory = factories[config.registry.type] as RegistryFactory<T> | undefined;
-  return factory?.(config, deps);
+/** Makes the adapter for a config. */
+export function openRegistry<T extends RegistryType>(config: RegistryConfig<T>, deps: Deps): RegistryAdapter {
+  return factories[config.registry.type](config, deps);
 }
