@@ -19,7 +19,9 @@ describe("Consul: three servers, and an agent", () => {
     await using stack = new AsyncDisposableStack();
     const servers = await startConsulServers(3, { acl: true });
     for (const server of servers) stack.use(server);
-    const [leader, followers] = await leaderOf(servers);
+    const leads = await Promise.all(servers.map((server) => consulRegistrant(server).leads()));
+    const leader = servers[leads.indexOf(true)] as Consul;
+    const followers = servers.filter((server) => server !== leader);
     const registrant = consulRegistrant(leader);
     const { secret } = await registrant.createToken(readAll);
     await registrant.register(Array.from({ length: 5 }, (_, at) => ({ ...order, service: `order-${at}` })));
@@ -80,17 +82,3 @@ describe("Consul over TLS", () => {
     expect(await anonymous.ended).toMatchObject({ code: "RegistryUnreachable" });
   });
 });
-
-async function leaderOf(servers: readonly Consul[]): Promise<[leader: Consul, followers: readonly Consul[]]> {
-  const leads = await Promise.all(
-    servers.map(async (server) => {
-      const self = await consulRegistrant(server).ask<{
-        readonly Stats: { readonly consul: { readonly leader: string } };
-      }>("GET", "/v1/agent/self");
-      return self.Stats.consul.leader === "true";
-    }),
-  );
-  const leader = servers[leads.indexOf(true)];
-  if (leader === undefined) throw new Error("no server says that it leads");
-  return [leader, servers.filter((server) => server !== leader)];
-}

@@ -1,6 +1,6 @@
 import { beforeAll, describe, expect, test } from "vitest";
 import type { ServiceEntry } from "../../src/model/istio.ts";
-import { startConsul } from "../bed/consul.ts";
+import { type Consul, startConsul, startConsulServers } from "../bed/consul.ts";
 import { startEureka } from "../bed/eureka.ts";
 import { startSpringProvider } from "../bed/spring-provider.ts";
 import { consulRegistrant, readAll } from "../support/consul-registrant.ts";
@@ -109,6 +109,33 @@ describe("a Consul's token", () => {
     const { body } = await world.controllers.hub.get("/metrics");
     const told = [JSON.stringify([blind, hub]), events, body, world.controllers.hub.readLog()];
     expect(told.filter((text) => text.includes(token.secret))).toEqual([]);
+  });
+});
+
+describe("a Consul of three servers", () => {
+  test("loses its leader: no entry is written, and the hub goes on by itself", async () => {
+    await using stack = new AsyncDisposableStack();
+    const servers = await startConsulServers(3);
+    for (const server of servers) stack.use(server);
+    const leads = await Promise.all(servers.map((server) => consulRegistrant(server).leads()));
+    const leader = servers[leads.indexOf(true)] as Consul;
+    const [follower, other] = servers.filter((server) => server !== leader) as [Consul, Consul];
+    const instance = { service: "order", address: "10.42.6.5", port: 9000 };
+    await consulRegistrant(leader).register([instance]);
+    const tenant = await newTenant(world);
+    await tenant.applyHub({ type: "consul", address: `${follower.url},${other.url}` });
+    await untilReady(tenant);
+    await untilEndpoints(tenant, ["10.42.6.5:9000"]);
+
+    await using recording = await world.cluster.recordServiceEntries(tenant.namespace);
+    await leader.kill();
+    const added = { ...instance, address: "10.42.6.6" };
+    await eventually(() => consulRegistrant(follower).register([added]), RETRY_MS, 250);
+    await eventually(() => untilEndpoints(tenant, ["10.42.6.5:9000", "10.42.6.6:9000"]), RETRY_MS);
+    await untilReady(tenant);
+    expect(recording.changes().map(({ type, object }) => [type, endpointsOf(object).length])).toEqual([
+      ["MODIFIED", 2],
+    ]);
   });
 });
 

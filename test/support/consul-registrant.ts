@@ -39,6 +39,8 @@ export interface ConsulRegistrant {
   createToken(rules: string, secret?: string): Promise<ConsulToken>;
   /** What whoever comes without a token may do. */
   setAnonymousRules(rules: string): Promise<void>;
+  /** Whether this server leads its cluster. */
+  leads(): Promise<boolean>;
   /** An answer of the API. @throws Error when it is not a 2xx. */
   ask<T>(method: "GET" | "PUT" | "DELETE", path: string, body?: unknown): Promise<T>;
 }
@@ -80,6 +82,13 @@ export function consulRegistrant({ url, managementToken }: Consul): ConsulRegist
 
   return {
     ask,
+    async leads() {
+      const self = await ask<{ readonly Stats: { readonly consul: { readonly leader: string } } }>(
+        "GET",
+        "/v1/agent/self",
+      );
+      return self.Stats.consul.leader === "true";
+    },
     async register(instances) {
       const places = new Map(instances.map((one) => [nodeOf(one), one.address]));
       for (const node of places.keys()) nodes.add(node);
