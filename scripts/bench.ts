@@ -9,7 +9,7 @@ import { type Row, tableOf } from "./bench/table.ts";
 
 const benches: Readonly<Record<string, () => Promise<readonly Row[]>>> = {
   nacos: async () => [...(await benchNacos("2.3")), ...(await benchNacos("3.1"))],
-  eureka: benchEureka,
+  eureka: async () => [...(await benchEureka(100)), ...(await benchEureka(1_000))],
   consul: async () => [
     ...(await benchConsul({ services: 100, changes: 100 })),
     ...(await benchConsul({ services: 1_000, changes: 100 })),

@@ -14,7 +14,6 @@ import { deps, type EntryWatch, namespace, startCluster, watchEntries } from "./
 import { inChunks, ms, percentiles, type Row } from "./table.ts";
 import { startWireTap } from "./wire-tap.ts";
 
-const applications = 1_000;
 const instances = 10;
 const changes = 40;
 const restMs = 60_000;
@@ -32,14 +31,14 @@ const instance = (at: number, one: number): EurekaInstance => ({
  * What a hub of type eureka costs and how soon it follows: a real server that lists what is registered at once, so that
  * all the time is ours; the bundled hub-controller, and an API watch; next to it a bare reader, which is the floor.
  */
-export async function benchEureka(): Promise<readonly Row[]> {
+export async function benchEureka(applications: number): Promise<readonly Row[]> {
   const properties = { "eureka.server.use-read-only-response-cache": "false" };
   await using eureka = await startEureka({ properties });
   await using rest = eurekaRest(eureka);
   await inChunks(applications, async (at) => {
     for (let one = 0; one < instances; one++) await rest.register(nameOf(at), instance(at, one));
   });
-  const costs = await costOfPolls(eureka.address, rest);
+  const costs = await costOfPolls(eureka.address, rest, applications);
   await using api = await startCluster();
   await using tap = await startWireTap(eureka.port, /GET \/eureka\/[a-z]+/g);
   await using watch = watchEntries(api);
@@ -50,7 +49,7 @@ export async function benchEureka(): Promise<readonly Row[]> {
   await api.kubectl(["apply", "-f", "-"], { input: JSON.stringify(hubAt(address)) });
   await eventually(() => watch.expectEntries(applications), 120_000);
   const syncMs = performance.now() - appliedAt;
-  const followed = await follow(rest, watch, eureka.address);
+  const followed = await follow(rest, watch, eureka.address, applications);
   await delay(10_000); // what the last change has set in motion
   tap.reset();
   const atRest = await writesWithin(watch, restMs);
@@ -89,7 +88,7 @@ function adapterAt(address: string): RegistryAdapter {
 }
 
 /** What reading costs this process, while it does nothing else. */
-async function costOfPolls(address: string, rest: EurekaRest): Promise<readonly Row[]> {
+async function costOfPolls(address: string, rest: EurekaRest, applications: number): Promise<readonly Row[]> {
   const stop = new AbortController();
   const [server] = parseEurekaAddress(address);
   if (server === undefined) throw new Error(`${address} names no server`);
@@ -123,13 +122,14 @@ async function costOfPolls(address: string, rest: EurekaRest): Promise<readonly 
 }
 
 /** One more instance of one application after the other; how long it took until each party had it. */
-async function follow(rest: EurekaRest, watch: EntryWatch, address: string) {
+async function follow(rest: EurekaRest, watch: EntryWatch, address: string, applications: number) {
   await using bare = readBare(adapterAt(address));
   const times = { watch: [] as number[], bare: [] as number[] };
   const before = watch.events;
   for (let change = 0; change < changes; change++) {
     const at = (change * 7) % applications;
     const added = instance(at, instances);
+    await delay(Math.random() * pollIntervalMs); // or each change would come right after a poll
     const host = `${nameOf(at).toLowerCase()}.${namespace}`;
     const both = Promise.all([
       watch.has(host, added.ip, added.port),

@@ -37,6 +37,8 @@ function watch(
     };
     return tryAny(servers, first, deps);
   };
-  // A tenth less or nothing, so that hubs do not read in step.
-  return polls(open, () => registry.pollIntervalMs * (0.9 + deps.random() / 10), deps.clock, signal);
+  // From one beginning to the next, a tenth less or nothing, so that hubs do not read in step; half of the time is rest.
+  const pauseMs = (tookMs: number): number =>
+    Math.max(registry.pollIntervalMs * (0.9 + deps.random() / 10) - tookMs, tookMs);
+  return polls(open, pauseMs, deps.clock, signal);
 }
