@@ -93,11 +93,11 @@ run: setup ## Run both controllers against the current kubeconfig; ctrl-c stops 
 	  trap 'kill $$hub $$dubbo' INT TERM; wait $$hub $$dubbo; wait
 
 .PHONY: demo
-demo: setup ## Show the whole story on real servers, then stay up; ONCE=1 ends after the last step; TYPE=nacos.
+demo: setup ## Show the whole story on real servers, then stay up; ONCE=1 ends after the last step; TYPE=nacos, eureka, consul.
 	@TYPE=$(or $(TYPE),zookeeper) ONCE=$(ONCE) $(NODE) scripts/demo.ts
 
 .PHONY: bench
-bench: bed ## Measure, on real servers and against a floor in the same run; TYPE=nacos.
+bench: bed ## Measure, on real servers and against a floor in the same run; TYPE=nacos, eureka, consul.
 	@TYPE=$(TYPE) $(NODE) scripts/bench.ts
 
 .PHONY: clean
