@@ -19,6 +19,8 @@ export interface ApiServerOptions {
    * is garbage-collected and namespaces have no default ServiceAccount.
    */
   readonly controllerManager?: boolean;
+  /** Resources of the core group that it reads from etcd each time, so that what etcd forgot nobody knows. Default: none. */
+  readonly uncached?: readonly string[];
 }
 
 /** How kubectl is run. */
@@ -76,13 +78,15 @@ const CONTROLLERS = [
 
 /** Starts etcd, kube-apiserver and kube-controller-manager; returns when they answer (seconds). */
 export async function startApiServer(options: ApiServerOptions = {}): Promise<ApiServer> {
-  const { controllerManager = true } = options;
+  const { controllerManager = true, uncached = [] } = options;
   const binaries = await kubeBinaries(kubePrograms);
   await using starting = new AsyncDisposableStack(); // a start that fails half-way leaves nothing
   const folder = starting.use(temporaryFolder("kube")).path;
   const etcd = await startEtcd(binaries.etcd, folder);
   starting.defer(() => etcd.process.kill());
-  const plan = await planApiServer(binaries["kube-apiserver"], folder, etcd);
+  const planned = await planApiServer(binaries["kube-apiserver"], folder, etcd);
+  const sizes = uncached.map((resource) => `--watch-cache-sizes=${resource}#0`);
+  const plan = { ...planned, args: [...planned.args, ...sizes] };
   let apiServer = await startKubeApiServer(plan);
   // SIGKILL: kube-apiserver waits for minutes for an etcd that is gone before it ends by itself.
   starting.defer(() => apiServer.kill());

@@ -15,11 +15,11 @@ import {
   openReflector,
 } from "./cluster.ts";
 
-let server: ApiServer;
+let common: ApiServer;
 beforeAll(async () => {
-  server = await startApiServer({ controllerManager: false });
+  common = await startApiServer({ controllerManager: false });
 });
-afterAll(() => server?.[Symbol.asyncDispose]());
+afterAll(() => common?.[Symbol.asyncDispose]());
 
 /** A reflector behind a proxy, and a direct way to change what it watches. */
 interface Scene extends AsyncDisposable {
@@ -31,7 +31,10 @@ interface Scene extends AsyncDisposable {
   names(): string[];
 }
 
-async function openScene(options: ListWatchOptions<KubeObject> = {}): Promise<Scene> {
+async function openScene(
+  options: ListWatchOptions<KubeObject> = {},
+  server: ApiServer = common,
+): Promise<Scene> {
   const proxy = await startProxy("127.0.0.1", Number(new URL(server.url).port));
   const direct = openBench(server.kubeconfig);
   const namespace = await createNamespace(direct, "outage");
@@ -85,22 +88,23 @@ test("a cut: the view stays, is called stale, and catches up by itself", async (
 });
 
 test("history that was compacted meanwhile: a new list finds what was deleted (410)", async () => {
-  await using scene = await openScene();
+  // One that remembers history by itself would have to be restarted, and a long loss ends with a list of its own.
+  await using server = await startApiServer({ controllerManager: false, uncached: ["configmaps"] });
+  await using scene = await openScene({}, server);
   await scene.hold(["a", "b", "c"]);
   await eventually(() => expect(scene.names()).toEqual(["a", "b", "c"]), 10_000);
   await scene.proxy.refuse();
   await scene.hold(["c", "d"]);
   await server.compact();
-  await server.restart();
   await scene.proxy.heal();
   await eventually(() => expect(scene.names()).toEqual(["c", "d"]), 30_000);
   const reasons = scene.bench.log.map(({ fields }) => String(fields.error));
-  expect(reasons.filter((reason) => reason.includes("too old resource version"))).not.toEqual([]);
+  expect(reasons.filter((reason) => reason.includes("is too old"))).not.toEqual([]);
 });
 
 test("a server that is frozen is noticed by its silence, and followed again when it thaws", async () => {
   await using scene = await openScene({ idleMs: 3_000 });
-  server.freeze();
+  common.freeze();
   try {
     await eventually(() => {
       expect(scene.reflector.status).toMatchObject({ state: "stale", error: { reason: "Timeout" } });
@@ -109,7 +113,7 @@ test("a server that is frozen is noticed by its silence, and followed again when
     await eventually(() => expect(scene.proxy.accepted).toBeGreaterThan(accepted + 1), 30_000);
     expect(scene.reflector.status.state).toBe("stale");
   } finally {
-    server.resume();
+    common.resume();
   }
   await scene.hold(["thawed"]);
   await eventually(() => expect(scene.names()).toEqual(["thawed"]), 40_000);
@@ -132,9 +136,9 @@ test("a server that is killed and started again is followed again", async () => 
   await using scene = await openScene();
   await scene.hold(["before"]);
   await eventually(() => expect(scene.names()).toEqual(["before"]), 10_000);
-  await server.kill();
+  await common.kill();
   await eventually(() => expect(scene.reflector.status.state).toBe("stale"), 10_000);
-  await server.restart();
+  await common.restart();
   await scene.hold(["after"]);
   await eventually(() => expect(scene.names()).toEqual(["after"]), 40_000);
 });
