@@ -1,11 +1,13 @@
 import { Command } from "commander";
 import { addControllers } from "./cli/controllers.ts";
+import { addPreview } from "./cli/preview.ts";
 import { version } from "./cli/version.ts";
 
 const program = new Command("registryhub")
   .description("Keeps Istio's ServiceEntries equal to the providers in ZooKeeper, Nacos, Eureka and Consul.")
   .showHelpAfterError("(--help lists what there is)");
 addControllers(program, process.env);
+addPreview(program, process.env);
 program
   .command("version")
   .description("Print the version.")

@@ -3,9 +3,11 @@ import type { KubeClient } from "./client.ts";
 import { KubeError } from "./errors.ts";
 import { type KubeObject, objectPath, resources } from "./resources.ts";
 
-interface Secret extends KubeObject {
+export interface Secret extends KubeObject {
   /** Base64. */
   readonly data?: Readonly<Record<string, string>>;
+  /** Only in manifests: the API server makes it `data`. */
+  readonly stringData?: Readonly<Record<string, string>>;
 }
 
 /** `problem` is a sentence for the Secret's owner; it names keys, never values. */
@@ -39,16 +41,26 @@ export async function readSecret(
 ): Promise<SecretReading> {
   const path = objectPath(resources.secrets, { namespace, name });
   try {
-    const { data = {} } = await client.request<Secret>({ method: "GET", path, signal });
-    const problem = problemOf(data);
-    return problem === undefined
-      ? { credentials: decode(data) }
-      : { problem: `Secret ${namespace}/${name} ${problem}` };
+    return credentialsOf(
+      await client.request<Secret>({ method: "GET", path, signal }),
+      `${namespace}/${name}`,
+    );
   } catch (error) {
     if (error instanceof KubeError && error.status === 404)
       return { problem: `Secret ${namespace}/${name} does not exist` };
     throw error;
   }
+}
+
+/** The same of a Secret that is at hand; `key` is what messages call it. */
+export function credentialsOf({ data = {}, stringData = {} }: Secret, key: string): SecretReading {
+  const plain = Object.entries(stringData).map(([name, text]) => [
+    name,
+    Buffer.from(text).toString("base64"),
+  ]);
+  const all = { ...data, ...(Object.fromEntries(plain) as Record<string, string>) };
+  const problem = problemOf(all);
+  return problem === undefined ? { credentials: decode(all) } : { problem: `Secret ${key} ${problem}` };
 }
 
 function problemOf(data: Readonly<Record<string, string>>): string | undefined {
