@@ -36,7 +36,7 @@ export function parseServer(text: string, defaultPort = 0): Server | undefined {
  * Reads `https://host:port/path`; without a path it is `defaultPath`, without a port the scheme's own. undefined = it is
  * no such URL, or holds more: a login, a query, a fragment.
  */
-export function parseServerUrl(text: string, defaultPath: string): HttpServer | undefined {
+function parseServerUrl(text: string, defaultPath: string): HttpServer | undefined {
   const url = /[?#@]/.test(text) ? null : URL.parse(text);
   if (url === null || !/^https?:$/.test(url.protocol) || url.hostname === "" || url.port === "0")
     return undefined;
@@ -47,6 +47,18 @@ export function parseServerUrl(text: string, defaultPath: string): HttpServer | 
     name: `${url.hostname}:${port}`,
     baseUrl: `${url.origin}${url.pathname.replace(/\/+$/, "") || defaultPath}`,
   };
+}
+
+/**
+ * The servers of a comma-separated list of such URLs; `advice` says how to write one. @throws RegistryError InvalidSpec.
+ */
+export function parseServerUrls(address: string, defaultPath: string, advice: string): readonly HttpServer[] {
+  return address.split(",").map((part) => {
+    const server = parseServerUrl(part.trim(), defaultPath);
+    if (server !== undefined) return server;
+    const detail = `"${withoutSecrets(part.trim())}" is not a URL of a server`;
+    throw new RegistryError("InvalidSpec", detail, advice);
+  });
 }
 
 /** An address for messages: without what may be a password or a token. */

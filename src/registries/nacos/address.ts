@@ -1,5 +1,5 @@
 import { RegistryError } from "../../model/errors.ts";
-import { type HttpServer, parseServer, parseServerUrl, withoutSecrets } from "../../runtime/servers.ts";
+import { type HttpServer, parseServer, parseServerUrls, withoutSecrets } from "../../runtime/servers.ts";
 
 /** One Nacos server as `spec.address` names it; its port is the main one, and gRPC is 1000 above it. */
 export type NacosServer = HttpServer;
@@ -22,10 +22,9 @@ const defaultContextPath = "/nacos";
  * @throws RegistryError InvalidSpec.
  */
 export function parseNacosAddress(address: string): NacosAddress {
-  const parts = address.split(",").map((one) => one.trim());
-  return address.includes("://")
-    ? { transport: "http", servers: parts.map(parseUrl) }
-    : { transport: "grpc", servers: parts.map(parseHostPort) };
+  if (address.includes("://"))
+    return { transport: "http", servers: parseServerUrls(address, defaultContextPath, advice) };
+  return { transport: "grpc", servers: address.split(",").map((one) => parseHostPort(one.trim())) };
 }
 
 function parseHostPort(text: string): NacosServer {
@@ -38,14 +37,7 @@ function parseHostPort(text: string): NacosServer {
   return { ...server, baseUrl: `http://${server.name}${defaultContextPath}` };
 }
 
-function parseUrl(text: string): NacosServer {
-  const server = parseServerUrl(text, defaultContextPath);
-  if (server === undefined) throw invalid(`"${withoutSecrets(text)}" is not a URL of a server`);
-  return server;
-}
+const advice =
+  "Write spec.address as nacos-1:8848,nacos-2:8848, or as http://nacos:8848/nacos for HTTP only.";
 
-function invalid(detail: string): RegistryError {
-  const advice =
-    "Write spec.address as nacos-1:8848,nacos-2:8848, or as http://nacos:8848/nacos for HTTP only.";
-  return new RegistryError("InvalidSpec", detail, advice);
-}
+const invalid = (detail: string): RegistryError => new RegistryError("InvalidSpec", detail, advice);
