@@ -112,7 +112,6 @@ async function follow(registry: BenchRegistry, size: BenchSize, watch: EntryWatc
     await registry.register(service, [added]);
     const [watched, seen] = await both;
     times.watch.push(watched - start);
-
     times.bare.push(seen - start);
   }
   return times;

@@ -63,7 +63,8 @@ export function generate(hub: Hub, snapshot: Snapshot, pool: VipPool, rootNamesp
   };
 }
 
-function filtersOf(
+/** What the dubbo-controller makes of these entries, and of no others: those of each entry, and one more per port. */
+export function filtersOf(
   serviceEntries: readonly ServiceEntry[],
   pool: VipPool,
   rootNamespace: string,

@@ -2,6 +2,7 @@ import { existsSync, readdirSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { parse, parseAllDocuments, stringify } from "yaml";
+import { filtersOf } from "../../src/cli/generate.ts";
 import { EntryIndex } from "../../src/controllers/entries.ts";
 import { ListingIndex } from "../../src/controllers/listing-index.ts";
 import { isCovered } from "../../src/kube/same.ts";
@@ -23,8 +24,6 @@ import { parseServiceInfo } from "../../src/registries/nacos/service-info.ts";
 import { idOf } from "../../src/registries/nacos/service-name.ts";
 import { ServiceTable } from "../../src/registries/nacos/service-table.ts";
 import { decodeAddresses, decodeInstance, decodeService } from "../../src/registries/zookeeper/decode.ts";
-import { type RouteRules, routeOf } from "../../src/translate/dubbo-route.ts";
-import { bufferFilter, outboundFilter } from "../../src/translate/envoy-filter.ts";
 import { hubIdOf, objectName } from "../../src/translate/names.ts";
 import { serviceEntryOf } from "../../src/translate/service-entry.ts";
 import { inputOf, pool } from "../support/model.ts";
@@ -147,7 +146,7 @@ function playStep(
       })),
     ),
     serviceEntries,
-    envoyFilters: filtersFor(serviceEntries),
+    envoyFilters: filtersOf(serviceEntries, pool, "servicemesh"),
     plan: yaml(steps.filter((step) => step.op !== "nothing" || Object.keys(step).length > 2)),
   };
 }
@@ -280,20 +279,6 @@ function addressesOf(object: ServiceEntry | undefined): readonly string[] {
   return (object?.spec.endpoints ?? []).map(
     ({ address, ports }) => `${address} ${Object.values(ports ?? {}).join()}`,
   );
-}
-
-/** What the dubbo-controller makes of the entries; one filter more per port. */
-function filtersFor(objects: readonly ServiceEntry[]): readonly EnvoyFilter[] {
-  const rules: RouteRules = { foreign: false, believes: (vip) => pool.believes(vip), hasElder: () => false };
-  const routes = objects.flatMap((object) => {
-    const verdict = routeOf(object, rules);
-    return verdict.verdict === "route" ? [verdict.route] : [];
-  });
-  const ports = [...new Set(routes.map(({ port }) => port))].sort((a, b) => a - b);
-  return [
-    ...routes.map((route) => outboundFilter(route, "servicemesh")),
-    ...ports.map((port) => bufferFilter(port, "servicemesh")),
-  ];
 }
 
 const yaml = (value: unknown): string => stringify(value, { lineWidth: 0, aliasDuplicateObjects: false });
