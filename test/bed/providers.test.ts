@@ -34,6 +34,14 @@ describe("in Nacos, with a login", { timeout: 60_000 }, () => {
   const lists = (service: string, instances: readonly object[]) =>
     eventually(async () => expect(await agent.instances(service, GROUP)).toMatchObject(instances), TELL_MS);
 
+  /** What an application's only instance says it serves; the server shows a configuration some time after it took it. */
+  const describes = (application: string, metadata: object) =>
+    eventually(async () => {
+      const [instance] = await agent.instances(application, GROUP);
+      const revision = instance?.metadata["dubbo.metadata.revision"] ?? "";
+      expect(JSON.parse((await agent.config(application, revision)) ?? "null")).toMatchObject(metadata);
+    }, TELL_MS);
+
   test("Dubbo 2.7 registers its interface until it dies", async () => {
     const registry = `nacos://${nacos.address}`;
     await using provider = await startDubboProvider({ registry, login, version: "1.0.0", group: "g1" });
@@ -55,9 +63,7 @@ describe("in Nacos, with a login", { timeout: 60_000 }, () => {
       properties: instanceMode,
     });
     await lists("orders", [{ ip: provider.host, port: provider.port }]);
-    const [instance] = await agent.instances("orders", GROUP);
-    const revision = instance?.metadata["dubbo.metadata.revision"] ?? "";
-    expect(JSON.parse((await agent.config("orders", revision)) ?? "")).toMatchObject({
+    await describes("orders", {
       app: "orders",
       services: { [`${INTERFACE}:tri`]: { port: provider.port, protocol: "tri" } },
     });
@@ -75,9 +81,7 @@ describe("in Nacos, with a login", { timeout: 60_000 }, () => {
       metadata: "remote",
     });
     await lists("invoices", [{ ip: provider.host, port: provider.port }]);
-    const [instance] = await agent.instances("invoices", GROUP);
-    const revision = instance?.metadata["dubbo.metadata.revision"] ?? "";
-    expect(JSON.parse((await agent.config("invoices", revision)) ?? "")).toMatchObject({
+    await describes("invoices", {
       app: "invoices",
       services: { [`${INTERFACE}:1.0.0:tri`]: { port: provider.port, protocol: "tri" } },
     });
