@@ -70,6 +70,22 @@ const options = {
     help: "Where /healthz, /readyz and /metrics are served. Port 0: any free one, the log says which. `:8080`: all addresses. `0`: nowhere.",
     commands: both,
   }),
+  leaderElect: option({
+    flag: "leader-elect",
+    value: "true|false",
+    default: "false",
+    parse: boolean,
+    help: "Whether to work only while holding the Lease of the controller's name, so that several may run and one works.",
+    commands: both,
+  }),
+  leaderElectNamespace: option({
+    flag: "leader-elect-namespace",
+    value: "<name>",
+    default: "servicemesh",
+    parse: namespace,
+    help: "The namespace of that Lease; the same for all that share the work.",
+    commands: both,
+  }),
   kubeApiConcurrency: option({
     flag: "kube-api-concurrency",
     value: "<number>",

@@ -1,8 +1,12 @@
+import { randomUUID } from "node:crypto";
+import { hostname } from "node:os";
 import type { Command } from "commander";
 import { type Config, ConfigError, type Controller, readConfig, settings } from "../config.ts";
 import { DubboController } from "../controllers/dubbo.ts";
 import { HubController } from "../controllers/registryhub.ts";
-import { createClient, type KubeClient } from "../kube/client.ts";
+import { type ClientOptions, createClient, type KubeClient } from "../kube/client.ts";
+import { Election } from "../kube/election.ts";
+import { managers } from "../model/labels.ts";
 import { systemClock } from "../runtime/clock.ts";
 import type { Deps } from "../runtime/deps.ts";
 import { createLogger } from "../runtime/logger.ts";
@@ -25,8 +29,16 @@ type Make = (
   deps: Deps,
 ) => { readonly controller: Runnable; readonly metrics: Metrics };
 
-const controllers: Readonly<Record<Controller, { readonly summary: string; readonly make: Make }>> = {
+/** A command: `name` is that of its Lease, its Deployment and its field manager. */
+interface Work {
+  readonly name: string;
+  readonly summary: string;
+  readonly make: Make;
+}
+
+const controllers: Readonly<Record<Controller, Work>> = {
   "hub-controller": {
+    name: managers.registryhub,
     summary: "Keep ServiceEntries equal to what the registries of all RegistryHubs list.",
     make(config, client, deps) {
       const metrics = createHubMetrics(deps.clock);
@@ -35,6 +47,7 @@ const controllers: Readonly<Record<Controller, { readonly summary: string; reado
     },
   },
   "dubbo-controller": {
+    name: managers.dubbo,
     summary: "Give every ServiceEntry that speaks Dubbo its EnvoyFilters.",
     make(config, client, deps) {
       const metrics = createDubboMetrics();
@@ -80,11 +93,6 @@ async function runController(
   }
   const logger = createLogger(config.logLevel).child({ controller: name });
   const deps: Deps = { clock: systemClock, logger, random: Math.random };
-  const userAgent = `registryhub-${name}/${version}`;
-  const client = createClient(
-    { kubeconfig: config.kubeconfig, userAgent, concurrency: config.kubeApiConcurrency },
-    deps,
-  );
   const stopping = new AbortController();
   for (const signal of ["SIGTERM", "SIGINT"] as const) {
     process.once(signal, () => {
@@ -92,31 +100,51 @@ async function runController(
       stopping.abort();
     });
   }
-  const { controller, metrics } = controllers[name].make(config, client, deps);
   logger.info("starting", { version });
   try {
-    await using server = await listen(config, controller, metrics);
-    if (server) logger.info("serving", { port: server.port });
-    await controller.run(stopping.signal);
+    await work(name, config, deps, stopping.signal);
     return 0;
   } catch (error) {
     logger.error("ended by an error", { error });
     return 1;
   } finally {
-    await client.close();
     logger.info("stopped");
   }
 }
 
-async function listen(
-  config: Config,
-  controller: Runnable,
-  metrics: Metrics,
-): Promise<(AsyncDisposable & { port: number }) | null> {
-  if (config.httpBindAddress === "off") return null;
-  return serveVitals(config.httpBindAddress, {
-    stuckLoops: () => controller.stuckLoops(stuckMs),
-    notReady: () => undefined,
-    metrics: () => metrics.render(),
+/** Works as long as it may: with leader election while it leads, else until `signal` aborts. */
+async function work(name: Controller, config: Config, deps: Deps, signal: AbortSignal): Promise<void> {
+  await using stack = new AsyncDisposableStack();
+  const open = (options: Pick<ClientOptions, "concurrency" | "beforeWrite">): KubeClient => {
+    const common = { kubeconfig: config.kubeconfig, userAgent: `registryhub-${name}/${version}` };
+    return stack.adopt(createClient({ ...common, ...options }, deps), (client) => client.close());
+  };
+  const election = config.leaderElect
+    ? new Election(open({ concurrency: 1 }), leaseIdOf(name, config), deps)
+    : undefined;
+  const client = open({
+    concurrency: config.kubeApiConcurrency,
+    ...(election && { beforeWrite: () => election.assertLeading() }),
   });
+  const { controller, metrics } = controllers[name].make(config, client, deps);
+  if (config.httpBindAddress !== "off") {
+    const vitals = {
+      stuckLoops: () => controller.stuckLoops(stuckMs),
+      notReady: () => election?.problem,
+      metrics: () => metrics.render(),
+    };
+    const server = stack.use(await serveVitals(config.httpBindAddress, vitals));
+    deps.logger.info("serving", { port: server.port });
+  }
+  const run = (running: AbortSignal): Promise<void> => {
+    metrics.leads();
+    return controller.run(running);
+  };
+  await (election ? election.lead(run, signal) : run(signal));
 }
+
+const leaseIdOf = (name: Controller, { leaderElectNamespace }: Config) => ({
+  namespace: leaderElectNamespace,
+  name: controllers[name].name,
+  identity: `${hostname()}_${randomUUID()}`,
+});

@@ -11,6 +11,8 @@ const defaultTimeoutMs = 30_000;
 export interface ClientOptions extends ConnectorOptions {
   /** Writes in flight at once, and connections at most; watches are not counted. */
   readonly concurrency: number;
+  /** Called right before each write is sent; what it throws is what the write fails with. */
+  readonly beforeWrite?: () => void;
 }
 
 export interface KubeRequest {
@@ -63,6 +65,7 @@ export function createClient(options: ClientOptions, deps: Deps): KubeClient {
     read: (body: Body) => T,
   ): Promise<Awaited<T>> {
     const connection = await connect();
+    if (request.method !== "GET") options.beforeWrite?.();
     const { signal, stopTimer, unlink } = startLimit(request, deps.clock);
     try {
       const options = dispatchOptions(connection, request, signal);

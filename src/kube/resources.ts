@@ -40,6 +40,7 @@ export const resources = {
   services: { group: "", version: "v1", plural: "services", kind: "Service" },
   secrets: { group: "", version: "v1", plural: "secrets", kind: "Secret" },
   configMaps: { group: "", version: "v1", plural: "configmaps", kind: "ConfigMap" },
+  leases: { group: "coordination.k8s.io", version: "v1", plural: "leases", kind: "Lease" },
   events: { group: "", version: "v1", plural: "events", kind: "Event" },
 } as const satisfies Record<string, Resource>;
 

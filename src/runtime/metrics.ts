@@ -9,6 +9,8 @@ export interface Metrics {
   queueDepth(queue: string, keys: number): void;
   /** From the moment something was observed to the moment its write was confirmed. */
   propagated(seconds: number): void;
+  /** This process works from now on; until then it stands by. */
+  leads(): void;
   /** Everything in Prometheus' text format. */
   render(): Promise<string>;
 }
@@ -97,7 +99,9 @@ function createBase(registry: Registry): Metrics {
     buckets: propagationBuckets,
     registers: [registry],
   });
+  const leader = gauge(registry, "leader", "1 when this process does the work, 0 while it stands by.");
   return {
+    leads: () => leader.set(1),
     wrote: (kind, verb, result) => writes.inc({ kind, verb, result }),
     queueDepth: (queue, keys) => depth.set({ queue }, keys),
     propagated: (seconds) => propagation.observe(seconds),

@@ -22,6 +22,8 @@ describe("readConfig", () => {
       rootNamespace: "servicemesh",
       vipCidr: "240.241.0.0/16",
       httpBindAddress: { host: "127.0.0.1", port: 0 },
+      leaderElect: false,
+      leaderElectNamespace: "servicemesh",
       kubeApiConcurrency: 16,
       emptyGraceMs: 600_000,
       shrinkHoldMs: 300_000,
