@@ -1,6 +1,7 @@
 import type { KubeClient } from "../kube/client.ts";
+import type { KubeError } from "../kube/errors.ts";
 import { createEventRecorder, type EventRecorder } from "../kube/events.ts";
-import { createReflector, type Reflector } from "../kube/reflector.ts";
+import { createReflector, obstacleOf, type Reflector } from "../kube/reflector.ts";
 import { resources } from "../kube/resources.ts";
 import type { Ms } from "../model/entry.ts";
 import type { EnvoyFilter, ServiceEntry } from "../model/istio.ts";
@@ -61,9 +62,16 @@ export class DubboController {
   async run(signal: AbortSignal): Promise<void> {
     const events = createEventRecorder(this.#client, managers.dubbo, this.#deps, signal);
     const tools = { client: this.#client, events, metrics: this.#metrics, deps: this.#deps, signal };
-    const worker = new FilterWorker(this.#world(), this.#options, tools);
+    const worker = new FilterWorker(this.#world(events), this.#options, tools);
     const queue = new WorkQueue((key) => worker.work(key), this.#options.concurrency, this.#deps);
     this.#queue = queue;
+    const lists = [this.#serviceEntries, this.#filters];
+    for (const list of lists) {
+      list.subscribe(() => {
+        const obstacle = obstacleOf(list.status);
+        if (obstacle) this.#warn(events, obstacle.reason, obstacle.message);
+      });
+    }
     const touch = (filterKey: string): void => {
       for (const key of worker.take(filterKey)) queue.add(key);
     };
@@ -81,10 +89,16 @@ export class DubboController {
     });
     const { rootNamespace } = this.#options;
     const root = watchRootNamespace(this.#client, rootNamespace, events, this.#metrics, this.#deps, signal);
-    await Promise.all([this.#serviceEntries.run(signal), this.#filters.run(signal), queue.run(signal), root]);
+    await Promise.all([...lists.map((list) => list.run(signal)), queue.run(signal), root]);
   }
 
-  #world() {
+  /** There is no object that says how this controller fares: the root namespace gets its Events. */
+  #warn(events: EventRecorder, reason: string, message: string): void {
+    const object = { apiVersion: "v1", kind: "Namespace", metadata: { name: this.#options.rootNamespace } };
+    events.record({ object, type: "Warning", reason, message });
+  }
+
+  #world(events: EventRecorder) {
     const pool = vipPool(this.#options.vipCidr);
     return {
       serviceEntries: this.#serviceEntries,
@@ -95,6 +109,7 @@ export class DubboController {
         hasElder: (vip: string, object: ServiceEntry) => this.#entries.hasElder(vip, object),
       },
       isReady: () => this.#isReady,
+      refused: ({ reason, message }: KubeError) => this.#warn(events, reason, message),
     };
   }
 
@@ -114,9 +129,8 @@ export class DubboController {
     this.#metrics.queueDepth("filters", queue.depth);
     const hasMany = count > manyFilters;
     if (hasMany && !this.#hadMany) {
-      const object = { apiVersion: "v1", kind: "Namespace", metadata: { name: this.#options.rootNamespace } };
       const message = `${count} EnvoyFilters: beyond ${manyFilters} istiod slows down; scope services with Sidecar or exportTo, or set l7: false`;
-      events.record({ object, type: "Warning", reason: "ManyEnvoyFilters", message });
+      this.#warn(events, "ManyEnvoyFilters", message);
     }
     this.#hadMany = hasMany;
   }

@@ -1,3 +1,4 @@
+import { type KubeError, retryDelay } from "../kube/errors.ts";
 import type { Reflector } from "../kube/reflector.ts";
 import { objectKey, resources } from "../kube/resources.ts";
 import { isCovered } from "../kube/same.ts";
@@ -30,6 +31,8 @@ export interface FilterWorld {
   readonly rules: RouteRules;
   /** Whether the cluster's own lists are complete: nothing is decided before. */
   isReady(): boolean;
+  /** The API server will not have a write, for a reason that only a person can mend. */
+  refused(error: KubeError): void;
 }
 
 /** Brings the filters of one ServiceEntry, or of one port, at a time to what they should be. */
@@ -144,11 +147,18 @@ export class FilterWorker {
     }
     const pauseMs = this.#writer.pauseMs(key, desired);
     if (pauseMs > 0) return { againInMs: pauseMs };
-    return failedBy(await this.#writer.apply(key, desired, actual, { name: desired.metadata.name }));
+    return this.#outcome(await this.#writer.apply(key, desired, actual, { name: desired.metadata.name }));
   }
 
   async #remove(filter: EnvoyFilter): Promise<Outcome> {
-    return failedBy(await this.#writer.delete(objectKey(filter), filter, { name: filter.metadata.name }));
+    return this.#outcome(
+      await this.#writer.delete(objectKey(filter), filter, { name: filter.metadata.name }),
+    );
+  }
+
+  #outcome(error: KubeError | undefined): Outcome {
+    if (error && retryDelay(error) === undefined) this.#world.refused(error);
+    return failedBy(error);
   }
 }
 

@@ -31,6 +31,7 @@ export class HubCluster {
   readonly #deps: Deps;
   #typeMissingSince: Ms | undefined;
   #isBlind = false;
+  #unconfirmed: string | undefined;
 
   constructor(client: KubeClient, rules: TargetRules, deps: Deps) {
     this.#client = client;
@@ -109,8 +110,20 @@ export class HubCluster {
       return true;
     } catch (error) {
       if (error instanceof KubeError && error.status === 404) return false;
+      this.#tellUnconfirmed(key, error);
       throw error;
     }
+  }
+
+  /** Once per reason: it is asked again every second. */
+  #tellUnconfirmed(key: HubKey, error: unknown): void {
+    const reason = error instanceof KubeError ? error.reason : String(error);
+    if (reason !== this.#unconfirmed)
+      this.#deps.logger.warn("a missing hub is not believed to be gone", {
+        hub: key,
+        error: (error as Error).message,
+      });
+    this.#unconfirmed = reason;
   }
 }
 

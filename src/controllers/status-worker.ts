@@ -1,3 +1,4 @@
+import { retryDelay } from "../kube/errors.ts";
 import type { Reflector } from "../kube/reflector.ts";
 import { writeStatus } from "../kube/status.ts";
 import type { Ms } from "../model/entry.ts";
@@ -58,7 +59,7 @@ export class StatusWorker {
     if (session === undefined || object === undefined || this.#world.isStarting()) return undefined;
     const view = this.#view(session, object);
     this.#measure(session, view);
-    const { client, metrics, deps, signal } = this.#tools;
+    const { client, events, metrics, deps, signal } = this.#tools;
     const { clock } = deps;
     const status = hubStatusOf(view, rfc3339(clock.now()));
     const change = statusChange(view.previous, status);
@@ -77,6 +78,10 @@ export class StatusWorker {
     }
     if (written.error.status === 404) return undefined; // deleted meanwhile
     deps.logger.warn("status not written", { hub: key, error: written.error.message });
+    if (retryDelay(written.error) === undefined) {
+      const message = `the status cannot be written: ${written.error.message}`;
+      events.record({ object, type: "Warning", reason: written.error.reason, message });
+    }
     return failedBy(written.error);
   }
 
