@@ -8,6 +8,7 @@ import { temporaryFolder } from "../../test/bed/watchdog.ts";
 import { type ClusterView, viewCluster } from "../../test/support/cluster-view.ts";
 import { type Controllers, startControllers } from "../../test/support/controllers.ts";
 import { eventually } from "../../test/support/eventually.ts";
+import { applyInstall, flagsOf, kubeconfigAs, renderInstall } from "../../test/support/install.ts";
 import { builtProgram } from "../../test/support/program.ts";
 import type { DemoProvider, DemoRegistry, DemoSpring, RunningRegistry } from "./registry.ts";
 import { terminal } from "./terminal.ts";
@@ -50,17 +51,16 @@ export async function setStage(type: DemoRegistry): Promise<Stage> {
   await timed("the program, built", builtProgram());
   const api = starting.use(await timed("Kubernetes API server (real, with etcd)", startApiServer()));
   await timed("Istio's CRDs", api.applyCrds());
-  await api.kubectl(["apply", "-f", join(root, "crds/registryhub.yaml")]);
-  await api.kubectl(["wait", "--for=condition=Established", "crd/registryhubs.ecns.easystack.cn"]);
-  for (const name of [rootNamespace, type.namespace]) await api.kubectl(["create", "namespace", name]);
+  await timed("kubectl apply -k config/default", applyInstall(api));
+  await api.kubectl(["create", "namespace", type.namespace]);
   const cluster = starting.use(await viewCluster(api));
   const registry = starting.use(await timed(type.name, type.start()));
   const provider = starting.use(
     await timed(`a real provider, which registers ${firstProvider}`, registry.startProvider(firstProvider)),
   );
   const spring = type.spring && starting.use(await startSpring(type.spring, registry.address));
-  const starts = startControllers({ kubeconfig: api.kubeconfig, hub: scaledFlags });
-  const controllers = starting.use(await timed("hub-controller and dubbo-controller", starts));
+  const starts = startInstalled(api);
+  const controllers = starting.use(await timed("both controllers, as their ServiceAccounts", starts));
   const owned = starting.move();
   return {
     api,
@@ -77,6 +77,17 @@ export async function setStage(type: DemoRegistry): Promise<Stage> {
     kubectlWatch: (args, act, isDone) => kubectlWatch(api, args, act, isDone),
     [Symbol.asyncDispose]: () => owned.disposeAsync(),
   };
+}
+
+/** With the flags of their Deployments. */
+async function startInstalled(api: ApiServer): Promise<Controllers> {
+  const objects = await renderInstall("default");
+  return startControllers({
+    hubKubeconfig: await kubeconfigAs(api, "registryhub"),
+    dubboKubeconfig: await kubeconfigAs(api, "dubbo-controller"),
+    hub: [...flagsOf(objects, "registryhub"), ...scaledFlags],
+    dubbo: flagsOf(objects, "dubbo-controller"),
+  });
 }
 
 /** The sample's manifest with the demo's registry filled in. */

@@ -137,7 +137,7 @@ test("a leader that is stopped in the middle of its work writes nothing when it 
       message: expect.stringMatching(/Lease servicemesh\/registryhub is lost/),
     },
   });
-  expect(await writesSince(since, "admin")).toEqual([]);
+  expect(await writesSince(since, "system:serviceaccount:servicemesh:registryhub")).toEqual([]);
   await first().restart();
   await eventually(() => expect(linesOf(first(), "standing by").length).toBeGreaterThan(1), SOON_MS);
 });

@@ -7,6 +7,7 @@ import { startZooKeeper, type ZooKeeper } from "../bed/zookeeper.ts";
 import { type ClusterView, viewCluster } from "../support/cluster-view.ts";
 import { type Controllers, startControllers } from "../support/controllers.ts";
 import { eventually } from "../support/eventually.ts";
+import { applyInstall, kubeconfigAs } from "../support/install.ts";
 import { builtProgram } from "../support/program.ts";
 import { connectZkWriter, type ZkWriter } from "../support/zk-writer.ts";
 
@@ -25,7 +26,10 @@ export const SOON_MS = 10_000;
 /** It asks a registry that was down, or the API server that refused a write, again after 30 s at the latest. */
 export const RETRY_MS = 45_000;
 
-/** A cluster with our and Istio's CRDs, a ZooKeeper with a session that writes to it, and both controllers. */
+/**
+ * A cluster with Istio's CRDs and `config/default`, a ZooKeeper with a session that writes to it, and both controllers as
+ * the ServiceAccounts that the manifests create.
+ */
 export interface World extends AsyncDisposable {
   readonly api: ApiServer;
   readonly cluster: ClusterView;
@@ -46,7 +50,7 @@ export interface WorldOptions {
   readonly istio?: boolean;
 }
 
-/** Starts everything; the root namespace `servicemesh` exists. */
+/** Starts everything. */
 export async function startWorld({
   hub = quickly,
   dubbo = [],
@@ -60,10 +64,10 @@ export async function startWorld({
   starting.defer(() => writer.close());
   const cluster = starting.use(await viewCluster(api));
   if (istio) await api.applyCrds();
-  await api.kubectl(["apply", "-f", "crds/registryhub.yaml"]);
-  await api.kubectl(["wait", "--for=condition=Established", "crd/registryhubs.ecns.easystack.cn"]);
-  await api.kubectl(["create", "namespace", "servicemesh"]);
-  const controllers = starting.use(await startControllers({ kubeconfig: api.kubeconfig, hub, dubbo }));
+  await applyInstall(api);
+  const hubKubeconfig = await kubeconfigAs(api, "registryhub");
+  const dubboKubeconfig = await kubeconfigAs(api, "dubbo-controller");
+  const controllers = starting.use(await startControllers({ hubKubeconfig, dubboKubeconfig, hub, dubbo }));
   const owned = starting.move();
   return {
     api,

@@ -86,7 +86,8 @@ export class Stage implements AsyncDisposable {
     const watched = `--watch-namespaces=${namespace}`;
     const controllers = starting.use(
       await startControllers({
-        kubeconfig: api.kubeconfig,
+        hubKubeconfig: api.kubeconfig,
+        dubboKubeconfig: api.kubeconfig,
         hub: [watched, `--settle-factor=${registry.settleFactor}`, ...TIMES, ...flags],
         dubbo: [watched, `--root-namespace=${namespace}`],
       }),

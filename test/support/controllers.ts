@@ -43,10 +43,10 @@ export interface ControllerProcess extends AsyncDisposable {
 
 /** How the two controllers are started. */
 export interface ControllersOptions {
-  /** For both, unless `hubKubeconfig` names another for the hub-controller. */
-  readonly kubeconfig: string;
-  /** As whom the hub-controller works, where it is not the administrator. */
-  readonly hubKubeconfig?: string;
+  /** As whom the hub-controller works. */
+  readonly hubKubeconfig: string;
+  /** As whom the dubbo-controller works. */
+  readonly dubboKubeconfig: string;
   /** Flags of the hub-controller, each as `--settle-factor=0.05`. */
   readonly hub?: readonly string[];
   /** Flags of the dubbo-controller. */
@@ -67,10 +67,10 @@ const START_MS = 20_000;
 
 /** Starts both controllers; returns when they serve /healthz, which is before they have listed anything. */
 export async function startControllers(options: ControllersOptions): Promise<Controllers> {
-  const { kubeconfig, hubKubeconfig = kubeconfig } = options;
+  const { hubKubeconfig, dubboKubeconfig } = options;
   await using starting = new AsyncDisposableStack();
   const hub = starting.use(await startController("hub-controller", hubKubeconfig, options.hub));
-  const dubbo = starting.use(await startController("dubbo-controller", kubeconfig, options.dubbo));
+  const dubbo = starting.use(await startController("dubbo-controller", dubboKubeconfig, options.dubbo));
   const owned = starting.move();
   return {
     hub,
