@@ -8,7 +8,7 @@ function after(ms: number, run: () => void): () => void {
   const dueAt = performance.now() + ms;
   let timer: NodeJS.Timeout;
   const arm = (leftMs: number): void => {
-    timer = setTimeout(due, Math.min(Math.ceil(leftMs), maxTimerMs));
+    timer = setTimeout(due, Math.min(Math.max(0, Math.ceil(leftMs)), maxTimerMs)); // Node warns of less than 0
   };
   const due = (): void => {
     const leftMs = dueAt - performance.now();

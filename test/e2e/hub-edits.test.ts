@@ -112,13 +112,14 @@ describe.concurrent("another registry, another namespace, another hub", () => {
     await tenant.applyHub({ address: other.address });
     await eventually(async () => {
       const hub = await tenant.hub();
-      expect(hub.status).toMatchObject({ address: other.address, phase: "success", endpoints: 4 });
+      expect(hub.status).toMatchObject({ address: other.address, phase: "success" });
       expect(hub.status?.origin).not.toBe(firstOrigin);
       expect(conditionOf(hub, "DeletionHeld")).toMatchObject({ status: "True", reason: "Settling" });
     }, STATUS_MS);
-    expect(recording.changes().map(({ type }) => type)).toEqual(["ADDED"]);
     await untilEndpoints(tenant, [[], [], ...shops(4).slice(2)]); // emptied, and then
     await untilEndpoints(tenant, shops(4).slice(2)); // gone after their grace
+    const types = recording.changes().map(({ type }) => type);
+    expect(types).toEqual(["ADDED", "MODIFIED", "MODIFIED", "DELETED", "DELETED"]);
     expect(conditionOf(await untilReady(tenant), "DeletionHeld").reason).toBe("NothingHeld");
   });
 
@@ -189,7 +190,7 @@ describe.concurrent("many services vanish at once", () => {
     const held = await eventually(async () => {
       const hub = await tenant.hub();
       expect(conditionOf(hub, "DeletionHeld")).toMatchObject({ status: "True", reason: "Shrunk" });
-      expect(hub.status?.hold).toMatchObject({ services: 5, endpoints: 5 });
+      expect(hub.status?.hold?.services).toBeGreaterThan(3); // those that were missing when it began
       return hub;
     }, STATUS_MS);
     expect((await tenant.entries()).map(endpointsOf)).toEqual(shops(5));

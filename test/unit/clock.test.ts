@@ -18,6 +18,15 @@ test("a timer may be longer than Node's own can be", () => {
   expect(run).toHaveBeenCalledOnce();
 });
 
+test("a timer that is due already runs soon", () => {
+  const run = vi.fn<() => void>();
+  const arm = vi.spyOn(globalThis, "setTimeout");
+  systemClock.after(-5_000, run);
+  expect(arm).toHaveBeenCalledWith(expect.anything(), 0); // Node warns of less
+  vi.advanceTimersByTime(1);
+  expect(run).toHaveBeenCalledOnce();
+});
+
 test("a timer that was stopped never runs, however long it was", () => {
   const run = vi.fn<() => void>();
   const stop = systemClock.after(60 * day, run);
