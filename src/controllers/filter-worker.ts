@@ -1,5 +1,5 @@
 import { type KubeError, retryDelay } from "../kube/errors.ts";
-import type { Reflector } from "../kube/reflector.ts";
+import type { Held } from "../kube/reflector.ts";
 import { objectKey, resources } from "../kube/resources.ts";
 import { isCovered } from "../kube/same.ts";
 import type { Ms } from "../model/entry.ts";
@@ -26,8 +26,8 @@ export interface FilterWorkerOptions {
 
 /** What the worker asks the controller. */
 export interface FilterWorld {
-  readonly serviceEntries: Reflector<ServiceEntry>;
-  readonly filters: Reflector<EnvoyFilter>;
+  readonly serviceEntries: Held<ServiceEntry>;
+  readonly filters: Held<EnvoyFilter>;
   readonly rules: RouteRules;
   /** Whether the cluster's own lists are complete: nothing is decided before. */
   isReady(): boolean;

@@ -5,12 +5,15 @@ import type { ApplyFailure } from "../status/hub-status.ts";
 import type { Occupant } from "./entries.ts";
 import type { HubSession } from "./hub-session.ts";
 
+/** What a host's work asks of a hub. */
+export type Speaker = Pick<HubSession, "id" | "hub" | "isWriting" | "listings" | "ledger" | "claim">;
+
 /** What gathering claims asks of the controller. */
 export interface HubsWorld {
   /** The hubs that exist, oldest first. */
-  sessions(): readonly HubSession[];
+  sessions(): readonly Speaker[];
   /** Why the hub's entries cannot be written at all. */
-  targetProblem(session: HubSession): ApplyFailure | undefined;
+  targetProblem(session: Speaker): ApplyFailure | undefined;
   /** For a hub that owns something and does not exist: 0 = gone, else how long until it may be; undefined = it cannot be told. */
   goneInMs(hub: string): Ms | undefined;
 }

@@ -1,5 +1,5 @@
 import type { KubeError } from "../kube/errors.ts";
-import type { Reflector } from "../kube/reflector.ts";
+import type { Held } from "../kube/reflector.ts";
 import { resources } from "../kube/resources.ts";
 import { isCovered } from "../kube/same.ts";
 import type { Claim, Entry, HostKey, Ms } from "../model/entry.ts";
@@ -26,7 +26,7 @@ const removalDelayMs = 300;
 /** What the worker asks the controller. */
 export interface HostWorld extends HubsWorld {
   readonly entries: EntryIndex;
-  readonly serviceEntries: Reflector<ServiceEntry>;
+  readonly serviceEntries: Held<ServiceEntry>;
   /** Whether the cluster's own lists are complete: nothing is decided before. */
   isReady(): boolean;
 }

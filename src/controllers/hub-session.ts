@@ -3,7 +3,6 @@ import type { RegistryError } from "../model/errors.ts";
 import { type Credentials, type Hub, type HubId, type HubStatus, wants } from "../model/hub.ts";
 import type { Problem } from "../model/problems.ts";
 import type { Snapshot } from "../model/service.ts";
-import { restOf } from "../plan/trust.ts";
 import { openRegistry } from "../registries/index.ts";
 import { type RegistryState, supervise } from "../registries/supervise.ts";
 import { pause } from "../runtime/clock.ts";
@@ -12,6 +11,7 @@ import type { RegistryView } from "../status/hub-status.ts";
 import { hubIdOf } from "../translate/names.ts";
 import type { EntryIndex } from "./entries.ts";
 import { HostLedger } from "./host-ledger.ts";
+import { hubClaim } from "./hub-claim.ts";
 import { type Extent, HubTrust, type TrustLimits } from "./hub-trust.ts";
 import { ListingIndex } from "./listing-index.ts";
 
@@ -111,31 +111,12 @@ export class HubSession {
     return [...(this.#snapshot?.problems ?? []), ...this.listings.problems, ...this.ledger.problems];
   }
 
-  /**
-   * What this hub says about a host; undefined when it has no say: it neither lists the host nor owns some of its entry.
-   * While it does not write, it only says what must stay.
-   */
+  /** As `hubClaim`, of this moment. */
   claim(host: HostKey, actual: Entry | undefined, isWriting: boolean): Claim | undefined {
-    const listed = isWriting ? this.listings.listed(host) : [];
-    if (listed.length === 0 && !this.#owns(actual)) return undefined;
-    const { key, name, l7, protocol } = this.#hub;
-    return { key, name, l7, protocol, writes: isWriting, listed, rest: this.#rest(host, actual, isWriting) };
-  }
-
-  /** A pending hub speaks for an entry of the old product that names it. */
-  #owns(actual: Entry | undefined): boolean {
-    if (actual === undefined) return false;
-    if (actual.hubs.has(this.id)) return true;
-    const endpoints = [...actual.endpoints.values()];
-    if (actual.ours) return endpoints.some((endpoint) => endpoint.by.has(this.id));
-    const names = [actual.registryName, ...endpoints.map((endpoint) => endpoint.registryName)];
-    return this.#state.state === "pending" && names.includes(this.#hub.name);
-  }
-
-  #rest(host: HostKey, actual: Entry | undefined, isWriting: boolean): Claim["rest"] {
-    if (!isWriting || this.listings.isUnknown(host, actual?.shape.service.name ?? "")) return "unknown";
-    const now = this.#deps.clock.monotonic();
-    return restOf(this.#hub.policy === "upsert-only", this.#trust.trust, this.listings.has(host), now);
+    const { id, listings } = this;
+    const isPending = this.#state.state === "pending";
+    const voice = { id, hub: this.#hub, listings, trust: this.#trust.trust, isPending };
+    return hubClaim(voice, host, actual, isWriting, this.#deps.clock.monotonic());
   }
 
   /** Takes in an edit of the hub. */

@@ -2,7 +2,7 @@ import { apply, remove } from "../kube/apply.ts";
 import type { KubeClient } from "../kube/client.ts";
 import type { KubeError } from "../kube/errors.ts";
 import type { EventRecorder } from "../kube/events.ts";
-import type { Reflector } from "../kube/reflector.ts";
+import type { Held } from "../kube/reflector.ts";
 import { apiVersionOf, type KubeObject, type Resource } from "../kube/resources.ts";
 import type { Ms } from "../model/entry.ts";
 import { annotations } from "../model/labels.ts";
@@ -27,7 +27,7 @@ export interface Tools<M extends Metrics = Metrics> {
  * the store, and keeps out of fights. `key` names what an object is about; `fields` are for the log.
  */
 export class ObjectWriter<T extends KubeObject> {
-  readonly #store: Reflector<T>;
+  readonly #store: Held<T>;
   readonly #resource: Resource;
   readonly #fieldManager: string;
   readonly #tools: Tools;
@@ -35,7 +35,7 @@ export class ObjectWriter<T extends KubeObject> {
   /** How the log speaks of it. */
   readonly #noun: string;
 
-  constructor(store: Reflector<T>, resource: Resource, fieldManager: string, tools: Tools) {
+  constructor(store: Held<T>, resource: Resource, fieldManager: string, tools: Tools) {
     this.#store = store;
     this.#resource = resource;
     this.#fieldManager = fieldManager;

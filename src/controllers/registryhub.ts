@@ -21,6 +21,7 @@ import { pause } from "../runtime/clock.ts";
 import type { Deps } from "../runtime/deps.ts";
 import type { HubMetrics } from "../runtime/metrics.ts";
 import { GoneHubs } from "./gone-hubs.ts";
+import type { Speaker } from "./host-claims.ts";
 import { HostWorker } from "./host-worker.ts";
 import { HubCluster } from "./hub-cluster.ts";
 import { HubSession } from "./hub-session.ts";
@@ -123,7 +124,7 @@ export class HubController {
       isReady: () => this.#isReady,
       sessions: () => this.#ordered,
       session: (key: HubKey) => this.#sessions.get(key),
-      targetProblem: ({ hub }: HubSession) => this.#cluster.targetProblem(hub),
+      targetProblem: ({ hub }: Speaker) => this.#cluster.targetProblem(hub),
       isStarting: () => this.#cluster.isStarting,
       failure: ({ hub }: HubSession) => this.#cluster.failureOf(hub),
       goneInMs: (key: HubKey) => this.#goneInMs(key),

@@ -35,6 +35,9 @@ export interface Reflector<T> {
   run(signal: AbortSignal): Promise<void>;
 }
 
+/** What a worker that writes needs of it: what there is, and a way to tell of its own writes. */
+export type Held<T> = Pick<Reflector<T>, "objects" | "put" | "remove">;
+
 /**
  * Why the objects are not to be relied on, where that is worth telling: nothing was ever listed, or the server refuses for
  * good. A watch that breaks, and a server that is busy or starting, come back by themselves.
