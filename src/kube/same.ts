@@ -1,5 +1,5 @@
 /** Lists that Istio's CRDs merge by a key, so that elements of others may stand beside ours; all other lists are one value. */
-const listMapKeys: Readonly<Record<string, string>> = { "spec.ports": "name" };
+export const listMapKeys: Readonly<Record<string, string>> = { "spec.ports": "name" };
 
 /**
  * Whether applying `desired` would change nothing of `actual`: every desired field is there with an equal value. What
@@ -40,7 +40,10 @@ function areEqual(one: unknown, other: unknown): boolean {
   return [...fields].every((field) => areEqual(one[field], other[field]));
 }
 
-const isObject = (value: unknown): value is Readonly<Record<string, unknown>> =>
+/** Whether it is a JSON object. */
+export const isObject = (value: unknown): value is Readonly<Record<string, unknown>> =>
   typeof value === "object" && value !== null && !Array.isArray(value);
 
-const keyOf = (element: unknown, key: string): unknown => (isObject(element) ? element[key] : undefined);
+/** The value of an element's key. */
+export const keyOf = (element: unknown, key: string): unknown =>
+  isObject(element) ? element[key] : undefined;

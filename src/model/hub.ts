@@ -30,6 +30,12 @@ export interface ManagedFields {
   readonly subresource?: string;
   /** RFC 3339. */
   readonly time?: string;
+  readonly fieldsV1?: FieldSet;
+}
+
+/** Fields by `f:<name>`, elements of keyed lists by `k:<their keys as JSON>`; one without any is a leaf. */
+export interface FieldSet {
+  readonly [path: string]: FieldSet;
 }
 
 /** A RegistryHub's spec as people write it (crds/registryhub.yaml); the CRD has validated what can be known without I/O. */

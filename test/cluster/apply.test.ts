@@ -1,4 +1,5 @@
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from "vitest";
+import { applied } from "../../src/kube/applied.ts";
 import { apply, applyStatus, remove, type WriteResult } from "../../src/kube/apply.ts";
 import { retryDelay } from "../../src/kube/errors.ts";
 import { isCovered } from "../../src/kube/same.ts";
@@ -79,6 +80,28 @@ describe("apply", () => {
     expect(isCovered(fields, await actual())).toBe(true);
     await kubectl("patch", "serviceentry", "one", "--type=merge", "-p", '{"spec":{"endpoints":[]}}');
     expect(isCovered(fields, await actual())).toBe(false);
+  });
+
+  test("is foretold without a write: what is dropped, taken back and left to others", async () => {
+    const { metadata, spec, ...rest } = serviceEntry(namespace, "one");
+    const withNotes = { ...metadata, labels: { ours: "1", shared: "1" }, annotations: { ours: "1" } };
+    expectOk(await write({ ...rest, metadata: withNotes, spec }));
+    const shared = { ...rest, metadata: { name: "one", namespace, labels: { shared: "1", team: "red" } } };
+    const ports = [{ name: "http", number: 80, protocol: "HTTP" }];
+    const actual = expectOk(await write({ ...shared, spec: { ...spec, ports, addresses: [] } }, "somebody"));
+
+    const renamed = [{ name: "grpc-tri", number: 20_880, protocol: "grpc" }];
+    const { location: _, ...fewer } = { ...spec, ports: renamed, endpoints: [] };
+    const desired: ServiceEntry = { ...rest, metadata, spec: fewer };
+    const essence = ({ metadata: { name, labels = {}, annotations = {} }, spec: has }: ServiceEntry) => {
+      const byName = (has.ports ?? []).toSorted((a, b) => (a.name < b.name ? -1 : 1));
+      return { name, labels, annotations, spec: { ...has, ports: byName } };
+    };
+    const foretold = essence(applied(desired, actual, "registryhub"));
+    expect(foretold).toEqual(essence(expectOk(await write(desired))));
+    expect(foretold.labels).toEqual({ shared: "1", team: "red", ...metadata.labels });
+    expect(foretold.spec.ports.map(({ name }) => name)).toEqual(["grpc-tri", "http"]);
+    expect(applied(desired, undefined, "registryhub")).toBe(desired);
   });
 
   test("two managers that apply different fields keep both", async () => {
