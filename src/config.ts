@@ -2,6 +2,8 @@ import { isIPv4 } from "node:net";
 
 /** The long-running commands: each reads its own part of the table. */
 export type Controller = "hub-controller" | "dubbo-controller";
+/** Everything that reads a part of the table. */
+export type Reader = Controller | "preview";
 
 /** What of the surroundings a controller listens to: `off`, or a port (0 = any free one) of one or of all addresses. */
 export type BindAddress = "off" | { readonly host?: string; readonly port: number };
@@ -16,14 +18,14 @@ interface Option<T> {
   /** @throws Error whose message says what a legal value is, as the end of "<where>=<text>: ". */
   readonly parse: (text: string) => T;
   readonly help: string;
-  readonly commands: readonly Controller[];
+  readonly commands: readonly Reader[];
   /** The variable that every tool of its kind reads; ours goes first. */
   readonly otherEnv?: string;
 }
 
-const both: readonly Controller[] = ["hub-controller", "dubbo-controller"];
-const hub: readonly Controller[] = ["hub-controller"];
-const dubbo: readonly Controller[] = ["dubbo-controller"];
+const both: readonly Reader[] = ["hub-controller", "dubbo-controller"];
+const hub: readonly Reader[] = ["hub-controller"];
+const dubbo: readonly Reader[] = ["dubbo-controller"];
 
 const option = <T>(one: Option<T>): Option<T> => one;
 
@@ -36,7 +38,7 @@ const options = {
     parse: (text) => text || undefined,
     otherEnv: "KUBECONFIG",
     help: "The kubeconfig to use. Empty: the files of KUBECONFIG, else ~/.kube/config, else the pod's service account.",
-    commands: both,
+    commands: [...both, "preview"],
   }),
   watchNamespaces: option({
     flag: "watch-namespaces",
@@ -52,7 +54,7 @@ const options = {
     default: "servicemesh",
     parse: namespace,
     help: "Istio's root namespace, where the EnvoyFilters go: there they reach every proxy of the mesh.",
-    commands: dubbo,
+    commands: [...dubbo, "preview"],
   }),
   vipCidr: option({
     flag: "vip-cidr",
@@ -60,7 +62,7 @@ const options = {
     default: "240.241.0.0/16",
     parse: ipv4Cidr,
     help: "The range of the virtual IPs. Istio 1.25 and newer allocate from 240.240.0.0/16 by themselves.",
-    commands: both,
+    commands: [...both, "preview"],
   }),
   httpBindAddress: option({
     flag: "http-bind-address",
@@ -100,7 +102,7 @@ const options = {
     default: "10m",
     parse: duration,
     help: "How long a ServiceEntry without endpoints stays, so that its callers fail fast, before it is deleted.",
-    commands: hub,
+    commands: [...hub, "preview"],
   }),
   shrinkHoldMs: option({
     flag: "shrink-hold",
@@ -140,7 +142,7 @@ const options = {
     default: "false",
     parse: boolean,
     help: "Whether ServiceEntries labelled `manager: aeraki` by somebody else get EnvoyFilters, too.",
-    commands: dubbo,
+    commands: [...dubbo, "preview"],
   }),
   inboundFilters: option({
     flag: "inbound-filters",
@@ -148,7 +150,7 @@ const options = {
     default: "false",
     parse: boolean,
     help: "Whether an EnvoyFilter for the provider's own proxy is written as well; for providers inside the mesh.",
-    commands: dubbo,
+    commands: [...dubbo, "preview"],
   }),
   logLevel: option({
     flag: "log-level",
@@ -184,14 +186,14 @@ export interface Setting {
   readonly env: string;
   readonly default: string;
   readonly help: string;
-  readonly commands: readonly Controller[];
+  readonly commands: readonly Reader[];
 }
 
-/** The settings in the order of the table; those of one controller, or all. */
-export function settings(controller?: Controller): readonly Setting[] {
+/** The settings in the order of the table; those of one reader, or all. */
+export function settings(reader?: Reader): readonly Setting[] {
   const all: readonly Option<unknown>[] = names.map((name) => options[name]);
   return all
-    .filter((one) => controller === undefined || one.commands.includes(controller))
+    .filter((one) => reader === undefined || one.commands.includes(reader))
     .map((one) => ({
       usage: `--${one.flag} ${one.parse === boolean ? `[${one.value}]` : one.value}`,
       env: envOf(one.flag),

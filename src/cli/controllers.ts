@@ -1,7 +1,7 @@
 import { randomUUID } from "node:crypto";
 import { hostname } from "node:os";
 import type { Command } from "commander";
-import { type Config, ConfigError, type Controller, readConfig, settings } from "../config.ts";
+import { type Config, ConfigError, type Controller, readConfig } from "../config.ts";
 import { DubboController } from "../controllers/dubbo.ts";
 import { HubController } from "../controllers/registryhub.ts";
 import { type ClientOptions, createClient, type KubeClient } from "../kube/client.ts";
@@ -12,6 +12,7 @@ import type { Deps } from "../runtime/deps.ts";
 import { createLogger } from "../runtime/logger.ts";
 import { createDubboMetrics, createHubMetrics, type Metrics } from "../runtime/metrics.ts";
 import { serveVitals } from "../runtime/server.ts";
+import { addSettings } from "./settings.ts";
 import { version } from "./version.ts";
 
 /** A loop that works on one key for this long is stuck: every request has a deadline that is much shorter. */
@@ -64,13 +65,7 @@ export function addControllers(program: Command, env: NodeJS.ProcessEnv): void {
       .command(name)
       .summary(controllers[name].summary)
       .description(controllers[name].summary);
-    for (const { usage, env: variable, default: value, help } of settings(name)) {
-      // commander takes every | for the border between a flag and its short form
-      command.option(
-        usage.replaceAll("|", "/"),
-        `${help} (env ${variable}${value === "" ? "" : `, default ${value}`})`,
-      );
-    }
+    addSettings(command, name);
     command.action(async (flags: Record<string, string | boolean>) => {
       process.exitCode = await runController(name, flags, env);
     });

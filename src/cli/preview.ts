@@ -1,63 +1,105 @@
 import { readFile } from "node:fs/promises";
 import { text as textOf } from "node:stream/consumers";
+import { inspect } from "node:util";
 import type { Command } from "commander";
-import { readConfig } from "../config.ts";
+import { type Config, ConfigError, readConfig } from "../config.ts";
+import { createClient } from "../kube/client.ts";
 import { yamlOf } from "../kube/manifests.ts";
 import { RegistryError } from "../model/errors.ts";
 import { type Hub, wants } from "../model/hub.ts";
 import type { Snapshot } from "../model/service.ts";
-import { vipPool } from "../plan/vip.ts";
 import { openRegistry } from "../registries/index.ts";
 import { systemClock } from "../runtime/clock.ts";
 import type { Deps } from "../runtime/deps.ts";
 import { createLogger } from "../runtime/logger.ts";
+import { hubIdOf } from "../translate/names.ts";
+import { type Cluster, type ClusterCopy, copyOf, emptyCluster } from "./cluster-copy.ts";
+import { DiffError, printDiff } from "./diff.ts";
+import { summaryOf } from "./diff-summary.ts";
 import { type Generated, generate } from "./generate.ts";
 import { PreviewFileError, readPreviewFile } from "./preview-file.ts";
+import { readCluster } from "./read-cluster.ts";
+import { addSettings } from "./settings.ts";
+import { version } from "./version.ts";
 
 interface PreviewFlags {
   readonly filename: string;
   readonly output: string;
+  readonly diff?: true;
+  readonly [setting: string]: string | boolean | undefined;
 }
+
+const description = `Read the registry of a RegistryHub once and print the ServiceEntries and EnvoyFilters that it would become in an empty cluster. A Secret that the hub names has to be in the same file. Problems go to stderr. Exit code 1: the registry cannot be read; 2: the file or a flag is wrong.
+
+With --diff, compare with the current cluster, which is only read: print what the operator would change there, as \`diff -u -N -r\` shows it (or the program that KUBECTL_EXTERNAL_DIFF names), and a summary on stderr. Give it the settings of the controllers. Exit code 0: nothing would change; 1: something would; 2: the file or a flag is wrong; 3: the registry or the cluster cannot be read, or the two cannot be compared.`;
 
 /** Adds `preview` to the program. */
 export function addPreview(program: Command, env: NodeJS.ProcessEnv): void {
-  program
+  const command = program
     .command("preview")
-    .summary("Print what a RegistryHub would generate, without a cluster.")
-    .description(
-      "Read the registry of a RegistryHub once and print the ServiceEntries and EnvoyFilters that it would become in an empty cluster. " +
-        "A Secret that the hub names has to be in the same file. Problems go to stderr. Exit code 1: the registry cannot be read; 2: the file cannot.",
-    )
+    .summary("Print what a RegistryHub would generate, or change in a cluster.")
+    .description(description)
+    .exitOverride(({ exitCode }) => process.exit(exitCode === 0 ? 0 : 2))
     .requiredOption("-f, --filename <file>", "The hub's manifest; - is stdin.")
-    .option("-o, --output <yaml/json>", "How to print.", "yaml")
-    .action(async (flags: PreviewFlags) => {
-      process.exitCode = await preview(flags, env);
-    });
+    .option("-o, --output <yaml/json>", "How to print; not with --diff.", "yaml")
+    .option("--diff", "Compare with the current cluster.");
+  addSettings(command, "preview");
+  command.action(async (flags: PreviewFlags) => {
+    process.exitCode = await preview(flags, env);
+  });
 }
 
-async function preview({ filename, output }: PreviewFlags, env: NodeJS.ProcessEnv): Promise<number> {
-  const say = (line: string): unknown => process.stderr.write(`${line}\n`);
+const say = (line: string): unknown => process.stderr.write(`${line}\n`);
+
+async function preview(flags: PreviewFlags, env: NodeJS.ProcessEnv): Promise<number> {
+  const { filename, output, diff = false } = flags;
   try {
     if (output !== "yaml" && output !== "json")
       throw new PreviewFileError(`-o ${output} is neither yaml nor json`);
+    if (diff && output === "json")
+      throw new PreviewFileError("--diff prints a diff, not objects: leave out -o");
     const { hub, credentials } = readPreviewFile(await contentOf(filename));
-    const config = readConfig({}, env);
+    const config = readConfig(flags, env);
+    const deps: Deps = { clock: systemClock, logger: createLogger("error"), random: Math.random };
+    const cluster = copyOf(diff ? await currentCluster(config, deps) : emptyCluster, deps);
     const registry = {
       registry: hub.registry,
       credentials,
       wants: (name: string) => wants(hub.filter, name),
+      known: () => cluster.entries.servicesOf(hubIdOf(hub.key), hub.target),
     };
-    const deps: Deps = { clock: systemClock, logger: createLogger("error"), random: Math.random };
     const snapshot = await readOnce(openRegistry(registry, deps));
-    const generated = generate(hub, snapshot, vipPool(config.vipCidr), config.rootNamespace);
-    process.stdout.write(printed(generated, output));
-    for (const line of remarks(hub, generated)) say(line);
-    return 0;
+    const generated = await generate(hub, snapshot, cluster, config);
+    if (!diff) {
+      process.stdout.write(printed(cluster, output));
+      for (const line of [...remarks(generated), totals(hub, cluster)]) say(line);
+      return 0;
+    }
+    const changes = [...cluster.serviceEntries.changes(), ...cluster.envoyFilters.changes()];
+    const { KUBECTL_EXTERNAL_DIFF: program } = env;
+    if (changes.length > 0) await printDiff(changes, program || "diff -u -N -r");
+    for (const line of [...remarks(generated), ...summaryOf(hub, generated, cluster)]) say(line);
+    return changes.length > 0 ? 1 : 0;
   } catch (error) {
     if (error instanceof PreviewFileError) say(`${filename}: ${error.message}`);
     else if (error instanceof RegistryError) say(`${error.code}: ${error.message}`);
+    else if (error instanceof DiffError || error instanceof ConfigError) say(error.message);
+    else if (diff)
+      say(inspect(error)); // thrown it would end in exit code 1, which means differences
     else throw error;
-    return error instanceof RegistryError ? 1 : 2;
+    if (error instanceof PreviewFileError || error instanceof ConfigError) return 2;
+    return diff ? 3 : 1;
+  }
+}
+
+async function currentCluster(config: Config, deps: Deps): Promise<Cluster> {
+  const { kubeconfig, kubeApiConcurrency: concurrency, rootNamespace } = config;
+  const userAgent = `registryhub-preview/${version}`;
+  const client = createClient({ kubeconfig, userAgent, concurrency }, deps);
+  try {
+    return await readCluster(client, rootNamespace);
+  } finally {
+    await client.close();
   }
 }
 
@@ -81,19 +123,20 @@ async function readOnce(adapter: ReturnType<typeof openRegistry>): Promise<Snaps
   throw new RegistryError("RegistryUnreachable", "the registry ended the watch", "Try again.");
 }
 
-function printed({ serviceEntries, envoyFilters }: Generated, output: "yaml" | "json"): string {
-  const items = [...serviceEntries, ...envoyFilters];
+function printed({ serviceEntries, envoyFilters }: ClusterCopy, output: "yaml" | "json"): string {
+  const items = [...serviceEntries.objects.values(), ...envoyFilters.objects.values()];
   if (output === "json")
     return `${JSON.stringify({ apiVersion: "v1", kind: "List", items }, undefined, 2)}\n`;
-  return items.map(yamlOf).join("---\n");
+  return items.map((item) => yamlOf(item)).join("---\n");
 }
 
-function* remarks(
-  hub: Hub,
-  { serviceEntries, envoyFilters, problems, withoutVip }: Generated,
-): Generator<string> {
+function* remarks({ problems, withoutVip }: Generated): Generator<string> {
   for (const { severity, at, code, detail } of problems) yield `${severity}: ${at}: ${code}: ${detail}`;
-  for (const host of withoutVip) yield `rejected: ${host}: no virtual IP is free in REGISTRYHUB_VIP_CIDR`;
-  const endpoints = serviceEntries.reduce((sum, { spec }) => sum + (spec.endpoints?.length ?? 0), 0);
-  yield `${hub.key}: ${serviceEntries.length} ServiceEntries with ${endpoints} endpoints, ${envoyFilters.length} EnvoyFilters`;
+  for (const host of withoutVip) yield `rejected: ${host}: no virtual IP is free in --vip-cidr`;
+}
+
+function totals({ key }: Hub, { serviceEntries, envoyFilters }: ClusterCopy): string {
+  const entries = [...serviceEntries.objects.values()];
+  const endpoints = entries.reduce((sum, { spec }) => sum + (spec.endpoints?.length ?? 0), 0);
+  return `${key}: ${entries.length} ServiceEntries with ${endpoints} endpoints, ${envoyFilters.objects.size} EnvoyFilters`;
 }

@@ -5,7 +5,7 @@ export function parseManifests(text: string): readonly unknown[] {
   return loadAllYaml(text).filter((document: unknown) => document !== null && document !== undefined);
 }
 
-/** One YAML document, as kubectl prints it. */
-export function yamlOf(object: unknown): string {
-  return dumpYaml(object, { lineWidth: -1, noRefs: true });
+/** One YAML document; with `sortKeys` as kubectl prints it, so that two can be compared. */
+export function yamlOf(object: unknown, { sortKeys = false } = {}): string {
+  return dumpYaml(object, { lineWidth: -1, noRefs: true, sortKeys });
 }

@@ -1,12 +1,27 @@
+import { spawn } from "node:child_process";
+import { once } from "node:events";
+import { readFile, writeFile } from "node:fs/promises";
+import { join } from "node:path";
+import { text } from "node:stream/consumers";
 import { fileURLToPath } from "node:url";
 import { beforeAll, describe, expect, test } from "vitest";
 import type { KubeObject } from "../../src/kube/resources.ts";
 import { startConsul } from "../bed/consul.ts";
 import { run } from "../bed/run.ts";
+import { temporaryFolder } from "../bed/watchdog.ts";
 import { consulRegistrant, readAll } from "../support/consul-registrant.ts";
 import { eventually } from "../support/eventually.ts";
 import { freePort } from "../support/free-port.ts";
-import { newTenant, providerUrl, SOON_MS, startWorld, untilReady, type World } from "./world.ts";
+import {
+  conditionOf,
+  newTenant,
+  providerUrl,
+  SOON_MS,
+  STATUS_MS,
+  startWorld,
+  untilReady,
+  type World,
+} from "./world.ts";
 
 const program = fileURLToPath(new URL("../../bin/registryhub", import.meta.url));
 
@@ -71,6 +86,126 @@ describe("registryhub preview", () => {
     await expect(missing).rejects.toThrow(/exit code 2.*\/nowhere\/hub.yaml: no such file/s);
   });
 });
+
+describe("registryhub preview --diff", () => {
+  const providers = ["10.42.7.1:20880", "10.42.7.2:20880"].map((at) => providerUrl("org.example.Shop", at));
+
+  test("tells what the controllers would do, and nothing once they have", async () => {
+    const tenant = await newTenant(world);
+    await tenant.provide(...providers);
+    const before = await diff(tenant.manifest());
+    expect(before).toMatchObject({ code: 1 });
+    expect(before.stdout).not.toMatch(/^-[^-]/m);
+    expect(before.stderr).toContain(
+      "ServiceEntries: 1 to create, 0 to change, 0 to delete; endpoints: 2 to add",
+    );
+
+    await tenant.applyHub();
+    await untilReady(tenant);
+    await eventually(async () => {
+      const { code, stdout } = await diff(tenant.manifest());
+      expect({ code, stdout }).toEqual({ code: 0, stdout: "" });
+    }, SOON_MS);
+
+    await tenant.applyHub({ suspend: true });
+    const isSuspended = async () => expect(conditionOf(await tenant.hub(), "Ready").reason).toBe("Suspended");
+    await eventually(isSuspended, SOON_MS);
+    await tenant.provide(providerUrl("org.example.Shop", "10.42.7.3:20880"));
+    const one = await diff(tenant.manifest());
+    expect(one.code).toBe(1);
+    expect(linesOf(one.stdout)).toEqual([
+      expect.stringMatching(/^--- cluster\/ServiceEntry\/t\d+\/aeraki-org-example-shop-1-0-0-t\d+\t/),
+      expect.stringMatching(/^\+\+\+ hub\/ServiceEntry\/t\d+\/aeraki-org-example-shop-1-0-0-t\d+\t/),
+      "+    - address: 10.42.7.3",
+      "+      labels:",
+      expect.stringMatching(/^\+ {8}ecns.easystack.cn\/by: [0-9a-f]{8}$/),
+      "+        interface: org.example.Shop",
+      "+        registryName: hub",
+      "+        side: provider",
+      "+        version: 1.0.0",
+      "+      ports:",
+      "+        tcp-metaprotocol-dubbo: 20880",
+    ]);
+    const otherProgram = await diff(tenant.manifest(), { KUBECTL_EXTERNAL_DIFF: "diff -r -q" });
+    expect(otherProgram.stdout).toMatch(/^Files cluster\/.* and hub\/.* differ$/m);
+
+    await tenant.applyHub({ suspend: false });
+    await tenant.applyHub({}, "younger");
+    await eventually(async () => {
+      const both = [await diff(tenant.manifest()), await diff(tenant.manifest({}, "younger"))];
+      expect(both.map(({ code, stdout }) => ({ code, stdout }))).toEqual([
+        { code: 0, stdout: "" },
+        { code: 0, stdout: "" },
+      ]);
+    }, STATUS_MS);
+  });
+
+  test("needs no right to write or to read Secrets, and says which one is missing", async () => {
+    const tenant = await newTenant(world);
+    await tenant.provide(...providers);
+    const manifest = tenant.manifest();
+    const KUBECONFIG = await world.api.kubeconfigFor(world.api.aliceToken);
+    const refused = await diff(manifest, { KUBECONFIG });
+    expect(refused.code).toBe(3);
+    expect(refused.stderr).toMatch(/the cluster cannot be read: .* cannot list .* Ask for the right to list/);
+
+    const types = [
+      "registryhubs.ecns.easystack.cn",
+      "serviceentries.networking.istio.io",
+      "envoyfilters.networking.istio.io",
+    ];
+    const rights = ["--verb=list", `--resource=${types.join()}`];
+    await world.api.kubectl(["create", "clusterrole", "preview", ...rights]);
+    const binding = ["--clusterrole=preview", "--user=alice"];
+    await world.api.kubectl(["create", "clusterrolebinding", "preview", ...binding]);
+    await eventually(
+      async () => expect(await diff(manifest, { KUBECONFIG })).toMatchObject({ code: 1 }),
+      SOON_MS,
+    );
+    expect(await tenant.entries()).toEqual([]);
+  });
+
+  test("ends with a clear sentence when the cluster or the registry does not answer, or a flag is wrong", async () => {
+    const tenant = await newTenant(world);
+    const kubeconfig = await readFile(world.api.kubeconfig, "utf8");
+    await using folder = temporaryFolder("preview");
+    const KUBECONFIG = join(folder.path, "kubeconfig");
+    await writeFile(KUBECONFIG, kubeconfig.replace(world.api.url, `https://127.0.0.1:${await freePort()}`));
+    const unreachable = await diff(tenant.manifest(), { KUBECONFIG });
+    expect(unreachable).toMatchObject({ code: 3, stdout: "" });
+    expect(unreachable.stderr).toMatch(
+      /^the cluster cannot be read: no answer from https:\S+ .*ECONNREFUSED.*\. Check that the API server of the kubeconfig runs/,
+    );
+
+    const nowhere = await diff(tenant.manifest({ address: `127.0.0.1:${await freePort()}` }));
+    expect(nowhere.code).toBe(3);
+    expect(nowhere.stderr).toMatch(/^RegistryUnreachable: .*connection refused/);
+
+    const noProgram = await diff(tenant.manifest(), { KUBECTL_EXTERNAL_DIFF: "no-such-program" });
+    expect(noProgram.code).toBe(0); // there is nothing to compare
+    expect((await diff(tenant.manifest(), {}, "--root-namespac=x")).code).toBe(2);
+    expect((await diff(tenant.manifest(), {}, "--empty-grace=soon")).code).toBe(2);
+    expect((await diff(tenant.manifest(), {}, "-o", "json")).code).toBe(2);
+  });
+});
+
+/** Runs `preview --diff` of a manifest, as the administrator unless told otherwise. */
+async function diff(
+  manifest: string,
+  env: Readonly<Record<string, string>> = {},
+  ...flags: readonly string[]
+) {
+  const child = spawn(program, ["preview", "-f", "-", "--diff", ...flags], {
+    env: { ...process.env, KUBECONFIG: world.api.kubeconfig, ...env },
+  });
+  child.stdin.end(manifest);
+  const [stdout, stderr] = await Promise.all([text(child.stdout), text(child.stderr), once(child, "close")]);
+  return { code: child.exitCode, stdout, stderr };
+}
+
+/** The lines of a diff that say what differs. */
+const linesOf = (stdout: string): readonly string[] =>
+  stdout.split("\n").filter((line) => /^[-+]/.test(line));
 
 /** What was asked for of an object, without what the API server adds. */
 function essence({ metadata, ...rest }: KubeObject): object {

@@ -2,7 +2,9 @@ import { existsSync, readdirSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { parse, parseAllDocuments, stringify } from "yaml";
-import { filtersOf } from "../../src/cli/generate.ts";
+import { copyOf } from "../../src/cli/cluster-copy.ts";
+import { generateFilters } from "../../src/cli/generate.ts";
+import { readConfig } from "../../src/config.ts";
 import { EntryIndex } from "../../src/controllers/entries.ts";
 import { ListingIndex } from "../../src/controllers/listing-index.ts";
 import { isCovered } from "../../src/kube/same.ts";
@@ -10,6 +12,7 @@ import type { Claim, Entry, HostKey } from "../../src/model/entry.ts";
 import { type Hub, parseHub, type RegistryHub } from "../../src/model/hub.ts";
 import type { EnvoyFilter, ServiceEntry } from "../../src/model/istio.ts";
 import { splitKey } from "../../src/model/keys.ts";
+import { annotations } from "../../src/model/labels.ts";
 import type { Problem } from "../../src/model/problems.ts";
 import type { Service, Snapshot } from "../../src/model/service.ts";
 import { type HostPlan, planHost } from "../../src/plan/host.ts";
@@ -26,7 +29,8 @@ import { ServiceTable } from "../../src/registries/nacos/service-table.ts";
 import { decodeAddresses, decodeInstance, decodeService } from "../../src/registries/zookeeper/decode.ts";
 import { hubIdOf, objectName } from "../../src/translate/names.ts";
 import { serviceEntryOf } from "../../src/translate/service-entry.ts";
-import { inputOf, pool } from "../support/model.ts";
+import { fakeClock } from "../support/fake-clock.ts";
+import { inputOf, pool, silentLogger } from "../support/model.ts";
 import { type ConsulAnswers, servicesOfConsul } from "./consul-answers.ts";
 
 /** Where the stories are: one folder each, with a folder more for each further step. */
@@ -104,7 +108,7 @@ export async function playStory(name: string): Promise<readonly StepResult[]> {
   for (const at of [folder, ...steps.sort().map((step) => join(folder, step))]) {
     const moment = parse(readFileSync(join(at, "01-registry.yaml"), "utf8")) as Moment;
     wallMs += (moment.passed ?? 0) * 60_000;
-    results.push(playStep(at, await Promise.all(moment.hubs.map(speakerOf)), cluster, wallMs));
+    results.push(await playStep(at, await Promise.all(moment.hubs.map(speakerOf)), cluster, wallMs));
   }
   return results;
 }
@@ -120,12 +124,12 @@ function initialCluster(folder: string): readonly ServiceEntry[] {
   return parseAllDocuments(readFileSync(path, "utf8")).map((document) => document.toJS() as ServiceEntry);
 }
 
-function playStep(
+async function playStep(
   folder: string,
   speakers: readonly Speaker[],
   cluster: Map<string, ServiceEntry>,
   wallMs: number,
-): StepResult {
+): Promise<StepResult> {
   const index = new EntryIndex(cluster);
   for (const key of cluster.keys()) index.update(key);
   const hosts = new Set([...speakers.flatMap(({ listing }) => [...listing.hosts()]), ...index.hosts()]);
@@ -146,9 +150,23 @@ function playStep(
       })),
     ),
     serviceEntries,
-    envoyFilters: filtersOf(serviceEntries, pool, "servicemesh"),
+    envoyFilters: await filtersOf(serviceEntries),
     plan: yaml(steps.filter((step) => step.op !== "nothing" || Object.keys(step).length > 2)),
   };
+}
+
+/** What the dubbo-controller makes of these entries where there are no filters yet; those of ports last. */
+async function filtersOf(serviceEntries: readonly ServiceEntry[]): Promise<readonly EnvoyFilter[]> {
+  const deps = { clock: fakeClock(), logger: silentLogger, random: () => 0 };
+  const copy = copyOf({ hubs: [], serviceEntries, envoyFilters: [] }, deps);
+  const { vipCidr, rootNamespace, foreignServiceEntries, inboundFilters } = readConfig({}, {});
+  const options = { vipCidr, rootNamespace, foreignServiceEntries, inboundFilters };
+  await generateFilters(serviceEntries.map(keyOf), copy, options);
+  const filters = [...copy.envoyFilters.objects.values()];
+  const isOfPort = ({ metadata }: EnvoyFilter): boolean =>
+    metadata.annotations?.[annotations.serviceEntry] === undefined;
+  const ofPorts = filters.filter(isOfPort).sort((a, b) => (a.metadata.name < b.metadata.name ? -1 : 1));
+  return [...filters.filter((one) => !isOfPort(one)), ...ofPorts];
 }
 
 interface Speaker {

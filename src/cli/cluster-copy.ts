@@ -1,0 +1,123 @@
+import { EntryIndex } from "../controllers/entries.ts";
+import type { Tools } from "../controllers/object-writer.ts";
+import { applied } from "../kube/applied.ts";
+import type { KubeClient, KubeRequest } from "../kube/client.ts";
+import type { EventNote } from "../kube/events.ts";
+import type { Held } from "../kube/reflector.ts";
+import { type KubeObject, objectKey } from "../kube/resources.ts";
+import type { Ms } from "../model/entry.ts";
+import type { RegistryHub } from "../model/hub.ts";
+import type { EnvoyFilter, ServiceEntry } from "../model/istio.ts";
+import type { Deps } from "../runtime/deps.ts";
+
+/** What a cluster has of what the operator's workers look at. */
+export interface Cluster {
+  readonly hubs: readonly RegistryHub[];
+  /** Of all namespaces: their hosts, names and addresses are taken. */
+  readonly serviceEntries: readonly ServiceEntry[];
+  /** Of the root namespace. */
+  readonly envoyFilters: readonly EnvoyFilter[];
+}
+
+/** One that has never heard of the operator. */
+export const emptyCluster: Cluster = { hubs: [], serviceEntries: [], envoyFilters: [] };
+
+/** One object before and after; undefined = there is none. */
+export interface Change<T extends KubeObject = KubeObject> {
+  readonly before: T | undefined;
+  readonly after: T | undefined;
+}
+
+/** A store of a copy. */
+export interface HeldCopy<T extends KubeObject> extends Held<T> {
+  /** What differs from the cluster, by key. */
+  changes(): readonly Change<T>[];
+  /** Called after each change with the key of what changed. */
+  onChange: (key: string) => void;
+}
+
+/** A copy of a cluster on which the operator's own workers can work: it takes their writes, and nothing reaches the cluster. */
+export interface ClusterCopy {
+  readonly hubs: readonly RegistryHub[];
+  readonly serviceEntries: HeldCopy<ServiceEntry>;
+  readonly envoyFilters: HeldCopy<EnvoyFilter>;
+  readonly entries: EntryIndex;
+  /** What a worker works with. Its monotonic clock stands still but for `pass`. */
+  readonly tools: Tools;
+  /** What the workers would have told as Events, each once. */
+  notes(): readonly EventNote[];
+  pass(ms: Ms): void;
+}
+
+/** The copy is as the cluster until a worker writes. */
+export function copyOf({ hubs, serviceEntries, envoyFilters }: Cluster, deps: Deps): ClusterCopy {
+  const held = { ServiceEntry: heldCopy(serviceEntries), EnvoyFilter: heldCopy(envoyFilters) };
+  const entries = new EntryIndex(held.ServiceEntry.objects);
+  for (const key of held.ServiceEntry.objects.keys()) entries.update(key);
+  held.ServiceEntry.onChange = (key) => void entries.update(key);
+  const notes = new Map<string, EventNote>();
+  let now = deps.clock.monotonic();
+  return {
+    hubs,
+    serviceEntries: held.ServiceEntry,
+    envoyFilters: held.EnvoyFilter,
+    entries,
+    tools: {
+      client: clientOf(held),
+      events: { record: (note) => void notes.set(`${note.reason} ${objectKey(note.object)}`, note) },
+      metrics: silentMetrics,
+      deps: { ...deps, clock: { ...deps.clock, monotonic: () => now } },
+      signal: new AbortController().signal,
+    },
+    notes: () => [...notes.values()],
+    pass(ms) {
+      now += ms;
+    },
+  };
+}
+
+function heldCopy<T extends KubeObject>(listed: readonly T[]): HeldCopy<T> {
+  const before = new Map(listed.map((object) => [objectKey(object), object]));
+  const objects = new Map(before);
+  const copy: HeldCopy<T> = {
+    objects,
+    onChange: () => undefined,
+    changes: () =>
+      [...new Set([...before.keys(), ...objects.keys()])]
+        .map((key) => ({ before: before.get(key), after: objects.get(key) }))
+        .filter(({ before: one, after: other }) => one !== other),
+    put(object) {
+      objects.set(objectKey(object), object);
+      copy.onChange(objectKey(object));
+    },
+    remove(object) {
+      objects.delete(objectKey(object));
+      copy.onChange(objectKey(object));
+    },
+  };
+  return copy;
+}
+
+/** Answers writes as the API server would; the worker that made them then tells the stores. */
+function clientOf(held: Readonly<Record<string, Held<KubeObject>>>): KubeClient {
+  const answer = ({ method, body, query = {} }: KubeRequest): KubeObject | { readonly kind: "Status" } => {
+    if (method === "DELETE") return { kind: "Status" };
+    const { fieldManager = "" } = query;
+    const desired = body as KubeObject;
+    const actual = held[desired.kind ?? ""]?.objects.get(objectKey(desired));
+    return applied(desired, actual, fieldManager);
+  };
+  return {
+    request: <T>(request: KubeRequest) => Promise.resolve(answer(request) as T),
+    stream: () => Promise.reject(new Error("a copy of a cluster cannot be watched")),
+    close: () => Promise.resolve(),
+  };
+}
+
+const silentMetrics: Tools["metrics"] = {
+  leads: () => undefined,
+  wrote: () => undefined,
+  queueDepth: () => undefined,
+  propagated: () => undefined,
+  render: () => Promise.resolve(""),
+};

@@ -1,0 +1,55 @@
+import type { KubeClient } from "../kube/client.ts";
+import { KubeError } from "../kube/errors.ts";
+import { list } from "../kube/list.ts";
+import { type KubeObject, type Resource, resources } from "../kube/resources.ts";
+import type { RegistryHub } from "../model/hub.ts";
+import type { EnvoyFilter, ServiceEntry } from "../model/istio.ts";
+import type { Cluster } from "./cluster-copy.ts";
+import { DiffError } from "./diff.ts";
+
+const pageSize = 500;
+
+/** Lists what the operator's workers look at. Without the RegistryHub type there are no hubs. @throws DiffError. */
+export async function readCluster(client: KubeClient, rootNamespace: string): Promise<Cluster> {
+  const { signal } = new AbortController();
+  const all = async <T extends KubeObject>(resource: Resource, namespace?: string): Promise<readonly T[]> => {
+    const selection = namespace === undefined ? {} : { namespace };
+    const transform = (object: T): T => object;
+    return (await list<T>(client, resource, { selection, pageSize, transform, signal })).objects;
+  };
+  const known = all<RegistryHub>(resources.registryHubs).catch((error: unknown) => {
+    if (error instanceof KubeError && error.reason === "ResourceTypeMissing") return [];
+    throw error;
+  });
+  try {
+    const [hubs, serviceEntries, envoyFilters] = await Promise.all([
+      known,
+      all<ServiceEntry>(resources.serviceEntries),
+      all<EnvoyFilter>(resources.envoyFilters, rootNamespace),
+    ]);
+    return { hubs, serviceEntries, envoyFilters };
+  } catch (error) {
+    if (!(error instanceof KubeError)) throw error;
+    throw new DiffError(`the cluster cannot be read: ${error.message}. ${nextStepFor(error)}`, {
+      cause: error,
+    });
+  }
+}
+
+function nextStepFor({ reason }: KubeError): string {
+  switch (reason) {
+    case "Unreachable":
+    case "Timeout":
+      return "Check that the API server of the kubeconfig runs and can be reached from here.";
+    case "BadKubeconfig":
+      return "Name another one with --kubeconfig or KUBECONFIG.";
+    case "Unauthorized":
+      return "Log in anew, or name another kubeconfig with --kubeconfig or KUBECONFIG.";
+    case "Forbidden":
+      return "Ask for the right to list registryhubs and serviceentries in all namespaces, and envoyfilters in the root namespace.";
+    case "ResourceTypeMissing":
+      return "Install Istio's CRDs, or leave out --diff.";
+    default:
+      return "Try again.";
+  }
+}
