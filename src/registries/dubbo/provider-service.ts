@@ -20,13 +20,27 @@ export function withProviders(service: Service, providers: readonly Provider[]):
     problemKey,
   );
   const isSame = instances.length === service.instances.length && problems.length === service.problems.length;
-  return isSame ? service : { ...service, instances: instances.toSorted(byAddress), problems };
+  return isSame ? service : { ...service, instances: sharing(instances.toSorted(byAddress)), problems };
+}
+
+/** Equal metadata becomes one object: the copies of a provider differ in little but their address, and there may be 100,000. */
+function sharing(instances: readonly ServiceInstance[]): readonly ServiceInstance[] {
+  const known = new Map<string, ServiceInstance["metadata"]>();
+  return instances.map((instance) => {
+    const key = JSON.stringify(instance.metadata);
+    const metadata = known.get(key) ?? instance.metadata;
+    known.set(key, metadata);
+    return metadata === instance.metadata ? instance : { ...instance, metadata };
+  });
 }
 
 /** The first of each key. */
 function distinct<T>(items: readonly T[], keyOf: (item: T) => string): T[] {
   const byKey = new Map<string, T>();
-  for (const item of items) if (!byKey.has(keyOf(item))) byKey.set(keyOf(item), item);
+  for (const item of items) {
+    const key = keyOf(item);
+    if (!byKey.has(key)) byKey.set(key, item);
+  }
   return [...byKey.values()];
 }
 

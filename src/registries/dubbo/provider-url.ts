@@ -41,12 +41,32 @@ export function parseProviderUrl(text: string): ProviderUrl | undefined {
   // What is escaped twice would bring a query or a password into what is shown.
   if (host === undefined || /[%?=&@]/.test(bracketed === undefined ? hostPort : (port ?? "")))
     return undefined;
-  return { scheme, host, port: port ?? "", parameters: parseParameters(query) };
+  let parameters: ReadonlyMap<string, string> | undefined;
+  return {
+    scheme,
+    host: copyOf(host),
+    port: port ?? "",
+    get parameters() {
+      parameters ??= parseParameters(query); // not everybody asks
+      return parameters;
+    },
+  };
 }
 
+/** V8 makes a part of a text a view of the whole, so that each address of a registry would keep its URL in memory. */
+const copyOf = (text: string): string => Buffer.from(text).toString();
+
 function parseParameters(query: string): ReadonlyMap<string, string> {
-  const pairs = query.split("&").map((pair) => cut(pair, "="));
-  return new Map(pairs.filter(([key]) => key !== ""));
+  const parameters = new Map<string, string>();
+  for (let start = 0; start < query.length; ) {
+    const next = query.indexOf("&", start);
+    const end = next < 0 ? query.length : next;
+    const sign = query.indexOf("=", start);
+    const keyEnd = sign < 0 || sign > end ? end : sign;
+    if (keyEnd > start) parameters.set(query.slice(start, keyEnd), query.slice(keyEnd + 1, end));
+    start = end + 1;
+  }
+  return parameters;
 }
 
 /** What is before the first `separator`, and what is after it. */
