@@ -21,6 +21,7 @@ export function listingOf(service: Service, hub: Hub): Listing {
     string,
     { readonly host: HostKey; readonly identity: ServiceIdentity } | undefined
   >();
+  const labelsFor = sharedLabels(service, hub);
   for (const instance of service.instances === "unknown" ? [] : service.instances) {
     const at = `${service.name} ${addrOf(instance.address, instance.port)}`;
     const name = nameOf(service, instance);
@@ -38,7 +39,7 @@ export function listingOf(service: Service, hub: Hub): Listing {
     }
     const endpoints = byHost.get(place.host) ?? [];
     byHost.set(place.host, endpoints);
-    endpoints.push(endpointOf(instance, place.identity, hub));
+    endpoints.push(endpointOf(instance, place.identity, labelsFor(instance)));
   }
   for (const endpoints of byHost.values()) endpoints.sort(byAddr);
   return { byHost, problems };
@@ -89,12 +90,23 @@ function canonical(address: string): string {
   return address.includes(":") ? new URL(`http://[${address}]`).hostname.slice(1, -1) : address;
 }
 
-function endpointOf(instance: ServiceInstance, service: ServiceIdentity, hub: Hub): Endpoint {
+/** The labels of a service's endpoints: made once for instances that share their metadata, and shared by them as well. */
+function sharedLabels(service: Service, hub: Hub): (instance: ServiceInstance) => Endpoint["labels"] {
+  const nameMark = service.kind === "spring" ? { [`${hub.registry.type}Name`]: service.name } : {};
+  const known = new Map<ServiceInstance["metadata"], Endpoint["labels"]>();
+  return ({ metadata }) => {
+    const labels = known.get(metadata) ?? labelsOf({ ...metadata, ...nameMark });
+    known.set(metadata, labels);
+    return labels;
+  };
+}
+
+function endpointOf(
+  instance: ServiceInstance,
+  service: ServiceIdentity,
+  labels: Endpoint["labels"],
+): Endpoint {
   const address = canonical(instance.address);
-  const metadata =
-    service.kind === "spring"
-      ? { ...instance.metadata, [`${hub.registry.type}Name`]: service.name }
-      : instance.metadata;
   return {
     addr: addrOf(address, instance.port),
     address,
@@ -103,6 +115,6 @@ function endpointOf(instance: ServiceInstance, service: ServiceIdentity, hub: Hu
     service,
     ...(instance.weight !== undefined && service.kind === "spring" && { weight: instance.weight }),
     ...(instance.locality !== undefined && { locality: instance.locality }),
-    labels: labelsOf(metadata),
+    labels,
   };
 }
