@@ -4,7 +4,7 @@ import { createReflector, obstacleOf, type Reflector } from "../kube/reflector.t
 import { type KubeObject, objectPath, resources } from "../kube/resources.ts";
 import type { Ms } from "../model/entry.ts";
 import type { Hub, HubKey, RegistryHub } from "../model/hub.ts";
-import type { ServiceEntry } from "../model/istio.ts";
+import type { ServiceEntry, WorkloadEntry } from "../model/istio.ts";
 import { splitKey } from "../model/keys.ts";
 import { managers } from "../model/labels.ts";
 import type { Deps } from "../runtime/deps.ts";
@@ -158,5 +158,26 @@ function ownFields(object: ServiceEntry): ServiceEntry {
       ...(manager !== undefined && { manager }),
       ...(time !== undefined && { time }),
     }));
-  return { ...object, metadata: { ...object.metadata, managedFields } };
+  const endpoints = object.spec.endpoints && sharing(object.spec.endpoints);
+  return {
+    ...object,
+    metadata: { ...object.metadata, managedFields },
+    spec: { ...object.spec, ...(endpoints && { endpoints }) },
+  };
+}
+
+/** Equal labels and ports become one object: the endpoints of an entry differ in little but their address. */
+function sharing(endpoints: readonly WorkloadEntry[]): readonly WorkloadEntry[] {
+  const known = new Map<string, WorkloadEntry>();
+  return endpoints.map((endpoint) => {
+    const { labels, ports } = endpoint;
+    const key = JSON.stringify([labels, ports]);
+    const like = known.get(key) ?? endpoint;
+    known.set(key, like);
+    return {
+      ...endpoint,
+      ...(like.labels && { labels: like.labels }),
+      ...(like.ports && { ports: like.ports }),
+    };
+  });
 }
