@@ -9,6 +9,7 @@ type ObjectKey = string;
 
 /** What the index keeps of one ServiceEntry; the object itself stays in the reflector's store. */
 interface Facts {
+  readonly name: string;
   readonly hosts: readonly HostKey[];
   readonly ips: readonly string[];
   readonly owned: boolean;
@@ -90,12 +91,14 @@ export class EntryIndex {
     for (const { host, service } of this.hostsOf(hub)) if (host.startsWith(`${namespace}/`)) yield service;
   }
 
-  /** Name -> time of our last write, of the entries that carry the hub's label. */
+  /** Name -> time of our last write, of the entries that carry the hub's label and that we have written. */
   writesOf(hub: HubId): ReadonlyMap<string, string> {
-    const keys = [...(this.#byHub.get(hub) ?? [])];
-    return new Map(
-      keys.map((key) => [key.slice(key.indexOf("/") + 1), this.#facts.get(key)?.writtenAt ?? ""]),
-    );
+    const writes = new Map<string, string>();
+    for (const key of this.#byHub.get(hub) ?? []) {
+      const facts = this.#facts.get(key);
+      if (facts && facts.writtenAt !== "") writes.set(facts.name, facts.writtenAt);
+    }
+    return writes;
   }
 
   /** The hubs that own some of the ServiceEntry, where its annotation names them. */
@@ -175,6 +178,7 @@ function factsOf(object: ServiceEntry): Facts {
     (one) => one.manager === managers.registryhub && one.subresource === undefined,
   );
   return {
+    name: metadata.name,
     hosts: (spec.hosts ?? []).map((host) => `${metadata.namespace ?? ""}/${host}`),
     ips: ips.filter((ip) => ip !== ""),
     owned,

@@ -15,6 +15,9 @@ import { type Services, shadowsOf } from "./shadows.ts";
 
 const conditionsIntervalMs = 1_000;
 const countsIntervalMs = 10_000;
+/** A look at a hub costs 20 ms where it has 10,000 entries: about this share of the time is spent on looking. */
+const lookShare = 0.05;
+const maxLookPauseMs = 1_000;
 /** Writes that take longer are worth telling. */
 const briefMs = 5_000;
 /** The most telling failure of many. */
@@ -45,6 +48,8 @@ export class StatusWorker {
   readonly #world: StatusWorld;
   readonly #tools: Tools<HubMetrics>;
   readonly #writtenAt = new Map<HubKey, Ms>();
+  /** When the next look at a hub may be taken. */
+  readonly #lookAt = new Map<HubKey, Ms>();
 
   constructor(world: StatusWorld, tools: Tools<HubMetrics>) {
     this.#world = world;
@@ -55,14 +60,22 @@ export class StatusWorker {
   async work(key: HubKey): Promise<Outcome> {
     const session = this.#world.session(key);
     const object = this.#world.hubs.objects.get(key);
-    if (session === undefined || object === undefined) this.#writtenAt.delete(key);
+    if (session === undefined || object === undefined) {
+      this.#writtenAt.delete(key);
+      this.#lookAt.delete(key);
+    }
     if (session === undefined || object === undefined || this.#world.isStarting()) return undefined;
-    const view = this.#view(session, object);
-    this.#measure(session, view);
     const { client, events, metrics, deps, signal } = this.#tools;
     const { clock } = deps;
+    const lookedAt = clock.monotonic();
+    const waitMs = (this.#lookAt.get(key) ?? 0) - lookedAt;
+    if (waitMs > 0) return { againInMs: waitMs };
+    const view = this.#view(session, object);
+    this.#measure(session, view);
     const status = hubStatusOf(view, rfc3339(clock.now()));
     const change = statusChange(view.previous, status);
+    const tookMs = clock.monotonic() - lookedAt;
+    this.#lookAt.set(key, clock.monotonic() + Math.min(tookMs / lookShare, maxLookPauseMs));
     const again: Outcome =
       view.syncing === "briefly" && session.everListed ? { againInMs: briefMs } : undefined;
     if (change === "none") return again;
@@ -110,12 +123,13 @@ export class StatusWorker {
     if (this.#world.serviceEntries.status.state === "pending" && previous !== undefined) {
       return { ...previous, entries: new Map(Object.entries(previous.serviceentries)) };
     }
-    const owned = [...this.#world.entries.hostsOf(id)];
-    return {
-      entries: new Map([...this.#world.entries.writesOf(id)].filter(([, at]) => at !== "")),
-      services: owned.filter(({ endpoints }) => endpoints > 0).length,
-      endpoints: owned.reduce((sum, { endpoints }) => sum + endpoints, 0),
-    };
+    let services = 0;
+    let endpoints = 0;
+    for (const one of this.#world.entries.hostsOf(id)) {
+      if (one.endpoints > 0) services++;
+      endpoints += one.endpoints;
+    }
+    return { entries: this.#world.entries.writesOf(id), services, endpoints };
   }
 
   #failure(session: HubSession): ApplyFailure | undefined {
