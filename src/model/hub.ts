@@ -240,6 +240,7 @@ export function wants(filter: ServiceFilter, name: string): boolean {
 
 /** A glob of literal text and `*`, matched greedily from the left without backtracking over more than one star. */
 function matches(anyGlob: string, anyName: string): boolean {
+  if (anyGlob === "*") return true; // the default, asked for every service at every change
   const [glob, name] = [anyGlob.toLowerCase(), anyName.toLowerCase()];
   const [first = "", ...rest] = glob.split("*");
   if (rest.length === 0) return name === glob;

@@ -55,9 +55,15 @@ function usable(base: number, count: number): readonly number[] {
 }
 
 function toNumber(ip: string): number | undefined {
-  const parts = ip.split(".").map((part) => (/^\d{1,3}$/.test(part) ? Number(part) : 256));
-  if (parts.length !== 4 || parts.some((part) => part > 255)) return undefined;
-  return parts.reduce((sum, part) => sum * 256 + part, 0);
+  const parts = /^(\d{1,3})\.(\d{1,3})\.(\d{1,3})\.(\d{1,3})$/.exec(ip);
+  if (parts === null) return undefined;
+  let number = 0;
+  for (let at = 1; at <= 4; at++) {
+    const part = Number(parts[at]);
+    if (part > 255) return undefined;
+    number = number * 256 + part;
+  }
+  return number;
 }
 
 function toText(ip: number): string {
