@@ -1,4 +1,4 @@
-import { z } from "zod";
+import * as z from "zod";
 import { RegistryError } from "../../model/errors.ts";
 import type { HttpAnswer, HttpClient } from "../../runtime/http-client.ts";
 import { httpFailure } from "../../runtime/http-failure.ts";

@@ -1,4 +1,4 @@
-import { z } from "zod";
+import * as z from "zod";
 import type { RegistrySpec } from "../../model/hub.ts";
 import type { Problem } from "../../model/problems.ts";
 import { distinctInstances, type Service, type ServiceInstance } from "../../model/service.ts";

@@ -1,4 +1,4 @@
-import { z } from "zod";
+import * as z from "zod";
 
 /** What a JSON text says, in the form that `schema` gives it. undefined = it is no JSON, or not of that form. */
 export function parseJson<T>(schema: z.ZodType<T>, text: string): T | undefined {

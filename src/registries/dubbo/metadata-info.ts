@@ -1,4 +1,4 @@
-import { z } from "zod";
+import * as z from "zod";
 import { parseJson, stringMap } from "./json.ts";
 
 /** One service of a MetadataInfo: what a provider URL says but for the host. */

@@ -1,4 +1,4 @@
-import { z } from "zod";
+import * as z from "zod";
 
 /**
  * A list. Eureka's own converters write a list of one as its only element and an empty one as "" or not at all, as other

@@ -1,5 +1,5 @@
 import type { Socket } from "node:net";
-import { z } from "zod";
+import * as z from "zod";
 import { RegistryError, type RegistryErrorCode } from "../../model/errors.ts";
 import type { Clock } from "../../runtime/deps.ts";
 import { describeNetworkError } from "../../runtime/dial.ts";

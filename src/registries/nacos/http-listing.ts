@@ -1,4 +1,4 @@
-import { z } from "zod";
+import * as z from "zod";
 import { defaultGroup } from "./group.ts";
 import { badAnswer, type HttpApi, isNoSuchApi, type Query, refusal } from "./http-api.ts";
 import { groupsUnknown } from "./lister.ts";

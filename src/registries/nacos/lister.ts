@@ -1,4 +1,4 @@
-import { z } from "zod";
+import * as z from "zod";
 import { RegistryError } from "../../model/errors.ts";
 import type { NamingClient } from "./naming.ts";
 import type { ServiceKey } from "./service-name.ts";

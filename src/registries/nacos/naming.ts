@@ -1,4 +1,4 @@
-import { z } from "zod";
+import * as z from "zod";
 import { RegistryError } from "../../model/errors.ts";
 import { type Connection, refusal } from "./connection.ts";
 import type { ConfigRead, Forbidden } from "./group.ts";

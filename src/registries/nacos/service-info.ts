@@ -1,4 +1,4 @@
-import { z } from "zod";
+import * as z from "zod";
 
 /** `null` counts as absent: Java writes either. */
 const optional = <T extends z.ZodType, D>(type: T, fallback: D) =>

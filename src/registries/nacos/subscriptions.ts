@@ -1,4 +1,4 @@
-import { z } from "zod";
+import * as z from "zod";
 import { inParallel } from "../../runtime/parallel.ts";
 import { isOfDubbo } from "./decode.ts";
 import type { Forbidden } from "./group.ts";

@@ -1,4 +1,4 @@
-import { z } from "zod";
+import * as z from "zod";
 import type { Problem } from "../../model/problems.ts";
 import type { Service } from "../../model/service.ts";
 import { type ApplicationInstance, readApplicationInstance } from "../dubbo/application-instance.ts";
