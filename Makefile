@@ -87,6 +87,10 @@ docs: setup ## Write the generated documents.
 build: setup ## Bundle the program into dist/registryhub.js.
 	@$(NODE) scripts/build.ts
 
+.PHONY: image
+image: setup ## Build the image with docker, podman or buildah; IMAGE=name:tag, BASE=, BUILD_BASE=, PLATFORM=, BUILDER=.
+	@$(NODE) scripts/image.ts
+
 .PHONY: run
 run: setup ## Run both controllers against the current kubeconfig; ctrl-c stops both.
 	@bin/registryhub hub-controller & hub=$$!; bin/registryhub dubbo-controller & dubbo=$$!; \

@@ -1,0 +1,67 @@
+/**
+ * Builds the image with the first of docker, podman and buildah that works on this machine.
+ *
+ *   node scripts/image.ts
+ *
+ * Environment: IMAGE (name:tag; default registryhub:<version>), BUILDER (one of the three, and no other), and, where the
+ * defaults of the Dockerfile will not do, BUILD_BASE, BASE (images) and PLATFORM (e.g. linux/arm64). Empty = not given.
+ */
+import { spawnSync } from "node:child_process";
+import { fileURLToPath } from "node:url";
+import { version } from "../src/cli/version.ts";
+
+/** A builder, and the command that fails where it is installed and cannot work: a client without its daemon. */
+const builders: Readonly<Record<string, readonly string[]>> = {
+  docker: ["version"],
+  podman: ["info"],
+  buildah: ["info"],
+};
+
+const root = fileURLToPath(new URL("..", import.meta.url));
+const { IMAGE, BUILDER, BUILD_BASE, BASE, PLATFORM } = process.env;
+
+function fail(message: string): never {
+  process.stderr.write(`image: ${message}\n`);
+  process.exit(1);
+}
+
+/** Why a builder cannot be used; undefined = it can. */
+function obstacle(builder: string): string | undefined {
+  const { error, status, stdout, stderr } = spawnSync(builder, builders[builder] ?? [], { encoding: "utf8" });
+  if (error) return (error as NodeJS.ErrnoException).code === "ENOENT" ? "not installed" : error.message;
+  return status === 0 ? undefined : (stderr.trim() || stdout.trim()).split("\n").at(-1);
+}
+
+function findBuilder(candidates: readonly string[]): string {
+  const obstacles: string[] = [];
+  for (const builder of candidates) {
+    const why = obstacle(builder);
+    if (why === undefined) return builder;
+    obstacles.push(`\n  ${builder}: ${why}`);
+  }
+  return fail(`needs docker, podman or buildah, and none works here${obstacles.join("")}`);
+}
+
+/** The labels that only the checkout knows. Without git, or outside of a clone, the image has no revision. */
+function labels(): readonly string[] {
+  const revision = spawnSync("git", ["rev-parse", "HEAD"], { cwd: root, encoding: "utf8" });
+  return [
+    `--label=org.opencontainers.image.version=${version}`,
+    ...(revision.status === 0 ? [`--label=org.opencontainers.image.revision=${revision.stdout.trim()}`] : []),
+  ];
+}
+
+if (BUILDER && !Object.hasOwn(builders, BUILDER))
+  fail(`BUILDER must be docker, podman or buildah, not "${BUILDER}"`);
+const builder = findBuilder(BUILDER ? [BUILDER] : Object.keys(builders));
+const image = IMAGE || `registryhub:${version}`;
+const options = [
+  `--tag=${image}`,
+  ...(BUILD_BASE ? [`--build-arg=BUILD_BASE=${BUILD_BASE}`] : []),
+  ...(BASE ? [`--build-arg=BASE=${BASE}`] : []),
+  ...(PLATFORM ? [`--platform=${PLATFORM}`] : []),
+  ...labels(),
+];
+const { status } = spawnSync(builder, ["build", ...options, "."], { cwd: root, stdio: "inherit" });
+if (status !== 0) fail(`${builder} could not build ${image}`);
+process.stderr.write(`image: ${builder} built ${image}\n`);
