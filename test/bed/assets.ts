@@ -1,4 +1,6 @@
 import { dirname } from "node:path";
+import { baseImageStorage } from "./base-images.ts";
+import { buildahPackages, canBuildImages } from "./buildah.ts";
 import { consulBinary } from "./consul-binary.ts";
 import { prepareDubboGo } from "./dubbo-go-provider.ts";
 import { prepareDubbo } from "./dubbo-provider.ts";
@@ -7,6 +9,7 @@ import { istioCrds } from "./istio-crds.ts";
 import { classPath } from "./java.ts";
 import { kubeBinaries, kubePrograms } from "./kube-binaries.ts";
 import { prepareNacos } from "./nacos.ts";
+import { say } from "./progress.ts";
 import { prepareSpring } from "./spring-provider.ts";
 
 /** Something the bed needs that takes long to get the first time. */
@@ -33,6 +36,7 @@ export const assets: readonly Asset[] = [
   { name: "dubbo-go", prepare: async () => ({ DUBBO_GO_PROVIDER: await prepareDubboGo() }) },
   { name: "istio-crds", prepare: async () => ({ ISTIO_CRDS: await istioCrds() }) },
   { name: "kube", prepare: prepareKube },
+  { name: "images", prepare: prepareImages },
 ];
 
 /** Makes sure that these are there, in the order of the rows. @throws Error naming one that is none. */
@@ -46,4 +50,12 @@ export async function prepareAssets(names: readonly string[]): Promise<void> {
 async function prepareKube(): Promise<Record<string, string>> {
   const binaries = await kubeBinaries(kubePrograms);
   return { KUBEBUILDER_ASSETS: dirname(binaries["kube-apiserver"]) };
+}
+
+/** A single test needs them. Where they cannot be made that test fails, and everything else runs. */
+async function prepareImages(): Promise<Record<string, string>> {
+  if (await canBuildImages())
+    return { BUILDAH: await buildahPackages(), BASE_IMAGE_STORAGE: await baseImageStorage() };
+  say("no images can be built on this machine: test/e2e/image.test.ts will fail");
+  return {};
 }
