@@ -11,6 +11,7 @@ VITEST := CI=1 $(NPM) run vitest --
 INSTALLED := node_modules/.package-lock.json
 TYPE ?=
 ONCE ?=
+SIZE ?=
 
 .PHONY: help
 help: ## Print every target.
@@ -101,8 +102,8 @@ demo: setup ## Show the whole story on real servers, then stay up; ONCE=1 ends a
 	@TYPE=$(or $(TYPE),zookeeper) ONCE=$(ONCE) $(NODE) scripts/demo.ts
 
 .PHONY: bench
-bench: bed ## Measure, on real servers and against a floor in the same run; TYPE=nacos, eureka, consul.
-	@TYPE=$(TYPE) $(NODE) scripts/bench.ts
+bench: bed ## Measure on real servers, 40 minutes in all, and write docs/performance.md; TYPE=zookeeper for one type, SIZE=1000.
+	@TYPE=$(TYPE) SIZE=$(SIZE) $(NODE) scripts/bench.ts
 
 .PHONY: clean
 clean: ## Remove what was built; the servers of the test bed stay in their cache.

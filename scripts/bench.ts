@@ -1,25 +1,52 @@
 /**
- * `make bench TYPE=nacos` (or eureka, consul): what the operator costs and how soon it follows, on real servers, against a floor in the same
- * run. Takes minutes, and wants the machine for itself.
+ * `make bench`: what the operator costs and how soon it follows, on real servers, against a floor in the same run. Prints
+ * one table and writes it into docs/performance.md. Wants the machine for itself; says so with `--help`.
  */
 import { benchConsul } from "./bench/consul.ts";
 import { benchEureka } from "./bench/eureka.ts";
 import { benchNacos } from "./bench/nacos.ts";
-import { type Row, tableOf } from "./bench/table.ts";
+import { tableOf, writeReport } from "./bench/report.ts";
+import type { Section } from "./bench/table.ts";
+import { benchZooKeeper } from "./bench/zookeeper.ts";
 
-const benches: Readonly<Record<string, () => Promise<readonly Row[]>>> = {
-  nacos: async () => [...(await benchNacos("2.3")), ...(await benchNacos("3.1"))],
-  eureka: async () => [...(await benchEureka(100)), ...(await benchEureka(1_000))],
-  consul: async () => [
-    ...(await benchConsul({ services: 100, changes: 100 })),
-    ...(await benchConsul({ services: 1_000, changes: 100 })),
-  ],
+interface Bench {
+  /** Numbers of services. */
+  readonly sizes: readonly number[];
+  run(services: number): Promise<readonly Section[]>;
+}
+
+const benches: Readonly<Record<string, Bench>> = {
+  zookeeper: { sizes: [1_000, 10_000], run: async (services) => [await benchZooKeeper(services)] },
+  nacos: {
+    sizes: [1_000],
+    run: async (services) => [
+      await benchNacos("2.3", { services, changes: 200 }),
+      await benchNacos("3.1", { services, changes: 200 }),
+    ],
+  },
+  eureka: { sizes: [100, 1_000], run: async (services) => [await benchEureka(services)] },
+  consul: { sizes: [100, 1_000], run: async (services) => [await benchConsul({ services, changes: 100 })] },
 };
 
-const { TYPE = "" } = process.env;
-const bench = benches[TYPE];
-if (bench === undefined) {
-  process.stderr.write(`bench: TYPE=${TYPE} is not one of ${Object.keys(benches).join(", ")}\n`);
-  process.exit(2);
+const help = `TYPE=${Object.keys(benches).join("|")} measures one type, SIZE=n one number of services.
+Without TYPE: ZooKeeper in full, the others for first sync, change and rest; 40 minutes on two cores.
+`;
+
+const { TYPE = "", SIZE = "" } = process.env;
+const chosen = TYPE === "" ? Object.values(benches) : [benches[TYPE]];
+if (process.argv.includes("--help") || chosen.includes(undefined) || !/^\d*$/.test(SIZE)) {
+  process.stderr.write(help);
+  process.exit(process.argv.includes("--help") ? 0 : 2);
 }
-process.stdout.write(`${tableOf(await bench())}\n`);
+const date = new Date().toISOString().slice(0, 10);
+const measured: Section[] = [];
+for (const bench of chosen) {
+  if (bench === undefined) continue;
+  for (const size of SIZE === "" ? bench.sizes : [Number(SIZE)]) {
+    const sections = await bench.run(size);
+    process.stderr.write(`${tableOf(sections, date)}\n`);
+    await writeReport(sections, date);
+    measured.push(...sections);
+  }
+}
+process.stdout.write(`${tableOf(measured, date)}\n`);

@@ -33,16 +33,19 @@ export async function startCluster(): Promise<ApiServer> {
 export interface EntryWatch extends AsyncDisposable {
   /** Events of entries so far. */
   readonly events: number;
-  expectEntries(count: number): void;
+  /** When there are so many entries, in performance.now(). @throws Error when that takes longer than `withinMs`. */
+  reached(count: number, withinMs: number): Promise<number>;
   /** In performance.now(). */
   has(host: string, ip: string, port: number): Promise<number>;
 }
 
-/** The ServiceEntries as an API client sees them. */
-export function watchEntries(api: ApiServer): EntryWatch {
+/** The ServiceEntries as an API client sees them, from now on. */
+export async function watchEntries(api: ApiServer): Promise<EntryWatch> {
   const stop = new AbortController();
   const client = createClient({ kubeconfig: api.kubeconfig, userAgent: "bench", concurrency: 4 }, deps);
   const entries: Reflector<ServiceEntry> = createReflector(client, resources.serviceEntries, {}, deps);
+  const listed = Promise.withResolvers<void>();
+  let full: { readonly count: number; readonly resolve: (at: number) => void } | undefined;
   const waiting = new Map<
     string,
     { readonly isThere: (entry: ServiceEntry) => boolean; readonly resolve: (at: number) => void }
@@ -50,6 +53,8 @@ export function watchEntries(api: ApiServer): EntryWatch {
   let events = 0;
   entries.subscribe((keys) => {
     const now = performance.now();
+    if (entries.status.state === "synced") listed.resolve();
+    if (full && entries.objects.size >= full.count) full.resolve(now);
     for (const key of keys) {
       events++;
       const entry = entries.objects.get(key);
@@ -59,12 +64,24 @@ export function watchEntries(api: ApiServer): EntryWatch {
     }
   });
   const running = entries.run(stop.signal);
+  await listed.promise;
   return {
     get events() {
       return events;
     },
-    expectEntries(count) {
-      if (entries.objects.size < count) throw new Error(`${entries.objects.size} of ${count} entries`);
+    async reached(count, withinMs) {
+      const { promise, resolve, reject } = Promise.withResolvers<number>();
+      full = { count, resolve };
+      if (entries.objects.size >= count) resolve(performance.now());
+      const late = setTimeout(
+        () => reject(new Error(`${entries.objects.size} of ${count} entries`)),
+        withinMs,
+      );
+      try {
+        return await promise;
+      } finally {
+        clearTimeout(late);
+      }
     },
     async has(host, ip, port) {
       const isThere = ({ spec }: ServiceEntry): boolean =>

@@ -3,11 +3,11 @@ import { startConsul } from "../../test/bed/consul.ts";
 import { consulRegistrant } from "../../test/support/consul-registrant.ts";
 import { deps } from "./cluster.ts";
 import { type BenchSize, benchRegistry } from "./registry.ts";
-import type { Row } from "./table.ts";
+import type { Section } from "./table.ts";
 import { startWireTap } from "./wire-tap.ts";
 
 /** A server without rights, over plain HTTP; its catalog is written in transactions. */
-export async function benchConsul(size: BenchSize): Promise<readonly Row[]> {
+export async function benchConsul(size: BenchSize): Promise<Section> {
   await using consul = await startConsul({
     // Two readers are more than a server allows one address by default; the operator's own connections are counted.
     settings: { limits: { http_max_conns_per_client: 1_000 } },

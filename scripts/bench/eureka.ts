@@ -8,10 +8,9 @@ import { createHttpClient } from "../../src/runtime/http-client.ts";
 import { startEureka } from "../../test/bed/eureka.ts";
 import { startController } from "../../test/support/controllers.ts";
 import { type EurekaInstance, type EurekaRest, eurekaRest } from "../../test/support/eureka-rest.ts";
-import { eventually } from "../../test/support/eventually.ts";
 import { readBare } from "./bare-reader.ts";
 import { deps, type EntryWatch, namespace, startCluster, watchEntries } from "./cluster.ts";
-import { inChunks, ms, percentiles, type Row } from "./table.ts";
+import { inChunks, ms, percentiles, type Row, type Section } from "./table.ts";
 import { startWireTap } from "./wire-tap.ts";
 
 const instances = 10;
@@ -31,24 +30,23 @@ const instance = (at: number, one: number): EurekaInstance => ({
  * What a hub of type eureka costs and how soon it follows: a real server that lists what is registered at once, so that
  * all the time is ours; the bundled hub-controller, and an API watch; next to it a bare reader, which is the floor.
  */
-export async function benchEureka(applications: number): Promise<readonly Row[]> {
+export async function benchEureka(applications: number): Promise<Section> {
   const properties = { "eureka.server.use-read-only-response-cache": "false" };
   await using eureka = await startEureka({ properties });
   await using rest = eurekaRest(eureka);
   await inChunks(applications, async (at) => {
     for (let one = 0; one < instances; one++) await rest.register(nameOf(at), instance(at, one));
   });
-  const costs = await costOfPolls(eureka.address, rest, applications);
+  const costs = await costOfPolls(eureka.address, rest);
   await using api = await startCluster();
   await using tap = await startWireTap(eureka.port, /GET \/eureka\/[a-z]+/g);
-  await using watch = watchEntries(api);
+  await using watch = await watchEntries(api);
   await using _controller = await startController("hub-controller", api.kubeconfig);
 
   const appliedAt = performance.now();
   const address = `http://127.0.0.1:${tap.port}/eureka`;
   await api.kubectl(["apply", "-f", "-"], { input: JSON.stringify(hubAt(address)) });
-  await eventually(() => watch.expectEntries(applications), 120_000);
-  const syncMs = performance.now() - appliedAt;
+  const syncMs = (await watch.reached(applications, 120_000)) - appliedAt;
   const followed = await follow(rest, watch, eureka.address, applications);
   await delay(10_000); // what the last change has set in motion
   tap.reset();
@@ -56,9 +54,9 @@ export async function benchEureka(applications: number): Promise<readonly Row[]>
   const requests = [...tap.counts].map(([request, count]) => `${count} ${request}`).join(", ");
   await eureka.restart();
   const restarted = await writesWithin(watch, restMs);
-  return [
+  const rows = [
     ...costs,
-    { what: `first sync of ${applications} × ${instances}`, value: ms(syncMs) },
+    { what: "first sync", value: ms(syncMs) },
     {
       what: `listed by the server → API watch, ${changes} times, polled every ${pollIntervalMs / 1_000} s`,
       value: percentiles(followed.watch),
@@ -72,6 +70,7 @@ export async function benchEureka(applications: number): Promise<readonly Row[]>
       value: String(restarted),
     },
   ];
+  return { title: `Eureka, ${applications} × ${instances}`, rows };
 }
 
 const hubAt = (address: string) => ({
@@ -88,7 +87,7 @@ function adapterAt(address: string): RegistryAdapter {
 }
 
 /** What reading costs this process, while it does nothing else. */
-async function costOfPolls(address: string, rest: EurekaRest, applications: number): Promise<readonly Row[]> {
+async function costOfPolls(address: string, rest: EurekaRest): Promise<readonly Row[]> {
   const stop = new AbortController();
   const [server] = parseEurekaAddress(address);
   if (server === undefined) throw new Error(`${address} names no server`);
@@ -102,7 +101,7 @@ async function costOfPolls(address: string, rest: EurekaRest, applications: numb
     return { wall: performance.now() - startedAt, cpu: (user + system) / 1_000 };
   };
   const row = (what: string, all: readonly Awaited<ReturnType<typeof read>>[]): Row => ({
-    what: `a poll of ${applications} × ${instances}: ${what}`,
+    what: `a poll: ${what}`,
     value: `CPU ${percentiles(all.map(({ cpu }) => cpu))}; answered and read ${percentiles(all.map(({ wall }) => wall))}`,
   });
   const first = [await read()];

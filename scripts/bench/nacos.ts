@@ -4,16 +4,16 @@ import { type NacosInstance, startNacosAgent } from "../../test/bed/nacos-agent.
 import type { NacosVersion } from "../../test/bed/nacos-api.ts";
 import { freePort } from "../../test/support/free-port.ts";
 import { deps } from "./cluster.ts";
-import { type BenchInstance, benchRegistry } from "./registry.ts";
-import type { Row } from "./table.ts";
+import { type BenchInstance, type BenchSize, benchRegistry } from "./registry.ts";
+import type { Section } from "./table.ts";
 import { startWireTap } from "./wire-tap.ts";
 
 const group = "DEFAULT_GROUP";
 
 const nacosNameOf = (service: string): string => `providers:${service}:1.0.0:`;
 
-/** A stand-alone server with 1,000 Dubbo services, which Nacos' own client registers. */
-export async function benchNacos(version: NacosVersion): Promise<readonly Row[]> {
+/** A stand-alone server with Dubbo services, which Nacos' own client registers. */
+export async function benchNacos(version: NacosVersion, size: BenchSize): Promise<Section> {
   await using nacos = await startNacos({ version });
   await using agent = await startNacosAgent({ address: nacos.address });
   const port = await freePort([1000]);
@@ -40,7 +40,7 @@ export async function benchNacos(version: NacosVersion): Promise<readonly Row[]>
       idOf: (service) => `${group}@@${service}`,
       hostOf: (service, namespace) => `${service.toLowerCase()}-1.0.0.${namespace}`,
     },
-    { services: 1_000, changes: 200 },
+    size,
   );
 }
 

@@ -2,10 +2,9 @@ import { setTimeout as delay } from "node:timers/promises";
 import type { RegistryHubSpec } from "../../src/model/hub.ts";
 import type { RegistryAdapter } from "../../src/registries/adapter.ts";
 import { startController } from "../../test/support/controllers.ts";
-import { eventually } from "../../test/support/eventually.ts";
 import { type BareReader, readBare } from "./bare-reader.ts";
 import { type EntryWatch, namespace, startCluster, watchEntries } from "./cluster.ts";
-import { inChunks, ms, percentiles, type Row } from "./table.ts";
+import { inChunks, ms, percentiles, type Section } from "./table.ts";
 import type { WireTap } from "./wire-tap.ts";
 
 const instances = 5;
@@ -49,20 +48,19 @@ export interface BenchSize {
  * What a hub costs and how soon it follows: the bundled hub-controller, and an API watch; next to it a bare reader of the
  * same registry, which is the floor.
  */
-export async function benchRegistry(registry: BenchRegistry, size: BenchSize): Promise<readonly Row[]> {
+export async function benchRegistry(registry: BenchRegistry, size: BenchSize): Promise<Section> {
   await inChunks(size.services, (at) => {
     const all = Array.from({ length: instances }, (_, one) => instanceOf(at, one));
     return registry.register(nameOf(at), all);
   });
   await using api = await startCluster();
-  await using watch = watchEntries(api);
+  await using watch = await watchEntries(api);
   await using floor = readBare(registry.adapter());
   await using _controller = await startController("hub-controller", api.kubeconfig);
 
   const appliedAt = performance.now();
   await api.kubectl(["apply", "-f", "-"], { input: JSON.stringify(hubOf(registry)) });
-  await eventually(() => watch.expectEntries(size.services), syncMs);
-  const syncedMs = performance.now() - appliedAt;
+  const syncedMs = (await watch.reached(size.services, syncMs)) - appliedAt;
   await delay(calmMs);
   const before = watch.events;
   const followed = await follow(registry, size, watch, floor);
@@ -70,8 +68,8 @@ export async function benchRegistry(registry: BenchRegistry, size: BenchSize): P
   const written = watch.events - before;
   const rest = await atRest(registry.tap, watch);
   const { name, registrant, tap } = registry;
-  return [
-    { what: `${name}: first sync of ${size.services} × ${instances}`, value: ms(syncedMs) },
+  const rows = [
+    { what: "first sync", value: ms(syncedMs) },
     {
       what: `registration by ${registrant} → API watch, ${size.changes} times`,
       value: percentiles(followed.watch),
@@ -82,6 +80,7 @@ export async function benchRegistry(registry: BenchRegistry, size: BenchSize): P
     { what: `requests in ${restMs / 1_000} s at rest`, value: rest.requests },
     { what: `ServiceEntry writes in ${restMs / 1_000} s at rest`, value: String(rest.writes) },
   ];
+  return { title: `${name}, ${size.services} × ${instances}`, rows };
 }
 
 const nameOf = (at: number): string => `org.example.Service${String(at).padStart(4, "0")}`;

@@ -14,6 +14,8 @@ export interface ZooKeeperOptions {
   readonly port?: number;
   /** Where its data lives; not removed at disposal. Default: a folder that is. */
   readonly dataDir?: string;
+  /** MB of Java heap at most; 100,000 providers need more than the default, 128. */
+  readonly heapMb?: number;
 }
 
 /** A real stand-alone ZooKeeper server. */
@@ -41,7 +43,7 @@ export async function startZooKeeper(options: ZooKeeperOptions = {}): Promise<Zo
   await mkdir(dataDir, { recursive: true });
   const config = join(folder, "zoo.cfg");
   await writeFile(config, settings(dataDir, port, tickTime));
-  const program = await zooKeeperProgram(folder, config);
+  const program = await zooKeeperProgram(folder, config, options.heapMb);
   let server = await start(program, port, dataDir);
   starting.defer(() => server.kill());
   const owned = starting.move();
@@ -76,12 +78,17 @@ function settings(dataDir: string, port: number, tickTime: number): string {
     .join("");
 }
 
-async function zooKeeperProgram(folder: string, config: string): Promise<ServerProgram> {
+async function zooKeeperProgram(
+  folder: string,
+  config: string,
+  heapMb: number | undefined,
+): Promise<ServerProgram> {
   const main = "org.apache.zookeeper.server.quorum.QuorumPeerMain";
+  const heap = heapMb === undefined ? [] : [`-Xmx${heapMb}m`];
   return {
     name: "ZooKeeper",
     command: "java",
-    args: [...javaFlags, "-cp", await classPath("zookeeper"), main, config],
+    args: [...javaFlags, ...heap, "-cp", await classPath("zookeeper"), main, config],
     cwd: folder,
     logFile: join(folder, "zookeeper.log"),
   };

@@ -19,6 +19,12 @@ declare module "node-zookeeper-client" {
     setACL(path: string, acls: readonly ACL[], version: number, done: Done<unknown>): void;
     getData(path: string, done: Done<Buffer | undefined>): void;
     getChildren(path: string, done: Done<string[]>): void;
+    getChildren(path: string, changed: () => void, done: Done<string[]>): void;
+    transaction(): Transaction;
+  }
+  interface Transaction {
+    create(path: string, data: Buffer, acls: readonly ACL[], mode: number): this;
+    commit(done: Done<unknown>): void;
   }
   class Id {
     constructor(scheme: string, id: string);

@@ -27,14 +27,16 @@ export interface ZkWriter extends AsyncDisposable {
   readonly sessionId: string;
   /** Creates a znode, and its parents (persistent, open) where they are missing. */
   create(path: string, options?: ZnodeOptions): Promise<void>;
+  /** Creates znodes without data, open, in one transaction and this order; parents that are not among them have to exist. */
+  createAll(paths: readonly string[], options?: Pick<ZnodeOptions, "ephemeral">): Promise<void>;
   delete(path: string): Promise<void>;
   /** With everything below it. */
   deleteAll(path: string): Promise<void>;
   setData(path: string, data: string): Promise<void>;
   setAcl(path: string, acl: ZnodeAcl): Promise<void>;
   getData(path: string): Promise<string>;
-  /** Names, sorted. */
-  getChildren(path: string): Promise<string[]>;
+  /** Names, sorted. `changed` is called once, after the next change of them. */
+  getChildren(path: string, changed?: () => void): Promise<string[]>;
   /**
    * Registers providers the way Dubbo does: an ephemeral znode `<root>/<interface>/providers/<encoded URL>` each.
    * Returns their paths, for {@link ZkWriter.delete}.
@@ -85,8 +87,14 @@ function writerOver(client: ReturnType<typeof zookeeper.createClient>): ZkWriter
     async create(path, { data = "", ephemeral = false, acl = "open" } = {}) {
       const parent = path.slice(0, path.lastIndexOf("/"));
       if (parent !== "") await call<string>((done) => client.mkdirp(parent, done));
-      const mode = ephemeral ? zookeeper.CreateMode.EPHEMERAL : zookeeper.CreateMode.PERSISTENT;
-      await call<string>((done) => client.create(path, Buffer.from(data), toAcls(acl), mode, done));
+      await call<string>((done) =>
+        client.create(path, Buffer.from(data), toAcls(acl), modeOf(ephemeral), done),
+      );
+    },
+    async createAll(paths, { ephemeral = false } = {}) {
+      const transaction = client.transaction();
+      for (const path of paths) transaction.create(path, Buffer.alloc(0), toAcls("open"), modeOf(ephemeral));
+      await call<unknown>((done) => transaction.commit(done));
     },
     delete: (path) => call((done) => client.remove(path, ANY_VERSION, done)),
     deleteAll: (path) => call((done) => client.removeRecursive(path, ANY_VERSION, done)),
@@ -96,9 +104,14 @@ function writerOver(client: ReturnType<typeof zookeeper.createClient>): ZkWriter
       void (await call<unknown>((done) => client.setACL(path, toAcls(acl), ANY_VERSION, done))),
     getData: async (path) =>
       (await call<Buffer | undefined>((done) => client.getData(path, done)))?.toString() ?? "",
-    getChildren: async (path) => (await call<string[]>((done) => client.getChildren(path, done))).sort(),
+    getChildren: async (path, changed) =>
+      (
+        await call<string[]>((done) =>
+          changed ? client.getChildren(path, changed, done) : client.getChildren(path, done),
+        )
+      ).sort(),
     async registerProviders(urls, root = "/dubbo") {
-      const paths = urls.map((url) => `${root}/${interfaceOf(url)}/providers/${encodeLikeDubbo(url)}`);
+      const paths = urls.map((url) => providerPath(url, root));
       await Promise.all(paths.map((path) => writer.create(path, { data: "127.0.0.1", ephemeral: true })));
       return paths;
     },
@@ -120,6 +133,9 @@ function call<T = void>(start: (done: (error: Error | null, value: T) => void) =
   return new Promise((resolve, reject) => start((error, value) => (error ? reject(error) : resolve(value))));
 }
 
+const modeOf = (ephemeral: boolean): number =>
+  ephemeral ? zookeeper.CreateMode.EPHEMERAL : zookeeper.CreateMode.PERSISTENT;
+
 function toAcls(acl: ZnodeAcl) {
   const { ACL, Id, Permission } = zookeeper;
   if (acl === "open") return [new ACL(Permission.ALL, new Id("world", "anyone"))];
@@ -130,6 +146,11 @@ function toAcls(acl: ZnodeAcl) {
 /** Source: org.apache.zookeeper.server.auth.DigestAuthenticationProvider.generateDigest. */
 function digestId({ username, password }: DigestUser): string {
   return `${username}:${createHash("sha1").update(`${username}:${password}`).digest("base64")}`;
+}
+
+/** The znode with which Dubbo registers a provider. */
+export function providerPath(url: string, root = "/dubbo"): string {
+  return `${root}/${interfaceOf(url)}/providers/${encodeLikeDubbo(url)}`;
 }
 
 function interfaceOf(providerUrl: string): string {
