@@ -24,4 +24,4 @@ COPY --from=build /src/dist/ /app/
 USER 65532:65532
 EXPOSE 8080
 # docs/performance.md says what the two sizes of the heap are for.
-ENTRYPOINT ["node", "--enable-source-maps", "--max-semi-space-size=4", "--heap-growing-percent=25", "/app/registryhub.js"]
+ENTRYPOINT ["node", "--max-semi-space-size=4", "--heap-growing-percent=25", "/app/registryhub.mjs"]

@@ -85,7 +85,7 @@ docs: setup ## Write the generated documents.
 	@$(NODE) scripts/docs.ts
 
 .PHONY: build
-build: setup ## Bundle the program into dist/registryhub.js.
+build: setup ## Bundle the program into dist/registryhub.mjs.
 	@$(NODE) scripts/build.ts
 
 .PHONY: image

@@ -5,7 +5,7 @@ import { build } from "esbuild";
 await build({
   absWorkingDir: fileURLToPath(new URL("..", import.meta.url)),
   entryPoints: ["src/main.ts"],
-  outfile: "dist/registryhub.js",
+  outfile: "dist/registryhub.mjs",
   bundle: true,
   platform: "node",
   target: "node24",

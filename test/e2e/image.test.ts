@@ -41,7 +41,7 @@ test("adds the bundle to its base, and nothing else of the repository", async ()
   const base = await unpackImage(buildah, baseImages.BASE, join(folder.path, "base"));
   const inBase = new Set(await readdir(base.root, { recursive: true }));
   const added = (await readdir(image.root, { recursive: true })).filter((path) => !inBase.has(path));
-  expect(added.sort()).toEqual(["app", "app/registryhub.js", "app/registryhub.js.map"]);
+  expect(added.sort()).toEqual(["app", "app/registryhub.mjs", "app/registryhub.mjs.map"]);
 });
 
 test("says who it is", async () => {

@@ -6,7 +6,7 @@ import { run } from "../bed/run.ts";
 import { temporaryFolder } from "../bed/watchdog.ts";
 
 const root = fileURLToPath(new URL("../..", import.meta.url));
-const bundle = join(root, "dist/registryhub.js");
+const bundle = join(root, "dist/registryhub.mjs");
 
 let built: Promise<string> | undefined;
 
@@ -21,7 +21,7 @@ export function builtProgram(): Promise<string> {
 
 async function build(): Promise<string> {
   await run(process.execPath, [join(root, "scripts/build.ts")], { cwd: root });
-  const copy = join(temporaryFolder("program").path, "registryhub.js");
+  const copy = join(temporaryFolder("program").path, "registryhub.mjs");
   await Promise.all([copyFile(bundle, copy), copyFile(`${bundle}.map`, `${copy}.map`)]);
   return copy;
 }
