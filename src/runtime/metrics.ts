@@ -85,7 +85,8 @@ export function createDubboMetrics(): DubboMetrics {
 }
 
 function createBase(registry: Registry): Metrics {
-  collectDefaultMetrics({ register: registry });
+  // prom-client's default, a timer every 10 ms, costs 0.75 % of a core. Node counts the pause itself into the lag's quantiles.
+  collectDefaultMetrics({ register: registry, eventLoopMonitoringPrecision: 100 });
   const writes = new Counter({
     name: "registryhub_writes_total",
     help: "Writes to the API server.",

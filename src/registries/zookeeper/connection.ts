@@ -132,6 +132,11 @@ export class Connection {
 
   #write(...parts: readonly Buffer[]): void {
     this.#spokeAt = this.#clock.monotonic();
+    // What is asked in one go leaves in one go: a system call costs more than a small frame.
+    if (this.#socket.writableCorked === 0) {
+      this.#socket.cork();
+      queueMicrotask(() => this.#socket.uncork());
+    }
     this.#socket.write(frame(...parts));
   }
 
