@@ -17,6 +17,7 @@ const builders: Readonly<Record<string, readonly string[]>> = {
   buildah: ["info"],
 };
 
+const machinePlatform = `linux/${process.arch === "x64" ? "amd64" : process.arch}`;
 const root = fileURLToPath(new URL("..", import.meta.url));
 const { IMAGE, BUILDER, BUILD_BASE, BASE, PLATFORM } = process.env;
 
@@ -60,6 +61,8 @@ const options = [
   ...(BUILD_BASE ? [`--build-arg=BUILD_BASE=${BUILD_BASE}`] : []),
   ...(BASE ? [`--build-arg=BASE=${BASE}`] : []),
   ...(PLATFORM ? [`--platform=${PLATFORM}`] : []),
+  // Docker knows it by itself; some versions of the two others do not.
+  ...(builder === "docker" ? [] : [`--build-arg=BUILDPLATFORM=${machinePlatform}`]),
   ...labels(),
 ];
 const { status } = spawnSync(builder, ["build", ...options, "."], { cwd: root, stdio: "inherit" });

@@ -7,6 +7,7 @@ import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import { version } from "../../src/cli/version.ts";
 
 const script = fileURLToPath(new URL("../../scripts/image.ts", import.meta.url));
+const buildPlatform = `--build-arg=BUILDPLATFORM=linux/${process.arch === "arm64" ? "arm64" : "amd64"}`;
 
 let path: string;
 beforeEach(() => {
@@ -35,7 +36,7 @@ describe("make image", () => {
     fakeBuilder("buildah", { works: true });
     expect(build()).toMatchObject({
       status: 0,
-      stdout: `buildah build --tag=registryhub:${version} --label=org.opencontainers.image.version=${version} .\n`,
+      stdout: `buildah build --tag=registryhub:${version} ${buildPlatform} --label=org.opencontainers.image.version=${version} .\n`,
       stderr: `image: buildah built registryhub:${version}\n`,
     });
   });
@@ -51,7 +52,7 @@ describe("make image", () => {
       PLATFORM: "linux/arm64",
     };
     expect(build(env).stdout).toContain(
-      "podman build --tag=shop/hub:1 --build-arg=BASE=node:24 --platform=linux/arm64 --label=",
+      `podman build --tag=shop/hub:1 --build-arg=BASE=node:24 --platform=linux/arm64 ${buildPlatform} --label=`,
     );
   });
 
