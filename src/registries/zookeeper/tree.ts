@@ -46,6 +46,7 @@ export class Tree {
   #segmentsByName: ReadonlyMap<string, readonly string[]> = new Map();
   /** Absent while there is no root. */
   #rootStat: Stat | undefined;
+  #view: ApplicationsView | undefined;
   #merged: Merged | undefined;
   #published: Snapshot | undefined;
   #isRootStale = true;
@@ -60,11 +61,20 @@ export class Tree {
 
   /** Reads what has changed since the last call, at first all of it. undefined = nothing worth telling. */
   async refresh(): Promise<Snapshot | undefined> {
-    if (this.#isRootStale) await this.#readRoot();
+    const wasRootStale = this.#isRootStale;
+    if (wasRootStale) await this.#readRoot();
     const names = this.#staleNames;
     this.#staleNames = new Set();
     await inParallel(names, maxInFlight, (name) => this.#readService(name));
-    return this.#publish(await this.#applications.refresh((address) => this.#addresses.has(address)));
+    const before = this.#view;
+    const view = await this.#applications.refresh((address) => this.#addresses.has(address));
+    this.#view = view;
+    const isSameView =
+      view.applications === before?.applications &&
+      view.mapping === before.mapping &&
+      view.blind === before.blind;
+    // Most probes find nothing: then 10,000 services need not be compared.
+    return !wasRootStale && names.size === 0 && isSameView ? undefined : this.#publish(view);
   }
 
   /**
@@ -79,9 +89,7 @@ export class Tree {
     if (stat?.czxid !== this.#rootStat?.czxid || stat?.pzxid !== this.#rootStat?.pzxid) this.#rootChanged();
     for (const name of [...this.#unreadable].slice(0, maxProbed)) this.#nameChanged(name);
     this.#applications.probe();
-    await inParallel([...this.#listedAt.keys()].slice(0, maxProbed), maxInFlight, (path) =>
-      this.#probe(path),
-    );
+    await inParallel(this.#listedAt.keys().take(maxProbed), maxInFlight, (path) => this.#probe(path));
   }
 
   async #probe(path: string): Promise<void> {
