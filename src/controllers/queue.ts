@@ -116,7 +116,10 @@ export class WorkQueue {
     for (const key of this.#ready) {
       if (!this.#open || this.#endBreak || this.#running.size >= this.#concurrency) return;
       const now = this.#deps.clock.monotonic();
-      if (this.#isTurnOver(now)) return this.#takeBreak();
+      if (this.#isTurnOver(now)) {
+        this.#takeBreak();
+        return;
+      }
       this.#ready.delete(key);
       this.#running.set(key, now);
       void this.#runOne(key);
