@@ -22,6 +22,8 @@ export interface Asset {
 /** Everything `prepare` prepares, in this order. A further server is one more row. */
 export const assets: readonly Asset[] = [
   { name: "zookeeper", prepare: async () => ({ ZOOKEEPER_CLASSPATH: await classPath("zookeeper") }) },
+  { name: "zookeeper34", prepare: async () => ({ ZOOKEEPER34_CLASSPATH: await classPath("zookeeper34") }) },
+  { name: "zookeeper38", prepare: async () => ({ ZOOKEEPER38_CLASSPATH: await classPath("zookeeper38") }) },
   { name: "dubbo", prepare: async () => ({ DUBBO_CLASSPATH: await prepareDubbo("2.7") }) },
   { name: "dubbo3", prepare: async () => ({ DUBBO3_CLASSPATH: await prepareDubbo("3.3") }) },
   { name: "nacos2", prepare: async () => ({ NACOS2_CLASSPATH: await prepareNacos("2.3") }) },

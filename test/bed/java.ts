@@ -13,6 +13,8 @@ const SOURCES = new URL("java/", import.meta.url);
 /** The modules below `java/`: the class paths the bed can run. */
 export type JavaModule =
   | "zookeeper"
+  | "zookeeper34"
+  | "zookeeper38"
   | "dubbo"
   | "dubbo3"
   | "nacos2"
@@ -66,7 +68,9 @@ async function build(module: JavaModule, path: string): Promise<void> {
   await using folder = temporaryFolder("maven"); // Maven writes into the tree it builds
   await cp(SOURCES, folder.path, { recursive: true });
   await withProgress(`building the Java module ${module}`, () =>
-    run("mvn", ["--batch-mode", "--quiet", "--projects", module, "package"], { cwd: folder.path }),
+    run("mvn", ["--batch-mode", "--quiet", "--file", join(module, "pom.xml"), "package"], {
+      cwd: folder.path,
+    }),
   );
   const target = join(folder.path, module, "target");
   await mkdir(path, { recursive: true });

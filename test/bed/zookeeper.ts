@@ -1,13 +1,19 @@
 import { mkdir, rm, writeFile } from "node:fs/promises";
 import { join } from "node:path";
+import type { Certificate } from "../support/certificate.ts";
 import { freePort } from "../support/free-port.ts";
-import { classPath, javaFlags } from "./java.ts";
+import { classPath, type JavaModule, javaFlags } from "./java.ts";
 import { awaitReady, type ServerProcess, type ServerProgram, startServerProcess } from "./server-process.ts";
 import { ask } from "./tcp.ts";
 import { temporaryFolder } from "./watchdog.ts";
 
+/** 3.9 is 3.9.4; 3.8 is 3.8.4, the line that Debian 12 ships; 3.4 is 3.4.14, the last of the line that Dubbo 2 grew up with. */
+export type ZooKeeperVersion = "3.4" | "3.8" | "3.9";
+
 /** How a ZooKeeper is started. */
 export interface ZooKeeperOptions {
+  /** Default 3.9. */
+  readonly version?: ZooKeeperVersion;
   /** ms; sessions last 2 to 20 ticks. Default 500, so that a client asking for 10 s or more gets 10 s. */
   readonly tickTime?: number;
   /** Default: a free one. */
@@ -16,6 +22,19 @@ export interface ZooKeeperOptions {
   readonly dataDir?: string;
   /** MB of Java heap at most; 100,000 providers need more than the default, 128. */
   readonly heapMb?: number;
+  /** Whether it has a port for TLS as well. Default: no. */
+  readonly tls?: ZooKeeperTls;
+  /** Which of an ensemble it is, see {@link startZooKeeperEnsemble}. Default: it stands alone. */
+  readonly id?: number;
+  /** Further lines of its configuration. */
+  readonly settings?: Readonly<Record<string, string | number | boolean>>;
+}
+
+/** Who it is over TLS. */
+export interface ZooKeeperTls {
+  readonly server: Certificate;
+  /** PEM: the CA that has to have signed a client's certificate. Default: clients need none. */
+  readonly clientCa?: string;
 }
 
 /** A real stand-alone ZooKeeper server. */
@@ -23,6 +42,8 @@ export interface ZooKeeper extends AsyncDisposable {
   /** `127.0.0.1:<port>`. */
   readonly address: string;
   readonly port: number;
+  /** The same of the port for TLS; without one it is refused. */
+  readonly secureAddress: string;
   /** SIGSTOP and SIGCONT: connections stay open, nothing is answered. */
   freeze(): void;
   resume(): void;
@@ -36,20 +57,33 @@ export interface ZooKeeper extends AsyncDisposable {
 
 /** Starts a ZooKeeper; returns when it serves (a second). */
 export async function startZooKeeper(options: ZooKeeperOptions = {}): Promise<ZooKeeper> {
-  const { tickTime = 500, port = await freePort() } = options;
+  const { version = "3.9", tickTime = 500, port = await freePort(), id, tls } = options;
+  const securePort = await freePort();
   await using starting = new AsyncDisposableStack();
   const folder = starting.use(temporaryFolder("zookeeper")).path;
   const dataDir = options.dataDir ?? join(folder, "data");
   await mkdir(dataDir, { recursive: true });
+  if (id !== undefined) await writeFile(join(dataDir, "myid"), `${id}`);
+  const lines = {
+    ...settingsOf(dataDir, port, tickTime),
+    ...(tls && (await secured(folder, securePort, tls))),
+    ...options.settings,
+  };
   const config = join(folder, "zoo.cfg");
-  await writeFile(config, settings(dataDir, port, tickTime));
-  const program = await zooKeeperProgram(folder, config, options.heapMb);
+  await writeFile(
+    config,
+    Object.entries(lines)
+      .map(([name, value]) => `${name}=${value}\n`)
+      .join(""),
+  );
+  const program = await zooKeeperProgram(version, folder, config, options.heapMb);
   let server = await start(program, port, dataDir);
   starting.defer(() => server.kill());
   const owned = starting.move();
   return {
     address: `127.0.0.1:${port}`,
     port,
+    secureAddress: `127.0.0.1:${securePort}`,
     freeze: () => server.freeze(),
     resume: () => server.resume(),
     kill: () => server.kill(),
@@ -63,8 +97,12 @@ export async function startZooKeeper(options: ZooKeeperOptions = {}): Promise<Zo
   };
 }
 
-function settings(dataDir: string, port: number, tickTime: number): string {
-  const lines = {
+function settingsOf(
+  dataDir: string,
+  port: number,
+  tickTime: number,
+): Record<string, string | number | boolean> {
+  return {
     tickTime,
     dataDir,
     clientPort: port,
@@ -73,12 +111,31 @@ function settings(dataDir: string, port: number, tickTime: number): string {
     "admin.enableServer": false, // it would listen on 8080
     "4lw.commands.whitelist": "srvr,conf,cons,dump,mntr,wchs",
   };
-  return Object.entries(lines)
-    .map(([name, value]) => `${name}=${value}\n`)
-    .join("");
 }
 
+/** What makes it listen for TLS, too. A store whose name ends with .pem may hold all that belongs together. */
+async function secured(folder: string, port: number, { server, clientCa }: ZooKeeperTls) {
+  const [keyStore, trustStore] = [join(folder, "server.pem"), join(folder, "ca.pem")];
+  await writeFile(keyStore, server.key + server.certificate);
+  await writeFile(trustStore, clientCa ?? server.certificate);
+  return {
+    serverCnxnFactory: "org.apache.zookeeper.server.NettyServerCnxnFactory",
+    secureClientPort: port,
+    secureClientPortAddress: "127.0.0.1",
+    "ssl.keyStore.location": keyStore,
+    "ssl.trustStore.location": trustStore,
+    "ssl.clientAuth": clientCa === undefined ? "none" : "need",
+  };
+}
+
+const modules: Readonly<Record<ZooKeeperVersion, JavaModule>> = {
+  "3.4": "zookeeper34",
+  "3.8": "zookeeper38",
+  "3.9": "zookeeper",
+};
+
 async function zooKeeperProgram(
+  version: ZooKeeperVersion,
   folder: string,
   config: string,
   heapMb: number | undefined,
@@ -88,7 +145,7 @@ async function zooKeeperProgram(
   return {
     name: "ZooKeeper",
     command: "java",
-    args: [...javaFlags, ...heap, "-cp", await classPath("zookeeper"), main, config],
+    args: [...javaFlags, ...heap, "-cp", await classPath(modules[version]), main, config],
     cwd: folder,
     logFile: join(folder, "zookeeper.log"),
   };

@@ -4,7 +4,7 @@ import { createZooKeeperAdapter } from "../../src/registries/zookeeper/adapter.t
 import type { Deps } from "../../src/runtime/deps.ts";
 import { startProxy } from "../bed/fault-proxy.ts";
 import { ask } from "../bed/tcp.ts";
-import { startZooKeeper, type ZooKeeper } from "../bed/zookeeper.ts";
+import { startZooKeeper, type ZooKeeper, type ZooKeeperVersion } from "../bed/zookeeper.ts";
 import { eventually } from "../support/eventually.ts";
 import { freePort } from "../support/free-port.ts";
 import { connectZkWriter, type ZkWriter } from "../support/zk-writer.ts";
@@ -76,9 +76,9 @@ export interface ZooKeeperHarness extends RegistryHarness {
   chroot(): string;
 }
 
-export async function startZooKeeperHarness(): Promise<ZooKeeperHarness> {
+export async function startZooKeeperHarness(version?: ZooKeeperVersion): Promise<ZooKeeperHarness> {
   await using starting = new AsyncDisposableStack();
-  const server = starting.use(await startZooKeeper({ tickTime }));
+  const server = starting.use(await startZooKeeper({ tickTime, ...(version && { version }) }));
   const proxy = starting.use(await startProxy("127.0.0.1", server.port));
   const writer = starting.use(await connectZkWriter(server.address));
   let clears = 0;
