@@ -58,6 +58,9 @@ export async function resolveInTime(
   }
 }
 
+/** Servers choose one of several alerts, and in TLS 1.3 only after the client believes that all is well. */
+const clientCertificate = "the server refuses the client's certificate, or demands one";
+
 const words: Readonly<Record<string, string>> = {
   CERT_HAS_EXPIRED: "the server's certificate has expired",
   DEPTH_ZERO_SELF_SIGNED_CERT: "the server's certificate is signed by an unknown CA",
@@ -69,6 +72,10 @@ const words: Readonly<Record<string, string>> = {
   ENOTFOUND: "no such host",
   EPIPE: "connection closed",
   ERR_SSL_PACKET_LENGTH_TOO_LONG: "the server does not speak TLS",
+  "ERR_SSL_SSL/TLS_ALERT_BAD_CERTIFICATE": clientCertificate,
+  "ERR_SSL_SSL/TLS_ALERT_CERTIFICATE_UNKNOWN": clientCertificate,
+  ERR_SSL_TLSV13_ALERT_CERTIFICATE_REQUIRED: clientCertificate,
+  ERR_SSL_TLSV1_ALERT_UNKNOWN_CA: clientCertificate,
   ERR_SSL_WRONG_VERSION_NUMBER: "the server does not speak TLS",
   ERR_TLS_CERT_ALTNAME_INVALID: "the server's certificate is for another name",
   ETIMEDOUT: "no answer",

@@ -33,4 +33,14 @@ describe("what may be dialled", () => {
     expect(failure).not.toBeInstanceOf(DialRefusedError);
     expect(["no such host", "the name server does not answer"]).toContain(describeNetworkError(failure));
   });
+
+  test.each(["SSL/TLS_ALERT_BAD_CERTIFICATE", "TLSV13_ALERT_CERTIFICATE_REQUIRED", "TLSV1_ALERT_UNKNOWN_CA"])(
+    "%s is about the client's certificate",
+    (alert) => {
+      const failure = Object.assign(new Error("40:error:0A"), { code: `ERR_SSL_${alert}`, reason: "alert" });
+      expect(describeNetworkError(failure)).toBe(
+        "the server refuses the client's certificate, or demands one",
+      );
+    },
+  );
 });
