@@ -19,7 +19,6 @@ import { ListingIndex } from "./listing-index.ts";
 const lossGraceMs = 5_000;
 /** A status of an earlier process is kept this long while the registry has not answered yet. */
 const freshMs = 10_000;
-const credentialsIntervalMs = 300_000;
 
 /** What a session needs from the controller it lives in. */
 export interface SessionHooks {
@@ -27,6 +26,8 @@ export interface SessionHooks {
   touch(hosts: Iterable<HostKey>): void;
   touchStatus(): void;
   limitsFor(hub: Hub): TrustLimits;
+  /** How often a Secret is read again while the registry is listed. */
+  readonly credentialsMs: Ms;
   /** @throws RegistryError SecretInvalid. */
   readCredentials(hub: Hub, signal: AbortSignal): Promise<Credentials>;
   note(reason: "Shrunk" | "RegistryReset"): void;
@@ -218,7 +219,7 @@ export class HubSession {
   async #refreshCredentials(signal: AbortSignal): Promise<void> {
     const hub = this.#hub;
     while (hub.secretName !== undefined && !signal.aborted) {
-      await pause(this.#deps.clock, credentialsIntervalMs, signal);
+      await pause(this.#deps.clock, this.#hooks.credentialsMs, signal);
       if (signal.aborted || !this.isSynced) continue;
       const credentials = await this.#hooks.readCredentials(hub, signal).catch((error: unknown) => {
         this.#deps.logger.warn("secret not readable, the connection stays", { error: String(error) });

@@ -32,6 +32,8 @@ import { isWatched, type TargetRules } from "./targets.ts";
 
 /** A hub that is missing for less long may be in the middle of being re-created. */
 const goneAfterMs = 60_000;
+/** Secrets are not watched: the right to that would be the right to list them all. */
+const credentialsMs = 300_000;
 const statusConcurrency = 4;
 /** Merges what happens in one moment into one look at a hub's status. */
 const statusDelayMs = 100;
@@ -241,6 +243,7 @@ export class HubController {
         shrinkHoldMs,
         resetHoldMs,
       }),
+      credentialsMs: credentialsMs * settleFactor,
       readCredentials: (hub: Hub, signal: AbortSignal) => this.#readCredentials(hub, signal),
       note: (reason: "Shrunk" | "RegistryReset") => {
         const hub = this.#cluster.hubs.objects.get(key);

@@ -141,6 +141,66 @@ describe.concurrent("what the registry does not show", () => {
   });
 });
 
+/** 5 minutes, as `quickly` has it. */
+const REREAD_MS = 15_000;
+
+describe.concurrent("a login that is rotated", () => {
+  const admin = { username: "admin", password: "of-the-test" };
+  const [first, second, third] = ["canary-1", "canary-2", "canary-3"].map((password) => ({
+    username: "hub",
+    password,
+  })) as [DigestUser, DigestUser, DigestUser];
+
+  test("the Secret first, the registry first, or both at once: the hub follows by itself, and nothing is written", async () => {
+    const tenant = await newTenant(world);
+    await using owner = await connectZkWriter(world.zooKeeper.address, { user: admin });
+    const admit = (...users: readonly DigestUser[]) =>
+      owner.setAcl(tenant.root, { users: [admin, ...users] });
+    const provide = (host: string) =>
+      owner.registerProviders([providerUrl("org.example.Rotated", host)], tenant.root);
+    const reconnects = () =>
+      world.controllers.hub
+        .log()
+        .filter(
+          ({ msg, hub }) =>
+            msg === "credentials changed, connecting anew" && hub === `${tenant.namespace}/hub`,
+        ).length;
+    await provide("10.42.3.1:20880");
+    await admit(first);
+    await applySecret(tenant, first);
+    await tenant.applyHub({ secretRef: { name: "login" } });
+    await untilReady(tenant);
+    await untilEntries(tenant, [["10.42.3.1:20880"]]);
+    const since = new Date();
+
+    // The Secret has what the registry does not know yet.
+    await applySecret(tenant, second);
+    await untilFailed(tenant, "RegistryUnauthorized", `list ${tenant.root} on `, REREAD_MS + STATUS_MS);
+    expect(reconnects()).toBe(1);
+    await admit(second);
+    await untilReady(tenant, { deadlineMs: RETRY_MS });
+
+    // The registry does not know any more what the Secret has.
+    await admit(third);
+    await untilFailed(tenant, "RegistryUnauthorized", `list ${tenant.root} on `);
+    await applySecret(tenant, third);
+    await untilReady(tenant, { deadlineMs: RETRY_MS });
+
+    // The registry knows both for a while: nobody notices.
+    await admit(third, first);
+    await applySecret(tenant, first);
+    await eventually(() => expect(reconnects()).toBe(2), REREAD_MS + SOON_MS);
+    await admit(first);
+    expect(
+      await world.api.writes({ namespace: tenant.namespace, resource: "serviceentries", since }),
+    ).toEqual([]);
+    await provide("10.42.3.2:20880");
+    await untilEntries(tenant, [["10.42.3.1:20880", "10.42.3.2:20880"]]);
+    await untilReady(tenant);
+    expect(world.controllers.hub.readLog()).not.toContain("canary");
+  });
+});
+
 describe.concurrent("what providers register", () => {
   test("everything odd at once: what can be called is there, the rest is named", async () => {
     const tenant = await newTenant(world);
