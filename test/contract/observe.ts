@@ -1,6 +1,8 @@
 import type { Service, ServiceInstance, Snapshot } from "../../src/model/service.ts";
 import type { RegistryAdapter } from "../../src/registries/adapter.ts";
+import { type RegistryState, supervise } from "../../src/registries/supervise.ts";
 import { eventually } from "../support/eventually.ts";
+import { countingDeps } from "./counting-deps.ts";
 
 /** One watch, consumed in the background as `supervise` would. Disposal aborts it and waits for its end. */
 export interface Observer extends AsyncDisposable {
@@ -44,13 +46,29 @@ export function observe(adapter: RegistryAdapter): Observer {
   };
 }
 
-/** The very first snapshot of a watch, which is ended right after it. */
+/** What `supervise` makes of a registry that `open` reads, in the background. Disposal aborts it and waits for its end. */
+export function supervised(
+  open: () => RegistryAdapter,
+): AsyncDisposable & { readonly states: readonly RegistryState[] } {
+  const stop = new AbortController();
+  const states: RegistryState[] = [];
+  const ended = (async () => {
+    for await (const state of supervise(async () => open(), countingDeps(), stop.signal)) states.push(state);
+  })();
+  return {
+    states,
+    async [Symbol.asyncDispose]() {
+      stop.abort();
+      await ended;
+    },
+  };
+}
+
+/** The very first snapshot of a watch, which is ended right after it. @throws what the watch throws before. */
 export async function firstSnapshot(adapter: RegistryAdapter): Promise<Snapshot> {
-  await using observer = observe(adapter);
-  await observer.until(() => {}, 30_000);
-  const [first] = observer.snapshots;
-  if (first === undefined) throw new Error("no snapshot");
-  return first;
+  const signal = AbortSignal.timeout(30_000);
+  for await (const snapshot of adapter.watch(signal)) return snapshot;
+  throw new Error("no snapshot within 30 s");
 }
 
 /** A service that must be in the snapshot. */

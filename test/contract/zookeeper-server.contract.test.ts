@@ -2,15 +2,12 @@ import { once } from "node:events";
 import { createServer as createHttpServer } from "node:http";
 import { type AddressInfo, createServer, type Server } from "node:net";
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from "vitest";
-import { type RegistryState, supervise } from "../../src/registries/supervise.ts";
-import { systemClock } from "../../src/runtime/clock.ts";
 import { ask } from "../bed/tcp.ts";
 import { startZooKeeper } from "../bed/zookeeper.ts";
 import { eventually } from "../support/eventually.ts";
 import { freePort } from "../support/free-port.ts";
 import { connectZkWriter } from "../support/zk-writer.ts";
-import { countingDeps } from "./counting-deps.ts";
-import { firstSnapshot, observe } from "./observe.ts";
+import { firstSnapshot, observe, supervised } from "./observe.ts";
 import {
   openReader,
   providerNode,
@@ -147,13 +144,8 @@ describe("ZooKeeper: a server that goes bad", () => {
       await writer.create(greeting);
     };
     await fill();
-    const stop = new AbortController();
-    const open = async () => openReader({ address: server.address });
-    const deps = { ...countingDeps(), clock: systemClock };
-    const states: RegistryState[] = [];
-    const supervised = (async () => {
-      for await (const state of supervise(open, deps, stop.signal)) states.push(state);
-    })();
+    await using reader = supervised(() => openReader({ address: server.address }));
+    const { states } = reader;
     await eventually(() => expect(states.at(-1)?.state).toBe("synced"), 10_000);
     const before = states.at(-1);
     await server.restart({ wipe: true });
@@ -169,8 +161,6 @@ describe("ZooKeeper: a server that goes bad", () => {
       expect(after.snapshot.origin).toMatch(/^0x[0-9a-f]+\/\d{13}$/);
       expect(after.snapshot.origin).not.toBe(before.snapshot.origin);
     }, 10_000);
-    stop.abort();
-    await supervised;
   });
 
   test("a watch that ends takes its session along", async () => {

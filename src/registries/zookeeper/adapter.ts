@@ -29,7 +29,6 @@ async function open(
   signal: AbortSignal,
 ): Promise<Refresh<Snapshot>> {
   const session = await openSession(registry, credentials, onLost, deps, signal);
-  await session.sync();
   const tree = new Tree({ session, root: registry.root, wants, changed });
   const relistMs = (): number => distrustMs * (1 + deps.random() / 2);
   let isProbeDue = false;
