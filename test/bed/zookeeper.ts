@@ -108,6 +108,7 @@ function settingsOf(
     clientPort: port,
     clientPortAddress: "127.0.0.1",
     maxClientCnxns: 0,
+    forceSync: "no", // what a killed process has written is not lost with it
     "admin.enableServer": false, // it would listen on 8080
     "4lw.commands.whitelist": "srvr,conf,cons,dump,mntr,wchs",
   };
