@@ -119,5 +119,6 @@ const silentMetrics: Tools["metrics"] = {
   wrote: () => undefined,
   queueDepth: () => undefined,
   propagated: () => undefined,
+  beforeRender: () => undefined,
   render: () => Promise.resolve(""),
 };

@@ -17,7 +17,6 @@ import { splitKey } from "../model/keys.ts";
 import { managers } from "../model/labels.ts";
 import { type VipPool, vipPool } from "../plan/vip.ts";
 import { settleAfterLossMs, settleMs } from "../registries/index.ts";
-import { pause } from "../runtime/clock.ts";
 import type { Deps } from "../runtime/deps.ts";
 import type { HubMetrics } from "../runtime/metrics.ts";
 import { GoneHubs } from "./gone-hubs.ts";
@@ -37,7 +36,6 @@ const credentialsMs = 300_000;
 const statusConcurrency = 4;
 /** Merges what happens in one moment into one look at a hub's status. */
 const statusDelayMs = 100;
-const measureMs = 5_000;
 
 export interface HubControllerOptions extends TargetRules {
   readonly vipCidr: string;
@@ -106,13 +104,12 @@ export class HubController {
     this.#subscribe();
     const { hubs, namespaces, serviceEntries, services } = this.#cluster;
     const loops = [hubs, namespaces, serviceEntries, services, this.#hostQueue, this.#statusQueue];
-    const gauges = this.#measureUntil(running, pool);
+    this.#metrics.beforeRender(() => this.#measure(pool));
     try {
       await Promise.race([Promise.all(loops.map((loop) => loop.run(running))), crashed]);
     } finally {
       for (const session of this.#sessions.values()) session.close();
       broken.abort();
-      await gauges;
     }
   }
 
@@ -280,13 +277,10 @@ export class HubController {
     for (const host of hosts) this.#hostQueue?.add(host);
   }
 
-  async #measureUntil(signal: AbortSignal, pool: VipPool): Promise<void> {
-    while (!signal.aborted) {
-      this.#metrics.queueDepth("hosts", this.#hostQueue?.depth ?? 0);
-      this.#metrics.queueDepth("status", this.#statusQueue?.depth ?? 0);
-      this.#metrics.vipPool(pool.size, [...this.#cluster.entries.ips()].filter((ip) => pool.has(ip)).length);
-      await pause(this.#deps.clock, measureMs, signal);
-    }
+  #measure(pool: VipPool): void {
+    this.#metrics.queueDepth("hosts", this.#hostQueue?.depth ?? 0);
+    this.#metrics.queueDepth("status", this.#statusQueue?.depth ?? 0);
+    this.#metrics.vipPool(pool.size, [...this.#cluster.entries.ips()].filter((ip) => pool.has(ip)).length);
   }
 }
 

@@ -11,6 +11,8 @@ export interface Metrics {
   propagated(seconds: number): void;
   /** This process works from now on; until then it stands by. */
   leads(): void;
+  /** `measure` sets what is only looked up when somebody asks. */
+  beforeRender(measure: () => void): void;
   /** Everything in Prometheus' text format. */
   render(): Promise<string>;
 }
@@ -100,13 +102,20 @@ function createBase(registry: Registry): Metrics {
     buckets: propagationBuckets,
     registers: [registry],
   });
+  let measure = (): void => undefined;
   const leader = gauge(registry, "leader", "1 when this process does the work, 0 while it stands by.");
   return {
     leads: () => leader.set(1),
     wrote: (kind, verb, result) => writes.inc({ kind, verb, result }),
     queueDepth: (queue, keys) => depth.set({ queue }, keys),
     propagated: (seconds) => propagation.observe(seconds),
-    render: () => registry.metrics(),
+    beforeRender(next) {
+      measure = next;
+    },
+    render() {
+      measure();
+      return registry.metrics();
+    },
   };
 }
 
