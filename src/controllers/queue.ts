@@ -4,10 +4,6 @@ import type { Deps } from "../runtime/deps.ts";
 
 const firstBackoffMs = 1_000;
 const maxBackoffMs = 60_000;
-/** Keys that need no write are worked on without a break: 10,000 of them would keep everything else waiting for seconds. */
-const turnMs = 20;
-/** A worker that was idle for longer has had its break. */
-const breakMs = 5;
 
 /** What became of a key: done, look again later, or failed (the queue backs off per key, at least `atLeastMs`). */
 export type Outcome =
@@ -33,9 +29,6 @@ export class WorkQueue {
   readonly #again = new Set<string>();
   readonly #timers = new Map<string, { readonly due: Ms; readonly cancel: () => void }>();
   readonly #failures = new Map<string, number>();
-  #turnBegan: Ms = 0;
-  #lastStart: Ms = 0;
-  #endBreak: (() => void) | undefined;
   #open = false;
   #hasEnded = false;
   #crash: (error: unknown) => void = () => undefined;
@@ -108,37 +101,17 @@ export class WorkQueue {
       this.#open = false;
       this.#hasEnded = true;
       for (const key of this.#timers.keys()) this.#cancelTimer(key);
-      this.#endBreak?.();
     }
   }
 
   #pump(): void {
+    if (!this.#open) return;
     for (const key of this.#ready) {
-      if (!this.#open || this.#endBreak || this.#running.size >= this.#concurrency) return;
-      const now = this.#deps.clock.monotonic();
-      if (this.#isTurnOver(now)) {
-        this.#takeBreak();
-        return;
-      }
+      if (this.#running.size >= this.#concurrency) return;
       this.#ready.delete(key);
-      this.#running.set(key, now);
+      this.#running.set(key, this.#deps.clock.monotonic());
       void this.#runOne(key);
     }
-  }
-
-  #isTurnOver(now: Ms): boolean {
-    if (now - this.#lastStart > breakMs) this.#turnBegan = now;
-    this.#lastStart = now;
-    return now - this.#turnBegan > turnMs;
-  }
-
-  /** Lets the event loop do what has come in meanwhile. */
-  #takeBreak(): void {
-    this.#endBreak = this.#deps.clock.after(0, () => {
-      this.#endBreak = undefined;
-      this.#turnBegan = this.#deps.clock.monotonic();
-      this.#pump();
-    });
   }
 
   async #runOne(key: string): Promise<void> {

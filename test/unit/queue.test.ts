@@ -31,28 +31,6 @@ const settled = (): Promise<void> => new Promise((resolve) => setImmediate(resol
 const failed = { failed: true } as const;
 
 describe("keys", () => {
-  test("that cost 4 ms each and wait for nothing let the event loop have its turn after 20 ms", async () => {
-    const clock = fakeClock();
-    const seen: string[] = [];
-    const work = async (key: string): Promise<Outcome> => {
-      clock.advance(4);
-      seen.push(key);
-      return undefined;
-    };
-    const queue = new WorkQueue(work, 2, { clock, logger: silentLogger, random: Math.random });
-    const aborted = new AbortController();
-    const ended = queue.run(aborted.signal);
-    for (let key = 0; key < 20; key++) queue.add(`${key}`);
-    await settled();
-    expect([seen.length, queue.depth]).toEqual([6, 14]);
-    clock.advance(0);
-    await settled();
-    expect(seen.length).toBeGreaterThan(6);
-    aborted.abort();
-    await ended;
-    expect(clock.pending).toBe(0);
-  });
-
   test("as many at once as there are workers, the others wait", async () => {
     const { queue, started, finish } = running(2);
     for (const key of ["a", "b", "c", "c"]) queue.add(key);
