@@ -6,6 +6,7 @@ import { systemClock } from "../../src/runtime/clock.ts";
 import type { Deps } from "../../src/runtime/deps.ts";
 import { createLogger } from "../../src/runtime/logger.ts";
 import { type ApiServer, startApiServer } from "../../test/bed/api-server.ts";
+import { applyInstall } from "../../test/support/install.ts";
 
 /** Where the bench's hub is, and what it generates. */
 export const namespace = "bench";
@@ -18,12 +19,10 @@ export const deps: Deps = {
 
 /** A real API server with the CRDs and the namespace. */
 export async function startCluster(): Promise<ApiServer> {
-  const crd = new URL("../../crds/registryhub.yaml", import.meta.url).pathname;
   await using starting = new AsyncDisposableStack();
   const api = starting.use(await startApiServer());
   await api.applyCrds();
-  await api.kubectl(["apply", "-f", crd]);
-  await api.kubectl(["wait", "--for=condition=Established", "-f", crd]);
+  await applyInstall(api, "crd");
   await api.kubectl(["create", "namespace", namespace]);
   starting.move();
   return api;

@@ -65,6 +65,7 @@ export class DubboController {
     const worker = new FilterWorker(this.#world(events), this.#options, tools);
     const queue = new WorkQueue((key) => worker.work(key), this.#options.concurrency, this.#deps);
     this.#queue = queue;
+    this.#metrics.beforeRender(() => this.#metrics.queueDepth("filters", queue.depth));
     const lists = [this.#serviceEntries, this.#filters];
     for (const list of lists) {
       list.subscribe(() => {
@@ -84,7 +85,7 @@ export class DubboController {
     });
     this.#filters.subscribe((keys) => {
       for (const key of keys) touch(key);
-      this.#measure(queue, events);
+      this.#measure(events);
       this.#listsChanged(queue, touch);
     });
     const { rootNamespace } = this.#options;
@@ -123,10 +124,9 @@ export class DubboController {
     for (const key of this.#filters.objects.keys()) touch(key);
   }
 
-  #measure(queue: WorkQueue, events: EventRecorder): void {
+  #measure(events: EventRecorder): void {
     const count = this.#filters.objects.size;
     this.#metrics.envoyFilters(count);
-    this.#metrics.queueDepth("filters", queue.depth);
     const hasMany = count > manyFilters;
     if (hasMany && !this.#hadMany) {
       const message = `${count} EnvoyFilters: beyond ${manyFilters} istiod slows down; scope services with Sidecar or exportTo, or set l7: false`;

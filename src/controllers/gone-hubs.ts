@@ -19,7 +19,7 @@ export class GoneHubs {
   readonly #afterMs: Ms;
   readonly #exists: (key: HubKey) => Promise<boolean>;
 
-  /** @param exists asks the API server itself; it may reject, and is then asked again. */
+  /** @param exists asks the API server itself; it says itself why it could not, rejects, and is then asked again. */
   constructor(clock: Clock, afterMs: Ms, exists: (key: HubKey) => Promise<boolean>) {
     this.#clock = clock;
     this.#afterMs = afterMs;

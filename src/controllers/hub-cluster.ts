@@ -8,6 +8,7 @@ import type { ServiceEntry, WorkloadEntry } from "../model/istio.ts";
 import { splitKey } from "../model/keys.ts";
 import { managers } from "../model/labels.ts";
 import type { Deps } from "../runtime/deps.ts";
+import { sharing } from "../runtime/sharing.ts";
 import type { ApplyFailure } from "../status/hub-status.ts";
 import { failureOf } from "./apply-failure.ts";
 import { EntryIndex } from "./entries.ts";
@@ -158,7 +159,7 @@ function ownFields(object: ServiceEntry): ServiceEntry {
       ...(manager !== undefined && { manager }),
       ...(time !== undefined && { time }),
     }));
-  const endpoints = object.spec.endpoints && sharing(object.spec.endpoints);
+  const endpoints = object.spec.endpoints && sharingFields(object.spec.endpoints);
   return {
     ...object,
     metadata: { ...object.metadata, managedFields },
@@ -166,18 +167,13 @@ function ownFields(object: ServiceEntry): ServiceEntry {
   };
 }
 
-/** Equal labels and ports become one object: the endpoints of an entry differ in little but their address. */
-function sharing(endpoints: readonly WorkloadEntry[]): readonly WorkloadEntry[] {
-  const known = new Map<string, WorkloadEntry>();
-  return endpoints.map((endpoint) => {
-    const { labels, ports } = endpoint;
-    const key = JSON.stringify([labels, ports]);
-    const like = known.get(key) ?? endpoint;
-    known.set(key, like);
-    return {
-      ...endpoint,
-      ...(like.labels && { labels: like.labels }),
-      ...(like.ports && { ports: like.ports }),
-    };
-  });
+/** The endpoints of an entry differ in little but their address. */
+function sharingFields(endpoints: readonly WorkloadEntry[]): readonly WorkloadEntry[] {
+  const labelsOf = sharing<NonNullable<WorkloadEntry["labels"]>>();
+  const portsOf = sharing<NonNullable<WorkloadEntry["ports"]>>();
+  return endpoints.map((endpoint) => ({
+    ...endpoint,
+    ...(endpoint.labels && { labels: labelsOf(endpoint.labels) }),
+    ...(endpoint.ports && { ports: portsOf(endpoint.ports) }),
+  }));
 }

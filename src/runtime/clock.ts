@@ -48,6 +48,27 @@ export async function pause(clock: Pick<Clock, "sleep">, ms: number, signal: Abo
   }
 }
 
+/**
+ * What `work` comes to. It is left behind when it takes longer than `ms`, or when nobody wants to know any more.
+ * @throws what `work` throws; what `late` makes when time is up; the signal's reason.
+ */
+export async function inTime<T>(
+  work: Promise<T>,
+  { ms, late }: { readonly ms: number; readonly late: () => Error },
+  clock: Pick<Clock, "sleep">,
+  signal: AbortSignal,
+): Promise<T> {
+  const done = new AbortController();
+  const timeUp = clock.sleep(ms, AbortSignal.any([signal, done.signal])).then(() => {
+    throw late();
+  });
+  try {
+    return await Promise.race([work, timeUp]);
+  } finally {
+    done.abort();
+  }
+}
+
 /** Calls `run` after each `nextMs()` until `signal` aborts. */
 export function every(
   clock: Pick<Clock, "after">,

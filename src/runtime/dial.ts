@@ -1,5 +1,6 @@
 import { lookup } from "node:dns/promises";
 import { BlockList, isIP } from "node:net";
+import { inTime } from "./clock.ts";
 import type { Clock } from "./deps.ts";
 
 /**
@@ -39,23 +40,15 @@ export async function resolveDialable(host: string): Promise<readonly string[]> 
 const lookupMs = 5_000;
 
 /**
- * `resolveDialable` within 5 s. The name server cannot be told to stop, so it is left behind when it is late or nobody wants
- * to know any more. @throws as `resolveDialable`; Error when it is late; the signal's reason.
+ * `resolveDialable` within 5 s: the name server cannot be told to stop. @throws as `resolveDialable`; Error when it is late; the signal's reason.
  */
-export async function resolveInTime(
+export function resolveInTime(
   host: string,
   clock: Pick<Clock, "sleep">,
   signal: AbortSignal,
 ): Promise<readonly string[]> {
-  const known = new AbortController();
-  const late = clock.sleep(lookupMs, AbortSignal.any([signal, known.signal])).then(() => {
-    throw new Error(`the name server does not answer within ${lookupMs / 1_000} s`);
-  });
-  try {
-    return await Promise.race([resolveDialable(host), late]);
-  } finally {
-    known.abort();
-  }
+  const late = (): Error => new Error(`the name server does not answer within ${lookupMs / 1_000} s`);
+  return inTime(resolveDialable(host), { ms: lookupMs, late }, clock, signal);
 }
 
 /** Servers choose one of several alerts, and in TLS 1.3 only after the client believes that all is well. */

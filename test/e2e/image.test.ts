@@ -11,6 +11,7 @@ import { run } from "../bed/run.ts";
 import { awaitReady, type ServerProcess, startServerProcess } from "../bed/server-process.ts";
 import { type TemporaryFolder, temporaryFolder } from "../bed/watchdog.ts";
 import { eventually } from "../support/eventually.ts";
+import { applyInstall } from "../support/install.ts";
 import { SOON_MS } from "./world.ts";
 
 const checkout = fileURLToPath(new URL("../..", import.meta.url));
@@ -56,8 +57,7 @@ test("says who it is", async () => {
 
 test("runs as a restricted Pod: in-cluster credentials, nothing to write to, and SIGTERM ends it", async () => {
   await using api = await startApiServer({ controllerManager: false });
-  await api.kubectl(["apply", "-f", "crds/registryhub.yaml"]);
-  await api.kubectl(["wait", "--for=condition=Established", "crd/registryhubs.ecns.easystack.cn"]);
+  await applyInstall(api, "crd");
   await putServiceAccount(api, image.root);
   const { hostname, port } = new URL(api.url);
   const env = {

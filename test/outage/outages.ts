@@ -1,5 +1,6 @@
 import { afterAll, beforeAll, describe, test } from "vitest";
 import { startApiServer } from "../bed/api-server.ts";
+import { applyInstall } from "../support/install.ts";
 import { endsWell } from "./expectations.ts";
 import { recordCluster } from "./recorder.ts";
 import type { Registries } from "./registry.ts";
@@ -24,7 +25,6 @@ export interface Programme {
 }
 
 const SHOWN_LINES = 30;
-const crd = new URL("../../crds/registryhub.yaml", import.meta.url).pathname;
 
 /** The outages of a registry type and of what is beside it, on the built controllers. */
 export function describeOutages(
@@ -39,8 +39,7 @@ export function describeOutages(
     beforeAll(async () => {
       const api = owned.use(await startApiServer());
       await api.applyCrds();
-      await api.kubectl(["apply", "-f", crd]);
-      await api.kubectl(["wait", "--for=condition=Established", "-f", crd]);
+      await applyInstall(api, "crd");
       const recorder = owned.use(await recordCluster(api.etcdUrl));
       theatre = { api, recorder, registries: owned.use(await startRegistries()) };
     });

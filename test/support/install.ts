@@ -5,8 +5,8 @@ import type { ApiServer } from "../bed/api-server.ts";
 import { kubeBinaries } from "../bed/kube-binaries.ts";
 import { run } from "../bed/run.ts";
 
-/** A folder of config/ that kustomize makes an installation of. */
-export type Overlay = "default" | "multi-tenant" | "istio-system";
+/** A folder of config/ that kustomize makes an installation of; `crd` is that alone. */
+export type Overlay = "default" | "multi-tenant" | "istio-system" | "crd";
 
 /** The names of the Deployments, ServiceAccounts and Leases. */
 export type Workload = "registryhub" | "dubbo-controller";

@@ -1,5 +1,6 @@
 import type { Problem } from "../../model/problems.ts";
 import type { Service, ServiceInstance } from "../../model/service.ts";
+import { sharing } from "../../runtime/sharing.ts";
 import type { Provider } from "./provider.ts";
 
 /** The service that these providers amount to, in any order. The same provider announced twice counts once. */
@@ -20,18 +21,15 @@ export function withProviders(service: Service, providers: readonly Provider[]):
     problemKey,
   );
   const isSame = instances.length === service.instances.length && problems.length === service.problems.length;
-  return isSame ? service : { ...service, instances: sharing(instances.toSorted(byAddress)), problems };
+  return isSame
+    ? service
+    : { ...service, instances: sharingMetadata(instances.toSorted(byAddress)), problems };
 }
 
-/** Equal metadata becomes one object: the copies of a provider differ in little but their address, and there may be 100,000. */
-function sharing(instances: readonly ServiceInstance[]): readonly ServiceInstance[] {
-  const known = new Map<string, ServiceInstance["metadata"]>();
-  return instances.map((instance) => {
-    const key = JSON.stringify(instance.metadata);
-    const metadata = known.get(key) ?? instance.metadata;
-    known.set(key, metadata);
-    return metadata === instance.metadata ? instance : { ...instance, metadata };
-  });
+/** The copies of a provider differ in little but their address, and there may be 100,000. */
+function sharingMetadata(instances: readonly ServiceInstance[]): readonly ServiceInstance[] {
+  const shared = sharing<ServiceInstance["metadata"]>();
+  return instances.map((instance) => ({ ...instance, metadata: shared(instance.metadata) }));
 }
 
 /** The first of each key. */

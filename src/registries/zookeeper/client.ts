@@ -1,5 +1,6 @@
 import { RegistryError } from "../../model/errors.ts";
 import type { Credentials, RegistrySpec } from "../../model/hub.ts";
+import { inTime } from "../../runtime/clock.ts";
 import type { Clock, Deps } from "../../runtime/deps.ts";
 import { tlsOptionsOf } from "../../runtime/dialer.ts";
 import { dialAny, type Server } from "../../runtime/servers.ts";
@@ -68,21 +69,11 @@ async function login(connection: Connection, server: Server, digest: string | un
 }
 
 /** What is read from now on is not older than what anyone has read before. @throws RegistryError when it is not within 2 s. */
-async function catchUp(session: Session, clock: Pick<Clock, "sleep">, signal: AbortSignal): Promise<void> {
-  const done = new AbortController();
-  const late = clock.sleep(catchUpMs, AbortSignal.any([signal, done.signal])).then(() => {
-    const detail = `connect ${session.server}: it lags behind its leader: no answer to sync within ${catchUpMs / 1_000} s`;
-    throw new RegistryError(
-      "RegistryUnreachable",
-      detail,
-      "The operator retries by itself; see the server's log.",
-    );
-  });
-  try {
-    await Promise.race([session.sync(), late]);
-  } finally {
-    done.abort();
-  }
+function catchUp(session: Session, clock: Pick<Clock, "sleep">, signal: AbortSignal): Promise<void> {
+  const detail = `connect ${session.server}: it lags behind its leader: no answer to sync within ${catchUpMs / 1_000} s`;
+  const advice = "The operator retries by itself; see the server's log.";
+  const late = (): Error => new RegistryError("RegistryUnreachable", detail, advice);
+  return inTime(session.sync(), { ms: catchUpMs, late }, clock, signal);
 }
 
 /**
