@@ -20,8 +20,7 @@ import { settleAfterLossMs, settleMs } from "../registries/index.ts";
 import type { Deps } from "../runtime/deps.ts";
 import type { HubMetrics } from "../runtime/metrics.ts";
 import { GoneHubs } from "./gone-hubs.ts";
-import type { Speaker } from "./host-claims.ts";
-import { HostWorker } from "./host-worker.ts";
+import { type ClaimingHub, HostWorker } from "./host-worker.ts";
 import { HubCluster } from "./hub-cluster.ts";
 import { HubSession } from "./hub-session.ts";
 import { WorkQueue } from "./queue.ts";
@@ -123,7 +122,7 @@ export class HubController {
       isReady: () => this.#isReady,
       sessions: () => this.#ordered,
       session: (key: HubKey) => this.#sessions.get(key),
-      targetProblem: ({ hub }: Speaker) => this.#cluster.targetProblem(hub),
+      targetProblem: ({ hub }: ClaimingHub) => this.#cluster.targetProblem(hub),
       isStarting: () => this.#cluster.isStarting,
       failure: ({ hub }: HubSession) => this.#cluster.failureOf(hub),
       goneInMs: (key: HubKey) => this.#goneInMs(key),
