@@ -1,16 +1,16 @@
 import { FilterWorker, type FilterWorkerOptions } from "../controllers/filter-worker.ts";
-import type { Speaker } from "../controllers/host-claims.ts";
 import { HostLedger } from "../controllers/host-ledger.ts";
-import { HostWorker } from "../controllers/host-worker.ts";
-import { hubClaim } from "../controllers/hub-claim.ts";
+import { type ClaimingHub, HostWorker } from "../controllers/host-worker.ts";
 import { ListingIndex } from "../controllers/listing-index.ts";
 import type { Outcome } from "../controllers/queue.ts";
-import type { HostKey, Ms } from "../model/entry.ts";
+import type { Entry, HostKey, Ms } from "../model/entry.ts";
 import { type Hub, parseHub } from "../model/hub.ts";
 import type { ServiceEntry } from "../model/istio.ts";
 import type { Problem } from "../model/problems.ts";
 import type { Snapshot } from "../model/service.ts";
 import { rfc3339 } from "../model/time.ts";
+import { type ClaimInputs, mayWrite } from "../plan/claims.ts";
+import type { Trust } from "../plan/trust.ts";
 import { vipPool } from "../plan/vip.ts";
 import type { Clock } from "../runtime/deps.ts";
 import { hubIdOf } from "../translate/names.ts";
@@ -35,6 +35,7 @@ export interface Generated {
 
 /** What only removes waits for this long at most, in case it comes back. */
 const removalDelayMs = 1_000;
+const believed: Trust = { synced: true, settledAt: 0, heldUntil: 0, resetUntil: 0 };
 
 /**
  * Does to the copy of a cluster what the controllers would do to the cluster if the hub were applied, its registry listed
@@ -47,27 +48,27 @@ export async function generate(
   options: GenerateOptions,
 ): Promise<Generated> {
   const { entries, serviceEntries, tools } = cluster;
-  const speaker = speakerOf(hub, snapshot, tools.deps.clock);
-  const speakers = inOrder(speaker, cluster);
+  const applicant = applicantOf(hub, snapshot, tools.deps.clock);
+  const sessions = inOrder(applicant, cluster);
   const world = {
     entries,
     serviceEntries,
     isReady: () => true,
-    sessions: () => speakers,
+    sessions: () => sessions,
     targetProblem: () => undefined,
     goneInMs: () => undefined,
   };
   const pool = vipPool(options.vipCidr);
   const worker = new HostWorker(world, { pool, graceMs: options.emptyGraceMs }, tools);
   const owned = (): string[] =>
-    [...serviceEntries.objects].filter(([, one]) => hubsOf(one).has(speaker.id)).map(([key]) => key);
+    [...serviceEntries.objects].filter(([, one]) => hubsOf(one).has(applicant.id)).map(([key]) => key);
   const ownedBefore = owned();
-  const ownedHosts = [...entries.hostsOf(speaker.id)].map(({ host }) => host);
-  const hosts = new Set([...speaker.listings.hosts(), ...ownedHosts].sort());
+  const ownedHosts = [...entries.hostsOf(applicant.id)].map(({ host }) => host);
+  const hosts = new Set([...applicant.listings.hosts(), ...ownedHosts].sort());
   const withoutVip = await workOff(hosts, worker, cluster);
   await generateFilters([...ownedBefore, ...owned()], cluster, options);
-  const problems = [...snapshot.problems, ...speaker.listings.problems, ...speaker.ledger.problems];
-  return { problems, withoutVip, held: speaker.ledger.withheld };
+  const problems = [...snapshot.problems, ...applicant.listings.problems, ...applicant.ledger.problems];
+  return { problems, withoutVip, held: applicant.ledger.withheld };
 }
 
 /** Does to the copy what the dubbo-controller would do about these ServiceEntries, by key. */
@@ -115,52 +116,47 @@ async function workOff(
 }
 
 /** The hub, with a registry that lists this and is believed. */
-function speakerOf(hub: Hub, snapshot: Snapshot, clock: Clock): Speaker {
-  const id = hubIdOf(hub.key);
+function applicantOf(hub: Hub, snapshot: Snapshot, clock: Clock) {
   const listings = new ListingIndex();
   listings.update(snapshot.services, hub);
   const policy = hub.policy === "observe" ? "sync" : hub.policy;
-  const voice = {
+  const writing: Hub = { ...hub, policy, suspend: false };
+  const id = hubIdOf(hub.key);
+  const claimInputs = (host: HostKey, actual: Entry | undefined): ClaimInputs => ({
     id,
-    hub: { ...hub, policy, suspend: false } as const,
-    listings,
-    trust: { synced: true, settledAt: 0, heldUntil: 0, resetUntil: 0 },
+    hub: writing,
+    mayWrite: true,
     isPending: false,
-  };
-  return {
-    ...voice,
-    isWriting: true,
-    ledger: new HostLedger(clock, () => undefined),
-    claim: (host, actual, isWriting) => hubClaim(voice, host, actual, isWriting, clock.monotonic()),
-  };
+    trust: believed,
+    listed: listings.listed(host),
+    isUnreadable: listings.isUnknown(host, actual?.shape.service.name ?? ""),
+  });
+  return { id, hub: writing, listings, ledger: new HostLedger(clock, () => undefined), claimInputs };
 }
 
 /** Another hub of the cluster: its registry is not read, so it lists what the cluster has of it. */
-function bystanderOf(hub: Hub, clock: Clock): Speaker {
-  const { key, name, l7, protocol } = hub;
-  const id = hubIdOf(key);
-  return {
+function bystanderOf(hub: Hub, clock: Clock): ClaimingHub {
+  const id = hubIdOf(hub.key);
+  const claimInputs = (_host: HostKey, actual: Entry | undefined): ClaimInputs => ({
     id,
     hub,
-    listings: new ListingIndex(),
-    isWriting: !hub.suspend && hub.policy !== "observe",
-    ledger: new HostLedger(clock, () => undefined),
-    claim(_host, actual, isWriting) {
-      const endpoints = [...(actual?.endpoints.values() ?? [])].filter(({ by }) => by.has(id));
-      if (endpoints.length === 0 && !actual?.hubs.has(id)) return undefined;
-      const listed = isWriting ? endpoints : [];
-      return { key, name, l7, protocol, writes: isWriting, listed, rest: "unknown" };
-    },
-  };
+    mayWrite: mayWrite(hub),
+    isPending: false,
+    trust: { ...believed, synced: false },
+    listed: [...(actual?.endpoints.values() ?? [])].filter(({ by }) => by.has(id)),
+    isUnreadable: false,
+  });
+  const ledger = new HostLedger(clock, () => undefined);
+  return { id, hub, listings: new ListingIndex(), ledger, claimInputs };
 }
 
 /** Oldest first. A hub that the cluster does not have yet is the youngest. */
-function inOrder(speaker: Speaker, { hubs, tools }: ClusterCopy): readonly Speaker[] {
+function inOrder(applicant: ClaimingHub, { hubs, tools }: ClusterCopy): readonly ClaimingHub[] {
   const { clock } = tools.deps;
   const parsed = hubs.map(parseHub);
-  const createdAt =
-    parsed.find(({ key }) => key === speaker.hub.key)?.createdAt ?? rfc3339(tools.deps.clock.now());
-  const others = parsed.filter(({ key }) => key !== speaker.hub.key).map((hub) => bystanderOf(hub, clock));
-  const age = ({ hub }: Speaker): string => `${hub === speaker.hub ? createdAt : hub.createdAt} ${hub.key}`;
-  return [speaker, ...others].sort((a, b) => (age(a) < age(b) ? -1 : 1));
+  const createdAt = parsed.find(({ key }) => key === applicant.hub.key)?.createdAt ?? rfc3339(clock.now());
+  const others = parsed.filter(({ key }) => key !== applicant.hub.key).map((hub) => bystanderOf(hub, clock));
+  const age = ({ hub }: ClaimingHub): string =>
+    `${hub === applicant.hub ? createdAt : hub.createdAt} ${hub.key}`;
+  return [applicant, ...others].sort((a, b) => (age(a) < age(b) ? -1 : 1));
 }

@@ -3,12 +3,13 @@ import type { Held } from "../kube/reflector.ts";
 import { resources } from "../kube/resources.ts";
 import { isCovered } from "../kube/same.ts";
 import type { Claim, Entry, HostKey, Ms } from "../model/entry.ts";
-import type { HubId } from "../model/hub.ts";
+import type { HubId, HubKey } from "../model/hub.ts";
 import type { ServiceEntry } from "../model/istio.ts";
 import { splitKey } from "../model/keys.ts";
 import { managers } from "../model/labels.ts";
 import type { Problem } from "../model/problems.ts";
 import { parseTime, rfc3339 } from "../model/time.ts";
+import { claimOf, claimsOn, type HostClaims, mayTakeOver } from "../plan/claims.ts";
 import { type HostInput, type HostPlan, planHost, type Step } from "../plan/host.ts";
 import { chooseVip, type VipPool } from "../plan/vip.ts";
 import type { ApplyFailure } from "../status/hub-status.ts";
@@ -16,15 +17,28 @@ import { objectName } from "../translate/names.ts";
 import { portNameOf, serviceEntryOf } from "../translate/service-entry.ts";
 import { failureOf } from "./apply-failure.ts";
 import type { EntryIndex, Occupant } from "./entries.ts";
-import { claimsOn, type HubsWorld, isOurMatter } from "./host-claims.ts";
+import type { HostLedger } from "./host-ledger.ts";
+import type { HubSession } from "./hub-session.ts";
 import { ObjectWriter, type Tools } from "./object-writer.ts";
 import { failedBy, type Outcome } from "./queue.ts";
 
 /** Dubbo registers anew by delete + create: what only removes is looked at again after this long. */
 const removalDelayMs = 300;
 
+/** What the worker asks of a hub. */
+export interface ClaimingHub extends Pick<HubSession, "id" | "hub" | "claimInputs"> {
+  readonly listings: Pick<HubSession["listings"], "has">;
+  readonly ledger: Pick<HostLedger, "tell" | "rehearsed" | "written" | "failed">;
+}
+
 /** What the worker asks the controller. */
-export interface HostWorld extends HubsWorld {
+export interface HostWorld {
+  /** The hubs that exist, oldest first. */
+  sessions(): readonly ClaimingHub[];
+  /** Why the hub's entries cannot be written at all. */
+  targetProblem(session: ClaimingHub): ApplyFailure | undefined;
+  /** As `claimsOn` wants it. */
+  goneInMs(hub: HubKey): Ms | undefined;
   readonly entries: EntryIndex;
   readonly serviceEntries: Held<ServiceEntry>;
   /** Whether the cluster's own lists are complete: nothing is decided before. */
@@ -68,14 +82,25 @@ export class HostWorker {
   async work(host: HostKey): Promise<Outcome> {
     if (!this.#world.isReady()) return undefined; // every host is looked at again once the lists are complete
     const found = this.#world.entries.occupant(host);
-    const { claims, wakeInMs } = claimsOn(host, found?.entry, this.#world);
-    if (found !== undefined && !isOurMatter(found, claims)) return this.#conflict(host, found, claims);
+    const { claims, wakeInMs } = this.#claims(host, found?.entry);
+    if (found !== undefined && !mayTakeOver(found, claims)) return this.#conflict(host, found, claims);
     const plan = planHost(this.#input(host, found, claims));
     this.#tell(host, plan);
     this.#rehearse(host, found, claims);
     const outcome = this.#isBlocked(host) ? undefined : await this.#carryOut(host, plan.step, found);
     if (claims.size === 0 && found === undefined) this.#forget(host);
     return outcome ?? (wakeInMs === undefined ? undefined : { againInMs: wakeInMs });
+  }
+
+  #claims(host: HostKey, actual: Entry | undefined): HostClaims {
+    const hubs = this.#world.sessions().map((session) => {
+      const inputs = session.claimInputs(host, actual);
+      return inputs.mayWrite && this.#world.targetProblem(session) !== undefined
+        ? { ...inputs, mayWrite: false }
+        : inputs;
+    });
+    const now = this.#tools.deps.clock.monotonic();
+    return claimsOn(actual, hubs, now, (hub) => this.#world.goneInMs(hub));
   }
 
   #conflict(host: HostKey, { object }: Occupant, claims: ReadonlyMap<HubId, Claim>): Outcome {
@@ -164,7 +189,8 @@ export class HostWorker {
   #rehearse(host: HostKey, occupant: Occupant | undefined, claims: ReadonlyMap<HubId, Claim>): void {
     for (const session of this.#world.sessions()) {
       if (session.hub.policy !== "observe") continue;
-      const claim = session.claim(host, occupant?.entry, true);
+      const inputs = { ...session.claimInputs(host, occupant?.entry), mayWrite: true };
+      const claim = claimOf(inputs, occupant?.entry, this.#tools.deps.clock.monotonic());
       const plan = claim && planHost(this.#input(host, occupant, new Map([...claims, [session.id, claim]])));
       const verdict = plan && verdictOf(plan.step, occupant?.object);
       if (session.ledger.rehearsed(host, verdict) && verdict !== undefined)

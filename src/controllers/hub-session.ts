@@ -1,8 +1,9 @@
-import type { Claim, Entry, HostKey, Ms } from "../model/entry.ts";
+import type { Entry, HostKey, Ms } from "../model/entry.ts";
 import type { RegistryError } from "../model/errors.ts";
 import { type Credentials, type Hub, type HubId, type HubStatus, wants } from "../model/hub.ts";
 import type { Problem } from "../model/problems.ts";
 import type { Snapshot } from "../model/service.ts";
+import { type ClaimInputs, mayWrite } from "../plan/claims.ts";
 import type { OpenRegistry } from "../registries/index.ts";
 import { type RegistryState, supervise } from "../registries/supervise.ts";
 import { pause } from "../runtime/clock.ts";
@@ -11,7 +12,6 @@ import type { RegistryView } from "../status/hub-status.ts";
 import { hubIdOf } from "../translate/names.ts";
 import type { EntryIndex } from "./entries.ts";
 import { HostLedger } from "./host-ledger.ts";
-import { hubClaim } from "./hub-claim.ts";
 import { type Extent, HubTrust, type TrustLimits } from "./hub-trust.ts";
 import { ListingIndex } from "./listing-index.ts";
 
@@ -98,11 +98,6 @@ export class HubSession {
     return this.#hub;
   }
 
-  /** Whether the hub wants to write at all; its target may still not take it. */
-  get isWriting(): boolean {
-    return !this.#hub.suspend && this.#hub.policy !== "observe";
-  }
-
   /** Whether the registry has been listed since the hub asks for it. */
   get everListed(): boolean {
     return this.#everListed;
@@ -117,12 +112,18 @@ export class HubSession {
     return [...(this.#snapshot?.problems ?? []), ...this.listings.problems, ...this.ledger.problems];
   }
 
-  /** As `hubClaim`, of this moment. */
-  claim(host: HostKey, actual: Entry | undefined, isWriting: boolean): Claim | undefined {
-    const { id, listings } = this;
-    const isPending = this.#state.state === "pending";
-    const voice = { id, hub: this.#hub, listings, trust: this.#trust.trust, isPending };
-    return hubClaim(voice, host, actual, isWriting, this.#deps.clock.monotonic());
+  /** What the hub's claim on a host rests on at this moment, whether or not its target takes entries of it. */
+  claimInputs(host: HostKey, actual: Entry | undefined): ClaimInputs {
+    const { id, hub, listings } = this;
+    return {
+      id,
+      hub,
+      mayWrite: mayWrite(hub),
+      isPending: this.#state.state === "pending",
+      trust: this.#trust.trust,
+      listed: listings.listed(host),
+      isUnreadable: listings.isUnknown(host, actual?.shape.service.name ?? ""),
+    };
   }
 
   /** Takes in an edit of the hub. */
@@ -315,7 +316,7 @@ export class HubSession {
 
   /** The listing wants something of these hosts. */
   #ask(hosts: ReadonlySet<HostKey>): void {
-    if (this.isWriting) this.ledger.expect(hosts);
+    if (mayWrite(this.#hub)) this.ledger.expect(hosts);
     this.#hooks.touch(hosts);
   }
 

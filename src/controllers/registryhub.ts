@@ -19,8 +19,7 @@ import { type VipPool, vipPool } from "../plan/vip.ts";
 import { settleAfterLossMs, settleMs } from "../registries/index.ts";
 import type { HubMetrics } from "../runtime/metrics.ts";
 import { GoneHubs } from "./gone-hubs.ts";
-import type { Speaker } from "./host-claims.ts";
-import { HostWorker } from "./host-worker.ts";
+import { type ClaimingHub, HostWorker } from "./host-worker.ts";
 import { HubCluster } from "./hub-cluster.ts";
 import { type HubDeps, HubSession } from "./hub-session.ts";
 import { WorkQueue } from "./queue.ts";
@@ -122,7 +121,7 @@ export class HubController {
       isReady: () => this.#isReady,
       sessions: () => this.#ordered,
       session: (key: HubKey) => this.#sessions.get(key),
-      targetProblem: ({ hub }: Speaker) => this.#cluster.targetProblem(hub),
+      targetProblem: ({ hub }: ClaimingHub) => this.#cluster.targetProblem(hub),
       isStarting: () => this.#cluster.isStarting,
       failure: ({ hub }: HubSession) => this.#cluster.failureOf(hub),
       goneInMs: (key: HubKey) => this.#goneInMs(key),

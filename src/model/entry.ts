@@ -75,7 +75,7 @@ export interface Entry {
   readonly registryName: string;
 }
 
-/** What one hub says about one host. `rest` is the only place where "gone" and "unknown" differ. */
+/** What one hub says about one host. `unlisted` is the only place where "gone" and "unknown" differ. */
 export interface Claim {
   /** "" = the cluster's objects do not tell. */
   readonly key: HubKey;
@@ -85,7 +85,8 @@ export interface Claim {
   /** What the hub says that Spring services speak; undefined = it is missing, and nobody knows. */
   readonly protocol?: Protocol;
   /** false = the hub only says what must stay: it is suspended, observes, may not write, or is missing. */
-  readonly writes: boolean;
+  readonly mayWrite: boolean;
   readonly listed: readonly Endpoint[];
-  readonly rest: "gone" | "unknown";
+  /** What is the matter with the endpoints that it vouched for and does not list. */
+  readonly unlisted: "gone" | "unknown";
 }

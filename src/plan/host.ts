@@ -51,7 +51,7 @@ export function planHost(input: HostInput): HostPlan {
   const isListed = [...claims.values()].some((claim) => claim.listed.length > 0);
   if (!isListed && (actual === undefined || !actual.ours)) return nothing;
 
-  if (actual !== undefined && claims.size > 0 && [...claims.values()].every((claim) => !claim.writes))
+  if (actual !== undefined && claims.size > 0 && [...claims.values()].every((claim) => !claim.mayWrite))
     return nothing;
 
   const unlisted = carryOver(actual, claims, () => true).endpoints;
@@ -85,7 +85,7 @@ function carryOver(
   for (const endpoint of actual?.endpoints.values() ?? []) {
     const vouching = endpoint.by.size > 0 ? endpoint.by : claims.keys();
     const by = [...vouching].filter(
-      (id) => claims.get(id)?.rest === "unknown" && !listed.get(id)?.has(endpoint.addr),
+      (id) => claims.get(id)?.unlisted === "unknown" && !listed.get(id)?.has(endpoint.addr),
     );
     if (by.length === 0) continue;
     endpoints.push({ ...endpoint, by: new Set(by) });
@@ -212,7 +212,7 @@ function tooMany(shape: Shape, left: number): Problem {
 
 function stepFor(input: HostInput, shape: Shape, endpoints: ReadonlyMap<Addr, HeldEndpoint>): Step {
   const { actual, claims } = input;
-  const isGone = [...claims.values()].every((claim) => claim.rest === "gone");
+  const isGone = [...claims.values()].every((claim) => claim.unlisted === "gone");
   if (actual !== undefined && endpoints.size === 0) {
     if (claims.size === 0) return { op: "delete", entry: actual, why: "unclaimed" };
     if (isGone && actual.emptySince !== undefined && input.emptyForMs >= input.graceMs) {

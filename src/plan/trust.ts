@@ -11,8 +11,13 @@ export interface Trust {
   readonly resetUntil: Ms;
 }
 
-/** What a hub that lists `listsAny` instances of a host says of the others. The whole rule of keeping and removing. */
-export function restOf(upsertOnly: boolean, trust: Trust, listsAny: boolean, now: Ms): Claim["rest"] {
+/** What a hub says of the endpoints of a host that it does not list. The whole rule of keeping and removing. */
+export function unlistedVerdict(
+  upsertOnly: boolean,
+  trust: Trust,
+  listsAny: boolean,
+  now: Ms,
+): Claim["unlisted"] {
   const isUnknown =
     upsertOnly ||
     !trust.synced ||

@@ -176,7 +176,7 @@ interface Speaker {
   /** Of the registry as a whole. */
   readonly problems: readonly Problem[];
   readonly listing: ListingIndex;
-  readonly rest: Claim["rest"];
+  readonly rest: Claim["unlisted"];
 }
 
 async function speakerOf(moment: HubMoment): Promise<Speaker> {
@@ -256,7 +256,7 @@ function claimOf(
   const isUnknown = listing.isUnknown(host, actual?.shape.service.name ?? "");
   const claimed = isUnknown ? "unknown" : rest;
   const { key, name, l7, protocol } = hub;
-  return [[id, { key, name, l7, protocol, writes: true, listed, rest: claimed }]];
+  return [[id, { key, name, l7, protocol, mayWrite: true, listed, unlisted: claimed }]];
 }
 
 function carryOut({ step }: HostPlan, cluster: Map<string, ServiceEntry>, index: EntryIndex): void {

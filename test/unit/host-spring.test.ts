@@ -63,7 +63,7 @@ describe("a Spring service in two registries", () => {
   });
 
   test("stays that of the first while its endpoints stay, listed or not", () => {
-    const held = next(both, [a, { rest: "unknown" }], [b, { listed: [fromConsul] }]);
+    const held = next(both, [a, { unlisted: "unknown" }], [b, { listed: [fromConsul] }]);
     expect(held.shape).toEqual(both.shape);
     expect(addrsOf(held)).toEqual(addrsOf(both));
   });
@@ -99,7 +99,7 @@ describe("a Spring service whose hub says tcp or http", () => {
   });
 
   test("follows the edit while the hub cannot vouch for the rest", () => {
-    const { shape, endpoints } = next(tcp, [a, { ...http, listed: [fromEureka], rest: "unknown" }]);
+    const { shape, endpoints } = next(tcp, [a, { ...http, listed: [fromEureka], unlisted: "unknown" }]);
     expect([shape.protocol, endpoints.size]).toEqual(["http", 2]);
   });
 
@@ -123,8 +123,8 @@ describe("a Spring service whose hub says tcp or http", () => {
   });
 
   test.each<[string, Partial<Claim>]>([
-    ["has not listed since the start", { rest: "unknown", protocol: "tcp" }],
-    ["is missing", { rest: "unknown", writes: false }],
+    ["has not listed since the start", { unlisted: "unknown", protocol: "tcp" }],
+    ["is missing", { unlisted: "unknown", mayWrite: false }],
   ])("keeps what it is while another hub that has endpoints here %s", (_, silent) => {
     const shared = next(tcp, [a, { listed: [fromEureka], protocol: "tcp" }], [b, { listed: [fromConsul] }]);
     const { shape } = next(shared, [a, { listed: [fromEureka], protocol: "http" }], [b, silent]);
