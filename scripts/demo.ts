@@ -38,7 +38,7 @@ async function run(registry: DemoRegistry): Promise<number> {
 nothing is believed to be gone are scaled down: ${scaledFlags.join(" ")}.\n`,
   );
   try {
-    await prepareAssets(["istio-crds", "kube", ...registry.assets]);
+    await prepareAssets(["istio-crds", "kube-api", ...registry.assets]);
     await using stage = await setStage(registry);
     await tellStory(registry, stage);
     if (ONCE !== "1") await stayUp(registry, stage);

@@ -49,7 +49,9 @@ export interface Stage extends AsyncDisposable {
 export async function setStage(type: DemoRegistry): Promise<Stage> {
   await using starting = new AsyncDisposableStack();
   await timed("the program, built", builtProgram());
-  const api = starting.use(await timed("Kubernetes API server (real, with etcd)", startApiServer()));
+  const api = starting.use(
+    await timed("Kubernetes API server (real, with etcd)", startApiServer({ controllerManager: false })),
+  );
   await timed("Istio's CRDs", api.applyCrds());
   await timed("kubectl apply -k config/default", applyInstall(api));
   await api.kubectl(["create", "namespace", type.namespace]);

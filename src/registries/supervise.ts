@@ -19,7 +19,7 @@ export type RegistryState =
   | { readonly state: "stale"; readonly snapshot: Snapshot; readonly error?: RegistryError };
 
 /**
- * Reads one registry for ever: each throw becomes one `pending` or `stale` state, a jittered pause of 1 s to
+ * Reads one registry for ever: each throw becomes one `pending` or `stale` state, a jittered pause of 0.5 s to
  * 30 s, and a fresh adapter from `open` (which resolves credentials, and may throw a RegistryError as well).
  * The only retry loop around adapters, and the only place that outlives a watch: so it is here that a
  * snapshot whose `position` went back is told as a reset. `last` is what an earlier supervisor of the same
