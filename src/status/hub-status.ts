@@ -145,14 +145,14 @@ function registrySynced(view: HubView): Finding<"RegistrySynced"> {
         type,
         status: "True",
         reason: "Synced",
-        message: `${hub.registry.type} is listed and watched.`,
+        message: `The operator has read all of ${hub.registry.type} and watches it for changes.`,
       };
     case "connecting":
       return {
         type,
         status: "Unknown",
         reason: "Connecting",
-        message: `Waiting for ${hub.registry.type} to be listed.`,
+        message: `The operator is waiting for the first complete listing of ${hub.registry.type}.`,
       };
     case "failed": {
       const { code, detail, nextStep } = registry;
@@ -171,7 +171,8 @@ function appliedOf(view: HubView): Finding<"Applied"> {
       type,
       status: "True",
       reason: "Observing",
-      message: "Nothing is written; status.plan says what would be.",
+      message:
+        "The operator writes nothing because spec.policy is observe. status.plan counts what it would write.",
     };
   }
   if (failure !== undefined) {
@@ -179,12 +180,12 @@ function appliedOf(view: HubView): Finding<"Applied"> {
     return { type, status: "False", reason, message: `${detail}. ${nextStep}`, detail };
   }
   if (view.syncing !== "no")
-    return { type, status: "Unknown", reason: "Syncing", message: "Writes are on their way." };
+    return { type, status: "Unknown", reason: "Syncing", message: "The operator is writing ServiceEntries." };
   return {
     type,
     status: "True",
     reason: "Applied",
-    message: `ServiceEntries in ${hub.target} are what the registry lists.`,
+    message: `The operator has written the ServiceEntries in ${hub.target} as planned.`,
   };
 }
 
@@ -206,13 +207,14 @@ function deletionHeld({ held }: HubView): Finding<"DeletionHeld"> {
   if (held === undefined)
     return { type, status: "False", reason: "NothingHeld", message: "No removal is withheld." };
   const messages = {
-    Settling: "The registry was connected a moment ago; what it does not list stays until it has settled.",
+    Settling:
+      "The operator connected to the registry recently. It removes nothing until the settling time has passed.",
     Shrunk:
-      "Many services lost their last instance at once; those instances stay until status.hold.until. To release them now, " +
+      "Many services lost their last instance at once. The operator keeps those instances until status.hold.until. To release them now, " +
       "set the annotation ecns.easystack.cn/release-hold to that time.",
     RegistryReset:
-      "The registry lost its data; what it had before stays until it lists 80 % of it again or status.hold.until. Restart " +
-      "the providers that do not return; to release the hold now, set the annotation ecns.easystack.cn/release-hold to that time.",
+      "The registry lost its data. The operator keeps what the registry had until it lists 80 % of it again or until status.hold.until. " +
+      "Restart the providers that do not return. To release the hold now, set the annotation ecns.easystack.cn/release-hold to that time.",
   } as const;
   return { type, status: "True", reason: held.reason, message: messages[held.reason] };
 }
@@ -223,7 +225,8 @@ function readyOf(
 ): Finding<"Ready"> {
   const type = "Ready";
   if (hub.suspend) {
-    const message = "spec.suspend is true: no connection and no writes; what exists stays.";
+    const message =
+      "spec.suspend is true: the operator does not connect to the registry and writes nothing. Existing ServiceEntries stay.";
     return { type, status: "Unknown", reason: "Suspended", message };
   }
   const first = synced.status === "True" ? applied : synced;
@@ -233,10 +236,15 @@ function readyOf(
       type,
       status: "True",
       reason: "Observing",
-      message: "In sync; nothing is written because of spec.policy.",
+      message: "The operator has read the registry. It writes nothing because spec.policy is observe.",
     };
   }
-  return { type, status: "True", reason: "Ready", message: "The mesh has what the registry lists." };
+  return {
+    type,
+    status: "True",
+    reason: "Ready",
+    message: "The operator has read the registry and written the ServiceEntries as planned.",
+  };
 }
 
 /** `[manual]` failed_reason and record_time stand on Ready while the phase is failed. */
