@@ -179,11 +179,11 @@ function problemOf(
     if (!isSameService(endpoint, shape)) {
       return { at, code: "HostConflict", detail: conflict(endpoint, shape), severity: "rejected" };
     }
-    const detail = `it speaks ${endpoint.protocol}, the entry's protocol is ${shape.protocol}; register it under another group or version`;
+    const detail = `the instance speaks ${endpoint.protocol}, but the entry's protocol is ${shape.protocol}; register the instance under another group or version`;
     return { at, code: "MixedProtocols", detail, severity: "rejected" };
   }
   if (kept.has(endpoint.addr) && (merged.get(endpoint.addr)?.by.size ?? 0) > maxHubsPerEndpoint) {
-    const detail = `more than ${maxHubsPerEndpoint} hubs list it; only the oldest ${maxHubsPerEndpoint} are recorded`;
+    const detail = `more than ${maxHubsPerEndpoint} hubs list this endpoint; the entry records only the oldest ${maxHubsPerEndpoint}`;
     return { at, code: "TooManyHubs", detail, severity: "warning" };
   }
   return undefined;
@@ -194,19 +194,19 @@ function unheard({ protocol, listed }: Claim, shape: Shape): readonly Problem[] 
   const one = listed.find((endpoint) => fits(endpoint, shape));
   const isHeard = protocol === undefined || protocol === shape.protocol || shape.service.kind === "dubbo";
   if (one === undefined || isHeard) return [];
-  const detail = `the hub says ${protocol}, the entry speaks ${shape.protocol} as another hub of this host says; give both one spec.protocol`;
+  const detail = `this hub's spec.protocol is ${protocol}, but the entry speaks ${shape.protocol} because of another hub; set the same spec.protocol in both hubs`;
   return [{ at: one.service.name, code: "MixedProtocols", detail, severity: "warning" }];
 }
 
 function conflict({ service }: Endpoint, { service: incumbent }: Shape): string {
   if (service.kind !== incumbent.kind || (service.kind === "dubbo" && service.name !== incumbent.name))
-    return `the host belongs to ${incumbent.name}; rename one of the two`;
-  const advice = "give each group a hub and a namespace of its own";
-  return `the host belongs to group ${incumbent.scope}, this is group ${service.scope}; ${advice}`;
+    return `service ${incumbent.name} already owns this host; rename one of the two`;
+  const advice = "give each group its own hub and namespace";
+  return `group ${incumbent.scope} already owns this host, and this service is in group ${service.scope}; ${advice}`;
 }
 
 function tooMany(shape: Shape, left: number): Problem {
-  const detail = `${left} instances beyond ${maxEndpoints} are left out; split the service by group or version`;
+  const detail = `the entry leaves out the ${left} instances beyond ${maxEndpoints}; split the service by group or version`;
   return { at: shape.service.name, code: "TooManyEndpoints", detail, severity: "rejected" };
 }
 

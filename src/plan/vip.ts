@@ -21,7 +21,7 @@ export function vipPool(cidr: string): VipPool {
   }
   const count = 2 ** (32 - bits);
   if (base % count !== 0)
-    throw new Error(`${cidr} has bits set behind its prefix; write ${toText(base - (base % count))}/${bits}`);
+    throw new Error(`${cidr} has bits set beyond its prefix; write ${toText(base - (base % count))}/${bits}`);
   const perBlock = 254;
   const partial = count < 256 ? usable(base, count) : undefined;
   const isInside = (ip: number | undefined): boolean => ip !== undefined && ip >= base && ip < base + count;

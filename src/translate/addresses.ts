@@ -48,13 +48,16 @@ export function addressProblem(
   if (version === 0 || address.includes("%")) {
     return {
       code: "BadAddress",
-      detail: `${address === "" ? "an empty address" : address} is not an IP address; have the provider register one`,
+      detail: `${address === "" ? "an empty address" : address} is not an IP address; have the provider register an IP address`,
     };
   }
   const family = version === 6 ? "ipv6" : "ipv4";
   if (!allRefused.check(address, family)) return undefined;
   const [what] = Object.entries(refused).find(([, nets]) => blockList(nets).check(address, family)) ?? [];
-  return { code: "BadAddress", detail: `${address} is ${what}; have the provider register a routable one` };
+  return {
+    code: "BadAddress",
+    detail: `${address} is ${what}; have the provider register a routable address`,
+  };
 }
 
 /** "address:port", IPv6 in brackets. */

@@ -81,7 +81,7 @@ function placeOf(
 }
 
 function nameTooLong(name: string): Problem {
-  const detail = `the host for this service would be ${name.length} characters and more; the limit is 253`;
+  const detail = "the host would be longer than 253 characters; shorten the service name, group or version";
   return { at: `${name.slice(0, 120)}…`, code: "NameTooLong", detail, severity: "rejected" };
 }
 
