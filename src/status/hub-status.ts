@@ -8,10 +8,10 @@ const maxEntries = 200;
 const maxProblems = 20;
 const maxTextLength = 512;
 
-/** How the registry stands, as far as a status may tell. */
+/** The state of the registry, as the status reports it. */
 export type RegistryView =
   | { readonly state: "synced" }
-  /** Nothing is known (any more); `keepPrevious` while a fresh process waits for the first answer. */
+  /** The registry has not been listed; `keepPrevious` while a new process waits for the first answer. */
   | { readonly state: "connecting"; readonly keepPrevious: boolean }
   | {
       readonly state: "failed";
@@ -20,7 +20,7 @@ export type RegistryView =
       readonly nextStep: string;
     };
 
-/** Why the writes for a hub do not go through, the worst first. */
+/** Why the operator cannot write for a hub, the worst reason first. */
 export interface ApplyFailure {
   readonly reason: ReasonOf<"Applied", "False">;
   readonly detail: string;
@@ -32,19 +32,19 @@ export interface HeldView {
   readonly hold: Hold;
 }
 
-/** Everything a hub's status is a function of. */
+/** Everything that determines a hub's status. */
 export interface HubView {
   readonly hub: Hub;
   readonly previous: HubStatus | undefined;
   readonly registry: RegistryView;
   readonly failure: ApplyFailure | undefined;
   /**
-   * Some host has not been written yet. "briefly" = what the status said before is not contradicted: nothing was listed
-   * yet, or the writes have only just begun.
+   * Whether some host waits for its write. "briefly" = nothing contradicts the previous status: either nothing was
+   * listed yet, or the writes have just begun.
    */
   readonly syncing: "no" | "briefly" | "long";
   readonly held: HeldView | undefined;
-  /** Name -> RFC 3339 time of our last write. */
+  /** Name -> RFC 3339 time of the operator's last write. */
   readonly entries: ReadonlyMap<string, string>;
   readonly services: number;
   readonly endpoints: number;
@@ -53,7 +53,7 @@ export interface HubView {
   readonly origin: string;
 }
 
-/** The status for a view of the world. `now` is RFC 3339 and only becomes the time of what changed. */
+/** The status for a view of the world. `now` is RFC 3339 and becomes the time of whatever changed. */
 export function hubStatusOf(view: HubView, now: string): HubStatus {
   const { hub, previous } = view;
   const findings = findingsOf(view);
@@ -86,7 +86,7 @@ export function hubStatusOf(view: HubView, now: string): HubStatus {
   };
 }
 
-/** The first `count` of these names in order, without sorting all 10,000 at every look. */
+/** The first `count` names in order, without sorting all 10,000 on every call. */
 function firstOf(names: Iterable<string>, count: number): readonly string[] {
   const first: string[] = [];
   for (const name of names) {
@@ -99,7 +99,7 @@ function firstOf(names: Iterable<string>, count: number): readonly string[] {
   return first;
 }
 
-/** Whether two statuses differ in something but their times; `counts` = only in what may wait a while. */
+/** Whether two statuses differ in anything but their times; `counts` = only in fields whose write may wait. */
 export function statusChange(
   before: HubStatus | undefined,
   after: HubStatus,
@@ -189,7 +189,7 @@ function appliedOf(view: HubView): Finding<"Applied"> {
   };
 }
 
-/** Suspended hubs keep what was known; so does a hub whose operator has just started. */
+/** A suspended hub keeps its previous finding, and so does a hub whose operator has just started. */
 function keptFinding(view: HubView, type: "RegistrySynced" | "Applied"): Finding | undefined {
   const isFresh = view.registry.state === "connecting" && view.registry.keepPrevious;
   const isBrief = type === "Applied" && view.syncing === "briefly" && view.failure === undefined;
@@ -247,7 +247,7 @@ function readyOf(
   };
 }
 
-/** `[manual]` failed_reason and record_time stand on Ready while the phase is failed. */
+/** Adds `[manual]` failed_reason and record_time to Ready while the phase is failed. */
 function withManualFields(
   conditions: readonly Condition[],
   findings: readonly Finding[],
@@ -271,7 +271,7 @@ function withManualFields(
 
 function problemsFor(problems: readonly Problem[]): HubStatus["problems"] {
   const text = (value: string): string =>
-    (value.length > maxTextLength ? `${value.slice(0, maxTextLength)}…` : value).toWellFormed(); // as the API server stores it
+    (value.length > maxTextLength ? `${value.slice(0, maxTextLength)}…` : value).toWellFormed(); // the API server stores it well-formed
   const order = (one: Problem): string => `${one.severity} ${one.at} ${one.code} ${one.detail}`;
   return problems
     .toSorted((a, b) => (order(a) < order(b) ? -1 : 1))
