@@ -2,8 +2,8 @@ import { BlockList, isIP } from "node:net";
 import type { ProblemCode } from "../model/problems.ts";
 
 /**
- * Addresses that mean something else on every host, so a consumer that is sent there reaches the wrong thing: the check
- * whose absence in EndpointSlice was CVE-2021-25737.
+ * Addresses with another meaning on every host; a consumer would reach the wrong target. EndpointSlice lacked this
+ * check, which was CVE-2021-25737.
  */
 const refused: Readonly<Record<string, readonly Net[]>> = {
   "a loopback address": [
@@ -27,7 +27,7 @@ const refused: Readonly<Record<string, readonly Net[]>> = {
 
 type Net = readonly [address: string, bits: number];
 
-/** All of them: a check is paid once per instance, and hardly any is refused. */
+/** One list of all of them, because every instance is checked and almost none is refused. */
 const allRefused = blockList(Object.values(refused).flat());
 
 function blockList(nets: readonly Net[]): BlockList {
@@ -62,5 +62,5 @@ export function addressProblem(
 
 /** "address:port", IPv6 in brackets. */
 export function addrOf(address: string, port: number): string {
-  return [address.includes(":") ? `[${address}]` : address, port].join(":"); // unlike a template, it keeps no parts
+  return [address.includes(":") ? `[${address}]` : address, port].join(":"); // a template would keep its parts in memory
 }
