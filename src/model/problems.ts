@@ -1,6 +1,6 @@
 /**
- * Every code a problem may carry, with what it means and what its owner should do. The documentation prints this table,
- * and a test keeps the two equal.
+ * Every code of a problem, with its meaning and the next step for its owner. docs/status.md prints this table, and a
+ * test keeps the two equal.
  */
 export const problemCodes = {
   BadUrl:
@@ -36,12 +36,12 @@ export const problemCodes = {
 
 export type ProblemCode = keyof typeof problemCodes;
 
-/** One thing in a registry that could not be used (`rejected`) or deserves a look (`warning`). */
+/** One thing in a registry that the operator cannot use (`rejected`) or that deserves attention (`warning`). */
 export interface Problem {
-  /** Where: the registry's own path or key, without a URL's query (it may hold a token). */
+  /** The place: the registry's own path or key, without a URL's query, which may hold a token. */
   readonly at: string;
   readonly code: ProblemCode;
-  /** One sentence for the owner of the entry: what is wrong and what to do. */
+  /** One sentence for the owner of the entry: the cause and the next step. */
   readonly detail: string;
   readonly severity: "rejected" | "warning";
 }

@@ -1,5 +1,5 @@
 /**
- * The closed set of conditions and, per status, of their reasons, each with the sentence that the documentation prints.
+ * The closed set of conditions and, by status, of their reasons, each with the sentence that docs/status.md prints.
  * `Ready` repeats the reason of the first of RegistrySynced and Applied that is not True.
  */
 export const reasons = {
