@@ -37,7 +37,7 @@ const options = {
     default: "",
     parse: (text) => text || undefined,
     otherEnv: "KUBECONFIG",
-    help: "The kubeconfig to use. Empty: the files of KUBECONFIG, else ~/.kube/config, else the pod's service account.",
+    help: "The kubeconfig file. If empty: the files in KUBECONFIG, else ~/.kube/config, else the pod's service account.",
     commands: [...both, "preview"],
   }),
   watchNamespaces: option({
@@ -45,7 +45,7 @@ const options = {
     value: "<names>",
     default: "",
     parse: namespaces,
-    help: "Namespaces, separated by commas, whose hubs and ServiceEntries are looked after. Empty: all.",
+    help: "The namespaces whose RegistryHubs and ServiceEntries the controller handles, separated by commas. If empty: all namespaces.",
     commands: both,
   }),
   rootNamespace: option({
@@ -53,7 +53,7 @@ const options = {
     value: "<name>",
     default: "servicemesh",
     parse: namespace,
-    help: "Istio's root namespace, where the EnvoyFilters go: there they reach every proxy of the mesh.",
+    help: "Istio's root namespace, which receives the EnvoyFilters. Filters in it apply to every proxy of the mesh.",
     commands: [...dubbo, "preview"],
   }),
   vipCidr: option({
@@ -61,7 +61,7 @@ const options = {
     value: "<cidr>",
     default: "240.241.0.0/16",
     parse: ipv4Cidr,
-    help: "The range of the virtual IPs. Istio 1.25 and newer allocate from 240.240.0.0/16 by themselves.",
+    help: "The range of the virtual IPs. Istio 1.25 and newer allocate their own addresses from 240.240.0.0/16.",
     commands: [...both, "preview"],
   }),
   httpBindAddress: option({
@@ -69,7 +69,7 @@ const options = {
     value: "<host:port>",
     default: "127.0.0.1:0",
     parse: bindAddress,
-    help: "Where /healthz, /readyz and /metrics are served. Port 0: any free one, the log says which. `:8080`: all addresses. `0`: nowhere.",
+    help: "The address that serves /healthz, /readyz and /metrics. Port 0 takes any free port and logs it. `:8080` listens on all addresses. `0` turns the server off.",
     commands: both,
   }),
   leaderElect: option({
@@ -77,7 +77,7 @@ const options = {
     value: "true|false",
     default: "false",
     parse: boolean,
-    help: "Whether to work only while holding the Lease of the controller's name, so that several may run and one works.",
+    help: "Elect a leader with the Lease that has the controller's name. Only the leader works; other processes stand by.",
     commands: both,
   }),
   leaderElectNamespace: option({
@@ -85,7 +85,7 @@ const options = {
     value: "<name>",
     default: "servicemesh",
     parse: namespace,
-    help: "The namespace of that Lease; the same for all that share the work.",
+    help: "The namespace of that Lease. All processes of one controller need the same value.",
     commands: both,
   }),
   kubeApiConcurrency: option({
@@ -93,7 +93,7 @@ const options = {
     value: "<number>",
     default: "16",
     parse: wholeNumber(1, 1000),
-    help: "How many writes to the API server may be in flight at once; its own flow control sets the pace.",
+    help: "How many writes to the API server may be in flight at once. The API server's flow control sets the pace.",
     commands: both,
   }),
   emptyGraceMs: option({
@@ -101,7 +101,7 @@ const options = {
     value: "<duration>",
     default: "10m",
     parse: duration,
-    help: "How long a ServiceEntry without endpoints stays, so that its callers fail fast, before it is deleted.",
+    help: "How long a ServiceEntry without endpoints stays before the controller deletes it. Until then its callers fail fast.",
     commands: [...hub, "preview"],
   }),
   shrinkHoldMs: option({
@@ -109,7 +109,7 @@ const options = {
     value: "<duration>",
     default: "5m",
     parse: duration,
-    help: "How long the last instances of many services that vanish at once are kept before that is believed.",
+    help: "How long the controller keeps the last instances of services when many services vanish at once.",
     commands: hub,
   }),
   resetHoldMs: option({
@@ -117,7 +117,7 @@ const options = {
     value: "<duration>",
     default: "24h",
     parse: duration,
-    help: "How long everything is kept after a registry has lost its data.",
+    help: "How long, at most, the controller removes nothing after a registry lost its data.",
     commands: hub,
   }),
   settleFactor: option({
@@ -125,7 +125,7 @@ const options = {
     value: "<number>",
     default: "1",
     parse: positiveNumber,
-    help: "Scales the built-in times in which nothing is believed to be gone. For tests; only together with the registry's own times.",
+    help: "Scales the built-in settling times, in which the controller removes nothing. For tests only, together with the registry's own times.",
     commands: hub,
   }),
   allowCrossNamespace: option({
@@ -133,7 +133,7 @@ const options = {
     value: "true|false",
     default: "true",
     parse: boolean,
-    help: "Whether a hub may write into another namespace that did not opt in by annotation.",
+    help: "Whether a hub may write into another namespace that has not opted in by annotation.",
     commands: hub,
   }),
   foreignServiceEntries: option({
@@ -141,7 +141,7 @@ const options = {
     value: "true|false",
     default: "false",
     parse: boolean,
-    help: "Whether ServiceEntries labelled `manager: aeraki` by somebody else get EnvoyFilters, too.",
+    help: "Whether ServiceEntries that others label `manager: aeraki` also get EnvoyFilters.",
     commands: [...dubbo, "preview"],
   }),
   inboundFilters: option({
@@ -149,7 +149,7 @@ const options = {
     value: "true|false",
     default: "false",
     parse: boolean,
-    help: "Whether an EnvoyFilter for the provider's own proxy is written as well; for providers inside the mesh.",
+    help: "Whether the controller also writes an EnvoyFilter for the provider's own proxy. For providers inside the mesh.",
     commands: [...dubbo, "preview"],
   }),
   logLevel: option({
@@ -157,7 +157,7 @@ const options = {
     value: "<debug|info|warn|error>",
     default: "info",
     parse: oneOf("debug", "info", "warn", "error"),
-    help: "The least severe level that is logged.",
+    help: "The lowest level that is logged.",
     commands: both,
   }),
 };
@@ -213,7 +213,7 @@ export function readConfig(
   env: Readonly<Record<string, string | undefined>>,
 ): Config {
   const problems = unknownVariables(env).map(
-    (name) => `${name}: there is no such setting; docs/configuration.md lists them all`,
+    (name) => `${name}: unknown setting; docs/configuration.md lists all settings`,
   );
   const read = (one: Option<unknown>): unknown => {
     const flag = flags[camelCase(one.flag)];
@@ -306,7 +306,7 @@ function ipv4Cidr(text: string): string {
     throw new Error("not an IPv4 range such as 240.241.0.0/16, with a prefix length from 8 to 30");
   const address = network.split(".").reduce((sum, byte) => sum * 256 + Number(byte), 0);
   if (address % 2 ** (32 - prefix) !== 0)
-    throw new Error("has bits set behind the prefix; 240.241.0.0/16 has none");
+    throw new Error("has bits set beyond the prefix; 240.241.0.0/16 has none");
   return text;
 }
 

@@ -4,8 +4,10 @@ import { addPreview } from "./cli/preview.ts";
 import { version } from "./cli/version.ts";
 
 const program = new Command("registryhub")
-  .description("Keeps Istio's ServiceEntries equal to the providers in ZooKeeper, Nacos, Eureka and Consul.")
-  .showHelpAfterError("(--help lists what there is)");
+  .description(
+    "Keeps Istio ServiceEntries in sync with the providers in ZooKeeper, Nacos, Eureka and Consul.",
+  )
+  .showHelpAfterError("(--help lists the commands and flags)");
 addControllers(program, process.env);
 addPreview(program, process.env);
 program

@@ -41,7 +41,7 @@ interface Work {
 const controllers: Readonly<Record<Controller, Work>> = {
   "hub-controller": {
     name: managers.registryhub,
-    summary: "Keep ServiceEntries equal to what the registries of all RegistryHubs list.",
+    summary: "Keep ServiceEntries in sync with the registries of all RegistryHubs.",
     make(config, client, deps) {
       const metrics = createHubMetrics(deps.clock);
       const options = { ...config, concurrency: config.kubeApiConcurrency };
@@ -50,7 +50,7 @@ const controllers: Readonly<Record<Controller, Work>> = {
   },
   "dubbo-controller": {
     name: managers.dubbo,
-    summary: "Give every ServiceEntry that speaks Dubbo its EnvoyFilters.",
+    summary: "Write the EnvoyFilters of every ServiceEntry that speaks Dubbo.",
     make(config, client, deps) {
       const metrics = createDubboMetrics();
       const options = { ...config, concurrency: config.kubeApiConcurrency };
@@ -101,7 +101,7 @@ async function runController(
     await work(name, config, deps, stopping.signal);
     return 0;
   } catch (error) {
-    logger.error("ended by an error", { error });
+    logger.error("controller failed", { error });
     return 1;
   } finally {
     logger.info("stopped");

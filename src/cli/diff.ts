@@ -42,7 +42,7 @@ async function write(folder: string, object: KubeObject | undefined, text: strin
 
 async function compare(program: string, cwd: string): Promise<void> {
   const [command = "", ...args] = program.split(" ").filter((word) => word !== "");
-  const advice = "install diffutils, or name another program in KUBECTL_EXTERNAL_DIFF";
+  const advice = "install diffutils, or set KUBECTL_EXTERNAL_DIFF to another program";
   const child = spawn(command, [...args, "cluster", "hub"], { cwd, stdio: ["ignore", "inherit", "inherit"] });
   try {
     const [code] = (await once(child, "close")) as [number | null];

@@ -14,15 +14,15 @@ export class PreviewFileError extends Error {
 export function readPreviewFile(text: string): { readonly hub: Hub; readonly credentials: Credentials } {
   const objects = manifestsOf(text);
   const [object, ...others] = objects.filter(({ kind }) => kind === "RegistryHub") as RegistryHub[];
-  if (object === undefined) throw new PreviewFileError("there is no RegistryHub in the file");
+  if (object === undefined) throw new PreviewFileError("the file has no RegistryHub");
   if (others.length > 0)
-    throw new PreviewFileError("there are several RegistryHubs in the file; preview one at a time");
+    throw new PreviewFileError("the file has several RegistryHubs; preview one at a time");
   const hub = parseHub(wellFormed(object));
   if (hub.secretName === undefined) return { hub, credentials: {} };
   const secrets = objects.filter(({ kind }) => kind === "Secret") as unknown as Secret[];
   const secret = secrets.find(({ metadata }) => metadata.name === hub.secretName);
   if (secret === undefined) {
-    const advice = "add it to the file as a further document";
+    const advice = "add it as another YAML document";
     throw new PreviewFileError(`the hub's Secret ${hub.secretName} is not in the file: ${advice}`);
   }
   const reading = credentialsOf(secret, hub.secretName);

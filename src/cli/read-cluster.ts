@@ -40,11 +40,11 @@ function nextStepFor({ reason }: KubeError): string {
   switch (reason) {
     case "Unreachable":
     case "Timeout":
-      return "Check that the API server of the kubeconfig runs and can be reached from here.";
+      return "Check that the kubeconfig's API server runs and is reachable from here.";
     case "BadKubeconfig":
-      return "Name another one with --kubeconfig or KUBECONFIG.";
+      return "Name another kubeconfig with --kubeconfig or KUBECONFIG.";
     case "Unauthorized":
-      return "Log in anew, or name another kubeconfig with --kubeconfig or KUBECONFIG.";
+      return "Log in again, or name another kubeconfig with --kubeconfig or KUBECONFIG.";
     case "Forbidden":
       return "Ask for the right to list registryhubs and serviceentries in all namespaces, and envoyfilters in the root namespace.";
     case "ResourceTypeMissing":

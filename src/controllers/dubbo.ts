@@ -129,7 +129,7 @@ export class DubboController {
     this.#metrics.envoyFilters(count);
     const hasMany = count > manyFilters;
     if (hasMany && !this.#hadMany) {
-      const message = `${count} EnvoyFilters: beyond ${manyFilters} istiod slows down; scope services with Sidecar or exportTo, or set l7: false`;
+      const message = `istiod slows down with more than ${manyFilters} EnvoyFilters; scope services with Sidecar or exportTo, or set l7: false`;
       this.#warn(events, "ManyEnvoyFilters", message);
     }
     this.#hadMany = hasMany;

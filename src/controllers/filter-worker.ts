@@ -142,7 +142,11 @@ export class FilterWorker {
     const actual = this.#world.filters.objects.get(key);
     if (actual && isCovered(desired, actual)) return undefined;
     if (actual && !isOurs(actual) && !isAdoptable(actual, desired)) {
-      this.#writer.note(actual, "NameTaken", "an EnvoyFilter of this name is not ours; delete or rename it");
+      this.#writer.note(
+        actual,
+        "NameTaken",
+        "the dubbo-controller needs this name but did not write this EnvoyFilter; delete or rename it",
+      );
       return { failed: true };
     }
     const pauseMs = this.#writer.pauseMs(key, desired);

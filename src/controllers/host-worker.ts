@@ -105,7 +105,7 @@ export class HostWorker {
 
   #conflict(host: HostKey, { object }: Occupant, claims: ReadonlyMap<HubId, Claim>): Outcome {
     const { namespace, name } = object.metadata;
-    const detail = `ServiceEntry ${namespace}/${name} has this host and is not ours; delete or rename it`;
+    const detail = `ServiceEntry ${namespace}/${name} already has this host and does not belong to the operator; delete it or change its host`;
     const problem: Problem = { at: splitKey(host)[1], code: "HostConflict", detail, severity: "rejected" };
     const listing = [...claims].filter(([, claim]) => claim.listed.length > 0);
     const problems = new Map(listing.map(([id]) => [id, [problem]]));
@@ -159,7 +159,11 @@ export class HostWorker {
     if (isFree(current)) return current;
     if (occupant?.object.spec.addresses?.includes(current) && pool.believes(current)) {
       if (!entries.hasElder(current, occupant.object)) return current;
-      this.#writer.note(occupant.object, "VipMoved", `an older ServiceEntry has ${current} as well`);
+      this.#writer.note(
+        occupant.object,
+        "VipMoved",
+        `an older ServiceEntry also has the virtual IP ${current}, so this ServiceEntry gets another one`,
+      );
     }
     const remembered = this.#memo(host).identity?.vip ?? "";
     const vip = isFree(remembered) ? remembered : chooseVip(hostname, pool, (ip) => entries.isUsed(ip, host));
@@ -212,7 +216,7 @@ export class HostWorker {
       case "none":
         return this.#succeeded(host);
       case "blocked": {
-        const nextStep = "Widen --vip-cidr, or remove ServiceEntries that are not needed.";
+        const nextStep = "Widen --vip-cidr, or remove ServiceEntries that nobody needs.";
         this.#failed(host, { reason: step.reason, detail: "no virtual IP is free in --vip-cidr", nextStep });
         return { failed: true };
       }

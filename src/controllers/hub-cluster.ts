@@ -47,7 +47,7 @@ export class HubCluster {
       { transform: ownFields },
       deps,
     );
-    const logger = deps.logger.child({ neededFor: "the warning ShadowsService and nothing else" });
+    const logger = deps.logger.child({ neededFor: "only the warning ShadowsService" });
     this.services = createReflector(client, services, { transform: nameOnly }, { ...deps, logger });
     this.entries = new EntryIndex(this.serviceEntries.objects);
   }
@@ -120,7 +120,7 @@ export class HubCluster {
   #tellUnconfirmed(key: HubKey, error: unknown): void {
     const reason = error instanceof KubeError ? error.reason : String(error);
     if (reason !== this.#unconfirmed)
-      this.#deps.logger.warn("a missing hub is not believed to be gone", {
+      this.#deps.logger.warn("cannot confirm that a missing hub is deleted", {
         hub: key,
         error: (error as Error).message,
       });

@@ -228,10 +228,10 @@ export class HubSession {
       await pause(this.#deps.clock, this.#hooks.credentialsMs, signal);
       if (signal.aborted || !this.isSynced) continue;
       const credentials = await this.#hooks.readCredentials(hub, signal).catch((error: unknown) => {
-        this.#deps.logger.warn("secret not readable, the connection stays", { error: String(error) });
+        this.#deps.logger.warn("secret not readable, keeping the connection", { error: String(error) });
       });
       if (signal.aborted || credentials === undefined || !differ(credentials, this.#credentials)) continue;
-      this.#deps.logger.info("credentials changed, connecting anew");
+      this.#deps.logger.info("credentials changed, reconnecting");
       this.#watch(this.#snapshot);
       return;
     }

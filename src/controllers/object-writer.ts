@@ -32,8 +32,6 @@ export class ObjectWriter<T extends KubeObject> {
   readonly #fieldManager: string;
   readonly #tools: Tools;
   readonly #contention: Contention;
-  /** How the log speaks of it. */
-  readonly #noun: string;
 
   constructor(store: Held<T>, resource: Resource, fieldManager: string, tools: Tools) {
     this.#store = store;
@@ -41,7 +39,6 @@ export class ObjectWriter<T extends KubeObject> {
     this.#fieldManager = fieldManager;
     this.#tools = tools;
     this.#contention = new Contention(tools.deps.clock);
-    this.#noun = resource.kind.toLowerCase();
   }
 
   /** How long to wait before writing this again, because somebody keeps undoing it. */
@@ -63,14 +60,14 @@ export class ObjectWriter<T extends KubeObject> {
     });
     if ("error" in written) return this.#failed("apply", written.error, fields);
     this.#count("apply", "ok");
-    if (actual === undefined) deps.logger.info(`${this.#noun} created`, fields);
-    else deps.logger.debug(`${this.#noun} changed`, fields);
+    if (actual === undefined) deps.logger.info("object created", { kind: this.#resource.kind, ...fields });
+    else deps.logger.debug("object changed", { kind: this.#resource.kind, ...fields });
     this.#store.put(written.ok);
     if (this.#contention.wrote(key, contentHash(desired)) >= contestedTimes) {
       this.note(
         written.ok,
         "Contended",
-        "something else keeps changing it; stop the old product or whatever does",
+        "another client keeps changing this object; find it in metadata.managedFields and stop it",
       );
     }
     return undefined;
@@ -82,7 +79,7 @@ export class ObjectWriter<T extends KubeObject> {
     const removed = await remove(client, this.#resource, object, signal);
     if ("error" in removed) return this.#failed("delete", removed.error, fields);
     this.#count("delete", "ok");
-    deps.logger.info(`${this.#noun} deleted`, fields);
+    deps.logger.info("object deleted", { kind: this.#resource.kind, ...fields });
     this.forget(key);
     this.#store.remove(object);
     return undefined;
@@ -100,7 +97,12 @@ export class ObjectWriter<T extends KubeObject> {
 
   #failed(verb: "apply" | "delete", error: KubeError, fields: Fields): KubeError {
     this.#count(verb, error.reason);
-    this.#tools.deps.logger.warn(`${this.#noun} not written`, { ...fields, verb, error: error.message });
+    this.#tools.deps.logger.warn("object not written", {
+      kind: this.#resource.kind,
+      ...fields,
+      verb,
+      error: error.message,
+    });
     return error;
   }
 

@@ -283,7 +283,8 @@ export class HubController {
 }
 
 const holdMessages = {
-  Shrunk: "many services lost their last instance at once; removals are held until status.hold.until",
+  Shrunk:
+    "many services lost their last instance at once; the operator keeps those instances until status.hold.until",
   RegistryReset:
-    "the registry lost its data; removals are held until it lists 80 % of it again or status.hold.until",
+    "the registry lost its data; the operator removes nothing until the registry lists 80 % of it again or until status.hold.until",
 } as const;

@@ -31,7 +31,7 @@ export async function watchRootNamespace(
     const mesh = found && meshRootNamespace(found);
     metrics.rootNamespaceMismatch(mesh !== undefined && mesh !== rootNamespace);
     if (found && mesh !== rootNamespace) {
-      const message = `the mesh's root namespace is ${mesh}, the EnvoyFilters go to ${rootNamespace} and act there only; set --root-namespace=${mesh}`;
+      const message = `the mesh's root namespace is ${mesh}, but the EnvoyFilters are in ${rootNamespace} and apply only there; set --root-namespace=${mesh}`;
       deps.logger.warn("root namespace differs from the mesh's", { mesh, rootNamespace });
       events.record({
         object: { ...found, apiVersion: "v1", kind: "ConfigMap" },

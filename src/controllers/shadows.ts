@@ -44,6 +44,6 @@ export function shadowsOf(
 /** `host` has two labels. */
 function shadow(host: string): Problem {
   const [name, namespace] = host.split(".");
-  const detail = `Service ${namespace}/${name} answers to this name as well, so callers reach one of the two by chance; rename it, or use another spec.generate_to`;
+  const detail = `Service ${namespace}/${name} has the same name in the mesh, so callers reach one of the two at random; rename the Service, or use another spec.generate_to`;
   return { at: host, code: "ShadowsService", detail, severity: "warning" };
 }

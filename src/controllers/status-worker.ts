@@ -92,7 +92,7 @@ export class StatusWorker {
     if (written.error.status === 404) return undefined; // deleted meanwhile
     deps.logger.warn("status not written", { hub: key, error: written.error.message });
     if (retryDelay(written.error) === undefined) {
-      const message = `the status cannot be written: ${written.error.message}`;
+      const message = `the operator cannot write the status: ${written.error.message}`;
       events.record({ object, type: "Warning", reason: written.error.reason, message });
     }
     return failedBy(written.error);

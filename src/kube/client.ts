@@ -150,7 +150,7 @@ function parse<T>(request: KubeRequest, text: string): T {
     return JSON.parse(text) as T;
   } catch {
     throw new KubeError(
-      { status: 0, reason: "BadAnswer", text: "the API server answered something other than JSON" },
+      { status: 0, reason: "BadAnswer", text: "the API server's answer is not JSON" },
       request,
     );
   }

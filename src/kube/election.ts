@@ -98,7 +98,7 @@ export class Election {
     const { clock } = this.#deps;
     const lose = (why: string): void => {
       this.#heldUntil = 0;
-      lost.abort(new LeadershipLost(`the Lease ${this.#name} is lost: ${why}`));
+      lost.abort(new LeadershipLost(`this process lost the Lease ${this.#name}: ${why}`));
     };
     while (!signal.aborted) {
       const late = `it could not be renewed for ${renewDeadlineMs / 1_000} s`;
@@ -123,8 +123,8 @@ export class Election {
         if (signal.aborted) return false;
         throw error;
       }
-      const problem = `the Lease ${this.#name} cannot be held: ${error.message}`;
-      if (problem !== this.#problem) logger.warn("no lease", { error: problem });
+      const problem = `this process cannot hold the Lease ${this.#name}: ${error.message}`;
+      if (problem !== this.#problem) logger.warn("lease not held", { error: problem });
       this.#problem = retryDelay(error) === undefined ? problem : undefined;
       return clock.monotonic() < this.#heldUntil;
     }

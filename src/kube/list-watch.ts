@@ -60,7 +60,7 @@ export function createListWatch<T extends KubeObject>(
       throw errorOf(attemptAt(resource, options), failure.object);
     }
     if (deps.clock.monotonic() - start < Math.min(shortWatchMs, idleMs))
-      throw new KubeError({ status: 0, reason: "Unreachable", text: "the watch ended as soon as it began" });
+      throw new KubeError({ status: 0, reason: "Unreachable", text: "the watch ended immediately" });
   }
 
   return {

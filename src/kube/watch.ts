@@ -72,7 +72,7 @@ export async function* watch<T extends KubeObject>(
 function broken(error: unknown, attempt: { readonly method: string; readonly path: string }): unknown {
   if (error instanceof SyntaxError)
     return new KubeError(
-      { status: 0, reason: "BadAnswer", text: "the watch carried something other than JSON lines" },
+      { status: 0, reason: "BadAnswer", text: "the watch did not send JSON lines" },
       attempt,
     );
   const { code, message } = error as { code?: string; message?: string };

@@ -70,6 +70,6 @@ export async function* supervise(
 
 function dataLost(before: number, now: number): RegistryError {
   const detail = `the registry lost data: its history was at ${before} and is now at ${now}`;
-  const advice = "Find out whether it was wiped or restored; what it had before is kept for a while.";
+  const advice = "Check whether the registry was wiped or restored. The operator keeps what it had for now.";
   return new RegistryError("RegistryBadResponse", detail, advice, { reset: true });
 }

@@ -36,7 +36,7 @@ export async function decodeBody(
     return (await gunzipAsync(bytes, { maxOutputLength: maxBytes })).toString("utf8");
   } catch (cause) {
     if ((cause as NodeJS.ErrnoException).code === "ERR_BUFFER_TOO_LARGE") throw tooLarge(maxBytes);
-    throw new HttpError("bad-answer", "the answer says it is gzip and is not", { cause });
+    throw new HttpError("bad-answer", "the answer is labelled as gzip but is not gzip", { cause });
   }
 }
 

@@ -18,7 +18,7 @@ export function httpFailure(doing: string, error: unknown, server: string): unkn
       return new RegistryError("RegistryUnreachable", detail, advice, options);
     }
     case "bad-answer": {
-      const advice = `Check that spec.address is that of ${server}.`;
+      const advice = `Check that spec.address points to ${server}.`;
       return new RegistryError("RegistryBadResponse", detail, advice, options);
     }
     case "bad-tls-options": {

@@ -42,7 +42,7 @@ const propagationBuckets = [0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30
 export function createHubMetrics(clock: Pick<Clock, "monotonic">): HubMetrics {
   const registry = new Registry();
   const connections = createConnectionMetrics(registry, clock);
-  const services = gauge(registry, "services", "Services that the cluster has of the hub.", ["hub"]);
+  const services = gauge(registry, "services", "Services of the hub in the cluster.", ["hub"]);
   const endpoints = gauge(registry, "endpoints", "Endpoints of the hub's services.", ["hub"]);
   const held = gauge(registry, "held_removals", "Services whose removal is withheld.", ["hub"]);
   const poolSize = gauge(registry, "vip_pool_size", "Usable virtual IPs of --vip-cidr.");
@@ -72,12 +72,12 @@ export function createDubboMetrics(): DubboMetrics {
   const filters = gauge(
     registry,
     "envoyfilters",
-    "EnvoyFilters in the root namespace; beyond 1000 istiod slows down.",
+    "EnvoyFilters in the root namespace. istiod slows down beyond 1000.",
   );
   const mismatch = gauge(
     registry,
     "root_namespace_mismatch",
-    "1 while --root-namespace is not the mesh's own, so that the filters do not reach every proxy.",
+    "1 while --root-namespace differs from the mesh's root namespace, so that the filters do not reach every proxy.",
   );
   return {
     ...createBase(registry),
@@ -103,7 +103,7 @@ function createBase(registry: Registry): Metrics {
     registers: [registry],
   });
   let measure = (): void => undefined;
-  const leader = gauge(registry, "leader", "1 when this process does the work, 0 while it stands by.");
+  const leader = gauge(registry, "leader", "1 while this process is the leader, 0 while it stands by.");
   return {
     leads: () => leader.set(1),
     wrote: (kind, verb, result) => writes.inc({ kind, verb, result }),

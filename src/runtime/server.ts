@@ -27,7 +27,8 @@ export async function serveVitals(
 ): Promise<VitalsServer> {
   const server = createServer((request, response) => {
     const path = request.url?.split("?")[0] ?? "";
-    if (request.method !== "GET" && request.method !== "HEAD") return answer(response, 405, "only GET");
+    if (request.method !== "GET" && request.method !== "HEAD")
+      return answer(response, 405, "only GET is allowed");
     void respond(path, vitals).then(
       ([status, body]) => answer(response, status, body),
       (error: unknown) => answer(response, 500, String(error)),
@@ -60,7 +61,7 @@ async function respond(path: string, vitals: Vitals): Promise<readonly [status: 
     case "/metrics":
       return [200, await vitals.metrics()];
     default:
-      return [404, "there are /healthz, /readyz and /metrics"];
+      return [404, "not found; the paths are /healthz, /readyz and /metrics"];
   }
 }
 

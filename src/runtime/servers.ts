@@ -56,7 +56,7 @@ export function parseServerUrls(address: string, defaultPath: string, advice: st
   return address.split(",").map((part) => {
     const server = parseServerUrl(part.trim(), defaultPath);
     if (server !== undefined) return server;
-    const detail = `"${withoutSecrets(part.trim())}" is not a URL of a server`;
+    const detail = `"${withoutSecrets(part.trim())}" is not a server URL`;
     throw new RegistryError("InvalidSpec", detail, advice);
   });
 }

@@ -182,7 +182,7 @@ test("a Lease that somebody took by hand, or deleted, is lost at the next renewa
   await patchLease({ spec: { holderIdentity: "intruder" } });
   await first.pass(RETRY_MS);
   expect(String(await first.ended)).toContain(
-    `the Lease ${namespace}/registryhub is lost: it is held by intruder`,
+    `this process lost the Lease ${namespace}/registryhub: it is held by intruder`,
   );
 
   await deleteObject(bench, resources.leases, ours());
@@ -208,7 +208,7 @@ test("a Lease that somebody annotated goes on", async () => {
 
 test("what is missing is said: the right to leases, or their namespace", async () => {
   const alice = candidate("alice", { kubeconfig: server.alice.kubeconfig });
-  const forbidden = `the Lease ${namespace}/registryhub cannot be held: leases.coordination.k8s.io "registryhub" is forbidden: User "alice" cannot get`;
+  const forbidden = `this process cannot hold the Lease ${namespace}/registryhub: leases.coordination.k8s.io "registryhub" is forbidden: User "alice" cannot get`;
   await eventually(() => expect(alice.election.problem).toContain(forbidden), SOON_MS);
   const nowhere = candidate("nowhere", { lease: "nowhere" });
   await eventually(

@@ -82,7 +82,7 @@ test("a Spring service in another group, in whatever spelling, is told to be in 
   const upper = { ...inGroup("10.0.3.2:9000", "g2") };
   const other: Endpoint = { ...upper, service: { ...upper.service, name: "ORDER-SERVICE" } };
   expect(warnings(incumbent, b, [b, { listed: [other, inGroup("10.0.3.1:9000", "g1")] }])).toMatchObject([
-    { code: "HostConflict", detail: expect.stringContaining("the host belongs to group g1") },
+    { code: "HostConflict", detail: expect.stringContaining("group g1 already owns this host") },
   ]);
 });
 
@@ -115,7 +115,7 @@ describe("a Spring service whose hub says tcp or http", () => {
         at: "ORDER-SERVICE",
         code: "MixedProtocols",
         detail:
-          "the hub says http, the entry speaks tcp as another hub of this host says; give both one spec.protocol",
+          "this hub's spec.protocol is http, but the entry speaks tcp because of another hub; set the same spec.protocol in both hubs",
         severity: "warning",
       },
     ]);

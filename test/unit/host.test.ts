@@ -315,7 +315,7 @@ describe("problems", () => {
       {
         code: "HostConflict",
         detail:
-          "the host belongs to group g2, this is group g1; give each group a hub and a namespace of its own",
+          "group g2 already owns this host, and this service is in group g1; give each group its own hub and namespace",
       },
     ]);
   });

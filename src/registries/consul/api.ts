@@ -85,7 +85,7 @@ export function createConsulApi(
     });
     if (answer.status !== 200) throw refusal(doing, answer, datacenter);
     const index = Number(answer.headers["x-consul-index"]);
-    if (!Number.isSafeInteger(index)) throw notConsul(`${doing}: an answer without X-Consul-Index`);
+    if (!Number.isSafeInteger(index)) throw notConsul(`${doing}: the answer has no header X-Consul-Index`);
     return {
       body: parse(doing, answer, type),
       index: Math.max(index, 1), // 0 would make a query that waits return at once, for ever
@@ -129,7 +129,7 @@ function parse<T>(doing: string, { text }: HttpAnswer, type: z.ZodType<T>): T {
     throw notConsul(`${doing}: the answer is not JSON`); // the parser's own words quote it
   }
   const parsed = type.safeParse(json);
-  if (!parsed.success) throw notConsul(`${doing}: the answer is not what Consul answers`);
+  if (!parsed.success) throw notConsul(`${doing}: the answer does not have Consul's form`);
   return parsed.data;
 }
 
@@ -148,13 +148,13 @@ function refusal(doing: string, { status, text }: HttpAnswer, datacenter: string
   }
   if (status >= 500) {
     const advice =
-      "Check that the cluster has a leader and that its servers can be reached; the operator retries by itself.";
+      "Check that the cluster has a leader and that the operator can reach its servers; the operator retries by itself.";
     return new RegistryError("RegistryUnreachable", detail, advice);
   }
   return notConsul(detail);
 }
 
 function notConsul(detail: string): RegistryError {
-  const advice = `Check that spec.address is that of ${product}.`;
+  const advice = `Check that spec.address points to ${product}.`;
   return new RegistryError("RegistryBadResponse", detail, advice);
 }

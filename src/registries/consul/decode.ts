@@ -45,7 +45,7 @@ export function decodeService(name: string, entries: readonly unknown[], selecti
 
 /** A service that exists, and that the token may not read, or not all of. */
 export function unreadable(name: string): Service {
-  const detail = `the token may not read all of ${name}: what the cluster has of it stays. Grant it service and node read`;
+  const detail = `the token may not read all of ${name}, so the operator keeps what the cluster has; grant the token service and node read`;
   const problem: Problem = { at: name, code: "Unreadable", detail, severity: "warning" };
   return { id: name, kind: "spring", name, instances: "unknown", problems: [problem] };
 }

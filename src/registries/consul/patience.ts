@@ -48,8 +48,7 @@ export function patient(api: ConsulApi, deps: Deps, signal: AbortSignal): Consul
 }
 
 function crowded(cause: CrowdedError): RegistryError {
-  const advice =
-    "Raise limits.http_max_conns_per_client of the server; every hub on it takes up to 111 connections.";
+  const advice = "Raise limits.http_max_conns_per_client on the server; each hub uses up to 111 connections.";
   const detail = `${cause.message}: HTTP 429, too many connections from this address`;
   return new RegistryError("RegistryUnreachable", detail, advice, { cause });
 }

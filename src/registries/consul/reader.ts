@@ -141,18 +141,18 @@ export class ConsulReader {
   /** Who sees nothing at all, or cannot tell what it does not see, vouches for nothing. */
   async #demandSight(catalog: Answer<unknown>, names: readonly string[]): Promise<void> {
     const isBlind = names.length === 0 && catalog.isFiltered;
-    if (isBlind) throw this.#unauthorized("the token hides every service, or all that the hub wants");
+    if (isBlind) throw this.#unauthorized("the token may not read any service that the hub wants");
     if (!catalog.hidesSilently) return;
     const rights = [{ resource: "node", name: "" } as const];
     const needed = names.length > 0 ? rights : [...rights, { resource: "service", name: "" } as const];
     if (await this.#api.mayRead(needed)) return;
-    throw this.#unauthorized("who comes without a token may not read all nodes and services");
+    throw this.#unauthorized("without a token the operator may not read all nodes and services");
   }
 
   #unauthorized(why: string): RegistryError {
     const detail = `GET /v1/catalog/services at ${this.#api.server.name}: ${why}`;
     const advice =
-      'Put a token into the Secret of spec.secretRef with service_prefix "" and node_prefix "", policy read.';
+      'Put a token with service_prefix "" and node_prefix "" (policy read) into the Secret of spec.secretRef.';
     return new RegistryError("RegistryUnauthorized", detail, advice);
   }
 
@@ -261,7 +261,7 @@ export class ConsulReader {
       if (!(error instanceof CrowdedError)) throw error;
       this.#loops.delete(name); // or nobody would follow this service any more
       this.#loopLimit = Math.floor(this.#loops.size / 2); // others behind this address need some too
-      this.#deps.logger.warn("no connection to spare for each service", { services: this.#loopLimit });
+      this.#deps.logger.warn("too few connections to watch each service", { services: this.#loopLimit });
       this.#endLoops();
       this.#followOthers();
     }
@@ -281,7 +281,8 @@ export class ConsulReader {
 const hiddenServices: Problem = {
   at: "/v1/catalog/services",
   code: "Hidden",
-  detail: 'the token does not see all services. Grant it service_prefix "" with policy read, or leave it so',
+  detail:
+    'the token may not read all services, so the operator keeps what the cluster has of the others; to read them, grant the token service_prefix "" with policy read',
   severity: "warning",
 };
 

@@ -148,9 +148,9 @@ function serves(names: readonly string[]): string {
 const advice =
   "set dubbo.application.register-mode=all or metadata-type=remote (dubbo-go: registry-type: all or metadata-type: remote)";
 const reasons: Readonly<Record<HiddenReason, string>> = {
-  local: `registered its application only and keeps to itself what it serves where; ${advice}`,
-  missing: `registered its application only and its metadata is not in the registry; ${advice}`,
-  undecodable: `registered its application only and its metadata is not what Dubbo writes; ${advice}`,
+  local: `registers at application level with local metadata, so the operator cannot discover its services; ${advice}`,
+  missing: `registers at application level and its metadata is not in the registry; ${advice}`,
+  undecodable: `registers at application level and its metadata does not have Dubbo's form; ${advice}`,
   unreadable:
-    "there is no right to read its instances or metadata: what the cluster has stays. Grant READ to the hub's user",
+    "the hub's user may not read its instances or metadata, so the operator keeps what the cluster has; grant READ to the hub's user",
 };

@@ -124,6 +124,7 @@ function instanceOf(
 /** One and the same for all providers of an interface: their number would drown every other problem. */
 function tokenWarning({ parameters }: ProviderUrl, name: string): Pick<Provider, "problem"> {
   if (!parameters.get("token")) return {};
-  const detail = "providers demand a token: consumers must send it themselves, it is never copied";
+  const detail =
+    "providers demand a token, which the operator never copies; consumers must send it themselves";
   return { problem: { at: name, code: "TokenRequired", detail, severity: "warning" } };
 }

@@ -41,7 +41,7 @@ export function createEurekaApi(
       if (status === 403 && (await api.status()) !== undefined) throw notYet(server);
       if (status !== 200) throw refusal(server, status);
       if (/xml/i.test(headers["content-type"] ?? ""))
-        throw badAnswer(server, "the answer is XML, though JSON was asked for");
+        throw badAnswer(server, "the answer is XML, but the operator asked for JSON");
       return text;
     },
     async status() {
@@ -66,7 +66,7 @@ const failed = (server: HttpServer): string => `GET ${applicationsPath} at ${ser
  */
 function notYet(server: HttpServer): RegistryError {
   const advice =
-    "It lists nothing until its peers have filled it or 5 minutes have passed; if it goes on like this, check the rights of the login in the Secret of spec.secretRef.";
+    "The server lists nothing until its peers have filled it or 5 minutes have passed. If the error persists, check the rights of the user in the Secret of spec.secretRef.";
   return new RegistryError(
     "RegistryUnreachable",
     `${failed(server)}: HTTP 403, the server is starting`,
@@ -79,7 +79,7 @@ function refusal(server: HttpServer, status: number): RegistryError {
   const detail = `${failed(server)}: HTTP ${status}`;
   if (status === 401 || status === 403) {
     const advice = "Check username and password in the Secret of spec.secretRef.";
-    const why = status === 401 ? "the login is missing or not valid" : "no right to read it";
+    const why = status === 401 ? "the login is missing or not valid" : "the user may not read it";
     return new RegistryError("RegistryUnauthorized", `${detail}, ${why}`, advice);
   }
   if (notNow.has(status)) {
@@ -89,13 +89,13 @@ function refusal(server: HttpServer, status: number): RegistryError {
   const advice =
     status === 404
       ? "Check the path of spec.address: it is /eureka for Spring Cloud's server, /eureka/v2 for Netflix' own."
-      : "Check that spec.address is that of a Eureka server, and its log.";
+      : "Check that spec.address points to a Eureka server, and read the server's log.";
   return new RegistryError("RegistryBadResponse", detail, advice);
 }
 
 /** An answer with status 200 that is not what was asked for; `what` holds nothing of it. */
 export function badAnswer(server: HttpServer, what: string): RegistryError {
   const advice =
-    "Check that spec.address is that of a Eureka server, and what is between it and the operator.";
+    "Check that spec.address points to a Eureka server, and check the proxies between it and the operator.";
   return new RegistryError("RegistryBadResponse", `${failed(server)}: ${what}`, advice);
 }

@@ -90,7 +90,7 @@ export function parseApplications(json: string): readonly Application[] {
   const listed = z
     .array(application)
     .safeParse(answer.safeParse(parseJson(json)).data?.applications.application);
-  if (!listed.success) throw new BadApplicationsError("the answer is no list of applications");
+  if (!listed.success) throw new BadApplicationsError("the answer is not a list of applications");
   return listed.data.map(({ name, instance: all }) => {
     const read = all.map((one) => ({ one, result: instance.safeParse(one) }));
     return {

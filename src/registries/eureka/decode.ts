@@ -17,7 +17,7 @@ export function decodeApplication({ name, instances, malformed }: Application): 
     const address = addressOf(one);
     const port = one.port ?? one.securePort;
     if (port === undefined)
-      problems.push(rejected(name, address, "its port and its secure port are disabled"));
+      problems.push(rejected(name, address, "both its port and its secure port are disabled"));
     else found.push(instanceOf(one, address, port));
   }
   return {

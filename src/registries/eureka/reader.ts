@@ -47,8 +47,9 @@ export class EurekaReader {
     const isNew = this.#processes.size > 0 && !this.#processes.has(process);
     this.#processes.add(process);
     if (!isNew || uptimeMinutes >= youngMinutes) return;
-    const detail = `${this.#api.server.name} was started anew, or a server answers there that was`;
-    const advice = "It may not list everything yet: nothing is removed until its list has settled.";
+    const detail = `${this.#api.server.name} restarted, or another server that started recently answers there`;
+    const advice =
+      "The server's list may be incomplete. The operator removes nothing until the list has settled.";
     throw new RegistryError("RegistryUnreachable", detail, advice);
   }
 

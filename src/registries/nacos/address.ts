@@ -32,7 +32,7 @@ function parseHostPort(text: string): NacosServer {
   if (server === undefined) throw invalid(`"${withoutSecrets(text)}" is not host:port`);
   if (server.port + grpcPortOffset > 65_535)
     throw invalid(
-      `the port of "${text}" is not 1..${65_535 - grpcPortOffset}: gRPC is ${grpcPortOffset} above it`,
+      `the port of "${text}" is not 1..${65_535 - grpcPortOffset}; the gRPC port is ${grpcPortOffset} above it`,
     );
   return { ...server, baseUrl: `http://${server.name}${defaultContextPath}` };
 }

@@ -126,7 +126,7 @@ export class Connection {
     const { resultCode, errorCode, message } = this.#shaped(answerSchema, payload, body);
     if (resultCode === 200) return { isOk: true, body };
     const code = errorCode === 0 ? resultCode : errorCode;
-    if (unusable.includes(code)) throw this.#fail("the server does not know the connection any more");
+    if (unusable.includes(code)) throw this.#fail("the server no longer knows the connection");
     // A configuration that does not exist is refused with the same code.
     if (code === starting && payload.type === "ErrorResponse") throw this.#fail("the server is starting");
     return { isOk: false, code, message: message ?? "" };
@@ -137,7 +137,8 @@ export class Connection {
 
   async #shakeHands(): Promise<void> {
     const check = await this.request("ServerCheckRequest", {}, undefined, handshakeMs);
-    if (!check.isOk) throw this.#error("RegistryBadResponse", `it refused the check: ${check.message}`);
+    if (!check.isOk)
+      throw this.#error("RegistryBadResponse", `the server refused the check: ${check.message}`);
     this.#write("ConnectionSetupRequest", setup);
     if (negotiates(check.body)) this.#abilities = await this.#acknowledged();
     const giveUpAt = this.#clock.monotonic() + handshakeMs;
@@ -161,7 +162,8 @@ export class Connection {
     const payload: Payload = { type: "HealthCheckRequest", headers: {}, body: '{"requestId":"0"}' };
     const answer = await this.#call(payload, handshakeMs);
     if (answer.type !== "ErrorResponse") return true;
-    if (isLast) throw this.#error("RegistryUnreachable", "the server is starting: it does not take requests");
+    if (isLast)
+      throw this.#error("RegistryUnreachable", "the server is starting and does not accept requests yet");
     return false;
   }
 
@@ -219,12 +221,12 @@ export class Connection {
         success: true,
       });
       if (payload.type === "ConnectResetRequest")
-        this.#fail("the server asked its clients to connect anew, as it does when it is scaled");
+        this.#fail("the server asked its clients to reconnect, as it does when it scales");
       else this.#options.onPush(payload.type, body);
     } catch (error) {
       if (error instanceof RegistryError) this.#lose(error);
       else if (isMalformed(error))
-        this.#lose(this.#error("RegistryBadResponse", "a push is not as Nacos writes it"));
+        this.#lose(this.#error("RegistryBadResponse", "a push does not have Nacos' form"));
       else throw error;
     }
   }
@@ -240,7 +242,7 @@ export class Connection {
   #shaped<T>(schema: z.ZodType<T>, { type }: Payload, body: unknown): T {
     const result = schema.safeParse(body);
     if (result.success) return result.data;
-    throw this.#error("RegistryBadResponse", `${type} is not as Nacos writes it`);
+    throw this.#error("RegistryBadResponse", `${type} does not have Nacos' form`);
   }
 
   /** Ends the connection for a reason that its reader is told. */
@@ -289,7 +291,7 @@ const setup = {
   abilityTable: { fuzzyWatch: true },
 };
 
-const notNacos = "what answers there is no Nacos";
+const notNacos = "the server is not a Nacos server";
 
 function connectionError(
   { server, secure }: ConnectionOptions,
@@ -298,9 +300,9 @@ function connectionError(
   what: string,
   options: ErrorOptions = {},
 ): RegistryError {
-  const detail = `${doing} ${server.name} by gRPC, port ${server.port + grpcPortOffset}: ${what}`;
+  const detail = `${doing} ${server.name} over gRPC, port ${server.port + grpcPortOffset}: ${what}`;
   const tls = secure ? "; check ca.crt, tls.crt and tls.key of the Secret" : "";
-  const check = `Check spec.address and that this port can be reached${tls}; the operator retries by itself.`;
+  const check = `Check spec.address and that the operator can reach this port${tls}; the operator retries by itself.`;
   return new RegistryError(code, detail, check, options);
 }
 

@@ -58,13 +58,13 @@ export function problemsOf(
   });
   if (!reachProtectionThreshold || hosts.length === 0) return rejected;
   const detail =
-    "too few of its instances are healthy, so Nacos shows all as healthy; look at them, and at the protect threshold";
+    "too few instances are healthy, so Nacos reports all of them as healthy; check the instances and the protect threshold";
   return [...rejected, { at, code: "Protected", detail, severity: "warning" }];
 }
 
 /** A service that exists and that the registry does not let us read. */
 export function unreadable(key: ServiceKey, kind: Service["kind"], name: string): Service {
-  const detail = `no right to read ${idOf(key)}: what the cluster has of it stays. Grant read to the hub's account`;
+  const detail = `the hub's account may not read ${idOf(key)}, so the operator keeps what the cluster has; grant the account read`;
   const problem: Problem = { at: name, code: "Unreadable", detail, severity: "warning" };
   return { id: idOf(key), kind, name, scope: key.group, instances: "unknown", problems: [problem] };
 }

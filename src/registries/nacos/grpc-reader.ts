@@ -154,16 +154,20 @@ export class GrpcReader {
   async #listNamed(client: NamingClient): Promise<Lister> {
     const isNamed = await client.watchAll();
     if (isNamed === "forbidden")
-      throw groupsUnknown("RegistryUnauthorized", client.server, "the account may not see all of them");
+      throw groupsUnknown("RegistryUnauthorized", client.server, "the account may not read all groups");
     if (!isNamed)
-      throw groupsUnknown("RegistryBadResponse", client.server, "it names no more than 500 services");
+      throw groupsUnknown("RegistryBadResponse", client.server, "the server names at most 500 services");
     const named = new AbortController();
     const patience = AbortSignal.any([this.#signal, named.signal]);
     const late = pause(this.#clock, namingMs, patience).then(() => "late");
     const isLate = (await Promise.race([this.#named.complete, late])) === "late";
     named.abort();
     if (isLate)
-      throw groupsUnknown("RegistryBadResponse", client.server, `no end of them in ${namingMs / 1_000} s`);
+      throw groupsUnknown(
+        "RegistryBadResponse",
+        client.server,
+        `the server did not finish the list within ${namingMs / 1_000} s`,
+      );
     return listGroups(client, () => this.#named.names);
   }
 

@@ -57,14 +57,16 @@ export const isNoSuchApi = ({ status }: HttpAnswer): boolean => noSuchApi.has(st
 export function refusal({ server }: HttpApi, path: string, answer: HttpAnswer): RegistryError {
   const detail = `GET ${path} at ${server.name}: HTTP ${answer.status}`;
   if (isForbidden(answer)) {
-    const why = isTokenRefused(answer.text) ? "the login is missing or not valid" : "no right to read it";
+    const why = isTokenRefused(answer.text)
+      ? "the login is missing or not valid"
+      : "the user may not read it";
     const advice =
       "Check username and password in the Secret of spec.secretRef; on Nacos 2 the user needs the right to read :*:naming/*.";
     return new RegistryError("RegistryUnauthorized", `${detail}, ${why}`, advice);
   }
   if (isNoSuchApi(answer)) {
     const advice =
-      "Nacos 3.2 and newer no longer has the v1 API: write host:port in spec.address, so that gRPC is used. Else check the context path.";
+      "Nacos 3.2 and newer have no v1 API: write host:port in spec.address to use gRPC. With an older Nacos check the context path.";
     return new RegistryError("RegistryBadResponse", detail, advice);
   }
   if (notNow.has(answer.status) || /server is (down|starting)/i.test(answer.text)) {
@@ -82,5 +84,5 @@ const notNacos = (detail: string): RegistryError =>
   new RegistryError(
     "RegistryBadResponse",
     detail,
-    "Check that spec.address is that of a Nacos server, and its log.",
+    "Check that spec.address points to a Nacos server, and read the server's log.",
   );

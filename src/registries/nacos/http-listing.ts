@@ -50,7 +50,7 @@ export async function openListing(
       throw groupsUnknown(
         "RegistryBadResponse",
         api.server.name,
-        "over HTTP this server does not tell which it has",
+        "this server does not name its groups over HTTP",
       );
   }
   const sources =
@@ -137,7 +137,7 @@ async function readWhole(api: HttpApi, source: Source): Promise<readonly Service
       return [...found.values()];
     before = found;
   }
-  const what = "the list comes in pages, and changes too fast or has too many of them to be read whole";
+  const what = "the list has too many pages, or changes too fast for the operator to read all of it";
   throw badAnswer(api, source.path, what);
 }
 

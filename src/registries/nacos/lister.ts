@@ -70,8 +70,8 @@ export function groupsUnknown(
   server: string,
   why: string,
 ): RegistryError {
-  const detail = `${server}: the groups of the namespace cannot be listed: ${why}`;
+  const detail = `${server}: the operator cannot list the groups of the namespace: ${why}`;
   const advice =
-    "Name them in spec.nacos.groups, e.g. [DEFAULT_GROUP], or give the account the right to read them all.";
+    "Name the groups in spec.nacos.groups, for example [DEFAULT_GROUP], or grant the account the right to read all groups.";
   return new RegistryError(code, detail, advice);
 }

@@ -141,31 +141,44 @@ function readGrant({ status, headers, text }: HttpAnswer, server: NacosServer): 
   if (status >= 300 && status < 400) throw redirected(login, server, headers.location);
   if (noSuchPath.has(status)) {
     const advice = "Check that spec.address is that of a Nacos server, and its context path.";
-    throw new RegistryError("RegistryBadResponse", `${login}: there is no login (HTTP ${status})`, advice);
+    throw new RegistryError(
+      "RegistryBadResponse",
+      `${login}: the server has no login path (HTTP ${status})`,
+      advice,
+    );
   }
   if (status < 200 || status >= 300) {
     const advice = "Check username and password in the Secret of spec.secretRef.";
-    throw new RegistryError("RegistryUnauthorized", `${login} was refused (HTTP ${status})`, advice);
+    throw new RegistryError(
+      "RegistryUnauthorized",
+      `${login}: the server refused it (HTTP ${status})`,
+      advice,
+    );
   }
   const granted = parseJson(grant, text);
   if (granted !== undefined) return granted;
   const advice = "Check that spec.address is that of a Nacos server, and its context path.";
-  throw new RegistryError("RegistryBadResponse", `${login}: the answer holds no access token`, advice);
+  throw new RegistryError("RegistryBadResponse", `${login}: the answer has no access token`, advice);
 }
 
 function redirected(login: string, server: NacosServer, location: string | undefined): RegistryError {
   const to = URL.parse(location ?? "", server.baseUrl)?.origin ?? "nowhere";
-  const advice = "A password is not sent along; write the address that it redirects to into spec.address.";
+  const advice =
+    "The operator does not send a password to the target of a redirect; write that address into spec.address.";
   return new RegistryError("RegistryBadResponse", `${login}: redirected to ${to}`, advice);
 }
 
 function usable(token: string | undefined): string | undefined {
   if (token === undefined || headerText.test(token)) return token;
-  const advice = "Check for blanks and line breaks in it.";
-  throw new RegistryError("SecretInvalid", "the token in the Secret is not one word", advice);
+  const advice = "Remove blanks and line breaks from the token.";
+  throw new RegistryError(
+    "SecretInvalid",
+    "the token in the Secret has characters that an HTTP header cannot carry",
+    advice,
+  );
 }
 
 function incomplete(): RegistryError {
-  const advice = "A login needs both; without a login leave both out.";
+  const advice = "Set both to log in, or neither.";
   return new RegistryError("SecretInvalid", "the Secret has only one of username and password", advice);
 }

@@ -48,7 +48,7 @@ export class NamingClient {
     const { count, serviceNames } = this.#shaped(listSchema, answer.body);
     const names = serviceNames ?? [];
     if (names.length >= count) return names;
-    throw this.#badResponse(`group ${groupName} has ${count} services, and the list ${names.length}`);
+    throw this.#badResponse(`group ${groupName} has ${count} services, but the list has ${names.length}`);
   }
 
   /** What a service has now; from then on each change is pushed. */
@@ -122,7 +122,7 @@ export class NamingClient {
     }
     if (answer.isOk) return { body: answer.body };
     if (accepted.includes(answer.code)) return { refused: answer.code };
-    const detail = `${type} was refused: ${answer.message}`;
+    const detail = `the server refused ${type}: ${answer.message}`;
     if (answer.code === refusal.overLimit) throw this.#unreachable(detail);
     throw this.#badResponse(detail);
   }
@@ -130,11 +130,11 @@ export class NamingClient {
   #shaped<T>(schema: z.ZodType<T>, body: unknown): T {
     const result = schema.safeParse(body);
     if (result.success) return result.data;
-    throw this.#badResponse(`an answer is not as Nacos writes it: ${z.prettifyError(result.error)}`);
+    throw this.#badResponse(`an answer does not have Nacos' form: ${z.prettifyError(result.error)}`);
   }
 
   #unauthorized(what: string): RegistryError {
-    const detail = `${what} of namespace ${this.#namespace} at ${this.server}: no right to read it`;
+    const detail = `${what} of namespace ${this.#namespace} at ${this.server}: the account may not read it`;
     const advice =
       "Check username and password in the Secret of spec.secretRef, and that the account's role may read the namespace.";
     return new RegistryError("RegistryUnauthorized", detail, advice);
@@ -149,7 +149,7 @@ export class NamingClient {
   }
 
   #badResponse(what: string): RegistryError {
-    const advice = "Check that spec.address is a Nacos server of version 2 or newer.";
+    const advice = "Check that spec.address points to a Nacos server of version 2 or newer.";
     return new RegistryError("RegistryBadResponse", `${this.server}: ${what}`, advice);
   }
 }

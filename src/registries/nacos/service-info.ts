@@ -81,7 +81,7 @@ export class BadServiceInfoError extends Error {
 export function parseServiceInfo(input: unknown): ServiceInfo {
   const parsed = serviceInfo.safeParse(typeof input === "string" ? parseJson(input) : input);
   if (!parsed.success)
-    throw new BadServiceInfoError(`the answer is no ServiceInfo: ${firstIssue(parsed.error)}`);
+    throw new BadServiceInfoError(`the answer is not a ServiceInfo: ${firstIssue(parsed.error)}`);
   const { name = "", groupName, hosts, reachProtectionThreshold } = parsed.data;
   const at = name.indexOf("@@");
   const read = hosts.map((one) => ({ one, result: host.safeParse(one) }));

@@ -204,6 +204,6 @@ function childrenOf(listing: Names | undefined): readonly string[] {
 const cannotSee: Problem = {
   at: home,
   code: "Unreadable",
-  detail: `no right to list ${home}: providers that registered their application only are not seen. Grant READ to the hub's user`,
+  detail: `the hub's user may not list ${home}, so the operator does not see providers that register at application level only; grant READ to the hub's user`,
   severity: "warning",
 };

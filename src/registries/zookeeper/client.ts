@@ -70,8 +70,8 @@ async function login(connection: Connection, server: Server, digest: string | un
 
 /** What is read from now on is not older than what anyone has read before. @throws RegistryError when it is not within 2 s. */
 function catchUp(session: Session, clock: Pick<Clock, "sleep">, signal: AbortSignal): Promise<void> {
-  const detail = `connect ${session.server}: it lags behind its leader: no answer to sync within ${catchUpMs / 1_000} s`;
-  const advice = "The operator retries by itself; see the server's log.";
+  const detail = `connect ${session.server}: the server lags behind its leader: no answer to sync within ${catchUpMs / 1_000} s`;
+  const advice = "The operator retries by itself; read the server's log.";
   const late = (): Error => new RegistryError("RegistryUnreachable", detail, advice);
   return inTime(session.sync(), { ms: catchUpMs, late }, clock, signal);
 }
@@ -83,6 +83,6 @@ function catchUp(session: Session, clock: Pick<Clock, "sleep">, signal: AbortSig
 function digestOf({ username, password }: Credentials): string | undefined {
   if (username !== undefined && password !== undefined) return `${username}:${password}`;
   if (username === undefined && password === undefined) return undefined;
-  const advice = "A digest login needs both; without a login leave both out.";
+  const advice = "Set both for a digest login, or neither.";
   throw new RegistryError("SecretInvalid", "the Secret has only one of username and password", advice);
 }

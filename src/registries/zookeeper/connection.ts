@@ -229,7 +229,7 @@ const closed = {
 const silence = (socket: Socket): string =>
   socket.connecting
     ? `no answer within ${handshakeTimeoutMs / 1_000} s`
-    : `accepted, but silent for ${handshakeTimeoutMs / 1_000} s: the server is starting or frozen, or is no ZooKeeper`;
+    : `accepted, but silent for ${handshakeTimeoutMs / 1_000} s: the server is starting, frozen, or not a ZooKeeper server`;
 
 function dial({ server, ip, tls }: ConnectionOptions): Socket {
   if (tls === undefined) return tcpConnect({ host: ip, port: server.port, noDelay: true });
@@ -244,7 +244,7 @@ function dial({ server, ip, tls }: ConnectionOptions): Socket {
       port: server.port,
     });
   } catch (cause) {
-    const detail = `TLS to ${server.name} cannot be set up: ${describeNetworkError(cause)}`;
+    const detail = `the operator cannot set up TLS to ${server.name}: ${describeNetworkError(cause)}`;
     throw new RegistryError(
       "SecretInvalid",
       detail,

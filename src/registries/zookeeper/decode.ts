@@ -57,7 +57,7 @@ export function isSegment(text: string): boolean {
 
 /** An interface that exists and that the registry does not let us read. */
 export function unreadableService(name: string, path: string): Service {
-  const detail = `no right to list ${path}: what the cluster has of it stays. Grant READ to the hub's user`;
+  const detail = `the hub's user may not list ${path}, so the operator keeps what the cluster has; grant READ to the hub's user`;
   const problem: Problem = { at: name, code: "Unreadable", detail, severity: "warning" };
   return { id: name, kind: "dubbo", name, instances: "unknown", problems: [problem] };
 }

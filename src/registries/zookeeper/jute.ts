@@ -70,7 +70,7 @@ export function readSession(reader: Reader): number {
   const protocol = reader.int();
   const timeoutMs = reader.int();
   reader.long(); // session id
-  if (protocol !== 0 || timeoutMs <= 0) throw new RangeError("no session was given");
+  if (protocol !== 0 || timeoutMs <= 0) throw new RangeError("the answer grants no session");
   return timeoutMs;
 }
 
@@ -145,7 +145,7 @@ export function createFrameSplitter(onFrame: (body: Buffer) => void): (chunk: Bu
       const bytes = chunks.length === 1 && chunks[0] ? chunks[0] : Buffer.concat(chunks);
       const length = bytes.readInt32BE(0);
       if (length < 0 || length > maxFrameBytes)
-        throw new RangeError(`a frame of ${length} bytes is announced`);
+        throw new RangeError(`it announces a frame of ${length} bytes`);
       chunks = [bytes];
       wanted = 4 + length;
       if (size < wanted) return;

@@ -69,7 +69,7 @@ export function createSession(
     try {
       return decode(record);
     } catch (cause) {
-      const advice = "Check that spec.address is a ZooKeeper; the operator retries by itself.";
+      const advice = "Check that spec.address points to a ZooKeeper server; the operator retries by itself.";
       const detail = `${what} on ${server}: the answer is cut short`;
       throw new RegistryError("RegistryBadResponse", detail, advice, { cause });
     }
@@ -112,13 +112,13 @@ function below(chroot: string, path: string): string {
 /** The record of an answer without an error. @throws RegistryError. */
 export function successful({ error, record }: Reply, server: string, what: string): Reader {
   if (error === errorCode.ok) return record;
-  const retry = "The operator retries by itself; see the server's log.";
+  const retry = "The operator retries by itself; read the server's log.";
   switch (error) {
     case errorCode.sessionExpired:
     case errorCode.sessionMoved:
       throw new RegistryError("RegistryUnreachable", `${what} on ${server}: the session has ended`, retry);
     case errorCode.authFailed: {
-      const advice = "Check username and password in the Secret, and that the server takes digest logins.";
+      const advice = "Check username and password in the Secret, and that the server accepts digest logins.";
       throw new RegistryError("RegistryUnauthorized", `${what} on ${server}: refused`, advice);
     }
     default:

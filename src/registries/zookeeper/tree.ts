@@ -185,7 +185,7 @@ export class Tree {
   #rootProblems(): readonly Problem[] {
     if (this.#rootStat !== undefined) return [];
     const { root } = this.#options;
-    const detail = `there is no ${root} yet: no provider has registered, or zookeeper.root or the chroot is wrong`;
+    const detail = `there is no ${root} yet: no provider has registered, or spec.zookeeper.root or the chroot is wrong`;
     return [{ at: root, code: "RootMissing", detail, severity: "warning" }];
   }
 
@@ -204,7 +204,7 @@ export class Tree {
     const advice = "Check username and password in the Secret of spec.secretRef, and the ACL of the node.";
     return new RegistryError(
       "RegistryUnauthorized",
-      `list ${root} on ${session.server}: no right to read it`,
+      `list ${root} on ${session.server}: the hub's user may not read it`,
       advice,
     );
   }
