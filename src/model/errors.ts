@@ -1,11 +1,12 @@
 import type { ReasonOf } from "./reasons.ts";
 
 /** Why a registry cannot be read: one code per thing an operator would do next. Each is a RegistrySynced reason. */
-export type RegistryErrorCode = Exclude<ReasonOf<"RegistrySynced", "False">, never>;
+export type RegistryErrorCode = ReasonOf<"RegistrySynced", "False">;
 
 /**
  * The registry, or the way to it, is ill. Thrown by adapters, caught once, by `supervise`.
- * `detail` says what failed and names the server; `nextStep` says what to check. Neither ever holds a secret.
+ * `detail` says what failed and names the server; `nextStep` says in one sentence what to check, and not what the program
+ * does next: a command that reads once does nothing more. Neither ever holds a secret.
  */
 export class RegistryError extends Error {
   override readonly name = "RegistryError";

@@ -83,7 +83,7 @@ function refusal(server: HttpServer, status: number): RegistryError {
     return new RegistryError("RegistryUnauthorized", `${detail}, ${why}`, advice);
   }
   if (notNow.has(status)) {
-    const advice = "Check that the server is ready; the operator retries by itself.";
+    const advice = "Check that the server is ready.";
     return new RegistryError("RegistryUnreachable", detail, advice);
   }
   const advice =
@@ -95,7 +95,6 @@ function refusal(server: HttpServer, status: number): RegistryError {
 
 /** An answer with status 200 that is not what was asked for; `what` holds nothing of it. */
 export function badAnswer(server: HttpServer, what: string): RegistryError {
-  const advice =
-    "Check that spec.address is that of a Eureka server, and what is between it and the operator.";
+  const advice = "Check that spec.address is that of a Eureka server, and what is in between.";
   return new RegistryError("RegistryBadResponse", `${failed(server)}: ${what}`, advice);
 }

@@ -1,5 +1,8 @@
 import { spawnSync } from "node:child_process";
+import { once } from "node:events";
 import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { createServer } from "node:http";
+import type { AddressInfo } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
@@ -8,17 +11,29 @@ import { runProgram } from "../../src/cli/program.ts";
 
 const main = fileURLToPath(new URL("../../src/main.ts", import.meta.url));
 
+/** Nobody listens there. */
+const dead = "127.0.0.1:1";
+
 let home: string;
 let preview: readonly string[];
 beforeAll(() => {
   home = mkdtempSync(join(tmpdir(), "registryhub-exit-codes-"));
-  const spec = { type: "zookeeper", address: "127.0.0.1:1", generate_to: "shop" }; // nobody listens there
-  const file = join(home, "hub.yaml");
-  writeFileSync(file, JSON.stringify({ kind: "RegistryHub", metadata: { name: "hub" }, spec }));
-  preview = ["preview", "-f", file];
+  preview = previewOf("zookeeper", dead);
 });
 afterAll(() => rmSync(home, { recursive: true }));
 beforeEach(() => void vi.stubEnv("HOME", home));
+
+/** The command line for a hub. */
+function previewOf(type: string, address: string): readonly string[] {
+  const file = join(home, "hub.yaml");
+  const hub = {
+    kind: "RegistryHub",
+    metadata: { name: "hub" },
+    spec: { type, address, generate_to: "shop" },
+  };
+  writeFileSync(file, JSON.stringify(hub));
+  return ["preview", "-f", file];
+}
 
 /** Runs the program in this process, at a home without ~/.kube/config. */
 async function run(args: readonly string[], env: Readonly<Record<string, string>> = {}) {
@@ -122,11 +137,33 @@ describe("a kubeconfig that cannot be used is exit code 2:", () => {
   });
 });
 
-test("without --diff a preview looks for no kubeconfig", async () => {
-  const ended = await run(preview, { KUBECONFIG: "/no/such" });
-  expect(ended).toMatchObject({
-    code: 1,
-    stderr: expect.stringMatching(/^RegistryUnreachable: connect 127/),
+describe("a preview that cannot read says what to check, and not what the operator would do:", () => {
+  const unread = /^RegistryUnreachable: .*connection refused\. Check spec\.address\.\n$/;
+
+  test.each([
+    ["zookeeper", dead, unread],
+    [
+      "nacos",
+      dead,
+      /, port 1001: connection refused\. Check spec\.address and that this port can be reached\.\n$/,
+    ],
+    ["nacos", `http://${dead}`, unread],
+    ["eureka", `http://${dead}`, unread],
+    ["consul", `http://${dead}`, unread],
+  ])("%s at %s", async (type, address, stderr) => {
+    const KUBECONFIG = "/no/such"; // not needed without --diff
+    const ended = await run(previewOf(type, address), { KUBECONFIG });
+    expect(ended).toEqual({ code: 1, stdout: "", stderr: expect.stringMatching(stderr) });
+  });
+
+  test.each(["nacos", "eureka", "consul"])("%s that is not ready", async (type) => {
+    const server = createServer((_, response) => response.writeHead(503).end()).listen(0, "127.0.0.1");
+    await once(server, "listening");
+    const ended = await run(previewOf(type, `http://127.0.0.1:${(server.address() as AddressInfo).port}`));
+    server.closeAllConnections();
+    server.close();
+    expect(ended).toMatchObject({ code: 1, stderr: expect.stringMatching(/: HTTP 503.*\. Check that the /) });
+    expect(ended.stderr).not.toContain("operator");
   });
 });
 
