@@ -63,7 +63,7 @@ test("one works, the other stands by: ready, without a connection to a registry"
   expect(await second.get("/readyz")).toMatchObject({ status: 200 });
   expect(await second.get("/healthz")).toMatchObject({ status: 200 });
   expect([await metric(first()), await metric(second)]).toEqual(["1", "0"]);
-  expect(linesOf(second, "standing by")).toHaveLength(1);
+  await eventually(() => expect(linesOf(second, "standing by")).toHaveLength(1), SOON_MS);
 
   const since = new Date();
   expect(await first().terminate()).toMatchObject({ exitCode: 0 });

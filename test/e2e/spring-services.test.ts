@@ -5,6 +5,7 @@ import { type Nacos, startNacos } from "../bed/nacos.ts";
 import { eventually } from "../support/eventually.ts";
 import { type HttpRegistrant, httpRegistrant } from "../support/nacos-http-registrant.ts";
 import { showLogsOnFailure } from "../support/show-logs.ts";
+import { recordEntries } from "./recording.ts";
 import {
   endpointsOf,
   newTenant,
@@ -81,7 +82,7 @@ describe("a live hub is edited", () => {
     );
 
     for (const protocol of ["http", "tcp"] as const) {
-      await using recording = await world.cluster.recordServiceEntries(tenant.namespace);
+      const recording = await recordEntries(world.recorder, tenant.namespace);
       await applyHub(tenant, { protocol });
       const { metadata, spec } = await untilPort(tenant, {
         name: "9000",
@@ -90,7 +91,8 @@ describe("a live hub is edited", () => {
         targetPort: 9000,
       });
       expect([metadata.uid, spec.addresses]).toEqual([tcp.metadata.uid, tcp.spec.addresses]);
-      expect(recording.changes().map(({ type, object }) => [type, ...endpointsOf(object)])).toEqual([
+      const changes = await recording.changes();
+      expect(changes.map(({ type, object }) => [type, ...endpointsOf(object)])).toEqual([
         ["MODIFIED", ...endpoints],
       ]);
     }

@@ -4,6 +4,7 @@ import type { ServiceEntry } from "../../src/model/istio.ts";
 import type { ConditionType } from "../../src/model/reasons.ts";
 import { type ApiServer, startApiServer } from "../bed/api-server.ts";
 import { startZooKeeper, type ZooKeeper } from "../bed/zookeeper.ts";
+import { type ClusterRecorder, recordCluster } from "../support/cluster-recorder.ts";
 import { type ClusterView, viewCluster } from "../support/cluster-view.ts";
 import { type Controllers, startControllers } from "../support/controllers.ts";
 import { eventually } from "../support/eventually.ts";
@@ -33,6 +34,8 @@ export const RETRY_MS = 45_000;
 export interface World extends AsyncDisposable {
   readonly api: ApiServer;
   readonly cluster: ClusterView;
+  /** Sees every write, from before the first one of the controllers. */
+  readonly recorder: ClusterRecorder;
   readonly zooKeeper: ZooKeeper;
   /** The session of the moment. */
   readonly writer: ZkWriter;
@@ -63,6 +66,7 @@ export async function startWorld({
   let writer = await connectZkWriter(zooKeeper.address);
   starting.defer(() => writer.close());
   const cluster = starting.use(await viewCluster(api));
+  const recorder = starting.use(await recordCluster(api.etcdUrl));
   if (istio) await api.applyCrds();
   await applyInstall(api);
   const hubKubeconfig = await kubeconfigAs(api, "registryhub");
@@ -72,6 +76,7 @@ export async function startWorld({
   return {
     api,
     cluster,
+    recorder,
     zooKeeper,
     get writer() {
       return writer;
