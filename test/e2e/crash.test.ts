@@ -1,19 +1,13 @@
-import { beforeAll, describe, expect, test } from "vitest";
+import { describe, expect, test } from "vitest";
 import { eventually } from "../support/eventually.ts";
-import { showLogsOnFailure } from "../support/show-logs.ts";
 import { recordEntries } from "./recording.ts";
-import { newTenant, providerUrl, quickly, SOON_MS, startWorld, untilReady, type World } from "./world.ts";
+import { newTenant, providerUrl, quickly, SOON_MS, untilReady, useWorld } from "./world.ts";
 
 const SERVICES = 50;
 
-let world: World;
-beforeAll(async () => {
-  // One request at a time: slow enough to be struck in the middle.
-  const slowly = "--kube-api-concurrency=1";
-  world = await startWorld({ hub: [...quickly, slowly], dubbo: [slowly] });
-  return () => world[Symbol.asyncDispose]();
-});
-showLogsOnFailure(() => [world.controllers.hub, world.controllers.dubbo]);
+// One request at a time: slow enough to be struck in the middle.
+const slowly = "--kube-api-concurrency=1";
+const world = useWorld({ hub: [...quickly, slowly], dubbo: [slowly] });
 
 describe.each([1, 2, 9, 20, 35])("struck at write %i of a first sync", (k) => {
   test("kill -9 of both controllers: after a restart exactly what is wanted, nothing deleted on the way", async () => {

@@ -1,20 +1,14 @@
 import { readFile } from "node:fs/promises";
-import { beforeAll, expect, test } from "vitest";
+import { expect, test } from "vitest";
 import { startDubboProvider } from "../bed/dubbo-provider.ts";
 import { eventually } from "../support/eventually.ts";
-import { showLogsOnFailure } from "../support/show-logs.ts";
-import { SOON_MS, startWorld, type World } from "./world.ts";
+import { SOON_MS, useWorld } from "./world.ts";
 
 const HOST = "org.apache.dubbo.samples.api.greetingservice-1.0.0.dubbozk";
 const ENTRY = "aeraki-org-apache-dubbo-samples-api-greetingservice-1-0-0-dubbozk";
 const VIP = "240.241.184.190"; // a function of the host
 
-let world: World;
-beforeAll(async () => {
-  world = await startWorld({ hub: [] }); // the times as they are shipped
-  return () => world[Symbol.asyncDispose]();
-});
-showLogsOnFailure(() => [world.controllers.hub, world.controllers.dubbo]);
+const world = useWorld({ hub: [] }); // the times as they are shipped
 
 test("the manual's story: a Dubbo provider, the sample hub, kubectl", async () => {
   const { api, cluster, zooKeeper } = world;

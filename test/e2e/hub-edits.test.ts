@@ -1,7 +1,6 @@
-import { beforeAll, describe, expect, test } from "vitest";
+import { describe, expect, test } from "vitest";
 import { startZooKeeper } from "../bed/zookeeper.ts";
 import { eventually } from "../support/eventually.ts";
-import { showLogsOnFailure } from "../support/show-logs.ts";
 import { connectZkWriter } from "../support/zk-writer.ts";
 import { recordEntries } from "./recording.ts";
 import {
@@ -11,18 +10,12 @@ import {
   providerUrl,
   SOON_MS,
   STATUS_MS,
-  startWorld,
   type Tenant,
   untilReady,
-  type World,
+  useWorld,
 } from "./world.ts";
 
-let world: World;
-beforeAll(async () => {
-  world = await startWorld();
-  return () => world[Symbol.asyncDispose]();
-});
-showLogsOnFailure(() => [world.controllers.hub, world.controllers.dubbo]);
+const world = useWorld();
 
 describe.concurrent("policy, suspend and l7", () => {
   test("observe counts what it would do and writes nothing; sync then does it", async () => {

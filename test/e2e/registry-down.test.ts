@@ -1,6 +1,5 @@
-import { beforeAll, expect, test } from "vitest";
+import { expect, test } from "vitest";
 import { eventually } from "../support/eventually.ts";
-import { showLogsOnFailure } from "../support/show-logs.ts";
 import { recordEntries } from "./recording.ts";
 import {
   endpointsOf,
@@ -8,21 +7,15 @@ import {
   providerUrl,
   RETRY_MS,
   STATUS_MS,
-  startWorld,
   untilFailed,
   untilReady,
-  type World,
+  useWorld,
 } from "./world.ts";
 
 /** 60 s x the settle factor of these tests, less what two clocks may differ. */
 const GONE_MS = 3_000 - 100;
 
-let world: World;
-beforeAll(async () => {
-  world = await startWorld();
-  return () => world[Symbol.asyncDispose]();
-});
-showLogsOnFailure(() => [world.controllers.hub]);
+const world = useWorld();
 
 test("while its registry is down a hub that is replaced loses nothing, and one that is deleted takes its entries along", async () => {
   const { api, zooKeeper } = world;

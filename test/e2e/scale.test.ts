@@ -1,6 +1,5 @@
 import { beforeAll, expect, test } from "vitest";
 import { eventually } from "../support/eventually.ts";
-import { showLogsOnFailure } from "../support/show-logs.ts";
 import { recordEntries } from "./recording.ts";
 import {
   endpointsOf,
@@ -8,26 +7,22 @@ import {
   providerUrl,
   RETRY_MS,
   SOON_MS,
-  startWorld,
   type Tenant,
   untilFailed,
   untilReady,
-  type World,
+  useWorld,
 } from "./world.ts";
 
 const SERVICES = 1_000;
 const SYNC_MS = 120_000;
 
-let world: World;
+const world = useWorld();
 let tenant: Tenant;
 let paths: readonly string[];
 beforeAll(async () => {
-  world = await startWorld();
   tenant = await newTenant(world);
   paths = await tenant.provide(...Array.from({ length: SERVICES }, (_, index) => shopUrl(index)));
-  return () => world[Symbol.asyncDispose]();
 });
-showLogsOnFailure(() => [world.controllers.hub]);
 
 test(`${SERVICES} services: one write each, and a restart on an unchanged world writes nothing`, async () => {
   const since = new Date();

@@ -1,11 +1,10 @@
-import { beforeAll, describe, expect, test } from "vitest";
+import { describe, expect, test } from "vitest";
 import type { ServiceEntry } from "../../src/model/istio.ts";
 import { type Consul, startConsul, startConsulServers } from "../bed/consul.ts";
 import { startEureka } from "../bed/eureka.ts";
 import { startSpringProvider } from "../bed/spring-provider.ts";
 import { consulRegistrant, readAll } from "../support/consul-registrant.ts";
 import { eventually } from "../support/eventually.ts";
-import { showLogsOnFailure } from "../support/show-logs.ts";
 import { recordEntries } from "./recording.ts";
 import {
   conditionOf,
@@ -13,22 +12,16 @@ import {
   newTenant,
   RETRY_MS,
   STATUS_MS,
-  startWorld,
   type Tenant,
   untilFailed,
   untilReady,
-  type World,
+  useWorld,
 } from "./world.ts";
 
 /** A right that was taken away shows at the second catalog after it, 10 s each. */
 const UNAUTHORIZED_MS = 45_000;
 
-let world: World;
-beforeAll(async () => {
-  world = await startWorld();
-  return () => world[Symbol.asyncDispose]();
-});
-showLogsOnFailure(() => [world.controllers.hub]);
+const world = useWorld();
 
 describe("an application that moves from a Eureka to a Consul", () => {
   test("is one entry while it is in both, and the same entry when the first hub is deleted", async () => {
