@@ -19,8 +19,6 @@ interface Option<T> {
   readonly parse: (text: string) => T;
   readonly help: string;
   readonly commands: readonly Reader[];
-  /** The variable that every tool of its kind reads; ours goes first. */
-  readonly otherEnv?: string;
 }
 
 const both: readonly Reader[] = ["hub-controller", "dubbo-controller"];
@@ -36,8 +34,7 @@ const options = {
     value: "<file>",
     default: "",
     parse: (text) => text || undefined,
-    otherEnv: "KUBECONFIG",
-    help: "The kubeconfig file. If empty: the files in KUBECONFIG, else ~/.kube/config, else the pod's service account.",
+    help: "The kubeconfig file; it must exist. If empty: those files of KUBECONFIG that exist, else ~/.kube/config, else the pod's service account.",
     commands: [...both, "preview"],
   }),
   watchNamespaces: option({
@@ -166,7 +163,10 @@ type Name = keyof typeof options;
 const names = Object.keys(options) as readonly Name[];
 
 /** Every setting, parsed. Durations are in milliseconds; a setting of the other controller has its default. */
-export type Config = { readonly [N in Name]: ReturnType<(typeof options)[N]["parse"]> };
+export type Config = { readonly [N in Name]: ReturnType<(typeof options)[N]["parse"]> } & {
+  /** $KUBECONFIG: where every Kubernetes tool looks that is given no `kubeconfig`. */
+  readonly defaultKubeconfigs?: string;
+};
 
 /** The settings cannot be used. `problems` holds one sentence for each thing that is wrong, and the message all of them. */
 export class ConfigError extends Error {
@@ -219,7 +219,7 @@ export function readConfig(
     const flag = flags[camelCase(one.flag)];
     const [where, text] =
       flag === undefined
-        ? [envOf(one.flag), env[envOf(one.flag)] || env[one.otherEnv ?? ""] || one.default]
+        ? [envOf(one.flag), env[envOf(one.flag)] || one.default]
         : [`--${one.flag}`, String(flag)];
     try {
       return one.parse(text);
@@ -230,7 +230,8 @@ export function readConfig(
   };
   const config = Object.fromEntries(names.map((name) => [name, read(options[name])]));
   if (problems.length > 0) throw new ConfigError(problems);
-  return config as Config;
+  const { KUBECONFIG: defaultKubeconfigs } = env;
+  return { ...config, ...(defaultKubeconfigs && { defaultKubeconfigs }) } as Config;
 }
 
 const envPrefix = "REGISTRYHUB_";

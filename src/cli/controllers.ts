@@ -13,7 +13,7 @@ import type { Deps } from "../runtime/deps.ts";
 import { createLogger } from "../runtime/logger.ts";
 import { createDubboMetrics, createHubMetrics, type Metrics } from "../runtime/metrics.ts";
 import { serveVitals } from "../runtime/server.ts";
-import { addSettings } from "./settings.ts";
+import { addSettings, badUsage, checkKubeconfig } from "./settings.ts";
 import { version } from "./version.ts";
 
 /** A loop that works on one key for this long is stuck: every request has a deadline that is much shorter. */
@@ -60,7 +60,11 @@ const controllers: Readonly<Record<Controller, Work>> = {
 };
 
 /** Adds `hub-controller` and `dubbo-controller` to the program, with the flags of the settings table. */
-export function addControllers(program: Command, env: NodeJS.ProcessEnv): void {
+export function addControllers(
+  program: Command,
+  env: NodeJS.ProcessEnv,
+  ended: (exitCode: number) => void,
+): void {
   for (const name of Object.keys(controllers) as Controller[]) {
     const command = program
       .command(name)
@@ -68,7 +72,7 @@ export function addControllers(program: Command, env: NodeJS.ProcessEnv): void {
       .description(controllers[name].summary);
     addSettings(command, name);
     command.action(async (flags: Record<string, string | boolean>) => {
-      process.exitCode = await runController(name, flags, env);
+      ended(await runController(name, flags, env));
     });
   }
 }
@@ -82,10 +86,11 @@ async function runController(
   let config: Config;
   try {
     config = readConfig(flags, env);
+    checkKubeconfig(config);
   } catch (error) {
     if (!(error instanceof ConfigError)) throw error;
     process.stderr.write(`${error.message}\n`);
-    return 2;
+    return badUsage;
   }
   const logger = createLogger(config.logLevel).child({ controller: name });
   const deps: Deps = { clock: systemClock, logger, random: Math.random };
@@ -112,7 +117,8 @@ async function runController(
 async function work(name: Controller, config: Config, deps: Deps, signal: AbortSignal): Promise<void> {
   await using stack = new AsyncDisposableStack();
   const open = (options: Pick<ClientOptions, "concurrency" | "beforeWrite">): KubeClient => {
-    const common = { kubeconfig: config.kubeconfig, userAgent: `registryhub-${name}/${version}` };
+    const { kubeconfig, defaultKubeconfigs } = config;
+    const common = { kubeconfig, defaultKubeconfigs, userAgent: `registryhub-${name}/${version}` };
     return stack.adopt(createClient({ ...common, ...options }, deps), (client) => client.close());
   };
   const election = config.leaderElect

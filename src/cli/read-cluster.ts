@@ -6,6 +6,7 @@ import type { RegistryHub } from "../model/hub.ts";
 import type { EnvoyFilter, ServiceEntry } from "../model/istio.ts";
 import type { Cluster } from "./cluster-copy.ts";
 import { DiffError } from "./diff.ts";
+import { otherKubeconfig } from "./settings.ts";
 
 const pageSize = 500;
 
@@ -42,7 +43,7 @@ function nextStepFor({ reason }: KubeError): string {
     case "Timeout":
       return "Check that the kubeconfig's API server runs and is reachable from here.";
     case "BadKubeconfig":
-      return "Name another kubeconfig with --kubeconfig or KUBECONFIG.";
+      return otherKubeconfig;
     case "Unauthorized":
       return "Log in again, or name another kubeconfig with --kubeconfig or KUBECONFIG.";
     case "Forbidden":

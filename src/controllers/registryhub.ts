@@ -249,8 +249,7 @@ export class HubController {
   }
 
   async #readCredentials(hub: Hub, signal: AbortSignal): Promise<Credentials> {
-    const nextStep =
-      "Fix the Secret of spec.secretRef in the hub's namespace; the operator retries by itself.";
+    const nextStep = "Fix the Secret of spec.secretRef in the hub's namespace.";
     const reading = await readSecret(this.#client, hub.namespace, hub.secretName ?? "", signal).catch(
       (error: unknown) => {
         throw new RegistryError("SecretInvalid", (error as Error).message, nextStep, { cause: error });

@@ -4,6 +4,7 @@ import { linkAbort } from "./abort.ts";
 import { type Connection, type ConnectorOptions, createConnector } from "./connection.ts";
 import { KubeError, refused, unreachable } from "./errors.ts";
 import { createGate } from "./gate.ts";
+import { kubeconfigProblem } from "./kubeconfig.ts";
 import type { Dispatchers } from "./pool.ts";
 
 const defaultTimeoutMs = 30_000;
@@ -54,7 +55,7 @@ export function createClient(options: ClientOptions, deps: Deps): KubeClient {
     try {
       return await connector.current();
     } catch (error) {
-      throw new KubeError({ status: 0, reason: "BadKubeconfig", text: credentialsProblem(error) });
+      throw new KubeError({ status: 0, reason: "BadKubeconfig", text: kubeconfigProblem(error) });
     }
   }
 
@@ -154,11 +155,4 @@ function parse<T>(request: KubeRequest, text: string): T {
       request,
     );
   }
-}
-
-/** The first line only: parsers quote what they cannot read on the next ones, or in a SyntaxError, and it may be a token. */
-function credentialsProblem(error: unknown): string {
-  const what =
-    error instanceof SyntaxError || !(error instanceof Error) ? "unreadable credentials" : error.message;
-  return `the kubeconfig cannot be used: ${what.split("\n", 1).join()}`;
 }

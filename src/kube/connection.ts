@@ -1,7 +1,7 @@
 import type { RequestOptions } from "node:https";
 import type { KubeConfig } from "@kubernetes/client-node";
 import type { Deps } from "../runtime/deps.ts";
-import { loadKubeConfig } from "./kubeconfig.ts";
+import { type KubeconfigPlaces, loadKubeConfig } from "./kubeconfig.ts";
 import { createPool, type Dispatchers } from "./pool.ts";
 
 const refreshMs = 10_000;
@@ -18,9 +18,7 @@ export interface Connection {
   readonly dispatchers: Dispatchers;
 }
 
-export interface ConnectorOptions {
-  /** Files as in $KUBECONFIG; undefined or "" = $KUBECONFIG, ~/.kube/config, or the ServiceAccount of the Pod. */
-  readonly kubeconfig?: string | undefined;
+export interface ConnectorOptions extends KubeconfigPlaces {
   readonly userAgent: string;
   /** Connections at most, besides those of watches. */
   readonly concurrency: number;
@@ -47,7 +45,7 @@ export function createConnector(options: ConnectorOptions, deps: Deps): Connecto
   let reloadAt = 0;
 
   async function refresh(): Promise<Connection> {
-    config ??= loadKubeConfig(options.kubeconfig);
+    config ??= loadKubeConfig(options);
     const cluster = config.getCurrentCluster();
     if (cluster === null) throw new Error("the kubeconfig has no current cluster");
     const https: RequestOptions = {};

@@ -1,11 +1,12 @@
 import type { ReasonOf } from "./reasons.ts";
 
 /** Why the operator cannot read a registry; one code per next step of a person. Each is a reason of RegistrySynced. */
-export type RegistryErrorCode = Exclude<ReasonOf<"RegistrySynced", "False">, never>;
+export type RegistryErrorCode = ReasonOf<"RegistrySynced", "False">;
 
 /**
  * The registry, or the network path to it, fails. Adapters throw it, and only `supervise` catches it.
- * `detail` says what failed and names the server; `nextStep` says what to check. Neither ever holds a secret.
+ * `detail` says what failed and names the server; `nextStep` says in one sentence what a person has to check, and not what
+ * the program does next: a command that reads once does nothing more. Neither ever holds a secret.
  */
 export class RegistryError extends Error {
   override readonly name = "RegistryError";

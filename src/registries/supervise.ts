@@ -52,7 +52,7 @@ export async function* supervise(
       failure = new RegistryError(
         "RegistryUnreachable",
         "the registry ended the watch",
-        "The operator retries by itself.",
+        "See the registry's log.",
       );
     } catch (error) {
       if (signal.aborted) return;

@@ -14,7 +14,7 @@ export function httpFailure(doing: string, error: unknown, server: string): unkn
   const options = { cause: error };
   switch (error.kind) {
     case "unreachable": {
-      const advice = "Check spec.address; the operator retries by itself.";
+      const advice = "Check spec.address.";
       return new RegistryError("RegistryUnreachable", detail, advice, options);
     }
     case "bad-answer": {

@@ -125,7 +125,7 @@ async function resolve({ host }: Server, clock: Clock, signal: AbortSignal): Pro
   } catch (cause) {
     if (signal.aborted) throw cause;
     const detail = `lookup ${host}: ${describeNetworkError(cause)}`;
-    const advice = "Check spec.address; the operator retries by itself.";
+    const advice = "Check spec.address.";
     throw new RegistryError("RegistryUnreachable", detail, advice, { cause });
   }
 }

@@ -17,6 +17,7 @@ export type RegistryView =
       readonly state: "failed";
       readonly code: RegistryErrorCode;
       readonly detail: string;
+      /** What a person should check, in one sentence. */
       readonly nextStep: string;
     };
 
@@ -156,7 +157,10 @@ function registrySynced(view: HubView): Finding<"RegistrySynced"> {
       };
     case "failed": {
       const { code, detail, nextStep } = registry;
-      return { type, status: "False", reason: code, message: `${detail}. ${nextStep}`, detail };
+      // With such a spec there is nothing to retry: only an edit helps.
+      const next =
+        code === "InvalidSpec" ? nextStep : `${nextStep.replace(/\.$/, "")}; the operator retries by itself.`;
+      return { type, status: "False", reason: code, message: `${detail}. ${next}`, detail };
     }
   }
 }

@@ -6,6 +6,7 @@ import type { ServiceEntry } from "../../src/model/istio.ts";
 import type { ServiceInstance, Snapshot } from "../../src/model/service.ts";
 import { type DubboProvider, type DubboProviderOptions, startDubboProvider } from "../bed/dubbo-provider.ts";
 import { startZooKeeper } from "../bed/zookeeper.ts";
+import { eventually } from "../support/eventually.ts";
 import { hubOf } from "../support/model.ts";
 import { connectZkWriter, type ZkWriter } from "../support/zk-writer.ts";
 import { countingDeps } from "./counting-deps.ts";
@@ -98,7 +99,11 @@ describe("ZooKeeper: what Dubbo 3.3 registers", () => {
 
   test("by default, its interface and its application: one instance, which has what the interface says", async () => {
     const { port } = providers.all;
-    expect(await witness.getChildren("/services/all")).toEqual([`10.42.1.1:${port}`]);
+    // Its interface is registered first, and that is all that was waited for.
+    await eventually(
+      async () => expect(await witness.getChildren("/services/all")).toEqual([`10.42.1.1:${port}`]),
+      10_000,
+    );
     expect(instance("all")).toMatchObject({ port, protocol: "dubbo", version: "1.0.0", group: "" });
     expect(instance("all")?.metadata).toMatchObject({ methods: "sayHello", release: "3.3.6" });
     expect(entry("1.0.0")).toMatchObject({

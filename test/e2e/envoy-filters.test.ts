@@ -1,17 +1,11 @@
-import { beforeAll, expect, test } from "vitest";
+import { expect, test } from "vitest";
 import type { EnvoyFilter } from "../../src/model/istio.ts";
 import { eventually } from "../support/eventually.ts";
-import { showLogsOnFailure } from "../support/show-logs.ts";
-import { newTenant, providerUrl, SOON_MS, startWorld, type Tenant, untilReady, type World } from "./world.ts";
+import { newTenant, providerUrl, SOON_MS, type Tenant, untilReady, useWorld } from "./world.ts";
 
 const ROOT = "servicemesh";
 
-let world: World;
-beforeAll(async () => {
-  world = await startWorld();
-  return () => world[Symbol.asyncDispose]();
-});
-showLogsOnFailure(() => [world.controllers.hub, world.controllers.dubbo]);
+const world = useWorld();
 
 test("each filter follows its entry at once; the port's buffer filter comes first and goes last", async () => {
   const since = new Date();

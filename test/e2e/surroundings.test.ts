@@ -1,7 +1,6 @@
-import { beforeAll, expect, test } from "vitest";
+import { expect, test } from "vitest";
 import { startController } from "../support/controllers.ts";
 import { eventually } from "../support/eventually.ts";
-import { showLogsOnFailure } from "../support/show-logs.ts";
 import {
   conditionOf,
   newTenant,
@@ -10,21 +9,15 @@ import {
   RETRY_MS,
   SOON_MS,
   STATUS_MS,
-  startWorld,
   untilFailed,
   untilReady,
-  type World,
+  useWorld,
 } from "./world.ts";
 
 /** An API server that has just started denies every CRD for a moment. */
 const BELIEVED_MISSING_MS = 10_000;
 
-let world: World;
-beforeAll(async () => {
-  world = await startWorld({ istio: false });
-  return () => world[Symbol.asyncDispose]();
-});
-showLogsOnFailure(() => [world.controllers.hub, world.controllers.dubbo]);
+const world = useWorld({ istio: false });
 
 test("Istio is installed after the operator: said in words, and then everything follows", async () => {
   const tenant = await newTenant(world);

@@ -1,10 +1,9 @@
 import { createHash } from "node:crypto";
 import { once } from "node:events";
 import { createServer, type Socket } from "node:net";
-import { beforeAll, describe, expect, test } from "vitest";
+import { describe, expect, test } from "vitest";
 import { eventually } from "../support/eventually.ts";
 import { freePort } from "../support/free-port.ts";
-import { showLogsOnFailure } from "../support/show-logs.ts";
 import { connectZkWriter, type DigestUser } from "../support/zk-writer.ts";
 import {
   endpointsOf,
@@ -13,19 +12,13 @@ import {
   RETRY_MS,
   SOON_MS,
   STATUS_MS,
-  startWorld,
   type Tenant,
   untilFailed,
   untilReady,
-  type World,
+  useWorld,
 } from "./world.ts";
 
-let world: World;
-beforeAll(async () => {
-  world = await startWorld();
-  return () => world[Symbol.asyncDispose]();
-});
-showLogsOnFailure(() => [world.controllers.hub]);
+const world = useWorld();
 
 describe.concurrent("an address at which there is no ZooKeeper", () => {
   test("a name that does not exist", async () => {

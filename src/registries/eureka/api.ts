@@ -83,7 +83,7 @@ function refusal(server: HttpServer, status: number): RegistryError {
     return new RegistryError("RegistryUnauthorized", `${detail}, ${why}`, advice);
   }
   if (notNow.has(status)) {
-    const advice = "Check that the server is ready; the operator retries by itself.";
+    const advice = "Check that the server is ready.";
     return new RegistryError("RegistryUnreachable", detail, advice);
   }
   const advice =

@@ -302,14 +302,14 @@ function connectionError(
 ): RegistryError {
   const detail = `${doing} ${server.name} over gRPC, port ${server.port + grpcPortOffset}: ${what}`;
   const tls = secure ? "; check ca.crt, tls.crt and tls.key of the Secret" : "";
-  const check = `Check spec.address and that the operator can reach this port${tls}; the operator retries by itself.`;
+  const check = `Check spec.address and that the operator can reach this port${tls}.`;
   return new RegistryError(code, detail, check, options);
 }
 
 function notDialled(options: ConnectionOptions, cause: unknown): RegistryError {
   const what = describeNetworkError(cause);
   if ((cause as NodeJS.ErrnoException).syscall === "getaddrinfo") {
-    const advice = "Check spec.address; the operator retries by itself.";
+    const advice = "Check spec.address.";
     return new RegistryError("RegistryUnreachable", `lookup ${options.server.host}: ${what}`, advice, {
       cause,
     });

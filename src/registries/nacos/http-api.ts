@@ -70,7 +70,7 @@ export function refusal({ server }: HttpApi, path: string, answer: HttpAnswer): 
     return new RegistryError("RegistryBadResponse", detail, advice);
   }
   if (notNow.has(answer.status) || /server is (down|starting)/i.test(answer.text)) {
-    const advice = "Check that the server is ready; the operator retries by itself.";
+    const advice = "Check that the server is ready.";
     return new RegistryError("RegistryUnreachable", detail, advice);
   }
   return notNacos(detail);

@@ -135,7 +135,7 @@ async function post(
 function readGrant({ status, headers, text }: HttpAnswer, server: NacosServer): z.output<typeof grant> {
   const login = `login at ${server.name}`;
   if (notNow.has(status)) {
-    const advice = "Check that the server is ready; the operator retries by itself.";
+    const advice = "Check that the server is ready.";
     throw new RegistryError("RegistryUnreachable", `${login}: HTTP ${status}`, advice);
   }
   if (status >= 300 && status < 400) throw redirected(login, server, headers.location);

@@ -141,11 +141,7 @@ export class NamingClient {
   }
 
   #unreachable(what: string): RegistryError {
-    return new RegistryError(
-      "RegistryUnreachable",
-      `${this.server}: ${what}`,
-      "The operator retries by itself.",
-    );
+    return new RegistryError("RegistryUnreachable", `${this.server}: ${what}`, "See the server's log.");
   }
 
   #badResponse(what: string): RegistryError {

@@ -71,7 +71,7 @@ async function login(connection: Connection, server: Server, digest: string | un
 /** What is read from now on is not older than what anyone has read before. @throws RegistryError when it is not within 2 s. */
 function catchUp(session: Session, clock: Pick<Clock, "sleep">, signal: AbortSignal): Promise<void> {
   const detail = `connect ${session.server}: the server lags behind its leader: no answer to sync within ${catchUpMs / 1_000} s`;
-  const advice = "The operator retries by itself; read the server's log.";
+  const advice = "Read the server's log.";
   const late = (): Error => new RegistryError("RegistryUnreachable", detail, advice);
   return inTime(session.sync(), { ms: catchUpMs, late }, clock, signal);
 }

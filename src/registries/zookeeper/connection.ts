@@ -200,7 +200,7 @@ export class Connection {
     const doing = this.#state === "opening" ? `connect ${server.name}` : `connection to ${server.name}`;
     const check =
       tls === undefined ? "spec.address" : "spec.address and ca.crt, tls.crt and tls.key of the Secret";
-    return new RegistryError(code, `${doing}: ${what}`, `Check ${check}; the operator retries by itself.`);
+    return new RegistryError(code, `${doing}: ${what}`, `Check ${check}.`);
   }
 
   /** The one way out; the first reason is what everyone is told. */

@@ -69,7 +69,7 @@ export function createSession(
     try {
       return decode(record);
     } catch (cause) {
-      const advice = "Check that spec.address points to a ZooKeeper server; the operator retries by itself.";
+      const advice = "Check that spec.address points to a ZooKeeper server.";
       const detail = `${what} on ${server}: the answer is cut short`;
       throw new RegistryError("RegistryBadResponse", detail, advice, { cause });
     }
@@ -112,7 +112,7 @@ function below(chroot: string, path: string): string {
 /** The record of an answer without an error. @throws RegistryError. */
 export function successful({ error, record }: Reply, server: string, what: string): Reader {
   if (error === errorCode.ok) return record;
-  const retry = "The operator retries by itself; read the server's log.";
+  const retry = "Read the server's log.";
   switch (error) {
     case errorCode.sessionExpired:
     case errorCode.sessionMoved:

@@ -1,7 +1,7 @@
 import { createInterface } from "node:readline";
 import { Readable } from "node:stream";
 import type { KubeObject } from "../../src/kube/resources.ts";
-import { eventually } from "../support/eventually.ts";
+import { eventually } from "./eventually.ts";
 
 /** The kinds that the operator writes. */
 export type RecordedKind = "registryhubs" | "serviceentries" | "envoyfilters";
@@ -60,7 +60,7 @@ export async function recordCluster(etcdUrl: string): Promise<ClusterRecorder> {
   let ended: Error | undefined;
 
   const take = (key: string, value: string | undefined): void => {
-    if (key === MARKER_KEY) seenMarker = Number(value);
+    if (key === MARKER_KEY) seenMarker = Math.max(seenMarker, Number(value)); // two at once may come in any order
     const { kind, namespace = "", name = "" } = OBJECT_KEY.exec(key)?.groups ?? {};
     if (kind === undefined) return;
     const object = value === undefined ? undefined : (JSON.parse(value) as KubeObject);
