@@ -1,6 +1,6 @@
 import { FilterWorker, type FilterWorkerOptions } from "../controllers/filter-worker.ts";
 import { HostLedger } from "../controllers/host-ledger.ts";
-import { type ClaimingHub, HostWorker } from "../controllers/host-worker.ts";
+import { type ClaimingHub, HostWorker, type HostWorld } from "../controllers/host-worker.ts";
 import { ListingIndex } from "../controllers/listing-index.ts";
 import type { Outcome } from "../controllers/queue.ts";
 import type { Entry, HostKey, Ms } from "../model/entry.ts";
@@ -35,7 +35,7 @@ export interface Generated {
 
 /** What only removes waits for this long at most, in case it comes back. */
 const removalDelayMs = 1_000;
-const believed: Trust = { synced: true, settledAt: 0, heldUntil: 0, resetUntil: 0 };
+const trusted: Trust = { synced: true, settledAt: 0, heldUntil: 0, resetUntil: 0 };
 
 /**
  * Does to the copy of a cluster what the controllers would do to the cluster if the hub were applied, its registry listed
@@ -48,27 +48,40 @@ export async function generate(
   options: GenerateOptions,
 ): Promise<Generated> {
   const { entries, serviceEntries, tools } = cluster;
-  const applicant = applicantOf(hub, snapshot, tools.deps.clock);
-  const sessions = inOrder(applicant, cluster);
-  const world = {
-    entries,
-    serviceEntries,
-    isReady: () => true,
-    sessions: () => sessions,
-    targetProblem: () => undefined,
-    goneInMs: () => undefined,
-  };
-  const pool = vipPool(options.vipCidr);
-  const worker = new HostWorker(world, { pool, graceMs: options.emptyGraceMs }, tools);
+  const { clock } = tools.deps;
+  const listings = new ListingIndex();
+  listings.update(snapshot.services, hub);
+  const policy = hub.policy === "observe" ? "sync" : hub.policy;
+  const ledger = new HostLedger(clock, () => undefined);
+  const applicant = claimingHub({ ...hub, policy, suspend: false }, listings, trusted, ledger);
+  const hubs = inOrder(applicant, cluster);
   const owned = (): string[] =>
     [...serviceEntries.objects].filter(([, one]) => hubsOf(one).has(applicant.id)).map(([key]) => key);
   const ownedBefore = owned();
   const ownedHosts = [...entries.hostsOf(applicant.id)].map(({ host }) => host);
-  const hosts = new Set([...applicant.listings.hosts(), ...ownedHosts].sort());
-  const withoutVip = await workOff(hosts, worker, cluster);
+  const hosts = [...listings.hosts(), ...ownedHosts].sort();
+  const world = { sessions: () => hubs, goneInMs: () => undefined };
+  const withoutVip = await generateEntries(hosts, world, cluster, options);
   await generateFilters([...ownedBefore, ...owned()], cluster, options);
-  const problems = [...snapshot.problems, ...applicant.listings.problems, ...applicant.ledger.problems];
-  return { problems, withoutVip, held: applicant.ledger.withheld };
+  const problems = [...snapshot.problems, ...listings.problems, ...ledger.problems];
+  return { problems, withoutVip, held: ledger.withheld };
+}
+
+/**
+ * Does to the copy what the hub-controller would do about these hosts if all hubs might write into their targets. Returns
+ * the hosts for which no virtual IP was free.
+ */
+export async function generateEntries(
+  hosts: Iterable<HostKey>,
+  hubs: Pick<HostWorld, "sessions" | "goneInMs">,
+  cluster: ClusterCopy,
+  options: Pick<GenerateOptions, "vipCidr" | "emptyGraceMs">,
+): Promise<readonly HostKey[]> {
+  const { entries, serviceEntries, tools } = cluster;
+  const world = { ...hubs, entries, serviceEntries, isReady: () => true, targetProblem: () => undefined };
+  const pool = vipPool(options.vipCidr);
+  const worker = new HostWorker(world, { pool, graceMs: options.emptyGraceMs }, tools);
+  return workOff(new Set(hosts), worker, cluster);
 }
 
 /** Does to the copy what the dubbo-controller would do about these ServiceEntries, by key. */
@@ -115,23 +128,24 @@ async function workOff(
   return [...failed];
 }
 
-/** The hub, with a registry that lists this and is believed. */
-function applicantOf(hub: Hub, snapshot: Snapshot, clock: Clock) {
-  const listings = new ListingIndex();
-  listings.update(snapshot.services, hub);
-  const policy = hub.policy === "observe" ? "sync" : hub.policy;
-  const writing: Hub = { ...hub, policy, suspend: false };
+/** A hub as the host worker asks it, where its registry lists this and is trusted so far. */
+export function claimingHub(
+  hub: Hub,
+  listings: ListingIndex,
+  trust: Trust,
+  ledger: ClaimingHub["ledger"],
+): ClaimingHub {
   const id = hubIdOf(hub.key);
   const claimInputs = (host: HostKey, actual: Entry | undefined): ClaimInputs => ({
     id,
-    hub: writing,
-    mayWrite: true,
+    hub,
+    mayWrite: mayWrite(hub),
     isPending: false,
-    trust: believed,
+    trust,
     listed: listings.listed(host),
     isUnreadable: listings.isUnknown(host, actual?.shape.service.name ?? ""),
   });
-  return { id, hub: writing, listings, ledger: new HostLedger(clock, () => undefined), claimInputs };
+  return { id, hub, listings, ledger, claimInputs };
 }
 
 /** Another hub of the cluster: its registry is not read, so it lists what the cluster has of it. */
@@ -142,7 +156,7 @@ function bystanderOf(hub: Hub, clock: Clock): ClaimingHub {
     hub,
     mayWrite: mayWrite(hub),
     isPending: false,
-    trust: { ...believed, synced: false },
+    trust: { ...trusted, synced: false },
     listed: [...(actual?.endpoints.values() ?? [])].filter(({ by }) => by.has(id)),
     isUnreadable: false,
   });
