@@ -3,9 +3,9 @@ import { delimiter, dirname, resolve } from "node:path";
 import { KubeConfig, loadYaml, type User } from "@kubernetes/client-node";
 
 /**
- * The cluster and user to work with, as every Kubernetes tool finds them: the files in `kubeconfig` (separated as in
+ * The cluster and user to use, found as other Kubernetes tools find them: the files in `kubeconfig` (separated as in
  * $KUBECONFIG, earlier ones win), else $KUBECONFIG, ~/.kube/config, or the ServiceAccount of the Pod.
- * @throws Error when there is none, or a file cannot be read or understood.
+ * @throws Error when there is none, or a file is unreadable or malformed.
  */
 export function loadKubeConfig(kubeconfig: string | undefined): KubeConfig {
   const config = new KubeConfig();
@@ -19,10 +19,10 @@ export function loadKubeConfig(kubeconfig: string | undefined): KubeConfig {
   return config;
 }
 
-/** What client-node makes up when it finds nothing. Source: loadFromClusterAndUser in its config.js. */
+/** The context that client-node makes up when it finds nothing. Source: loadFromClusterAndUser in its config.js. */
 const placeholderContext = "loaded-context";
 
-/** A missing file of a list is skipped, as kubectl does; a single one has to exist. */
+/** A missing file of a list is skipped, as in kubectl; a single file must exist. */
 function filesOf(list: string): string[] {
   const files = list.split(delimiter).filter((file) => file !== "");
   return files.length > 1 ? files.filter((file) => existsSync(file)) : files;
@@ -42,7 +42,7 @@ interface RawUser {
   readonly user?: { readonly tokenFile?: string };
 }
 
-/** client-node ignores `tokenFile`, but its in-cluster authenticator reads (and re-reads) such a file. */
+/** client-node ignores `tokenFile`, but its in-cluster authenticator reads and re-reads such a file. */
 function withTokenFile({ token, ...user }: User, tokenFile: string | undefined, folder: string): User {
   if (tokenFile === undefined) return token === undefined ? user : { ...user, token };
   return { ...user, authProvider: { name: "tokenFile", config: { tokenFile: resolve(folder, tokenFile) } } };
