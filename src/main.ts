@@ -18,5 +18,5 @@ program
   });
 
 await program.parseAsync();
-// Whatever a library may still hold open must not keep a stopped controller alive.
+// A library's open handles must not keep a stopped controller alive.
 process.exit();

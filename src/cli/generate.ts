@@ -24,21 +24,21 @@ export interface GenerateOptions extends Omit<FilterWorkerOptions, "watchNamespa
   readonly foreignServiceEntries: boolean;
 }
 
-/** What came of a hub, besides the objects. */
+/** The results for a hub, besides the objects. */
 export interface Generated {
   readonly problems: readonly Problem[];
   /** Hosts for which no virtual IP was free. */
   readonly withoutVip: readonly HostKey[];
-  /** Endpoints that stay only because the hub cannot, or by its policy does not, say that they are gone. */
+  /** Endpoints that stay because the hub cannot, or by its policy does not, say that they are gone. */
   readonly held: HostLedger["withheld"];
 }
 
-/** What only removes waits for this long at most, in case it comes back. */
+/** The longest delay of a plan that only removes. */
 const removalDelayMs = 1_000;
 
 /**
- * Does to the copy of a cluster what the controllers would do to the cluster if the hub were applied, its registry listed
- * this and were believed: their own workers do it. A hub that is suspended or only observes is taken to write.
+ * Runs the real workers against a copy of the cluster, as if this hub were applied and its listing trusted. A hub
+ * that is suspended or only observes is treated as one that writes.
  */
 export async function generate(
   hub: Hub,
@@ -70,7 +70,7 @@ export async function generate(
   return { problems, withoutVip, held: speaker.ledger.withheld };
 }
 
-/** Does to the copy what the dubbo-controller would do about these ServiceEntries, by key. */
+/** Runs the dubbo-controller's worker against the copy for these ServiceEntries, by key. */
 export async function generateFilters(
   keys: Iterable<string>,
   cluster: ClusterCopy,
@@ -96,7 +96,7 @@ export async function generateFilters(
   await workOff(waiting, worker, cluster);
 }
 
-/** Looks at every key twice, with keys that come up meanwhile, and returns those that failed in the end. */
+/** Works on every key twice, including keys that appear meanwhile, and returns the keys that still fail. */
 async function workOff(
   keys: ReadonlySet<string>,
   worker: { work(key: string): Promise<Outcome> },
@@ -114,7 +114,7 @@ async function workOff(
   return [...failed];
 }
 
-/** The hub, with a registry that lists this and is believed. */
+/** The hub, with this listing of its registry trusted. */
 function speakerOf(hub: Hub, snapshot: Snapshot, clock: Clock): Speaker {
   const id = hubIdOf(hub.key);
   const listings = new ListingIndex();
@@ -135,7 +135,7 @@ function speakerOf(hub: Hub, snapshot: Snapshot, clock: Clock): Speaker {
   };
 }
 
-/** Another hub of the cluster: its registry is not read, so it lists what the cluster has of it. */
+/** Another hub of the cluster. Its registry is not read, so it lists what the cluster has of it. */
 function bystanderOf(hub: Hub, clock: Clock): Speaker {
   const { key, name, l7, protocol } = hub;
   const id = hubIdOf(key);
@@ -154,7 +154,7 @@ function bystanderOf(hub: Hub, clock: Clock): Speaker {
   };
 }
 
-/** Oldest first. A hub that the cluster does not have yet is the youngest. */
+/** The hubs, oldest first. A hub that the cluster does not have yet is the youngest. */
 function inOrder(speaker: Speaker, { hubs, tools }: ClusterCopy): readonly Speaker[] {
   const { clock } = tools.deps;
   const parsed = hubs.map(parseHub);

@@ -33,7 +33,7 @@ const description = `Read the registry of a RegistryHub once and print the Servi
 
 With --diff, compare with the current cluster, which the command only reads. Print what the operator would change, with \`diff -u -N -r\` (or the program in KUBECTL_EXTERNAL_DIFF), and a summary on stderr. Pass the same settings that the controllers have. Exit code 0: nothing would change; 1: something would change; 2: the file or a flag is wrong; 3: the registry or the cluster cannot be read, or the diff program fails.`;
 
-/** Adds `preview` to the program. */
+/** Adds the command `preview` to the program. */
 export function addPreview(program: Command, env: NodeJS.ProcessEnv): void {
   const command = program
     .command("preview")
@@ -85,7 +85,7 @@ async function preview(flags: PreviewFlags, env: NodeJS.ProcessEnv): Promise<num
     else if (error instanceof RegistryError) say(`${error.code}: ${error.message}`);
     else if (error instanceof DiffError || error instanceof ConfigError) say(error.message);
     else if (diff)
-      say(inspect(error)); // thrown it would end in exit code 1, which means differences
+      say(inspect(error)); // a throw would end in exit code 1, which means differences
     else throw error;
     if (error instanceof PreviewFileError || error instanceof ConfigError) return 2;
     return diff ? 3 : 1;
