@@ -1,21 +1,21 @@
 import { isIPv4 } from "node:net";
 
-/** The long-running commands: each reads its own part of the table. */
+/** The long-running commands; each reads its own part of the table. */
 export type Controller = "hub-controller" | "dubbo-controller";
-/** Everything that reads a part of the table. */
+/** Every command that reads a part of the table. */
 export type Reader = Controller | "preview";
 
-/** What of the surroundings a controller listens to: `off`, or a port (0 = any free one) of one or of all addresses. */
+/** The address of the vitals server: `off`, or a port (0 = any free one) of one address or of all. */
 export type BindAddress = "off" | { readonly host?: string; readonly port: number };
 
 /** One setting. Its environment variable and its name in commander follow from `flag`. */
 interface Option<T> {
   readonly flag: string;
-  /** What a value looks like, for people. */
+  /** The form of a value, for people. */
   readonly value: string;
   /** As a user would write it. */
   readonly default: string;
-  /** @throws Error whose message says what a legal value is, as the end of "<where>=<text>: ". */
+  /** @throws Error whose message describes a legal value, as the end of "<where>=<text>: ". */
   readonly parse: (text: string) => T;
   readonly help: string;
   readonly commands: readonly Reader[];
@@ -27,7 +27,7 @@ const dubbo: readonly Reader[] = ["dubbo-controller"];
 
 const option = <T>(one: Option<T>): Option<T> => one;
 
-/** Every setting there is. Flags, environment variables, --help and docs/configuration.md are made from this table. */
+/** Every setting. Flags, environment variables, --help and docs/configuration.md are generated from this table. */
 const options = {
   kubeconfig: option({
     flag: "kubeconfig",
@@ -168,7 +168,7 @@ export type Config = { readonly [N in Name]: ReturnType<(typeof options)[N]["par
   readonly defaultKubeconfigs?: string;
 };
 
-/** The settings cannot be used. `problems` holds one sentence for each thing that is wrong, and the message all of them. */
+/** The settings are unusable. `problems` holds one sentence per problem, and the message holds all of them. */
 export class ConfigError extends Error {
   override readonly name = "ConfigError";
   readonly problems: readonly string[];
@@ -205,7 +205,7 @@ export function settings(reader?: Reader): readonly Setting[] {
 
 /**
  * The settings of a process: each from its flag, else its environment variable (empty = not set), else its default.
- * `flags` are raw values by flag name in camelCase, as commander gives them; `true` is a flag that stands alone.
+ * `flags` are raw values by flag name in camelCase, as commander returns them; `true` = a flag without a value.
  * @throws ConfigError with every problem at once, unknown REGISTRYHUB_ variables included.
  */
 export function readConfig(
@@ -240,11 +240,11 @@ const camelCase = (flag: string): string =>
   flag.replace(/-(\w)/g, (_, letter: string) => letter.toUpperCase());
 
 /**
- * Kubernetes itself sets REGISTRYHUB_SERVICE_HOST, REGISTRYHUB_PORT_8080_TCP and the like in every pod beside a Service
- * whose name starts with "registryhub". Source: kubernetes/pkg/kubelet/envvars/envvars.go.
+ * Kubernetes sets REGISTRYHUB_SERVICE_HOST, REGISTRYHUB_PORT_8080_TCP and the like in every pod of a namespace with a
+ * Service whose name starts with "registryhub". Source: kubernetes/pkg/kubelet/envvars/envvars.go.
  */
 const serviceLink = /(^|_)(SERVICE_(HOST|PORT(_\w+)?)|PORT(_\d+_(TCP|UDP|SCTP)(_(PROTO|PORT|ADDR))?)?)$/;
-/** Settings of the servers that the tests use, not of the program. */
+/** Settings of the test servers, not of the program. */
 const testBed = /^BED_/;
 
 function unknownVariables(env: Readonly<Record<string, string | undefined>>): string[] {

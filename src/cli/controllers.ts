@@ -16,10 +16,10 @@ import { serveVitals } from "../runtime/server.ts";
 import { addSettings, badUsage, checkKubeconfig } from "./settings.ts";
 import { version } from "./version.ts";
 
-/** A loop that works on one key for this long is stuck: every request has a deadline that is much shorter. */
+/** A loop that works on one key for this long is stuck, because every request has a much shorter deadline. */
 const stuckMs = 180_000;
 
-/** What both controllers look like from here. */
+/** The common interface of both controllers. */
 interface Runnable {
   run(signal: AbortSignal): Promise<void>;
   stuckLoops(ms: number): readonly string[];
@@ -31,7 +31,7 @@ type Make = (
   deps: Deps,
 ) => { readonly controller: Runnable; readonly metrics: Metrics };
 
-/** A command: `name` is that of its Lease, its Deployment and its field manager. */
+/** A command; `name` is the name of its Lease, its Deployment and its field manager. */
 interface Work {
   readonly name: string;
   readonly summary: string;
@@ -77,7 +77,7 @@ export function addControllers(
   }
 }
 
-/** Runs until SIGTERM or SIGINT (0), or until something is wrong that only a restart can mend (1) or a person (2). */
+/** Runs until SIGTERM or SIGINT (0), or until an error that only a restart (1) or a person (2) can fix. */
 async function runController(
   name: Controller,
   flags: Readonly<Record<string, string | boolean>>,
@@ -113,7 +113,7 @@ async function runController(
   }
 }
 
-/** Works as long as it may: with leader election while it leads, else until `signal` aborts. */
+/** Runs the controller: while it leads with leader election, else until `signal` aborts. */
 async function work(name: Controller, config: Config, deps: Deps, signal: AbortSignal): Promise<void> {
   await using stack = new AsyncDisposableStack();
   const open = (options: Pick<ClientOptions, "concurrency" | "beforeWrite">): KubeClient => {

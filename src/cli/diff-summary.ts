@@ -5,7 +5,7 @@ import { entryOf } from "../translate/service-entry.ts";
 import type { Change, ClusterCopy } from "./cluster-copy.ts";
 import type { Generated } from "./generate.ts";
 
-/** How much would change, and what a diff does not tell: when, and what stays. One line each. */
+/** How much would change, and the facts that a diff does not show: when, and what stays. One line each. */
 export function* summaryOf(hub: Hub, { held }: Generated, cluster: ClusterCopy): Generator<string> {
   for (const { object, reason, message } of cluster.notes()) {
     const { namespace, name } = object.metadata;

@@ -24,22 +24,22 @@ export interface GenerateOptions extends Omit<FilterWorkerOptions, "watchNamespa
   readonly foreignServiceEntries: boolean;
 }
 
-/** What came of a hub, besides the objects. */
+/** The results for a hub, besides the objects. */
 export interface Generated {
   readonly problems: readonly Problem[];
   /** Hosts for which no virtual IP was free. */
   readonly withoutVip: readonly HostKey[];
-  /** Endpoints that stay only because the hub cannot, or by its policy does not, say that they are gone. */
+  /** Endpoints that stay because the hub cannot, or by its policy does not, say that they are gone. */
   readonly held: HostLedger["withheld"];
 }
 
-/** What only removes waits for this long at most, in case it comes back. */
+/** The longest delay of a plan that only removes. */
 const removalDelayMs = 1_000;
 const trusted: Trust = { synced: true, settledAt: 0, heldUntil: 0, resetUntil: 0 };
 
 /**
- * Does to the copy of a cluster what the controllers would do to the cluster if the hub were applied, its registry listed
- * this and were believed: their own workers do it. A hub that is suspended or only observes is taken to write.
+ * Runs the real workers against a copy of the cluster, as if this hub were applied and its listing trusted. A hub
+ * that is suspended or only observes is treated as one that writes.
  */
 export async function generate(
   hub: Hub,
@@ -84,7 +84,7 @@ export async function generateEntries(
   return workOff(new Set(hosts), worker, cluster);
 }
 
-/** Does to the copy what the dubbo-controller would do about these ServiceEntries, by key. */
+/** Runs the dubbo-controller's worker against the copy for these ServiceEntries, by key. */
 export async function generateFilters(
   keys: Iterable<string>,
   cluster: ClusterCopy,
@@ -110,7 +110,7 @@ export async function generateFilters(
   await workOff(waiting, worker, cluster);
 }
 
-/** Looks at every key twice, with keys that come up meanwhile, and returns those that failed in the end. */
+/** Works on every key twice, including keys that appear meanwhile, and returns the keys that still fail. */
 async function workOff(
   keys: ReadonlySet<string>,
   worker: { work(key: string): Promise<Outcome> },

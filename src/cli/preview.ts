@@ -89,7 +89,7 @@ async function preview(flags: PreviewFlags, env: NodeJS.ProcessEnv): Promise<num
     else if (error instanceof RegistryError) say(`${error.code}: ${error.message}`);
     else if (error instanceof DiffError || error instanceof ConfigError) say(error.message);
     else if (diff)
-      say(inspect(error)); // thrown it would end in exit code 1, which means differences
+      say(inspect(error)); // a throw would end in exit code 1, which means differences
     else throw error;
     if (error instanceof PreviewFileError || error instanceof ConfigError) return badUsage;
     return diff ? 3 : 1;

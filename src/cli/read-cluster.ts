@@ -10,7 +10,10 @@ import { otherKubeconfig } from "./settings.ts";
 
 const pageSize = 500;
 
-/** Lists what the operator's workers look at. Without the RegistryHub type there are no hubs. @throws DiffError. */
+/**
+ * Lists the objects that the operator's workers read. Without the RegistryHub type there are no hubs. @throws
+ * DiffError.
+ */
 export async function readCluster(client: KubeClient, rootNamespace: string): Promise<Cluster> {
   const { signal } = new AbortController();
   const all = async <T extends KubeObject>(resource: Resource, namespace?: string): Promise<readonly T[]> => {

@@ -1,7 +1,7 @@
 import type { KubeError } from "../kube/errors.ts";
 import type { ApplyFailure } from "../status/hub-status.ts";
 
-/** What a refused write, or a list that cannot be read, means for the hub's owner. */
+/** Describes a refused write, or a list that cannot be read, for the hub's owner. */
 export function failureOf(error: KubeError): ApplyFailure {
   const detail = error.message.replace(/\.$/, "");
   switch (error.reason) {

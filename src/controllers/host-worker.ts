@@ -22,7 +22,7 @@ import type { HubSession } from "./hub-session.ts";
 import { ObjectWriter, type Tools } from "./object-writer.ts";
 import { failedBy, type Outcome } from "./queue.ts";
 
-/** Dubbo registers anew by delete + create: what only removes is looked at again after this long. */
+/** Dubbo re-registers with delete + create, so a plan that only removes waits this long and is made again. */
 const removalDelayMs = 300;
 
 /** What the worker asks of a hub. */
@@ -41,7 +41,7 @@ export interface HostWorld {
   goneInMs(hub: HubKey): Ms | undefined;
   readonly entries: EntryIndex;
   readonly serviceEntries: Held<ServiceEntry>;
-  /** Whether the cluster's own lists are complete: nothing is decided before. */
+  /** Whether the cluster's lists are complete; the worker decides nothing before. */
   isReady(): boolean;
 }
 
@@ -50,15 +50,15 @@ export interface HostWorkerOptions {
   readonly graceMs: Ms;
 }
 
-/** What is remembered of a host between two looks at it. */
+/** What the worker remembers of a host between two runs. */
 interface Memo {
-  /** Name, VIP and shape: an entry that is deleted under us comes back as it was. */
+  /** Name, VIP and shape, so that an entry that somebody deletes comes back as it was. */
   identity?: Pick<Entry, "name" | "vip" | "shape">;
   emptyAt?: Ms | undefined;
   removalAt?: Ms | undefined;
 }
 
-/** Brings one host at a time to what its hubs claim: gathers the claims, plans, and makes at most one write. */
+/** Reconciles one host at a time: gathers its claims, plans, and makes at most one write. */
 export class HostWorker {
   readonly #world: HostWorld;
   readonly #options: HostWorkerOptions;
@@ -80,7 +80,7 @@ export class HostWorker {
 
   /** The queue's work function. */
   async work(host: HostKey): Promise<Outcome> {
-    if (!this.#world.isReady()) return undefined; // every host is looked at again once the lists are complete
+    if (!this.#world.isReady()) return undefined; // every host is queued again once the lists are complete
     const found = this.#world.entries.occupant(host);
     const { claims, wakeInMs } = this.#claims(host, found?.entry);
     if (found !== undefined && !mayTakeOver(found, claims)) return this.#conflict(host, found, claims);
@@ -146,7 +146,7 @@ export class HostWorker {
     };
   }
 
-  /** The VIP stays; one that another, older ServiceEntry has as well is given up. */
+  /** Keeps the VIP, unless another, older ServiceEntry also has it. */
   #chooseVip(
     host: HostKey,
     hostname: string,
@@ -171,7 +171,7 @@ export class HostWorker {
     return vip;
   }
 
-  /** Counts on the monotonic clock from what the annotation leaves after a restart. */
+  /** How long the entry has been empty, on the monotonic clock; after a restart the annotation gives the start. */
   #emptyForMs(memo: Memo, actual: Entry | undefined): Ms {
     const { clock } = this.#tools.deps;
     if (actual?.emptySince === undefined || actual.endpoints.size > 0) {
@@ -189,7 +189,7 @@ export class HostWorker {
     }
   }
 
-  /** What observing hubs would do to the host. */
+  /** Records what observing hubs would do to the host. */
   #rehearse(host: HostKey, occupant: Occupant | undefined, claims: ReadonlyMap<HubId, Claim>): void {
     for (const session of this.#world.sessions()) {
       if (session.hub.policy !== "observe") continue;
@@ -202,7 +202,7 @@ export class HostWorker {
     }
   }
 
-  /** Whether the namespace takes no writes now; the hubs' status says why. */
+  /** Whether the namespace accepts no writes now; the hubs' status says why. */
   #isBlocked(host: HostKey): boolean {
     const [namespace] = splitKey(host);
     return this.#world.sessions().some((session) => {
@@ -257,7 +257,7 @@ export class HostWorker {
     return this.#settle(host, error);
   }
 
-  /** How long a plan that only removes endpoints still has to wait. */
+  /** How long a plan that only removes endpoints must still wait. */
   #removalDelayMs(memo: Memo, entry: Entry, actual: Entry | undefined): Ms {
     const onlyRemoves =
       actual !== undefined &&

@@ -27,12 +27,12 @@ import { hostOfService, type Services } from "./shadows.ts";
 import { StatusWorker } from "./status-worker.ts";
 import { isWatched, type TargetRules } from "./targets.ts";
 
-/** A hub that is missing for less long may be in the middle of being re-created. */
+/** A hub that is missing for a shorter time may be in the middle of a re-creation. */
 const goneAfterMs = 60_000;
-/** Secrets are not watched: the right to that would be the right to list them all. */
+/** Secrets are re-read, not watched: the right to watch them is the right to list all of them. */
 const credentialsMs = 300_000;
 const statusConcurrency = 4;
-/** Merges what happens in one moment into one look at a hub's status. */
+/** Merges simultaneous changes into one look at a hub's status. */
 const statusDelayMs = 100;
 
 export interface HubControllerOptions extends TargetRules {
@@ -58,7 +58,7 @@ export class HubController {
   #statusQueue: WorkQueue | undefined;
   #crash: (error: unknown) => void = () => undefined;
   #noteHold: (hub: RegistryHub, reason: "Shrunk" | "RegistryReset") => void = () => undefined;
-  /** The newest status of each hub, which one that is re-created inherits: its origin and its hold. */
+  /** The newest status of each hub. A re-created hub inherits its origin and its hold. */
   readonly #statuses = new Map<HubKey, HubStatus>();
   #isReady = false;
   #servicesState: Services["status"]["state"] = "pending";
@@ -74,13 +74,13 @@ export class HubController {
     this.#gone = new GoneHubs(deps.clock, goneAfterMs * options.settleFactor, exists);
   }
 
-  /** Names of queues on which one key has been worked for longer than `ms`. */
+  /** Names of the queues that have worked on one key for longer than `ms`. */
   stuckLoops(ms: Ms): readonly string[] {
     const queues = { hosts: this.#hostQueue, status: this.#statusQueue };
     return Object.entries(queues).flatMap(([name, queue]) => ((queue?.longestRunMs ?? 0) > ms ? [name] : []));
   }
 
-  /** Works until `signal` aborts. @throws only what is a bug. */
+  /** Works until `signal` aborts. @throws only on a bug. */
   async run(signal: AbortSignal): Promise<void> {
     const broken = new AbortController();
     const running = AbortSignal.any([signal, broken.signal]);
@@ -150,7 +150,7 @@ export class HubController {
     });
   }
 
-  /** While the list stands as it stood, a Service concerns only the hubs that list a host of its name. */
+  /** While the state of the list is unchanged, a Service concerns only the hubs that list a host of its name. */
   #servicesChanged(keys: ReadonlySet<ObjectKey>): void {
     const { state } = this.#cluster.services.status;
     const concernsAll = keys.size === 0 || state !== this.#servicesState;
@@ -160,7 +160,7 @@ export class HubController {
       if (concernsAll || hosts.some((host) => listings.has(host))) this.#touchStatus(hub.key);
   }
 
-  /** Nothing is decided on lists that are not complete; when they become so, everything is looked at. */
+  /** Nothing is decided while a list is incomplete. Once all are complete, every host is queued again. */
   #listsChanged(): void {
     const wasReady = this.#isReady;
     this.#isReady = this.#cluster.isReady;

@@ -7,7 +7,7 @@ import type { Deps } from "../runtime/deps.ts";
 import type { DubboMetrics } from "../runtime/metrics.ts";
 
 const intervalMs = 600_000;
-/** Istio's own default, where the mesh configuration does not say. Source: istio.io/api mesh/v1alpha1 MeshConfig. */
+/** Istio's default, if the mesh configuration does not set it. Source: istio.io/api mesh/v1alpha1 MeshConfig. */
 const defaultRootNamespace = "istio-system";
 
 interface ConfigMap extends KubeObject {
@@ -15,8 +15,8 @@ interface ConfigMap extends KubeObject {
 }
 
 /**
- * Compares --root-namespace with the mesh's own (ConfigMap `istio`) from time to time: filters in any other namespace act
- * in that namespace only. Where the ConfigMap cannot be read nothing is said.
+ * Periodically compares --root-namespace with the mesh's root namespace (ConfigMap `istio`). In any other namespace
+ * filters apply only to that namespace. If the ConfigMap is unreadable, nothing is reported.
  */
 export async function watchRootNamespace(
   client: KubeClient,

@@ -2,7 +2,7 @@ import type { Hub, ObjectMeta } from "../model/hub.ts";
 import { annotations } from "../model/labels.ts";
 import type { ApplyFailure } from "../status/hub-status.ts";
 
-/** What is kept of a Namespace. */
+/** The part of a Namespace that is kept. */
 export interface Namespace {
   readonly metadata: ObjectMeta;
 }
@@ -13,7 +13,7 @@ export interface TargetRules {
   readonly watchNamespaces: readonly string[];
 }
 
-/** Whether hubs and ServiceEntries of this namespace are looked after. */
+/** Whether the operator handles hubs and ServiceEntries of this namespace. */
 export function isWatched(namespace: string, rules: Pick<TargetRules, "watchNamespaces">): boolean {
   return rules.watchNamespaces.length === 0 || rules.watchNamespaces.includes(namespace);
 }

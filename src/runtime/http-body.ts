@@ -2,7 +2,7 @@ import { promisify } from "node:util";
 import { gunzip } from "node:zlib";
 import { HttpError } from "./http-error.ts";
 
-/** All that comes, read to its end. @throws HttpError beyond `maxBytes`, when the source is destroyed; the source's own error. */
+/** Reads the whole body. @throws HttpError beyond `maxBytes`, and destroys the source; the source's own error. */
 export async function readBody(body: AsyncIterable<Buffer>, maxBytes: number): Promise<Buffer> {
   const chunks: Buffer[] = [];
   let size = 0;
@@ -17,8 +17,8 @@ export async function readBody(body: AsyncIterable<Buffer>, maxBytes: number): P
 const gunzipAsync = promisify(gunzip);
 
 /**
- * The text of a body with that content-encoding, at most `maxBytes` when decoded; UTF-8, whatever the header says, for
- * that is what the registries write. @throws HttpError.
+ * The text of a body with that content-encoding, at most `maxBytes` when decoded. Always UTF-8, whatever the header
+ * says, because registries write UTF-8. @throws HttpError.
  */
 export async function decodeBody(
   bytes: Buffer,
