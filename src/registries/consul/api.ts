@@ -147,7 +147,7 @@ function refusal(doing: string, { status, text }: HttpAnswer, datacenter: string
     return new RegistryError("RegistryBadResponse", `${detail}, no datacenter ${datacenter}`, advice);
   }
   if (status >= 500) {
-    const advice = "Check that the cluster has a leader and that the operator can reach its servers.";
+    const advice = "Check that the cluster has a leader and that its servers are reachable.";
     return new RegistryError("RegistryUnreachable", detail, advice);
   }
   return notConsul(detail);

@@ -302,7 +302,7 @@ function connectionError(
 ): RegistryError {
   const detail = `${doing} ${server.name} over gRPC, port ${server.port + grpcPortOffset}: ${what}`;
   const tls = secure ? "; check ca.crt, tls.crt and tls.key of the Secret" : "";
-  const check = `Check spec.address and that the operator can reach this port${tls}.`;
+  const check = `Check spec.address and that this port is reachable${tls}.`;
   return new RegistryError(code, detail, check, options);
 }
 
