@@ -5,19 +5,19 @@ import { httpFailure, notNow } from "../../runtime/http-failure.ts";
 import type { HttpServer } from "../../runtime/servers.ts";
 import { parseStatus, type ServerStatus } from "./server-status.ts";
 
-/** What is asked of one Eureka server. @throws RegistryError when there is no answer; the signal's reason. */
+/** The requests to one Eureka server. @throws RegistryError when there is no answer; the signal's reason. */
 export interface EurekaApi {
   readonly server: HttpServer;
   /** Every application with every instance, as JSON. @throws RegistryError when the answer is anything else. */
   applications(): Promise<string>;
-  /** undefined = this server does not say. */
+  /** undefined = this server does not report its status. */
   status(): Promise<ServerStatus | undefined>;
 }
 
 const applicationsPath = "/apps";
 
 /**
- * The login goes as a header. The status is asked for as XML, for as JSON it is an error 500. Source: measured on Spring
+ * Sends the login as a header. Asks for the status as XML, because JSON gets an error 500. Source: measured on Spring
  * Cloud 2025.0.
  */
 export function createEurekaApi(
@@ -60,8 +60,8 @@ function basicLogin({ username = "", password = "" }: Credentials): { readonly a
 const failed = (server: HttpServer): string => `GET ${applicationsPath} at ${server.name}`;
 
 /**
- * Netflix' server lists nothing before it has been filled by its peers, or has waited for 5 minutes. It answers 403 then,
- * as it would to somebody who may not read; but it says how it is. Source: Netflix/eureka,
+ * Netflix' server lists nothing until its peers have filled it or 5 minutes have passed. Until then it answers 403,
+ * as it would to a user without the right to read; but it reports its status. Source: Netflix/eureka,
  * PeerAwareInstanceRegistryImpl.shouldAllowAccess; measured on Spring Cloud 2025.0 with defaultOpenForTrafficCount=0.
  */
 function notYet(server: HttpServer): RegistryError {
@@ -74,7 +74,7 @@ function notYet(server: HttpServer): RegistryError {
   );
 }
 
-/** The error that a status other than 200 amounts to. */
+/** The error for a status other than 200. */
 function refusal(server: HttpServer, status: number): RegistryError {
   const detail = `${failed(server)}: HTTP ${status}`;
   if (status === 401 || status === 403) {
@@ -93,7 +93,7 @@ function refusal(server: HttpServer, status: number): RegistryError {
   return new RegistryError("RegistryBadResponse", detail, advice);
 }
 
-/** An answer with status 200 that is not what was asked for; `what` holds nothing of it. */
+/** The error for an unusable answer with status 200; `what` quotes nothing of it. */
 export function badAnswer(server: HttpServer, what: string): RegistryError {
   const advice =
     "Check that spec.address points to a Eureka server, and check the proxies between it and the operator.";
