@@ -1,7 +1,11 @@
-import { FilterWorker, type FilterWorkerOptions } from "../controllers/filter-worker.ts";
+import {
+  FilterWorker,
+  type FilterWorkerOptions,
+  filterRemovalDelayMs,
+} from "../controllers/filter-worker.ts";
 import type { Speaker } from "../controllers/host-claims.ts";
 import { HostLedger } from "../controllers/host-ledger.ts";
-import { HostWorker } from "../controllers/host-worker.ts";
+import { entryRemovalDelayMs, HostWorker } from "../controllers/host-worker.ts";
 import { hubClaim } from "../controllers/hub-claim.ts";
 import { ListingIndex } from "../controllers/listing-index.ts";
 import type { Outcome } from "../controllers/queue.ts";
@@ -34,7 +38,7 @@ export interface Generated {
 }
 
 /** What only removes waits for this long at most, in case it comes back. */
-const removalDelayMs = 1_000;
+const removalDelayMs = Math.max(entryRemovalDelayMs, filterRemovalDelayMs);
 
 /**
  * Does to the copy of a cluster what the controllers would do to the cluster if the hub were applied, its registry listed

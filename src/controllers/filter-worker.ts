@@ -13,7 +13,7 @@ import { failedBy, type Outcome } from "./queue.ts";
 import { isWatched } from "./targets.ts";
 
 /** An entry that a person deletes is back at once: its filters must not go and return, that would cost connections. */
-const removalDelayMs = 1_000;
+export const filterRemovalDelayMs = 1_000;
 /** Queue keys of the filters that belong to a port instead of a ServiceEntry; no namespace has such a name. */
 const bufferKey = (port: number): string => `:buffer/${port}`;
 
@@ -103,7 +103,7 @@ export class FilterWorker {
     const now = this.#tools.deps.clock.monotonic();
     const goneAt = this.#goneAt.get(key) ?? now;
     this.#goneAt.set(key, goneAt);
-    return Math.max(0, goneAt + removalDelayMs - now);
+    return Math.max(0, goneAt + filterRemovalDelayMs - now);
   }
 
   /** The port's buffer filter first: without it the port's first route would hang on large answers. */

@@ -21,7 +21,7 @@ import { ObjectWriter, type Tools } from "./object-writer.ts";
 import { failedBy, type Outcome } from "./queue.ts";
 
 /** Dubbo registers anew by delete + create: what only removes is looked at again after this long. */
-const removalDelayMs = 300;
+export const entryRemovalDelayMs = 300;
 
 /** What the worker asks the controller. */
 export interface HostWorld extends HubsWorld {
@@ -236,7 +236,7 @@ export class HostWorker {
     if (!onlyRemoves) return 0;
     const now = this.#tools.deps.clock.monotonic();
     memo.removalAt ??= now;
-    return Math.max(0, memo.removalAt + removalDelayMs - now);
+    return Math.max(0, memo.removalAt + entryRemovalDelayMs - now);
   }
 
   #settle(host: HostKey, error: KubeError | undefined): Outcome {

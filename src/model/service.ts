@@ -40,6 +40,12 @@ export interface Service {
   readonly problems: readonly Problem[];
 }
 
+/** A service that exists and whose instances could not be read. `detail` is for its owner: why, and what to do. */
+export function unknownService(service: Omit<Service, "instances" | "problems">, detail: string): Service {
+  const problem: Problem = { at: service.name, code: "Unreadable", detail, severity: "warning" };
+  return { ...service, instances: "unknown", problems: [problem] };
+}
+
 /** All that one registry knew at one moment: a service that is absent does not exist. */
 export interface Snapshot {
   /** By `Service.id`. */

@@ -1,5 +1,10 @@
 import type { Problem } from "../../model/problems.ts";
-import { distinctInstances, type Service, type ServiceInstance } from "../../model/service.ts";
+import {
+  distinctInstances,
+  type Service,
+  type ServiceInstance,
+  unknownService,
+} from "../../model/service.ts";
 import { type ApplicationInstance, readApplicationInstance } from "../dubbo/application-instance.ts";
 import { type Provider, readProvider } from "../dubbo/provider.ts";
 import type { ProviderUrl } from "../dubbo/provider-url.ts";
@@ -65,8 +70,7 @@ export function problemsOf(
 /** A service that exists and that the registry does not let us read. */
 export function unreadable(key: ServiceKey, kind: Service["kind"], name: string): Service {
   const detail = `no right to read ${idOf(key)}: what the cluster has of it stays. Grant read to the hub's account`;
-  const problem: Problem = { at: name, code: "Unreadable", detail, severity: "warning" };
-  return { id: idOf(key), kind, name, scope: key.group, instances: "unknown", problems: [problem] };
+  return unknownService({ id: idOf(key), kind, name, scope: key.group }, detail);
 }
 
 /** Whether some of the hosts belong to something else than a Dubbo application; no hosts do. */
