@@ -1,6 +1,15 @@
-import { FilterWorker, type FilterWorkerOptions } from "../controllers/filter-worker.ts";
+import {
+  FilterWorker,
+  type FilterWorkerOptions,
+  filterRemovalDelayMs,
+} from "../controllers/filter-worker.ts";
 import { HostLedger } from "../controllers/host-ledger.ts";
-import { type ClaimingHub, HostWorker, type HostWorld } from "../controllers/host-worker.ts";
+import {
+  type ClaimingHub,
+  entryRemovalDelayMs,
+  HostWorker,
+  type HostWorld,
+} from "../controllers/host-worker.ts";
 import { ListingIndex } from "../controllers/listing-index.ts";
 import type { Outcome } from "../controllers/queue.ts";
 import type { Entry, HostKey, Ms } from "../model/entry.ts";
@@ -34,7 +43,7 @@ export interface Generated {
 }
 
 /** The longest delay of a plan that only removes. */
-const removalDelayMs = 1_000;
+const removalDelayMs = Math.max(entryRemovalDelayMs, filterRemovalDelayMs);
 const trusted: Trust = { synced: true, settledAt: 0, heldUntil: 0, resetUntil: 0 };
 
 /**

@@ -16,7 +16,7 @@ import { isWatched } from "./targets.ts";
  * If somebody deletes an entry, it comes back at once. Its filters stay meanwhile, because a delete would cost
  * connections.
  */
-const removalDelayMs = 1_000;
+export const filterRemovalDelayMs = 1_000;
 /** Queue keys of filters that belong to a port and not to a ServiceEntry; no namespace has such a name. */
 const bufferKey = (port: number): string => `:buffer/${port}`;
 
@@ -106,7 +106,7 @@ export class FilterWorker {
     const now = this.#tools.deps.clock.monotonic();
     const goneAt = this.#goneAt.get(key) ?? now;
     this.#goneAt.set(key, goneAt);
-    return Math.max(0, goneAt + removalDelayMs - now);
+    return Math.max(0, goneAt + filterRemovalDelayMs - now);
   }
 
   /**

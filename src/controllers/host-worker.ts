@@ -23,7 +23,7 @@ import { ObjectWriter, type Tools } from "./object-writer.ts";
 import { failedBy, type Outcome } from "./queue.ts";
 
 /** Dubbo re-registers with delete + create, so a plan that only removes waits this long and is made again. */
-const removalDelayMs = 300;
+export const entryRemovalDelayMs = 300;
 
 /** What the worker asks of a hub. */
 export interface ClaimingHub extends Pick<HubSession, "id" | "hub" | "claimInputs"> {
@@ -266,7 +266,7 @@ export class HostWorker {
     if (!onlyRemoves) return 0;
     const now = this.#tools.deps.clock.monotonic();
     memo.removalAt ??= now;
-    return Math.max(0, memo.removalAt + removalDelayMs - now);
+    return Math.max(0, memo.removalAt + entryRemovalDelayMs - now);
   }
 
   #settle(host: HostKey, error: KubeError | undefined): Outcome {

@@ -1,6 +1,6 @@
 import type { Dispatcher } from "undici";
+import { linkAbort, unlessAborted } from "../runtime/abort.ts";
 import type { Clock, Deps } from "../runtime/deps.ts";
-import { linkAbort } from "./abort.ts";
 import { type Connection, type ConnectorOptions, createConnector } from "./connection.ts";
 import { KubeError, refused, unreachable } from "./errors.ts";
 import { createGate } from "./gate.ts";
@@ -119,13 +119,6 @@ function startLimit(request: KubeRequest, clock: Clock): Limit {
   const text = `no answer within ${timeoutMs / 1_000} s`;
   const expire = (): void => controller.abort(new KubeError({ status: 0, reason: "Timeout", text }, request));
   return { signal: controller.signal, stopTimer: clock.after(timeoutMs, expire), unlink };
-}
-
-/** undici notices an abort only once it has a connection, and a silent server can delay that for 10 s. */
-function unlessAborted<T>(promise: Promise<T>, signal: AbortSignal): Promise<T> {
-  const aborted = Promise.withResolvers<never>();
-  signal.addEventListener("abort", () => aborted.reject(signal.reason), { once: true });
-  return Promise.race([promise, aborted.promise]);
 }
 
 function dispatchOptions(

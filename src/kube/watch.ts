@@ -1,5 +1,5 @@
+import { linkAbort } from "../runtime/abort.ts";
 import type { Deps } from "../runtime/deps.ts";
-import { linkAbort } from "./abort.ts";
 import type { KubeClient } from "./client.ts";
 import { KubeError, type Status } from "./errors.ts";
 import { type Selection, selectors } from "./list.ts";

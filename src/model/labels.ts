@@ -39,6 +39,9 @@ export const endpointLabels = {
   by: `${prefix}/by`,
 } as const;
 
+/** How many hubs the label `by` can name: a label's value has at most 63 characters, and an id has 8. */
+export const maxHubsPerEndpoint = 7;
+
 /** Names of the controllers. Deployment, Lease, field manager and `managed-by` share them. */
 export const managers = { registryhub: "registryhub", dubbo: "dubbo-controller" } as const;
 

@@ -46,6 +46,12 @@ export interface Service {
   readonly problems: readonly Problem[];
 }
 
+/** A service that exists and whose instances could not be read. `detail` tells its owner why, and what to do. */
+export function unknownService(service: Omit<Service, "instances" | "problems">, detail: string): Service {
+  const problem: Problem = { at: service.name, code: "Unreadable", detail, severity: "warning" };
+  return { ...service, instances: "unknown", problems: [problem] };
+}
+
 /** Everything that one registry knew at one moment. A service that is absent does not exist. */
 export interface Snapshot {
   /** By `Service.id`. */

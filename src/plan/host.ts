@@ -1,11 +1,11 @@
 import type { Addr, Claim, Endpoint, Entry, HeldEndpoint, HostKey, Ms, Shape } from "../model/entry.ts";
 import type { HubId } from "../model/hub.ts";
+import { maxHubsPerEndpoint } from "../model/labels.ts";
 import type { Problem } from "../model/problems.ts";
 import { chooseShape, fits, isSameService, protocolOf } from "./shape.ts";
 
 /** etcd's limit on an object: about 535 B per endpoint. */
 export const maxEndpoints = 2_000;
-const maxHubsPerEndpoint = 7;
 
 /** The inputs that decide what happens to one host. */
 export interface HostInput {

@@ -1,4 +1,5 @@
 import { Agent, type Dispatcher } from "undici";
+import { linkAbort, unlessAborted } from "./abort.ts";
 import type { Clock } from "./deps.ts";
 import { DialRefusedError, describeNetworkError } from "./dial.ts";
 import { BadTlsOptionsError, createDialer, type TlsOptions } from "./dialer.ts";
@@ -121,8 +122,7 @@ function createLimiter(clock: Clock, signal: AbortSignal): Limited {
     signal.throwIfAborted();
     own?.throwIfAborted();
     const limit = new AbortController();
-    const end = (): void => limit.abort(own?.reason);
-    own?.addEventListener("abort", end, { once: true });
+    const unlink = own && linkAbort(own, limit);
     const late = (): void =>
       limit.abort(new HttpError("unreachable", `no answer within ${timeoutMs / 1_000} s`));
     const stopTimer = clock.after(timeoutMs, late);
@@ -133,7 +133,7 @@ function createLimiter(clock: Clock, signal: AbortSignal): Limited {
       throw limit.signal.aborted ? limit.signal.reason : httpError(error);
     } finally {
       stopTimer();
-      own?.removeEventListener("abort", end);
+      unlink?.();
       running.delete(limit);
     }
   };
@@ -198,13 +198,6 @@ function target(location: string, from: URL): URL {
 function redirected(to: URL, error: unknown): HttpError {
   const { kind, message } = httpError(error);
   return new HttpError(kind, `redirected to ${to.origin}: ${message}`, { cause: error });
-}
-
-/** undici notices an abort only once it has a connection, and a silent server can delay that. */
-function unlessAborted<T>(promise: Promise<T>, signal: AbortSignal): Promise<T> {
-  const aborted = Promise.withResolvers<never>();
-  signal.addEventListener("abort", () => aborted.reject(signal.reason), { once: true });
-  return Promise.race([promise, aborted.promise]);
 }
 
 function flatHeaders(headers: Dispatcher.ResponseData["headers"]): HttpAnswer["headers"] {

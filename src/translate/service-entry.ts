@@ -2,12 +2,18 @@ import type { Addr, Entry, HeldEndpoint, ServiceIdentity, Shape } from "../model
 import type { HubId, HubKey } from "../model/hub.ts";
 import type { ServiceEntry, ServiceEntryPort, ServiceEntrySpec, WorkloadEntry } from "../model/istio.ts";
 import { splitKey } from "../model/keys.ts";
-import { annotations, dubboPortName, endpointLabels, labels, managers } from "../model/labels.ts";
+import {
+  annotations,
+  dubboPortName,
+  endpointLabels,
+  labels,
+  managers,
+  maxHubsPerEndpoint,
+} from "../model/labels.ts";
 import type { Protocol } from "../model/service.ts";
 import { addrOf } from "./addresses.ts";
 import { hash, hubIdOf } from "./names.ts";
 
-const maxHubsPerEndpoint = 7;
 const dubboMarks = { [labels.manager]: "aeraki", [labels.registry]: "dubbo2istio" };
 const springManager = "encs";
 

@@ -4,7 +4,8 @@ import { generate } from "../../src/cli/generate.ts";
 import { readConfig } from "../../src/config.ts";
 import type { ServiceEntry } from "../../src/model/istio.ts";
 import type { ServiceInstance, Snapshot } from "../../src/model/service.ts";
-import { type DubboProvider, type DubboProviderOptions, startDubboProvider } from "../bed/dubbo-provider.ts";
+import { type DubboProviderOptions, startDubboProvider } from "../bed/dubbo-provider.ts";
+import type { ProviderProcess } from "../bed/provider-process.ts";
 import { startZooKeeper } from "../bed/zookeeper.ts";
 import { eventually } from "../support/eventually.ts";
 import { hubOf } from "../support/model.ts";
@@ -39,11 +40,11 @@ describe("ZooKeeper: what Dubbo 3.3 registers", () => {
   const stack = new AsyncDisposableStack();
   let witness: ZkWriter;
   let address: string;
-  let providers: Readonly<Record<Variant, DubboProvider>>;
+  let providers: Readonly<Record<Variant, ProviderProcess>>;
   let snapshot: Snapshot;
   let entries: readonly ServiceEntry[];
 
-  const start = async (variant: Variant): Promise<DubboProvider> => {
+  const start = async (variant: Variant): Promise<ProviderProcess> => {
     const parameters = variant === "simplified" ? "?simplified=true" : "";
     const registry = `zookeeper://${address}${parameters}`;
     return stack.use(

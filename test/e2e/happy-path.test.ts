@@ -100,6 +100,10 @@ test("SIGTERM ends both in time, and a start on an unchanged world writes nothin
   expect(await world.api.writes({ since, userAgent: "registryhub-" })).toEqual([]);
 });
 
+/**
+ * From here on typed by hand from the manual. test/golden/contract.test.ts has nearly the same of a recorded provider: two
+ * readings on purpose, so that a mistake would have to be made twice.
+ */
 const expectedEntry = {
   metadata: {
     name: ENTRY,

@@ -1,7 +1,12 @@
 import * as z from "zod";
 import type { RegistrySpec } from "../../model/hub.ts";
 import type { Problem } from "../../model/problems.ts";
-import { distinctInstances, type Service, type ServiceInstance } from "../../model/service.ts";
+import {
+  distinctInstances,
+  type Service,
+  type ServiceInstance,
+  unknownService,
+} from "../../model/service.ts";
 
 /** Go writes empty values as null. */
 const orNothing = <T extends z.ZodType, D>(type: T, nothing: D) =>
@@ -46,8 +51,7 @@ export function decodeService(name: string, entries: readonly unknown[], selecti
 /** A service that exists, but that the token may not read completely. */
 export function unreadable(name: string): Service {
   const detail = `the token may not read all of ${name}, so the operator keeps what the cluster has; grant the token service and node read`;
-  const problem: Problem = { at: name, code: "Unreadable", detail, severity: "warning" };
-  return { id: name, kind: "spring", name, instances: "unknown", problems: [problem] };
+  return unknownService({ id: name, kind: "spring", name }, detail);
 }
 
 /**

@@ -1,5 +1,10 @@
 import type { Problem } from "../../model/problems.ts";
-import { distinctInstances, type Service, type ServiceInstance } from "../../model/service.ts";
+import {
+  distinctInstances,
+  type Service,
+  type ServiceInstance,
+  unknownService,
+} from "../../model/service.ts";
 import { type ApplicationInstance, readApplicationInstance } from "../dubbo/application-instance.ts";
 import { type Provider, readProvider } from "../dubbo/provider.ts";
 import type { ProviderUrl } from "../dubbo/provider-url.ts";
@@ -65,8 +70,7 @@ export function problemsOf(
 /** A service that exists, but that the account may not read. */
 export function unreadable(key: ServiceKey, kind: Service["kind"], name: string): Service {
   const detail = `the hub's account may not read ${idOf(key)}, so the operator keeps what the cluster has; grant the account read`;
-  const problem: Problem = { at: name, code: "Unreadable", detail, severity: "warning" };
-  return { id: idOf(key), kind, name, scope: key.group, instances: "unknown", problems: [problem] };
+  return unknownService({ id: idOf(key), kind, name, scope: key.group }, detail);
 }
 
 /** Whether some of the hosts are not part of a Dubbo application, or there are no hosts. */

@@ -27,7 +27,8 @@ export type Forbidden = "forbidden";
 /** A configuration, or why there is none. */
 export type ConfigRead = { readonly content: string } | "missing" | "unreadable";
 
-const maxInFlight = 20;
+/** Of requests to one server: more in flight is not faster. Source: measured on 2.3.2 and 3.1.0. */
+export const maxInFlight = 20;
 export const defaultGroup = "DEFAULT_GROUP";
 
 export interface GroupOptions {

@@ -1,13 +1,11 @@
 import * as z from "zod";
 import { inParallel } from "../../runtime/parallel.ts";
 import { isOfDubbo } from "./decode.ts";
-import type { Forbidden } from "./group.ts";
+import { type Forbidden, maxInFlight } from "./group.ts";
 import type { NamingClient } from "./naming.ts";
 import { parseServiceInfo, type ServiceInfo } from "./service-info.ts";
 import { idOf, parseServiceName, type ServiceKey } from "./service-name.ts";
 
-/** More in flight is not faster (measured). */
-const maxInFlight = 20;
 /** How many unreadable services are tried again with each list. */
 const maxRetried = 200;
 

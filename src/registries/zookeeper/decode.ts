@@ -1,6 +1,5 @@
 import * as z from "zod";
-import type { Problem } from "../../model/problems.ts";
-import type { Service } from "../../model/service.ts";
+import { type Service, unknownService } from "../../model/service.ts";
 import { type ApplicationInstance, readApplicationInstance } from "../dubbo/application-instance.ts";
 import { parseJson, stringMap } from "../dubbo/json.ts";
 import { type Provider, readProvider } from "../dubbo/provider.ts";
@@ -58,8 +57,7 @@ export function isSegment(text: string): boolean {
 /** An interface that exists, but that the hub's user may not read. */
 export function unreadableService(name: string, path: string): Service {
   const detail = `the hub's user may not list ${path}, so the operator keeps what the cluster has; grant READ to the hub's user`;
-  const problem: Problem = { at: name, code: "Unreadable", detail, severity: "warning" };
-  return { id: name, kind: "dubbo", name, instances: "unknown", problems: [problem] };
+  return unknownService({ id: name, kind: "dubbo", name }, detail);
 }
 
 function decodeProvider(name: string, node: string): Provider {
