@@ -123,7 +123,7 @@ describe("an odd entry of a registry", () => {
     const world = openWorld();
     world.registry().lists({
       "demo.A": ["10.42.0.1:0", "10.42.0.2:20880", "127.0.0.1:20880"],
-      ...{ "demo.B": two["demo.B"] ?? [] },
+      "demo.B": two["demo.B"] ?? [],
     });
     world.person.put(hub());
     await world.hubController.start();
