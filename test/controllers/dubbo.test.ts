@@ -1,5 +1,5 @@
 import { describe, expect, test } from "vitest";
-import type { DubboControllerOptions } from "../../src/controllers/dubbo.ts";
+import type { DubboControllerOptions } from "../../src/controllers/dubbo/controller.ts";
 import type { EnvoyFilter, ServiceEntry } from "../../src/model/istio.ts";
 import { entryOf, eventsOf, filtersOf, writesSince } from "./looks.ts";
 import { two } from "./scenes.ts";

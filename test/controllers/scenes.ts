@@ -1,4 +1,4 @@
-import type { HubControllerOptions } from "../../src/controllers/registryhub.ts";
+import type { HubControllerOptions } from "../../src/controllers/hub/controller.ts";
 import type { RegistryHub } from "../../src/model/hub.ts";
 import type { Listed } from "../fakes/registries.ts";
 import { hub, minute, openWorld, type World } from "./world.ts";
