@@ -108,6 +108,13 @@ describe("apply", () => {
     expect(applied(desired, undefined, "registryhub")).toBe(desired);
   });
 
+  test("moves the generation with the spec only", async () => {
+    const created = expectOk(await write(serviceEntry(namespace, "one")));
+    expect((await edit("one", { metadata: { labels: { team: "red" } } })).metadata.generation).toBe(1);
+    const changed = expectOk(await write(serviceEntry(namespace, "one", "10.42.0.58")));
+    expect([created, changed].map(({ metadata }) => metadata.generation)).toEqual([1, 2]);
+  });
+
   test("two managers that apply different fields keep both", async () => {
     const { spec, ...rest } = serviceEntry(namespace, "one");
     const { endpoints: _, ...shape } = spec;

@@ -190,7 +190,7 @@ function mergedPatch(target: unknown, patch: unknown): unknown {
 }
 
 function specOf(object: Stored): unknown {
-  const { metadata: _, status: _status, ...rest } = object;
+  const { apiVersion: _, kind: _kind, metadata: _metadata, status: _status, ...rest } = object;
   return rest;
 }
 
