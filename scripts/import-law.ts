@@ -23,7 +23,7 @@ interface Layer {
 
 const ambient = /^node:(timers|process|perf_hooks)/;
 const pure = ["node:crypto", "node:util", "node:net#isIP", "node:net#BlockList"];
-const registryLayers = ["model", "runtime", "adapter contract", "dubbo"];
+const registryLayers = ["model", "runtime", "adapter contract", "registry answers", "dubbo"];
 const registryModules = ["node:*", "undici", "zod"];
 
 const island = (type: string): Layer => ({
@@ -58,7 +58,13 @@ const law: readonly Layer[] = [
     modules: ["node:*", "node:timers/promises", "undici"],
   },
   { name: "adapter contract", files: /^registries\/adapter\.ts$/, layers: ["model", "runtime"], modules: [] },
-  { name: "dubbo", files: /^registries\/dubbo\//, layers: ["model", "runtime"], modules: ["node:*", "zod"] },
+  { name: "registry answers", files: /^registries\/json\.ts$/, layers: [], modules: ["zod"] },
+  {
+    name: "dubbo",
+    files: /^registries\/dubbo\//,
+    layers: ["model", "runtime", "registry answers"],
+    modules: ["node:*", "zod"],
+  },
   island("zookeeper"),
   island("nacos"),
   island("eureka"),

@@ -3,6 +3,7 @@ import { RegistryError } from "../../model/errors.ts";
 import type { HttpAnswer, HttpClient } from "../../runtime/http-client.ts";
 import { httpFailure } from "../../runtime/http-failure.ts";
 import type { HttpServer } from "../../runtime/servers.ts";
+import { parseJson } from "../json.ts";
 
 /** A server that does not answer within this time is frozen, or waits for a leader. 1,000 services take 20 ms. Source: measured. */
 const timeoutMs = 5_000;
@@ -122,12 +123,8 @@ export function createConsulApi(
 }
 
 function parse<T>(doing: string, { text }: HttpAnswer, type: z.ZodType<T>): T {
-  let json: unknown;
-  try {
-    json = JSON.parse(text);
-  } catch {
-    throw notConsul(`${doing}: the answer is not JSON`); // the parser's own words quote it
-  }
+  const json = parseJson(text);
+  if (json === undefined) throw notConsul(`${doing}: the answer is not JSON`);
   const parsed = type.safeParse(json);
   if (!parsed.success) throw notConsul(`${doing}: the answer is not what Consul answers`);
   return parsed.data;

@@ -1,5 +1,5 @@
 import * as z from "zod";
-import { parseJson, stringMap } from "./json.ts";
+import { readJson, stringMap } from "../json.ts";
 
 /** One service of a MetadataInfo: what a provider URL says but for the host. */
 export interface MetadataService {
@@ -45,6 +45,6 @@ const metadataInfoForm = z.object({ services: z.record(z.string(), serviceForm) 
  * (ServiceInfo, IncludeKeys), metadata/report/{zookeeper,nacos}/report.go.
  */
 export function parseMetadataInfo(text: string): readonly MetadataService[] | undefined {
-  const services = Object.values(parseJson(metadataInfoForm, text)?.services ?? {});
+  const services = Object.values(readJson(metadataInfoForm, text)?.services ?? {});
   return services.length > 0 ? services : undefined;
 }

@@ -1,4 +1,5 @@
 import * as z from "zod";
+import { type Malformed, parseJson, readEach } from "../json.ts";
 
 /**
  * A list. Eureka's own converters write a list of one as its only element and an empty one as "" or not at all, as other
@@ -66,18 +67,12 @@ const instance = z.object({
 /** One registered instance, in Eureka's own words; "" = not said. */
 export type EurekaInstance = z.output<typeof instance>;
 
-/** An instance that is not as Eureka describes one: where, and what is wrong with it, without any other of its values. */
-export interface MalformedInstance {
-  readonly address: string;
-  readonly detail: string;
-}
-
 export interface Application {
   /** In upper case, as the server has it whatever was registered. */
   readonly name: string;
   readonly instances: readonly EurekaInstance[];
-  /** Those that are not in `instances`. */
-  readonly malformed: readonly MalformedInstance[];
+  /** Those that are not as Eureka describes one. */
+  readonly malformed: readonly Malformed[];
 }
 
 /** An answer that is no list of applications. The message says what is missing and holds no value of the answer. */
@@ -87,34 +82,14 @@ export class BadApplicationsError extends Error {
 
 /** Reads what `/apps` answers. A malformed instance costs nobody else anything. @throws BadApplicationsError when the whole is none. */
 export function parseApplications(json: string): readonly Application[] {
-  const listed = z
-    .array(application)
-    .safeParse(answer.safeParse(parseJson(json)).data?.applications.application);
+  const said = parseJson(json);
+  if (said === undefined) throw new BadApplicationsError("the answer is not JSON");
+  const listed = z.array(application).safeParse(answer.safeParse(said).data?.applications.application);
   if (!listed.success) throw new BadApplicationsError("the answer is no list of applications");
   return listed.data.map(({ name, instance: all }) => {
-    const read = all.map((one) => ({ one, result: instance.safeParse(one) }));
-    return {
-      name,
-      instances: read.flatMap(({ result }) => (result.success ? [result.data] : [])),
-      malformed: read.flatMap(({ one, result }) =>
-        result.success ? [] : [{ address: addressOf(one), detail: firstIssue(result.error) }],
-      ),
-    };
+    const { wellFormed: instances, malformed } = readEach(instance, all, addressOf);
+    return { name, instances, malformed };
   });
-}
-
-function parseJson(json: string): unknown {
-  try {
-    return JSON.parse(json);
-  } catch {
-    throw new BadApplicationsError("the answer is not JSON"); // the parser's own words quote it
-  }
-}
-
-/** "status: Invalid input: expected string"; zod's messages hold types and never values. */
-function firstIssue(error: z.ZodError): string {
-  const [issue] = error.issues;
-  return `${issue?.path.slice(0, 2).map(String).join(".").slice(0, 80)}: ${issue?.message}`;
 }
 
 /** What can be shown of where it is. */

@@ -4,7 +4,7 @@ import type { Credentials } from "../../model/hub.ts";
 import type { Deps } from "../../runtime/deps.ts";
 import type { HttpAnswer, HttpClient } from "../../runtime/http-client.ts";
 import { httpFailure } from "../../runtime/http-failure.ts";
-import { parseJson } from "../dubbo/json.ts";
+import { readJson } from "../json.ts";
 import type { NacosServer } from "./address.ts";
 
 /** 3.x first; a server without it knows the other. Source: measured, 3.1.0 has both, 2.3.2 answers 404 to the first. */
@@ -147,7 +147,7 @@ function readGrant({ status, headers, text }: HttpAnswer, server: NacosServer): 
     const advice = "Check username and password in the Secret of spec.secretRef.";
     throw new RegistryError("RegistryUnauthorized", `${login} was refused (HTTP ${status})`, advice);
   }
-  const granted = parseJson(grant, text);
+  const granted = readJson(grant, text);
   if (granted !== undefined) return granted;
   const advice = "Check that spec.address is that of a Nacos server, and its context path.";
   throw new RegistryError("RegistryBadResponse", `${login}: the answer holds no access token`, advice);

@@ -1,11 +1,11 @@
 import * as z from "zod";
 import { type Service, unknownService } from "../../model/service.ts";
 import { type ApplicationInstance, readApplicationInstance } from "../dubbo/application-instance.ts";
-import { parseJson, stringMap } from "../dubbo/json.ts";
 import { type Provider, readProvider } from "../dubbo/provider.ts";
 import { serviceOf } from "../dubbo/provider-service.ts";
 import { decodeSegment, parseProviderUrl } from "../dubbo/provider-url.ts";
 import { addressKey } from "../dubbo/registered-addresses.ts";
+import { readJson, stringMap } from "../json.ts";
 
 /**
  * One interface from the names of the nodes below its `providers` directory, in any order. The same provider
@@ -39,7 +39,7 @@ const instanceForm = z.object({
  * Source: apache/dubbo, CuratorFrameworkUtils; apache/dubbo-go, remoting/zookeeper/curator_discovery.
  */
 export function decodeInstance(application: string, data: string): ApplicationInstance | undefined {
-  const node = parseJson(instanceForm, data);
+  const node = readJson(instanceForm, data);
   return node && readApplicationInstance(application, node.address, node.port ?? 0, node.payload.metadata);
 }
 
