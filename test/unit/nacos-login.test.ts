@@ -84,6 +84,7 @@ describe("a login", () => {
     ["unknown user 2.3.2, wrong password 3.1.0", 500, "RegistryUnauthorized", "was refused (HTTP 500)"],
     ["no admin yet", 412, "RegistryUnauthorized", "was refused (HTTP 412)"],
     ["starting", 503, "RegistryUnreachable", ": HTTP 503"],
+    ["too much to do", 429, "RegistryUnreachable", ": HTTP 429"],
     ["a proxy's", 502, "RegistryUnreachable", ": HTTP 502"],
     ["no login at all", 404, "RegistryBadResponse", ": there is no login (HTTP 404)"],
     ["HTML", { text: "<html>" }, "RegistryBadResponse", ": the answer holds no access token"],

@@ -3,7 +3,7 @@ import { RegistryError } from "../../model/errors.ts";
 import type { Credentials } from "../../model/hub.ts";
 import type { Deps } from "../../runtime/deps.ts";
 import type { HttpAnswer, HttpClient } from "../../runtime/http-client.ts";
-import { httpFailure } from "../../runtime/http-failure.ts";
+import { httpFailure, notNow } from "../../runtime/http-failure.ts";
 import { readJson } from "../json.ts";
 import type { NacosServer } from "./address.ts";
 
@@ -11,8 +11,6 @@ import type { NacosServer } from "./address.ts";
 const loginPaths = ["/v3/auth/user/login", "/v1/auth/users/login"] as const;
 /** No such path: 404, 405 (Spring's word for a POST to a path it has none for), 410 (3.x), 501 (2.x "no such api"). */
 const noSuchPath = new Set([404, 405, 410, 501]);
-/** A proxy's word, or a starting server's. */
-const notNow = new Set([502, 503, 504]);
 /** A token that is younger is not refused for its age, so another one would be of no use. */
 const freshMs = 10_000;
 
