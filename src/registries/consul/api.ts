@@ -1,7 +1,7 @@
 import * as z from "zod";
 import { RegistryError } from "../../model/errors.ts";
 import type { HttpAnswer, HttpClient } from "../../runtime/http-client.ts";
-import { httpFailure } from "../../runtime/http-failure.ts";
+import { httpFailure } from "../../runtime/http-error.ts";
 import type { HttpServer } from "../../runtime/servers.ts";
 import { parseJson } from "../json.ts";
 

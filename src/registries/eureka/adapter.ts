@@ -3,11 +3,18 @@ import type { Deps } from "../../runtime/deps.ts";
 import { tlsOptionsOf } from "../../runtime/dialer.ts";
 import { createHttpClient } from "../../runtime/http-client.ts";
 import { polls } from "../../runtime/polls.ts";
-import { tryAny } from "../../runtime/servers.ts";
+import { type HttpServer, parseServerUrls, tryAny } from "../../runtime/servers.ts";
 import type { RegistryAdapter, RegistryConfig } from "../adapter.ts";
-import { parseEurekaAddress } from "./address.ts";
 import { createEurekaApi } from "./api.ts";
 import { EurekaReader } from "./reader.ts";
+
+/** Of Spring Cloud's server; Netflix' own has /eureka/v2. Source: EurekaConstants.DEFAULT_PREFIX of spring-cloud-netflix. */
+const defaultPath = "/eureka";
+const advice = "Write spec.address as http://eureka:8761/eureka, several servers separated by commas.";
+
+/** Reads `http://a:8761/eureka/,https://b:8761/eureka`: what Eureka's clients call defaultZone. @throws RegistryError InvalidSpec. */
+export const parseEurekaAddress = (address: string): readonly HttpServer[] =>
+  parseServerUrls(address, defaultPath, advice);
 
 /**
  * Reads the applications of a Eureka server, again and again: it tells nobody of changes. Each watch stays with one

@@ -1,7 +1,7 @@
 import { RegistryError } from "../../model/errors.ts";
 import type { Credentials } from "../../model/hub.ts";
 import type { HttpAnswer, HttpClient } from "../../runtime/http-client.ts";
-import { httpFailure, notNow } from "../../runtime/http-failure.ts";
+import { httpFailure, notNow } from "../../runtime/http-error.ts";
 import type { HttpServer } from "../../runtime/servers.ts";
 import { parseStatus, type ServerStatus } from "./server-status.ts";
 

@@ -3,7 +3,7 @@ import { RegistryError } from "../../model/errors.ts";
 import type { Credentials } from "../../model/hub.ts";
 import type { Deps } from "../../runtime/deps.ts";
 import type { HttpAnswer, HttpClient } from "../../runtime/http-client.ts";
-import { httpFailure, notNow } from "../../runtime/http-failure.ts";
+import { httpFailure, notNow } from "../../runtime/http-error.ts";
 import { readJson } from "../json.ts";
 import type { NacosServer } from "./address.ts";
 

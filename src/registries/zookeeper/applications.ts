@@ -11,7 +11,6 @@ import { type Instances, KnownApplications } from "../dubbo/known-applications.t
 import type { Mapping } from "../dubbo/merge.ts";
 import { parseMetadataInfo } from "../dubbo/metadata-info.ts";
 import { decodeInstance, decodeMapping, isSegment } from "./decode.ts";
-import { remembered } from "./remembered.ts";
 import type { Obstacle, Session } from "./session.ts";
 import { WatchedNodes } from "./watched-nodes.ts";
 
@@ -207,3 +206,13 @@ const cannotSee: Problem = {
   detail: `no right to list ${home}: providers that registered their application only are not seen. Grant READ to the hub's user`,
   severity: "warning",
 };
+
+/** `make`, which is not called again as long as it is asked with the very same arguments as the last time. */
+function remembered<A extends readonly unknown[], R>(make: (...asked: A) => R): (...asked: A) => R {
+  let last: { readonly asked: A; readonly result: R } | undefined;
+  return (...asked) => {
+    const isSame = last?.asked.every((one, at) => one === asked[at]);
+    if (last === undefined || !isSame) last = { asked, result: make(...asked) };
+    return last.result;
+  };
+}
