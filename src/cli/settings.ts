@@ -17,10 +17,10 @@ export function checkKubeconfig(config: Config): void {
   }
 }
 
-/** Adds the flags of a reader's part of the settings table to its command. */
+/** Adds the flags of a reader's settings to its command. */
 export function addSettings(command: Command, reader: Reader): void {
   for (const { usage, env: variable, default: value, help } of settings(reader)) {
-    // commander takes every | for the border between a flag and its short form
+    // commander takes every | for the separator between a flag and its short form
     command.option(
       usage.replaceAll("|", "/"),
       `${help} (env ${variable}${value === "" ? "" : `, default ${value}`})`,

@@ -75,7 +75,7 @@ interface RawUser {
   readonly user?: { readonly tokenFile?: string };
 }
 
-/** client-node ignores `tokenFile`, but its in-cluster authenticator reads (and re-reads) such a file. */
+/** client-node ignores `tokenFile`, but its in-cluster authenticator reads and re-reads such a file. */
 function withTokenFile({ token, ...user }: User, tokenFile: string | undefined, folder: string): User {
   if (tokenFile === undefined) return token === undefined ? user : { ...user, token };
   return { ...user, authProvider: { name: "tokenFile", config: { tokenFile: resolve(folder, tokenFile) } } };

@@ -95,7 +95,7 @@ describe("ZooKeeper: servers that are no good", () => {
     await using silent = await listening(createServer());
     expect(await failureAt(silent.address)).toMatchObject({
       code: "RegistryUnreachable",
-      detail: `connect ${silent.address}: accepted, but silent for 2 s: the server is starting or frozen, or is no ZooKeeper`,
+      detail: `connect ${silent.address}: accepted, but silent for 2 s: the server is starting, frozen, or not a ZooKeeper server`,
     });
     await using server = await startZooKeeper({ tickTime });
     const snapshot = await firstSnapshot(openReader({ address: `${silent.address},${server.address}` }));
@@ -200,7 +200,7 @@ describe("ZooKeeper: who may read what", () => {
     expect(error).toMatchObject({
       code: "RegistryUnauthorized",
       message:
-        `list /dubbo on ${zk.proxy.address}: no right to read it. ` +
+        `list /dubbo on ${zk.proxy.address}: the hub's user may not read it. ` +
         "Check username and password in the Secret of spec.secretRef, and the ACL of the node.",
     });
     expect(JSON.stringify(error)).not.toContain("wrong");

@@ -128,10 +128,10 @@ test("a leader that is stopped in the middle of its work writes nothing when it 
   const since = new Date();
   first().resume();
   await eventually(() => expect(first().isRunning()).toBe(false), SOON_MS);
-  expect(linesOf(first(), "ended by an error").at(-1)).toMatchObject({
+  expect(linesOf(first(), "controller failed").at(-1)).toMatchObject({
     error: {
       type: "LeadershipLost",
-      message: expect.stringMatching(/Lease servicemesh\/registryhub is lost/),
+      message: expect.stringMatching(/lost the Lease servicemesh\/registryhub: /),
     },
   });
   expect(await writesSince(since, "system:serviceaccount:servicemesh:registryhub")).toEqual([]);

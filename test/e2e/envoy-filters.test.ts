@@ -106,7 +106,7 @@ test("a root namespace that is not the mesh's is said: in the log, as an Event a
   await world.api.kubectl(["create", "configmap", "istio", "-n", ROOT, meshConfig]);
   const { dubbo } = world.controllers;
   await dubbo.restart([]);
-  const message = `the mesh's root namespace is istio-system, the EnvoyFilters go to ${ROOT} and act there only; set --root-namespace=istio-system`;
+  const message = `the mesh's root namespace is istio-system, but the EnvoyFilters are in ${ROOT} and apply only there; set --root-namespace=istio-system`;
   await eventually(async () => {
     expect((await dubbo.get("/metrics")).body).toContain("registryhub_root_namespace_mismatch 1");
     const events = await world.api.kubectl([

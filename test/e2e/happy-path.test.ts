@@ -27,7 +27,9 @@ test("the manual's story: a Dubbo provider, the sample hub, kubectl", async () =
 
   const [hubLine] = (await api.kubectl(["get", "rh", "-n", "dubbozk", "--no-headers"])).split("\n");
   expect(hubLine).toMatch(/^registryhub-sample +zookeeper +dubbozk +success +1 +1 +Ready +\d+s$/);
-  expect(await api.kubectl(["explain", "registryhub.spec.address"])).toContain("Where the registry is.");
+  expect(await api.kubectl(["explain", "registryhub.spec.address"])).toContain(
+    "The address of the registry.",
+  );
 
   const [entry, ...otherEntries] = await cluster.serviceEntries("dubbozk");
   expect(otherEntries).toEqual([]);

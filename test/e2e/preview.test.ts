@@ -161,7 +161,7 @@ describe("registryhub preview --diff", () => {
     const unreachable = await diff(tenant.manifest(), { KUBECONFIG });
     expect(unreachable).toMatchObject({ code: 3, stdout: "" });
     expect(unreachable.stderr).toMatch(
-      /^the cluster cannot be read: no answer from https:\S+ .*ECONNREFUSED.*\. Check that the API server of the kubeconfig runs/,
+      /^the cluster cannot be read: no answer from https:\S+ .*ECONNREFUSED.*\. Check that the kubeconfig's API server runs/,
     );
 
     const nowhere = await diff(tenant.manifest({ address: `127.0.0.1:${await freePort()}` }));

@@ -88,7 +88,12 @@ describe("a Consul's token", () => {
 
     const recording = await recordEntries(world.recorder, tenant.namespace);
     await token.setRules('key_prefix "" { policy = "read" }');
-    await untilFailed(tenant, "RegistryUnauthorized", /: the token hides every service/, UNAUTHORIZED_MS);
+    await untilFailed(
+      tenant,
+      "RegistryUnauthorized",
+      /: the token may not read any service/,
+      UNAUTHORIZED_MS,
+    );
     await registrant.deregister([other]); // nobody tells the operator
     const blind = await tenant.hub();
     expect(conditionOf(blind, "Ready").message).toContain("service_prefix");

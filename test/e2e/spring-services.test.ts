@@ -39,7 +39,7 @@ describe("a Kubernetes Service of the same name", () => {
     await untilProblems(tenant, [
       {
         at: `order.${tenant.namespace}`,
-        problem: `ShadowsService: Service ${tenant.namespace}/order answers to this name as well, so callers reach one of the two by chance; rename it, or use another spec.generate_to`,
+        problem: `ShadowsService: Service ${tenant.namespace}/order has the same name in the mesh, so callers reach one of the two at random; rename the Service, or use another spec.generate_to`,
         severity: "warning",
       },
     ]);

@@ -47,7 +47,7 @@ test("--allow-cross-namespace=false: another namespace has to opt in", async () 
   const { status } = await untilFailed(
     tenant,
     "NamespaceNotAllowed",
-    `namespace ${target} does not accept entries of hubs in ${tenant.namespace}`,
+    `namespace ${target} does not accept entries from hubs in ${tenant.namespace}`,
   );
   const key = "ecns.easystack.cn/allow-registryhubs-from";
   expect(status?.conditions.find(({ type }) => type === "Ready")?.message).toContain(
@@ -91,7 +91,7 @@ test("a right is missing: the status names the verb and the resource; granted, i
       level: "warn",
       msg: "not watching",
       error: expect.stringContaining(`User "alice" cannot list resource "services"`),
-      neededFor: "the warning ShadowsService and nothing else",
+      neededFor: "only the warning ShadowsService",
     }),
   ]);
 

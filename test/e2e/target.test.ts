@@ -106,7 +106,7 @@ describe.concurrent("what stands in the place of an entry", () => {
         problems: [
           {
             at: host,
-            problem: `HostConflict: ServiceEntry ${tenant.namespace}/theirs has this host and is not ours; delete or rename it`,
+            problem: `HostConflict: ServiceEntry ${tenant.namespace}/theirs already has this host and does not belong to the operator; delete it or change its host`,
             severity: "rejected",
           },
         ],

@@ -144,7 +144,7 @@ describe("a preview that cannot read says what to check, and not what the operat
     [
       "nacos",
       dead,
-      /, port 1001: connection refused\. Check spec\.address and that this port can be reached\.\n$/,
+      /, port 1001: connection refused\. Check spec\.address and that this port is reachable\.\n$/,
     ],
     ["nacos", `http://${dead}`, unread],
     ["eureka", `http://${dead}`, unread],

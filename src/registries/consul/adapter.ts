@@ -10,7 +10,7 @@ import { ConsulReader, maxConnections } from "./reader.ts";
 
 const advice = "Write spec.address as http://consul:8500, several of them separated by commas.";
 
-/** Reads the services of one Consul datacenter. docs/registries/consul.md says what is read and why. */
+/** Reads the services of one Consul datacenter. docs/registries/consul.md describes what it reads and why. */
 export function createConsulAdapter(config: RegistryConfig<"consul">, deps: Deps): RegistryAdapter {
   return { watch: (signal) => watch(config, deps, signal) };
 }

@@ -2,8 +2,8 @@ import * as z from "zod";
 import { type Malformed, parseJson, readEach } from "../json.ts";
 
 /**
- * A list. Eureka's own converters write a list of one as its only element and an empty one as "" or not at all, as other
- * versions have it.
+ * A list. Depending on the version, Eureka's converters write a list of one as its only element, and an empty list as
+ * "" or not at all.
  */
 const list = z
   .union([
@@ -40,7 +40,7 @@ const texts = z
     ),
   );
 
-/** `{"$": 8080, "@enabled": "true"}`, or the mere number; undefined = it has no such port, or is not reached there. */
+/** `{"$": 8080, "@enabled": "true"}`, or just the number; undefined = there is no such port, or it is disabled. */
 const port = (isEnabled: boolean) =>
   z
     .union([
@@ -54,7 +54,7 @@ const instance = z.object({
   ipAddr: text,
   hostName: text,
   status: z.string(),
-  // Without a word the first is enabled and the second is not. Source: Netflix/eureka, InstanceInfo.
+  // By default the first is enabled and the second is not. Source: Netflix/eureka, InstanceInfo.
   port: port(true),
   securePort: port(false),
   metadata: texts,
@@ -64,35 +64,38 @@ const instance = z.object({
     .transform((value) => value?.metadata ?? {}),
 });
 
-/** One registered instance, in Eureka's own words; "" = not said. */
+/** One registered instance, in Eureka's own terms; "" = not set. */
 export type EurekaInstance = z.output<typeof instance>;
 
 export interface Application {
-  /** In upper case, as the server has it whatever was registered. */
+  /** In upper case: the server converts every name. */
   readonly name: string;
   readonly instances: readonly EurekaInstance[];
-  /** Those that are not as Eureka describes one. */
+  /** The instances that are not in `instances`. */
   readonly malformed: readonly Malformed[];
 }
 
-/** An answer that is no list of applications. The message says what is missing and holds no value of the answer. */
+/** The answer is not a list of applications. The message says what is missing and holds no value of the answer. */
 export class BadApplicationsError extends Error {
   override readonly name = "BadApplicationsError";
 }
 
-/** Reads what `/apps` answers. A malformed instance costs nobody else anything. @throws BadApplicationsError when the whole is none. */
+/**
+ * Reads the answer of `/apps`. A malformed instance affects no other. @throws BadApplicationsError when the answer as
+ * a whole is malformed.
+ */
 export function parseApplications(json: string): readonly Application[] {
   const said = parseJson(json);
   if (said === undefined) throw new BadApplicationsError("the answer is not JSON");
   const listed = z.array(application).safeParse(answer.safeParse(said).data?.applications.application);
-  if (!listed.success) throw new BadApplicationsError("the answer is no list of applications");
+  if (!listed.success) throw new BadApplicationsError("the answer is not a list of applications");
   return listed.data.map(({ name, instance: all }) => {
     const { wellFormed: instances, malformed } = readEach(instance, all, addressOf);
     return { name, instances, malformed };
   });
 }
 
-/** What can be shown of where it is. */
+/** The part of its address that is readable. */
 function addressOf(one: unknown): string {
   const shown = z.object({ ipAddr: z.string(), hostName: z.string() }).partial().safeParse(one).data;
   return (shown?.ipAddr ?? shown?.hostName ?? "?").slice(0, 60);
