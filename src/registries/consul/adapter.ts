@@ -1,12 +1,12 @@
 import type { Snapshot } from "../../model/service.ts";
 import type { Deps } from "../../runtime/deps.ts";
-import { tlsOptionsOf } from "../../runtime/dialer.ts";
-import { createHttpClient } from "../../runtime/http-client.ts";
-import { type Refresh, type RefreshHooks, refreshes } from "../../runtime/refreshes.ts";
-import { parseServerUrls, tryAny } from "../../runtime/servers.ts";
 import type { RegistryAdapter, RegistryConfig } from "../adapter.ts";
+import { tlsOptionsOf } from "../transport/dialer.ts";
+import { createHttpClient } from "../transport/http-client.ts";
+import { type Refresh, type RefreshHooks, refreshes } from "../transport/refreshes.ts";
+import { parseServerUrls, tryAny } from "../transport/servers.ts";
 import { createConsulApi } from "./api.ts";
-import { ConsulReader, maxConnections } from "./reader.ts";
+import { ConsulReader, maxConnections } from "./state.ts";
 
 const advice = "Write spec.address as http://consul:8500, several of them separated by commas.";
 

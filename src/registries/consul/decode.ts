@@ -7,7 +7,7 @@ import {
   type ServiceInstance,
   unknownService,
 } from "../../model/service.ts";
-import { readEach } from "../json.ts";
+import { readEach } from "../../runtime/json.ts";
 
 /** Go writes empty values as null. */
 const orNothing = <T extends z.ZodType, D>(type: T, nothing: D) =>

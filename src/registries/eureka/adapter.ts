@@ -1,12 +1,12 @@
 import type { Snapshot } from "../../model/service.ts";
 import type { Deps } from "../../runtime/deps.ts";
-import { tlsOptionsOf } from "../../runtime/dialer.ts";
-import { createHttpClient } from "../../runtime/http-client.ts";
-import { polls } from "../../runtime/polls.ts";
-import { type HttpServer, parseServerUrls, tryAny } from "../../runtime/servers.ts";
 import type { RegistryAdapter, RegistryConfig } from "../adapter.ts";
+import { tlsOptionsOf } from "../transport/dialer.ts";
+import { createHttpClient } from "../transport/http-client.ts";
+import { polls } from "../transport/polling.ts";
+import { type HttpServer, parseServerUrls, tryAny } from "../transport/servers.ts";
 import { createEurekaApi } from "./api.ts";
-import { EurekaReader } from "./reader.ts";
+import { EurekaReader } from "./state.ts";
 
 /** Of Spring Cloud's server; Netflix' own has /eureka/v2. Source: EurekaConstants.DEFAULT_PREFIX of spring-cloud-netflix. */
 const defaultPath = "/eureka";

@@ -2,9 +2,9 @@ import * as z from "zod";
 import { RegistryError } from "../../model/errors.ts";
 import type { Credentials } from "../../model/hub.ts";
 import type { Deps } from "../../runtime/deps.ts";
-import type { HttpAnswer, HttpClient } from "../../runtime/http-client.ts";
-import { httpFailure, notNow } from "../../runtime/http-error.ts";
-import { readJson } from "../json.ts";
+import { readJson } from "../../runtime/json.ts";
+import type { HttpAnswer, HttpClient } from "../transport/http-client.ts";
+import { httpFailure, notNow } from "../transport/http-error.ts";
 import type { NacosServer } from "./address.ts";
 
 /**

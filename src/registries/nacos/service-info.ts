@@ -1,5 +1,5 @@
 import * as z from "zod";
-import { firstIssue, type Malformed, parseJson, readEach } from "../json.ts";
+import { firstIssue, type Malformed, parseJson, readEach } from "../../runtime/json.ts";
 
 /** `null` counts as absent, because Java writes either. */
 const optional = <T extends z.ZodType, D>(type: T, fallback: D) =>
