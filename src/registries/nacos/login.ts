@@ -15,7 +15,7 @@ const loginPaths = ["/v3/auth/user/login", "/v1/auth/users/login"] as const;
 /** No such path: 404, 405 (Spring, for a POST to another path), 410 (3.x), 501 (2.x "no such api"). */
 const noSuchPath = new Set([404, 405, 410, 501]);
 /** A younger token is not refused for its age, so a new one would not help. */
-const freshMs = 10_000;
+const newTokenMs = 10_000;
 
 /** What a header can carry. */
 const headerText = /^[\x21-\x7e]+$/;
@@ -110,7 +110,7 @@ export function createLogin(
     },
     async renew(refused) {
       if (current !== undefined && current.text !== refused) return current.text;
-      if (current !== undefined && clock.monotonic() - current.issuedAt < freshMs) return undefined;
+      if (current !== undefined && clock.monotonic() - current.issuedAt < newTokenMs) return undefined;
       return (await fresh()).text;
     },
   };
