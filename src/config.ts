@@ -164,8 +164,8 @@ const names = Object.keys(options) as readonly Name[];
 
 /** Every setting, parsed. Durations are in milliseconds; a setting of the other controller has its default. */
 export type Config = { readonly [N in Name]: ReturnType<(typeof options)[N]["parse"]> } & {
-  /** $KUBECONFIG: where every Kubernetes tool looks that is given no `kubeconfig`. */
-  readonly defaultKubeconfigs?: string;
+  /** Where every Kubernetes tool looks that is given no `kubeconfig`: $KUBECONFIG, or else ~/.kube/config. */
+  readonly defaultKubeconfigs: string;
 };
 
 /** The settings are unusable. `problems` holds one sentence per problem, and the message holds all of them. */
@@ -230,8 +230,8 @@ export function readConfig(
   };
   const config = Object.fromEntries(names.map((name) => [name, read(options[name])]));
   if (problems.length > 0) throw new ConfigError(problems);
-  const { KUBECONFIG: defaultKubeconfigs } = env;
-  return { ...config, ...(defaultKubeconfigs && { defaultKubeconfigs }) } as Config;
+  const { KUBECONFIG, HOME } = env;
+  return { ...config, defaultKubeconfigs: KUBECONFIG || (HOME ? `${HOME}/.kube/config` : "") } as Config;
 }
 
 const envPrefix = "REGISTRYHUB_";

@@ -1,7 +1,6 @@
 import { setTimeout as delay } from "node:timers/promises";
 import type { RegistryAdapter } from "../../src/registries/adapter.ts";
-import { createEurekaAdapter } from "../../src/registries/eureka/adapter.ts";
-import { parseEurekaAddress } from "../../src/registries/eureka/address.ts";
+import { createEurekaAdapter, parseEurekaAddress } from "../../src/registries/eureka/adapter.ts";
 import { createEurekaApi } from "../../src/registries/eureka/api.ts";
 import { EurekaReader } from "../../src/registries/eureka/state.ts";
 import { createHttpClient } from "../../src/registries/transport/http-client.ts";

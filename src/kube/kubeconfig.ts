@@ -1,14 +1,13 @@
 import { existsSync, readFileSync } from "node:fs";
-import { homedir } from "node:os";
-import { delimiter, dirname, join, resolve } from "node:path";
+import { delimiter, dirname, resolve } from "node:path";
 import { KubeConfig, loadYaml, type User } from "@kubernetes/client-node";
 
 /** Where the kubeconfig is looked for. */
 export interface KubeconfigPlaces {
-  /** A file that has to exist; undefined or "" = one of the other places. */
+  /** A file that has to exist. */
   readonly kubeconfig?: string | undefined;
-  /** Files as in $KUBECONFIG: earlier ones win, and those that do not exist are skipped. undefined = ~/.kube/config. */
-  readonly defaultKubeconfigs?: string | undefined;
+  /** Without it: files as in $KUBECONFIG; earlier ones win, and those that do not exist are skipped. */
+  readonly defaultKubeconfigs?: string;
 }
 
 /** Where a Pod has the token of its ServiceAccount. Source: rest.InClusterConfig of k8s.io/client-go. */
@@ -25,7 +24,7 @@ export function loadKubeConfig(places: KubeconfigPlaces): KubeConfig {
   else if (existsSync(serviceAccountToken)) config.loadFromCluster();
   else
     throw new Error(
-      `there is none at ${defaultPlaces(places).join(", ")}, and this is no pod with a service account's token`,
+      `there is none${placesLookedAt(places)}, and this is no pod with a service account's token`,
     );
   const cluster = config.getCurrentCluster();
   if (cluster === null) throw new Error(`it has no cluster for the context "${config.currentContext ?? ""}"`);
@@ -38,10 +37,13 @@ function filesOf(places: KubeconfigPlaces): readonly string[] {
   return places.kubeconfig ? [places.kubeconfig] : defaultPlaces(places).filter((file) => existsSync(file));
 }
 
-const defaultPlaces = ({ defaultKubeconfigs }: KubeconfigPlaces): readonly string[] =>
-  defaultKubeconfigs
-    ? defaultKubeconfigs.split(delimiter).filter((file) => file !== "")
-    : [join(homedir(), ".kube/config")];
+const defaultPlaces = ({ defaultKubeconfigs = "" }: KubeconfigPlaces): readonly string[] =>
+  defaultKubeconfigs.split(delimiter).filter((file) => file !== "");
+
+function placesLookedAt(places: KubeconfigPlaces): string {
+  const all = defaultPlaces(places);
+  return all.length > 0 ? ` at ${all.join(", ")}` : "";
+}
 
 /** In one line, for people: what is wrong with the kubeconfig, or with the credentials that it leads to. */
 export function kubeconfigProblem(error: unknown): string {

@@ -18,6 +18,7 @@ describe("readConfig", () => {
   it("has a default for everything", () => {
     expect(readConfig({}, {})).toEqual({
       kubeconfig: undefined,
+      defaultKubeconfigs: "",
       watchNamespaces: [],
       rootNamespace: "servicemesh",
       vipCidr: "240.241.0.0/16",
@@ -40,6 +41,12 @@ describe("readConfig", () => {
     const env = { REGISTRYHUB_EMPTY_GRACE: "45s", REGISTRYHUB_SHRINK_HOLD: "7m", REGISTRYHUB_RESET_HOLD: "" };
     const { emptyGraceMs, shrinkHoldMs, resetHoldMs } = readConfig({ emptyGrace: "200ms" }, env);
     expect([emptyGraceMs, shrinkHoldMs, resetHoldMs]).toEqual([200, 420_000, 86_400_000]);
+  });
+
+  it("has $KUBECONFIG, or else what is in the home, for those who name no kubeconfig", () => {
+    const env = { HOME: "/home/me", KUBECONFIG: "/a:/b", REGISTRYHUB_KUBECONFIG: "/c" };
+    expect(readConfig({}, env)).toMatchObject({ kubeconfig: "/c", defaultKubeconfigs: "/a:/b" });
+    expect(readConfig({}, { HOME: "/home/me" }).defaultKubeconfigs).toBe("/home/me/.kube/config");
   });
 
   it("takes a switch that stands alone, or with a value", () => {

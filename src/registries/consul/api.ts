@@ -1,7 +1,8 @@
 import * as z from "zod";
 import { RegistryError } from "../../model/errors.ts";
+import { parseJson } from "../../runtime/json.ts";
 import type { HttpAnswer, HttpClient } from "../transport/http-client.ts";
-import { httpFailure } from "../transport/http-failure.ts";
+import { httpFailure } from "../transport/http-error.ts";
 import type { HttpServer } from "../transport/servers.ts";
 
 /** A server that takes longer is frozen or waits for a leader. 1,000 services take 20 ms. Source: measured. */
@@ -122,12 +123,8 @@ export function createConsulApi(
 }
 
 function parse<T>(doing: string, { text }: HttpAnswer, type: z.ZodType<T>): T {
-  let json: unknown;
-  try {
-    json = JSON.parse(text);
-  } catch {
-    throw notConsul(`${doing}: the answer is not JSON`); // the parser's message quotes the text
-  }
+  const json = parseJson(text);
+  if (json === undefined) throw notConsul(`${doing}: the answer is not JSON`);
   const parsed = type.safeParse(json);
   if (!parsed.success) throw notConsul(`${doing}: the answer does not have Consul's form`);
   return parsed.data;

@@ -7,6 +7,7 @@ import {
   type ServiceInstance,
   unknownService,
 } from "../../model/service.ts";
+import { readEach } from "../../runtime/json.ts";
 
 /** Go writes empty values as null. */
 const orNothing = <T extends z.ZodType, D>(type: T, nothing: D) =>
@@ -32,19 +33,15 @@ export type Selection = Pick<RegistrySpec<"consul">, "tags" | "includeWarning">;
 
 /** Reads a service from `/v1/health/service/<name>`. Proxies and gateways of Consul's own mesh are not endpoints. */
 export function decodeService(name: string, entries: readonly unknown[], selection: Selection): Service {
-  const instances: ServiceInstance[] = [];
-  const problems: Problem[] = [];
-  for (const entry of entries) {
-    const { success, data, error } = healthEntry.safeParse(entry);
-    if (!success) {
-      const detail = `${error.issues[0]?.path.join(".") ?? ""}: ${error.issues[0]?.message ?? "malformed"}`;
-      problems.push({ at: `${name} ${addressOf(entry)}`, code: "BadInstance", detail, severity: "rejected" });
-      continue;
-    }
-    const weight = weightOf(data, selection);
-    const isAskedFor = data.Service.Kind === "" && hasAll(data.Service.Tags, selection.tags);
-    if (isAskedFor && weight > 0) instances.push(instanceOf(data, weight));
-  }
+  const { wellFormed, malformed } = readEach(healthEntry, entries, addressOf);
+  const instances = wellFormed.flatMap((entry) => {
+    const weight = weightOf(entry, selection);
+    const isAskedFor = entry.Service.Kind === "" && hasAll(entry.Service.Tags, selection.tags);
+    return isAskedFor && weight > 0 ? [instanceOf(entry, weight)] : [];
+  });
+  const problems = malformed.map(({ address, detail }): Problem => {
+    return { at: `${name} ${address}`, code: "BadInstance", detail, severity: "rejected" };
+  });
   return { id: name, kind: "spring", name, instances: distinctInstances(instances), problems };
 }
 

@@ -4,10 +4,17 @@ import type { RegistryAdapter, RegistryConfig } from "../adapter.ts";
 import { tlsOptionsOf } from "../transport/dialer.ts";
 import { createHttpClient } from "../transport/http-client.ts";
 import { polls } from "../transport/polling.ts";
-import { tryAny } from "../transport/servers.ts";
-import { parseEurekaAddress } from "./address.ts";
+import { type HttpServer, parseServerUrls, tryAny } from "../transport/servers.ts";
 import { createEurekaApi } from "./api.ts";
 import { EurekaReader } from "./state.ts";
+
+/** Of Spring Cloud's server; Netflix' own has /eureka/v2. Source: EurekaConstants.DEFAULT_PREFIX of spring-cloud-netflix. */
+const defaultPath = "/eureka";
+const advice = "Write spec.address as http://eureka:8761/eureka, several servers separated by commas.";
+
+/** Reads `http://a:8761/eureka/,https://b:8761/eureka`: what Eureka's clients call defaultZone. @throws RegistryError InvalidSpec. */
+export const parseEurekaAddress = (address: string): readonly HttpServer[] =>
+  parseServerUrls(address, defaultPath, advice);
 
 /**
  * Polls the applications of a Eureka server, which does not report changes. Each watch stays with one server, the

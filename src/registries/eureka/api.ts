@@ -1,7 +1,7 @@
 import { RegistryError } from "../../model/errors.ts";
 import type { Credentials } from "../../model/hub.ts";
 import type { HttpAnswer, HttpClient } from "../transport/http-client.ts";
-import { httpFailure, notNow } from "../transport/http-failure.ts";
+import { httpFailure, notNow } from "../transport/http-error.ts";
 import type { HttpServer } from "../transport/servers.ts";
 import { parseStatus, type ServerStatus } from "./server-status.ts";
 

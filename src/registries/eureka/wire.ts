@@ -1,4 +1,5 @@
 import * as z from "zod";
+import { type Malformed, parseJson, readEach } from "../../runtime/json.ts";
 
 /**
  * A list. Depending on the version, Eureka's converters write a list of one as its only element, and an empty list as
@@ -66,18 +67,12 @@ const instance = z.object({
 /** One registered instance, in Eureka's own terms; "" = not set. */
 export type EurekaInstance = z.output<typeof instance>;
 
-/** An instance that does not have Eureka's form: its address and the error, without any other of its values. */
-export interface MalformedInstance {
-  readonly address: string;
-  readonly detail: string;
-}
-
 export interface Application {
   /** In upper case: the server converts every name. */
   readonly name: string;
   readonly instances: readonly EurekaInstance[];
   /** The instances that are not in `instances`. */
-  readonly malformed: readonly MalformedInstance[];
+  readonly malformed: readonly Malformed[];
 }
 
 /** The answer is not a list of applications. The message says what is missing and holds no value of the answer. */
@@ -90,34 +85,14 @@ export class BadApplicationsError extends Error {
  * a whole is malformed.
  */
 export function parseApplications(json: string): readonly Application[] {
-  const listed = z
-    .array(application)
-    .safeParse(answer.safeParse(parseJson(json)).data?.applications.application);
+  const said = parseJson(json);
+  if (said === undefined) throw new BadApplicationsError("the answer is not JSON");
+  const listed = z.array(application).safeParse(answer.safeParse(said).data?.applications.application);
   if (!listed.success) throw new BadApplicationsError("the answer is not a list of applications");
   return listed.data.map(({ name, instance: all }) => {
-    const read = all.map((one) => ({ one, result: instance.safeParse(one) }));
-    return {
-      name,
-      instances: read.flatMap(({ result }) => (result.success ? [result.data] : [])),
-      malformed: read.flatMap(({ one, result }) =>
-        result.success ? [] : [{ address: addressOf(one), detail: firstIssue(result.error) }],
-      ),
-    };
+    const { wellFormed: instances, malformed } = readEach(instance, all, addressOf);
+    return { name, instances, malformed };
   });
-}
-
-function parseJson(json: string): unknown {
-  try {
-    return JSON.parse(json);
-  } catch {
-    throw new BadApplicationsError("the answer is not JSON"); // the parser's message quotes the text
-  }
-}
-
-/** "status: Invalid input: expected string"; zod's messages hold types and never values. */
-function firstIssue(error: z.ZodError): string {
-  const [issue] = error.issues;
-  return `${issue?.path.slice(0, 2).map(String).join(".").slice(0, 80)}: ${issue?.message}`;
 }
 
 /** The part of its address that is readable. */

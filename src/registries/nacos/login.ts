@@ -2,9 +2,9 @@ import * as z from "zod";
 import { RegistryError } from "../../model/errors.ts";
 import type { Credentials } from "../../model/hub.ts";
 import type { Deps } from "../../runtime/deps.ts";
-import { parseJson } from "../../runtime/json.ts";
+import { readJson } from "../../runtime/json.ts";
 import type { HttpAnswer, HttpClient } from "../transport/http-client.ts";
-import { httpFailure } from "../transport/http-failure.ts";
+import { httpFailure, notNow } from "../transport/http-error.ts";
 import type { NacosServer } from "./address.ts";
 
 /**
@@ -14,8 +14,6 @@ import type { NacosServer } from "./address.ts";
 const loginPaths = ["/v3/auth/user/login", "/v1/auth/users/login"] as const;
 /** No such path: 404, 405 (Spring, for a POST to another path), 410 (3.x), 501 (2.x "no such api"). */
 const noSuchPath = new Set([404, 405, 410, 501]);
-/** A proxy's answer, or a starting server's. */
-const notNow = new Set([502, 503, 504]);
 /** A younger token is not refused for its age, so a new one would not help. */
 const newTokenMs = 10_000;
 
@@ -159,7 +157,7 @@ function readGrant({ status, headers, text }: HttpAnswer, server: NacosServer): 
       advice,
     );
   }
-  const granted = parseJson(grant, text);
+  const granted = readJson(grant, text);
   if (granted !== undefined) return granted;
   const advice = "Check that spec.address is that of a Nacos server, and its context path.";
   throw new RegistryError("RegistryBadResponse", `${login}: the answer has no access token`, advice);

@@ -11,7 +11,6 @@ import { type Instances, KnownApplications } from "../kinds/dubbo/known-applicat
 import type { Mapping } from "../kinds/dubbo/merge.ts";
 import { parseMetadataInfo } from "../kinds/dubbo/metadata-info.ts";
 import { decodeInstance, decodeMapping, isSegment } from "./decode.ts";
-import { memoizeLast } from "./memoize-last.ts";
 import type { Obstacle, Session } from "./session.ts";
 import { WatchedNodes } from "./watched-nodes.ts";
 
@@ -207,3 +206,13 @@ const cannotSee: Problem = {
   detail: `the hub's user may not list ${home}, so the operator does not see providers that register at application level only; grant READ to the hub's user`,
   severity: "warning",
 };
+
+/** `make`, which is not called again as long as it is asked with the very same arguments as the last time. */
+function memoizeLast<A extends readonly unknown[], R>(make: (...asked: A) => R): (...asked: A) => R {
+  let last: { readonly asked: A; readonly result: R } | undefined;
+  return (...asked) => {
+    const isSame = last?.asked.every((one, at) => one === asked[at]);
+    if (last === undefined || !isSame) last = { asked, result: make(...asked) };
+    return last.result;
+  };
+}

@@ -1,6 +1,6 @@
 import * as z from "zod";
 import { type Service, unknownService } from "../../model/service.ts";
-import { parseJson, stringMap } from "../../runtime/json.ts";
+import { readJson, stringMap } from "../../runtime/json.ts";
 import { type ApplicationInstance, readApplicationInstance } from "../kinds/dubbo/application-instance.ts";
 import { type Provider, readProvider } from "../kinds/dubbo/provider.ts";
 import { serviceOf } from "../kinds/dubbo/provider-service.ts";
@@ -39,7 +39,7 @@ const instanceForm = z.object({
  * Source: apache/dubbo, CuratorFrameworkUtils; apache/dubbo-go, remoting/zookeeper/curator_discovery.
  */
 export function decodeInstance(application: string, data: string): ApplicationInstance | undefined {
-  const node = parseJson(instanceForm, data);
+  const node = readJson(instanceForm, data);
   return node && readApplicationInstance(application, node.address, node.port ?? 0, node.payload.metadata);
 }
 

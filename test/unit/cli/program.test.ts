@@ -6,7 +6,7 @@ import type { AddressInfo } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
-import { afterAll, beforeAll, beforeEach, describe, expect, test, vi } from "vitest";
+import { afterAll, beforeAll, describe, expect, test, vi } from "vitest";
 import { runProgram } from "../../../src/cli/program.ts";
 
 const main = fileURLToPath(new URL("../../../src/main.ts", import.meta.url));
@@ -21,7 +21,6 @@ beforeAll(() => {
   preview = previewOf("zookeeper", dead);
 });
 afterAll(() => rmSync(home, { recursive: true }));
-beforeEach(() => void vi.stubEnv("HOME", home));
 
 /** The command line for a hub. */
 function previewOf(type: string, address: string): readonly string[] {
@@ -43,7 +42,7 @@ async function run(args: readonly string[], env: Readonly<Record<string, string>
       said[stream] += String(text);
       return true;
     });
-  const code = await runProgram(args, env).finally(() => vi.restoreAllMocks());
+  const code = await runProgram(args, { HOME: home, ...env }).finally(() => vi.restoreAllMocks());
   return { code, ...said };
 }
 

@@ -1,5 +1,5 @@
 import * as z from "zod";
-import { parseJson } from "../../../runtime/json.ts";
+import { readJson } from "../../../runtime/json.ts";
 import { addressKey, withoutBrackets } from "./registered-addresses.ts";
 
 /** A protocol of a process, and its port. */
@@ -47,7 +47,7 @@ export function readApplicationInstance(
 ): ApplicationInstance | undefined {
   const revision = metadata.get("dubbo.metadata.revision");
   if (!revision) return undefined;
-  const registered = parseJson(endpointsForm, metadata.get("dubbo.endpoints") ?? "") ?? [];
+  const registered = readJson(endpointsForm, metadata.get("dubbo.endpoints") ?? "") ?? [];
   const endpoints = registered.flatMap((one) => endpointForm.safeParse(one).data ?? []);
   const host = withoutBrackets(address);
   const ports = new Set([port, ...endpoints.map((one) => one.port)]);

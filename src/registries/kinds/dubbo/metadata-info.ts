@@ -1,5 +1,5 @@
 import * as z from "zod";
-import { parseJson, stringMap } from "../../../runtime/json.ts";
+import { readJson, stringMap } from "../../../runtime/json.ts";
 
 /** One service of a MetadataInfo: the content of a provider URL without the host. */
 export interface MetadataService {
@@ -51,6 +51,6 @@ const metadataInfoForm = z.object({ services: z.record(z.string(), serviceForm) 
  * metadata/info/metadata_info.go (ServiceInfo, IncludeKeys), metadata/report/{zookeeper,nacos}/report.go.
  */
 export function parseMetadataInfo(text: string): readonly MetadataService[] | undefined {
-  const services = Object.values(parseJson(metadataInfoForm, text)?.services ?? {});
+  const services = Object.values(readJson(metadataInfoForm, text)?.services ?? {});
   return services.length > 0 ? services : undefined;
 }

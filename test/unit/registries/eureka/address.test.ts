@@ -1,5 +1,5 @@
 import { describe, expect, test } from "vitest";
-import { parseEurekaAddress } from "../../../../src/registries/eureka/address.ts";
+import { parseEurekaAddress } from "../../../../src/registries/eureka/adapter.ts";
 
 describe("a Eureka address", () => {
   test.each([

@@ -89,6 +89,7 @@ describe("a login", () => {
     ],
     ["no admin yet", 412, "RegistryUnauthorized", ": the server refused it (HTTP 412)"],
     ["starting", 503, "RegistryUnreachable", ": HTTP 503"],
+    ["too much to do", 429, "RegistryUnreachable", ": HTTP 429"],
     ["a proxy's", 502, "RegistryUnreachable", ": HTTP 502"],
     ["no login at all", 404, "RegistryBadResponse", ": the server has no login path (HTTP 404)"],
     ["HTML", { text: "<html>" }, "RegistryBadResponse", ": the answer has no access token"],
