@@ -5,20 +5,20 @@ import type { Deps } from "../runtime/deps.ts";
 const firstBackoffMs = 1_000;
 const maxBackoffMs = 60_000;
 
-/** What became of a key: done, look again later, or failed (the queue backs off per key, at least `atLeastMs`). */
+/** The result for a key: done, run again later, or failed (the queue backs off per key, at least `atLeastMs`). */
 export type Outcome =
   | undefined
   | { readonly againInMs: Ms }
   | { readonly failed: true; readonly atLeastMs?: Ms };
 
-/** The outcome of a write: done, or failed, and then not tried again before the API server wants it. */
+/** The outcome of a write: done, or failed with the delay that the API server asks for. */
 export function failedBy(error: KubeError | undefined): Outcome {
   return error && { failed: true, atLeastMs: retryDelay(error) ?? 0 };
 }
 
 /**
- * Keys, never events: adding a key that waits changes nothing, adding one that is being worked on has it worked on once
- * more. No key is ever worked on twice at once, and one that fails delays no other.
+ * A queue of keys, never of events. Adding a key that waits changes nothing; adding a running key runs it once more.
+ * No key ever runs twice at once, and a failing key delays no other.
  */
 export class WorkQueue {
   readonly #work: (key: string) => Promise<Outcome>;
@@ -39,28 +39,28 @@ export class WorkQueue {
     this.#deps = deps;
   }
 
-  /** Keys that wait for a worker. */
+  /** The number of keys that wait for a worker. */
   get depth(): number {
     return this.#ready.size;
   }
 
-  /** How long the oldest running key has been worked on. */
+  /** How long the oldest running key has been running. */
   get longestRunMs(): Ms {
     const since = this.#running.values().next().value;
     return since === undefined ? 0 : this.#deps.clock.monotonic() - since;
   }
 
-  /** Works on the key as soon as a worker is free; one that has failed keeps to its backoff. */
+  /** Runs the key as soon as a worker is free; a key that failed keeps its backoff. */
   add(key: string): void {
     if (!this.#isBackingOff(key)) this.#enqueue(key);
   }
 
-  /** Adds the key after `ms`, unless it is added before; of several times the earliest counts. A backoff stands. */
+  /** Adds the key after `ms`, unless it is added earlier; the earliest of several times wins. A backoff stays. */
   addAfter(key: string, ms: Ms): void {
     if (!this.#isBackingOff(key)) this.#schedule(key, ms);
   }
 
-  /** Forgets every backoff: what made the keys fail is over. */
+  /** Drops every backoff, because the cause of the failures is gone. */
   retryAll(): void {
     const failed = [...this.#failures.keys()];
     this.#failures.clear();
@@ -87,7 +87,7 @@ export class WorkQueue {
     this.#timers.set(key, { due, cancel: this.#deps.clock.after(ms, () => this.#enqueue(key)) });
   }
 
-  /** Works until `signal` aborts. @throws what `work` throws: that is a bug and must be seen. */
+  /** Works until `signal` aborts. @throws what `work` throws, because that is a bug and must be visible. */
   async run(signal: AbortSignal): Promise<void> {
     const { promise, resolve, reject } = Promise.withResolvers<void>();
     this.#crash = reject;
