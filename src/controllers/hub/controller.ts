@@ -14,14 +14,14 @@ import {
   wellFormedStatus,
 } from "../../model/hub.ts";
 import { splitKey } from "../../model/keys.ts";
-import { managers } from "../../model/labels.ts";
+import { fieldManagers } from "../../model/labels.ts";
 import { type VipPool, vipPool } from "../../plan/vip.ts";
 import { settleAfterLossMs, settleMs } from "../../registries/index.ts";
 import type { HubMetrics } from "../../runtime/metrics.ts";
 import { WorkQueue } from "../writes/queue.ts";
 import { isWatched, type TargetRules } from "../writes/target-namespace.ts";
 import { HubCluster } from "./cluster.ts";
-import { GoneHubs } from "./deleted-hubs.ts";
+import { DeletedHubs } from "./deleted-hubs.ts";
 import { type ClaimingHub, HostWorker } from "./host-worker.ts";
 import { type HubDeps, HubSession } from "./session.ts";
 import { hostOfService, type Services } from "./shadowing-services.ts";
@@ -51,13 +51,13 @@ export class HubController {
   readonly #metrics: HubMetrics;
   readonly #deps: HubDeps;
   readonly #cluster: HubCluster;
-  readonly #gone: GoneHubs;
+  readonly #gone: DeletedHubs;
   readonly #sessions = new Map<HubKey, HubSession>();
   #ordered: readonly HubSession[] = [];
   #hostQueue: WorkQueue | undefined;
   #statusQueue: WorkQueue | undefined;
   #crash: (error: unknown) => void = () => undefined;
-  #noteHold: (hub: RegistryHub, reason: "Shrunk" | "RegistryReset") => void = () => undefined;
+  #reportHold: (hub: RegistryHub, reason: "Shrunk" | "RegistryReset") => void = () => undefined;
   /** The newest status of each hub. A re-created hub inherits its origin and its hold. */
   readonly #statuses = new Map<HubKey, HubStatus>();
   #isReady = false;
@@ -71,7 +71,7 @@ export class HubController {
     this.#deps = deps;
     this.#cluster = new HubCluster(client, options, deps);
     const exists = (key: HubKey): Promise<boolean> => this.#cluster.hasHub(key, this.#running);
-    this.#gone = new GoneHubs(deps.clock, goneAfterMs * options.settleFactor, exists);
+    this.#gone = new DeletedHubs(deps.clock, goneAfterMs * options.settleFactor, exists);
   }
 
   /** Names of the queues that have worked on one key for longer than `ms`. */
@@ -85,7 +85,7 @@ export class HubController {
     const broken = new AbortController();
     const running = AbortSignal.any([signal, broken.signal]);
     this.#running = running;
-    const events = createEventRecorder(this.#client, managers.registryhub, this.#deps, running);
+    const events = createEventRecorder(this.#client, fieldManagers.registryhub, this.#deps, running);
     const world = this.#world();
     const pool = vipPool(this.#options.vipCidr);
     const options = { pool, graceMs: this.#options.emptyGraceMs };
@@ -97,7 +97,7 @@ export class HubController {
     const crashed = new Promise<never>((_, reject) => {
       this.#crash = reject;
     });
-    this.#noteHold = (hub, reason) =>
+    this.#reportHold = (hub, reason) =>
       events.record({ object: hub, type: "Warning", reason, message: holdMessages[reason] });
     this.#subscribe();
     const { hubs, namespaces, serviceEntries, services } = this.#cluster;
@@ -133,13 +133,13 @@ export class HubController {
     serviceEntries.subscribe((keys) => {
       for (const key of keys) {
         const owners = entries.ownersAt(key);
-        this.#touch(entries.update(key));
-        for (const owner of [...owners, ...entries.ownersAt(key)]) this.#touchStatus(owner);
+        this.#enqueueHosts(entries.update(key));
+        for (const owner of [...owners, ...entries.ownersAt(key)]) this.#enqueueStatus(owner);
       }
       this.#listsChanged();
     });
     namespaces.subscribe((names) => {
-      for (const session of this.#ordered) if (names.has(session.hub.target)) session.touchAll();
+      for (const session of this.#ordered) if (names.has(session.hub.target)) session.enqueueAllHosts();
       this.#listsChanged();
     });
     services.subscribe((keys) => this.#servicesChanged(keys));
@@ -157,7 +157,7 @@ export class HubController {
     this.#servicesState = state;
     const hosts = [...keys].map(hostOfService);
     for (const { hub, listings } of this.#ordered)
-      if (concernsAll || hosts.some((host) => listings.has(host))) this.#touchStatus(hub.key);
+      if (concernsAll || hosts.some((host) => listings.has(host))) this.#enqueueStatus(hub.key);
   }
 
   /** Nothing is decided while a list is incomplete. Once all are complete, every host is queued again. */
@@ -166,8 +166,8 @@ export class HubController {
     this.#isReady = this.#cluster.isReady;
     if (this.#isReady && !wasReady) {
       this.#hostQueue?.retryAll();
-      this.#touch(this.#cluster.entries.hosts());
-      for (const session of this.#ordered) session.touchAll();
+      this.#enqueueHosts(this.#cluster.entries.hosts());
+      for (const session of this.#ordered) session.enqueueAllHosts();
     }
     if (this.#cluster.endsBlindness()) {
       for (const session of this.#ordered) {
@@ -177,7 +177,7 @@ export class HubController {
     }
     for (const session of this.#ordered) {
       this.#connect(session);
-      this.#touchStatus(session.hub.key);
+      this.#enqueueStatus(session.hub.key);
     }
   }
 
@@ -202,7 +202,7 @@ export class HubController {
       this.#sessions.set(key, added);
       this.#order();
       this.#connect(added);
-      added.touchAll();
+      added.enqueueAllHosts();
       if (object.status === undefined) this.#statusQueue?.add(key);
     } else if (
       session.hub.generation !== hub.generation ||
@@ -219,7 +219,7 @@ export class HubController {
     this.#sessions.delete(session.hub.key);
     this.#order();
     this.#metrics.forgetHub(session.hub.key);
-    session.touchAll();
+    session.enqueueAllHosts();
   }
 
   #order(): void {
@@ -230,8 +230,8 @@ export class HubController {
   #hooks(key: HubKey) {
     const { shrinkHoldMs, resetHoldMs, settleFactor } = this.#options;
     return {
-      touch: (hosts: Iterable<HostKey>) => this.#touch(hosts),
-      touchStatus: () => this.#touchStatus(key),
+      enqueueHosts: (hosts: Iterable<HostKey>) => this.#enqueueHosts(hosts),
+      enqueueStatus: () => this.#enqueueStatus(key),
       limitsFor: (hub: Hub) => ({
         settleMs: settleMs[hub.registry.type] * settleFactor,
         settleAfterLossMs: settleAfterLossMs[hub.registry.type] * settleFactor,
@@ -240,9 +240,9 @@ export class HubController {
       }),
       credentialsMs: credentialsMs * settleFactor,
       readCredentials: (hub: Hub, signal: AbortSignal) => this.#readCredentials(hub, signal),
-      note: (reason: "Shrunk" | "RegistryReset") => {
+      onHoldBegan: (reason: "Shrunk" | "RegistryReset") => {
         const hub = this.#cluster.hubs.objects.get(key);
-        if (hub) this.#noteHold(hub, reason);
+        if (hub) this.#reportHold(hub, reason);
       },
       crash: (error: unknown) => this.#crash(error),
     };
@@ -266,11 +266,11 @@ export class HubController {
     return goneInMs;
   }
 
-  #touchStatus(key: HubKey): void {
+  #enqueueStatus(key: HubKey): void {
     if (this.#sessions.has(key)) this.#statusQueue?.addAfter(key, statusDelayMs);
   }
 
-  #touch(hosts: Iterable<HostKey>): void {
+  #enqueueHosts(hosts: Iterable<HostKey>): void {
     for (const host of hosts) this.#hostQueue?.add(host);
   }
 
