@@ -55,7 +55,7 @@ const law: readonly Layer[] = [
     name: "runtime",
     files: /^runtime\//,
     layers: ["model", "logger", "metrics"],
-    modules: ["node:*", "node:timers/promises", "undici"],
+    modules: ["node:*", "node:timers/promises", "node:perf_hooks#monitorEventLoopDelay", "undici"],
   },
   { name: "adapter contract", files: /^registries\/adapter\.ts$/, layers: ["model", "runtime"], modules: [] },
   { name: "dubbo", files: /^registries\/dubbo\//, layers: ["model", "runtime"], modules: ["node:*", "zod"] },

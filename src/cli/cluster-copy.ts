@@ -118,6 +118,7 @@ const silentMetrics: Tools["metrics"] = {
   leads: () => undefined,
   wrote: () => undefined,
   queueDepth: () => undefined,
+  sliceBegins: () => () => undefined,
   propagated: () => undefined,
   beforeRender: () => undefined,
   render: () => Promise.resolve(""),
