@@ -13,6 +13,7 @@ import type { EntryIndex } from "./entries.ts";
 import { HostLedger } from "./host-ledger.ts";
 import { hubClaim } from "./hub-claim.ts";
 import { type Extent, HubTrust, type TrustLimits } from "./hub-trust.ts";
+import type { Urgency } from "./lanes.ts";
 import { ListingIndex } from "./listing-index.ts";
 
 /** A registry that is lost for less long is not reported. */
@@ -22,8 +23,8 @@ const freshMs = 10_000;
 
 /** What a session needs from the controller it lives in. */
 export interface SessionHooks {
-  /** These hosts may have to be planned anew. */
-  touch(hosts: Iterable<HostKey>): void;
+  /** These hosts have changed, or may have to be planned anew. */
+  touch(hosts: Iterable<HostKey>, urgency: Urgency): void;
   touchStatus(): void;
   limitsFor(hub: Hub): TrustLimits;
   /** How often a Secret is read again while the registry is listed. */
@@ -269,7 +270,7 @@ export class HubSession {
     const isLost = (host: HostKey): boolean => !this.listings.isUnknown(host, this.#serviceOf(host));
     const hold = this.#trust.listed({ first, origin, extent }, [...lost, ...missing].filter(isLost), found);
     this.#noteHold(hold);
-    this.#ask(changed);
+    this.#ask(changed, first ? "look" : "changed"); // the first listing is not a change, but what there is
     if (first || readAgain || hold !== undefined) this.touchAll();
   }
 
@@ -304,14 +305,14 @@ export class HubSession {
   /** The same snapshot means other hosts or endpoints now. */
   #relist(): void {
     this.touchAll();
-    this.#hooks.touch(this.listings.update(new Map(), this.#hub).changed);
-    if (this.#snapshot) this.#ask(this.listings.update(this.#snapshot.services, this.#hub).changed);
+    this.#hooks.touch(this.listings.update(new Map(), this.#hub).changed, "look");
+    if (this.#snapshot) this.#ask(this.listings.update(this.#snapshot.services, this.#hub).changed, "look");
   }
 
   /** The listing wants something of these hosts. */
-  #ask(hosts: ReadonlySet<HostKey>): void {
+  #ask(hosts: ReadonlySet<HostKey>, urgency: Urgency): void {
     if (this.isWriting) this.ledger.expect(hosts);
-    this.#hooks.touch(hosts);
+    this.#hooks.touch(hosts, urgency);
   }
 
   /** What was listed last, however long ago. */
@@ -328,8 +329,11 @@ export class HubSession {
 
   /** Everything the hub lists or owns may have to be planned anew. */
   touchAll(): void {
-    this.#hooks.touch([...this.#entries.hostsOf(this.id)].map(({ host }) => host));
-    this.#hooks.touch([...this.listings.hosts(), ...this.ledger.hosts()]);
+    this.#hooks.touch(
+      [...this.#entries.hostsOf(this.id)].map(({ host }) => host),
+      "look",
+    );
+    this.#hooks.touch([...this.listings.hosts(), ...this.ledger.hosts()], "look");
   }
 }
 

@@ -24,7 +24,8 @@ import type { Speaker } from "./host-claims.ts";
 import { HostWorker } from "./host-worker.ts";
 import { HubCluster } from "./hub-cluster.ts";
 import { HubSession } from "./hub-session.ts";
-import { WorkQueue } from "./queue.ts";
+import type { Urgency } from "./lanes.ts";
+import { type Outcome, WorkQueue } from "./queue.ts";
 import { hostOfService, type Services } from "./shadows.ts";
 import { StatusWorker } from "./status-worker.ts";
 import { isWatched, type TargetRules } from "./targets.ts";
@@ -36,6 +37,8 @@ const credentialsMs = 300_000;
 const statusConcurrency = 4;
 /** Merges what happens in one moment into one look at a hub's status. */
 const statusDelayMs = 100;
+/** How long a status waits for hosts that are planned as fast as the processor allows, and for those that wait for writes. */
+const maxHeldBackMs = { slice: 30_000, worker: 1_000 } as const;
 
 export interface HubControllerOptions extends TargetRules {
   readonly vipCidr: string;
@@ -62,6 +65,8 @@ export class HubController {
   #noteHold: (hub: RegistryHub, reason: "Shrunk" | "RegistryReset") => void = () => undefined;
   /** The newest status of each hub, which one that is re-created inherits: its origin and its hold. */
   readonly #statuses = new Map<HubKey, HubStatus>();
+  /** Since when statuses have been held back. */
+  readonly #heldBack = new Map<HubKey, Ms>();
   #isReady = false;
   #servicesState: Services["status"]["state"] = "pending";
   #running: AbortSignal = AbortSignal.abort();
@@ -94,8 +99,15 @@ export class HubController {
     const tools = { client: this.#client, events, metrics: this.#metrics, deps: this.#deps, signal: running };
     const hosts = new HostWorker(world, options, tools);
     const statuses = new StatusWorker(world, tools);
-    this.#hostQueue = new WorkQueue((host) => hosts.work(host), this.#options.concurrency, this.#deps);
-    this.#statusQueue = new WorkQueue((key) => statuses.work(key), statusConcurrency, this.#deps);
+    const { concurrency } = this.#options;
+    const hooks = (loop: string) => ({ sliceBegins: () => this.#metrics.sliceBegins(loop) });
+    this.#hostQueue = new WorkQueue((host) => hosts.work(host), concurrency, this.#deps, hooks("hosts"));
+    this.#statusQueue = new WorkQueue(
+      async (key) => this.#afterLooks(key) ?? statuses.work(key),
+      statusConcurrency,
+      this.#deps,
+      hooks("status"),
+    );
     const crashed = new Promise<never>((_, reject) => {
       this.#crash = reject;
     });
@@ -135,7 +147,7 @@ export class HubController {
     serviceEntries.subscribe((keys) => {
       for (const key of keys) {
         const owners = entries.ownersAt(key);
-        this.#touch(entries.update(key));
+        this.#touch(entries.update(key), this.#isReady ? "changed" : "look");
         for (const owner of [...owners, ...entries.ownersAt(key)]) this.#touchStatus(owner);
       }
       this.#listsChanged();
@@ -168,7 +180,7 @@ export class HubController {
     this.#isReady = this.#cluster.isReady;
     if (this.#isReady && !wasReady) {
       this.#hostQueue?.retryAll();
-      this.#touch(this.#cluster.entries.hosts());
+      this.#touch(this.#cluster.entries.hosts(), "look");
       for (const session of this.#ordered) session.touchAll();
     }
     if (this.#cluster.endsBlindness()) {
@@ -205,7 +217,7 @@ export class HubController {
       this.#order();
       this.#connect(added);
       added.touchAll();
-      if (object.status === undefined) this.#statusQueue?.add(key);
+      if (object.status === undefined) this.#statusQueue?.add(key, "changed");
     } else if (
       session.hub.generation !== hub.generation ||
       session.hub.releaseHold !== hub.releaseHold ||
@@ -232,7 +244,7 @@ export class HubController {
   #hooks(key: HubKey) {
     const { shrinkHoldMs, resetHoldMs, settleFactor } = this.#options;
     return {
-      touch: (hosts: Iterable<HostKey>) => this.#touch(hosts),
+      touch: (hosts: Iterable<HostKey>, urgency: Urgency) => this.#touch(hosts, urgency),
       touchStatus: () => this.#touchStatus(key),
       limitsFor: (hub: Hub) => ({
         settleMs: settleMs[hub.registry.type] * settleFactor,
@@ -273,8 +285,24 @@ export class HubController {
     if (this.#sessions.has(key)) this.#statusQueue?.addAfter(key, statusDelayMs);
   }
 
-  #touch(hosts: Iterable<HostKey>): void {
-    for (const host of hosts) this.#hostQueue?.add(host);
+  #touch(hosts: Iterable<HostKey>, urgency: Urgency): void {
+    for (const host of hosts) this.#hostQueue?.add(host, urgency);
+  }
+
+  /**
+   * When to look at a hub's status again because hosts of its target still have to be planned: what was found out about
+   * them before would be told as if it were so now. Undefined = now, as it also is when that takes too long.
+   */
+  #afterLooks(key: HubKey): Outcome {
+    const waitsFor = this.#hostQueue?.waitsFor(this.#sessions.get(key)?.hub.target ?? "") ?? "nothing";
+    const now = this.#deps.clock.monotonic();
+    const since = this.#heldBack.get(key) ?? now;
+    if (waitsFor === "nothing" || now - since >= maxHeldBackMs[waitsFor]) {
+      this.#heldBack.delete(key);
+      return undefined;
+    }
+    this.#heldBack.set(key, since);
+    return { againInMs: statusDelayMs };
   }
 
   #measure(pool: VipPool): void {
