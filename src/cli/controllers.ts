@@ -7,6 +7,7 @@ import { HubController } from "../controllers/registryhub.ts";
 import { type ClientOptions, createClient, type KubeClient } from "../kube/client.ts";
 import { Election } from "../kube/election.ts";
 import { managers } from "../model/labels.ts";
+import { openRegistry } from "../registries/index.ts";
 import { systemClock } from "../runtime/clock.ts";
 import type { Deps } from "../runtime/deps.ts";
 import { createLogger } from "../runtime/logger.ts";
@@ -44,7 +45,7 @@ const controllers: Readonly<Record<Controller, Work>> = {
     make(config, client, deps) {
       const metrics = createHubMetrics(deps.clock);
       const options = { ...config, concurrency: config.kubeApiConcurrency };
-      return { metrics, controller: new HubController(options, client, metrics, deps) };
+      return { metrics, controller: new HubController(options, client, metrics, { ...deps, openRegistry }) };
     },
   },
   "dubbo-controller": {

@@ -3,7 +3,7 @@ import type { RegistryError } from "../model/errors.ts";
 import { type Credentials, type Hub, type HubId, type HubStatus, wants } from "../model/hub.ts";
 import type { Problem } from "../model/problems.ts";
 import type { Snapshot } from "../model/service.ts";
-import { openRegistry } from "../registries/index.ts";
+import type { OpenRegistry } from "../registries/index.ts";
 import { type RegistryState, supervise } from "../registries/supervise.ts";
 import { pause } from "../runtime/clock.ts";
 import type { Deps } from "../runtime/deps.ts";
@@ -20,6 +20,11 @@ import { ListingIndex } from "./listing-index.ts";
 const lossGraceMs = 5_000;
 /** A status of an earlier process is kept this long while the registry has not answered yet. */
 const freshMs = 10_000;
+
+/** What the hub-controller is given, so that a test may give it registries of its own. */
+export interface HubDeps extends Deps {
+  readonly openRegistry: OpenRegistry;
+}
 
 /** What a session needs from the controller it lives in. */
 export interface SessionHooks {
@@ -43,7 +48,7 @@ export class HubSession {
   /** What became of the hub's hosts. */
   readonly ledger: HostLedger;
   readonly #entries: EntryIndex;
-  readonly #deps: Deps;
+  readonly #deps: HubDeps;
   readonly #hooks: SessionHooks;
   readonly #startedAt: Ms;
   readonly #trust: HubTrust;
@@ -59,7 +64,7 @@ export class HubSession {
     hub: Hub,
     previous: HubStatus | undefined,
     entries: EntryIndex,
-    deps: Deps,
+    deps: HubDeps,
     hooks: SessionHooks,
   ) {
     this.id = hubIdOf(hub.key);
@@ -209,7 +214,7 @@ export class HubSession {
         wants: (name: string) => wants(hub.filter, name),
         known: () => this.#entries.servicesOf(this.id, hub.target),
       };
-      return openRegistry(config, this.#deps);
+      return this.#deps.openRegistry(config, this.#deps);
     };
     for await (const state of supervise(open, this.#deps, signal, last)) {
       if (signal.aborted) return; // what was under way when the hub was edited is another registry's

@@ -17,13 +17,12 @@ import { splitKey } from "../model/keys.ts";
 import { managers } from "../model/labels.ts";
 import { type VipPool, vipPool } from "../plan/vip.ts";
 import { settleAfterLossMs, settleMs } from "../registries/index.ts";
-import type { Deps } from "../runtime/deps.ts";
 import type { HubMetrics } from "../runtime/metrics.ts";
 import { GoneHubs } from "./gone-hubs.ts";
 import type { Speaker } from "./host-claims.ts";
 import { HostWorker } from "./host-worker.ts";
 import { HubCluster } from "./hub-cluster.ts";
-import { HubSession } from "./hub-session.ts";
+import { type HubDeps, HubSession } from "./hub-session.ts";
 import type { Urgency } from "./lanes.ts";
 import { type Outcome, WorkQueue } from "./queue.ts";
 import { hostOfService, type Services } from "./shadows.ts";
@@ -54,7 +53,7 @@ export class HubController {
   readonly #options: HubControllerOptions;
   readonly #client: KubeClient;
   readonly #metrics: HubMetrics;
-  readonly #deps: Deps;
+  readonly #deps: HubDeps;
   readonly #cluster: HubCluster;
   readonly #gone: GoneHubs;
   readonly #sessions = new Map<HubKey, HubSession>();
@@ -71,7 +70,7 @@ export class HubController {
   #servicesState: Services["status"]["state"] = "pending";
   #running: AbortSignal = AbortSignal.abort();
 
-  constructor(options: HubControllerOptions, client: KubeClient, metrics: HubMetrics, deps: Deps) {
+  constructor(options: HubControllerOptions, client: KubeClient, metrics: HubMetrics, deps: HubDeps) {
     this.#options = options;
     this.#client = client;
     this.#metrics = metrics;

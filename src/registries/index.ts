@@ -25,6 +25,9 @@ export const settleMs: Readonly<Record<RegistryType, number>> = {
 /** The same after a registry lost its data: Consul's agents bring theirs back within a minute. */
 export const settleAfterLossMs: Readonly<Record<RegistryType, number>> = { ...settleMs, consul: 60_000 };
 
+/** How a registry is opened. As `RegistryFactory`, for every type: it does no I/O and never throws. */
+export type OpenRegistry = (config: RegistryConfig, deps: Deps) => RegistryAdapter;
+
 /** Makes the adapter for a config. */
 export function openRegistry<T extends RegistryType>(config: RegistryConfig<T>, deps: Deps): RegistryAdapter {
   return factories[config.registry.type](config, deps);

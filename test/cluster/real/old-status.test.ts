@@ -1,9 +1,11 @@
 import { expect, test } from "vitest";
-import { writeStatus } from "../../src/kube/status.ts";
-import type { HubStatus, RegistryHub } from "../../src/model/hub.ts";
-import { startApiServer } from "../bed/api-server.ts";
-import { eventually } from "../support/eventually.ts";
-import { openBench } from "./cluster.ts";
+import { writeStatus } from "../../../src/kube/status.ts";
+import type { HubStatus, RegistryHub } from "../../../src/model/hub.ts";
+import { startApiServer } from "../../bed/api-server.ts";
+import { eventually } from "../../support/eventually.ts";
+import { openBench } from "../cluster.ts";
+
+// On the real server only: it is about a CRD that is replaced by one with another schema.
 
 /** A CRD without a schema of the status, as the old product's was. */
 const anything = { type: "object", "x-kubernetes-preserve-unknown-fields": true };
