@@ -117,6 +117,7 @@ function clientOf(held: Readonly<Record<string, Held<KubeObject>>>): KubeClient 
 const silentMetrics: Tools["metrics"] = {
   leads: () => undefined,
   wrote: () => undefined,
+  eventDropped: () => undefined,
   queueDepth: () => undefined,
   sliceBegins: () => () => undefined,
   propagated: () => undefined,

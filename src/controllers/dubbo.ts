@@ -61,7 +61,7 @@ export class DubboController {
 
   /** Works until `signal` aborts. @throws only what is a bug. */
   async run(signal: AbortSignal): Promise<void> {
-    const events = createEventRecorder(this.#client, managers.dubbo, this.#deps, signal);
+    const events = createEventRecorder(this.#client, managers.dubbo, this.#metrics, this.#deps, signal);
     const tools = { client: this.#client, events, metrics: this.#metrics, deps: this.#deps, signal };
     const worker = new FilterWorker(this.#world(events), this.#options, tools);
     const sliceBegins = (): (() => void) => this.#metrics.sliceBegins("filters");

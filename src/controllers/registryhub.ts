@@ -91,7 +91,13 @@ export class HubController {
     const broken = new AbortController();
     const running = AbortSignal.any([signal, broken.signal]);
     this.#running = running;
-    const events = createEventRecorder(this.#client, managers.registryhub, this.#deps, running);
+    const events = createEventRecorder(
+      this.#client,
+      managers.registryhub,
+      this.#metrics,
+      this.#deps,
+      running,
+    );
     const world = this.#world();
     const pool = vipPool(this.#options.vipCidr);
     const options = { pool, graceMs: this.#options.emptyGraceMs };

@@ -1,14 +1,18 @@
 import { createHash } from "node:crypto";
 import { rfc3339 } from "../model/time.ts";
 import type { Deps } from "../runtime/deps.ts";
+import type { Metrics } from "../runtime/metrics.ts";
 import { apply } from "./apply.ts";
 import type { KubeClient } from "./client.ts";
 import { apiVersionOf, type KubeObject, objectKey, resources } from "./resources.ts";
+import { createTokenBucket } from "./token-bucket.ts";
 
 /** How often one (object, reason) is written at most. */
 const intervalMs = 60_000;
 /** A repeat after this long is a new Event. */
 const forgetMs = 600_000;
+/** All Events together: they go through the same gate as the objects that they are about. */
+const limit = { burst: 25, perSecond: 1 } as const;
 
 /** What happened to an object, for `kubectl describe`. */
 export interface EventNote {
@@ -22,7 +26,10 @@ export interface EventNote {
 }
 
 export interface EventRecorder {
-  /** Returns at once. Repeats raise the Event's count, at most one write a minute; a failed write is logged, no more. */
+  /**
+   * Returns at once. Repeats raise the Event's count, at most one write a minute; a failed write is logged, no more. When
+   * there are too many Events in all, one that is not written waits for its next repeat, whose count has it.
+   */
   record(note: EventNote): void;
 }
 
@@ -39,15 +46,21 @@ interface Series {
   isWaiting: boolean;
 }
 
-/** `component` is who speaks, and the field manager. Repeats that still wait when `signal` aborts are dropped. */
+/**
+ * `component` is who speaks, and the field manager; `metrics` counts what is dropped because there is too much. Repeats that
+ * still wait when `signal` aborts are dropped without a count.
+ */
 export function createEventRecorder(
   client: KubeClient,
   component: string,
+  metrics: Pick<Metrics, "eventDropped">,
   deps: Deps,
   signal: AbortSignal,
 ): EventRecorder {
   const { clock, logger } = deps;
+  /** Those that were recorded longest ago first. */
   const seriesByKey = new Map<string, Series>();
+  const mayWrite = createTokenBucket(limit, clock);
 
   async function write(series: Series): Promise<void> {
     series.quietUntil = clock.monotonic() + intervalMs;
@@ -64,7 +77,8 @@ export function createEventRecorder(
     try {
       await clock.sleep(Math.max(0, series.quietUntil - clock.monotonic()), signal);
       series.isWaiting = false;
-      await write(series);
+      if (mayWrite()) await write(series);
+      else metrics.eventDropped();
     } catch (error) {
       if (!signal.aborted) throw error;
     }
@@ -73,14 +87,18 @@ export function createEventRecorder(
   function seriesFor(note: EventNote): Series {
     const key = [note.object.kind, objectKey(note.object), note.object.metadata.uid, note.reason].join(" ");
     const now = clock.now();
-    for (const [old, { lastAt }] of seriesByKey) if (now - lastAt > forgetMs) seriesByKey.delete(old);
-    const known = seriesByKey.get(key);
-    if (known !== undefined) return known;
-    const hash = createHash("sha256").update(`${key} ${now}`).digest("hex").slice(0, 16);
-    const name = `${note.object.metadata.name.slice(0, maxNameLength - hash.length - 1)}.${hash}`;
-    const series = { name, firstAt: now, lastAt: now, quietUntil: 0, count: 0, note, isWaiting: false };
+    forgetBefore(now - forgetMs);
+    const series = seriesByKey.get(key) ?? newSeries(note, key, now);
+    seriesByKey.delete(key);
     seriesByKey.set(key, series);
     return series;
+  }
+
+  function forgetBefore(time: number): void {
+    for (const [key, { lastAt }] of seriesByKey) {
+      if (lastAt >= time) return;
+      seriesByKey.delete(key);
+    }
   }
 
   return {
@@ -95,6 +113,13 @@ export function createEventRecorder(
 }
 
 const maxNameLength = 253;
+
+/** `key` and `now` make its name, which no other has. */
+function newSeries(note: EventNote, key: string, now: number): Series {
+  const hash = createHash("sha256").update(`${key} ${now}`).digest("hex").slice(0, 16);
+  const name = `${note.object.metadata.name.slice(0, maxNameLength - hash.length - 1)}.${hash}`;
+  return { name, firstAt: now, lastAt: now, quietUntil: 0, count: 0, note, isWaiting: false };
+}
 
 /** Source: k8s.io/api/core/v1/types.go (Event). Events of cluster-scoped objects are kept in `default`. */
 function eventOf(

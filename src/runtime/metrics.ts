@@ -7,6 +7,8 @@ import { watchEventLoop } from "./event-loop.ts";
 export interface Metrics {
   /** One write to the API server has come back; `result` is "ok" or the reason it failed. */
   wrote(kind: string, verb: "apply" | "delete" | "status", result: string): void;
+  /** An Event was not written: there are too many. */
+  eventDropped(): void;
   /** Keys that wait in a queue. */
   queueDepth(queue: string, keys: number): void;
   /** A loop begins to work in this turn of the event loop; the function that is returned says that the turn is over. */
@@ -99,6 +101,11 @@ function createBase(registry: Registry): Metrics {
     labelNames: ["kind", "verb", "result"],
     registers: [registry],
   });
+  const eventsDropped = new Counter({
+    name: "registryhub_events_dropped_total",
+    help: "Events that were not written because there were too many.",
+    registers: [registry],
+  });
   const depth = gauge(registry, "queue_depth", "Keys that wait in a queue.", ["queue"]);
   const propagation = new Histogram({
     name: "registryhub_propagation_seconds",
@@ -110,6 +117,7 @@ function createBase(registry: Registry): Metrics {
   const leader = gauge(registry, "leader", "1 when this process does the work, 0 while it stands by.");
   return {
     leads: () => leader.set(1),
+    eventDropped: () => eventsDropped.inc(),
     wrote: (kind, verb, result) => writes.inc({ kind, verb, result }),
     queueDepth: (queue, keys) => depth.set({ queue }, keys),
     sliceBegins: createSlices(registry),
