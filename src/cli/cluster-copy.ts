@@ -68,6 +68,7 @@ export function copyOf({ hubs, serviceEntries, envoyFilters }: Cluster, deps: De
       metrics: silentMetrics,
       deps: { ...deps, clock: { ...deps.clock, monotonic: () => now } },
       signal: new AbortController().signal,
+      recall: () => undefined,
     },
     notes: () => [...notes.values()],
     pass(ms) {

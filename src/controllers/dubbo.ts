@@ -62,7 +62,8 @@ export class DubboController {
   /** Works until `signal` aborts. @throws only what is a bug. */
   async run(signal: AbortSignal): Promise<void> {
     const events = createEventRecorder(this.#client, managers.dubbo, this.#metrics, this.#deps, signal);
-    const tools = { client: this.#client, events, metrics: this.#metrics, deps: this.#deps, signal };
+    const recall = (): void => queue.recall(); // filters are all in one namespace, whatever the keys say
+    const tools = { client: this.#client, events, metrics: this.#metrics, deps: this.#deps, signal, recall };
     const worker = new FilterWorker(this.#world(events), this.#options, tools);
     const sliceBegins = (): (() => void) => this.#metrics.sliceBegins("filters");
     const queue = new WorkQueue((key) => worker.work(key), this.#options.concurrency, this.#deps, {

@@ -9,6 +9,7 @@ import { annotations } from "../model/labels.ts";
 import type { Deps, Fields } from "../runtime/deps.ts";
 import type { Metrics } from "../runtime/metrics.ts";
 import { Contention } from "./contention.ts";
+import { Refusals } from "./refusals.ts";
 
 /** From then on a fight over an object is worth an Event. */
 const contestedTimes = 3;
@@ -20,6 +21,8 @@ export interface Tools<M extends Metrics = Metrics> {
   readonly metrics: M;
   readonly deps: Deps;
   readonly signal: AbortSignal;
+  /** The API server takes writes in the namespace again: what it refused there is worth another try. */
+  recall(namespace: string): void;
 }
 
 /**
@@ -32,6 +35,7 @@ export class ObjectWriter<T extends KubeObject> {
   readonly #fieldManager: string;
   readonly #tools: Tools;
   readonly #contention: Contention;
+  readonly #refusals: Refusals;
   /** How the log speaks of it. */
   readonly #noun: string;
 
@@ -41,6 +45,7 @@ export class ObjectWriter<T extends KubeObject> {
     this.#fieldManager = fieldManager;
     this.#tools = tools;
     this.#contention = new Contention(tools.deps.clock);
+    this.#refusals = new Refusals(tools.deps.clock);
     this.#noun = resource.kind.toLowerCase();
   }
 
@@ -61,8 +66,8 @@ export class ObjectWriter<T extends KubeObject> {
       fieldManager: this.#fieldManager,
       signal,
     });
-    if ("error" in written) return this.#failed("apply", written.error, fields);
-    this.#count("apply", "ok");
+    if ("error" in written) return this.#failed("apply", desired, written.error, fields);
+    this.#succeeded("apply", desired);
     if (actual === undefined) deps.logger.info(`${this.#noun} created`, fields);
     else deps.logger.debug(`${this.#noun} changed`, fields);
     this.#store.put(written.ok);
@@ -80,8 +85,8 @@ export class ObjectWriter<T extends KubeObject> {
   async delete(key: string, object: T, fields: Fields): Promise<KubeError | undefined> {
     const { client, deps, signal } = this.#tools;
     const removed = await remove(client, this.#resource, object, signal);
-    if ("error" in removed) return this.#failed("delete", removed.error, fields);
-    this.#count("delete", "ok");
+    if ("error" in removed) return this.#failed("delete", object, removed.error, fields);
+    this.#succeeded("delete", object);
     deps.logger.info(`${this.#noun} deleted`, fields);
     this.forget(key);
     this.#store.remove(object);
@@ -98,9 +103,23 @@ export class ObjectWriter<T extends KubeObject> {
     this.#contention.forget(key);
   }
 
-  #failed(verb: "apply" | "delete", error: KubeError, fields: Fields): KubeError {
+  #succeeded(verb: "apply" | "delete", { metadata: { namespace = "" } }: KubeObject): void {
+    this.#count(verb, "ok");
+    if (this.#refusals.succeeded(namespace)) this.#tools.recall(namespace);
+  }
+
+  /** Whatever the reason, it is likely to be that of many objects: one line tells of all, `debug` of each. */
+  #failed(
+    verb: "apply" | "delete",
+    { metadata: { namespace = "" } }: KubeObject,
+    error: KubeError,
+    fields: Fields,
+  ): KubeError {
+    const { logger } = this.#tools.deps;
     this.#count(verb, error.reason);
-    this.#tools.deps.logger.warn(`${this.#noun} not written`, { ...fields, verb, error: error.message });
+    const level = this.#refusals.failed(namespace, error) ? "warn" : "debug";
+    const { reason, message } = error;
+    logger[level](`${this.#noun} not written`, { ...fields, namespace, verb, reason, error: message });
     return error;
   }
 

@@ -125,22 +125,20 @@ export class WorkQueue {
 
   /** Forgets every backoff: what made the keys fail is over. */
   retryAll(): void {
-    this.#retry(() => true);
-  }
-
-  /** Tries again at once what was refused, in one namespace or in all: what it was refused for may be over. */
-  recall(namespace?: string): void {
-    this.#retry(
-      (key, { isRefused }) => isRefused && (namespace === undefined || namespaceOf(key) === namespace),
-    );
-  }
-
-  #retry(isMeant: (key: string, failure: Failure) => boolean): void {
-    for (const [key, failure] of this.#failures) {
-      if (!isMeant(key, failure)) continue;
+    for (const key of this.#failures.keys()) {
       this.#failures.delete(key);
       this.#enqueue(key, "look");
     }
+  }
+
+  /**
+   * Tries again at once what was refused, in one namespace or in all: what it was refused for may be over. If it is not,
+   * the next pause is as long as if this try had been due.
+   */
+  recall(namespace?: string): void {
+    for (const [key, { isRefused }] of this.#failures)
+      if (isRefused && (namespace === undefined || namespaceOf(key) === namespace))
+        this.#enqueue(key, "changed");
   }
 
   #enqueue(key: string, urgency: Urgency): void {

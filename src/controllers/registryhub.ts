@@ -101,7 +101,15 @@ export class HubController {
     const world = this.#world();
     const pool = vipPool(this.#options.vipCidr);
     const options = { pool, graceMs: this.#options.emptyGraceMs };
-    const tools = { client: this.#client, events, metrics: this.#metrics, deps: this.#deps, signal: running };
+    const recall = (namespace: string): void => this.#hostQueue?.recall(namespace);
+    const tools = {
+      client: this.#client,
+      events,
+      metrics: this.#metrics,
+      deps: this.#deps,
+      signal: running,
+      recall,
+    };
     const hosts = new HostWorker(world, options, tools);
     const statuses = new StatusWorker(world, tools);
     const { concurrency } = this.#options;
@@ -158,6 +166,7 @@ export class HubController {
       this.#listsChanged();
     });
     namespaces.subscribe((names) => {
+      for (const name of names) this.#hostQueue?.recall(name);
       for (const session of this.#ordered) if (names.has(session.hub.target)) session.touchAll();
       this.#listsChanged();
     });
@@ -221,6 +230,7 @@ export class HubController {
       this.#sessions.set(key, added);
       this.#order();
       this.#connect(added);
+      this.#hostQueue?.recall(hub.target);
       added.touchAll();
       if (object.status === undefined) this.#statusQueue?.add(key, "changed");
     } else if (
@@ -229,6 +239,7 @@ export class HubController {
       session.hub.uid !== hub.uid
     ) {
       session.update(hub);
+      this.#hostQueue?.recall(hub.target);
       this.#order();
     }
   }

@@ -10,7 +10,7 @@ import { type ApplyFailure, type HubView, hubStatusOf, statusChange } from "../s
 import type { EntryIndex } from "./entries.ts";
 import type { HubSession } from "./hub-session.ts";
 import type { Tools } from "./object-writer.ts";
-import { failedBy, type Outcome } from "./queue.ts";
+import type { Outcome } from "./queue.ts";
 import { type Services, shadowsOf } from "./shadows.ts";
 
 const conditionsIntervalMs = 1_000;
@@ -95,7 +95,8 @@ export class StatusWorker {
       const message = `the status cannot be written: ${written.error.message}`;
       events.record({ object, type: "Warning", reason: written.error.reason, message });
     }
-    return failedBy(written.error);
+    // Not as patient as with hosts: nothing calls a status back, and there are not many.
+    return { failed: true, atLeastMs: retryDelay(written.error) ?? 0 };
   }
 
   #view(session: HubSession, object: RegistryHub): HubView {
