@@ -106,7 +106,8 @@ function clientOf(held: Readonly<Record<string, Held<KubeObject>>>): KubeClient 
     const { fieldManager = "" } = query;
     const desired = body as KubeObject;
     const actual = held[desired.kind ?? ""]?.objects.get(objectKey(desired));
-    return applied(desired, actual, fieldManager);
+    const { resourceVersion: _, ...metadata } = desired.metadata; // a precondition, and no part of the object
+    return applied({ ...desired, metadata }, actual, fieldManager);
   };
   return {
     request: <T>(request: KubeRequest) => Promise.resolve(answer(request) as T),

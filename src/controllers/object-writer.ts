@@ -1,4 +1,4 @@
-import { apply, remove } from "../kube/apply.ts";
+import { applyTo, remove } from "../kube/apply.ts";
 import type { KubeClient } from "../kube/client.ts";
 import type { KubeError } from "../kube/errors.ts";
 import type { EventRecorder } from "../kube/events.ts";
@@ -54,7 +54,7 @@ export class ObjectWriter<T extends KubeObject> {
     return this.#contention.pauseMs(key, contentHash(desired));
   }
 
-  /** Creates the object, where there is no `actual` one, or changes it. Returns why that failed. */
+  /** Creates the object, where there is no `actual` one, or changes that one and no other. Returns why that failed. */
   async apply(
     key: string,
     desired: T,
@@ -62,7 +62,7 @@ export class ObjectWriter<T extends KubeObject> {
     fields: Fields,
   ): Promise<KubeError | undefined> {
     const { client, deps, signal } = this.#tools;
-    const written = await apply(client, this.#resource, desired, {
+    const written = await applyTo(client, this.#resource, actual, desired, {
       fieldManager: this.#fieldManager,
       signal,
     });

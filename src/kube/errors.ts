@@ -8,7 +8,7 @@ export interface Status {
     readonly name?: string;
     readonly kind?: string;
     readonly retryAfterSeconds?: number;
-    readonly causes?: readonly { readonly reason?: string }[];
+    readonly causes?: readonly { readonly reason?: string; readonly field?: string }[];
   };
 }
 
@@ -30,7 +30,7 @@ const maxTextLength = 1_000;
 /**
  * A request that the API server refused, or that never got an answer. `status` is the HTTP status; 0 = no usable answer.
  * `reason` is the server's own word (Forbidden, Conflict, Expired ...), sharpened to NamespaceMissing and
- * ResourceTypeMissing where a 403 or 404 means that; for status 0 it is Unreachable, Timeout, BadAnswer or BadKubeconfig.
+ * ResourceTypeMissing where a 403 or 404 means that, and to Conflict where a 422 is about a uid; for status 0 it is Unreachable, Timeout, BadAnswer or BadKubeconfig.
  * The message ends with the method and path; it never holds a token, a header or a request body.
  */
 export class KubeError extends Error {
@@ -83,8 +83,9 @@ export function unreachable(attempt: Attempt, origin: string, cause: unknown): K
  * Otherwise the least time to wait, in ms; 0 = whatever backoff the caller uses.
  */
 export function retryDelay(error: KubeError): number | undefined {
-  const { status, retryAfterMs } = error;
-  const retryable = status === 0 || status === 401 || status === 409 || status === 429 || status >= 500;
+  const { status, reason, retryAfterMs } = error;
+  const isConflict = status === 409 || reason === "Conflict";
+  const retryable = status === 0 || status === 401 || isConflict || status === 429 || status >= 500;
   return retryable || retryAfterMs !== undefined ? (retryAfterMs ?? 0) : undefined;
 }
 
@@ -97,10 +98,14 @@ function parseStatus(body: string): Status {
   }
 }
 
-/** A 404 without a name is about the resource type: its CRD is not installed. */
+/**
+ * A 404 without a name is about the resource type: its CRD is not installed. Who applies with a uid is told that a uid
+ * cannot be changed, and means that the object is another one now.
+ */
 function reasonOf(httpStatus: number, { reason, details }: Status): string {
   const terminating = details?.causes?.some((cause) => cause.reason === "NamespaceTerminating");
   if (terminating || (httpStatus === 404 && details?.kind === "namespaces")) return "NamespaceMissing";
   if (httpStatus === 404 && details?.name === undefined) return "ResourceTypeMissing";
+  if (details?.causes?.some((cause) => cause.field === "metadata.uid")) return "Conflict";
   return reason ?? (httpStatus === 429 ? "TooManyRequests" : "Unknown");
 }
