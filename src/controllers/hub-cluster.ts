@@ -81,6 +81,11 @@ export class HubCluster {
     return this.#isBlind;
   }
 
+  /** Whether there are believed to be no entries only because their type is missing. */
+  get isBlind(): boolean {
+    return this.#isBlind;
+  }
+
   /** Whether entries have just turned up after they were believed to be impossible: what was judged without them is void. */
   endsBlindness(): boolean {
     if (!this.#isBlind || this.serviceEntries.status.state !== "synced") return false;
@@ -110,7 +115,8 @@ export class HubCluster {
       await this.#client.request<RegistryHub>({ method: "GET", path, signal });
       return true;
     } catch (error) {
-      if (error instanceof KubeError && error.status === 404) return false;
+      // Any other 404 is about something else: the type is not served, or a proxy answers.
+      if (error instanceof KubeError && error.status === 404 && error.reason === "NotFound") return false;
       this.#tellUnconfirmed(key, error);
       throw error;
     }

@@ -17,8 +17,10 @@ import { splitKey } from "../model/keys.ts";
 import { managers } from "../model/labels.ts";
 import { type VipPool, vipPool } from "../plan/vip.ts";
 import { settleAfterLossMs, settleMs } from "../registries/index.ts";
+import { pause } from "../runtime/clock.ts";
 import type { HubMetrics } from "../runtime/metrics.ts";
 import { GoneHubs } from "./gone-hubs.ts";
+import { HeldBack } from "./held-back.ts";
 import type { Speaker } from "./host-claims.ts";
 import { HostWorker } from "./host-worker.ts";
 import { HubCluster } from "./hub-cluster.ts";
@@ -36,8 +38,6 @@ const credentialsMs = 300_000;
 const statusConcurrency = 4;
 /** Merges what happens in one moment into one look at a hub's status. */
 const statusDelayMs = 100;
-/** How long a status waits for hosts that are planned as fast as the processor allows, and for those that wait for writes. */
-const maxHeldBackMs = { slice: 30_000, worker: 1_000 } as const;
 
 export interface HubControllerOptions extends TargetRules {
   readonly vipCidr: string;
@@ -64,8 +64,6 @@ export class HubController {
   #noteHold: (hub: RegistryHub, reason: "Shrunk" | "RegistryReset") => void = () => undefined;
   /** The newest status of each hub, which one that is re-created inherits: its origin and its hold. */
   readonly #statuses = new Map<HubKey, HubStatus>();
-  /** Since when statuses have been held back. */
-  readonly #heldBack = new Map<HubKey, Ms>();
   #isReady = false;
   #servicesState: Services["status"]["state"] = "pending";
   #running: AbortSignal = AbortSignal.abort();
@@ -114,13 +112,14 @@ export class HubController {
     const statuses = new StatusWorker(world, tools);
     const { concurrency } = this.#options;
     const hooks = (loop: string) => ({ sliceBegins: () => this.#metrics.sliceBegins(loop) });
-    this.#hostQueue = new WorkQueue((host) => hosts.work(host), concurrency, this.#deps, hooks("hosts"));
-    this.#statusQueue = new WorkQueue(
-      async (key) => this.#afterLooks(key) ?? statuses.work(key),
-      statusConcurrency,
-      this.#deps,
-      hooks("status"),
-    );
+    const hostQueue = new WorkQueue((host) => hosts.work(host), concurrency, this.#deps, hooks("hosts"));
+    this.#hostQueue = hostQueue;
+    const heldBack = new HeldBack(this.#deps.clock, hostQueue);
+    const workStatus = async (key: HubKey): Promise<Outcome> => {
+      const againInMs = heldBack.againInMs(key, this.#sessions.get(key)?.hub.target ?? "");
+      return againInMs === undefined ? statuses.work(key) : { againInMs };
+    };
+    this.#statusQueue = new WorkQueue(workStatus, statusConcurrency, this.#deps, hooks("status"));
     const crashed = new Promise<never>((_, reject) => {
       this.#crash = reject;
     });
@@ -150,6 +149,7 @@ export class HubController {
       session: (key: HubKey) => this.#sessions.get(key),
       targetProblem: ({ hub }: Speaker) => this.#cluster.targetProblem(hub),
       isStarting: () => this.#cluster.isStarting,
+      isBlind: () => this.#cluster.isBlind,
       failure: ({ hub }: HubSession) => this.#cluster.failureOf(hub),
       goneInMs: (key: HubKey) => this.#goneInMs(key),
     };
@@ -217,7 +217,10 @@ export class HubController {
     const object = this.#cluster.hubs.objects.get(key);
     const session = this.#sessions.get(key);
     if (object === undefined || !isWatched(object.metadata.namespace ?? "", this.#options)) {
-      if (session) this.#dropHub(session);
+      if (session) {
+        this.#dropHub(session);
+        void this.#forgetWhenGone(key);
+      }
       return;
     }
     this.#gone.seen(key);
@@ -250,6 +253,15 @@ export class HubController {
     this.#order();
     this.#metrics.forgetHub(session.hub.key);
     session.touchAll();
+  }
+
+  /** Nobody asks about a hub that owned nothing: what its status said has to be forgotten all the same. */
+  async #forgetWhenGone(key: HubKey): Promise<void> {
+    while (!this.#running.aborted && this.#statuses.has(key) && !this.#sessions.has(key)) {
+      const isKnown = this.#cluster.hubs.status.state === "synced";
+      const inMs = isKnown ? this.#goneInMs(key) : undefined;
+      await pause(this.#deps.clock, inMs ?? goneAfterMs, this.#running);
+    }
   }
 
   #order(): void {
@@ -303,22 +315,6 @@ export class HubController {
 
   #touch(hosts: Iterable<HostKey>, urgency: Urgency): void {
     for (const host of hosts) this.#hostQueue?.add(host, urgency);
-  }
-
-  /**
-   * When to look at a hub's status again because hosts of its target still have to be planned: what was found out about
-   * them before would be told as if it were so now. Undefined = now, as it also is when that takes too long.
-   */
-  #afterLooks(key: HubKey): Outcome {
-    const waitsFor = this.#hostQueue?.waitsFor(this.#sessions.get(key)?.hub.target ?? "") ?? "nothing";
-    const now = this.#deps.clock.monotonic();
-    const since = this.#heldBack.get(key) ?? now;
-    if (waitsFor === "nothing" || now - since >= maxHeldBackMs[waitsFor]) {
-      this.#heldBack.delete(key);
-      return undefined;
-    }
-    this.#heldBack.set(key, since);
-    return { againInMs: statusDelayMs };
   }
 
   #measure(pool: VipPool): void {

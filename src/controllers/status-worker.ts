@@ -38,6 +38,8 @@ export interface StatusWorld {
   readonly entries: EntryIndex;
   /** Whether the first lists of the cluster are still on their way, and nothing can be said yet. */
   isStarting(): boolean;
+  /** Whether the entries cannot be seen, so that nothing shows whether a registry with another origin has lost its data. */
+  isBlind(): boolean;
   session(key: HubKey): HubSession | undefined;
   /** Why nothing of the hub can be written: its target, or the cluster itself. */
   failure(session: HubSession): ApplyFailure | undefined;
@@ -112,7 +114,7 @@ export class StatusWorker {
       ...this.#owned(session, previous),
       problems: [...session.problems, ...shadowsOf(session.listings.hosts(), this.#world.services, previous)],
       plan: hub.policy === "observe" ? session.ledger.plan : undefined,
-      origin: session.origin,
+      origin: this.#world.isBlind() ? (previous?.origin ?? "") : session.origin,
     };
   }
 

@@ -1,7 +1,6 @@
 import { createHash } from "node:crypto";
 import { rfc3339 } from "../model/time.ts";
 import type { Deps } from "../runtime/deps.ts";
-import type { Metrics } from "../runtime/metrics.ts";
 import { apply } from "./apply.ts";
 import type { KubeClient } from "./client.ts";
 import { apiVersionOf, type KubeObject, objectKey, resources } from "./resources.ts";
@@ -53,7 +52,7 @@ interface Series {
 export function createEventRecorder(
   client: KubeClient,
   component: string,
-  metrics: Pick<Metrics, "eventDropped">,
+  metrics: { eventDropped(): void },
   deps: Deps,
   signal: AbortSignal,
 ): EventRecorder {
