@@ -1,7 +1,7 @@
 import type { KubeError } from "../kube/errors.ts";
 import type { ApplyFailure } from "../status/hub-status.ts";
 
-/** What a refused write, or a list that cannot be read, means for the hub's owner. */
+/** Describes a refused write, or a list that cannot be read, for the hub's owner. */
 export function failureOf(error: KubeError): ApplyFailure {
   const detail = error.message.replace(/\.$/, "");
   switch (error.reason) {
@@ -12,7 +12,7 @@ export function failureOf(error: KubeError): ApplyFailure {
         nextStep: "Grant the operator's ServiceAccount that permission.",
       };
     case "ResourceTypeMissing": {
-      const nextStep = "Install Istio's CRDs; the entries follow by themselves.";
+      const nextStep = "Install Istio's CRDs; the operator then writes the entries.";
       return { reason: "IstioMissing", detail: "the cluster has no ServiceEntry resource", nextStep };
     }
     case "NamespaceMissing":
@@ -22,6 +22,6 @@ export function failureOf(error: KubeError): ApplyFailure {
         nextStep: "Create the namespace, or change spec.generate_to.",
       };
     default:
-      return { reason: "ApplyFailed", detail, nextStep: "The operator tries again by itself." };
+      return { reason: "ApplyFailed", detail, nextStep: "The operator retries by itself." };
   }
 }

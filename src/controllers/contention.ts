@@ -12,8 +12,8 @@ interface Contest {
 }
 
 /**
- * Notices when somebody keeps undoing our writes (the old product still running, another operator): the first repair is
- * at once, each further one waits twice as long, up to 5 min, until 10 min pass without a fight.
+ * Notices when another client keeps undoing our writes (the old product, another operator). The first repair is
+ * immediate. Each further one waits twice as long, up to 5 min, until 10 min pass without a fight.
  */
 export class Contention {
   readonly #contests = new Map<string, Contest>();
@@ -23,7 +23,7 @@ export class Contention {
     this.#clock = clock;
   }
 
-  /** How long to wait before writing `hash` to `key` again; 0 when it is news or the first repair. */
+  /** How long to wait before writing `hash` to `key` again; 0 for a new hash and for the first repair. */
   pauseMs(key: string, hash: string): Ms {
     const contest = this.#contests.get(key);
     if (contest === undefined || contest.hash !== hash || contest.times < 1) return 0;
@@ -31,7 +31,7 @@ export class Contention {
     return Math.max(0, contest.writtenAt + pause - this.#clock.monotonic());
   }
 
-  /** `hash` has been written to `key`. Returns how many times in a row it had to be repaired. */
+  /** Records that `hash` was written to `key`. Returns how many repairs in a row this is. */
   wrote(key: string, hash: string): number {
     const now = this.#clock.monotonic();
     const before = this.#contests.get(key);

@@ -15,7 +15,7 @@ import type { Urgency } from "./lanes.ts";
 import { WorkQueue } from "./queue.ts";
 import { watchRootNamespace } from "./root-namespace.ts";
 
-/** Beyond this many filters in the root namespace istiod's cost per push grows with the square. */
+/** With more filters in the root namespace, istiod's cost per push grows with the square of their number. */
 const manyFilters = 1_000;
 
 export interface DubboControllerOptions extends FilterWorkerOptions {
@@ -54,12 +54,12 @@ export class DubboController {
     this.#entries = new EntryIndex(this.#serviceEntries.objects);
   }
 
-  /** Names of queues on which one key has been worked for longer than `ms`. */
+  /** Names of the queues that have worked on one key for longer than `ms`. */
   stuckLoops(ms: Ms): readonly string[] {
     return (this.#queue?.longestRunMs ?? 0) > ms ? ["filters"] : [];
   }
 
-  /** Works until `signal` aborts. @throws only what is a bug. */
+  /** Works until `signal` aborts. @throws only on a bug. */
   async run(signal: AbortSignal): Promise<void> {
     const events = createEventRecorder(this.#client, managers.dubbo, this.#metrics, this.#deps, signal);
     const recall = (): void => queue.recall(); // filters are all in one namespace, whatever the keys say
@@ -98,12 +98,12 @@ export class DubboController {
     await Promise.all([...lists.map((list) => list.run(signal)), queue.run(signal), root]);
   }
 
-  /** What a list tells before all are complete is not a change, but what there is. */
+  /** The objects of the first complete lists are no changes. */
   get #urgency(): Urgency {
     return this.#isReady ? "changed" : "look";
   }
 
-  /** There is no object that says how this controller fares: the root namespace gets its Events. */
+  /** No object describes this controller's state, so the root namespace gets its Events. */
   #warn(events: EventRecorder, reason: string, message: string): void {
     const object = { apiVersion: "v1", kind: "Namespace", metadata: { name: this.#options.rootNamespace } };
     events.record({ object, type: "Warning", reason, message });
@@ -124,7 +124,7 @@ export class DubboController {
     };
   }
 
-  /** Nothing is decided on lists that are not complete; when they become so, everything is looked at. */
+  /** Nothing is decided while a list is incomplete. Once all are complete, every key is queued again. */
   #listsChanged(queue: WorkQueue, touch: (filterKey: string, urgency: Urgency) => void): void {
     const wasReady = this.#isReady;
     this.#isReady = [this.#serviceEntries, this.#filters].every((list) => list.status.state === "synced");
@@ -139,14 +139,14 @@ export class DubboController {
     this.#metrics.envoyFilters(count);
     const hasMany = count > manyFilters;
     if (hasMany && !this.#hadMany) {
-      const message = `${count} EnvoyFilters: beyond ${manyFilters} istiod slows down; scope services with Sidecar or exportTo, or set l7: false`;
+      const message = `istiod slows down with more than ${manyFilters} EnvoyFilters; scope services with Sidecar or exportTo, or set l7: false`;
       this.#warn(events, "ManyEnvoyFilters", message);
     }
     this.#hadMany = hasMany;
   }
 }
 
-/** Endpoints decide nothing here, and are most of an entry's size. */
+/** Drops the endpoints: nothing here depends on them, and they are most of an entry's size. */
 function routeFields(object: ServiceEntry): ServiceEntry {
   const { endpoints: _, ...spec } = object.spec;
   return { ...object, metadata: withoutManagedFields(object).metadata, spec };

@@ -7,13 +7,13 @@ import { entryOf, hubsOf, identityOf, ownershipOf } from "../translate/service-e
 /** "<namespace>/<name>" of a ServiceEntry. */
 type ObjectKey = string;
 
-/** What the index keeps of one ServiceEntry; the object itself stays in the reflector's store. */
+/** The indexed facts of one ServiceEntry; the object itself stays in the reflector's store. */
 interface Facts {
   readonly name: string;
   readonly hosts: readonly HostKey[];
   readonly ips: readonly string[];
   readonly owned: boolean;
-  /** Hubs of the ownership labels, with how many endpoints each vouches for. */
+  /** The hubs of the ownership labels, each with how many endpoints it vouches for. */
   readonly hubs: ReadonlyMap<HubId, number>;
   readonly hubKeys: ReadonlyMap<HubId, HubKey>;
   /** As in ServiceIdentity.name. */
@@ -22,14 +22,14 @@ interface Facts {
   readonly writtenAt: string;
 }
 
-/** What one host has in the cluster: our own or an adoptable entry, and whether somebody else's stands in its place. */
+/** The ServiceEntry that has a host in the cluster: our own, an adoptable one, or somebody else's. */
 export interface Occupant {
   readonly object: ServiceEntry;
   readonly entry: Entry | undefined;
   readonly ownership: "ours" | "adoptable" | "foreign";
 }
 
-/** Indexes over every ServiceEntry of the cluster, kept up to date one object at a time. */
+/** Indexes over every ServiceEntry of the cluster, updated one object at a time. */
 export class EntryIndex {
   readonly #objects: ReadonlyMap<ObjectKey, ServiceEntry>;
   readonly #facts = new Map<ObjectKey, Facts>();
@@ -44,7 +44,10 @@ export class EntryIndex {
     this.#objects = objects;
   }
 
-  /** Takes in what the store now has under `key`. Returns the hosts that this concerns, by name or by address. */
+  /**
+   * Re-reads the object under `key` from the store. Returns the hosts that the change concerns, by name or by
+   * address.
+   */
   update(key: ObjectKey): ReadonlySet<HostKey> {
     const before = this.#facts.get(key);
     const object = this.#objects.get(key);
@@ -63,7 +66,10 @@ export class EntryIndex {
     return new Set([...(before?.hosts ?? []), ...(after?.hosts ?? []), ...hosts]);
   }
 
-  /** The ServiceEntry that has the host: ours before an adoptable one before a foreign one; of equals the first by name. */
+  /**
+   * The ServiceEntry that has the host: ours first, then an adoptable one, then a foreign one; among equals the first
+   * by name.
+   */
   occupant(host: HostKey): Occupant | undefined {
     const rank = { ours: 0, adoptable: 1, foreign: 2 } as const;
     const found = [...(this.#byHost.get(host) ?? [])].sort().flatMap((key) => {
@@ -91,7 +97,7 @@ export class EntryIndex {
     for (const { host, service } of this.hostsOf(hub)) if (host.startsWith(`${namespace}/`)) yield service;
   }
 
-  /** Name -> time of our last write, of the entries that carry the hub's label and that we have written. */
+  /** Name -> time of our last write, for the written entries that carry the hub's label. */
   writesOf(hub: HubId): ReadonlyMap<string, string> {
     const writes = new Map<string, string>();
     for (const key of this.#byHub.get(hub) ?? []) {
@@ -101,7 +107,7 @@ export class EntryIndex {
     return writes;
   }
 
-  /** The hubs that own some of the ServiceEntry, where its annotation names them. */
+  /** The hubs that own the ServiceEntry or a part of it, as far as its annotation names them. */
   ownersAt(key: ObjectKey): readonly HubKey[] {
     return [...(this.#facts.get(key)?.hubKeys.values() ?? [])].filter((owner) => owner !== "");
   }
@@ -110,21 +116,21 @@ export class EntryIndex {
     return this.#byHost.keys();
   }
 
-  /** Whether an object of this name, or a write not seen yet, is about another host than the one that asks. */
+  /** Whether another host has, or has reserved, an object of this name; `except` = the host that asks. */
   isNameTaken(namespace: string, name: string, except: HostKey): boolean {
     const key = `${namespace}/${name}`;
     const facts = this.#facts.get(key);
     return facts ? !facts.hosts.includes(except) : (this.#reserved.get(key) ?? except) !== except;
   }
 
-  /** Whether some ServiceEntry, or a write not seen yet, has the address; `except` = the host that asks. */
+  /** Whether another host's ServiceEntry, or a write not seen yet, has the address; `except` = the host that asks. */
   isUsed(ip: string, except: HostKey): boolean {
     const reservedFor = this.#reserved.get(ip);
     if (reservedFor !== undefined && reservedFor !== except) return true;
     return [...(this.#byIp.get(ip) ?? [])].some((key) => !this.#facts.get(key)?.hosts.includes(except));
   }
 
-  /** Another ServiceEntry that has the address and is older than `object`, before which ours has to give way. */
+  /** Whether another ServiceEntry has the address and is older than `object`, so that ours must give way. */
   hasElder(ip: string, object: ServiceEntry): boolean {
     const age = (one: ServiceEntry): string =>
       `${one.metadata.creationTimestamp ?? ""} ${one.metadata.namespace ?? ""}/${one.metadata.name}`;
@@ -134,12 +140,12 @@ export class EntryIndex {
     });
   }
 
-  /** Keeps an address, or the key of an object, for a host until its entry is seen. */
+  /** Reserves an address, or the key of an object, for a host until the store has its entry. */
   reserve(what: string, host: HostKey): void {
     this.#reserved.set(what, host);
   }
 
-  /** Gives up what was reserved for a host. */
+  /** Releases what a host has reserved. */
   release(host: HostKey): void {
     for (const [what, holder] of this.#reserved) if (holder === host) this.#reserved.delete(what);
   }

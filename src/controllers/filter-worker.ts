@@ -12,9 +12,12 @@ import { ObjectWriter, type Tools } from "./object-writer.ts";
 import { failedBy, type Outcome } from "./queue.ts";
 import { isWatched } from "./targets.ts";
 
-/** An entry that a person deletes is back at once: its filters must not go and return, that would cost connections. */
-const removalDelayMs = 1_000;
-/** Queue keys of the filters that belong to a port instead of a ServiceEntry; no namespace has such a name. */
+/**
+ * If somebody deletes an entry, it comes back at once. Its filters stay meanwhile, because a delete would cost
+ * connections.
+ */
+export const filterRemovalDelayMs = 1_000;
+/** Queue keys of filters that belong to a port and not to a ServiceEntry; no namespace has such a name. */
 const bufferKey = (port: number): string => `:buffer/${port}`;
 
 export interface FilterWorkerOptions {
@@ -24,27 +27,27 @@ export interface FilterWorkerOptions {
   readonly inboundFilters: boolean;
 }
 
-/** What the worker asks the controller. */
+/** What the worker needs from the controller. */
 export interface FilterWorld {
   readonly serviceEntries: Held<ServiceEntry>;
   readonly filters: Held<EnvoyFilter>;
   readonly rules: RouteRules;
-  /** Whether the cluster's own lists are complete: nothing is decided before. */
+  /** Whether the cluster's lists are complete; the worker decides nothing before. */
   isReady(): boolean;
-  /** The API server will not have a write, for a reason that only a person can mend. */
+  /** Called when the API server refuses a write for a reason that only a person can fix. */
   refused(error: KubeError): void;
 }
 
-/** Brings the filters of one ServiceEntry, or of one port, at a time to what they should be. */
+/** Reconciles the filters of one ServiceEntry, or of one port, at a time. */
 export class FilterWorker {
   readonly #world: FilterWorld;
   readonly #options: FilterWorkerOptions;
   readonly #tools: Tools;
   readonly #writer: ObjectWriter<EnvoyFilter>;
-  /** Filters of ours, with whom they belong to and the port that they route; and the reverse, by owner. */
+  /** Our filters, each with its owner and the port that it routes; and the reverse, by owner. */
   readonly #known = new Map<string, { readonly owner: string; readonly port: number | undefined }>();
   readonly #filtersOf = new Map<string, Set<string>>();
-  /** Since when entries that have filters are gone. */
+  /** When the worker first saw that the entry of a filter was gone. */
   readonly #goneAt = new Map<string, Ms>();
 
   constructor(world: FilterWorld, options: FilterWorkerOptions, tools: Tools) {
@@ -54,7 +57,7 @@ export class FilterWorker {
     this.#writer = new ObjectWriter(world.filters, resources.envoyFilters, managers.dubbo, tools);
   }
 
-  /** Takes in a filter that appeared, changed or went. Returns the queue keys of whoever it belongs, or belonged, to. */
+  /** Records that a filter appeared, changed or went. Returns the queue keys of its owners, old and new. */
   take(key: string): readonly string[] {
     const filter = this.#world.filters.objects.get(key);
     const before = this.#known.get(key);
@@ -73,7 +76,7 @@ export class FilterWorker {
 
   /** The queue's work function. */
   async work(key: string): Promise<Outcome> {
-    if (!this.#world.isReady()) return undefined; // everything is looked at again once the lists are complete
+    if (!this.#world.isReady()) return undefined; // every key is queued again once the lists are complete
     const port = /^:buffer\/(\d+)$/.exec(key)?.[1];
     if (port !== undefined) return this.#workBuffer(Number(port));
     const object = this.#world.serviceEntries.objects.get(key);
@@ -103,10 +106,13 @@ export class FilterWorker {
     const now = this.#tools.deps.clock.monotonic();
     const goneAt = this.#goneAt.get(key) ?? now;
     this.#goneAt.set(key, goneAt);
-    return Math.max(0, goneAt + removalDelayMs - now);
+    return Math.max(0, goneAt + filterRemovalDelayMs - now);
   }
 
-  /** The port's buffer filter first: without it the port's first route would hang on large answers. */
+  /**
+   * The filters of a route. The port's buffer filter comes first: without it the first route would hang on large
+   * answers.
+   */
   #filtersFor(route: DubboRoute): readonly EnvoyFilter[] {
     const { rootNamespace, inboundFilters } = this.#options;
     const outbound = [bufferFilter(route.port, rootNamespace), outboundFilter(route, rootNamespace)];
@@ -120,7 +126,7 @@ export class FilterWorker {
     return actual && isOurs(actual) ? this.#remove(actual) : undefined;
   }
 
-  /** Whether a filter routes the port, or an entry is about to get one that does. */
+  /** Whether a filter routes the port, or an entry is about to get such a filter. */
   #isPortUsed(port: number): boolean {
     for (const known of this.#known.values()) if (known.port === port) return true;
     for (const object of this.#world.serviceEntries.objects.values()) {
@@ -142,7 +148,11 @@ export class FilterWorker {
     const actual = this.#world.filters.objects.get(key);
     if (actual && isCovered(desired, actual)) return undefined;
     if (actual && !isOurs(actual) && !isAdoptable(actual, desired)) {
-      this.#writer.note(actual, "NameTaken", "an EnvoyFilter of this name is not ours; delete or rename it");
+      this.#writer.note(
+        actual,
+        "NameTaken",
+        "the dubbo-controller needs this name but did not write this EnvoyFilter; delete or rename it",
+      );
       return { failed: true };
     }
     const pauseMs = this.#writer.pauseMs(key, desired);
@@ -172,18 +182,21 @@ function listenerOf({ spec }: EnvoyFilter): string | undefined {
   return patch?.match?.listener?.name;
 }
 
-/** The port whose large answers an outbound filter needs the buffer for. */
+/** The port of an outbound filter, whose large answers need the buffer filter. */
 function routedPort(filter: EnvoyFilter): number | undefined {
   const port = /_(\d+)$/.exec(listenerOf(filter) ?? "")?.[1];
   return port === undefined ? undefined : Number(port);
 }
 
-/** The old product's filter of the same name for the very same listener is taken over in place, without a drain. */
+/**
+ * Whether the filter is the old product's, with the same name and listener; it is then taken over in place, without a
+ * drain.
+ */
 function isAdoptable(actual: EnvoyFilter, desired: EnvoyFilter): boolean {
   return listenerOf(actual) !== undefined && listenerOf(actual) === listenerOf(desired);
 }
 
-/** The queue key of what a filter of ours belongs to. */
+/** The queue key of the owner of one of our filters. */
 function ownerKey(filter: EnvoyFilter): string | undefined {
   if (!isOurs(filter)) return undefined;
   const port = /^aeraki-outbound-buffer-(\d+)$/.exec(filter.metadata.name)?.[1];

@@ -4,13 +4,13 @@ import type { Clock } from "../runtime/deps.ts";
 
 /** How soon to ask again while the API server is being asked. */
 const askingMs = 100;
-/** How soon to ask again when it gave no answer. */
+/** How soon to ask again after a request without an answer. */
 const retryMs = 1_000;
 
 /**
- * Tells a deleted hub from one that is being re-created: gone is what has been missing by name from the complete list of
- * hubs for a while, without a break, and what the API server then confirms to be missing, so that no dead watch has hidden
- * its return. There is no finalizer to tell it (ADR 0006).
+ * Tells a deleted hub from one that is being re-created. A hub counts as deleted once it has been absent from a
+ * complete list for `afterMs` without interruption and a direct GET returns 404. The GET guards against a dead watch.
+ * There is no finalizer (ADR 0006).
  */
 export class GoneHubs {
   readonly #missingSince = new Map<HubKey, Ms>();
@@ -19,14 +19,14 @@ export class GoneHubs {
   readonly #afterMs: Ms;
   readonly #exists: (key: HubKey) => Promise<boolean>;
 
-  /** @param exists asks the API server itself; it says itself why it could not, rejects, and is then asked again. */
+  /** @param exists asks the API server. If it gets no answer, it reports why, rejects, and is called again. */
   constructor(clock: Clock, afterMs: Ms, exists: (key: HubKey) => Promise<boolean>) {
     this.#clock = clock;
     this.#afterMs = afterMs;
     this.#exists = exists;
   }
 
-  /** 0 = the hub is gone; else how long until that may be known. Only to be asked while the list of hubs is complete. */
+  /** 0 = the hub is gone; else how long until that may be known. Call it only while the list of hubs is complete. */
   goneInMs(key: HubKey): Ms {
     if (this.#answers.get(key) === "gone") return 0;
     const now = this.#clock.monotonic();
@@ -44,7 +44,7 @@ export class GoneHubs {
     this.#answers.delete(key);
   }
 
-  /** The list of hubs is not complete any more: what was missing from it has to be missed anew. */
+  /** The list of hubs is no longer complete, so the time of every missing hub starts again. */
   reset(): void {
     this.#missingSince.clear();
     this.#answers.clear();
@@ -53,7 +53,7 @@ export class GoneHubs {
   async #ask(key: HubKey, since: Ms): Promise<void> {
     this.#answers.set(key, "asked");
     const exists = await this.#exists(key).catch(() => undefined); // no answer: ask again, later
-    if (this.#missingSince.get(key) !== since) return; // seen, or missing anew, in the meantime
+    if (this.#missingSince.get(key) !== since) return; // the hub was seen in the meantime, or its time started again
     if (exists === false) {
       this.#answers.set(key, "gone");
       return;

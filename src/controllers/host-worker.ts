@@ -3,12 +3,13 @@ import type { Held } from "../kube/reflector.ts";
 import { resources } from "../kube/resources.ts";
 import { isCovered } from "../kube/same.ts";
 import type { Claim, Entry, HostKey, Ms } from "../model/entry.ts";
-import type { HubId } from "../model/hub.ts";
+import type { HubId, HubKey } from "../model/hub.ts";
 import type { ServiceEntry } from "../model/istio.ts";
 import { splitKey } from "../model/keys.ts";
 import { managers } from "../model/labels.ts";
 import type { Problem } from "../model/problems.ts";
 import { parseTime, rfc3339 } from "../model/time.ts";
+import { claimOf, claimsOn, type HostClaims, mayTakeOver } from "../plan/claims.ts";
 import { type HostInput, type HostPlan, planHost, type Step } from "../plan/host.ts";
 import { chooseVip, type VipPool } from "../plan/vip.ts";
 import type { ApplyFailure } from "../status/hub-status.ts";
@@ -16,18 +17,31 @@ import { objectName } from "../translate/names.ts";
 import { portNameOf, serviceEntryOf } from "../translate/service-entry.ts";
 import { failureOf } from "./apply-failure.ts";
 import type { EntryIndex, Occupant } from "./entries.ts";
-import { claimsOn, type HubsWorld, isOurMatter } from "./host-claims.ts";
+import type { HostLedger } from "./host-ledger.ts";
+import type { HubSession } from "./hub-session.ts";
 import { ObjectWriter, type Tools } from "./object-writer.ts";
 import { failedBy, type Outcome } from "./queue.ts";
 
-/** Dubbo registers anew by delete + create: what only removes is looked at again after this long. */
-const removalDelayMs = 300;
+/** Dubbo re-registers with delete + create, so a plan that only removes waits this long and is made again. */
+export const entryRemovalDelayMs = 300;
+
+/** What the worker asks of a hub. */
+export interface ClaimingHub extends Pick<HubSession, "id" | "hub" | "claimInputs"> {
+  readonly listings: Pick<HubSession["listings"], "has">;
+  readonly ledger: Pick<HostLedger, "tell" | "rehearsed" | "written" | "failed">;
+}
 
 /** What the worker asks the controller. */
-export interface HostWorld extends HubsWorld {
+export interface HostWorld {
+  /** The hubs that exist, oldest first. */
+  sessions(): readonly ClaimingHub[];
+  /** Why the hub's entries cannot be written at all. */
+  targetProblem(session: ClaimingHub): ApplyFailure | undefined;
+  /** As `claimsOn` wants it. */
+  goneInMs(hub: HubKey): Ms | undefined;
   readonly entries: EntryIndex;
   readonly serviceEntries: Held<ServiceEntry>;
-  /** Whether the cluster's own lists are complete: nothing is decided before. */
+  /** Whether the cluster's lists are complete; the worker decides nothing before. */
   isReady(): boolean;
 }
 
@@ -36,15 +50,15 @@ export interface HostWorkerOptions {
   readonly graceMs: Ms;
 }
 
-/** What is remembered of a host between two looks at it. */
+/** What the worker remembers of a host between two runs. */
 interface Memo {
-  /** Name, VIP and shape: an entry that is deleted under us comes back as it was. */
+  /** Name, VIP and shape, so that an entry that somebody deletes comes back as it was. */
   identity?: Pick<Entry, "name" | "vip" | "shape">;
   emptyAt?: Ms | undefined;
   removalAt?: Ms | undefined;
 }
 
-/** Brings one host at a time to what its hubs claim: gathers the claims, plans, and makes at most one write. */
+/** Reconciles one host at a time: gathers its claims, plans, and makes at most one write. */
 export class HostWorker {
   readonly #world: HostWorld;
   readonly #options: HostWorkerOptions;
@@ -66,10 +80,10 @@ export class HostWorker {
 
   /** The queue's work function. */
   async work(host: HostKey): Promise<Outcome> {
-    if (!this.#world.isReady()) return undefined; // every host is looked at again once the lists are complete
+    if (!this.#world.isReady()) return undefined; // every host is queued again once the lists are complete
     const found = this.#world.entries.occupant(host);
-    const { claims, wakeInMs } = claimsOn(host, found?.entry, this.#world);
-    if (found !== undefined && !isOurMatter(found, claims)) return this.#conflict(host, found, claims);
+    const { claims, wakeInMs } = this.#claims(host, found?.entry);
+    if (found !== undefined && !mayTakeOver(found, claims)) return this.#conflict(host, found, claims);
     const plan = planHost(this.#input(host, found, claims));
     this.#tell(host, plan);
     this.#rehearse(host, found, claims);
@@ -78,9 +92,20 @@ export class HostWorker {
     return outcome ?? (wakeInMs === undefined ? undefined : { againInMs: wakeInMs });
   }
 
+  #claims(host: HostKey, actual: Entry | undefined): HostClaims {
+    const hubs = this.#world.sessions().map((session) => {
+      const inputs = session.claimInputs(host, actual);
+      return inputs.mayWrite && this.#world.targetProblem(session) !== undefined
+        ? { ...inputs, mayWrite: false }
+        : inputs;
+    });
+    const now = this.#tools.deps.clock.monotonic();
+    return claimsOn(actual, hubs, now, (hub) => this.#world.goneInMs(hub));
+  }
+
   #conflict(host: HostKey, { object }: Occupant, claims: ReadonlyMap<HubId, Claim>): Outcome {
     const { namespace, name } = object.metadata;
-    const detail = `ServiceEntry ${namespace}/${name} has this host and is not ours; delete or rename it`;
+    const detail = `ServiceEntry ${namespace}/${name} already has this host and does not belong to the operator; delete it or change its host`;
     const problem: Problem = { at: splitKey(host)[1], code: "HostConflict", detail, severity: "rejected" };
     const listing = [...claims].filter(([, claim]) => claim.listed.length > 0);
     const problems = new Map(listing.map(([id]) => [id, [problem]]));
@@ -121,7 +146,7 @@ export class HostWorker {
     };
   }
 
-  /** The VIP stays; one that another, older ServiceEntry has as well is given up. */
+  /** Keeps the VIP, unless another, older ServiceEntry also has it. */
   #chooseVip(
     host: HostKey,
     hostname: string,
@@ -134,7 +159,11 @@ export class HostWorker {
     if (isFree(current)) return current;
     if (occupant?.object.spec.addresses?.includes(current) && pool.believes(current)) {
       if (!entries.hasElder(current, occupant.object)) return current;
-      this.#writer.note(occupant.object, "VipMoved", `an older ServiceEntry has ${current} as well`);
+      this.#writer.note(
+        occupant.object,
+        "VipMoved",
+        `an older ServiceEntry also has the virtual IP ${current}, so this ServiceEntry gets another one`,
+      );
     }
     const remembered = this.#memo(host).identity?.vip ?? "";
     const vip = isFree(remembered) ? remembered : chooseVip(hostname, pool, (ip) => entries.isUsed(ip, host));
@@ -142,7 +171,7 @@ export class HostWorker {
     return vip;
   }
 
-  /** Counts on the monotonic clock from what the annotation leaves after a restart. */
+  /** How long the entry has been empty, on the monotonic clock; after a restart the annotation gives the start. */
   #emptyForMs(memo: Memo, actual: Entry | undefined): Ms {
     const { clock } = this.#tools.deps;
     if (actual?.emptySince === undefined || actual.endpoints.size > 0) {
@@ -160,11 +189,12 @@ export class HostWorker {
     }
   }
 
-  /** What observing hubs would do to the host. */
+  /** Records what observing hubs would do to the host. */
   #rehearse(host: HostKey, occupant: Occupant | undefined, claims: ReadonlyMap<HubId, Claim>): void {
     for (const session of this.#world.sessions()) {
       if (session.hub.policy !== "observe") continue;
-      const claim = session.claim(host, occupant?.entry, true);
+      const inputs = { ...session.claimInputs(host, occupant?.entry), mayWrite: true };
+      const claim = claimOf(inputs, occupant?.entry, this.#tools.deps.clock.monotonic());
       const plan = claim && planHost(this.#input(host, occupant, new Map([...claims, [session.id, claim]])));
       const verdict = plan && verdictOf(plan.step, occupant?.object);
       if (session.ledger.rehearsed(host, verdict) && verdict !== undefined)
@@ -172,7 +202,7 @@ export class HostWorker {
     }
   }
 
-  /** Whether the namespace takes no writes now; the hubs' status says why. */
+  /** Whether the namespace accepts no writes now; the hubs' status says why. */
   #isBlocked(host: HostKey): boolean {
     const [namespace] = splitKey(host);
     return this.#world.sessions().some((session) => {
@@ -186,7 +216,7 @@ export class HostWorker {
       case "none":
         return this.#succeeded(host);
       case "blocked": {
-        const nextStep = "Widen --vip-cidr, or remove ServiceEntries that are not needed.";
+        const nextStep = "Widen --vip-cidr, or remove ServiceEntries that nobody needs.";
         this.#failed(host, { reason: step.reason, detail: "no virtual IP is free in --vip-cidr", nextStep });
         return { failed: true };
       }
@@ -227,7 +257,7 @@ export class HostWorker {
     return this.#settle(host, error);
   }
 
-  /** How long a plan that only removes endpoints still has to wait. */
+  /** How long a plan that only removes endpoints must still wait. */
   #removalDelayMs(memo: Memo, entry: Entry, actual: Entry | undefined): Ms {
     const onlyRemoves =
       actual !== undefined &&
@@ -236,7 +266,7 @@ export class HostWorker {
     if (!onlyRemoves) return 0;
     const now = this.#tools.deps.clock.monotonic();
     memo.removalAt ??= now;
-    return Math.max(0, memo.removalAt + removalDelayMs - now);
+    return Math.max(0, memo.removalAt + entryRemovalDelayMs - now);
   }
 
   #settle(host: HostKey, error: KubeError | undefined): Outcome {

@@ -14,12 +14,12 @@ import { failureOf } from "./apply-failure.ts";
 import { EntryIndex } from "./entries.ts";
 import { type Namespace, type TargetRules, targetProblem } from "./targets.ts";
 
-/** How long the ServiceEntry resource has to be missing until that is believed. */
+/** How long the ServiceEntry type must be missing before it counts as not installed. */
 const typeMissingMs = 10_000;
 
 /**
- * The cluster as the hub controller sees it: hubs, namespaces and ServiceEntries, and how far that is to be relied on. And
- * Services, on which nothing but a warning depends.
+ * The hub controller's view of the cluster: hubs, namespaces and ServiceEntries, and how reliable that view is.
+ * Services are only for a warning.
  */
 export class HubCluster {
   readonly hubs: Reflector<RegistryHub>;
@@ -47,17 +47,17 @@ export class HubCluster {
       { transform: ownFields },
       deps,
     );
-    const logger = deps.logger.child({ neededFor: "the warning ShadowsService and nothing else" });
+    const logger = deps.logger.child({ neededFor: "only the warning ShadowsService" });
     this.services = createReflector(client, services, { transform: nameOnly }, { ...deps, logger });
     this.entries = new EntryIndex(this.serviceEntries.objects);
   }
 
-  /** Whether all lists are complete: nothing is decided before, and nothing while one of them is not. */
+  /** Whether all lists are complete. Nothing is decided while one of them is not. */
   get isReady(): boolean {
     return [this.hubs, this.namespaces, this.serviceEntries].every((list) => list.status.state === "synced");
   }
 
-  /** Whether the first lists are still on their way, and nothing can be said of any hub. */
+  /** Whether the first lists are still being read, so that nothing is known about any hub. */
   get isStarting(): boolean {
     const lists = [this.serviceEntries.status, this.namespaces.status];
     const isOpen = lists.some((status) => status.state === "pending" && status.error === undefined);
@@ -65,8 +65,8 @@ export class HubCluster {
   }
 
   /**
-   * Whether the ServiceEntries that the cluster has are known. Without Istio's CRDs there are none; but an API server that
-   * has just started denies every CRD for a moment. `later` is called when asking again may have another answer.
+   * Whether the cluster's ServiceEntries are known. Without Istio's CRDs there are none; but an API server that has
+   * just started denies every CRD for a moment. Calls `later` when the answer may have changed.
    */
   knowsEntries(later: () => void): boolean {
     const { status } = this.serviceEntries;
@@ -81,19 +81,22 @@ export class HubCluster {
     return this.#isBlind;
   }
 
-  /** Whether there are believed to be no entries only because their type is missing. */
+  /** Whether the controller assumes that there are no entries only because their type is missing. */
   get isBlind(): boolean {
     return this.#isBlind;
   }
 
-  /** Whether entries have just turned up after they were believed to be impossible: what was judged without them is void. */
+  /**
+   * Whether entries appeared after the controller had assumed that there are none; every judgement without them is
+   * void.
+   */
   endsBlindness(): boolean {
     if (!this.#isBlind || this.serviceEntries.status.state !== "synced") return false;
     this.#isBlind = false;
     return true;
   }
 
-  /** Why nothing of the hub can be written now. */
+  /** Why the operator can write nothing of the hub now. */
   failureOf(hub: Hub): ApplyFailure | undefined {
     for (const { status } of [this.serviceEntries, this.namespaces]) {
       const obstacle = obstacleOf(status);
@@ -102,12 +105,12 @@ export class HubCluster {
     return this.namespaces.status.state === "pending" ? undefined : this.targetProblem(hub);
   }
 
-  /** Why the hub's target takes no entries of it. */
+  /** Why the hub's target accepts none of its entries. */
   targetProblem(hub: Hub): ApplyFailure | undefined {
     return targetProblem(hub, this.namespaces.objects, this.#rules);
   }
 
-  /** Asks the API server itself whether a hub exists. @throws KubeError when it gives no answer. */
+  /** Asks the API server whether a hub exists. @throws KubeError when there is no answer. */
   async hasHub(key: HubKey, signal: AbortSignal): Promise<boolean> {
     const [namespace, name] = splitKey(key);
     const path = objectPath(resources.registryHubs, { namespace, name });
@@ -122,11 +125,11 @@ export class HubCluster {
     }
   }
 
-  /** Once per reason: it is asked again every second. */
+  /** Logs once per reason, because the question is repeated every second. */
   #tellUnconfirmed(key: HubKey, error: unknown): void {
     const reason = error instanceof KubeError ? error.reason : String(error);
     if (reason !== this.#unconfirmed)
-      this.#deps.logger.warn("a missing hub is not believed to be gone", {
+      this.#deps.logger.warn("cannot confirm that a missing hub is deleted", {
         hub: key,
         error: (error as Error).message,
       });
@@ -134,7 +137,7 @@ export class HubCluster {
   }
 }
 
-/** That the object exists, and in which version. */
+/** Keeps only that the object exists, and its version. */
 function nameOnly({ metadata: { name, namespace, uid, resourceVersion } }: KubeObject): KubeObject {
   return {
     metadata: {
@@ -157,7 +160,7 @@ function slim(object: Namespace & KubeObject): Namespace & KubeObject {
   };
 }
 
-/** Of managedFields only who wrote when is of interest, and only if it was us. */
+/** Keeps of managedFields only the times of our own writes. */
 function ownFields(object: ServiceEntry): ServiceEntry {
   const managedFields = (object.metadata.managedFields ?? [])
     .filter((one) => one.manager === managers.registryhub && one.subresource === undefined)
@@ -173,7 +176,7 @@ function ownFields(object: ServiceEntry): ServiceEntry {
   };
 }
 
-/** The endpoints of an entry differ in little but their address. */
+/** The endpoints of an entry differ in little but their address, so equal values are shared. */
 function sharingFields(endpoints: readonly WorkloadEntry[]): readonly WorkloadEntry[] {
   const labelsOf = sharing<NonNullable<WorkloadEntry["labels"]>>();
   const portsOf = sharing<NonNullable<WorkloadEntry["ports"]>>();

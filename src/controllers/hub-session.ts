@@ -1,8 +1,9 @@
-import type { Claim, Entry, HostKey, Ms } from "../model/entry.ts";
+import type { Entry, HostKey, Ms } from "../model/entry.ts";
 import type { RegistryError } from "../model/errors.ts";
 import { type Credentials, type Hub, type HubId, type HubStatus, wants } from "../model/hub.ts";
 import type { Problem } from "../model/problems.ts";
 import type { Snapshot } from "../model/service.ts";
+import { type ClaimInputs, mayWrite } from "../plan/claims.ts";
 import type { OpenRegistry } from "../registries/index.ts";
 import { type RegistryState, supervise } from "../registries/supervise.ts";
 import { pause } from "../runtime/clock.ts";
@@ -11,14 +12,13 @@ import type { RegistryView } from "../status/hub-status.ts";
 import { hubIdOf } from "../translate/names.ts";
 import type { EntryIndex } from "./entries.ts";
 import { HostLedger } from "./host-ledger.ts";
-import { hubClaim } from "./hub-claim.ts";
 import { type Extent, HubTrust, type TrustLimits } from "./hub-trust.ts";
 import type { Urgency } from "./lanes.ts";
 import { ListingIndex } from "./listing-index.ts";
 
-/** A registry that is lost for less long is not reported. */
+/** A shorter loss of the registry is not reported. */
 const lossGraceMs = 5_000;
-/** A status of an earlier process is kept this long while the registry has not answered yet. */
+/** How long an earlier process's status stays while the registry has not answered yet. */
 const freshMs = 10_000;
 
 /** What the hub-controller is given, so that a test may give it registries of its own. */
@@ -26,26 +26,26 @@ export interface HubDeps extends Deps {
   readonly openRegistry: OpenRegistry;
 }
 
-/** What a session needs from the controller it lives in. */
+/** What a session needs from its controller. */
 export interface SessionHooks {
-  /** These hosts have changed, or may have to be planned anew. */
+  /** Queues these hosts for a new plan: they changed, or only have to be looked at. */
   touch(hosts: Iterable<HostKey>, urgency: Urgency): void;
   touchStatus(): void;
   limitsFor(hub: Hub): TrustLimits;
-  /** How often a Secret is read again while the registry is listed. */
+  /** How often the session re-reads a Secret while the registry is listed. */
   readonly credentialsMs: Ms;
   /** @throws RegistryError SecretInvalid. */
   readCredentials(hub: Hub, signal: AbortSignal): Promise<Credentials>;
   note(reason: "Shrunk" | "RegistryReset"): void;
-  /** A bug: the process must end. */
+  /** Reports a bug; the process must end. */
   crash(error: unknown): void;
 }
 
-/** One hub while it exists: its connection to the registry, what that lists, and how far its silence is believed. */
+/** One hub while it exists: its connection to the registry, its listing, and how far its silence counts. */
 export class HubSession {
   readonly id: HubId;
   readonly listings = new ListingIndex();
-  /** What became of the hub's hosts. */
+  /** The state of the hub's hosts. */
   readonly ledger: HostLedger;
   readonly #entries: EntryIndex;
   readonly #deps: HubDeps;
@@ -86,8 +86,8 @@ export class HubSession {
   }
 
   /**
-   * Starts reading the registry, the first time it is called. Not before the cluster's ServiceEntries are known: what the
-   * registry lacks, and whether it lost its data, is judged by what the cluster has of the hub.
+   * Starts reading the registry on the first call. The caller waits until the cluster's ServiceEntries are known,
+   * because they decide what the registry lacks and whether it lost its data.
    */
   connect(): void {
     if (this.#mayConnect) return;
@@ -99,12 +99,7 @@ export class HubSession {
     return this.#hub;
   }
 
-  /** Whether the hub wants to write at all; its target may still not take it. */
-  get isWriting(): boolean {
-    return !this.#hub.suspend && this.#hub.policy !== "observe";
-  }
-
-  /** Whether the registry has been listed since the hub asks for it. */
+  /** Whether the registry has been listed since the last edit that chose another registry. */
   get everListed(): boolean {
     return this.#everListed;
   }
@@ -113,20 +108,26 @@ export class HubSession {
     return this.#trust.origin;
   }
 
-  /** Those of the registry, of its services, and of the hosts that they want. */
+  /** The problems of the registry, of its services, and of the hosts that they ask for. */
   get problems(): readonly Problem[] {
     return [...(this.#snapshot?.problems ?? []), ...this.listings.problems, ...this.ledger.problems];
   }
 
-  /** As `hubClaim`, of this moment. */
-  claim(host: HostKey, actual: Entry | undefined, isWriting: boolean): Claim | undefined {
-    const { id, listings } = this;
-    const isPending = this.#state.state === "pending";
-    const voice = { id, hub: this.#hub, listings, trust: this.#trust.trust, isPending };
-    return hubClaim(voice, host, actual, isWriting, this.#deps.clock.monotonic());
+  /** What the hub's claim on a host rests on at this moment, whether or not its target takes entries of it. */
+  claimInputs(host: HostKey, actual: Entry | undefined): ClaimInputs {
+    const { id, hub, listings } = this;
+    return {
+      id,
+      hub,
+      mayWrite: mayWrite(hub),
+      isPending: this.#state.state === "pending",
+      trust: this.#trust.trust,
+      listed: listings.listed(host),
+      isUnreadable: listings.isUnknown(host, actual?.shape.service.name ?? ""),
+    };
   }
 
-  /** Takes in an edit of the hub. */
+  /** Applies an edit of the hub. */
   update(hub: Hub): void {
     const before = this.#hub;
     this.#hub = hub;
@@ -162,7 +163,7 @@ export class HubSession {
     this.#trust.close();
   }
 
-  /** How the registry stands, for the status. */
+  /** The state of the registry, for the status. */
   get view(): RegistryView {
     const now = this.#deps.clock.monotonic();
     const state = this.#state;
@@ -175,22 +176,22 @@ export class HubSession {
     return { state: "connecting", keepPrevious: now - this.#startedAt < freshMs };
   }
 
-  /** Whether the registry vouches for its listing at this moment. */
+  /** Whether the registry vouches for its listing now. */
   get isSynced(): boolean {
     return this.#state.state === "synced" && this.#trust.trust.synced;
   }
 
-  /** The hold to report: only while the policy removes anything at all. */
+  /** The hold to report, if the policy removes anything at all. */
   get held(): ReturnType<HubTrust["held"]> {
     if (this.#hub.policy !== "sync" || this.#hub.suspend) return undefined;
     const { services, endpoints } = this.isSynced ? this.ledger.withheld : { services: 0, endpoints: 0 };
     const held = this.#trust.held(services, endpoints);
     if (held?.reason !== "RegistryReset") return held;
-    // Known before every host has been planned anew: the status that tells of a reset has to be right at once.
+    // Known before every host has a new plan, because the status must report a reset at once.
     return { ...held, hold: { ...held.hold, services: Math.max(services, this.#missing().length) } };
   }
 
-  /** Starts reading anew, after what was read last. */
+  /** Starts reading again; `last` is the newest earlier snapshot. */
   #watch(last: Snapshot | undefined): void {
     this.#watching.abort();
     this.#watching = new AbortController();
@@ -217,7 +218,7 @@ export class HubSession {
       return this.#deps.openRegistry(config, this.#deps);
     };
     for await (const state of supervise(open, this.#deps, signal, last)) {
-      if (signal.aborted) return; // what was under way when the hub was edited is another registry's
+      if (signal.aborted) return; // an answer from before the edit belongs to another registry
       this.#take(state);
     }
   }
@@ -228,10 +229,10 @@ export class HubSession {
       await pause(this.#deps.clock, this.#hooks.credentialsMs, signal);
       if (signal.aborted || !this.isSynced) continue;
       const credentials = await this.#hooks.readCredentials(hub, signal).catch((error: unknown) => {
-        this.#deps.logger.warn("secret not readable, the connection stays", { error: String(error) });
+        this.#deps.logger.warn("secret not readable, keeping the connection", { error: String(error) });
       });
       if (signal.aborted || credentials === undefined || !differ(credentials, this.#credentials)) continue;
-      this.#deps.logger.info("credentials changed, connecting anew");
+      this.#deps.logger.info("credentials changed, reconnecting");
       this.#watch(this.#snapshot);
       return;
     }
@@ -253,7 +254,7 @@ export class HubSession {
     this.#noteLoss();
   }
 
-  /** From now on the registry does not vouch for its listing; if that lasts, the status says so. */
+  /** The registry no longer vouches for its listing. If that lasts, the status says so. */
   #noteLoss(): void {
     if (this.#lostAt !== undefined) return;
     this.#lostAt = this.#deps.clock.monotonic();
@@ -283,7 +284,7 @@ export class HubSession {
     if (hold !== undefined && this.#hub.policy === "sync") this.#hooks.note(hold);
   }
 
-  /** Hosts that have endpoints of this hub in the cluster and are not listed, though the hub would want them. */
+  /** Hosts with endpoints of this hub in the cluster that the registry does not list, although the hub wants them. */
   #missing(): readonly HostKey[] {
     const { filter, target } = this.#hub;
     return [...this.#entries.hostsOf(this.id)]
@@ -307,32 +308,32 @@ export class HubSession {
     };
   }
 
-  /** The same snapshot means other hosts or endpoints now. */
+  /** The same snapshot now means other hosts or endpoints. */
   #relist(): void {
     this.touchAll();
     this.#hooks.touch(this.listings.update(new Map(), this.#hub).changed, "look");
     if (this.#snapshot) this.#ask(this.listings.update(this.#snapshot.services, this.#hub).changed, "look");
   }
 
-  /** The listing wants something of these hosts. */
+  /** The listing changed these hosts. */
   #ask(hosts: ReadonlySet<HostKey>, urgency: Urgency): void {
-    if (this.isWriting) this.ledger.expect(hosts);
+    if (mayWrite(this.#hub)) this.ledger.expect(hosts);
     this.#hooks.touch(hosts, urgency);
   }
 
-  /** What was listed last, however long ago. */
+  /** The newest snapshot, however old. */
   get #snapshot(): Snapshot | undefined {
     return this.#state.state === "pending" ? undefined : this.#state.snapshot;
   }
 
-  /** "Unknown" may have become "gone", or the brake has just stopped that. */
+  /** "Unknown" may have become "gone", or the brake has just prevented that. */
   #flipped(began: "Shrunk" | undefined): void {
     this.#noteHold(began);
     this.touchAll();
     this.#hooks.touchStatus();
   }
 
-  /** Everything the hub lists or owns may have to be planned anew. */
+  /** Queues everything that the hub lists or owns. */
   touchAll(): void {
     this.#hooks.touch(
       [...this.#entries.hostsOf(this.id)].map(({ host }) => host),
@@ -342,7 +343,7 @@ export class HubSession {
   }
 }
 
-/** What makes it another registry: its address, type and type block. */
+/** The fields whose change means another registry: address, type and type block. */
 function identityOf({ registry }: Hub): unknown {
   return { ...registry, tls: undefined };
 }

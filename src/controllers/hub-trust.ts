@@ -5,51 +5,54 @@ import { brake, hasRecovered, type Trust } from "../plan/trust.ts";
 import type { Clock } from "../runtime/deps.ts";
 
 export interface TrustLimits {
-  /** How long nothing is believed to be gone after the first listing of a watch. */
+  /** How long nothing counts as gone after the first listing of a watch. */
   readonly settleMs: Ms;
-  /** The same when the registry showed that it had lost its data. */
+  /** The same after the registry showed that it had lost its data. */
   readonly settleAfterLossMs: Ms;
   readonly shrinkHoldMs: Ms;
   readonly resetHoldMs: Ms;
 }
 
-/** A period as people read it; the deadlines themselves are monotonic. */
+/** A period in wall time, for people; the deadlines themselves are monotonic. */
 interface Period {
   readonly since: string;
   readonly until: string;
 }
 
-/** What of one hub's registry is listed, and what of it the cluster has. */
+/** What one hub's registry lists, and what the cluster has of the hub. */
 export interface Extent {
   readonly listedHosts: number;
   readonly listedEndpoints: number;
-  /** Endpoints in the cluster that this hub vouches for; asked for only when the registry lost its data. */
+  /** Endpoints in the cluster that this hub vouches for; called only when the registry lost its data. */
   endpointsInCluster(): number;
 }
 
 const nothingHeld = { settledAt: 0, heldUntil: 0, resetUntil: 0 };
-/** Stands for "no root" where a registry that identifies its data has none: as another origin as any. */
+/** The origin of a registry that identifies its data but has no root; it differs from every other origin. */
 const noData = "none";
 
 /**
- * Keeps a hub's Trust: settling after each first listing, the brake on vanishing services, the hold after a loss of data
- * (docs/architecture.md). Every change of it goes through here; `flipped` is called when "unknown" may have become "gone", with
- * the hold that began at that moment, if one did.
+ * Keeps a hub's Trust: settling after each first listing, the brake on vanishing services, and the hold after a loss
+ * of data (docs/architecture.md). Every change of Trust goes through this class. It calls `flipped` when "unknown"
+ * may have become "gone", with the hold that began at that moment, if one did.
  */
 export class HubTrust {
   readonly #clock: Clock;
   #limits: TrustLimits;
   readonly #flipped: (began?: "Shrunk") => void;
   #trust: Trust = { synced: false, ...nothingHeld };
-  /** When each host listed its last instance, for those that list none now: with the listed ones, what the hub "had". */
+  /**
+   * When each host that now lists nothing lost its last instance. Together with the listed hosts they are what the
+   * hub "had".
+   */
   readonly #lostAt = new Map<HostKey, Ms>();
   #settling: Period | undefined;
   #hold: (Period & { readonly endpoints: number }) | undefined;
   #origin: string;
-  /** The origin that the last listing showed, "none" included: a reset is judged once per change. */
+  /** The origin of the last listing, "none" included; a reset is judged once per change. */
   #seenOrigin: string;
   #dataWasLost = false;
-  /** How many services the hold of an earlier process was about, until the first listing. */
+  /** How many services the hold of an earlier process covered, until the first listing. */
   #inherited = 0;
   #listedHosts = 0;
   #timer: () => void = () => undefined;
@@ -67,20 +70,20 @@ export class HubTrust {
     return this.#trust;
   }
 
-  /** status.origin: of the newest data that the registry had. */
+  /** status.origin: the origin of the newest data that the registry had. */
   get origin(): string {
     return this.#origin;
   }
 
-  /** The registry can no longer vouch for its listing; `dataWasLost` = it even showed that it started over. */
+  /** The registry can no longer vouch for its listing; `dataWasLost` = it also showed that it started over. */
   lose(dataWasLost: boolean): void {
     this.#trust = { ...this.#trust, synced: false };
     this.#dataWasLost ||= dataWasLost;
   }
 
   /**
-   * A complete listing. `lost` hosts list nothing any more, `found` ones list something again. Returns whether a hold
-   * began with it. Must be called before any host is planned on the listing.
+   * Takes a complete listing. `lost` hosts list nothing any more, `found` hosts list something again. Returns the
+   * hold that began with it, if one did. Call it before planning any host on the listing.
    */
   listed(
     listing: { readonly first: boolean; readonly origin: string | undefined; readonly extent: Extent },
@@ -100,14 +103,17 @@ export class HubTrust {
     return reset ?? shrunk;
   }
 
-  /** The hub asks for other entries or another registry filter: settle anew without suspecting what it no longer asks for. */
+  /**
+   * The hub asks for other entries or another registry filter: settles again, without suspecting what it no longer
+   * asks for.
+   */
   resettle(): void {
     this.#settle(this.#clock.monotonic());
     this.#lostAt.clear();
     this.#arm();
   }
 
-  /** Another registry altogether, with limits of its own: nothing of the old one is known or held. */
+  /** The hub has another registry, with its own limits: drops everything known and held of the old one. */
   forget(limits: TrustLimits): void {
     this.#limits = limits;
     this.#trust = { synced: false, ...nothingHeld };
@@ -121,7 +127,7 @@ export class HubTrust {
     this.#timer();
   }
 
-  /** Ends the hold whose `until` is `until`, as its owner asked. Returns whether there was one. */
+  /** Ends the hold whose `until` is `until`, at its owner's request. Returns whether there was one. */
   release(until: string): boolean {
     const now = this.#clock.monotonic();
     if (until === "") return false;
@@ -140,7 +146,7 @@ export class HubTrust {
     return true;
   }
 
-  /** What is held now and until when; `services` and `endpoints` = what is withheld at this moment. */
+  /** The hold and its end; `services` and `endpoints` = how many are withheld now. */
   held(
     services: number,
     endpoints: number,
@@ -163,8 +169,9 @@ export class HubTrust {
   }
 
   /**
-   * Notes when hosts were lost: with the end of settling, when they will be judged, unless a hold is already about them;
-   * with its end they are believed. After a restart that is so for as many as the hold of the status was about.
+   * Records when hosts were lost: at the end of settling, when the brake judges them. Hosts that a hold already covers
+   * are not recorded again and count as gone at its end. After a restart, the hold of the status covers as many hosts
+   * as it counted.
    */
   #missed(hosts: readonly HostKey[], isFirst: boolean, now: Ms): void {
     const isHeld = now < Math.max(this.#trust.heldUntil, this.#trust.resetUntil);
@@ -221,7 +228,10 @@ export class HubTrust {
     this.#hold = undefined;
   }
 
-  /** What a hold that has run out was about is believed from now on; what a newer listing lacks is judged on its own. */
+  /**
+   * Ends the hold for the hosts that it covered: they now count as gone. What a newer listing lacks is judged on its
+   * own.
+   */
   #expireHold(now: Ms): void {
     const until = Math.max(this.#trust.heldUntil, this.#trust.resetUntil);
     if (until === 0 || now < until) return;
@@ -229,7 +239,7 @@ export class HubTrust {
     for (const [host, at] of this.#lostAt) if (at < until) this.#lostAt.delete(host);
   }
 
-  /** One timer for the next deadline; at it, the brake is judged before anything is believed. */
+  /** Sets one timer for the next deadline. At a deadline the brake decides before anything counts as gone. */
   #arm(): void {
     this.#timer();
     const now = this.#clock.monotonic();

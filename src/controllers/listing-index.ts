@@ -9,29 +9,29 @@ import { hostKeyOf, type Listing, listingOf } from "../translate/listing.ts";
 export interface ListingChange {
   /** Hosts whose endpoints may differ. */
   readonly changed: ReadonlySet<HostKey>;
-  /** Hosts that listed something before and list nothing now, though the hub wants them; and the reverse. */
+  /** Hosts that listed something before and list nothing now, although the hub wants them; and the reverse. */
   readonly lost: readonly HostKey[];
   readonly found: readonly HostKey[];
-  /** A service that was unreadable can be read again, so entries of it may turn out to be gone. */
+  /** An unreadable service is readable again, so some of its entries may turn out to be gone. */
   readonly readAgain: boolean;
 }
 
-/** What one hub's registry lists, by host; updated by comparing identities, so an unchanged service costs nothing. */
+/** One hub's listing, by host. Updates compare identities, so an unchanged service costs nothing. */
 export class ListingIndex {
   readonly #services = new Map<string, Service>();
   readonly #listings = new Map<string, Listing>();
   readonly #byHost = new Map<HostKey, Map<string, readonly Endpoint[]>>();
-  /** What each unreadable service stands for, by id: its Dubbo interface, or the host of a Spring service. */
+  /** The Dubbo interface, or the host of a Spring service, of each unreadable service, by id. */
   readonly #unknown = new Map<string, string>();
   #unknownThings: ReadonlySet<string> = new Set();
   #endpoints = 0;
 
-  /** Endpoints listed over all hosts. */
+  /** The number of endpoints over all hosts. */
   get endpoints(): number {
     return this.#endpoints;
   }
 
-  /** Hosts with at least one endpoint. */
+  /** The number of hosts with at least one endpoint. */
   get size(): number {
     return this.#byHost.size;
   }
@@ -52,7 +52,7 @@ export class ListingIndex {
     return this.#byHost.has(host);
   }
 
-  /** Whether what the registry says of this host, or of this Dubbo interface, could not be read. */
+  /** Whether the registry's data on this host, or on this Dubbo interface, could not be read. */
   isUnknown(host: HostKey, service: string): boolean {
     return this.#unknownThings.has(service) || this.#unknownThings.has(host);
   }
@@ -61,7 +61,7 @@ export class ListingIndex {
     return [...this.#listings.values()].flatMap((listing) => listing.problems);
   }
 
-  /** Takes in a newer listing; services that the hub's filter does not want count as absent. */
+  /** Takes a newer listing. Services that the hub's filter excludes count as absent. */
   update(services: ReadonlyMap<string, Service>, hub: Hub): ListingChange {
     const changed = new Set<HostKey>();
     const before = new Map<HostKey, boolean>();
@@ -124,7 +124,7 @@ export class ListingIndex {
   }
 }
 
-/** How many of a host's endpoints an entry could have: those of one protocol, the preferred one. */
+/** How many of a host's endpoints an entry could contain: those that speak the preferred protocol. */
 function usableOf(endpoints: readonly Endpoint[]): number {
   const counts = preference.map((protocol) => endpoints.filter((one) => one.protocol === protocol).length);
   return counts.find((count) => count > 0) ?? 0;

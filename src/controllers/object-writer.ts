@@ -11,10 +11,10 @@ import type { Metrics } from "../runtime/metrics.ts";
 import { Contention } from "./contention.ts";
 import { Refusals } from "./refusals.ts";
 
-/** From then on a fight over an object is worth an Event. */
+/** From this repair on, a fight over an object gets an Event. */
 const contestedTimes = 3;
 
-/** What a worker that writes is given besides its own matters. */
+/** The shared tools of a worker that writes. */
 export interface Tools<M extends Metrics = Metrics> {
   readonly client: KubeClient;
   readonly events: EventRecorder;
@@ -26,8 +26,8 @@ export interface Tools<M extends Metrics = Metrics> {
 }
 
 /**
- * Writes and deletes the objects of one resource that a controller owns: counts and logs it, feeds the answers back into
- * the store, and keeps out of fights. `key` names what an object is about; `fields` are for the log.
+ * Writes and deletes the objects of one resource that a controller owns. It counts and logs each write, puts the
+ * answer into the store, and avoids fights. `key` identifies the subject of an object; `fields` are for the log.
  */
 export class ObjectWriter<T extends KubeObject> {
   readonly #store: Held<T>;
@@ -36,8 +36,6 @@ export class ObjectWriter<T extends KubeObject> {
   readonly #tools: Tools;
   readonly #contention: Contention;
   readonly #refusals: Refusals;
-  /** How the log speaks of it. */
-  readonly #noun: string;
 
   constructor(store: Held<T>, resource: Resource, fieldManager: string, tools: Tools) {
     this.#store = store;
@@ -46,15 +44,17 @@ export class ObjectWriter<T extends KubeObject> {
     this.#tools = tools;
     this.#contention = new Contention(tools.deps.clock);
     this.#refusals = new Refusals(tools.deps.clock);
-    this.#noun = resource.kind.toLowerCase();
   }
 
-  /** How long to wait before writing this again, because somebody keeps undoing it. */
+  /** How long to wait before this write, because another client keeps undoing it. */
   pauseMs(key: string, desired: T): Ms {
     return this.#contention.pauseMs(key, contentHash(desired));
   }
 
-  /** Creates the object, where there is no `actual` one, or changes that one and no other. Returns why that failed. */
+  /**
+   * Creates the object if there is no `actual` one, and else changes that one and no other. Returns the error of a
+   * failed write.
+   */
   async apply(
     key: string,
     desired: T,
@@ -68,32 +68,32 @@ export class ObjectWriter<T extends KubeObject> {
     });
     if ("error" in written) return this.#failed("apply", desired, written.error, fields);
     this.#succeeded("apply", desired);
-    if (actual === undefined) deps.logger.info(`${this.#noun} created`, fields);
-    else deps.logger.debug(`${this.#noun} changed`, fields);
+    if (actual === undefined) deps.logger.info("object created", { kind: this.#resource.kind, ...fields });
+    else deps.logger.debug("object changed", { kind: this.#resource.kind, ...fields });
     this.#store.put(written.ok);
     if (this.#contention.wrote(key, contentHash(desired)) >= contestedTimes) {
       this.note(
         written.ok,
         "Contended",
-        "something else keeps changing it; stop the old product or whatever does",
+        "another client keeps changing this object; find it in metadata.managedFields and stop it",
       );
     }
     return undefined;
   }
 
-  /** Deletes this very version of the object. Returns why that failed. */
+  /** Deletes exactly this version of the object. Returns the error of a failed delete. */
   async delete(key: string, object: T, fields: Fields): Promise<KubeError | undefined> {
     const { client, deps, signal } = this.#tools;
     const removed = await remove(client, this.#resource, object, signal);
     if ("error" in removed) return this.#failed("delete", object, removed.error, fields);
     this.#succeeded("delete", object);
-    deps.logger.info(`${this.#noun} deleted`, fields);
+    deps.logger.info("object deleted", { kind: this.#resource.kind, ...fields });
     this.forget(key);
     this.#store.remove(object);
     return undefined;
   }
 
-  /** Tells the object's owner something that needs a person. */
+  /** Records an Event on the object, for something that needs a person. */
   note(object: T, reason: string, message: string): void {
     const typed = { ...object, apiVersion: apiVersionOf(this.#resource), kind: this.#resource.kind };
     this.#tools.events.record({ object: typed, type: "Warning", reason, message });
@@ -119,7 +119,8 @@ export class ObjectWriter<T extends KubeObject> {
     this.#count(verb, error.reason);
     const level = this.#refusals.failed(namespace, error) ? "warn" : "debug";
     const { reason, message } = error;
-    logger[level](`${this.#noun} not written`, { ...fields, namespace, verb, reason, error: message });
+    const { kind } = this.#resource;
+    logger[level]("object not written", { kind, ...fields, namespace, verb, reason, error: message });
     return error;
   }
 

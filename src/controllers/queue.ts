@@ -12,8 +12,8 @@ const maxRefusedBackoffMs = 600_000;
 const sliceMs = 20;
 
 /**
- * What became of a key: done, look again later, or failed (the queue backs off per key, at least `atLeastMs`; longer
- * where it was `refused` in a way that no retry heals).
+ * The result for a key: done, run again later, or failed (the queue backs off per key, at least `atLeastMs`, and longer
+ * if the write was `refused` so that no retry can heal it).
  */
 export type Outcome = undefined | { readonly againInMs: Ms } | Failed;
 
@@ -23,7 +23,7 @@ interface Failed {
   readonly refused?: boolean;
 }
 
-/** The outcome of a write: done, or failed, and then not tried again before the API server wants it. */
+/** The outcome of a write: done, or failed with the delay that the API server asks for. */
 export function failedBy(error: KubeError | undefined): Outcome {
   if (error === undefined) return undefined;
   const atLeastMs = retryDelay(error);
@@ -52,12 +52,12 @@ interface Timer {
 }
 
 /**
- * Keys "<namespace>/<rest>", never events: adding a key that waits changes nothing but its urgency, adding one that is
- * being worked on has it worked on once more. No key is ever worked on twice at once, and one that fails delays no other.
+ * A queue of keys "<namespace>/<rest>", never of events. Adding a key that waits changes at most its urgency; adding a
+ * running key runs it once more. No key ever runs twice at once, and a failing key delays no other.
  *
- * Nobody waits for somebody else's keys: namespaces have their turns one after the other (`Lanes`), and a namespace is
- * given a worker only while it has fewer than are free. So alone it has half of them, and one is left for who comes next.
- * Work begins in a microtask, never inside `add`, and gives the event loop its turn every 20 ms.
+ * Namespaces take turns (`Lanes`), and a namespace gets a worker only while it has fewer than are free. So a namespace
+ * alone has half of the workers, and one is left for the next one. Work begins in a microtask, never inside `add`, and
+ * gives the event loop its turn every 20 ms.
  */
 export class WorkQueue {
   readonly #work: (key: string) => Promise<Outcome>;
@@ -90,12 +90,12 @@ export class WorkQueue {
     this.#hooks = hooks;
   }
 
-  /** Keys that wait for a worker. */
+  /** The number of keys that wait for a worker. */
   get depth(): number {
     return this.#ready.size;
   }
 
-  /** How long the oldest running key has been worked on. */
+  /** How long the oldest running key has been running. */
   get longestRunMs(): Ms {
     const since = this.#running.values().next().value;
     return since === undefined ? 0 : this.#deps.clock.monotonic() - since;
@@ -108,8 +108,8 @@ export class WorkQueue {
   }
 
   /**
-   * Works on the key as soon as it is its turn. One that has failed keeps to its backoff; if it was refused, a change
-   * shortens that to what it would be for another failure.
+   * Runs the key as soon as it is its turn. A key that failed keeps its backoff. If its write was refused, a change
+   * shortens the backoff to that of any other failure.
    */
   add(key: string, urgency: Urgency): void {
     const failure = this.#failures.get(key);
@@ -118,12 +118,12 @@ export class WorkQueue {
       this.#schedule(key, failure.changeableAt - this.#deps.clock.monotonic(), urgency);
   }
 
-  /** Adds the key, as changed, after `ms`, unless it is added before; of several times the earliest counts. A backoff stands. */
+  /** Adds the key as changed after `ms`, unless it is added earlier; the earliest of several times wins. A backoff stays. */
   addAfter(key: string, ms: Ms): void {
     if (!this.#failures.has(key) || !this.#timers.has(key)) this.#schedule(key, ms, "changed");
   }
 
-  /** Forgets every backoff: what made the keys fail is over. */
+  /** Drops every backoff, because the cause of the failures is gone. */
   retryAll(): void {
     for (const key of this.#failures.keys()) {
       this.#failures.delete(key);
@@ -161,7 +161,7 @@ export class WorkQueue {
     this.#timers.set(key, { due, urgency: why, cancel });
   }
 
-  /** Works until `signal` aborts. @throws what `work` throws: that is a bug and must be seen. */
+  /** Works until `signal` aborts. @throws what `work` throws, because that is a bug and must be visible. */
   async run(signal: AbortSignal): Promise<void> {
     const { promise, resolve, reject } = Promise.withResolvers<void>();
     this.#crash = reject;

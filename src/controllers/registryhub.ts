@@ -21,8 +21,7 @@ import { pause } from "../runtime/clock.ts";
 import type { HubMetrics } from "../runtime/metrics.ts";
 import { GoneHubs } from "./gone-hubs.ts";
 import { HeldBack } from "./held-back.ts";
-import type { Speaker } from "./host-claims.ts";
-import { HostWorker } from "./host-worker.ts";
+import { type ClaimingHub, HostWorker } from "./host-worker.ts";
 import { HubCluster } from "./hub-cluster.ts";
 import { type HubDeps, HubSession } from "./hub-session.ts";
 import type { Urgency } from "./lanes.ts";
@@ -31,12 +30,12 @@ import { hostOfService, type Services } from "./shadows.ts";
 import { StatusWorker } from "./status-worker.ts";
 import { isWatched, type TargetRules } from "./targets.ts";
 
-/** A hub that is missing for less long may be in the middle of being re-created. */
+/** A hub that is missing for a shorter time may be in the middle of a re-creation. */
 const goneAfterMs = 60_000;
-/** Secrets are not watched: the right to that would be the right to list them all. */
+/** Secrets are re-read, not watched: the right to watch them is the right to list all of them. */
 const credentialsMs = 300_000;
 const statusConcurrency = 4;
-/** Merges what happens in one moment into one look at a hub's status. */
+/** Merges simultaneous changes into one look at a hub's status. */
 const statusDelayMs = 100;
 
 export interface HubControllerOptions extends TargetRules {
@@ -62,7 +61,7 @@ export class HubController {
   #statusQueue: WorkQueue | undefined;
   #crash: (error: unknown) => void = () => undefined;
   #noteHold: (hub: RegistryHub, reason: "Shrunk" | "RegistryReset") => void = () => undefined;
-  /** The newest status of each hub, which one that is re-created inherits: its origin and its hold. */
+  /** The newest status of each hub. A re-created hub inherits its origin and its hold. */
   readonly #statuses = new Map<HubKey, HubStatus>();
   #isReady = false;
   #servicesState: Services["status"]["state"] = "pending";
@@ -78,13 +77,13 @@ export class HubController {
     this.#gone = new GoneHubs(deps.clock, goneAfterMs * options.settleFactor, exists);
   }
 
-  /** Names of queues on which one key has been worked for longer than `ms`. */
+  /** Names of the queues that have worked on one key for longer than `ms`. */
   stuckLoops(ms: Ms): readonly string[] {
     const queues = { hosts: this.#hostQueue, status: this.#statusQueue };
     return Object.entries(queues).flatMap(([name, queue]) => ((queue?.longestRunMs ?? 0) > ms ? [name] : []));
   }
 
-  /** Works until `signal` aborts. @throws only what is a bug. */
+  /** Works until `signal` aborts. @throws only on a bug. */
   async run(signal: AbortSignal): Promise<void> {
     const broken = new AbortController();
     const running = AbortSignal.any([signal, broken.signal]);
@@ -147,7 +146,7 @@ export class HubController {
       isReady: () => this.#isReady,
       sessions: () => this.#ordered,
       session: (key: HubKey) => this.#sessions.get(key),
-      targetProblem: ({ hub }: Speaker) => this.#cluster.targetProblem(hub),
+      targetProblem: ({ hub }: ClaimingHub) => this.#cluster.targetProblem(hub),
       isStarting: () => this.#cluster.isStarting,
       isBlind: () => this.#cluster.isBlind,
       failure: ({ hub }: HubSession) => this.#cluster.failureOf(hub),
@@ -178,7 +177,7 @@ export class HubController {
     });
   }
 
-  /** While the list stands as it stood, a Service concerns only the hubs that list a host of its name. */
+  /** While the state of the list is unchanged, a Service concerns only the hubs that list a host of its name. */
   #servicesChanged(keys: ReadonlySet<ObjectKey>): void {
     const { state } = this.#cluster.services.status;
     const concernsAll = keys.size === 0 || state !== this.#servicesState;
@@ -188,7 +187,7 @@ export class HubController {
       if (concernsAll || hosts.some((host) => listings.has(host))) this.#touchStatus(hub.key);
   }
 
-  /** Nothing is decided on lists that are not complete; when they become so, everything is looked at. */
+  /** Nothing is decided while a list is incomplete. Once all are complete, every host is queued again. */
   #listsChanged(): void {
     const wasReady = this.#isReady;
     this.#isReady = this.#cluster.isReady;
@@ -291,8 +290,7 @@ export class HubController {
   }
 
   async #readCredentials(hub: Hub, signal: AbortSignal): Promise<Credentials> {
-    const nextStep =
-      "Fix the Secret of spec.secretRef in the hub's namespace; the operator retries by itself.";
+    const nextStep = "Fix the Secret of spec.secretRef in the hub's namespace.";
     const reading = await readSecret(this.#client, hub.namespace, hub.secretName ?? "", signal).catch(
       (error: unknown) => {
         throw new RegistryError("SecretInvalid", (error as Error).message, nextStep, { cause: error });
@@ -325,7 +323,8 @@ export class HubController {
 }
 
 const holdMessages = {
-  Shrunk: "many services lost their last instance at once; removals are held until status.hold.until",
+  Shrunk:
+    "many services lost their last instance at once; the operator keeps those instances until status.hold.until",
   RegistryReset:
-    "the registry lost its data; removals are held until it lists 80 % of it again or status.hold.until",
+    "the registry lost its data; the operator removes nothing until the registry lists 80 % of it again or until status.hold.until",
 } as const;

@@ -7,7 +7,7 @@ import type { Deps } from "../runtime/deps.ts";
 import type { DubboMetrics } from "../runtime/metrics.ts";
 
 const intervalMs = 600_000;
-/** Istio's own default, where the mesh configuration does not say. Source: istio.io/api mesh/v1alpha1 MeshConfig. */
+/** Istio's default, if the mesh configuration does not set it. Source: istio.io/api mesh/v1alpha1 MeshConfig. */
 const defaultRootNamespace = "istio-system";
 
 interface ConfigMap extends KubeObject {
@@ -15,8 +15,8 @@ interface ConfigMap extends KubeObject {
 }
 
 /**
- * Compares --root-namespace with the mesh's own (ConfigMap `istio`) from time to time: filters in any other namespace act
- * in that namespace only. Where the ConfigMap cannot be read nothing is said.
+ * Periodically compares --root-namespace with the mesh's root namespace (ConfigMap `istio`). In any other namespace
+ * filters apply only to that namespace. If the ConfigMap is unreadable, nothing is reported.
  */
 export async function watchRootNamespace(
   client: KubeClient,
@@ -31,7 +31,7 @@ export async function watchRootNamespace(
     const mesh = found && meshRootNamespace(found);
     metrics.rootNamespaceMismatch(mesh !== undefined && mesh !== rootNamespace);
     if (found && mesh !== rootNamespace) {
-      const message = `the mesh's root namespace is ${mesh}, the EnvoyFilters go to ${rootNamespace} and act there only; set --root-namespace=${mesh}`;
+      const message = `the mesh's root namespace is ${mesh}, but the EnvoyFilters are in ${rootNamespace} and apply only there; set --root-namespace=${mesh}`;
       deps.logger.warn("root namespace differs from the mesh's", { mesh, rootNamespace });
       events.record({
         object: { ...found, apiVersion: "v1", kind: "ConfigMap" },

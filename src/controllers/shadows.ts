@@ -5,14 +5,14 @@ import type { HubStatus } from "../model/hub.ts";
 import { splitKey } from "../model/keys.ts";
 import type { Problem } from "../model/problems.ts";
 
-/** The cluster's Services as far as they are known: nothing waits for them. */
+/** The cluster's Services as far as they are known; nothing waits for them. */
 export type Services = Pick<Reflector<KubeObject>, "objects" | "status">;
 
 const forbidden = 403;
 
 /**
- * The host that answers in the mesh as the Service `key` does in its cluster. Source: Kubernetes' DNS for Services and Pods;
- * resolvers complete `<name>.<namespace>` by their search domains.
+ * The mesh host that has the same name as the Service `key`. Source: Kubernetes' DNS for Services and Pods; resolvers
+ * complete `<name>.<namespace>` by their search domains.
  */
 export function hostOfService(key: ObjectKey): HostKey {
   const [namespace] = splitKey(key);
@@ -20,8 +20,9 @@ export function hostOfService(key: ObjectKey): HostKey {
 }
 
 /**
- * A warning for each of the hosts to which a Service answers as well. While the Services have not been listed yet it is what
- * the status says, so that a restart changes nothing; where they may not be listed there are none.
+ * A warning for each host that has the same name as a Service. Until the Services have been listed, the warnings of
+ * the previous status stay, so that a restart changes nothing. Without the right to list Services there are no
+ * warnings.
  */
 export function shadowsOf(
   hosts: Iterable<HostKey>,
@@ -44,6 +45,6 @@ export function shadowsOf(
 /** `host` has two labels. */
 function shadow(host: string): Problem {
   const [name, namespace] = host.split(".");
-  const detail = `Service ${namespace}/${name} answers to this name as well, so callers reach one of the two by chance; rename it, or use another spec.generate_to`;
+  const detail = `Service ${namespace}/${name} has the same name in the mesh, so callers reach one of the two at random; rename the Service, or use another spec.generate_to`;
   return { at: host, code: "ShadowsService", detail, severity: "warning" };
 }

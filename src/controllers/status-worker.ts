@@ -15,12 +15,12 @@ import { type Services, shadowsOf } from "./shadows.ts";
 
 const conditionsIntervalMs = 1_000;
 const countsIntervalMs = 10_000;
-/** A look at a hub costs 20 ms where it has 10,000 entries: about this share of the time is spent on looking. */
+/** A look at a hub with 10,000 entries costs 20 ms; looks take about this share of the time. */
 const lookShare = 0.05;
 const maxLookPauseMs = 1_000;
-/** Writes that take longer are worth telling. */
+/** Slower writes are worth reporting. */
 const briefMs = 5_000;
-/** The most telling failure of many. */
+/** The most telling failure comes first. */
 const severity: readonly ApplyFailure["reason"][] = [
   "NamespaceNotAllowed",
   "NamespaceMissing",
@@ -30,27 +30,30 @@ const severity: readonly ApplyFailure["reason"][] = [
   "ApplyFailed",
 ];
 
-/** What the worker asks the controller. */
+/** What the worker needs from the controller. */
 export interface StatusWorld {
   readonly hubs: Reflector<RegistryHub>;
   readonly serviceEntries: Reflector<ServiceEntry>;
   readonly services: Services;
   readonly entries: EntryIndex;
-  /** Whether the first lists of the cluster are still on their way, and nothing can be said yet. */
+  /** Whether the first lists of the cluster are still being read, so that nothing is known yet. */
   isStarting(): boolean;
   /** Whether the entries cannot be seen, so that nothing shows whether a registry with another origin has lost its data. */
   isBlind(): boolean;
   session(key: HubKey): HubSession | undefined;
-  /** Why nothing of the hub can be written: its target, or the cluster itself. */
+  /** Why the operator can write nothing of the hub: its target, or the cluster itself. */
   failure(session: HubSession): ApplyFailure | undefined;
 }
 
-/** Writes the status of one hub at a time: conditions at once, counts now and then, times never by themselves. */
+/**
+ * Writes the status of one hub at a time. Condition changes are written within 1 s, counts at most every 10 s, and
+ * times only along with one of those.
+ */
 export class StatusWorker {
   readonly #world: StatusWorld;
   readonly #tools: Tools<HubMetrics>;
   readonly #writtenAt = new Map<HubKey, Ms>();
-  /** When the next look at a hub may be taken. */
+  /** When the next look at a hub is allowed. */
   readonly #lookAt = new Map<HubKey, Ms>();
 
   constructor(world: StatusWorld, tools: Tools<HubMetrics>) {
@@ -94,7 +97,7 @@ export class StatusWorker {
     if (written.error.status === 404) return undefined; // deleted meanwhile
     deps.logger.warn("status not written", { hub: key, error: written.error.message });
     if (retryDelay(written.error) === undefined) {
-      const message = `the status cannot be written: ${written.error.message}`;
+      const message = `the operator cannot write the status: ${written.error.message}`;
       events.record({ object, type: "Warning", reason: written.error.reason, message });
     }
     // Not as patient as with hosts: nothing calls a status back, and there are not many.
@@ -118,7 +121,7 @@ export class StatusWorker {
     };
   }
 
-  /** What the cluster has of the hub; while it cannot be listed, what it had. */
+  /** What the cluster has of the hub; until the ServiceEntries are listed, what the previous status says. */
   #owned(
     { id }: HubSession,
     previous: HubStatus | undefined,

@@ -2,7 +2,7 @@ import type { Hub, ObjectMeta } from "../model/hub.ts";
 import { annotations } from "../model/labels.ts";
 import type { ApplyFailure } from "../status/hub-status.ts";
 
-/** What is kept of a Namespace. */
+/** The part of a Namespace that is kept. */
 export interface Namespace {
   readonly metadata: ObjectMeta;
 }
@@ -13,7 +13,7 @@ export interface TargetRules {
   readonly watchNamespaces: readonly string[];
 }
 
-/** Whether hubs and ServiceEntries of this namespace are looked after. */
+/** Whether the operator handles hubs and ServiceEntries of this namespace. */
 export function isWatched(namespace: string, rules: Pick<TargetRules, "watchNamespaces">): boolean {
   return rules.watchNamespaces.length === 0 || rules.watchNamespaces.includes(namespace);
 }
@@ -26,23 +26,24 @@ export function targetProblem(
 ): ApplyFailure | undefined {
   const { target } = hub;
   if (!isWatched(target, rules)) {
-    const nextStep = "Add it to the operator's --watch-namespaces, or change spec.generate_to.";
+    const nextStep = "Add the namespace to the operator's --watch-namespaces, or change spec.generate_to.";
     return {
       reason: "NamespaceNotAllowed",
-      detail: `namespace ${target} is not watched by this operator`,
+      detail: `this operator does not watch namespace ${target}`,
       nextStep,
     };
   }
   const namespace = namespaces.get(target);
   if (namespace === undefined || namespace.metadata.deletionTimestamp !== undefined) {
     const what = namespace === undefined ? "does not exist" : "is being deleted";
-    const nextStep = `Create it, or change spec.generate_to; the entries follow by themselves.`;
+    const nextStep =
+      "Create the namespace, or change spec.generate_to; the operator then writes the entries.";
     return { reason: "NamespaceMissing", detail: `namespace ${target} ${what}`, nextStep };
   }
   if (target === hub.namespace || rules.allowCrossNamespace || optsIn(namespace, hub.namespace))
     return undefined;
   const nextStep = `Annotate the namespace with ${annotations.allowFrom}: "${hub.namespace}".`;
-  const detail = `namespace ${target} does not accept entries of hubs in ${hub.namespace}`;
+  const detail = `namespace ${target} does not accept entries from hubs in ${hub.namespace}`;
   return { reason: "NamespaceNotAllowed", detail, nextStep };
 }
 

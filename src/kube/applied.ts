@@ -3,8 +3,9 @@ import type { KubeObject } from "./resources.ts";
 import { isCovered, isObject, keyOf, listMapKeys } from "./same.ts";
 
 /**
- * What `apply` would make of `actual`: the desired fields are as desired, those that the manager set before and leaves out
- * now are gone unless others set them too, all others stay. What the API server counts and dates is not brought forward.
+ * The object that `apply` would make of `actual`. Desired fields get their desired values. Fields that the manager
+ * set before and leaves out now go, unless others set them too. All other fields stay. Counters and times of the API
+ * server do not change.
  */
 export function applied<T extends KubeObject>(desired: T, actual: T | undefined, fieldManager: string): T {
   if (actual === undefined) return desired;
@@ -16,7 +17,7 @@ export function applied<T extends KubeObject>(desired: T, actual: T | undefined,
   return merged(withoutDropped(actual, desired, ours, others), desired) as T;
 }
 
-/** `actual` without what is in `ours`, in none of `others`, and not desired any more. */
+/** `actual` without the fields that are in `ours`, in none of `others`, and no longer desired. */
 function withoutDropped(
   actual: unknown,
   desired: unknown,
@@ -36,7 +37,7 @@ function withoutDropped(
   return Object.fromEntries(kept);
 }
 
-/** Whether an element of a keyed list is the one of these keys, and only we ever wanted it. */
+/** Whether these keys identify the element of a keyed list, and only we ever wanted it. */
 function isDropped(keys: unknown, element: unknown, desired: unknown, others: readonly FieldSet[]): boolean {
   const isWanted = Array.isArray(desired) && desired.some((one) => isCovered(keys, one));
   const isTheirs = others.some((set) => keysOf(set).some((other) => isCovered(other, element)));
@@ -46,7 +47,7 @@ function isDropped(keys: unknown, element: unknown, desired: unknown, others: re
 const keysOf = (set: FieldSet): readonly unknown[] =>
   Object.keys(set).flatMap((path) => (path.startsWith("k:") ? [JSON.parse(path.slice(2)) as unknown] : []));
 
-/** The desired fields on top of the actual ones; lists are one value but for those with keys. */
+/** The desired fields on top of the actual ones. A list is one value unless it has keys. */
 function merged(actual: unknown, desired: unknown, path = ""): unknown {
   if (isObject(actual) && isObject(desired)) {
     const fields = Object.entries(desired).filter(([, value]) => value !== undefined);

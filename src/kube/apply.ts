@@ -2,7 +2,10 @@ import type { KubeClient } from "./client.ts";
 import { KubeError } from "./errors.ts";
 import { apiVersionOf, type KubeObject, objectPath, type Resource } from "./resources.ts";
 
-/** What became of one write. A failure is a value: it belongs to one object, and its queue decides what follows. */
+/**
+ * The result of one write. A failure is a value, because it belongs to one object, and that object's queue decides
+ * what follows.
+ */
 export type WriteResult<T> = { readonly ok: T } | { readonly error: KubeError };
 
 export interface ApplyOptions {
@@ -11,8 +14,8 @@ export interface ApplyOptions {
 }
 
 /**
- * Server-side apply: creates the object or makes the given fields, and those only, what is given; fields that this
- * manager set before and leaves out now go. Takes over fields of other managers (`force`). Returns the new object.
+ * Server-side apply: creates the object, or sets exactly the given fields. Fields that this manager set before and
+ * leaves out now go. Takes over fields of other managers (`force`). Returns the new object.
  */
 export function apply<T extends KubeObject>(
   client: KubeClient,
@@ -23,13 +26,13 @@ export function apply<T extends KubeObject>(
   return patch(client, resource, objectPath(resource, object.metadata), object, options);
 }
 
-/** Never the resourceVersion of an object: an apply with it can only create. */
+/** No object ever has this resourceVersion, so an apply with it can only create. */
 const noVersion = "1";
 
 /**
- * As `apply`, of the very object that was read as `actual`, or of none where there was none: a Conflict tells that another
- * object has the name now, or that there is one. Measured on 1.36: a uid without its object is a 409, with another
- * object a 422; a resourceVersion counts only where there is an object, and then has to be its own, else 409.
+ * As `apply`, to the very object that was read as `actual`, or only to create it if there was none. A Conflict means
+ * that another object has the name now. Measured on 1.36: a uid without its object is a 409, with another object a 422;
+ * a resourceVersion counts only where there is an object, and then has to be its own, else 409.
  */
 export function applyTo<T extends KubeObject>(
   client: KubeClient,
@@ -42,7 +45,7 @@ export function applyTo<T extends KubeObject>(
   return apply(client, resource, { ...object, metadata: { ...object.metadata, ...precondition } }, options);
 }
 
-/** As `apply`, of the status of an object that has to exist (404 otherwise). */
+/** As `apply`, for the status of an existing object (404 otherwise). */
 export function applyStatus<T extends KubeObject>(
   client: KubeClient,
   resource: Resource,
@@ -91,9 +94,9 @@ function patch<T extends KubeObject>(
 }
 
 /**
- * Deletes exactly this version of the object: its uid and resourceVersion are preconditions, so whatever changed since
- * it was read is a Conflict (409). `ok` is the object if a finalizer keeps it a while, undefined when it is gone, also
- * when it was gone before.
+ * Deletes exactly this version of the object. Its uid and resourceVersion are preconditions, so an object that
+ * changed since it was read is a Conflict (409). `ok` is the object while a finalizer keeps it, and undefined once it
+ * is gone, also if it was gone before.
  */
 export async function remove<T extends KubeObject>(
   client: KubeClient,
@@ -111,7 +114,7 @@ export async function remove<T extends KubeObject>(
     }),
   );
   if ("error" in deleted) return deleted.error.status === 404 ? { ok: undefined } : deleted;
-  // A Status has no metadata.name: the object is gone.
+  // A Status has no metadata.name, so the object is gone.
   return {
     ok:
       deleted.ok.kind === "Status" || deleted.ok.metadata.deletionTimestamp === undefined

@@ -6,14 +6,14 @@ import type { KubeClient } from "./client.ts";
 import { apiVersionOf, type KubeObject, objectKey, resources } from "./resources.ts";
 import { createTokenBucket } from "./token-bucket.ts";
 
-/** How often one (object, reason) is written at most. */
+/** Minimum time between two writes of one (object, reason). */
 const intervalMs = 60_000;
-/** A repeat after this long is a new Event. */
+/** A repeat after this time is a new Event. */
 const forgetMs = 600_000;
 /** All Events together: they go through the same gate as the objects that they are about. */
 const limit = { burst: 25, perSecond: 1 } as const;
 
-/** What happened to an object, for `kubectl describe`. */
+/** Something that happened to an object, for `kubectl describe`. */
 export interface EventNote {
   /** With apiVersion and kind. */
   readonly object: KubeObject;
@@ -26,19 +26,19 @@ export interface EventNote {
 
 export interface EventRecorder {
   /**
-   * Returns at once. Repeats raise the Event's count, at most one write a minute; a failed write is logged, no more. When
-   * there are too many Events in all, one that is not written waits for its next repeat, whose count has it.
+   * Returns at once. A repeat raises the Event's count, with at most one write a minute. A failed write is only
+   * logged. When there are too many Events in all, an unwritten one waits for its next repeat, whose count includes it.
    */
   record(note: EventNote): void;
 }
 
-/** One Event object: all repeats of one (object, reason). */
+/** One Event object, for all repeats of one (object, reason). */
 interface Series {
   readonly name: string;
   /** Wall time, ms. */
   readonly firstAt: number;
   lastAt: number;
-  /** When it may be written again, on the monotonic clock. */
+  /** When the next write is allowed, on the monotonic clock. */
   quietUntil: number;
   count: number;
   note: EventNote;
@@ -46,8 +46,8 @@ interface Series {
 }
 
 /**
- * `component` is who speaks, and the field manager; `metrics` counts what is dropped because there is too much. Repeats that
- * still wait when `signal` aborts are dropped without a count.
+ * `component` is the reporter and the field manager; `metrics` counts the Events that are dropped because there are too
+ * many. Repeats that still wait when `signal` aborts are dropped without a count.
  */
 export function createEventRecorder(
   client: KubeClient,
@@ -69,7 +69,7 @@ export function createEventRecorder(
       logger.warn("event not written", { reason: series.note.reason, error: written.error.message });
   }
 
-  /** Writes now, or once when the quiet minute is over. */
+  /** Writes now, or once when the minute since the last write is over. */
   async function schedule(series: Series): Promise<void> {
     if (series.isWaiting) return;
     series.isWaiting = true;
@@ -113,14 +113,14 @@ export function createEventRecorder(
 
 const maxNameLength = 253;
 
-/** `key` and `now` make its name, which no other has. */
+/** `key` and `now` make its name, which no other series has. */
 function newSeries(note: EventNote, key: string, now: number): Series {
   const hash = createHash("sha256").update(`${key} ${now}`).digest("hex").slice(0, 16);
   const name = `${note.object.metadata.name.slice(0, maxNameLength - hash.length - 1)}.${hash}`;
   return { name, firstAt: now, lastAt: now, quietUntil: 0, count: 0, note, isWaiting: false };
 }
 
-/** Source: k8s.io/api/core/v1/types.go (Event). Events of cluster-scoped objects are kept in `default`. */
+/** Source: k8s.io/api/core/v1/types.go (Event). Events of cluster-scoped objects go to `default`. */
 function eventOf(
   { name, firstAt, lastAt, count, note }: Series,
   component: string,

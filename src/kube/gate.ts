@@ -1,6 +1,8 @@
 /** Lets at most `limit` tasks run at once; the others wait in order. */
 export interface Gate {
-  /** Resolves when it is this task's turn, with the function that ends it. @throws the signal's reason when it aborts first. */
+  /**
+   * Resolves when this task may run, with the function that ends it. @throws the signal's reason if it aborts first.
+   */
   enter(signal: AbortSignal): Promise<() => void>;
 }
 

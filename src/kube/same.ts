@@ -1,9 +1,12 @@
-/** Lists that Istio's CRDs merge by a key, so that elements of others may stand beside ours; all other lists are one value. */
+/**
+ * The lists that Istio's CRDs merge by a key, so that others' elements may coexist with ours. Any other list is one
+ * value.
+ */
 export const listMapKeys: Readonly<Record<string, string>> = { "spec.ports": "name" };
 
 /**
- * Whether applying `desired` would change nothing of `actual`: every desired field is there with an equal value. What
- * others added (fields, labels, elements of keyed lists) does not count.
+ * Whether applying `desired` would leave `actual` unchanged: it has every desired field with an equal value.
+ * Additions of others (fields, labels, elements of keyed lists) do not count.
  */
 export function isCovered(desired: unknown, actual: unknown, path = ""): boolean {
   if (Array.isArray(desired)) return isListCovered(desired, actual, path);
@@ -26,7 +29,7 @@ function isListCovered(desired: readonly unknown[], actual: unknown, path: strin
   );
 }
 
-/** Inside a list that is one value, a field too many is a difference as well. */
+/** Inside a list that is one value, an additional field is a difference. */
 function areEqual(one: unknown, other: unknown): boolean {
   if (Array.isArray(one))
     return (

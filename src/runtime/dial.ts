@@ -4,9 +4,8 @@ import { inTime } from "./clock.ts";
 import type { Clock } from "./deps.ts";
 
 /**
- * Addresses that no registry has and that a hub must not make the operator connect to: "this host",
- * link-local (where clouds serve their metadata) and multicast. Loopback is fine: it reaches what runs beside
- * the operator.
+ * Addresses that no registry has, so a hub must not make the operator connect to them: "this host", link-local (where
+ * clouds serve their metadata) and multicast. Loopback is allowed; it reaches servers on the operator's own host.
  */
 const refused = new BlockList();
 refused.addSubnet("0.0.0.0", 8, "ipv4");
@@ -17,16 +16,15 @@ refused.addAddress("::", "ipv6");
 refused.addSubnet("fe80::", 10, "ipv6");
 refused.addSubnet("ff00::", 8, "ipv6");
 
-/** A host that must not be dialled, or has no address that may be. */
+/** The operator must not dial the host, or none of its addresses. */
 export class DialRefusedError extends Error {
   override readonly name = "DialRefusedError";
 }
 
 /**
- * The IP addresses to dial for a host name or IP literal (IPv6 without brackets), resolved anew on every
- * call. Whoever dials must dial one of these and never the name, or what was checked is not what is reached.
- * @throws DialRefusedError when each is link-local, unspecified or multicast; the resolver's own error
- * otherwise.
+ * The IP addresses to dial for a host name or IP literal (IPv6 without brackets), resolved on every call. Dial one of
+ * these and never the name; otherwise the checked address is not the one reached.
+ * @throws DialRefusedError when each is link-local, unspecified or multicast; otherwise the resolver's own error.
  */
 export async function resolveDialable(host: string): Promise<readonly string[]> {
   const found = isIP(host) ? [host] : (await lookup(host, { all: true })).map(({ address }) => address);
@@ -36,11 +34,12 @@ export async function resolveDialable(host: string): Promise<readonly string[]> 
   return dialable;
 }
 
-/** A resolver of its own patience may take half a minute. */
+/** The resolver's own time-outs can add up to half a minute. */
 const lookupMs = 5_000;
 
 /**
- * `resolveDialable` within 5 s: the name server cannot be told to stop. @throws as `resolveDialable`; Error when it is late; the signal's reason.
+ * `resolveDialable` within 5 s, because a name lookup cannot be cancelled. @throws as `resolveDialable`; Error when
+ * it is late; the signal's reason.
  */
 export function resolveInTime(
   host: string,
@@ -51,7 +50,7 @@ export function resolveInTime(
   return inTime(resolveDialable(host), { ms: lookupMs, late }, clock, signal);
 }
 
-/** Servers choose one of several alerts, and in TLS 1.3 only after the client believes that all is well. */
+/** Servers choose one of several alerts, and in TLS 1.3 send it only after the client has finished the handshake. */
 const clientCertificate = "the server refuses the client's certificate, or demands one";
 
 const words: Readonly<Record<string, string>> = {
@@ -77,10 +76,10 @@ const words: Readonly<Record<string, string>> = {
   UNABLE_TO_VERIFY_LEAF_SIGNATURE: "the server's certificate is signed by an unknown CA",
 };
 
-/** What went wrong on the network, in a few words without addresses or volatile parts. */
+/** Describes a network error in a few words, without addresses or volatile parts. */
 export function describeNetworkError(error: unknown): string {
   const { code = "", message, reason } = error as NodeJS.ErrnoException & { readonly reason?: string };
   if (words[code] !== undefined) return words[code];
-  // OpenSSL's messages begin with the number of a thread.
+  // OpenSSL's messages begin with a thread number.
   return code.startsWith("ERR_SSL_") && reason !== undefined ? `TLS fails: ${reason}` : message;
 }

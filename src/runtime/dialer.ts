@@ -4,16 +4,16 @@ import type { Credentials, RegistrySpec } from "../model/hub.ts";
 import type { Clock } from "./deps.ts";
 import { resolveInTime } from "./dial.ts";
 
-/** Two tries fit into the time that a request has by default. */
+/** Two tries fit into the default time of a request. */
 const connectMs = 3_000;
 
-/** PEM, as a hub's Secret has it. */
+/** PEM, as in a hub's Secret. */
 export interface TlsOptions {
   readonly ca?: string;
   readonly cert?: string;
   readonly key?: string;
   readonly insecureSkipVerify?: boolean;
-  /** What is going to be spoken over TLS; without a word nothing is agreed on. */
+  /** The protocol to negotiate over TLS; without it, nothing is negotiated. */
   readonly protocol?: "h2";
 }
 
@@ -24,7 +24,7 @@ export interface Endpoint {
   readonly secure: boolean;
 }
 
-/** Those of a hub and its Secret. */
+/** The TLS options of a hub and its Secret. */
 export function tlsOptionsOf({ insecureSkipVerify }: RegistrySpec["tls"], of: Credentials): TlsOptions {
   return {
     insecureSkipVerify,
@@ -34,20 +34,20 @@ export function tlsOptionsOf({ insecureSkipVerify }: RegistrySpec["tls"], of: Cr
   };
 }
 
-/** What the PEM texts of `TlsOptions` cannot be used for. */
+/** The PEM texts of `TlsOptions` are unusable. */
 export class BadTlsOptionsError extends Error {
   override readonly name = "BadTlsOptionsError";
 }
 
-/** Opens sockets; each is destroyed when the signal it was made with aborts. */
+/** Opens sockets; each socket is destroyed when the dialer's signal aborts. */
 export type Dialer = (endpoint: Endpoint) => Promise<Socket>;
 
 /**
- * Resolves the name on every call, checks its addresses (`resolveDialable`) and dials them, one after the other; a name
- * is never dialled, or what was checked would not be what is reached. A socket over TLS is ready and verified against
- * the name.
- * The dialer @throws BadTlsOptionsError; DialRefusedError; the resolver's or the last address' error; the signal's
- * reason.
+ * Resolves the name on every call, checks its addresses (`resolveDialable`) and dials them one after the other. It
+ * never dials the name, so the checked address is the one reached. A TLS socket is ready and verified against the
+ * name.
+ * The dialer @throws BadTlsOptionsError; DialRefusedError; the error of the resolver or of the last address; the
+ * signal's reason.
  */
 export function createDialer(tls: TlsOptions, clock: Clock, signal: AbortSignal): Dialer {
   let context: SecureContext | undefined;
@@ -76,7 +76,7 @@ function secureContext({ ca, cert, key }: TlsOptions): SecureContext {
       ...(key !== undefined && { key }),
     });
   } catch {
-    // The library's own words may quote the key.
+    // The library's message may quote the key.
     throw new BadTlsOptionsError("ca.crt, tls.crt and tls.key are not PEM, or do not belong together");
   }
 }
@@ -98,7 +98,10 @@ function connecting(
   });
 }
 
-/** The socket once it is connected. It is destroyed when that fails or lasts too long, and later when `signal` aborts. */
+/**
+ * Resolves with the connected socket. Destroys the socket when that fails or takes too long, and later when `signal`
+ * aborts.
+ */
 function open(socket: Socket, secure: boolean, clock: Clock, signal: AbortSignal): Promise<Socket> {
   return new Promise((resolve, reject) => {
     const late = clock.after(connectMs, () =>
@@ -110,7 +113,7 @@ function open(socket: Socket, secure: boolean, clock: Clock, signal: AbortSignal
       late();
       resolve(socket);
     });
-    // Stays: an error that nobody listens to would end the process.
+    // Stays, because an error without a listener would end the process.
     socket.on("error", reject);
     socket.once("close", () => {
       late();

@@ -2,7 +2,7 @@ import { promisify } from "node:util";
 import { gunzip } from "node:zlib";
 import { HttpError } from "./http-error.ts";
 
-/** All that comes, read to its end. @throws HttpError beyond `maxBytes`, when the source is destroyed; the source's own error. */
+/** Reads the whole body. @throws HttpError beyond `maxBytes`, and destroys the source; the source's own error. */
 export async function readBody(body: AsyncIterable<Buffer>, maxBytes: number): Promise<Buffer> {
   const chunks: Buffer[] = [];
   let size = 0;
@@ -17,8 +17,8 @@ export async function readBody(body: AsyncIterable<Buffer>, maxBytes: number): P
 const gunzipAsync = promisify(gunzip);
 
 /**
- * The text of a body with that content-encoding, at most `maxBytes` when decoded; UTF-8, whatever the header says, for
- * that is what the registries write. @throws HttpError.
+ * The text of a body with that content-encoding, at most `maxBytes` when decoded. Always UTF-8, whatever the header
+ * says, because registries write UTF-8. @throws HttpError.
  */
 export async function decodeBody(
   bytes: Buffer,
@@ -36,7 +36,7 @@ export async function decodeBody(
     return (await gunzipAsync(bytes, { maxOutputLength: maxBytes })).toString("utf8");
   } catch (cause) {
     if ((cause as NodeJS.ErrnoException).code === "ERR_BUFFER_TOO_LARGE") throw tooLarge(maxBytes);
-    throw new HttpError("bad-answer", "the answer says it is gzip and is not", { cause });
+    throw new HttpError("bad-answer", "the answer is labelled as gzip but is not gzip", { cause });
   }
 }
 

@@ -1,4 +1,5 @@
 import { Agent, type Dispatcher } from "undici";
+import { linkAbort, unlessAborted } from "./abort.ts";
 import type { Clock } from "./deps.ts";
 import { DialRefusedError, describeNetworkError } from "./dial.ts";
 import { BadTlsOptionsError, createDialer, type TlsOptions } from "./dialer.ts";
@@ -7,7 +8,7 @@ import { HttpError } from "./http-error.ts";
 
 const defaultTimeoutMs = 10_000;
 const defaultConnections = 20;
-/** Room for 50,000 services; more than any registry has been seen to answer. */
+/** Room for 50,000 services, more than any measured registry answer. */
 const defaultMaxBytes = 64 * 1024 * 1024;
 const maxRedirects = 3;
 
@@ -15,37 +16,37 @@ const redirects = new Set([301, 302, 303, 307, 308]);
 
 export interface HttpClientOptions {
   readonly tls?: TlsOptions;
-  /** Connections to one origin, and so its requests in flight; 20 unless given. */
+  /** Limit of connections to one origin, and so of its requests in flight; default 20. */
   readonly connections?: number;
-  /** Of a body, both as sent and as decoded; 64 MiB unless given. */
+  /** Limit of a body, both as sent and as decoded; default 64 MiB. */
   readonly maxBytes?: number;
 }
 
 export interface HttpOptions {
-  /** Sent to the URL's own origin only. */
+  /** Sent only to the URL's own origin. */
   readonly headers?: Readonly<Record<string, string>>;
-  /** From the call to the last byte, redirects included; 10 s unless given. */
+  /** From the call to the last byte, redirects included; default 10 s. */
   readonly timeoutMs?: number;
-  /** Ends this exchange alone, with its reason. */
+  /** Ends only this exchange, with its reason. */
   readonly signal?: AbortSignal;
 }
 
 export interface HttpAnswer {
   readonly status: number;
-  /** Names in lower case; one that came several times is joined by ", ". */
+  /** Names in lower case; repeated headers are joined by ", ". */
   readonly headers: Readonly<Record<string, string>>;
   readonly text: string;
 }
 
-/** The only way to a registry over HTTP. It never retries: who asked knows whether to ask again. */
+/** The only way to a registry over HTTP. It never retries, because the caller knows whether to ask again. */
 export interface HttpClient {
   /**
-   * Follows redirects, three at most; to another origin without the headers, and never from https to http.
-   * @throws HttpError when there is no whole answer; the reason of the client's signal, or of its own. A status is never an
-   * error.
+   * Follows up to three redirects: to another origin without the headers, and never from https to http.
+   * @throws HttpError when there is no complete answer; the reason of the client's signal or of its own. A status is
+   * never an error.
    */
   get(url: string, options?: HttpOptions): Promise<HttpAnswer>;
-  /** As `get`; a redirect is returned as it is, for what is in a form is meant for one server only. */
+  /** As `get`, but returns a redirect as it is, because a form is meant for one server only. */
   postForm(url: string, fields: Readonly<Record<string, string>>, options?: HttpOptions): Promise<HttpAnswer>;
   /** As `postForm`, with a body of JSON. */
   postJson(url: string, body: unknown, options?: HttpOptions): Promise<HttpAnswer>;
@@ -58,9 +59,9 @@ interface Sent {
 }
 
 /**
- * A client for one watch: every connection is closed when `signal` aborts. What may be dialled is decided by
- * `resolveDialable`, anew at each connection, so also behind a redirect. HTTP/1.1 only; idle connections are let go
- * after 4 s (undici's default), before common servers let go of them.
+ * A client for one watch; every connection closes when `signal` aborts. `resolveDialable` checks each new connection,
+ * also behind a redirect. HTTP/1.1 only. Idle connections close after 4 s (undici's default), before common servers
+ * close them.
  */
 export function createHttpClient(options: HttpClientOptions, clock: Clock, signal: AbortSignal): HttpClient {
   const send = createTransport(options, clock, signal);
@@ -107,7 +108,10 @@ export function createHttpClient(options: HttpClientOptions, clock: Clock, signa
 type Headers = Readonly<Record<string, string>>;
 type Limited = <T>(options: HttpOptions, exchange: (limit: AbortSignal) => Promise<T>) => Promise<T>;
 
-/** Runs an exchange with a signal that aborts with the client's and its own, or with an HttpError when the time is up. */
+/**
+ * Runs an exchange with a signal that aborts with the client's signal, with the exchange's own, or with an HttpError
+ * when time is up.
+ */
 function createLimiter(clock: Clock, signal: AbortSignal): Limited {
   const running = new Set<AbortController>();
   const stop = (): void => {
@@ -118,8 +122,7 @@ function createLimiter(clock: Clock, signal: AbortSignal): Limited {
     signal.throwIfAborted();
     own?.throwIfAborted();
     const limit = new AbortController();
-    const end = (): void => limit.abort(own?.reason);
-    own?.addEventListener("abort", end, { once: true });
+    const unlink = own && linkAbort(own, limit);
     const late = (): void =>
       limit.abort(new HttpError("unreachable", `no answer within ${timeoutMs / 1_000} s`));
     const stopTimer = clock.after(timeoutMs, late);
@@ -130,7 +133,7 @@ function createLimiter(clock: Clock, signal: AbortSignal): Limited {
       throw limit.signal.aborted ? limit.signal.reason : httpError(error);
     } finally {
       stopTimer();
-      own?.removeEventListener("abort", end);
+      unlink?.();
       running.delete(limit);
     }
   };
@@ -138,7 +141,7 @@ function createLimiter(clock: Clock, signal: AbortSignal): Limited {
 
 type Send = (url: URL, sent: Sent, limit: AbortSignal) => Promise<HttpAnswer>;
 
-/** One request and its whole answer, whatever its status. */
+/** Sends one request and reads its whole answer, whatever its status. */
 function createTransport(options: HttpClientOptions, clock: Clock, signal: AbortSignal): Send {
   const maxBytes = options.maxBytes ?? defaultMaxBytes;
   const agent = openAgent(options, clock, signal);
@@ -168,7 +171,7 @@ function openAgent(options: HttpClientOptions, clock: Clock, signal: AbortSignal
   return new Agent({
     connections: options.connections ?? defaultConnections,
     allowH2: false,
-    // The one limit of time is the request's own.
+    // The request's own time limit is the only one.
     headersTimeout: 0,
     bodyTimeout: 0,
     connect({ hostname, protocol, port }, settle) {
@@ -182,7 +185,7 @@ function openAgent(options: HttpClientOptions, clock: Clock, signal: AbortSignal
   });
 }
 
-/** @throws HttpError when the target is none, or takes the security away. */
+/** @throws HttpError when the target is not a URL, or would leave https. */
 function target(location: string, from: URL): URL {
   const url = URL.parse(location, from.href);
   if (url === null || !/^https?:$/.test(url.protocol))
@@ -197,13 +200,6 @@ function redirected(to: URL, error: unknown): HttpError {
   return new HttpError(kind, `redirected to ${to.origin}: ${message}`, { cause: error });
 }
 
-/** undici notices an abort only once it has a connection, which a silent server can keep it from. */
-function unlessAborted<T>(promise: Promise<T>, signal: AbortSignal): Promise<T> {
-  const aborted = Promise.withResolvers<never>();
-  signal.addEventListener("abort", () => aborted.reject(signal.reason), { once: true });
-  return Promise.race([promise, aborted.promise]);
-}
-
 function flatHeaders(headers: Dispatcher.ResponseData["headers"]): HttpAnswer["headers"] {
   const flat: Record<string, string> = {};
   for (const [name, value] of Object.entries(headers))
@@ -212,8 +208,8 @@ function flatHeaders(headers: Dispatcher.ResponseData["headers"]): HttpAnswer["h
 }
 
 /**
- * undici fails with more than network errors: the parser's, and where an answer breaks its own assumptions (the status
- * line "HTTP/1.1 0 ", measured on Nacos) an AssertionError. Those are the answer's fault, not the way's.
+ * Besides network errors, undici throws its parser's errors, and an AssertionError when an answer breaks its
+ * assumptions (the status line "HTTP/1.1 0 ", measured on Nacos). Those errors blame the answer, not the network.
  */
 function httpError(error: unknown): HttpError {
   if (error instanceof HttpError) return error;

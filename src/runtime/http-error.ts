@@ -1,7 +1,7 @@
-/** Why there is no answer: who reads it does something else each time. */
+/** Why there is no answer; callers treat each kind differently. */
 export type HttpErrorKind = "unreachable" | "bad-answer" | "bad-tls-options";
 
-/** The message is a few words, without the URL (its query may hold what is secret) and without volatile parts. */
+/** The message is a few words, without volatile parts and without the URL, whose query may hold a secret. */
 export class HttpError extends Error {
   override readonly name = "HttpError";
   readonly kind: HttpErrorKind;

@@ -1,12 +1,12 @@
 import { RegistryError } from "../model/errors.ts";
 import { HttpError } from "./http-error.ts";
 
-/** Statuses of a server that is starting or has too much to do, or of a proxy before one that is not there. */
+/** Statuses of a server that is starting or overloaded, or of a proxy whose server is down. */
 export const notNow: ReadonlySet<number> = new Set([429, 502, 503, 504]);
 
 /**
- * What it means for the registry that `doing` got no answer of a server of this kind ("a Nacos server"). Whatever is not
- * an HttpError is returned as it is.
+ * The RegistryError for a request (`doing`) that got no answer from this kind of server ("a Nacos server"). Returns
+ * any error that is not an HttpError as it is.
  */
 export function httpFailure(doing: string, error: unknown, server: string): unknown {
   if (!(error instanceof HttpError)) return error;
@@ -14,11 +14,11 @@ export function httpFailure(doing: string, error: unknown, server: string): unkn
   const options = { cause: error };
   switch (error.kind) {
     case "unreachable": {
-      const advice = "Check spec.address; the operator retries by itself.";
+      const advice = "Check spec.address.";
       return new RegistryError("RegistryUnreachable", detail, advice, options);
     }
     case "bad-answer": {
-      const advice = `Check that spec.address is that of ${server}.`;
+      const advice = `Check that spec.address points to ${server}.`;
       return new RegistryError("RegistryBadResponse", detail, advice, options);
     }
     case "bad-tls-options": {

@@ -1,10 +1,10 @@
 /**
  * A one-slot mailbox: turns a pushing source into an async iterable whose slow reader sees only the newest value.
- * `set` and `fail` may be called from anywhere; the iteration ends, without a value, when `signal` aborts.
+ * Anybody may call `set` and `fail`. The iteration ends, without a value, when `signal` aborts.
  */
 export interface Latest<T> extends AsyncIterable<T> {
   set(value: T): void;
-  /** The iteration throws `error` once what was set before has been read. */
+  /** The iteration throws `error` after the reader has read the last value. */
   fail(error: unknown): void;
 }
 

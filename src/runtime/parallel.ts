@@ -1,6 +1,6 @@
 /**
- * Runs `task` on every item, at most `limit` at a time. @throws what the first failing task threw; others run
- * out.
+ * Runs `task` on every item, at most `limit` at a time. @throws the first error of a task; other running tasks
+ * finish.
  */
 export async function inParallel<T>(
   items: Iterable<T>,
@@ -9,7 +9,7 @@ export async function inParallel<T>(
 ): Promise<void> {
   const waiting = [...items].values();
   const worker = async (): Promise<void> => {
-    for (const item of waiting) await task(item); // one iterator for all workers: each item is taken once
+    for (const item of waiting) await task(item); // all workers share one iterator, so each item is taken once
   };
   await Promise.all(Array.from({ length: limit }, worker));
 }

@@ -1,15 +1,14 @@
 import type { Clock } from "./deps.ts";
 
-/** A reader that has read for the first time. undefined = nothing worth telling has changed. */
+/** A reader after its first read. undefined = no relevant change. */
 export interface Polled<T> {
   readonly first: T | undefined;
   readonly next: () => Promise<T | undefined>;
 }
 
 /**
- * What a reader finds at first, and again after each pause, which `pauseMs` may make dependent on how long the last
- * reading took. `open` makes the reader, with a signal that aborts when the iteration is over, for whatever reason. Ends
- * without a value when `signal` aborts. @throws what `open` or the reader throws.
+ * Polls a reader until `signal` aborts. `pauseMs(tookMs)` returns the delay before the next read. `open` makes the
+ * reader, with a signal that aborts when the iteration ends for any reason. @throws what `open` or the reader throws.
  */
 export async function* polls<T>(
   open: (signal: AbortSignal) => Promise<Polled<T>>,

@@ -1,24 +1,24 @@
 import type { Clock } from "./deps.ts";
 import { createLatest } from "./latest.ts";
 
-/** Changes that come within this time are told together: providers re-register by delete and create. */
+/** Changes within this time are merged, because providers re-register with delete and create. */
 const quietMs = 30;
 
-/** How a reader speaks to the loop that refreshes it. */
+/** The callbacks from a reader to the loop that refreshes it. */
 export interface RefreshHooks {
-  /** `refresh` has something to do. */
+  /** `refresh` has work to do. */
   readonly changed: () => void;
-  /** All that was read is useless: the iteration ends with `error`. */
+  /** Everything read so far is useless; the iteration ends with `error`. */
   readonly onLost: (error: Error) => void;
 }
 
-/** What is known now; undefined = nothing worth telling has changed. */
+/** Returns the current value; undefined = no relevant change. */
 export type Refresh<T> = () => Promise<T | undefined>;
 
 /**
- * What a reader knows, at first and after each change; bursts are one. `open` makes the reader, with a signal that aborts
- * when the iteration is over, for whatever reason. Ends without a value when `signal` aborts.
- * @throws what `open` or the reader throws, or `onLost` was told.
+ * Yields a reader's value at first and after each change, with bursts merged. `open` makes the reader, with a signal
+ * that aborts when the iteration ends for any reason. Ends without a value when `signal` aborts.
+ * @throws what `open` or the reader throws, or the error of `onLost`.
  */
 export async function* refreshes<T>(
   open: (hooks: RefreshHooks, signal: AbortSignal) => Promise<Refresh<T>>,

@@ -1,11 +1,11 @@
 import { createServer, type ServerResponse } from "node:http";
 import type { AddressInfo } from "node:net";
 
-/** What the endpoints tell. None of the questions may depend on the API server or a registry being well. */
+/** The answers of the endpoints. None may depend on the state of the API server or of a registry. */
 export interface Vitals {
-  /** The names of loops that should have moved on by now; [] = alive. */
+  /** The names of loops that are stuck; [] = alive. */
   stuckLoops(): readonly string[];
-  /** Why the process is not ready for work yet; undefined = ready. */
+  /** Why the process is not ready yet; undefined = ready. */
   notReady(): string | undefined;
   /** The metrics in Prometheus' text format. */
   metrics(): Promise<string>;
@@ -13,12 +13,13 @@ export interface Vitals {
 
 /** A listening server; disposing it closes every connection. */
 export interface VitalsServer extends AsyncDisposable {
-  /** The port that was really bound. */
+  /** The bound port. */
   readonly port: number;
 }
 
 /**
- * Serves GET /healthz (503 names what is stuck), /readyz (503 says why not) and /metrics. Port 0 binds any free one.
+ * Serves GET /healthz (503 names the stuck loops), /readyz (503 gives the reason) and /metrics. Port 0 binds any free
+ * port.
  * @throws the system's error when the address cannot be bound.
  */
 export async function serveVitals(
@@ -27,7 +28,8 @@ export async function serveVitals(
 ): Promise<VitalsServer> {
   const server = createServer((request, response) => {
     const path = request.url?.split("?")[0] ?? "";
-    if (request.method !== "GET" && request.method !== "HEAD") return answer(response, 405, "only GET");
+    if (request.method !== "GET" && request.method !== "HEAD")
+      return answer(response, 405, "only GET is allowed");
     void respond(path, vitals).then(
       ([status, body]) => answer(response, status, body),
       (error: unknown) => answer(response, 500, String(error)),
@@ -60,7 +62,7 @@ async function respond(path: string, vitals: Vitals): Promise<readonly [status: 
     case "/metrics":
       return [200, await vitals.metrics()];
     default:
-      return [404, "there are /healthz, /readyz and /metrics"];
+      return [404, "not found; the paths are /healthz, /readyz and /metrics"];
   }
 }
 

@@ -2,7 +2,7 @@ import { RegistryError } from "../model/errors.ts";
 import type { Clock, Deps } from "./deps.ts";
 import { describeNetworkError, resolveInTime } from "./dial.ts";
 
-/** Where one of a registry's servers listens. */
+/** The place where one of a registry's servers listens. */
 export interface Server {
   /** Name or IP literal, IPv6 without brackets. */
   readonly host: string;
@@ -11,18 +11,18 @@ export interface Server {
   readonly name: string;
 }
 
-/** One that is asked over HTTP. */
+/** A server with an HTTP API. */
 export interface HttpServer extends Server {
-  /** What the paths of its API follow, without a slash at the end. */
+  /** The prefix of the API's paths, without a slash at the end. */
   readonly baseUrl: string;
 }
 
-/** No further server is tried after this long: whoever waits wants to be told why. */
+/** No further server is tried after this time, so that the caller gets the reason. */
 const roundMs = 10_000;
 
 /**
- * Reads `host:port` or `[2001:db8::1]:port`, and where there is a default port also a mere host. undefined = it is none of
- * these, or its port is not 1..65535.
+ * Reads `host:port` or `[2001:db8::1]:port`, or only a host if there is a default port. undefined = it is neither, or
+ * its port is not 1..65535.
  */
 export function parseServer(text: string, defaultPort = 0): Server | undefined {
   const [, bracketed, plain, portText] = /^(?:\[([^\]]+)\]|([^:[\]]+))(?::(\d+))?$/.exec(text) ?? [];
@@ -33,8 +33,8 @@ export function parseServer(text: string, defaultPort = 0): Server | undefined {
 }
 
 /**
- * Reads `https://host:port/path`; without a path it is `defaultPath`, without a port the scheme's own. undefined = it is
- * no such URL, or holds more: a login, a query, a fragment.
+ * Reads `https://host:port/path`. Without a path it has `defaultPath`; without a port it has the scheme's. undefined
+ * = it is not such a URL, or it has a login, a query or a fragment.
  */
 function parseServerUrl(text: string, defaultPath: string): HttpServer | undefined {
   const url = /[?#@]/.test(text) ? null : URL.parse(text);
@@ -50,23 +50,25 @@ function parseServerUrl(text: string, defaultPath: string): HttpServer | undefin
 }
 
 /**
- * The servers of a comma-separated list of such URLs; `advice` says how to write one. @throws RegistryError InvalidSpec.
+ * The servers of a comma-separated list of such URLs; `advice` says how to write one. @throws RegistryError
+ * InvalidSpec.
  */
 export function parseServerUrls(address: string, defaultPath: string, advice: string): readonly HttpServer[] {
   return address.split(",").map((part) => {
     const server = parseServerUrl(part.trim(), defaultPath);
     if (server !== undefined) return server;
-    const detail = `"${withoutSecrets(part.trim())}" is not a URL of a server`;
+    const detail = `"${withoutSecrets(part.trim())}" is not a server URL`;
     throw new RegistryError("InvalidSpec", detail, advice);
   });
 }
 
-/** An address for messages: without what may be a password or a token. */
+/** An address for messages, without the parts that may be a password or a token. */
 export const withoutSecrets = (address: string): string => address.replace(/^.*@/, "").replace(/[?#].*$/, "");
 
 /**
- * What `dial` makes of the first server that it succeeds with, each name resolved anew and each of its addresses tried
- * once; else as `tryAny`. @throws RegistryError for all servers in one; whatever else `dial` throws; the signal's reason.
+ * The result of `dial` for the first server that it succeeds with. Each name is resolved on this call, and each of
+ * its addresses is tried once; else as `tryAny`. @throws one RegistryError for all servers; any other error of
+ * `dial`; the signal's reason.
  */
 export function dialAny<S extends Server, T>(
   servers: readonly S[],
@@ -78,8 +80,8 @@ export function dialAny<S extends Server, T>(
 }
 
 /**
- * What `attempt` makes of the first server that it succeeds with, in random order. There is no second round: that is for
- * `supervise`. @throws RegistryError for all servers in one; whatever else `attempt` throws.
+ * The result of `attempt` for the first server that it succeeds with, in random order. There is no second round;
+ * `supervise` retries. @throws one RegistryError for all servers; any other error of `attempt`.
  */
 export async function tryAny<S extends Server, T>(
   servers: readonly S[],
@@ -100,7 +102,7 @@ export async function tryAny<S extends Server, T>(
   throw summary(servers.flatMap((server) => failures.get(server) ?? []));
 }
 
-/** @throws RegistryError of the last address that was tried. */
+/** @throws RegistryError of the last address tried. */
 async function dialServer<S extends Server, T>(
   server: S,
   dial: (server: S, ip: string) => Promise<T>,
@@ -125,12 +127,12 @@ async function resolve({ host }: Server, clock: Clock, signal: AbortSignal): Pro
   } catch (cause) {
     if (signal.aborted) throw cause;
     const detail = `lookup ${host}: ${describeNetworkError(cause)}`;
-    const advice = "Check spec.address; the operator retries by itself.";
+    const advice = "Check spec.address.";
     throw new RegistryError("RegistryUnreachable", detail, advice, { cause });
   }
 }
 
-/** One error for all servers, in the order of the address; its code is the most telling one. */
+/** One error for all servers, in the order of the address, with the most telling code. */
 function summary(failures: readonly RegistryError[]): RegistryError {
   const chief = failures.find(({ code }) => code !== "RegistryUnreachable") ?? failures[0];
   if (chief === undefined) throw new Error("no server was tried");

@@ -6,7 +6,7 @@ import { addressProblem, addrOf } from "./addresses.ts";
 import { labelsOf } from "./endpoint-labels.ts";
 import { dubboServiceName, hostOf } from "./names.ts";
 
-/** What one service of a registry asks for: endpoints under hosts, and what could not be used. */
+/** What one service of a registry asks for: endpoints by host, and the problems of what the operator cannot use. */
 export interface Listing {
   /** Sorted by address within each host. A host without usable endpoints is absent. */
   readonly byHost: ReadonlyMap<HostKey, readonly Endpoint[]>;
@@ -45,12 +45,15 @@ export function listingOf(service: Service, hub: Hub): Listing {
   return { byHost, problems };
 }
 
-/** The host that a Spring service has, or a Dubbo one would have without group and version; undefined when too long. */
+/**
+ * The host of a Spring service, or the host that a Dubbo service without group and version would have; undefined when
+ * too long.
+ */
 export function hostKeyOf(service: Service, hub: Hub): HostKey | undefined {
   return placeOf(service, service.name, hub)?.host;
 }
 
-/** Orders endpoints by address text, then by all the rest: the same for every order of arrival. */
+/** Orders endpoints by address text, then by everything else, so that the order of arrival does not matter. */
 function byAddr(a: Endpoint, b: Endpoint): number {
   if (a.addr !== b.addr) return a.addr < b.addr ? -1 : 1;
   const [left, right] = [JSON.stringify(a), JSON.stringify(b)];
@@ -81,7 +84,7 @@ function placeOf(
 }
 
 function nameTooLong(name: string): Problem {
-  const detail = `the host for this service would be ${name.length} characters and more; the limit is 253`;
+  const detail = "the host would be longer than 253 characters; shorten the service name, group or version";
   return { at: `${name.slice(0, 120)}…`, code: "NameTooLong", detail, severity: "rejected" };
 }
 
@@ -90,7 +93,7 @@ function canonical(address: string): string {
   return address.includes(":") ? new URL(`http://[${address}]`).hostname.slice(1, -1) : address;
 }
 
-/** The labels of a service's endpoints: made once for instances that share their metadata, and shared by them as well. */
+/** The labels of a service's endpoints. Instances that share their metadata also share their labels object. */
 function sharedLabels(service: Service, hub: Hub): (instance: ServiceInstance) => Endpoint["labels"] {
   const nameMark = service.kind === "spring" ? { [`${hub.registry.type}Name`]: service.name } : {};
   const known = new Map<ServiceInstance["metadata"], Endpoint["labels"]>();

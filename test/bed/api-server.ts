@@ -7,7 +7,7 @@ import { freePort } from "../support/free-port.ts";
 import { type AuditedWrite, auditPolicy, readWrites, type WriteFilter } from "./audit-log.ts";
 import { type Etcd, startEtcd } from "./etcd.ts";
 import { istioCrds } from "./istio-crds.ts";
-import { kubeBinaries, kubePrograms } from "./kube-binaries.ts";
+import { apiPrograms, kubeBinaries } from "./kube-binaries.ts";
 import { run } from "./run.ts";
 import { awaitReady, type ServerProcess, startServerProcess } from "./server-process.ts";
 import { temporaryFolder } from "./watchdog.ts";
@@ -79,7 +79,7 @@ const CONTROLLERS = [
 /** Starts etcd, kube-apiserver and kube-controller-manager; returns when they answer (seconds). */
 export async function startApiServer(options: ApiServerOptions = {}): Promise<ApiServer> {
   const { controllerManager = true, uncached = [] } = options;
-  const binaries = await kubeBinaries(kubePrograms);
+  const binaries = await kubeBinaries(apiPrograms);
   await using starting = new AsyncDisposableStack(); // a start that fails half-way leaves nothing
   const folder = starting.use(temporaryFolder("kube")).path;
   const etcd = await startEtcd(binaries.etcd, folder);
@@ -98,7 +98,7 @@ export async function startApiServer(options: ApiServerOptions = {}): Promise<Ap
       ...(input === undefined ? {} : { input }),
     });
   if (controllerManager) {
-    const manager = await startControllerManager(binaries["kube-controller-manager"], plan);
+    const manager = await startControllerManager(plan);
     starting.defer(() => manager.kill());
     await awaitReady("kube-controller-manager", manager, () => hasDefaultServiceAccount(kubectl));
   }
@@ -217,10 +217,11 @@ function isApiServerReady({ url, caFile }: ApiServerPlan): Promise<boolean> {
   });
 }
 
-async function startControllerManager(command: string, plan: ApiServerPlan): Promise<ServerProcess> {
+async function startControllerManager(plan: ApiServerPlan): Promise<ServerProcess> {
+  const binaries = await kubeBinaries(["kube-controller-manager"]);
   return startServerProcess({
     name: "kube-controller-manager",
-    command,
+    command: binaries["kube-controller-manager"],
     cwd: plan.folder,
     logFile: join(plan.folder, "kube-controller-manager.log"),
     args: [

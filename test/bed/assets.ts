@@ -7,7 +7,7 @@ import { prepareDubbo } from "./dubbo-provider.ts";
 import { prepareEureka } from "./eureka.ts";
 import { istioCrds } from "./istio-crds.ts";
 import { classPath } from "./java.ts";
-import { kubeBinaries, kubePrograms } from "./kube-binaries.ts";
+import { apiPrograms, kubeBinaries, kubePrograms } from "./kube-binaries.ts";
 import { prepareNacos } from "./nacos.ts";
 import { say } from "./progress.ts";
 import { prepareSpring } from "./spring-provider.ts";
@@ -38,6 +38,7 @@ export const assets: readonly Asset[] = [
   { name: "dubbo-go", prepare: async () => ({ DUBBO_GO_PROVIDER: await prepareDubboGo() }) },
   { name: "istio-crds", prepare: async () => ({ ISTIO_CRDS: await istioCrds() }) },
   { name: "kube", prepare: prepareKube },
+  { name: "kube-api", prepare: prepareKubeApi }, // a part of it, all that the demo needs
   { name: "images", prepare: prepareImages },
 ];
 
@@ -52,6 +53,11 @@ export async function prepareAssets(names: readonly string[]): Promise<void> {
 async function prepareKube(): Promise<Record<string, string>> {
   const binaries = await kubeBinaries(kubePrograms);
   return { KUBEBUILDER_ASSETS: dirname(binaries["kube-apiserver"]) };
+}
+
+async function prepareKubeApi(): Promise<Record<string, string>> {
+  await kubeBinaries(apiPrograms);
+  return {};
 }
 
 /** A single test needs them. Where they cannot be made that test fails, and everything else runs. */

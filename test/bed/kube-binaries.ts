@@ -6,8 +6,10 @@ import { withProgress } from "./progress.ts";
 import { run } from "./run.ts";
 import { versions } from "./versions.ts";
 
+/** What an API server needs: what Kubernetes' envtest brings. */
+export const apiPrograms = ["etcd", "kube-apiserver", "kubectl"] as const;
 /** The programs of a Kubernetes control plane that the bed runs. */
-export const kubePrograms = ["etcd", "kube-apiserver", "kubectl", "kube-controller-manager"] as const;
+export const kubePrograms = [...apiPrograms, "kube-controller-manager"] as const;
 export type KubeProgram = (typeof kubePrograms)[number];
 
 const MODULE = new URL("kube/", import.meta.url);
@@ -19,19 +21,24 @@ const PACKAGES: Readonly<Record<KubeProgram, string>> = {
   "kube-controller-manager": "k8s.io/kubernetes/cmd/kube-controller-manager",
 };
 
-/** The command that prints a program's version, and what it prints for the right one. */
+/** The command that prints a program's version, and what stands before the version in what it prints. */
 const VERSION_CHECKS: Readonly<
-  Record<KubeProgram, { readonly args: readonly string[]; readonly prints: string }>
+  Record<KubeProgram, { readonly args: readonly string[]; readonly before: string }>
 > = {
-  etcd: { args: ["--version"], prints: `etcd Version: ${versions.etcd}` },
-  "kube-apiserver": { args: ["--version"], prints: `Kubernetes v${versions.kubernetes}` },
-  kubectl: { args: ["version", "--client"], prints: `Client Version: v${versions.kubernetes}` },
-  "kube-controller-manager": { args: ["--version"], prints: `Kubernetes v${versions.kubernetes}` },
+  etcd: { args: ["--version"], before: "etcd Version: " },
+  "kube-apiserver": { args: ["--version"], before: "Kubernetes v" },
+  kubectl: { args: ["version", "--client"], before: "Client Version: v" },
+  "kube-controller-manager": { args: ["--version"], before: "Kubernetes v" },
 };
 
+/** How many minor versions a program of `$KUBEBUILDER_ASSETS` may be older or newer than ours. */
+export const MAX_MINORS = 3;
+
 /**
- * Paths of the programs: from `$KUBEBUILDER_ASSETS`, else from PATH if the version is exactly ours, else from the cache,
- * where what is missing is built from the Go modules first (minutes, once).
+ * Paths of the programs: from `$KUBEBUILDER_ASSETS` where it has them, else from PATH if the version is exactly ours, else
+ * from the cache, where what is missing is built from the Go modules first (minutes, once).
+ *
+ * @throws Error when that folder does not exist, or one of its programs is more than three minor versions away from ours.
  */
 export async function kubeBinaries<P extends KubeProgram>(
   programs: readonly P[],
@@ -41,7 +48,7 @@ export async function kubeBinaries<P extends KubeProgram>(
     `kube-${await cacheKey([new URL("go.mod", MODULE), new URL("go.sum", MODULE)], [ldflags()])}`,
   );
   const found = await Promise.all(
-    programs.map(async (name) => [name, fromAssets(name) ?? (await fromPath(name))] as const),
+    programs.map(async (name) => [name, (await fromAssets(name)) ?? (await fromPath(name))] as const),
   );
   const missing = found.filter(([, path]) => path === undefined).map(([name]) => name);
   await buildMissing(folder, missing);
@@ -51,19 +58,45 @@ export async function kubeBinaries<P extends KubeProgram>(
   >;
 }
 
-function fromAssets(name: KubeProgram): string | undefined {
+async function fromAssets(name: KubeProgram): Promise<string | undefined> {
   const folder = process.env.KUBEBUILDER_ASSETS;
-  return folder && existsSync(join(folder, name)) ? join(folder, name) : undefined;
+  if (!folder) return undefined;
+  if (!existsSync(folder)) throw new Error(`KUBEBUILDER_ASSETS: there is no folder ${folder}`);
+  const path = join(folder, name);
+  if (!existsSync(path)) return undefined;
+  const wanted = versionOf(name);
+  const version = await printedVersion(name, path);
+  if (isNear(version, wanted)) return path;
+  throw new Error(
+    `KUBEBUILDER_ASSETS: ${path} is version ${version || "unknown"}, and ${wanted} is needed, or one up to ${MAX_MINORS} minor ` +
+      "versions from it; set another folder, or unset the variable to have the programs built",
+  );
 }
 
 async function fromPath(name: KubeProgram): Promise<string | undefined> {
   const folders = (process.env.PATH ?? "").split(delimiter).filter((folder) => folder !== "");
   const path = folders.map((folder) => join(folder, name)).find((candidate) => existsSync(candidate));
   if (path === undefined) return undefined;
-  const { args, prints } = VERSION_CHECKS[name];
+  return (await printedVersion(name, path)) === versionOf(name) ? path : undefined;
+}
+
+/** The version that the program prints, without "v"; "" when it prints none. */
+async function printedVersion(name: KubeProgram, path: string): Promise<string> {
+  const { args, before } = VERSION_CHECKS[name];
   // A program that cannot even print its version is not ours; what it failed with does not matter.
   const printed = await run(path, args).catch(() => "");
-  return printed.split("\n").some((line) => line.trim() === prints) ? path : undefined;
+  const line = printed.split("\n").find((one) => one.startsWith(before)) ?? "";
+  return line.slice(before.length).trim();
+}
+
+function isNear(version: string, wanted: string): boolean {
+  const [major = "", minor = ""] = version.split(".");
+  const [wantedMajor, wantedMinor] = wanted.split(".");
+  return major === wantedMajor && Math.abs(Number(minor) - Number(wantedMinor)) <= MAX_MINORS;
+}
+
+function versionOf(name: KubeProgram): string {
+  return name === "etcd" ? versions.etcd : versions.kubernetes;
 }
 
 async function buildMissing(folder: string, programs: readonly KubeProgram[]): Promise<void> {
@@ -76,9 +109,8 @@ async function buildMissing(folder: string, programs: readonly KubeProgram[]): P
 }
 
 async function build(name: KubeProgram, path: string, buildCache: string): Promise<void> {
-  const version = name === "etcd" ? versions.etcd : versions.kubernetes;
   const args = ["build", "-mod=readonly", "-trimpath", "-ldflags", ldflags(), "-o", path, PACKAGES[name]];
-  await withProgress(`building ${name} ${version}`, () =>
+  await withProgress(`building ${name} ${versionOf(name)}`, () =>
     run("go", args, {
       cwd: fileURLToPath(MODULE),
       env: { CGO_ENABLED: "0", GOCACHE: buildCache, GOWORK: "off" },

@@ -92,7 +92,7 @@ describe("kubeconfig", () => {
 
   test("of several files the first with a name wins, and missing ones are skipped", async () => {
     const dead = await kubeconfigThrough(server, { port: await freePort() });
-    const bench = openBench(`/nonexistent/kubeconfig:${server.kubeconfig}:${dead}`);
+    const bench = openBench({ defaultKubeconfigs: `/nonexistent/kubeconfig:${server.kubeconfig}:${dead}` });
     expect((await getDefaultNamespace(bench)).metadata.name).toBe("default");
   });
 });

@@ -3,6 +3,7 @@ import { join } from "node:path";
 import { expect, onTestFinished } from "vitest";
 import { createClient, type KubeClient } from "../../src/kube/client.ts";
 import { KubeError } from "../../src/kube/errors.ts";
+import type { KubeconfigPlaces } from "../../src/kube/kubeconfig.ts";
 import type { ListWatchOptions } from "../../src/kube/list-watch.ts";
 import { createReflector, type Reflector } from "../../src/kube/reflector.ts";
 import {
@@ -30,11 +31,12 @@ export interface Bench {
   readonly log: readonly { readonly message: string; readonly fields: Fields }[];
 }
 
-export function openBench(kubeconfig: string, concurrency = 16): Bench {
+export function openBench(kubeconfig: string | KubeconfigPlaces, concurrency = 16): Bench {
   const controller = new AbortController();
   const log: { message: string; fields: Fields }[] = [];
   const deps = { clock: systemClock, random: Math.random, logger: loggerInto(log) };
-  const client = createClient({ kubeconfig, userAgent: "registryhub-test", concurrency }, deps);
+  const places = typeof kubeconfig === "string" ? { kubeconfig } : kubeconfig;
+  const client = createClient({ ...places, userAgent: "registryhub-test", concurrency }, deps);
   const running: Promise<void>[] = [];
   onTestFinished(async () => {
     controller.abort(new Error("the test is over"));

@@ -281,7 +281,7 @@ describe.each(["2.3", "3.1"] satisfies NacosVersion[])("Nacos %s: services", (ve
     await using observer = observe(reader({ address: `${dead},${other}` }));
     const error = await observer.ended;
     expect(error).toMatchObject({ code: "RegistryUnreachable" });
-    for (const address of [dead, other]) expect(String(error)).toContain(`connect ${address} by gRPC`);
+    for (const address of [dead, other]) expect(String(error)).toContain(`connect ${address} over gRPC`);
   });
 
   test("what the client of npm registers over HTTP", async () => {

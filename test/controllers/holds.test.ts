@@ -27,7 +27,7 @@ describe("the brake", () => {
     expect(listedHosts(world)).toEqual(hosts);
     expect(said(world)).toMatchObject({ phase: "success", DeletionHeld: "True Shrunk", Ready: "True Ready" });
     expect(statusOf(world).hold).toMatchObject({ services: 4, endpoints: 4 });
-    expect(messageOf(world, "DeletionHeld")).toContain("those instances stay until status.hold.until");
+    expect(messageOf(world, "DeletionHeld")).toContain("keeps those instances until status.hold.until");
     expect(eventsOf(world)).toEqual(["RegistryHub hub: Shrunk"]);
     await world.advance(2 * second);
     expect(listedHosts(world)).toEqual(hosts.slice(4));

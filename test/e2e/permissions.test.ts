@@ -13,7 +13,7 @@ import {
   rolesIn,
   type Workload,
 } from "../support/install.ts";
-import { newTenant, providerUrl, quickly, startWorld, type Tenant, type World } from "./world.ts";
+import { newTenant, providerUrl, quickly, type Tenant, useWorld } from "./world.ts";
 
 /** A list that is refused is asked for again after 5 s, a hub that is missing is gone after 3 s. */
 const TOLD_MS = 30_000;
@@ -71,15 +71,13 @@ const places: Readonly<Record<Workload, Readonly<Record<string, Place>>>> = {
   },
 };
 
-let world: World;
+const world = useWorld();
 beforeAll(async () => {
-  world = await startWorld();
   const tenant = await newTenant(world);
   await tenant.provide(providerUrl("org.example.Routed", "10.42.9.1:20880"));
   await tenant.applyHub();
   await untilRouted();
   await world.controllers.kill();
-  return () => world[Symbol.asyncDispose]();
 });
 
 describe.each<{ workload: Workload; command: Controller; extra: readonly string[] }>([

@@ -56,7 +56,7 @@ export function removals(row: Row): void {
     const [believed, held] = [lost.slice(0, 6), lost.slice(6)];
     for (const { gone, left } of believed)
       for (const one of gone)
-        expect(await stage.removed(one, left, 0)).toBeLessThan(Date.parse(since) + REACT_MS);
+        expect(await stage.removed(one, left, REACT_MS)).toBeLessThan(Date.parse(since) + REACT_MS);
     for (const { gone, left } of held) await emptiesAt(stage, gone, left, Date.parse(until));
   });
 }

@@ -5,9 +5,9 @@ import type { ServiceEntry } from "../../src/model/istio.ts";
 import { settleMs } from "../../src/registries/index.ts";
 import type { ApiServer } from "../bed/api-server.ts";
 import type { AuditedWrite } from "../bed/audit-log.ts";
+import type { ClusterRecorder, RecordedKind } from "../support/cluster-recorder.ts";
 import { type Controllers, startControllers } from "../support/controllers.ts";
 import { eventually } from "../support/eventually.ts";
-import type { ClusterRecorder, RecordedKind } from "./recorder.ts";
 import type { OutageRegistry, Provider, RealProvider, Registries } from "./registry.ts";
 import { addrsOf, hostOfFilter, type Life, losses, removedAt } from "./truth.ts";
 

@@ -1,5 +1,5 @@
 import { expect, test } from "vitest";
-import type { Change } from "./recorder.ts";
+import type { Change } from "../support/cluster-recorder.ts";
 import { losses, removedAt } from "./truth.ts";
 
 const host = "a.ns";

@@ -1,6 +1,6 @@
 import type { ServiceEntry } from "../../src/model/istio.ts";
 import { rfc3339 } from "../../src/model/time.ts";
-import type { Change } from "./recorder.ts";
+import type { Change } from "../support/cluster-recorder.ts";
 
 /** An endpoint of the mesh: a host and "address:port". */
 export interface Target {

@@ -42,7 +42,7 @@ const claimSetsOf = (
           .record({
             says: fc.boolean(),
             listed: fc.array(registries[at] ?? dubboEndpoints, { maxLength: 6 }),
-            rest: fc.constantFrom("gone" as const, "unknown" as const),
+            unlisted: fc.constantFrom("gone" as const, "unknown" as const),
             l7: fc.boolean(),
             protocol: fc.constantFrom("tcp" as const, "http" as const),
           })

@@ -7,7 +7,7 @@ import { serviceEntryOf } from "../../src/translate/service-entry.ts";
 import { dubboHosts, hubs, look, springHosts, stored } from "./arbitraries.ts";
 
 const gone = (claims: ReadonlyMap<string, Claim>, id: string): boolean =>
-  (claims.get(id)?.rest ?? "gone") === "gone";
+  (claims.get(id)?.unlisted ?? "gone") === "gone";
 
 /** A listing is sorted by service; of Spring services of one host, those of one group count as one here. */
 const byService = (listed: readonly Endpoint[]): readonly Endpoint[] =>
@@ -70,7 +70,7 @@ describe.each([
         expect(by.size).toBeGreaterThan(0);
         for (const id of by) {
           const claim = input.claims.get(id);
-          const isHeld = claim?.rest === "unknown" && actual?.endpoints.get(addr)?.by.has(id);
+          const isHeld = claim?.unlisted === "unknown" && actual?.endpoints.get(addr)?.by.has(id);
           expect(isHeld || claim?.listed.some((one) => one.addr === addr)).toBe(true);
         }
       }

@@ -85,9 +85,9 @@ export function claimOf(key: string, overrides: Partial<Claim> = {}): Claim {
     key,
     name: key.split("/")[1] ?? "",
     l7: true,
-    writes: true,
+    mayWrite: true,
     listed: [],
-    rest: "gone",
+    unlisted: "gone",
     ...overrides,
   };
 }

@@ -51,8 +51,8 @@ describe("readConfig", () => {
     const flags = { emptyGrace: "10", inboundFilters: "yes", vipCidr: "240.241.0.1/16" };
     const env = { REGISTRYHUB_LOG_LEVEL: "loud", REGISTRYHUB_EMTPY_GRACE: "10m" };
     expect(problemsOf(flags, env)).toEqual([
-      "REGISTRYHUB_EMTPY_GRACE: there is no such setting; docs/configuration.md lists them all",
-      "--vip-cidr=240.241.0.1/16: has bits set behind the prefix; 240.241.0.0/16 has none",
+      "REGISTRYHUB_EMTPY_GRACE: unknown setting; docs/configuration.md lists all settings",
+      "--vip-cidr=240.241.0.1/16: has bits set beyond the prefix; 240.241.0.0/16 has none",
       "--empty-grace=10: not a duration such as 45s, 10m or 24h",
       "--inbound-filters=yes: neither true nor false",
       "REGISTRYHUB_LOG_LEVEL=loud: not one of debug, info, warn, error",

@@ -448,7 +448,7 @@ describe("both levels as one", () => {
         code: "ApplicationLevelOnly",
         severity: "warning",
         detail:
-          "serves a.B, a.C, a.D and 1 more, but registered its application only and keeps to itself what it serves where; " +
+          "serves a.B, a.C, a.D and 1 more, but registers at application level with local metadata, so the operator cannot discover its services; " +
           "set dubbo.application.register-mode=all or metadata-type=remote (dubbo-go: registry-type: all or metadata-type: remote)",
       },
     ]);

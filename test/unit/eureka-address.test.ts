@@ -16,10 +16,10 @@ describe("a Eureka address", () => {
   });
 
   test.each([
-    ["eureka:8761", '"eureka:8761" is not a URL of a server'],
-    ["http://a:1/eureka,", '"" is not a URL of a server'],
-    ["http://me:secret@a:1/eureka", '"a:1/eureka" is not a URL of a server'],
-    ["http://a:1/eureka?password=secret", '"http://a:1/eureka" is not a URL of a server'],
+    ["eureka:8761", '"eureka:8761" is not a server URL'],
+    ["http://a:1/eureka,", '"" is not a server URL'],
+    ["http://me:secret@a:1/eureka", '"a:1/eureka" is not a server URL'],
+    ["http://a:1/eureka?password=secret", '"http://a:1/eureka" is not a server URL'],
   ])("%s cannot be used", (address, detail) => {
     expect(() => parseEurekaAddress(address)).toThrow(
       expect.objectContaining({ code: "InvalidSpec", detail }),

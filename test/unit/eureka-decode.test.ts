@@ -78,11 +78,14 @@ describe("a list", () => {
   test.each([
     ["<applications/>", "the answer is not JSON"],
     ["", "the answer is not JSON"],
-    ["[]", "the answer is no list of applications"],
-    ["{}", "the answer is no list of applications"],
-    ['{"applications":{"application":"s3cret"}}', "the answer is no list of applications"],
-    ['{"applications":{"application":[{"instance":[]}]}}', "the answer is no list of applications"],
-    ['{"applications":{"application":[{"name":"A","instance":7}]}}', "the answer is no list of applications"],
+    ["[]", "the answer is not a list of applications"],
+    ["{}", "the answer is not a list of applications"],
+    ['{"applications":{"application":"s3cret"}}', "the answer is not a list of applications"],
+    ['{"applications":{"application":[{"instance":[]}]}}', "the answer is not a list of applications"],
+    [
+      '{"applications":{"application":[{"name":"A","instance":7}]}}',
+      "the answer is not a list of applications",
+    ],
   ])("%s is none", (text, message) => {
     expect(() => parseApplications(text)).toThrow(new BadApplicationsError(message));
   });
@@ -166,12 +169,12 @@ describe("an instance", () => {
     [
       "has its ports disabled",
       { ...recorded, port: { $: 8080, "@enabled": "false" } },
-      "its port and its secure port are disabled",
+      "both its port and its secure port are disabled",
     ],
     [
       "has no port",
       { ...recorded, port: null, securePort: null },
-      "its port and its secure port are disabled",
+      "both its port and its secure port are disabled",
     ],
     ["has a port that is none", { ...recorded, port: { $: "http" } }, "port: Invalid input"],
     [

@@ -85,14 +85,14 @@ describe("a Eureka server that answers", () => {
       "XML",
       { type: "application/xml", body: "<x/>" },
       "RegistryBadResponse",
-      "the answer is XML, though JSON was asked for",
+      "the answer is XML, but the operator asked for JSON",
     ],
     ["a page", { type: "text/html", body: "<html>" }, "RegistryBadResponse", "the answer is not JSON"],
     [
       "something else",
       { body: '{"ok":true}' },
       "RegistryBadResponse",
-      "the answer is no list of applications",
+      "the answer is not a list of applications",
     ],
   ])("%s", async (_, said, code, detail) => {
     const server = await startScripted();
@@ -159,7 +159,7 @@ describe("another process behind the address", () => {
     const { host } = new URL(server.address);
     expect(await observer.ended).toMatchObject({
       code: "RegistryUnreachable",
-      detail: `${host} was started anew, or a server answers there that was`,
+      detail: `${host} restarted, or another server that started recently answers there`,
     });
     expect(names(observer)).toEqual(["ORDERS"]);
   });

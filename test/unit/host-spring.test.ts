@@ -63,7 +63,7 @@ describe("a Spring service in two registries", () => {
   });
 
   test("stays that of the first while its endpoints stay, listed or not", () => {
-    const held = next(both, [a, { rest: "unknown" }], [b, { listed: [fromConsul] }]);
+    const held = next(both, [a, { unlisted: "unknown" }], [b, { listed: [fromConsul] }]);
     expect(held.shape).toEqual(both.shape);
     expect(addrsOf(held)).toEqual(addrsOf(both));
   });
@@ -82,7 +82,7 @@ test("a Spring service in another group, in whatever spelling, is told to be in 
   const upper = { ...inGroup("10.0.3.2:9000", "g2") };
   const other: Endpoint = { ...upper, service: { ...upper.service, name: "ORDER-SERVICE" } };
   expect(warnings(incumbent, b, [b, { listed: [other, inGroup("10.0.3.1:9000", "g1")] }])).toMatchObject([
-    { code: "HostConflict", detail: expect.stringContaining("the host belongs to group g1") },
+    { code: "HostConflict", detail: expect.stringContaining("group g1 already owns this host") },
   ]);
 });
 
@@ -99,7 +99,7 @@ describe("a Spring service whose hub says tcp or http", () => {
   });
 
   test("follows the edit while the hub cannot vouch for the rest", () => {
-    const { shape, endpoints } = next(tcp, [a, { ...http, listed: [fromEureka], rest: "unknown" }]);
+    const { shape, endpoints } = next(tcp, [a, { ...http, listed: [fromEureka], unlisted: "unknown" }]);
     expect([shape.protocol, endpoints.size]).toEqual(["http", 2]);
   });
 
@@ -115,7 +115,7 @@ describe("a Spring service whose hub says tcp or http", () => {
         at: "ORDER-SERVICE",
         code: "MixedProtocols",
         detail:
-          "the hub says http, the entry speaks tcp as another hub of this host says; give both one spec.protocol",
+          "this hub's spec.protocol is http, but the entry speaks tcp because of another hub; set the same spec.protocol in both hubs",
         severity: "warning",
       },
     ]);
@@ -123,8 +123,8 @@ describe("a Spring service whose hub says tcp or http", () => {
   });
 
   test.each<[string, Partial<Claim>]>([
-    ["has not listed since the start", { rest: "unknown", protocol: "tcp" }],
-    ["is missing", { rest: "unknown", writes: false }],
+    ["has not listed since the start", { unlisted: "unknown", protocol: "tcp" }],
+    ["is missing", { unlisted: "unknown", mayWrite: false }],
   ])("keeps what it is while another hub that has endpoints here %s", (_, silent) => {
     const shared = next(tcp, [a, { listed: [fromEureka], protocol: "tcp" }], [b, { listed: [fromConsul] }]);
     const { shape } = next(shared, [a, { listed: [fromEureka], protocol: "http" }], [b, silent]);

@@ -81,15 +81,15 @@ describe("what stays and what goes", () => {
 
   test.each<[string, Entry, Claims, readonly Endpoint[], number]>([
     ["its hub says gone", both, [[a, { listed: [x] }]], [x], 0],
-    ["its hub cannot tell", both, [[a, { listed: [x], rest: "unknown" }]], [x, y], 1],
-    ["a pending hub lists nothing", both, [[a, { rest: "unknown" }]], [x, y], 2],
+    ["its hub cannot tell", both, [[a, { listed: [x], unlisted: "unknown" }]], [x, y], 1],
+    ["a pending hub lists nothing", both, [[a, { unlisted: "unknown" }]], [x, y], 2],
     ["its hub is gone, another is not", both, [[b, { listed: [x] }]], [x], 0],
     [
       "one of its two hubs says gone, the other cannot tell",
       shared,
       [
         [a, {}],
-        [b, { rest: "unknown" }],
+        [b, { unlisted: "unknown" }],
       ],
       [x],
       0,
@@ -114,7 +114,7 @@ describe("what stays and what goes", () => {
   test("what is carried over is vouched for by those that cannot tell, only", () => {
     const { step } = plan(shared, [
       [a, {}],
-      [b, { rest: "unknown" }],
+      [b, { unlisted: "unknown" }],
     ]);
     expect(byOf(entryAfter(step), x)).toEqual([b.id]);
     expect([...entryAfter(step).hubs.keys()]).toEqual([b.id]);
@@ -122,7 +122,7 @@ describe("what stays and what goes", () => {
 
   test("hubs that do not write change nothing, whatever somebody did to the entry", () => {
     const entry = made([a, { listed: [x, y] }]);
-    const silent = { writes: false, rest: "unknown" } as const;
+    const silent = { mayWrite: false, unlisted: "unknown" } as const;
     expect(plan(entry, [[a, silent]]).step).toEqual({ op: "none" });
     expect(
       plan(entry, [
@@ -135,8 +135,8 @@ describe("what stays and what goes", () => {
   test("an address that is listed with a protocol that the entry cannot have stays as it is, until that is certain", () => {
     const entry = made([a, { listed: [x, y] }]);
     const other: Endpoint = { ...x, protocol: "grpc" };
-    const addrs = (rest: Claim["rest"]) =>
-      addrsOf(entryAfter(plan(entry, [[a, { listed: [other, y], rest }]]).step));
+    const addrs = (unlisted: Claim["unlisted"]) =>
+      addrsOf(entryAfter(plan(entry, [[a, { listed: [other, y], unlisted }]]).step));
     expect([addrs("unknown"), addrs("gone")]).toEqual([[x.addr, y.addr], [y.addr]]);
   });
 
@@ -151,7 +151,7 @@ describe("what stays and what goes", () => {
     const joined = entryAfter(
       plan(first, [
         [a, { listed: [x, y] }],
-        [b, { listed: [x], rest: "unknown" }],
+        [b, { listed: [x], unlisted: "unknown" }],
       ]).step,
     );
     const moved = entryAfter(
@@ -218,7 +218,7 @@ describe("an entry without endpoints", () => {
   });
 
   test("stays past the grace while a hub cannot tell, and is not looked at again and again", () => {
-    const { step } = plan(empty, [[a, { rest: "unknown" }]], { emptyForMs: 700_000 });
+    const { step } = plan(empty, [[a, { unlisted: "unknown" }]], { emptyForMs: 700_000 });
     expect(step).toEqual({ op: "apply", entry: empty });
   });
 
@@ -228,7 +228,7 @@ describe("an entry without endpoints", () => {
       shared,
       [
         [a, {}],
-        [b, { rest: "unknown" }],
+        [b, { unlisted: "unknown" }],
       ],
       { emptyForMs: 700_000 },
     );
@@ -261,12 +261,12 @@ describe("an entry of the old product", () => {
   };
 
   test("is left alone until somebody lists its host", () => {
-    expect(plan(old, [[a, { rest: "unknown" }]]).step).toEqual({ op: "none" });
+    expect(plan(old, [[a, { unlisted: "unknown" }]]).step).toEqual({ op: "none" });
     expect(plan(old, []).step).toEqual({ op: "none" });
   });
 
   test("is adopted with its name, VIP and endpoints while the hub settles", () => {
-    const adopted = entryAfter(plan(old, [[a, { listed: [x], rest: "unknown" }]]).step);
+    const adopted = entryAfter(plan(old, [[a, { listed: [x], unlisted: "unknown" }]]).step);
     expect(adopted).toMatchObject({ name: "old", vip: "240.240.0.1", ours: true });
     expect([byOf(adopted, x), byOf(adopted, y)]).toEqual([[a.id], [a.id]]);
   });
@@ -278,7 +278,7 @@ describe("an entry of the old product", () => {
   test("keeps what any claiming hub cannot tell about", () => {
     const { step } = plan(old, [
       [a, { listed: [x] }],
-      [b, { rest: "unknown" }],
+      [b, { unlisted: "unknown" }],
     ]);
     expect([byOf(entryAfter(step), x), byOf(entryAfter(step), y)]).toEqual([[a.id, b.id], [b.id]]);
   });
@@ -315,7 +315,7 @@ describe("problems", () => {
       {
         code: "HostConflict",
         detail:
-          "the host belongs to group g2, this is group g1; give each group a hub and a namespace of its own",
+          "group g2 already owns this host, and this service is in group g1; give each group its own hub and namespace",
       },
     ]);
   });

@@ -190,7 +190,7 @@ describe("limits", () => {
   });
 
   test.each([
-    ["gzip that is none", "gzip", "the answer says it is gzip and is not"],
+    ["gzip that is none", "gzip", "the answer is labelled as gzip but is not gzip"],
     ["an unknown encoding", "br", 'the answer has the unknown encoding "br"'],
   ])("%s", async (_, encoding, message) => {
     const { url } = await serve((__, response) => {

@@ -9,7 +9,7 @@ const unreachable = {
   state: "failed",
   code: "RegistryUnreachable",
   detail: "lookup zookeeper1.default: no such host",
-  nextStep: "Check spec.address; the operator retries by itself.",
+  nextStep: "Check spec.address.",
 } as const;
 const noNamespace = {
   reason: "NamespaceMissing",
@@ -127,12 +127,14 @@ describe("the manual's fields", () => {
       type: "Ready",
       status: "False",
       reason: "RegistryUnreachable",
-      message: `${unreachable.detail}. ${unreachable.nextStep}`,
+      message: `${unreachable.detail}. Check spec.address; the operator retries by itself.`,
       failed_reason: unreachable.detail,
       record_time: now,
       lastTransitionTime: now,
       observedGeneration: 1,
     });
+    const invalid = status({ registry: { ...unreachable, code: "InvalidSpec" } });
+    expect(condition(invalid, "Ready")?.message).toBe(`${unreachable.detail}. Check spec.address.`);
     expect(condition(failed, "RegistrySynced")?.failed_reason).toBeUndefined();
     expect(condition(status({ previous: failed }), "Ready")).not.toHaveProperty("failed_reason");
   });

@@ -2,7 +2,7 @@ import { describe, expect, test } from "vitest";
 import { HubTrust } from "../../src/controllers/hub-trust.ts";
 import type { HubStatus } from "../../src/model/hub.ts";
 import { rfc3339 } from "../../src/model/time.ts";
-import { restOf } from "../../src/plan/trust.ts";
+import { unlistedVerdict } from "../../src/plan/trust.ts";
 import { type FakeClock, fakeClock } from "../support/fake-clock.ts";
 
 const [second, minute, hour] = [1_000, 60_000, 3_600_000] as const;
@@ -69,7 +69,7 @@ class Story {
 
   /** Whether a host that lists nothing is believed to be gone. */
   get believesGone(): boolean {
-    return restOf(false, this.trust.trust, false, this.clock.monotonic()) === "gone";
+    return unlistedVerdict(false, this.trust.trust, false, this.clock.monotonic()) === "gone";
   }
 
   get reason(): string | undefined {
@@ -303,7 +303,7 @@ describe("a registry that lost its data", () => {
     expect(happens(story)).toBe("RegistryReset");
     story.pass(minute);
     expect([story.reason, story.believesGone]).toEqual(["RegistryReset", false]);
-    expect(restOf(false, story.trust.trust, true, story.clock.monotonic())).toBe("unknown");
+    expect(unlistedVerdict(false, story.trust.trust, true, story.clock.monotonic())).toBe("unknown");
     expect(story.trust.held(0, 0)?.hold.endpoints).toBe(10);
     story.pass(24 * hour);
     expect(story.believesGone).toBe(true);

@@ -40,15 +40,15 @@ describe("a Nacos address", () => {
     ["", '"" is not host:port'],
     ["nacos", '"nacos" is not host:port'],
     ["nacos:0", '"nacos:0" is not host:port'],
-    ["nacos:64536", 'the port of "nacos:64536" is not 1..64535: gRPC is 1000 above it'],
+    ["nacos:64536", 'the port of "nacos:64536" is not 1..64535; the gRPC port is 1000 above it'],
     ["a:1,,b:2", '"" is not host:port'],
     ["2001:db8::1:8848", '"2001:db8::1:8848" is not host:port'],
     ["me:secret@nacos:8848", '"nacos:8848" is not host:port'],
-    ["http://me:secret@nacos:8848", '"nacos:8848" is not a URL of a server'],
-    ["http://nacos:8848/nacos?accessToken=secret", '"http://nacos:8848/nacos" is not a URL of a server'],
-    ["http://nacos:99999", '"http://nacos:99999" is not a URL of a server'],
-    ["ftp://nacos", '"ftp://nacos" is not a URL of a server'],
-    ["http://nacos:8848,other:8848", '"other:8848" is not a URL of a server'],
+    ["http://me:secret@nacos:8848", '"nacos:8848" is not a server URL'],
+    ["http://nacos:8848/nacos?accessToken=secret", '"http://nacos:8848/nacos" is not a server URL'],
+    ["http://nacos:99999", '"http://nacos:99999" is not a server URL'],
+    ["ftp://nacos", '"ftp://nacos" is not a server URL'],
+    ["http://nacos:8848,other:8848", '"other:8848" is not a server URL'],
   ])("%s cannot be used", (address, detail) => {
     const parse = () => parseNacosAddress(address);
     expect(parse).toThrow(RegistryError);

@@ -293,7 +293,10 @@ describe("a server that caps its pages", () => {
     let pages = 0;
     nacos.script = capped(nacos, () => churn(nacos, pages++));
     const error = await observe(nacos.address, { groups: ["g"] }).failure();
-    expect(error).toMatchObject({ code: "RegistryBadResponse", detail: expect.stringContaining("in pages") });
+    expect(error).toMatchObject({
+      code: "RegistryBadResponse",
+      detail: expect.stringContaining("too many pages"),
+    });
   });
 
   test("and says it has some, but shows none, cannot be read", async () => {
@@ -328,13 +331,18 @@ describe("refusals", () => {
       pathname.includes("/catalog/") ? { status: 410, body: { status: 410, error: "Gone" } } : undefined;
     expect(await observe(nacos.address).failure()).toMatchObject({
       code: "RegistryBadResponse",
-      detail: expect.stringContaining("the groups of the namespace cannot be listed"),
+      detail: expect.stringContaining("the operator cannot list the groups of the namespace"),
       nextStep: expect.stringContaining("spec.nacos.groups"),
     });
   });
 
   test.each([
-    ["no right", forbidden("authorization failed!"), "RegistryUnauthorized", "HTTP 403, no right to read it"],
+    [
+      "no right",
+      forbidden("authorization failed!"),
+      "RegistryUnauthorized",
+      "HTTP 403, the user may not read it",
+    ],
     [
       "no login",
       forbidden("user not found!"),
@@ -467,7 +475,7 @@ describe("several servers", () => {
     expect(error).toMatchObject({
       code: "RegistryUnauthorized",
       detail: expect.stringMatching(
-        /^GET .* at 127\.0\.0\.1:1: connection refused; GET .*: HTTP 403, no right/,
+        /^GET .* at 127\.0\.0\.1:1: connection refused; GET .*: HTTP 403, the user may not read it/,
       ),
     });
   });

@@ -80,14 +80,19 @@ describe("a login", () => {
   });
 
   test.each([
-    ["wrong password, 2.3.2 and 3.1.0", 403, "RegistryUnauthorized", "was refused (HTTP 403)"],
-    ["unknown user 2.3.2, wrong password 3.1.0", 500, "RegistryUnauthorized", "was refused (HTTP 500)"],
-    ["no admin yet", 412, "RegistryUnauthorized", "was refused (HTTP 412)"],
+    ["wrong password, 2.3.2 and 3.1.0", 403, "RegistryUnauthorized", ": the server refused it (HTTP 403)"],
+    [
+      "unknown user 2.3.2, wrong password 3.1.0",
+      500,
+      "RegistryUnauthorized",
+      ": the server refused it (HTTP 500)",
+    ],
+    ["no admin yet", 412, "RegistryUnauthorized", ": the server refused it (HTTP 412)"],
     ["starting", 503, "RegistryUnreachable", ": HTTP 503"],
     ["a proxy's", 502, "RegistryUnreachable", ": HTTP 502"],
-    ["no login at all", 404, "RegistryBadResponse", ": there is no login (HTTP 404)"],
-    ["HTML", { text: "<html>" }, "RegistryBadResponse", ": the answer holds no access token"],
-    ["no token", { text: '{"accessToken":""}' }, "RegistryBadResponse", ": the answer holds no access token"],
+    ["no login at all", 404, "RegistryBadResponse", ": the server has no login path (HTTP 404)"],
+    ["HTML", { text: "<html>" }, "RegistryBadResponse", ": the answer has no access token"],
+    ["no token", { text: '{"accessToken":""}' }, "RegistryBadResponse", ": the answer has no access token"],
     [
       "no answer",
       new HttpError("unreachable", "connection refused"),

@@ -92,7 +92,9 @@ describe("what a hub would change in a cluster", () => {
     const { entries, filters, summary } = await changed(await having([first, second]), [second]);
     expect(addressesOf(only(entries).after)).toEqual([second]);
     expect(filters).toEqual([]);
-    expect(summary.join("\n")).toMatch(/0 to add, 1 to remove.*\nremovals wait until .* read for 60 s/);
+    expect(summary.join("\n")).toMatch(
+      /0 to add, 1 to remove.*\nthe operator removes nothing before it has read the registry for 60 s/,
+    );
   });
 
   test("a service less: its entry is empty first, and deleted when it has been for the grace", async () => {
@@ -199,8 +201,8 @@ describe("what a hub would change in a cluster", () => {
     );
     expect(entries).toHaveLength(1);
     expect(summary.slice(1)).toEqual([
-      "spec.suspend is true: nothing of this is written until it is false",
-      "spec.policy is observe: nothing of this is written under it",
+      "spec.suspend is true: the operator writes none of this until it is false",
+      "spec.policy is observe: the operator writes none of this",
     ]);
   });
 

@@ -39,9 +39,9 @@ describe("a preview's file", () => {
   });
 
   test.each([
-    ["", "there is no RegistryHub in the file"],
-    [secret, "there is no RegistryHub in the file"],
-    [`${hub}---${hub}`, "there are several RegistryHubs in the file; preview one at a time"],
+    ["", "the file has no RegistryHub"],
+    [secret, "the file has no RegistryHub"],
+    [`${hub}---${hub}`, "the file has several RegistryHubs; preview one at a time"],
     [hub.replace("name: sample, ", ""), "metadata.name is missing"],
     [hub.replace(/spec:.*/, ""), "spec.type is missing"],
     [hub.replace(/address: \S+ /, ""), "spec.address is missing"],
@@ -49,7 +49,7 @@ describe("a preview's file", () => {
       hub.replace("type: consul", "type: etcd"),
       'spec.type "etcd" is not one of zookeeper, nacos, eureka, consul',
     ],
-    [withSecret, "the hub's Secret login is not in the file: add it to the file as a further document"],
+    [withSecret, "the hub's Secret login is not in the file: add it as another YAML document"],
     [`${withSecret}---${secret.replace("token", "pass")}`, "Secret login has none of the keys"],
     ["a: [", "the file is not YAML"],
   ])("that cannot be used says why: %j", (text, message) => {

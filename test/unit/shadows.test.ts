@@ -10,7 +10,7 @@ const warning = {
   at: "order.shop",
   code: "ShadowsService",
   detail:
-    "Service shop/order answers to this name as well, so callers reach one of the two by chance; rename it, or use another spec.generate_to",
+    "Service shop/order has the same name in the mesh, so callers reach one of the two at random; rename the Service, or use another spec.generate_to",
   severity: "warning",
 } as const;
 

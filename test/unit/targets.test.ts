@@ -43,7 +43,7 @@ describe("a target", () => {
 
   test("the message says what to write where", () => {
     expect(targetProblem(abroad, namespaces({ name: "other" }), closed)).toMatchObject({
-      detail: "namespace other does not accept entries of hubs in dubbozk",
+      detail: "namespace other does not accept entries from hubs in dubbozk",
       nextStep: 'Annotate the namespace with ecns.easystack.cn/allow-registryhubs-from: "dubbozk".',
     });
   });

@@ -1,5 +1,5 @@
 import { describe, expect, test } from "vitest";
-import { brake, hasRecovered, restOf, type Trust } from "../../src/plan/trust.ts";
+import { brake, hasRecovered, type Trust, unlistedVerdict } from "../../src/plan/trust.ts";
 
 const now = 1_000;
 const trusted: Trust = { synced: true, settledAt: 0, heldUntil: 0, resetUntil: 0 };
@@ -16,7 +16,7 @@ describe("a hub's silence about an endpoint means", () => {
     ["gone when the hold ends", { heldUntil: now, resetUntil: now }, false, false, "gone"],
     ["nothing under upsert-only", {}, true, true, "unknown"],
   ])("%s", (_, trust, upsertOnly, listsAny, rest) => {
-    expect(restOf(upsertOnly, { ...trusted, ...trust }, listsAny, now)).toBe(rest);
+    expect(unlistedVerdict(upsertOnly, { ...trusted, ...trust }, listsAny, now)).toBe(rest);
   });
 });
 

@@ -9,7 +9,7 @@ import { parseConsulAddress } from "./address.ts";
 import { createConsulApi } from "./api.ts";
 import { ConsulReader, maxConnections } from "./reader.ts";
 
-/** Reads the services of one Consul datacenter. docs/registries/consul.md says what is read and why. */
+/** Reads the services of one Consul datacenter. docs/registries/consul.md describes what it reads and why. */
 export function createConsulAdapter(config: RegistryConfig<"consul">, deps: Deps): RegistryAdapter {
   return { watch: (signal) => watch(config, deps, signal) };
 }

@@ -4,23 +4,23 @@ import { type Checks, checksOf, servicesOfChanged } from "./decode.ts";
 import { createPauses } from "./patience.ts";
 
 const checksWaitSeconds = 60;
-/** Whatever the doorbells say, everything is read anew that often. */
+/** Everything is re-read after this time, whatever the notifications say. */
 const roundMs = 60_000;
 const minRestMs = 1_000;
-/** At most a quarter of the time is spent on rounds: one of 1,000 services takes 0.6 s. Source: measured on 1.22.3. */
+/** Rounds take at most a quarter of the time; one over 1,000 services takes 0.6 s. Source: measured on 1.22.3. */
 const restPerRound = 3;
 
-/** The services that have no query of their own, and how they are read. */
+/** The services without a blocking query of their own, and how to read them. */
 export interface OthersOptions {
   readonly names: () => readonly string[];
-  /** Reads these at once. @throws RegistryError. */
+  /** Reads these services with non-blocking queries. @throws RegistryError. */
   readonly readAll: (names: readonly string[]) => Promise<void>;
 }
 
 /**
- * Follows the services that have no query of their own, from `run` on until `signal` aborts. The catalog's index says that
- * something was registered, and not what. Instances usually have checks: those that came or went tell which services to
- * read now; a round over all of them finds the rest, somewhat later.
+ * Follows the services without a blocking query of their own, from `run` until `signal` aborts. The catalog's index
+ * says that something was registered, but not what. Instances usually have checks, so the checks that appeared or
+ * disappeared tell which services to read now. A round over all of them finds the rest a little later.
  */
 export class Others {
   readonly #api: ConsulApi;
@@ -47,7 +47,7 @@ export class Others {
     ]);
   }
 
-  /** To be called when the catalog's index has moved. @throws RegistryError. */
+  /** Call it when the catalog's index has moved. @throws RegistryError. */
   async registered(): Promise<void> {
     this.#isRoundDue = true;
     const checks = checksOf((await this.#api.checks("any")).body);
@@ -69,7 +69,7 @@ export class Others {
     }
   }
 
-  /** A check of a node has no service: whatever runs there may be meant. */
+  /** A node's check has no service, so any service on that node may be concerned. */
   async #readThose(changed: ReadonlySet<string>): Promise<void> {
     const names = this.#options.names();
     await this.#options.readAll(changed.has("") ? names : names.filter((name) => changed.has(name)));

@@ -2,17 +2,18 @@ import { RegistryError } from "../../model/errors.ts";
 import type { Deps } from "../../runtime/deps.ts";
 import { type ConsulApi, CrowdedError } from "./api.ts";
 
-/** A query that is answered sooner than this is not asked again at once. */
+/** A query with a quicker answer is not repeated at once. */
 const quickMs = 1_000;
 const minPauseMs = 20;
 const maxPauseMs = 1_000;
-/** When the server has no connection to spare. */
+/** The pause when the server has no free connection. */
 const crowdedMs = 1_000;
 const crowdedTries = 10;
 
 /**
- * Returns what a loop calls after each answer: it rests for 20 ms to 1 s when that came soon after the one before, and the
- * longer the more of them did. An index that moves all the time must not make a busy loop. @throws the signal's reason.
+ * Returns a function that a loop calls after each answer. If the answer came soon after the previous one, it pauses
+ * for 20 ms to 1 s, longer with each such answer. So an index that moves all the time does not make a busy loop.
+ * @throws the signal's reason.
  */
 export function createPauses({ clock, random }: Deps, signal: AbortSignal): () => Promise<void> {
   let answeredAt = clock.monotonic();
@@ -25,7 +26,7 @@ export function createPauses({ clock, random }: Deps, signal: AbortSignal): () =
   };
 }
 
-/** As `api`, but waits until the server has a connection to spare: RegistryError when that lasts some ten seconds. */
+/** As `api`, but waits until the server has a free connection. @throws RegistryError after about ten seconds. */
 export function patient(api: ConsulApi, deps: Deps, signal: AbortSignal): ConsulApi {
   const ask = async <T>(question: () => Promise<T>): Promise<T> => {
     for (let tries = 1; ; tries++) {
@@ -48,8 +49,7 @@ export function patient(api: ConsulApi, deps: Deps, signal: AbortSignal): Consul
 }
 
 function crowded(cause: CrowdedError): RegistryError {
-  const advice =
-    "Raise limits.http_max_conns_per_client of the server; every hub on it takes up to 111 connections.";
+  const advice = "Raise limits.http_max_conns_per_client on the server; each hub uses up to 111 connections.";
   const detail = `${cause.message}: HTTP 429, too many connections from this address`;
   return new RegistryError("RegistryUnreachable", detail, advice, { cause });
 }

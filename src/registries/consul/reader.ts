@@ -12,44 +12,47 @@ import { Others } from "./others.ts";
 import { createPauses, patient } from "./patience.ts";
 
 /**
- * So many services have a query of their own that waits for their changes; the others are read in rounds. A server takes
- * 200 connections from one address, and some of them are another hub's. Source: measured on 1.22.3.
+ * This many services have a blocking query of their own; the others are read in rounds. A server accepts 200
+ * connections from one address, and other hubs need some of them. Source: measured on 1.22.3.
  */
 const maxLoops = 100;
 /** More in flight is not faster. Source: measured on 1.22.3. */
 const maxInFlight = 8;
-/** Queries of their own, the catalog and two states of checks, and reads. */
+/** The services' blocking queries, those of the catalog and of two states of checks, and the reads. */
 export const maxConnections = maxLoops + 3 + maxInFlight;
 
-/** How long a query for one service waits; a token that lost its rights meanwhile is noticed at its end. */
+/** How long a query for one service blocks. At its end the reader notices a token that lost its rights meanwhile. */
 const serviceWaitSeconds = 60;
-/** Of the catalog it is short: its end is what tells that the server still lives, and what may still be read. */
+/** Short for the catalog: the end of the query shows that the server still lives, and what the token may still read. */
 const catalogWaitSeconds = 10;
 /** Consul lists itself. */
 const ownService = "consul";
 
 /**
- * What one watch knows of one datacenter. Queries that wait only ring: one that waited while its token lost a right answers
- * with less and says nothing of it, so what differs from what is known is read at once before it is believed.
- * docs/registries/consul.md has the rules, and what they were measured on.
+ * The knowledge of one watch about one datacenter. A blocking query is only a notification. If the token loses a
+ * right while it blocks, the answer is silently shorter, so every difference is re-read with a non-blocking query
+ * before it is used. docs/registries/consul.md has the rules and the measurements.
  */
 export class ConsulReader {
   readonly #config: RegistryConfig<"consul">;
   readonly #api: ConsulApi;
-  /** Says at once when the server has no connection to spare. */
+  /** Fails at once when the server has no free connection. */
   readonly #impatient: ConsulApi;
   readonly #hooks: RefreshHooks;
   readonly #deps: Deps;
   readonly #signal: AbortSignal;
-  /** By name. What is "unknown" cannot be read, and is asked for again with every catalog. */
+  /** By name. An "unknown" service is unreadable; it is read again with every catalog. */
   readonly #services = new Map<string, Service>();
   /** The services that the catalog has and the hub wants. */
   #listed: ReadonlySet<string> = new Set();
-  /** Listed, and without instances when they were read: they are about to go, or somebody hides their nodes. */
+  /**
+   * Listed services that had no instances when they were read: they are about to go, or the token may not see their
+   * nodes.
+   */
   readonly #emptied = new Set<string>();
-  /** The index of the answer that each service was last read from: an older one may come later. */
+  /** The index of the newest answer for each service; an older answer may arrive later. */
   readonly #readAt = new Map<string, number>();
-  /** The services that have a query of their own, and what ends it. */
+  /** The services with a blocking query of their own, each with the controller that ends it. */
   readonly #loops = new Map<string, AbortController>();
   #loopLimit = maxLoops;
   #problems: readonly Problem[] = [];
@@ -73,7 +76,7 @@ export class ConsulReader {
     this.#signal = signal;
   }
 
-  /** Reads everything, and follows it from then on until `signal` aborts. @throws RegistryError. */
+  /** Reads everything, then follows it until `signal` aborts. @throws RegistryError. */
   static async open(
     config: RegistryConfig<"consul">,
     api: ConsulApi,
@@ -87,7 +90,7 @@ export class ConsulReader {
     return reader;
   }
 
-  /** All that is known; undefined = it says the same as the last time. */
+  /** Returns everything that is known; undefined = unchanged since the last call. */
   refresh(): Snapshot | undefined {
     const before = this.#published;
     const isSame =
@@ -98,7 +101,7 @@ export class ConsulReader {
     return this.#published;
   }
 
-  /** Lets a loop run; what ends it ends the watch. */
+  /** Runs a loop; its error ends the watch. */
   #follow(loop: Promise<void>): void {
     loop.catch((error: unknown) => this.#hooks.onLost(error as Error));
   }
@@ -114,14 +117,17 @@ export class ConsulReader {
       index = rung.index;
       if (isNews || this.#doubtful().length > 0) {
         await this.#relist();
-        index = Math.min(index, this.#position); // the server may have started over in between
+        index = Math.min(index, this.#position); // the server may have started over meanwhile
       }
       if (isNews) await this.#others?.registered();
       await rest();
     }
   }
 
-  /** Reads the list, what is new in it, and what is missing in it: only the latter's own answer tells gone from hidden. */
+  /**
+   * Reads the list, the new services, and the missing ones. Only a missing service's own answer tells gone from
+   * hidden.
+   */
   async #relist(): Promise<void> {
     const catalog = await this.#api.services();
     const names = catalog.body.filter((name) => this.#isWanted(name));
@@ -138,21 +144,21 @@ export class ConsulReader {
     this.#hooks.changed();
   }
 
-  /** Who sees nothing at all, or cannot tell what it does not see, vouches for nothing. */
+  /** Fails if the token sees no service, or if the server does not say whether results were filtered. */
   async #demandSight(catalog: Answer<unknown>, names: readonly string[]): Promise<void> {
     const isBlind = names.length === 0 && catalog.isFiltered;
-    if (isBlind) throw this.#unauthorized("the token hides every service, or all that the hub wants");
+    if (isBlind) throw this.#unauthorized("the token may not read any service that the hub wants");
     if (!catalog.hidesSilently) return;
     const rights = [{ resource: "node", name: "" } as const];
     const needed = names.length > 0 ? rights : [...rights, { resource: "service", name: "" } as const];
     if (await this.#api.mayRead(needed)) return;
-    throw this.#unauthorized("who comes without a token may not read all nodes and services");
+    throw this.#unauthorized("without a token the operator may not read all nodes and services");
   }
 
   #unauthorized(why: string): RegistryError {
     const detail = `GET /v1/catalog/services at ${this.#api.server.name}: ${why}`;
     const advice =
-      'Put a token into the Secret of spec.secretRef with service_prefix "" and node_prefix "", policy read.';
+      'Put a token with service_prefix "" and node_prefix "" (policy read) into the Secret of spec.secretRef.';
     return new RegistryError("RegistryUnauthorized", detail, advice);
   }
 
@@ -160,14 +166,14 @@ export class ConsulReader {
     return name !== ownService && this.#config.wants(name);
   }
 
-  /** Known here or in the cluster, and not listed. */
+  /** Services known here or in the cluster, but not listed. */
   #missing(): readonly string[] {
     const listed = lowerCased(this.#listed);
     const known = [...this.#services.keys(), ...(this.#config.known?.() ?? [])];
     return known.filter((name) => this.#isWanted(name) && !listed.has(name.toLowerCase()));
   }
 
-  /** The cluster knows names in lower case; one that was hidden is listed in its own spelling again. */
+  /** The cluster has names in lower case. A service that was hidden is listed in its own spelling again. */
   #forgetOtherSpellings(): void {
     const listed = lowerCased(this.#listed);
     for (const name of this.#services.keys())
@@ -183,7 +189,7 @@ export class ConsulReader {
     await inParallel(new Set(names), maxInFlight, (name) => this.#read(name));
   }
 
-  /** Reads a service at once, and believes what proves itself to be all of it. */
+  /** Reads a service with a non-blocking query, and uses the answer only if it is provably complete. */
   async #read(name: string): Promise<void> {
     const answer = await this.#api.health(name);
     if (answer.index < (this.#readAt.get(name) ?? 0)) return;
@@ -200,7 +206,7 @@ export class ConsulReader {
       this.#readAt.delete(name);
       if (this.#services.delete(name)) this.#hooks.changed();
     } else if (wasEmpty) {
-      this.#put(unreadable(name)); // listed twice without an instance: somebody hides its nodes
+      this.#put(unreadable(name)); // listed twice without an instance: the token may not see its nodes
     } else {
       this.#emptied.add(name);
     }
@@ -229,7 +235,7 @@ export class ConsulReader {
     }
   }
 
-  /** Ends the queries of services that are not listed any more, and those that are too many. */
+  /** Ends the queries of services that are no longer listed, and those beyond the limit. */
   #endLoops(): void {
     const kept = [...this.#loops.keys()].filter((name) => this.#listed.has(name)).slice(0, this.#loopLimit);
     for (const name of this.#loops.keys()) {
@@ -243,7 +249,7 @@ export class ConsulReader {
     return [...this.#listed].filter((name) => !this.#loops.has(name));
   }
 
-  /** Waits for the changes of one service for as long as it is listed, and the server has a connection for that. */
+  /** Follows one service with blocking queries while it is listed and the server has a connection for it. */
   async #followService(name: string, signal: AbortSignal): Promise<void> {
     let index = 1;
     const rest = createPauses(this.#deps, signal);
@@ -259,9 +265,9 @@ export class ConsulReader {
     } catch (error) {
       if (signal.aborted) return;
       if (!(error instanceof CrowdedError)) throw error;
-      this.#loops.delete(name); // or nobody would follow this service any more
-      this.#loopLimit = Math.floor(this.#loops.size / 2); // others behind this address need some too
-      this.#deps.logger.warn("no connection to spare for each service", { services: this.#loopLimit });
+      this.#loops.delete(name); // otherwise nobody would follow this service any more
+      this.#loopLimit = Math.floor(this.#loops.size / 2); // other clients behind this address need some too
+      this.#deps.logger.warn("too few connections to watch each service", { services: this.#loopLimit });
       this.#endLoops();
       this.#followOthers();
     }
@@ -281,15 +287,16 @@ export class ConsulReader {
 const hiddenServices: Problem = {
   at: "/v1/catalog/services",
   code: "Hidden",
-  detail: 'the token does not see all services. Grant it service_prefix "" with policy read, or leave it so',
+  detail:
+    'the token may not read all services, so the operator keeps what the cluster has of the others; to read them, grant the token service_prefix "" with policy read',
   severity: "warning",
 };
 
-/** Consul's names are one whatever their case. Source: measured on 1.22.3. */
+/** Consul ignores the case of names. Source: measured on 1.22.3. */
 const lowerCased = (names: Iterable<string>): ReadonlySet<string> =>
   new Set([...names].map((name) => name.toLowerCase()));
 
-/** Whether some instance is known that was not found. */
+/** Whether a known instance is missing. */
 function isLess({ instances }: Service, known: Service | undefined): boolean {
   if (known === undefined || known.instances === "unknown" || instances === "unknown") return true;
   const keys = new Set(instances.map(({ address, port }) => `${address} ${port}`));

@@ -2,7 +2,7 @@ import * as z from "zod";
 import { parseJson } from "./json.ts";
 import { addressKey, withoutBrackets } from "./registered-addresses.ts";
 
-/** A protocol that a process speaks, and on which port. */
+/** A protocol of a process, and its port. */
 export interface ProtocolPort {
   readonly protocol: string;
   readonly port: number;
@@ -10,34 +10,33 @@ export interface ProtocolPort {
 
 /**
  * One process that registered its application, as Dubbo 3 does with register-mode instance or all, and dubbo-go since
- * 3.1 unless told otherwise. It says where the process is, and not what it serves: that stands in the MetadataInfo of
- * its revision.
+ * 3.1 by default. It says where the process is, but not what it serves; the MetadataInfo of its revision says that.
  */
 export interface ApplicationInstance {
   readonly application: string;
-  /** IP literal (IPv6 without brackets) or whatever else was registered. */
+  /** An IP literal (IPv6 without brackets), or any other text that the provider registered. */
   readonly address: string;
-  /** That of the preferred protocol; 0 = none was registered. */
+  /** The port of the preferred protocol; 0 = none was registered. */
   readonly port: number;
   readonly endpoints: readonly ProtocolPort[];
-  /** Each place it is known to listen at, as `addressKey` spells it. */
+  /** Every known address of the process, as `addressKey` spells it. */
   readonly addresses: readonly string[];
-  /** Names the set of its services, and the MetadataInfo that lists them. */
+  /** Identifies the set of its services and the MetadataInfo that lists them. */
   readonly revision: string;
-  /** Whether it says that its MetadataInfo is in the registry. `local` = consumers ask the process itself. */
+  /** Whether its MetadataInfo should be in the registry. `local` = consumers ask the process itself. */
   readonly storage: "local" | "remote";
 }
 
-/** The revision of a process that serves nothing, such as a mere consumer. Source: apache/dubbo, RevisionResolver. */
+/** The revision of a process without services, such as a pure consumer. Source: apache/dubbo, RevisionResolver. */
 const emptyRevision = "0";
 
 const endpointsForm = z.array(z.unknown());
 const endpointForm = z.object({ protocol: z.string().min(1), port: z.number().int().positive() });
 
 /**
- * An instance from what the registry has of it: the same metadata keys stand in Nacos' instance metadata and in
- * ZooKeeper's `payload.metadata`. undefined = it is not one of Dubbo's: `dubbo.metadata.revision` alone tells. Endpoints
- * that cannot be read are left out, for the MetadataInfo and `port` say the same in nearly all cases.
+ * Reads an instance from the registry. Nacos' instance metadata and ZooKeeper's `payload.metadata` have the same
+ * keys. undefined = it is not one of Dubbo's, which only `dubbo.metadata.revision` shows. Unreadable endpoints are
+ * left out, because the MetadataInfo and `port` contain the same facts in nearly all cases.
  * Source: apache/dubbo, ServiceInstanceMetadataUtils; dubbo-go, common/constant (the same keys).
  */
 export function readApplicationInstance(
@@ -63,7 +62,7 @@ export function readApplicationInstance(
   };
 }
 
-/** Whether it has services at all. */
+/** Whether it has any services. */
 export function servesAny({ revision }: ApplicationInstance): boolean {
   return revision !== emptyRevision;
 }

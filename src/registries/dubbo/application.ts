@@ -2,22 +2,22 @@ import { type ApplicationInstance, servesAny } from "./application-instance.ts";
 import type { MetadataService } from "./metadata-info.ts";
 import { isDubbosOwn, type Provider, readProvider } from "./provider.ts";
 
-/** The services of one revision, or why they are not known. */
+/** The services of one revision, or why they are unknown. */
 export type Metadata = readonly MetadataService[] | MetadataObstacle;
 type MetadataObstacle = "missing" | "undecodable" | "unreadable";
 
-/** Why nobody outside of Dubbo knows what an instance serves; the later in {@link reasons}, the more it says. */
+/** Why the services of an instance are unknown outside of Dubbo; later entries of {@link reasons} are more telling. */
 export type HiddenReason = (typeof reasons)[number];
 const reasons = ["local", "missing", "undecodable", "unreadable"] as const;
 
-/** An instance that serves something, and the registry does not say what. */
+/** An instance with services that the registry does not describe. */
 export interface HiddenInstance {
   readonly reason: HiddenReason;
-  /** As in its ApplicationInstance; [] = not even where it is could be read. */
+  /** As in its ApplicationInstance; [] = even its address is unreadable. */
   readonly addresses: readonly string[];
 }
 
-/** What the registry knows of one application. */
+/** The registry's knowledge of one application. */
 export interface Application {
   readonly name: string;
   /** By interface. */
@@ -25,12 +25,12 @@ export interface Application {
   readonly hidden: readonly HiddenInstance[];
 }
 
-/** Whether some provider is registered by its interface at this address, as `addressKey` spells it. */
+/** Whether some provider is registered by interface at this address, as `addressKey` spells it. */
 export type IsRegistered = (address: string) => boolean;
 
 /**
- * One application from its live instances: "unreadable" stands for one that is there and may not be read. `metadataOf`
- * says what is known of a revision that one of them has; `wants` which interfaces matter.
+ * Reads one application from its live instances; "unreadable" stands for an instance that exists but is unreadable.
+ * `metadataOf` returns what is known of one of their revisions; `wants` selects the relevant interfaces.
  */
 export function readApplication(
   name: string,
@@ -55,8 +55,9 @@ export function readApplication(
 }
 
 /**
- * The applications with an instance that is known by its application only, and why its services are not known.
- * An instance that is registered by its interfaces as well, as with Java's default `register-mode=all`, hides nothing.
+ * The applications with an instance that is registered only at application level and whose services are unknown, with
+ * the reason. An instance that is also registered by interface, as with Java's default `register-mode=all`, hides
+ * nothing.
  */
 export function hiddenApplications(
   applications: Iterable<Application>,
@@ -72,8 +73,8 @@ export function hiddenApplications(
 }
 
 /**
- * Whether the MetadataInfo of its revision has to be read. One with `local` storage has none as a rule, though with
- * `report-metadata=true` it does; so it is looked for only where nothing else says what the instance serves.
+ * Whether the MetadataInfo of its revision must be read. An instance with `local` storage usually has none, but with
+ * `report-metadata=true` it does, so it is read only if nothing else describes the instance's services.
  */
 export function needsMetadata(instance: ApplicationInstance, isRegistered: IsRegistered): boolean {
   if (!servesAny(instance)) return false;
@@ -107,8 +108,8 @@ function add(
 }
 
 /**
- * The port of this very instance: the service's own port is that of whichever instance wrote the MetadataInfo, so it
- * only decides between several of one protocol. Source: apache/dubbo-go, DefaultServiceInstance.ToURLs.
+ * The port of this instance. The service's own port belongs to the instance that wrote the MetadataInfo, so it only
+ * decides between several ports of one protocol. Source: apache/dubbo-go, DefaultServiceInstance.ToURLs.
  */
 function portOf({ endpoints, port }: ApplicationInstance, service: MetadataService): number {
   const ports = endpoints.filter(({ protocol }) => protocol === service.protocol).map((one) => one.port);

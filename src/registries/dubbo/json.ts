@@ -1,15 +1,15 @@
 import * as z from "zod";
 
-/** What a JSON text says, in the form that `schema` gives it. undefined = it is no JSON, or not of that form. */
+/** Parses a JSON text with `schema`. undefined = the text is not JSON, or does not fit the schema. */
 export function parseJson<T>(schema: z.ZodType<T>, text: string): T | undefined {
   try {
     return schema.safeParse(JSON.parse(text)).data;
   } catch {
-    return undefined; // Only SyntaxError is possible: the caller says what this means.
+    return undefined; // Only SyntaxError is possible; the caller knows what that means.
   }
 }
 
-/** A Java `Map<String, String>`. Numbers and truth values are taken for their text, anything else is left out. */
+/** A Java `Map<String, String>`. Numbers and booleans become their text; other values are left out. */
 export const stringMap = z
   .record(z.string(), z.unknown())
   .transform((fields): ReadonlyMap<string, string> => {

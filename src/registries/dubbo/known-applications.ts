@@ -1,30 +1,32 @@
 import { type Application, type Metadata, readApplication } from "./application.ts";
 import type { ApplicationInstance } from "./application-instance.ts";
 
-/** The live instances of an application; "unreadable" stands for one that is there and may not be read. */
+/** The live instances of an application; "unreadable" stands for an instance that exists but is unreadable. */
 export type Instances = readonly (ApplicationInstance | "unreadable")[];
 
-/** An application, and what it was made of. */
+/** An application, and its inputs. */
 interface Made {
   readonly parts: readonly unknown[];
   readonly application: Application;
 }
 
 /**
- * Applications that are read again and again: one whose instances and metadata are the very same as the last time keeps
- * its identity, and so does the list as long as all of them do.
+ * Applications across repeated reads. An application whose instances and metadata are the very same as in the last
+ * read keeps its identity, and so does the list while all of them do.
  */
 export class KnownApplications {
   readonly #wants: (name: string) => boolean;
   #made: ReadonlyMap<string, Made> = new Map();
   #all: readonly Application[] = [];
 
-  /** `wants` says which interfaces matter. */
+  /** `wants` selects the relevant interfaces. */
   constructor(wants: (name: string) => boolean) {
     this.#wants = wants;
   }
 
-  /** All of them, from their instances by application, and what is known of a revision that one of these has. */
+  /**
+   * Reads all applications, from their instances by application and the metadata of a revision that one of them has.
+   */
   read(
     instances: ReadonlyMap<string, Instances>,
     metadataOf: (application: string, revision: string) => Metadata,

@@ -5,25 +5,28 @@ import { type Application, type HiddenReason, hiddenApplications, type IsRegiste
 import type { Provider } from "./provider.ts";
 import { serviceOf, withProviders } from "./provider-service.ts";
 
-/** How many interfaces of an application a message names: enough to recognise it. */
+/** How many interfaces of an application a message names, which is enough to recognise it. */
 const maxNamed = 3;
 
-/** Which applications say that they serve an interface, by interface. Nobody is ever taken off it, so it proves nothing. */
+/**
+ * The applications that claim to serve an interface, by interface. No application is ever removed from it, so it
+ * proves nothing.
+ */
 export type Mapping = ReadonlyMap<string, readonly string[]>;
 
-/** All that a registry says about Dubbo services, at both levels. */
+/** All registrations of Dubbo services, at both levels. */
 export interface Registrations {
-  /** What is registered by interface, by its name. */
+  /** The registrations by interface, by its name. */
   readonly services: ReadonlyMap<string, Service>;
-  /** Whether one of `services` has a provider there, be it one that takes no traffic. */
+  /** Whether one of `services` has a provider at the address, including providers that take no traffic. */
   readonly isRegistered: IsRegistered;
-  /** One that did not change keeps its identity from one call to the next, and so does the array. */
+  /** An unchanged application keeps its identity from one call to the next, and so does the array. */
   readonly applications: readonly Application[];
-  /** Of the interfaces that the hub wants. undefined = there is none, or it may not be read. */
+  /** For the interfaces that the hub wants. undefined = there is no mapping, or it is unreadable. */
   readonly mapping: Mapping | undefined;
-  /** Interfaces may be missing from `mapping`: whoever is not in it may serve some all the same. */
+  /** `mapping` may be incomplete, so an application that it does not name may still serve an interface. */
   readonly isMappingPartial?: boolean;
-  /** Said where it matters; present when it may not be read which applications have an instance. */
+  /** Present when the list of applications is unreadable; reported only if that matters. */
   readonly blind?: Problem;
 }
 
@@ -32,11 +35,11 @@ export interface Merged {
   /** By interface. */
   readonly services: ReadonlyMap<string, Service>;
   readonly problems: readonly Problem[];
-  /** What each service that applications take part in was made of. */
+  /** The inputs of each service that has instances from applications. */
   readonly sources: ReadonlyMap<string, Source>;
   readonly applications: readonly Application[];
   readonly parts: Parts;
-  /** The applications that keep to themselves what some of their instances serve. */
+  /** The applications that do not publish the services of some of their instances. */
   readonly hidden: ReadonlyMap<string, HiddenReason>;
 }
 
@@ -49,10 +52,10 @@ interface Source {
 }
 
 /**
- * The services that are registered by interface and those of applications, none doubled: Java registers both by default.
- * An interface without a known instance, and which an application says it serves of which nobody knows what it serves, is
- * "unknown": its providers live, so what the cluster has of it stays. `previous` is the result of the call before:
- * services that did not change since keep their identity.
+ * Merges the services registered by interface with those of applications, without duplicates, because Java registers
+ * both by default. An interface with no known instance is "unknown" when some application claims to serve it but does
+ * not publish its metadata: its providers live, so the endpoints in the cluster stay. `previous` is the result of the
+ * last call; unchanged services keep their identity.
  */
 export function mergeApplications(registrations: Registrations, previous: Merged | undefined): Merged {
   const { applications, mapping, isRegistered } = registrations;
@@ -89,7 +92,7 @@ function partsByInterface(applications: readonly Application[]): Parts {
   return parts;
 }
 
-/** The first of `parts` is what is registered by interface. */
+/** The first of `parts` is the registration by interface. */
 function mergedSource(
   name: string,
   parts: readonly [Service | undefined, ...(readonly Provider[])[]],
@@ -103,7 +106,7 @@ function mergedSource(
   return { parts, service: service === registered ? service : kept(service, previous) };
 }
 
-/** The service as it was told before, if it is equal. */
+/** The previous service, if it is equal. */
 function kept(service: Service, previous: Merged | undefined): Service {
   const before = previous?.services.get(service.name);
   return before !== undefined && isDeepStrictEqual(before, service) ? before : service;
@@ -113,8 +116,8 @@ const isUnserved = (service: Service | undefined): boolean =>
   service === undefined || (service.instances !== "unknown" && service.instances.length === 0);
 
 /**
- * An interface that nobody registered as such, where no application can be seen: only these may serve it. One that was
- * registered as such is taken at its word, or no provider of Java's could ever be believed to be gone.
+ * Whether only applications may serve the interface, and none of them is visible. An interface with its own
+ * registration counts as it is; otherwise no provider of Java's could ever count as gone.
  */
 const isUnseen = ({ blind, services }: Registrations, name: string): boolean =>
   blind !== undefined && !services.has(name);
@@ -124,8 +127,8 @@ function unknown(service: Service | undefined, name: string): Service {
 }
 
 /**
- * What the owner of an application should do so that its services can be seen. undefined = it is of no concern: it says
- * that it serves other interfaces, or may not be one of Dubbo's.
+ * The next step for the owner of an application whose services are hidden. undefined = the application does not
+ * matter: it claims to serve other interfaces, or may not be one of Dubbo's.
  */
 function hiddenProblem(
   at: string,
@@ -148,9 +151,9 @@ function serves(names: readonly string[]): string {
 const advice =
   "set dubbo.application.register-mode=all or metadata-type=remote (dubbo-go: registry-type: all or metadata-type: remote)";
 const reasons: Readonly<Record<HiddenReason, string>> = {
-  local: `registered its application only and keeps to itself what it serves where; ${advice}`,
-  missing: `registered its application only and its metadata is not in the registry; ${advice}`,
-  undecodable: `registered its application only and its metadata is not what Dubbo writes; ${advice}`,
+  local: `registers at application level with local metadata, so the operator cannot discover its services; ${advice}`,
+  missing: `registers at application level and its metadata is not in the registry; ${advice}`,
+  undecodable: `registers at application level and its metadata does not have Dubbo's form; ${advice}`,
   unreadable:
-    "there is no right to read its instances or metadata: what the cluster has stays. Grant READ to the hub's user",
+    "the hub's user may not read its instances or metadata, so the operator keeps what the cluster has; grant READ to the hub's user",
 };

@@ -1,13 +1,16 @@
 import * as z from "zod";
 import { parseJson, stringMap } from "./json.ts";
 
-/** One service of a MetadataInfo: what a provider URL says but for the host. */
+/** One service of a MetadataInfo: the content of a provider URL without the host. */
 export interface MetadataService {
   /** The interface. */
   readonly name: string;
   /** As in a provider URL's scheme. */
   readonly protocol: string;
-  /** Absent where it was left out; that of the process which wrote the MetadataInfo, which others may share. */
+  /**
+   * Absent if it was left out. It is the port of the process that wrote the MetadataInfo, which other processes may
+   * share.
+   */
   readonly port?: number;
   /** As in a provider URL, with version and group. */
   readonly parameters: ReadonlyMap<string, string>;
@@ -32,17 +35,20 @@ const serviceForm = z
 const metadataInfoForm = z.object({ services: z.record(z.string(), serviceForm) });
 
 /**
- * The services of a MetadataInfo, which providers write as JSON into the metadata center with `metadata-type=remote` or
- * `report-metadata=true`. undefined = it is none. All or nothing, because a service that was left out would count as
- * gone; for the same reason one without services is none: its revision would be "0", and nobody reads that.
+ * Reads the services of a MetadataInfo, which providers write as JSON into the metadata center with
+ * `metadata-type=remote` or `report-metadata=true`. undefined = it is malformed. All or nothing, because a missing
+ * service would count as gone. For the same reason a MetadataInfo without services is malformed: its revision would
+ * be "0", and nobody reads that.
  *
- * Java and dubbo-go use the same names: `services` by match key, each with `name`, `group`, `version`, `protocol`, `port`,
- * `path`, `params`. dubbo-go leaves out what is empty, and of the parameters keeps a dozen (no `side`, no `interface`).
+ * Java and dubbo-go use the same names: `services` by match key, each with `name`, `group`, `version`, `protocol`,
+ * `port`, `path`, `params`. dubbo-go omits empty fields, and keeps only a dozen parameters (no `side`, no
+ * `interface`).
  *
- * Where it stands: ZooKeeper `<root>/metadata/<application>/<revision>`, dubbo-go since 3.3 without `metadata/`; Nacos
- * dataId `<application>` in group `<revision>`, older dubbo-go dataId `<application>:<revision>` in DEFAULT_GROUP instead.
- * Source: apache/dubbo, MetadataInfo, BaseApplicationMetadataIdentifier; apache/dubbo-go, metadata/info/metadata_info.go
- * (ServiceInfo, IncludeKeys), metadata/report/{zookeeper,nacos}/report.go.
+ * Location: ZooKeeper `<root>/metadata/<application>/<revision>`, dubbo-go since 3.3 without `metadata/`; Nacos
+ * dataId `<application>` in group `<revision>`, older dubbo-go dataId `<application>:<revision>` in DEFAULT_GROUP
+ * instead.
+ * Source: apache/dubbo, MetadataInfo, BaseApplicationMetadataIdentifier; apache/dubbo-go,
+ * metadata/info/metadata_info.go (ServiceInfo, IncludeKeys), metadata/report/{zookeeper,nacos}/report.go.
  */
 export function parseMetadataInfo(text: string): readonly MetadataService[] | undefined {
   const services = Object.values(parseJson(metadataInfoForm, text)?.services ?? {});

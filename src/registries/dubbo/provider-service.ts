@@ -3,14 +3,14 @@ import type { Service, ServiceInstance } from "../../model/service.ts";
 import { sharing } from "../../runtime/sharing.ts";
 import type { Provider } from "./provider.ts";
 
-/** The service that these providers amount to, in any order. The same provider announced twice counts once. */
+/** The service with these providers, in any order. A provider that is announced twice counts once. */
 export function serviceOf(name: string, providers: readonly Provider[]): Service {
   return withProviders({ id: name, kind: "dubbo", name, instances: [], problems: [] }, providers);
 }
 
 /**
- * A service and further providers of it. What it has already wins over the same from `providers`; if they add nothing
- * it is returned as it is. Of a service that could not be read nothing more is known than before.
+ * A service with additional providers. Its own instances win over equal ones of `providers`. If they add nothing, the
+ * service is returned as it is. An unreadable service stays unreadable.
  */
 export function withProviders(service: Service, providers: readonly Provider[]): Service {
   if (service.instances === "unknown") return service;
@@ -26,7 +26,7 @@ export function withProviders(service: Service, providers: readonly Provider[]):
     : { ...service, instances: sharingMetadata(instances.toSorted(byAddress)), problems };
 }
 
-/** The copies of a provider differ in little but their address, and there may be 100,000. */
+/** Instances of a service differ in little but their address, and there may be 100,000, so equal metadata is shared. */
 function sharingMetadata(instances: readonly ServiceInstance[]): readonly ServiceInstance[] {
   const shared = sharing<ServiceInstance["metadata"]>();
   return instances.map((instance) => ({ ...instance, metadata: shared(instance.metadata) }));
@@ -42,9 +42,7 @@ function distinct<T>(items: readonly T[], keyOf: (item: T) => string): T[] {
   return [...byKey.values()];
 }
 
-/**
- * One process may offer several versions and groups of an interface on one port: they are different services.
- */
+/** One process may offer several versions and groups of an interface on one port; they are different services. */
 const instanceKey = ({ address, port, protocol, version, group }: ServiceInstance): string =>
   JSON.stringify([address, port, protocol, version, group]);
 

@@ -1,7 +1,4 @@
-/**
- * A Dubbo URL in its parts, as spelled:
- * `scheme://[user[:password]@]host[:port][/path][?key=value[&key=value]]`.
- */
+/** The parts of a Dubbo URL, as spelled: `scheme://[user[:password]@]host[:port][/path][?key=value[&key=value]]`. */
 export interface ProviderUrl {
   readonly scheme: string;
   /** IPv6 without brackets. */
@@ -12,7 +9,7 @@ export interface ProviderUrl {
 }
 
 /**
- * Undoes Java's `URLEncoder.encode` as Dubbo applies it, once, to each path segment: `+` is a space.
+ * Reverses Java's `URLEncoder.encode`, which Dubbo applies once to each path segment; `+` is a space.
  * undefined = the text has a malformed escape.
  * Source: apache/dubbo, dubbo-common URL.encode/decode; ZookeeperRegistry.toUrlPath.
  */
@@ -25,9 +22,8 @@ export function decodeSegment(segment: string): string | undefined {
 }
 
 /**
- * Splits a Dubbo URL that has been decoded. undefined = it is none. By hand, because `new URL` lower-cases,
- * escapes and refuses what Dubbo writes: values are raw and may hold `=`, `:`, `/` and `,`. The last of
- * repeated keys counts.
+ * Splits a decoded Dubbo URL. undefined = it is not one. It does not use `new URL`, which lower-cases, escapes and
+ * refuses what Dubbo writes: values are raw and may hold `=`, `:`, `/` and `,`. The last of repeated keys counts.
  * Source: apache/dubbo, dubbo-common URLStrParser.
  */
 export function parseProviderUrl(text: string): ProviderUrl | undefined {
@@ -38,7 +34,7 @@ export function parseProviderUrl(text: string): ProviderUrl | undefined {
   const hostPort = authority.slice(authority.lastIndexOf("@") + 1);
   const [, bracketed, plain, port] = /^(?:\[([^\]]+)\]|([^:[\]]+))(?::(.*))?$/s.exec(hostPort) ?? [];
   const host = bracketed ?? plain;
-  // What is escaped twice would bring a query or a password into what is shown.
+  // A doubly escaped text could put a query or a password into a message.
   if (host === undefined || /[%?=&@]/.test(bracketed === undefined ? hostPort : (port ?? "")))
     return undefined;
   let parameters: ReadonlyMap<string, string> | undefined;
@@ -53,7 +49,7 @@ export function parseProviderUrl(text: string): ProviderUrl | undefined {
   };
 }
 
-/** V8 makes a part of a text a view of the whole, so that each address of a registry would keep its URL in memory. */
+/** Copies the text: V8 makes a part of a text a view of the whole, so each address would keep its URL in memory. */
 const copyOf = (text: string): string => Buffer.from(text).toString();
 
 function parseParameters(query: string): ReadonlyMap<string, string> {
@@ -69,7 +65,7 @@ function parseParameters(query: string): ReadonlyMap<string, string> {
   return parameters;
 }
 
-/** What is before the first `separator`, and what is after it. */
+/** The parts before and after the first `separator`. */
 function cut(text: string, separator: string): [string, string] {
   const at = text.indexOf(separator);
   return at < 0 ? [text, ""] : [text.slice(0, at), text.slice(at + separator.length)];

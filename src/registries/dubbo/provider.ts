@@ -3,9 +3,7 @@ import type { Problem } from "../../model/problems.ts";
 import type { Protocol, ServiceInstance } from "../../model/service.ts";
 import type { ProviderUrl } from "./provider-url.ts";
 
-/**
- * URLs that steer consumers and announce nobody. Source: apache/dubbo, RegistryConstants, ConfigConstants.
- */
+/** URLs that configure consumers and announce no provider. Source: apache/dubbo, RegistryConstants, ConfigConstants. */
 const controlSchemes = new Set([
   "absent",
   "condition",
@@ -26,7 +24,7 @@ const protocols: Readonly<Record<string, Protocol>> = {
   http: "http",
 };
 
-/** The parameters that stay the same when a provider restarts; all others would cost a write each time. */
+/** Parameters that stay the same when a provider restarts; each other one would cost a write per restart. */
 const stableParameters = [
   "anyhost",
   "application",
@@ -45,29 +43,28 @@ const stableParameters = [
   "version",
 ];
 
-/** Dubbo's own services. Consumers ask a provider itself for them; nobody else has a use for them. */
+/** Dubbo's own services. Consumers ask the provider itself for them, so nobody else needs them. */
 const dubbosOwn = new Set([
   "org.apache.dubbo.metadata.MetadataService",
   "org.apache.dubbo.metadata.MetadataServiceV2",
 ]);
 
-/** Whether an interface is no service of an application but one of Dubbo's own. */
+/** Whether an interface is one of Dubbo's own services and not an application's. */
 export const isDubbosOwn = (name: string): boolean => dubbosOwn.has(name);
 
-/** How much of a registered value a problem repeats: anybody may register a megabyte. */
+/** How much of a registered value a problem quotes, because anybody may register a megabyte. */
 const maxShown = 100;
 
-/** What one provider URL amounts to: an instance, or none, and what its owner should hear. */
+/** The result for one provider URL: an instance or none, and a problem for its owner. */
 export interface Provider {
   readonly instance?: ServiceInstance;
   readonly problem?: Problem;
 }
 
 /**
- * Decides whether a provider counts, and how it is called. One that does not take traffic by its own wish
- * (disabled, drained, a control URL) is left out without a word; one that nobody could call is a rejection.
- * Address and port range are not judged here. `name` is the interface the registry filed it under; a
- * `simplified` URL has no other.
+ * Decides whether a provider counts, and how to call it. A provider that does not want traffic (disabled, drained, a
+ * control URL) is left out silently; one that nobody can call is rejected. Address and port range are not checked
+ * here. `name` is the interface under which the registry lists it, because a `simplified` URL does not name one.
  * Source: apache/dubbo, UrlUtils.isMatch (enabled, category); AbstractLoadBalance.getWeight (0 = no calls).
  */
 export function readProvider(url: ProviderUrl, name: string): Provider {
@@ -97,7 +94,7 @@ function takesTraffic({ scheme, parameters }: ProviderUrl): boolean {
   );
 }
 
-/** dubbo-go writes `weight=0` where nobody has set one (measured on 3.3.1). */
+/** Whether the weight is 0 on purpose; dubbo-go writes `weight=0` when nobody has set one (measured on 3.3.1). */
 function isDrained(parameters: ProviderUrl["parameters"]): boolean {
   const weight = parameters.get("weight") || "1";
   const isUnset = weight === "0" && parameters.get("release")?.startsWith("dubbo-golang");
@@ -121,9 +118,10 @@ function instanceOf(
   };
 }
 
-/** One and the same for all providers of an interface: their number would drown every other problem. */
+/** The same problem for all providers of an interface, because one per provider would drown every other problem. */
 function tokenWarning({ parameters }: ProviderUrl, name: string): Pick<Provider, "problem"> {
   if (!parameters.get("token")) return {};
-  const detail = "providers demand a token: consumers must send it themselves, it is never copied";
+  const detail =
+    "providers demand a token, which the operator never copies; consumers must send it themselves";
   return { problem: { at: name, code: "TokenRequired", detail, severity: "warning" } };
 }

@@ -1,14 +1,14 @@
 /** "address port" of a provider, IPv6 without brackets. */
 export const addressKey = (address: string, port: number | string): string => `${address} ${port}`;
 
-/** As Dubbo 3.3.6 registers IPv6, `[::1]` (measured), and without. */
+/** Removes the brackets of an IPv6 address; Dubbo 3.3.6 registers `[::1]` (measured), others do not. */
 export function withoutBrackets(address: string): string {
   return /^\[(.+)\]$/.exec(address)?.[1] ?? address;
 }
 
 /**
- * Where the providers of each interface are registered, those that take no traffic included. It counts, so that a change
- * of one interface costs only that.
+ * The addresses of the providers of each interface, including providers that take no traffic. It counts them, so that
+ * a change of one interface costs only that interface.
  */
 export class RegisteredAddresses {
   readonly #byName = new Map<string, readonly string[]>();
@@ -19,7 +19,7 @@ export class RegisteredAddresses {
     return this.#counts.has(address);
   }
 
-  /** All {@link addressKey}s of one interface; [] = it is gone. */
+  /** Sets all {@link addressKey}s of one interface; [] = it is gone. */
   set(name: string, addresses: readonly string[]): void {
     for (const address of addresses) this.#counts.set(address, (this.#counts.get(address) ?? 0) + 1);
     for (const address of this.#byName.get(name) ?? []) {

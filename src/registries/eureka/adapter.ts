@@ -10,8 +10,8 @@ import { createEurekaApi } from "./api.ts";
 import { EurekaReader } from "./reader.ts";
 
 /**
- * Reads the applications of a Eureka server, again and again: it tells nobody of changes. Each watch stays with one
- * server, the first in random order that answers; its peers may be behind it. docs/registries/eureka.md says what is read
+ * Polls the applications of a Eureka server, which does not report changes. Each watch stays with one server, the
+ * first in random order that answers; its peers may be behind it. docs/registries/eureka.md describes what it reads
  * and why.
  */
 export function createEurekaAdapter(config: RegistryConfig<"eureka">, deps: Deps): RegistryAdapter {
@@ -25,7 +25,7 @@ function watch(
 ): AsyncGenerator<Snapshot> {
   const open = (stop: AbortSignal) => {
     const servers = parseEurekaAddress(registry.address);
-    // One connection, so that behind a proxy that knows connections only all requests of a round reach one server.
+    // One connection, so that a proxy that balances connections sends all requests of a round to one server.
     const http = createHttpClient(
       { tls: tlsOptionsOf(registry.tls, credentials), connections: 1 },
       deps.clock,
@@ -37,7 +37,8 @@ function watch(
     };
     return tryAny(servers, first, deps);
   };
-  // From one beginning to the next, a tenth less or nothing, so that hubs do not read in step; half of the time is rest.
+  // Measured start to start, minus up to 10 % jitter, so that hubs do not poll in step; never busy more than half the
+  // time.
   const pauseMs = (tookMs: number): number =>
     Math.max(registry.pollIntervalMs * (0.9 + deps.random() / 10) - tookMs, tookMs);
   return polls(open, pauseMs, deps.clock, signal);

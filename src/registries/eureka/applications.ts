@@ -1,8 +1,8 @@
 import * as z from "zod";
 
 /**
- * A list. Eureka's own converters write a list of one as its only element and an empty one as "" or not at all, as other
- * versions have it.
+ * A list. Depending on the version, Eureka's converters write a list of one as its only element, and an empty list as
+ * "" or not at all.
  */
 const list = z
   .union([
@@ -39,7 +39,7 @@ const texts = z
     ),
   );
 
-/** `{"$": 8080, "@enabled": "true"}`, or the mere number; undefined = it has no such port, or is not reached there. */
+/** `{"$": 8080, "@enabled": "true"}`, or just the number; undefined = there is no such port, or it is disabled. */
 const port = (isEnabled: boolean) =>
   z
     .union([
@@ -53,7 +53,7 @@ const instance = z.object({
   ipAddr: text,
   hostName: text,
   status: z.string(),
-  // Without a word the first is enabled and the second is not. Source: Netflix/eureka, InstanceInfo.
+  // By default the first is enabled and the second is not. Source: Netflix/eureka, InstanceInfo.
   port: port(true),
   securePort: port(false),
   metadata: texts,
@@ -63,34 +63,37 @@ const instance = z.object({
     .transform((value) => value?.metadata ?? {}),
 });
 
-/** One registered instance, in Eureka's own words; "" = not said. */
+/** One registered instance, in Eureka's own terms; "" = not set. */
 export type EurekaInstance = z.output<typeof instance>;
 
-/** An instance that is not as Eureka describes one: where, and what is wrong with it, without any other of its values. */
+/** An instance that does not have Eureka's form: its address and the error, without any other of its values. */
 export interface MalformedInstance {
   readonly address: string;
   readonly detail: string;
 }
 
 export interface Application {
-  /** In upper case, as the server has it whatever was registered. */
+  /** In upper case: the server converts every name. */
   readonly name: string;
   readonly instances: readonly EurekaInstance[];
-  /** Those that are not in `instances`. */
+  /** The instances that are not in `instances`. */
   readonly malformed: readonly MalformedInstance[];
 }
 
-/** An answer that is no list of applications. The message says what is missing and holds no value of the answer. */
+/** The answer is not a list of applications. The message says what is missing and holds no value of the answer. */
 export class BadApplicationsError extends Error {
   override readonly name = "BadApplicationsError";
 }
 
-/** Reads what `/apps` answers. A malformed instance costs nobody else anything. @throws BadApplicationsError when the whole is none. */
+/**
+ * Reads the answer of `/apps`. A malformed instance affects no other. @throws BadApplicationsError when the answer as
+ * a whole is malformed.
+ */
 export function parseApplications(json: string): readonly Application[] {
   const listed = z
     .array(application)
     .safeParse(answer.safeParse(parseJson(json)).data?.applications.application);
-  if (!listed.success) throw new BadApplicationsError("the answer is no list of applications");
+  if (!listed.success) throw new BadApplicationsError("the answer is not a list of applications");
   return listed.data.map(({ name, instance: all }) => {
     const read = all.map((one) => ({ one, result: instance.safeParse(one) }));
     return {
@@ -107,7 +110,7 @@ function parseJson(json: string): unknown {
   try {
     return JSON.parse(json);
   } catch {
-    throw new BadApplicationsError("the answer is not JSON"); // the parser's own words quote it
+    throw new BadApplicationsError("the answer is not JSON"); // the parser's message quotes the text
   }
 }
 
@@ -117,7 +120,7 @@ function firstIssue(error: z.ZodError): string {
   return `${issue?.path.slice(0, 2).map(String).join(".").slice(0, 80)}: ${issue?.message}`;
 }
 
-/** What can be shown of where it is. */
+/** The part of its address that is readable. */
 function addressOf(one: unknown): string {
   const shown = z.object({ ipAddr: z.string(), hostName: z.string() }).partial().safeParse(one).data;
   return (shown?.ipAddr ?? shown?.hostName ?? "?").slice(0, 60);

@@ -7,12 +7,12 @@ import { decodeApplication } from "./decode.ts";
 import type { ServerStatus } from "./server-status.ts";
 
 /**
- * For so long a process may list less than there is: what it does not fetch from its peers comes with the renewals of the
- * clients, every 30 s, and into its answers 30 s later. Source: measured on Spring Cloud 2025.0, at most 90 s.
+ * A process may list too little for this long. What it does not fetch from its peers arrives with the clients'
+ * renewals, every 30 s, and in its answers 30 s later. Source: measured on Spring Cloud 2025.0, at most 90 s.
  */
 const youngMinutes = 2;
 
-/** What one watch knows of one address. */
+/** The knowledge of one watch about one address. */
 export class EurekaReader {
   readonly #api: EurekaApi;
   readonly #wants: (name: string) => boolean;
@@ -25,7 +25,7 @@ export class EurekaReader {
     this.#wants = wants;
   }
 
-  /** Reads everything once; undefined = nothing changed. @throws RegistryError; what it knows is useless then. */
+  /** Reads everything once; undefined = nothing changed. @throws RegistryError; the reader is useless then. */
   async read(): Promise<Snapshot | undefined> {
     const answer = await this.#api.applications();
     this.#meet(await this.#api.status());
@@ -38,8 +38,8 @@ export class EurekaReader {
   }
 
   /**
-   * Another process behind the address is a peer and may answer as well, but one that has just been started is as good as
-   * a registry that was. @throws RegistryError.
+   * Another process behind the address is a peer and may answer too. But one that has just started is like a
+   * restarted registry. @throws RegistryError.
    */
   #meet(status: ServerStatus | undefined): void {
     if (status === undefined) return;
@@ -47,12 +47,13 @@ export class EurekaReader {
     const isNew = this.#processes.size > 0 && !this.#processes.has(process);
     this.#processes.add(process);
     if (!isNew || uptimeMinutes >= youngMinutes) return;
-    const detail = `${this.#api.server.name} was started anew, or a server answers there that was`;
-    const advice = "It may not list everything yet: nothing is removed until its list has settled.";
+    const detail = `${this.#api.server.name} restarted, or another server that started recently answers there`;
+    const advice =
+      "The server's list may be incomplete. The operator removes nothing until the list has settled.";
     throw new RegistryError("RegistryUnreachable", detail, advice);
   }
 
-  /** Answers differ in renewals alone, too: what is the same otherwise keeps its identity. */
+  /** Answers also differ in renewals alone, so an otherwise equal service keeps its identity. */
   #decode(answer: string): ReadonlyMap<string, Service> {
     const services = applicationsOf(this.#api, answer)
       .filter(({ name }) => this.#wants(name))

@@ -7,8 +7,8 @@ import { GrpcReader } from "./grpc-reader.ts";
 import { watchHttp } from "./http.ts";
 
 /**
- * Reads the services of one Nacos namespace: over gRPC where the address is host:port, else over HTTP.
- * docs/registries/nacos.md says what is read and why.
+ * Reads the services of one Nacos namespace: over gRPC if the address is host:port, else over HTTP.
+ * docs/registries/nacos.md describes what it reads and why.
  */
 export function createNacosAdapter(config: RegistryConfig<"nacos">, deps: Deps): RegistryAdapter {
   return { watch: (signal) => watch(config, deps, signal) };

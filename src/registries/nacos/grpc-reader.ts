@@ -18,19 +18,20 @@ import { Subscriptions } from "./subscriptions.ts";
 
 const listMs = 10_000;
 /**
- * A server that has just started lists little, and its clients are back within seconds; so at first it is listed more
- * often, for as long as it is not believed anyway.
+ * A server that has just started lists too little, and its clients return within seconds. So the reader lists more
+ * often while the listing still settles.
  */
 const restlessMs = 35_000;
 const restlessListMs = 2_000;
-/** New services that the server names within this time are listed together: a deployment registers hundreds. */
+/** New services that the server names within this time are listed together, because a deployment registers hundreds. */
 const namedQuietMs = 500;
-/** The safety net under the pushes; up to half as much again, so that hubs do not ask in step. */
+/** The safety net under the pushes, plus up to half, so that hubs do not ask in step. */
 const verifyMs = 10 * 60_000;
 
 /**
- * One namespace over one gRPC connection, to which everything is bound that a server knows of a subscriber: a list every 10 s tells which services there are, subscriptions what they are.
- * Where the server names new services by itself, they are listed at once.
+ * One namespace over one gRPC connection. A server binds all of a subscriber's state to the connection. A list every
+ * 10 s says which services there are; subscriptions say what they are. If the server names new services itself, they
+ * are listed at once.
  */
 export class GrpcReader {
   readonly #hooks: RefreshHooks;
@@ -43,7 +44,10 @@ export class GrpcReader {
   #subscriptions: Subscriptions | undefined;
   #table: ServiceTable | undefined;
 
-  /** Connects to one of the servers; with the connection the reader is over. @throws RegistryError; the signal's reason. */
+  /**
+   * Connects to one of the servers. When the connection ends, the reader ends. @throws RegistryError; the signal's
+   * reason.
+   */
   static async open(
     config: RegistryConfig<"nacos">,
     servers: readonly NacosServer[],
@@ -74,7 +78,7 @@ export class GrpcReader {
     this.#signal = signal;
   }
 
-  /** A snapshot of what is known now; undefined = nothing worth telling has changed. @throws RegistryError. */
+  /** A snapshot of the current knowledge; undefined = no relevant change. @throws RegistryError. */
   async refresh(): Promise<Snapshot | undefined> {
     const { list, verify } = this.#due;
     this.#due.list = this.#due.verify = false;
@@ -150,20 +154,24 @@ export class GrpcReader {
     }
   }
 
-  /** Lists the groups that the server names. @throws RegistryError when it does not name all. */
+  /** Lists the groups that the server names. @throws RegistryError when it does not name all of them. */
   async #listNamed(client: NamingClient): Promise<Lister> {
     const isNamed = await client.watchAll();
     if (isNamed === "forbidden")
-      throw groupsUnknown("RegistryUnauthorized", client.server, "the account may not see all of them");
+      throw groupsUnknown("RegistryUnauthorized", client.server, "the account may not read all groups");
     if (!isNamed)
-      throw groupsUnknown("RegistryBadResponse", client.server, "it names no more than 500 services");
+      throw groupsUnknown("RegistryBadResponse", client.server, "the server names at most 500 services");
     const named = new AbortController();
     const patience = AbortSignal.any([this.#signal, named.signal]);
     const late = pause(this.#clock, namingMs, patience).then(() => "late");
     const isLate = (await Promise.race([this.#named.complete, late])) === "late";
     named.abort();
     if (isLate)
-      throw groupsUnknown("RegistryBadResponse", client.server, `no end of them in ${namingMs / 1_000} s`);
+      throw groupsUnknown(
+        "RegistryBadResponse",
+        client.server,
+        `the server did not finish the list within ${namingMs / 1_000} s`,
+      );
     return listGroups(client, () => this.#named.names);
   }
 

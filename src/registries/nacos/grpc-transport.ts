@@ -8,17 +8,20 @@ import {
 import type { Socket } from "node:net";
 import type { Clock } from "../../runtime/deps.ts";
 
-/** A server's own limit is 10 MB; a proxy's may be another. */
+/** A server's own limit is 10 MB; a proxy may have another one. */
 const maxMessageBytes = 64 * 1024 * 1024;
-/** How much may be under way to us; HTTP/2's default of 64 KiB would make a list of thousands wait for us. */
+/** How much the server may send ahead. With HTTP/2's default of 64 KiB it would wait for us in a list of thousands. */
 const windowBytes = 8 * 1024 * 1024;
-/** One byte that says whether the message is compressed, four for its length. */
+/** One byte for the compression flag, four for the message length. */
 const prefixBytes = 5;
 
-/** Why a call came to nothing. */
+/** A call without an answer. */
 export class GrpcError extends Error {
   override readonly name = "GrpcError";
-  /** `late` = the deadline passed; `foreign` = what answers does not speak this gRPC; else the connection is broken. */
+  /**
+   * `late` = the deadline passed; `foreign` = the other side does not speak this gRPC; `broken` = the connection is
+   * broken.
+   */
   readonly kind: "late" | "foreign" | "broken";
 
   constructor(kind: GrpcError["kind"], options: ErrorOptions = {}) {
@@ -27,14 +30,14 @@ export class GrpcError extends Error {
   }
 }
 
-/** A stream in both directions. */
+/** A bidirectional stream. */
 export interface GrpcStream {
   write(message: Buffer): void;
 }
 
 /**
- * gRPC over one connected socket, as far as Nacos needs it: messages are bytes, there is neither compression nor retry,
- * and `close` lets go of the socket at once, whatever the other side does.
+ * gRPC over one connected socket, as far as Nacos needs it. Messages are bytes; there is no compression and no retry.
+ * `close` releases the socket at once, whatever the other side does.
  * Source: grpc/grpc, doc/PROTOCOL-HTTP2.md.
  */
 export class GrpcTransport {
@@ -44,7 +47,7 @@ export class GrpcTransport {
   readonly #onLost: (error: GrpcError) => void;
   #isClosed = false;
 
-  /** `onLost` is called once, when the connection breaks before `close`. */
+  /** Calls `onLost` once if the connection breaks before `close`. */
   constructor(socket: Socket, authority: string, clock: Clock, onLost: (error: GrpcError) => void) {
     this.#socket = socket;
     this.#clock = clock;
@@ -60,7 +63,7 @@ export class GrpcTransport {
     socket.on("error", (cause) => this.#lose(new GrpcError("broken", { cause })));
   }
 
-  /** One message there and one back. @throws GrpcError. */
+  /** Sends one message and returns the answer. @throws GrpcError. */
   unary(path: string, message: Buffer, deadlineMs: number): Promise<Buffer> {
     const { promise, resolve, reject } = Promise.withResolvers<Buffer>();
     const stream = this.#open(path);
@@ -78,7 +81,7 @@ export class GrpcTransport {
     return promise;
   }
 
-  /** A stream that lasts as long as the connection; when it ends, so does that. */
+  /** A stream that lasts as long as the connection; its end is the end of the connection. */
   stream(path: string, onMessage: (message: Buffer) => void): GrpcStream {
     const stream = this.#open(path);
     if (stream !== undefined) {
@@ -116,7 +119,7 @@ export class GrpcTransport {
   }
 }
 
-/** Calls `onMessage` for each message of the answer, and `fail` when it is none or ends badly. */
+/** Calls `onMessage` for each message of the answer, and `fail` if the answer is malformed or ends with an error. */
 function readMessages(
   stream: ClientHttp2Stream,
   onMessage: (message: Buffer) => void,
@@ -155,7 +158,7 @@ function frame(message: Buffer): Buffer {
   return Buffer.concat([prefix, message]);
 }
 
-/** What speaks no HTTP/2 makes the session fail, and not the network. */
+/** A server that does not speak HTTP/2 makes the session fail, not the network. */
 function kindOf(error: Error & { readonly code?: string }): GrpcError["kind"] {
   return error.code === "ERR_HTTP2_ERROR" ? "foreign" : "broken";
 }

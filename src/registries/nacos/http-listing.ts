@@ -4,9 +4,9 @@ import { badAnswer, type HttpApi, isNoSuchApi, type Query, refusal } from "./htt
 import { groupsUnknown } from "./lister.ts";
 import { idOf, type ServiceKey } from "./service-name.ts";
 
-/** The names in a namespace, read as a whole each time. */
+/** Lists the service names of a namespace, completely each time. */
 export interface Listing {
-  /** @throws RegistryError when any part of the list could not be read. */
+  /** @throws RegistryError when any part of the list is unreadable. */
   read(): Promise<readonly ServiceKey[]>;
 }
 
@@ -16,15 +16,18 @@ interface Page {
   readonly keys: readonly ServiceKey[];
 }
 
-/** One list of the API: how its first, second … page is read. */
+/** One list of the API, which is read page by page. */
 interface Source {
   readonly path: string;
   readonly page: (pageNo: number) => Promise<Page>;
 }
 
-/** Everything in one page: pages of a list that changes meanwhile miss 73 services at once, one page none. Source: measured. */
+/**
+ * Everything in one page: pages of a list that changes meanwhile missed 73 services at once, one page none. Source:
+ * measured.
+ */
 const pageSize = "100000";
-/** Only a server that caps its pages gets here; at 500 a page this is 50,000 services. */
+/** Only for a server that caps its pages; at 500 a page this is 50,000 services. */
 const maxPages = 100;
 const maxPasses = 4;
 
@@ -35,9 +38,10 @@ const catalog = z.object({
 });
 
 /**
- * How to list `groups`, [] = all of them. Only v1's catalog lists all groups, and 3.x has it no more.
+ * Lists `groups`, [] = all of them. Only v1's catalog lists all groups, and 3.x no longer has it.
  * Source: measured, 2.3.2 lists with one right or none (`:*:naming/*`); 3.1.0 answers 410.
- * @throws RegistryError, also where not all groups can be listed: services of the others would look as if they were gone.
+ * @throws RegistryError, also if it cannot list all groups, because services of the others would look as if they were
+ * gone.
  */
 export async function openListing(
   api: HttpApi,
@@ -50,7 +54,7 @@ export async function openListing(
       throw groupsUnknown(
         "RegistryBadResponse",
         api.server.name,
-        "over HTTP this server does not tell which it has",
+        "this server does not name its groups over HTTP",
       );
   }
   const sources =
@@ -67,7 +71,10 @@ export async function openListing(
 }
 
 const catalogPath = "/v1/ns/catalog/services";
-/** `hasIpCount: false` = with those that have no instance: they are listed a minute longer, and a subscriber learns at once of their return. */
+/**
+ * `hasIpCount: false` includes services without an instance: they are listed for another minute, and a subscriber
+ * learns at once when they return.
+ */
 const catalogQuery = (namespaceId: string, pageNo: number, size: string): Query => ({
   hasIpCount: "false",
   withInstances: "false",
@@ -103,7 +110,7 @@ function groupSource(api: HttpApi, namespaceId: string, group: string): Source {
   };
 }
 
-/** Some versions put the group in front of the name, with "@@" between. */
+/** Some versions prefix the name with the group and "@@". */
 function keyOf(text: string, group: string): ServiceKey {
   const at = text.indexOf("@@");
   return at < 0 ? { group, name: text } : { group: text.slice(0, at), name: text.slice(at + 2) };
@@ -124,8 +131,8 @@ async function readJson<T>(api: HttpApi, path: string, query: Query, schema: z.Z
 }
 
 /**
- * A list in pages is believed when two passes in a row find the same names: while as many names come as go, each pass is
- * complete in number and may lack a name per page. @throws RegistryError when no two passes agree.
+ * A list in pages counts when two passes in a row find the same names. While as many names appear as disappear, each
+ * pass has the right number but may lack one name per page. @throws RegistryError when no two passes agree.
  */
 async function readWhole(api: HttpApi, source: Source): Promise<readonly ServiceKey[]> {
   let before: ReadonlyMap<string, ServiceKey> | undefined;
@@ -137,16 +144,16 @@ async function readWhole(api: HttpApi, source: Source): Promise<readonly Service
       return [...found.values()];
     before = found;
   }
-  const what = "the list comes in pages, and changes too fast or has too many of them to be read whole";
+  const what = "the list has too many pages, or changes too fast for the operator to read all of it";
   throw badAnswer(api, source.path, what);
 }
 
-/** undefined = what was read is no whole: the count changed, or names are missing or doubled. */
+/** undefined = the pages are inconsistent: the count changed, or names are missing or doubled. */
 async function readPages(
   { page }: Source,
   first: Page,
 ): Promise<ReadonlyMap<string, ServiceKey> | undefined> {
-  const pages = Math.ceil(first.count / first.keys.length); // Infinity for an empty page of a list that is not
+  const pages = Math.ceil(first.count / first.keys.length); // Infinity for an empty page of a non-empty list
   if (pages > maxPages) return undefined;
   const byKey = new Map(first.keys.map((key) => [idOf(key), key]));
   for (let pageNo = 2; pageNo <= pages; pageNo++) {

@@ -9,7 +9,7 @@ import { type Polled, polls } from "../../runtime/polls.ts";
 import { tryAny } from "../../runtime/servers.ts";
 import type { RegistryConfig } from "../adapter.ts";
 import type { NacosServer } from "./address.ts";
-import type { ConfigRead, Forbidden } from "./group.ts";
+import { type ConfigRead, type Forbidden, maxInFlight } from "./group.ts";
 import { badAnswer, createHttpApi, type HttpApi, isForbidden, refusal } from "./http-api.ts";
 import { type Listing, openListing } from "./http-listing.ts";
 import { createLogin, isTokenRefused } from "./login.ts";
@@ -17,23 +17,21 @@ import { BadServiceInfoError, parseServiceInfo, type ServiceInfo } from "./servi
 import { idOf, parseServiceName, type ServiceKey } from "./service-name.ts";
 import { ServiceTable } from "./service-table.ts";
 
-/** The time from the end of a round to the next, a tenth more or less, so that hubs do not list in step. */
+/** The time from the end of one round to the next, plus or minus a tenth, so that hubs do not list in step. */
 const pollMs = 5_000;
 /**
- * At most a quarter of the time is spent on rounds: 1,000 services cost the server 1.6 s of CPU each time. Source:
- * measured on 2.3.2.
+ * Rounds take at most a quarter of the time: 1,000 services cost the server 1.6 s of CPU each time. Source: measured
+ * on 2.3.2.
  */
 const restPerRound = 3;
-/** More in flight is not faster. Source: measured on 2.3.2 and 3.1.0. */
-const maxInFlight = 20;
 
 const instancesPath = "/v1/ns/instance/list";
 const configPath = "/v1/cs/configs";
 
 /**
- * Polls the v1 API, for servers of 1.x and where gRPC cannot pass. Each watch stays with one server, the first in random
- * order that answers its first round; others may be behind it. A restart of the server leaves no trace here but an
- * unanswered round.
+ * Polls the v1 API, for servers of 1.x and networks that block gRPC. Each watch stays with one server, the first in
+ * random order that answers its first round; other servers may be behind it. The only trace of a server's restart is
+ * a round without an answer.
  * @throws RegistryError as soon as one round fails.
  */
 export function watchHttp(
@@ -60,7 +58,7 @@ export function watchHttp(
   return polls(open, pauseMs, deps.clock, signal);
 }
 
-/** What one watch knows of one server. */
+/** The knowledge of one watch about one server. */
 class HttpReader {
   readonly #wants: (name: string) => boolean;
   readonly #api: HttpApi;
@@ -81,9 +79,9 @@ class HttpReader {
   }
 
   /**
-   * Reads everything once; undefined = nothing changed. What is not listed any more is gone only once it has no instance
-   * either: servers keep a name a minute longer than its last instance, so a list that missed it costs a request and not
-   * a service. @throws RegistryError; what it knows is useless then.
+   * Reads everything once; undefined = nothing changed. An unlisted service is gone only once it also has no
+   * instance: servers keep a name for another minute after its last instance, so a list that misses a service costs
+   * one request and no service. @throws RegistryError; the reader is useless then.
    */
   async round(): Promise<Snapshot | undefined> {
     const listed = (await twice(() => this.#listing.read())).filter(({ name }) => this.#mayMatter(name));
@@ -99,7 +97,7 @@ class HttpReader {
     return this.#table.publish(true);
   }
 
-  /** A name that is not wanted may be that of a Dubbo application which serves what is. */
+  /** Whether an unwanted name may belong to a Dubbo application that serves a wanted interface. */
   #mayMatter(name: string): boolean {
     const parsed = parseServiceName(name);
     return parsed.kind === "spring" || (parsed.kind === "dubbo" && this.#wants(parsed.name));
@@ -122,7 +120,7 @@ class HttpReader {
     }
   }
 
-  /** 404 says that a configuration does not exist; a server that has no such API, that nothing is known of any. */
+  /** 404 means that a configuration does not exist; a server without the API says nothing about any configuration. */
   async #config(dataId: string, group: string): Promise<ConfigRead> {
     const answer = await this.#api.get(configPath, { dataId, group, tenant: this.#namespaceId });
     if (isForbidden(answer) && !isTokenRefused(answer.text)) return "unreadable";
@@ -134,7 +132,7 @@ class HttpReader {
 
 const isEmpty = ({ hosts, malformed }: ServiceInfo): boolean => hosts.length === 0 && malformed.length === 0;
 
-/** One failed request is not yet a failed round: a connection that was idle may break under it. */
+/** Tries a request twice, because an idle connection may break under the first one. */
 async function twice<T>(read: () => Promise<T>): Promise<T> {
   try {
     return await read();
@@ -147,6 +145,9 @@ async function twice<T>(read: () => Promise<T>): Promise<T> {
   }
 }
 
-/** Over HTTP "public", "" and none are the same namespace, and 1.x knows it by "" only. Source: measured on 2.0.3, 2.3.2, 3.1.0. */
+/**
+ * Over HTTP "public", "" and no value are the same namespace, and 1.x knows only "". Source: measured on 2.0.3,
+ * 2.3.2, 3.1.0.
+ */
 const namespaceId = ({ namespace }: Pick<RegistrySpec<"nacos">, "namespace">): string =>
   namespace === "public" ? "" : namespace;

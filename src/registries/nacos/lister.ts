@@ -3,10 +3,10 @@ import { RegistryError } from "../../model/errors.ts";
 import type { NamingClient } from "./naming.ts";
 import type { ServiceKey } from "./service-name.ts";
 
-/** Names every service of the namespace that is to be read. @throws RegistryError when it cannot name all of them. */
+/** Lists every service of the namespace that must be read. @throws RegistryError when it cannot list all of them. */
 export type Lister = () => Promise<readonly ServiceKey[]>;
 
-/** The services of these groups. A group that does not exist is empty. */
+/** Lists the services of these groups. A group that does not exist is empty. */
 export function listGroups(client: NamingClient, groups: () => Iterable<string>): Lister {
   return async () => {
     const lists = await Promise.all(
@@ -23,8 +23,9 @@ const syncSchema = z.object({ syncType: z.string(), contexts: z.array(changeSche
 export const namingMs = 10_000;
 
 /**
- * The groups of a namespace, as a server of 3.x names them: services come in batches, then the end, then each new one.
- * They are only added to: a group whose services are gone lists none.
+ * The groups of a namespace, as a 3.x server names them: services come in batches, then an end mark, then each new
+ * one.
+ * Groups are only added; a group whose services are gone lists none.
  * Source: alibaba/nacos, NamingFuzzyWatchSyncRequest; measured on 3.1.0.
  */
 export class NamedGroups {
@@ -36,7 +37,7 @@ export class NamedGroups {
     this.#changed = changed;
   }
 
-  /** Once every service that existed has been named. */
+  /** Resolves once the server has named every existing service. */
   get complete(): Promise<void> {
     return this.#complete.promise;
   }
@@ -45,7 +46,7 @@ export class NamedGroups {
     return this.#groups;
   }
 
-  /** Any push; those about something else are left alone. */
+  /** Takes any push and ignores unrelated ones. */
   push(type: string, body: unknown): void {
     if (type === "NamingFuzzyWatchSyncRequest") {
       const { syncType, contexts } = syncSchema.parse(body);
@@ -64,14 +65,17 @@ export class NamedGroups {
   }
 }
 
-/** Which groups there are cannot be told; a listing without some of them would look as if they were gone. */
+/**
+ * The error for groups that cannot be listed. A listing without some of them would look as if their services were
+ * gone.
+ */
 export function groupsUnknown(
   code: "RegistryUnauthorized" | "RegistryBadResponse",
   server: string,
   why: string,
 ): RegistryError {
-  const detail = `${server}: the groups of the namespace cannot be listed: ${why}`;
+  const detail = `${server}: the operator cannot list the groups of the namespace: ${why}`;
   const advice =
-    "Name them in spec.nacos.groups, e.g. [DEFAULT_GROUP], or give the account the right to read them all.";
+    "Name the groups in spec.nacos.groups, for example [DEFAULT_GROUP], or grant the account the right to read all groups.";
   return new RegistryError(code, detail, advice);
 }

@@ -6,18 +6,19 @@ import { isTokenRefused, type Login } from "./login.ts";
 import { BadServiceInfoError, parseServiceInfo, type ServiceInfo } from "./service-info.ts";
 import type { ServiceKey } from "./service-name.ts";
 
-/** No server has so many, and in pages a listing loses and doubles services that live (measured). */
+/** More than any server has. In pages a listing loses and doubles living services (measured). */
 const wholeList = 100_000;
 
 const listSchema = z.object({ count: z.number(), serviceNames: z.array(z.string()).nullish() });
 const serviceSchema = z.object({ serviceInfo: z.unknown() });
 const configSchema = z.object({ content: z.string().nullish() });
-/** Of a configuration that does not exist; "the server is starting" is told apart before. */
+/** The code for a configuration that does not exist; "the server is starting" is handled before. */
 const configMissing = 300;
 
 /**
- * One namespace as read through one connection. Every method @throws RegistryError where nothing can be relied on any more.
- * Source of requests and answers: alibaba/nacos, api/naming/remote and api/config/remote; measured on 2.0.3, 2.3.2, 3.1.0.
+ * One namespace, read through one connection. Every method @throws RegistryError when the connection is useless.
+ * Source of requests and answers: alibaba/nacos, api/naming/remote and api/config/remote; measured on 2.0.3, 2.3.2,
+ * 3.1.0.
  */
 export class NamingClient {
   readonly server: string;
@@ -30,7 +31,7 @@ export class NamingClient {
     this.server = server;
     this.#connection = connection;
     this.#login = login;
-    // "" would be another, empty namespace for services, and "public" one for configurations (measured).
+    // "" would be a different, empty namespace for services, and "public" one for configurations (measured).
     const isPublic = namespace === "" || namespace === "public";
     this.#namespace = isPublic ? "public" : namespace;
     this.#tenant = isPublic ? "" : namespace;
@@ -48,10 +49,10 @@ export class NamingClient {
     const { count, serviceNames } = this.#shaped(listSchema, answer.body);
     const names = serviceNames ?? [];
     if (names.length >= count) return names;
-    throw this.#badResponse(`group ${groupName} has ${count} services, and the list ${names.length}`);
+    throw this.#badResponse(`group ${groupName} has ${count} services, but the list has ${names.length}`);
   }
 
-  /** What a service has now; from then on each change is pushed. */
+  /** Returns the current state of a service; from then on the server pushes each change. */
   subscribe(key: ServiceKey): Promise<ServiceInfo | Forbidden> {
     return this.#service("SubscribeServiceRequest", { ...this.#at(key), clusters: "", subscribe: true });
   }
@@ -60,7 +61,7 @@ export class NamingClient {
     await this.#request("SubscribeServiceRequest", { ...this.#at(key), clusters: "", subscribe: false });
   }
 
-  /** What a service has now; it need not exist. */
+  /** Returns the current state of a service, which need not exist. */
   query(key: ServiceKey): Promise<ServiceInfo | Forbidden> {
     const fields = { ...this.#at(key), cluster: "", healthyOnly: false, udpPort: 0 };
     return this.#service("ServiceQueryRequest", fields);
@@ -75,8 +76,8 @@ export class NamingClient {
   }
 
   /**
-   * Lets the server name every service of the namespace, and each new one, in pushes. False = it cannot: there are more
-   * than it names (500 by default).
+   * Makes the server name every service of the namespace, and each new one, in pushes. false = it cannot, because
+   * there are more services than it names (500 by default).
    */
   async watchAll(): Promise<boolean | Forbidden> {
     const groupKeyPattern = `${this.#namespace}>>*>>*`;
@@ -108,7 +109,7 @@ export class NamingClient {
     }
   }
 
-  /** The body of the answer, or which of the `accepted` codes it was refused with. */
+  /** The body of the answer, or the `accepted` code of its refusal. */
   async #request(
     type: string,
     fields: object,
@@ -122,7 +123,7 @@ export class NamingClient {
     }
     if (answer.isOk) return { body: answer.body };
     if (accepted.includes(answer.code)) return { refused: answer.code };
-    const detail = `${type} was refused: ${answer.message}`;
+    const detail = `the server refused ${type}: ${answer.message}`;
     if (answer.code === refusal.overLimit) throw this.#unreachable(detail);
     throw this.#badResponse(detail);
   }
@@ -130,26 +131,22 @@ export class NamingClient {
   #shaped<T>(schema: z.ZodType<T>, body: unknown): T {
     const result = schema.safeParse(body);
     if (result.success) return result.data;
-    throw this.#badResponse(`an answer is not as Nacos writes it: ${z.prettifyError(result.error)}`);
+    throw this.#badResponse(`an answer does not have Nacos' form: ${z.prettifyError(result.error)}`);
   }
 
   #unauthorized(what: string): RegistryError {
-    const detail = `${what} of namespace ${this.#namespace} at ${this.server}: no right to read it`;
+    const detail = `${what} of namespace ${this.#namespace} at ${this.server}: the account may not read it`;
     const advice =
       "Check username and password in the Secret of spec.secretRef, and that the account's role may read the namespace.";
     return new RegistryError("RegistryUnauthorized", detail, advice);
   }
 
   #unreachable(what: string): RegistryError {
-    return new RegistryError(
-      "RegistryUnreachable",
-      `${this.server}: ${what}`,
-      "The operator retries by itself.",
-    );
+    return new RegistryError("RegistryUnreachable", `${this.server}: ${what}`, "See the server's log.");
   }
 
   #badResponse(what: string): RegistryError {
-    const advice = "Check that spec.address is a Nacos server of version 2 or newer.";
+    const advice = "Check that spec.address points to a Nacos server of version 2 or newer.";
     return new RegistryError("RegistryBadResponse", `${this.server}: ${what}`, advice);
   }
 }

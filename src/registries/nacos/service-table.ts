@@ -5,7 +5,7 @@ import { type Forbidden, Group, type GroupOptions } from "./group.ts";
 import type { ServiceInfo } from "./service-info.ts";
 import type { ServiceKey } from "./service-name.ts";
 
-/** All that is known of one namespace, however it was read. */
+/** All services of one namespace, whichever transport read them. */
 export class ServiceTable {
   readonly #options: Omit<GroupOptions, "group">;
   readonly #groups = new Map<string, Group>();
@@ -15,7 +15,7 @@ export class ServiceTable {
     this.#options = options;
   }
 
-  /** What a service is now; undefined = it is gone. Counts from the next `publish` on. */
+  /** Sets the current state of a service for the next `publish`; undefined = it is gone. */
   set({ group, name }: ServiceKey, read: ServiceInfo | Forbidden | undefined): void {
     const known = this.#groups.get(group) ?? new Group({ ...this.#options, group });
     this.#groups.set(group, known);
@@ -23,8 +23,8 @@ export class ServiceTable {
   }
 
   /**
-   * A snapshot of what was set; undefined = it says the same as the last one. `isRetry` = what could not be had of
-   * applications' metadata is asked for once more. @throws RegistryError where `config` does.
+   * A snapshot of everything that was set; undefined = unchanged since the last one. `isRetry` = asks again for
+   * applications' metadata that was not available. @throws RegistryError from `config`.
    */
   async publish(isRetry: boolean): Promise<Snapshot | undefined> {
     const services = new Map<string, Service>();

@@ -6,15 +6,15 @@ import type { RegistryAdapter, RegistryConfig } from "../adapter.ts";
 import { openSession } from "./client.ts";
 import { Tree } from "./tree.ts";
 
-/** Soon enough that a revoked right is in the hub's status within 15 s. */
+/** Short enough that the hub's status shows a revoked right within 15 s. */
 const probeMs = 5_000;
-/** The safety net under the watches; up to half as much again, so that hubs do not list in step. */
+/** The safety net under the watches, plus up to half, so that hubs do not list in step. */
 const distrustMs = 5 * 60_000;
 
 /**
- * Reads the Dubbo interfaces below `registry.root`; docs/registries/zookeeper.md says what is read and why. A
- * broken connection ends the watch: a new one lists everything anew, which is cheap, and watches do not
- * survive it anyway.
+ * Reads the Dubbo interfaces below `registry.root`; docs/registries/zookeeper.md describes what it reads and why. A
+ * broken connection ends the watch. A new watch lists everything again, which is cheap, and ZooKeeper's watches do
+ * not survive the connection anyway.
  */
 export function createZooKeeperAdapter(config: RegistryConfig<"zookeeper">, deps: Deps): RegistryAdapter {
   return {

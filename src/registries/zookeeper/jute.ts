@@ -1,6 +1,6 @@
 /**
- * The part of ZooKeeper's wire format that a reader needs. Integers are big-endian; text and byte arrays have
- * a 32-bit length in front, -1 for null; a frame is a 32-bit length and that many bytes.
+ * The part of ZooKeeper's wire format that a reader needs. Integers are big-endian. Text and byte arrays have a
+ * 32-bit length in front, -1 for null. A frame is a 32-bit length and that many bytes.
  * Source: apache/zookeeper, zookeeper-jute zookeeper.jute; ZooDefs.OpCode; KeeperException.Code.
  */
 
@@ -14,7 +14,7 @@ export const opcode = {
   closeSession: -11,
 } as const;
 
-/** Reserved request numbers: they mark what is not the answer to a read. */
+/** Reserved request numbers, for messages that do not answer a read. */
 export const xid = { event: -1, ping: -2, auth: -4 } as const;
 
 export const errorCode = {
@@ -27,8 +27,8 @@ export const errorCode = {
 } as const;
 
 /**
- * Far above any listing (20,000 providers are 20 MB), far below what the first bytes of other protocols read
- * as.
+ * Far above any listing (20,000 providers are 20 MB), and far below the length that another protocol's first bytes
+ * would mean.
  */
 export const maxFrameBytes = 64 * 1024 * 1024;
 
@@ -57,26 +57,26 @@ export function frame(...parts: readonly Buffer[]): Buffer {
 }
 
 /**
- * Asks for a new session: no session id, no password, and no zxid, so no server can refuse it for what we saw
- * elsewhere.
+ * The request for a new session. It has no session id, no password and no zxid, so no server can refuse it because of
+ * data that we saw elsewhere.
  */
 export function connectRequest(timeoutMs: number): Buffer {
   const noPassword = Buffer.concat([int(16), Buffer.alloc(16)]);
   return frame(int(0), long(0n), int(timeoutMs), long(0n), noPassword, bool(false));
 }
 
-/** The timeout in ms that a connect answer grants. @throws RangeError when it is no such answer. */
+/** The timeout in ms that a connect answer grants. @throws RangeError when it is not a connect answer. */
 export function readSession(reader: Reader): number {
   const protocol = reader.int();
   const timeoutMs = reader.int();
   reader.long(); // session id
-  if (protocol !== 0 || timeoutMs <= 0) throw new RangeError("no session was given");
+  if (protocol !== 0 || timeoutMs <= 0) throw new RangeError("the answer grants no session");
   return timeoutMs;
 }
 
 /**
- * Reads values off the front of a frame. Every method @throws RangeError past the end: the sender speaks
- * something else.
+ * Reads values from the front of a frame. Every method @throws RangeError past the end, because the sender then
+ * speaks another protocol.
  */
 export interface Reader {
   int(): number;
@@ -109,7 +109,7 @@ export function createReader(bytes: Buffer): Reader {
   return reader;
 }
 
-/** What a node's Stat says, as far as a reader cares. */
+/** The fields of a node's Stat that a reader needs. */
 export interface Stat {
   /** The transaction that created the node. */
   readonly czxid: bigint;
@@ -131,8 +131,8 @@ export function readStat(reader: Reader): Stat {
 }
 
 /**
- * Cuts a byte stream into frames; what a frame costs does not grow with the number of chunks it comes in. The
- * returned function takes the next chunk. @throws RangeError when a length is impossible.
+ * Splits a byte stream into frames. The cost of a frame does not grow with the number of its chunks. The returned
+ * function takes the next chunk. @throws RangeError when a length is impossible.
  */
 export function createFrameSplitter(onFrame: (body: Buffer) => void): (chunk: Buffer) => void {
   let chunks: Buffer[] = [];
@@ -145,7 +145,7 @@ export function createFrameSplitter(onFrame: (body: Buffer) => void): (chunk: Bu
       const bytes = chunks.length === 1 && chunks[0] ? chunks[0] : Buffer.concat(chunks);
       const length = bytes.readInt32BE(0);
       if (length < 0 || length > maxFrameBytes)
-        throw new RangeError(`a frame of ${length} bytes is announced`);
+        throw new RangeError(`it announces a frame of ${length} bytes`);
       chunks = [bytes];
       wanted = 4 + length;
       if (size < wanted) return;

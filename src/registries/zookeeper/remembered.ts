@@ -1,4 +1,6 @@
-/** `make`, which is not called again as long as it is asked with the very same arguments as the last time. */
+/**
+ * `make`, with its last result cached: it runs again only when an argument is not the very same as in the last call.
+ */
 export function remembered<A extends readonly unknown[], R>(make: (...asked: A) => R): (...asked: A) => R {
   let last: { readonly asked: A; readonly result: R } | undefined;
   return (...asked) => {

@@ -13,25 +13,25 @@ import type { Stat } from "./jute.ts";
 import type { Session } from "./session.ts";
 import { maxInFlight } from "./watched-nodes.ts";
 
-/** How many interfaces one probe looks at: up to 400 are seen within 10 s, at 40 small reads a second. */
+/** How many interfaces one probe checks. Up to 400 are checked within 10 s, at 40 small reads a second. */
 const maxProbed = 200;
 
-/** Dubbo's own directories beside the interfaces. */
+/** Dubbo's own directories next to the interfaces. */
 const notInterfaces = new Set(["config", "mapping", "metadata"]);
 
 export interface TreeOptions {
   readonly session: Session;
-  /** `/dubbo`, where `<interface>/providers/<provider URL>` is below. */
+  /** `/dubbo`, the parent of `<interface>/providers/<provider URL>`. */
   readonly root: string;
-  /** Picks the interfaces to read. */
+  /** Selects the interfaces to read. */
   readonly wants: (name: string) => boolean;
-  /** Called whenever `refresh` has something to do. */
+  /** Called whenever `refresh` has work to do. */
   readonly changed: () => void;
 }
 
 /**
- * Dubbo's tree as read through one session: what is registered by interface, which it reads itself, together with what
- * applications registered. Errors: its methods @throws RegistryError, and are useless afterwards.
+ * Dubbo's tree, read through one session. It reads the interfaces itself and merges the registrations of
+ * applications. Errors: its methods @throws RegistryError; the tree is useless afterwards.
  */
 export class Tree {
   readonly #options: TreeOptions;
@@ -40,11 +40,11 @@ export class Tree {
   readonly #services = new Map<string, Service>();
   readonly #addresses = new RegisteredAddresses();
   readonly #unreadable = new Set<string>();
-  /** The newest change of each directory as it was listed; the order is that of the last look at it. */
+  /** The newest change of each directory when it was listed, in the order of the last check. */
   readonly #listedAt = new Map<string, { readonly name: string; readonly pzxid: bigint }>();
-  /** An interface has several segments only where one client escaped a character and another did not. */
+  /** An interface has several segments only if one client escaped a character and another did not. */
   #segmentsByName: ReadonlyMap<string, readonly string[]> = new Map();
-  /** Absent while there is no root. */
+  /** Absent while the root does not exist. */
   #rootStat: Stat | undefined;
   #view: ApplicationsView | undefined;
   #merged: Merged | undefined;
@@ -59,7 +59,10 @@ export class Tree {
     this.#applications = new Applications({ ...options, base: this.#base, wants });
   }
 
-  /** Reads what has changed since the last call, at first all of it. undefined = nothing worth telling. */
+  /**
+   * Reads everything that changed since the last call; the first call reads everything. undefined = no relevant
+   * change.
+   */
   async refresh(): Promise<Snapshot | undefined> {
     const wasRootStale = this.#isRootStale;
     if (wasRootStale) await this.#readRoot();
@@ -73,14 +76,14 @@ export class Tree {
       view.applications === before?.applications &&
       view.mapping === before.mapping &&
       view.blind === before.blind;
-    // Most probes find nothing: then 10,000 services need not be compared.
+    // Most probes find nothing, and then need not compare 10,000 services.
     return !wasRootStale && names.size === 0 && isSameView ? undefined : this.#publish(view);
   }
 
   /**
-   * Checks what no watch tells: a server keeps quiet about changes that one may not see. So the root, and some
-   * interfaces in turn, are asked whether they may still be read and are as they were listed, and what was
-   * forbidden whether it still is.
+   * Checks what no watch reports, because a server hides changes of nodes that the user may not read. It asks whether
+   * the root, and some interfaces in turn, are still readable and unchanged, and whether forbidden nodes are still
+   * forbidden.
    */
   async probe(): Promise<void> {
     const node = await this.#options.session.data(this.#options.root);
@@ -102,7 +105,7 @@ export class Tree {
     if (typeof node === "string" || node.stat.pzxid !== listed.pzxid) this.#nameChanged(listed.name);
   }
 
-  /** Lets the next `refresh` read everything, as if no watch had ever told anything. */
+  /** Makes the next `refresh` read everything, as if no watch had ever fired. */
   distrust(): void {
     for (const name of this.#segmentsByName.keys()) this.#staleNames.add(name);
     this.#applications.distrust();
@@ -145,12 +148,12 @@ export class Tree {
       if (listing === "forbidden") return this.#keep(unreadableService(name, path));
       if (listing !== "missing") listings.push(listing.children);
     }
-    if (listings.length === 0) return this.#forget(name); // only consumers, or no interface at all
+    if (listings.length === 0) return this.#forget(name); // only consumers, or not an interface
     this.#keep(decodeService(name, listings.flat()));
     this.#addresses.set(name, decodeAddresses(listings.flat()));
   }
 
-  /** Takes what was read; an equal service keeps its identity. */
+  /** Stores a service; an equal one keeps its identity. */
   #keep(service: Service): void {
     const { name, instances } = service;
     this.#unreadable.delete(name);
@@ -185,7 +188,7 @@ export class Tree {
   #rootProblems(): readonly Problem[] {
     if (this.#rootStat !== undefined) return [];
     const { root } = this.#options;
-    const detail = `there is no ${root} yet: no provider has registered, or zookeeper.root or the chroot is wrong`;
+    const detail = `there is no ${root} yet: no provider has registered, or spec.zookeeper.root or the chroot is wrong`;
     return [{ at: root, code: "RootMissing", detail, severity: "warning" }];
   }
 
@@ -204,13 +207,13 @@ export class Tree {
     const advice = "Check username and password in the Secret of spec.secretRef, and the ACL of the node.";
     return new RegistryError(
       "RegistryUnauthorized",
-      `list ${root} on ${session.server}: no right to read it`,
+      `list ${root} on ${session.server}: the hub's user may not read it`,
       advice,
     );
   }
 }
 
-/** Tells one root from another, even where a restored server gives out the same transaction numbers again. */
+/** Identifies the root, even if a restored server reuses transaction numbers. */
 function originOf(stat: Stat | undefined): string | undefined {
   return stat && `0x${stat.czxid.toString(16)}/${stat.ctime}`;
 }
