@@ -1,6 +1,6 @@
-import { EntryIndex } from "../controllers/entries.ts";
-import type { Tools } from "../controllers/object-writer.ts";
-import { applied } from "../kube/applied.ts";
+import { EntryIndex } from "../controllers/writes/entry-index.ts";
+import type { Tools } from "../controllers/writes/object-writer.ts";
+import { applied } from "../kube/apply-locally.ts";
 import type { KubeClient, KubeRequest } from "../kube/client.ts";
 import type { EventNote } from "../kube/events.ts";
 import type { Held } from "../kube/reflector.ts";

@@ -2,16 +2,16 @@ import {
   FilterWorker,
   type FilterWorkerOptions,
   filterRemovalDelayMs,
-} from "../controllers/filter-worker.ts";
-import { HostLedger } from "../controllers/host-ledger.ts";
+} from "../controllers/dubbo/filter-worker.ts";
 import {
   type ClaimingHub,
   entryRemovalDelayMs,
   HostWorker,
   type HostWorld,
-} from "../controllers/host-worker.ts";
-import { ListingIndex } from "../controllers/listing-index.ts";
-import type { Outcome } from "../controllers/queue.ts";
+} from "../controllers/hub/host-worker.ts";
+import { HostLedger } from "../controllers/hub/ledger.ts";
+import { ListingIndex } from "../controllers/hub/listing-index.ts";
+import type { Outcome } from "../controllers/writes/queue.ts";
 import type { Entry, HostKey, Ms } from "../model/entry.ts";
 import { type Hub, parseHub } from "../model/hub.ts";
 import type { ServiceEntry } from "../model/istio.ts";

@@ -3,9 +3,9 @@ import { linkAbort, unlessAborted } from "../runtime/abort.ts";
 import type { Clock, Deps } from "../runtime/deps.ts";
 import { type Connection, type ConnectorOptions, createConnector } from "./connection.ts";
 import { KubeError, refused, unreachable } from "./errors.ts";
-import { createGate } from "./gate.ts";
 import { kubeconfigProblem } from "./kubeconfig.ts";
 import type { Dispatchers } from "./pool.ts";
+import { createGate } from "./semaphore.ts";
 
 const defaultTimeoutMs = 30_000;
 

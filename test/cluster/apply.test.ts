@@ -1,8 +1,8 @@
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from "vitest";
-import { applied } from "../../src/kube/applied.ts";
 import { apply, applyStatus, applyTo, remove, type WriteResult } from "../../src/kube/apply.ts";
+import { applied } from "../../src/kube/apply-locally.ts";
+import { isCovered } from "../../src/kube/covered.ts";
 import { retryDelay } from "../../src/kube/errors.ts";
-import { isCovered } from "../../src/kube/same.ts";
 import type { ServiceEntry } from "../../src/model/istio.ts";
 import {
   type Bench,

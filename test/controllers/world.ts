@@ -1,7 +1,7 @@
 import { setImmediate as nextTurn } from "node:timers/promises";
 import { onTestFinished } from "vitest";
-import { DubboController, type DubboControllerOptions } from "../../src/controllers/dubbo.ts";
-import { HubController, type HubControllerOptions } from "../../src/controllers/registryhub.ts";
+import { DubboController, type DubboControllerOptions } from "../../src/controllers/dubbo/controller.ts";
+import { HubController, type HubControllerOptions } from "../../src/controllers/hub/controller.ts";
 import type { RegistryHub } from "../../src/model/hub.ts";
 import type { Clock, Deps, Fields, Logger } from "../../src/runtime/deps.ts";
 import { createDubboMetrics, createHubMetrics } from "../../src/runtime/metrics.ts";

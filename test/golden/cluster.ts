@@ -1,7 +1,7 @@
 import { type Cluster, type ClusterCopy, copyOf } from "../../src/cli/cluster-copy.ts";
 import type { KubeClient } from "../../src/kube/client.ts";
+import { isObject, keyOf, listMapKeys } from "../../src/kube/covered.ts";
 import { type KubeObject, objectKey } from "../../src/kube/resources.ts";
-import { isObject, keyOf, listMapKeys } from "../../src/kube/same.ts";
 import type { FieldSet } from "../../src/model/hub.ts";
 import type { Deps } from "../../src/runtime/deps.ts";
 

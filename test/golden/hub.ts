@@ -1,7 +1,7 @@
 import type { ClusterCopy } from "../../src/cli/cluster-copy.ts";
 import { claimingHub } from "../../src/cli/generate.ts";
-import type { ClaimingHub } from "../../src/controllers/host-worker.ts";
-import { ListingIndex } from "../../src/controllers/listing-index.ts";
+import type { ClaimingHub } from "../../src/controllers/hub/host-worker.ts";
+import { ListingIndex } from "../../src/controllers/hub/listing-index.ts";
 import type { HostKey } from "../../src/model/entry.ts";
 import { parseHub, type RegistryHub, wants } from "../../src/model/hub.ts";
 import type { Problem } from "../../src/model/problems.ts";

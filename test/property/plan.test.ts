@@ -1,6 +1,6 @@
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
-import { isCovered } from "../../src/kube/same.ts";
+import { isCovered } from "../../src/kube/covered.ts";
 import type { Claim, Endpoint, Entry } from "../../src/model/entry.ts";
 import { fits } from "../../src/plan/shape.ts";
 import { serviceEntryOf } from "../../src/translate/service-entry.ts";

@@ -1,13 +1,13 @@
 import type { Snapshot } from "../../model/service.ts";
 import type { Deps } from "../../runtime/deps.ts";
-import { tlsOptionsOf } from "../../runtime/dialer.ts";
-import { createHttpClient } from "../../runtime/http-client.ts";
-import { type Refresh, type RefreshHooks, refreshes } from "../../runtime/refreshes.ts";
-import { tryAny } from "../../runtime/servers.ts";
 import type { RegistryAdapter, RegistryConfig } from "../adapter.ts";
+import { tlsOptionsOf } from "../transport/dialer.ts";
+import { createHttpClient } from "../transport/http-client.ts";
+import { type Refresh, type RefreshHooks, refreshes } from "../transport/refreshes.ts";
+import { tryAny } from "../transport/servers.ts";
 import { parseConsulAddress } from "./address.ts";
 import { createConsulApi } from "./api.ts";
-import { ConsulReader, maxConnections } from "./reader.ts";
+import { ConsulReader, maxConnections } from "./state.ts";
 
 /** Reads the services of one Consul datacenter. docs/registries/consul.md describes what it reads and why. */
 export function createConsulAdapter(config: RegistryConfig<"consul">, deps: Deps): RegistryAdapter {

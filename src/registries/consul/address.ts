@@ -1,4 +1,4 @@
-import { type HttpServer, parseServerUrls } from "../../runtime/servers.ts";
+import { type HttpServer, parseServerUrls } from "../transport/servers.ts";
 
 const advice = "Write spec.address as http://consul:8500; separate several servers by commas.";
 

@@ -1,8 +1,8 @@
 import * as z from "zod";
 import { RegistryError } from "../../model/errors.ts";
-import type { HttpAnswer, HttpClient } from "../../runtime/http-client.ts";
-import { httpFailure } from "../../runtime/http-failure.ts";
-import type { HttpServer } from "../../runtime/servers.ts";
+import type { HttpAnswer, HttpClient } from "../transport/http-client.ts";
+import { httpFailure } from "../transport/http-failure.ts";
+import type { HttpServer } from "../transport/servers.ts";
 
 /** A server that takes longer is frozen or waits for a leader. 1,000 services take 20 ms. Source: measured. */
 const timeoutMs = 5_000;

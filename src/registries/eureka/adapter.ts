@@ -1,13 +1,13 @@
 import type { Snapshot } from "../../model/service.ts";
 import type { Deps } from "../../runtime/deps.ts";
-import { tlsOptionsOf } from "../../runtime/dialer.ts";
-import { createHttpClient } from "../../runtime/http-client.ts";
-import { polls } from "../../runtime/polls.ts";
-import { tryAny } from "../../runtime/servers.ts";
 import type { RegistryAdapter, RegistryConfig } from "../adapter.ts";
+import { tlsOptionsOf } from "../transport/dialer.ts";
+import { createHttpClient } from "../transport/http-client.ts";
+import { polls } from "../transport/polling.ts";
+import { tryAny } from "../transport/servers.ts";
 import { parseEurekaAddress } from "./address.ts";
 import { createEurekaApi } from "./api.ts";
-import { EurekaReader } from "./reader.ts";
+import { EurekaReader } from "./state.ts";
 
 /**
  * Polls the applications of a Eureka server, which does not report changes. Each watch stays with one server, the

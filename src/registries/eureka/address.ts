@@ -1,4 +1,4 @@
-import { type HttpServer, parseServerUrls } from "../../runtime/servers.ts";
+import { type HttpServer, parseServerUrls } from "../transport/servers.ts";
 
 /**
  * The path of Spring Cloud's server; Netflix' own has /eureka/v2. Source: EurekaConstants.DEFAULT_PREFIX of

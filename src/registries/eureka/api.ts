@@ -1,8 +1,8 @@
 import { RegistryError } from "../../model/errors.ts";
 import type { Credentials } from "../../model/hub.ts";
-import type { HttpAnswer, HttpClient } from "../../runtime/http-client.ts";
-import { httpFailure, notNow } from "../../runtime/http-failure.ts";
-import type { HttpServer } from "../../runtime/servers.ts";
+import type { HttpAnswer, HttpClient } from "../transport/http-client.ts";
+import { httpFailure, notNow } from "../transport/http-failure.ts";
+import type { HttpServer } from "../transport/servers.ts";
 import { parseStatus, type ServerStatus } from "./server-status.ts";
 
 /** The requests to one Eureka server. @throws RegistryError when there is no answer; the signal's reason. */

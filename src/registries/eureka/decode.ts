@@ -1,7 +1,7 @@
 import { isIP } from "node:net";
 import type { Problem } from "../../model/problems.ts";
 import { distinctInstances, type Service, type ServiceInstance } from "../../model/service.ts";
-import type { Application, EurekaInstance } from "./applications.ts";
+import type { Application, EurekaInstance } from "./wire.ts";
 
 /** The class of an empty map, and the keys by which Spring Boot Admin's clients tell one start from the next. */
 const volatileMetadata = new Set(["@class", "startup", "timestamp"]);

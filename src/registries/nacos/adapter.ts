@@ -1,10 +1,10 @@
 import type { Snapshot } from "../../model/service.ts";
 import type { Deps } from "../../runtime/deps.ts";
-import { type Refresh, type RefreshHooks, refreshes } from "../../runtime/refreshes.ts";
 import type { RegistryAdapter, RegistryConfig } from "../adapter.ts";
+import { type Refresh, type RefreshHooks, refreshes } from "../transport/refreshes.ts";
 import { parseNacosAddress } from "./address.ts";
-import { GrpcReader } from "./grpc-reader.ts";
-import { watchHttp } from "./http.ts";
+import { GrpcReader } from "./watch-grpc.ts";
+import { watchHttp } from "./watch-http.ts";
 
 /**
  * Reads the services of one Nacos namespace: over gRPC if the address is host:port, else over HTTP.

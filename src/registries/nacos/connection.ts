@@ -2,10 +2,10 @@ import type { Socket } from "node:net";
 import * as z from "zod";
 import { RegistryError, type RegistryErrorCode } from "../../model/errors.ts";
 import type { Clock } from "../../runtime/deps.ts";
-import { describeNetworkError } from "../../runtime/dial.ts";
-import { BadTlsOptionsError, type Dialer } from "../../runtime/dialer.ts";
+import { describeNetworkError } from "../transport/dial.ts";
+import { BadTlsOptionsError, type Dialer } from "../transport/dialer.ts";
 import { grpcPortOffset, type NacosServer } from "./address.ts";
-import { GrpcError, type GrpcStream, GrpcTransport } from "./grpc-transport.ts";
+import { GrpcError, type GrpcStream, GrpcTransport } from "./grpc.ts";
 import { decodePayload, encodePayload, type Payload } from "./payload.ts";
 import { BadServiceInfoError } from "./service-info.ts";
 

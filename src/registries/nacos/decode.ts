@@ -5,10 +5,10 @@ import {
   type ServiceInstance,
   unknownService,
 } from "../../model/service.ts";
-import { type ApplicationInstance, readApplicationInstance } from "../dubbo/application-instance.ts";
-import { type Provider, readProvider } from "../dubbo/provider.ts";
-import type { ProviderUrl } from "../dubbo/provider-url.ts";
-import { addressKey, withoutBrackets } from "../dubbo/registered-addresses.ts";
+import { type ApplicationInstance, readApplicationInstance } from "../kinds/dubbo/application-instance.ts";
+import { type Provider, readProvider } from "../kinds/dubbo/provider.ts";
+import type { ProviderUrl } from "../kinds/dubbo/provider-url.ts";
+import { addressKey, withoutBrackets } from "../kinds/dubbo/registered-addresses.ts";
 import type { Host, ServiceInfo } from "./service-info.ts";
 import { idOf, type ServiceKey, type ServiceName } from "./service-name.ts";
 

@@ -1,14 +1,14 @@
 import { isDeepStrictEqual } from "node:util";
 import type { Problem } from "../../model/problems.ts";
 import type { Service } from "../../model/service.ts";
-import { inParallel } from "../../runtime/parallel.ts";
-import { type Metadata, needsMetadata } from "../dubbo/application.ts";
-import type { ApplicationInstance } from "../dubbo/application-instance.ts";
-import { KnownApplications } from "../dubbo/known-applications.ts";
-import { type Merged, mergeApplications } from "../dubbo/merge.ts";
-import { parseMetadataInfo } from "../dubbo/metadata-info.ts";
-import { serviceOf, withProviders } from "../dubbo/provider-service.ts";
-import { RegisteredAddresses } from "../dubbo/registered-addresses.ts";
+import { type Metadata, needsMetadata } from "../kinds/dubbo/application.ts";
+import type { ApplicationInstance } from "../kinds/dubbo/application-instance.ts";
+import { KnownApplications } from "../kinds/dubbo/known-applications.ts";
+import { type Merged, mergeApplications } from "../kinds/dubbo/merge.ts";
+import { parseMetadataInfo } from "../kinds/dubbo/metadata-info.ts";
+import { serviceOf, withProviders } from "../kinds/dubbo/provider-service.ts";
+import { RegisteredAddresses } from "../kinds/dubbo/registered-addresses.ts";
+import { inParallel } from "../transport/parallel.ts";
 import {
   decodeAddresses,
   decodeApplication,

@@ -1,6 +1,6 @@
 import { RegistryError } from "../../model/errors.ts";
-import type { HttpAnswer, HttpClient } from "../../runtime/http-client.ts";
-import { httpFailure, notNow } from "../../runtime/http-failure.ts";
+import type { HttpAnswer, HttpClient } from "../transport/http-client.ts";
+import { httpFailure, notNow } from "../transport/http-failure.ts";
 import type { NacosServer } from "./address.ts";
 import { isTokenRefused, type Login } from "./login.ts";
 

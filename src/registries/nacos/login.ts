@@ -2,9 +2,9 @@ import * as z from "zod";
 import { RegistryError } from "../../model/errors.ts";
 import type { Credentials } from "../../model/hub.ts";
 import type { Deps } from "../../runtime/deps.ts";
-import type { HttpAnswer, HttpClient } from "../../runtime/http-client.ts";
-import { httpFailure } from "../../runtime/http-failure.ts";
-import { parseJson } from "../dubbo/json.ts";
+import { parseJson } from "../../runtime/json.ts";
+import type { HttpAnswer, HttpClient } from "../transport/http-client.ts";
+import { httpFailure } from "../transport/http-failure.ts";
 import type { NacosServer } from "./address.ts";
 
 /**

@@ -1,8 +1,8 @@
 import * as z from "zod";
-import { inParallel } from "../../runtime/parallel.ts";
+import { inParallel } from "../transport/parallel.ts";
 import { isOfDubbo } from "./decode.ts";
 import { type Forbidden, maxInFlight } from "./group.ts";
-import type { NamingClient } from "./naming.ts";
+import type { NamingClient } from "./requests.ts";
 import { parseServiceInfo, type ServiceInfo } from "./service-info.ts";
 import { idOf, parseServiceName, type ServiceKey } from "./service-name.ts";
 

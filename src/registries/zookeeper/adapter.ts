@@ -1,10 +1,10 @@
 import type { Snapshot } from "../../model/service.ts";
 import { every } from "../../runtime/clock.ts";
 import type { Deps } from "../../runtime/deps.ts";
-import { type Refresh, type RefreshHooks, refreshes } from "../../runtime/refreshes.ts";
 import type { RegistryAdapter, RegistryConfig } from "../adapter.ts";
+import { type Refresh, type RefreshHooks, refreshes } from "../transport/refreshes.ts";
 import { openSession } from "./client.ts";
-import { Tree } from "./tree.ts";
+import { Tree } from "./state.ts";
 
 /** Short enough that the hub's status shows a revoked right within 15 s. */
 const probeMs = 5_000;

@@ -1,5 +1,5 @@
 import { RegistryError } from "../../model/errors.ts";
-import { parseServer, type Server } from "../../runtime/servers.ts";
+import { parseServer, type Server } from "../transport/servers.ts";
 
 /** The parts of a ZooKeeper connect string. */
 export interface ConnectString {

@@ -5,13 +5,13 @@ import {
   type IsRegistered,
   type Metadata,
   needsMetadata,
-} from "../dubbo/application.ts";
-import type { ApplicationInstance } from "../dubbo/application-instance.ts";
-import { type Instances, KnownApplications } from "../dubbo/known-applications.ts";
-import type { Mapping } from "../dubbo/merge.ts";
-import { parseMetadataInfo } from "../dubbo/metadata-info.ts";
+} from "../kinds/dubbo/application.ts";
+import type { ApplicationInstance } from "../kinds/dubbo/application-instance.ts";
+import { type Instances, KnownApplications } from "../kinds/dubbo/known-applications.ts";
+import type { Mapping } from "../kinds/dubbo/merge.ts";
+import { parseMetadataInfo } from "../kinds/dubbo/metadata-info.ts";
 import { decodeInstance, decodeMapping, isSegment } from "./decode.ts";
-import { remembered } from "./remembered.ts";
+import { remembered } from "./memoize-last.ts";
 import type { Obstacle, Session } from "./session.ts";
 import { WatchedNodes } from "./watched-nodes.ts";
 

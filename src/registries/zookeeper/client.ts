@@ -2,12 +2,12 @@ import { RegistryError } from "../../model/errors.ts";
 import type { Credentials, RegistrySpec } from "../../model/hub.ts";
 import { inTime } from "../../runtime/clock.ts";
 import type { Clock, Deps } from "../../runtime/deps.ts";
-import { tlsOptionsOf } from "../../runtime/dialer.ts";
-import { dialAny, type Server } from "../../runtime/servers.ts";
+import { tlsOptionsOf } from "../transport/dialer.ts";
+import { dialAny, type Server } from "../transport/servers.ts";
 import { parseConnectString } from "./address.ts";
 import { Connection, type ConnectionOptions } from "./connection.ts";
-import { int, text } from "./jute.ts";
 import { createSession, fire, type Session, successful, type Watches } from "./session.ts";
+import { int, text } from "./wire.ts";
 
 /**
  * A server that lags and issued a local session (`localSessionsEnabled`) does not answer `sync`, but answers pings.

@@ -2,9 +2,9 @@ import { isIP, type Socket, connect as tcpConnect } from "node:net";
 import { connect as tlsConnect } from "node:tls";
 import { RegistryError, type RegistryErrorCode } from "../../model/errors.ts";
 import type { Clock } from "../../runtime/deps.ts";
-import { describeNetworkError } from "../../runtime/dial.ts";
-import type { TlsOptions } from "../../runtime/dialer.ts";
-import type { Server } from "../../runtime/servers.ts";
+import { describeNetworkError } from "../transport/dial.ts";
+import type { TlsOptions } from "../transport/dialer.ts";
+import type { Server } from "../transport/servers.ts";
 import {
   connectRequest,
   createFrameSplitter,
@@ -15,7 +15,7 @@ import {
   type Reader,
   readSession,
   xid,
-} from "./jute.ts";
+} from "./wire.ts";
 
 /**
  * The requested timeout; the server grants what its tickTime allows. It is short, because it limits how soon a frozen

@@ -1,11 +1,11 @@
 import * as z from "zod";
 import { type Service, unknownService } from "../../model/service.ts";
-import { type ApplicationInstance, readApplicationInstance } from "../dubbo/application-instance.ts";
-import { parseJson, stringMap } from "../dubbo/json.ts";
-import { type Provider, readProvider } from "../dubbo/provider.ts";
-import { serviceOf } from "../dubbo/provider-service.ts";
-import { decodeSegment, parseProviderUrl } from "../dubbo/provider-url.ts";
-import { addressKey } from "../dubbo/registered-addresses.ts";
+import { parseJson, stringMap } from "../../runtime/json.ts";
+import { type ApplicationInstance, readApplicationInstance } from "../kinds/dubbo/application-instance.ts";
+import { type Provider, readProvider } from "../kinds/dubbo/provider.ts";
+import { serviceOf } from "../kinds/dubbo/provider-service.ts";
+import { decodeSegment, parseProviderUrl } from "../kinds/dubbo/provider-url.ts";
+import { addressKey } from "../kinds/dubbo/registered-addresses.ts";
 
 /**
  * Decodes one interface from the node names below its `providers` directory, in any order. A provider that is

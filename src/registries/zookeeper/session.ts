@@ -1,6 +1,6 @@
 import { RegistryError } from "../../model/errors.ts";
 import type { Connection, Reply } from "./connection.ts";
-import { bool, errorCode, opcode, type Reader, readStat, type Stat, text } from "./jute.ts";
+import { bool, errorCode, opcode, type Reader, readStat, type Stat, text } from "./wire.ts";
 
 /** Why one node is unreadable; worse errors are thrown. */
 export type Obstacle = "missing" | "forbidden";

@@ -1,5 +1,5 @@
 import { isDeepStrictEqual } from "node:util";
-import { inParallel } from "../../runtime/parallel.ts";
+import { inParallel } from "../transport/parallel.ts";
 
 /** Measured: more in flight is not faster and blocks the event loop longer. */
 export const maxInFlight = 64;
