@@ -3,7 +3,7 @@ import type { Tools } from "../controllers/writes/object-writer.ts";
 import { applied } from "../kube/apply-locally.ts";
 import type { KubeClient, KubeRequest } from "../kube/client.ts";
 import type { EventNote } from "../kube/events.ts";
-import type { Held } from "../kube/reflector.ts";
+import type { ObjectStore } from "../kube/reflector.ts";
 import { type KubeObject, objectKey } from "../kube/resources.ts";
 import type { Ms } from "../model/entry.ts";
 import type { RegistryHub } from "../model/hub.ts";
@@ -29,7 +29,7 @@ export interface Change<T extends KubeObject = KubeObject> {
 }
 
 /** A store of a copy. */
-export interface HeldCopy<T extends KubeObject> extends Held<T> {
+export interface StoreCopy<T extends KubeObject> extends ObjectStore<T> {
   /** The differences from the cluster, by key. */
   changes(): readonly Change<T>[];
   /** Called after each change with the changed key. */
@@ -39,8 +39,8 @@ export interface HeldCopy<T extends KubeObject> extends Held<T> {
 /** A copy of a cluster for the operator's own workers. It takes their writes, and nothing reaches the cluster. */
 export interface ClusterCopy {
   readonly hubs: readonly RegistryHub[];
-  readonly serviceEntries: HeldCopy<ServiceEntry>;
-  readonly envoyFilters: HeldCopy<EnvoyFilter>;
+  readonly serviceEntries: StoreCopy<ServiceEntry>;
+  readonly envoyFilters: StoreCopy<EnvoyFilter>;
   readonly entries: EntryIndex;
   /** The tools of a worker. Only `pass` advances the monotonic clock. */
   readonly tools: Tools;
@@ -77,10 +77,10 @@ export function copyOf({ hubs, serviceEntries, envoyFilters }: Cluster, deps: De
   };
 }
 
-function heldCopy<T extends KubeObject>(listed: readonly T[]): HeldCopy<T> {
+function heldCopy<T extends KubeObject>(listed: readonly T[]): StoreCopy<T> {
   const before = new Map(listed.map((object) => [objectKey(object), object]));
   const objects = new Map(before);
-  const copy: HeldCopy<T> = {
+  const copy: StoreCopy<T> = {
     objects,
     onChange: () => undefined,
     changes: () =>
@@ -100,7 +100,7 @@ function heldCopy<T extends KubeObject>(listed: readonly T[]): HeldCopy<T> {
 }
 
 /** Answers writes as the API server would; the worker then stores the answers. */
-function clientOf(held: Readonly<Record<string, Held<KubeObject>>>): KubeClient {
+function clientOf(held: Readonly<Record<string, ObjectStore<KubeObject>>>): KubeClient {
   const answer = ({ method, body, query = {} }: KubeRequest): KubeObject | { readonly kind: "Status" } => {
     if (method === "DELETE") return { kind: "Status" };
     const { fieldManager = "" } = query;

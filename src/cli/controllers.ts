@@ -6,7 +6,7 @@ import { DubboController } from "../controllers/dubbo/controller.ts";
 import { HubController } from "../controllers/hub/controller.ts";
 import { type ClientOptions, createClient, type KubeClient } from "../kube/client.ts";
 import { Election } from "../kube/election.ts";
-import { managers } from "../model/labels.ts";
+import { fieldManagers } from "../model/labels.ts";
 import { openRegistry } from "../registries/index.ts";
 import { systemClock } from "../runtime/clock.ts";
 import type { Deps } from "../runtime/deps.ts";
@@ -40,7 +40,7 @@ interface Work {
 
 const controllers: Readonly<Record<Controller, Work>> = {
   "hub-controller": {
-    name: managers.registryhub,
+    name: fieldManagers.registryhub,
     summary: "Keep ServiceEntries in sync with the registries of all RegistryHubs.",
     make(config, client, deps) {
       const metrics = createHubMetrics(deps.clock);
@@ -49,7 +49,7 @@ const controllers: Readonly<Record<Controller, Work>> = {
     },
   },
   "dubbo-controller": {
-    name: managers.dubbo,
+    name: fieldManagers.dubbo,
     summary: "Write the EnvoyFilters of every ServiceEntry that speaks Dubbo.",
     make(config, client, deps) {
       const metrics = createDubboMetrics();

@@ -6,8 +6,8 @@ import {
 import {
   type ClaimingHub,
   entryRemovalDelayMs,
+  type HostContext,
   HostWorker,
-  type HostWorld,
 } from "../controllers/hub/host-worker.ts";
 import { HostLedger } from "../controllers/hub/ledger.ts";
 import { ListingIndex } from "../controllers/hub/listing-index.ts";
@@ -82,7 +82,7 @@ export async function generate(
  */
 export async function generateEntries(
   hosts: Iterable<HostKey>,
-  hubs: Pick<HostWorld, "sessions" | "goneInMs">,
+  hubs: Pick<HostContext, "sessions" | "goneInMs">,
   cluster: ClusterCopy,
   options: Pick<GenerateOptions, "vipCidr" | "emptyGraceMs">,
 ): Promise<readonly HostKey[]> {
@@ -103,7 +103,7 @@ export async function generateFilters(
   const pool = vipPool(options.vipCidr);
   const rules = {
     foreign: options.foreignServiceEntries,
-    believes: (vip: string) => pool.believes(vip),
+    accepts: (vip: string) => pool.accepts(vip),
     hasElder: (vip: string, object: ServiceEntry) => entries.hasElder(vip, object),
   };
   const refused = (error: Error): never => {

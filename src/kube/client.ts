@@ -1,7 +1,7 @@
 import type { Dispatcher } from "undici";
 import { linkAbort, unlessAborted } from "../runtime/abort.ts";
 import type { Clock, Deps } from "../runtime/deps.ts";
-import { type Connection, type ConnectorOptions, createConnector } from "./connection.ts";
+import { type ApiEndpoint, type ConnectorOptions, createConnector } from "./connection.ts";
 import { KubeError, refused, unreachable } from "./errors.ts";
 import { kubeconfigProblem } from "./kubeconfig.ts";
 import type { Dispatchers } from "./pool.ts";
@@ -51,7 +51,7 @@ export function createClient(options: ClientOptions, deps: Deps): KubeClient {
   const connector = createConnector(options, deps);
   const writes = createGate(options.concurrency);
 
-  async function connect(): Promise<Connection> {
+  async function connect(): Promise<ApiEndpoint> {
     try {
       return await connector.current();
     } catch (error) {
@@ -122,7 +122,7 @@ function startLimit(request: KubeRequest, clock: Clock): Limit {
 }
 
 function dispatchOptions(
-  { origin, pathPrefix, headers }: Connection,
+  { origin, pathPrefix, headers }: ApiEndpoint,
   { method, path, query, body, contentType = "application/json" }: KubeRequest,
   signal: AbortSignal,
 ): Dispatcher.RequestOptions {

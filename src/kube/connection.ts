@@ -8,7 +8,7 @@ const refreshMs = 10_000;
 const reloadMs = 1_000;
 
 /** The current way to the API server. */
-export interface Connection {
+export interface ApiEndpoint {
   /** "https://10.0.0.1:6443". */
   readonly origin: string;
   /** The prefix of every path; "" unless the server is behind a gateway. */
@@ -26,7 +26,7 @@ export interface ConnectorOptions extends KubeconfigPlaces {
 
 export interface Connector {
   /** @throws the error of the kubeconfig, its files or its credential plugin. */
-  current(): Promise<Connection>;
+  current(): Promise<ApiEndpoint>;
   /** Drops the cached credentials after the server refused them, so that the next request re-reads them. */
   reload(): void;
   /** Closes every connection at once. */
@@ -40,11 +40,11 @@ export interface Connector {
 export function createConnector(options: ConnectorOptions, deps: Deps): Connector {
   const pool = createPool(options.concurrency, deps.logger);
   let config: KubeConfig | undefined;
-  let current: Promise<Connection> | undefined;
+  let current: Promise<ApiEndpoint> | undefined;
   let refreshAt = 0;
   let reloadAt = 0;
 
-  async function refresh(): Promise<Connection> {
+  async function refresh(): Promise<ApiEndpoint> {
     config ??= loadKubeConfig(options);
     const cluster = config.getCurrentCluster();
     if (cluster === null) throw new Error("the kubeconfig has no current cluster");

@@ -138,7 +138,7 @@ export class Election {
     try {
       const current = known?.spec?.holderIdentity === identity ? known : await this.#look(signal);
       if (current !== undefined && !this.#isFree(current)) return false;
-      this.#see(await this.#lease.hold(current, leaseMs, clock.now(), signal));
+      this.#see(await this.#lease.acquireOrRenew(current, leaseMs, clock.now(), signal));
     } catch (error) {
       if (!isOutdated(error)) throw error;
       const current = await this.#look(signal);

@@ -32,7 +32,12 @@ export interface LeaseClient {
   /** undefined = there is none. */
   read(signal: AbortSignal): Promise<Lease | undefined>;
   /** Makes the Lease ours for `durationMs` from `wallMs` on: creates it, takes it over, or renews it. */
-  hold(current: Lease | undefined, durationMs: Ms, wallMs: number, signal: AbortSignal): Promise<Lease>;
+  acquireOrRenew(
+    current: Lease | undefined,
+    durationMs: Ms,
+    wallMs: number,
+    signal: AbortSignal,
+  ): Promise<Lease>;
   /** Nobody's from now on. */
   release(current: Lease, signal: AbortSignal): Promise<Lease>;
 }
@@ -64,7 +69,7 @@ export function leaseClient(client: KubeClient, { namespace, name, identity }: L
         throw error;
       }
     },
-    hold(current, durationMs, wallMs, signal) {
+    acquireOrRenew(current, durationMs, wallMs, signal) {
       const held = {
         holderIdentity: identity,
         leaseDurationSeconds: durationMs / 1_000,

@@ -15,7 +15,7 @@ interface Page<T> {
 }
 
 /** All objects as they were at `resourceVersion`. */
-export interface Listing<T> {
+export interface ListResult<T> {
   readonly objects: readonly T[];
   readonly resourceVersion: string;
 }
@@ -28,7 +28,7 @@ export async function list<T extends KubeObject>(
   client: KubeClient,
   resource: Resource,
   { selection, pageSize, transform, signal }: ListOptions<T>,
-): Promise<Listing<T>> {
+): Promise<ListResult<T>> {
   const path = collectionPath(resource, selection.namespace);
   const objects: T[] = [];
   let token = "";

@@ -39,7 +39,7 @@ export interface Reflector<T> {
 }
 
 /** The part of it that a writing worker needs: the objects, and a way to store its own writes. */
-export type Held<T> = Pick<Reflector<T>, "objects" | "put" | "remove">;
+export type ObjectStore<T> = Pick<Reflector<T>, "objects" | "put" | "remove">;
 
 /**
  * Why the objects are unreliable, if that is worth reporting: nothing was ever listed, or the server refuses

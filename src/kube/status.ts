@@ -1,5 +1,5 @@
 import type { Hub, HubStatus, RegistryHub } from "../model/hub.ts";
-import { managers } from "../model/labels.ts";
+import { fieldManagers } from "../model/labels.ts";
 import { applyStatus, clearStatus, type WriteResult } from "./apply.ts";
 import type { KubeClient } from "./client.ts";
 import { apiVersionOf, resources } from "./resources.ts";
@@ -17,7 +17,7 @@ export async function writeStatus(
   signal: AbortSignal,
 ): Promise<WriteResult<RegistryHub>> {
   const { registryHubs } = resources;
-  const options = { fieldManager: managers.registryhub, signal };
+  const options = { fieldManager: fieldManagers.registryhub, signal };
   const object = {
     apiVersion: apiVersionOf(registryHubs),
     kind: registryHubs.kind,

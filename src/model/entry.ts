@@ -4,7 +4,7 @@ import type { Protocol, ServiceKind } from "./service.ts";
 /** "<target namespace>/<host>": the key of one ServiceEntry, and the unit of work of the hub controller. */
 export type HostKey = string;
 /** "10.42.0.57:20880" or "[2001:db8::1]:20880". */
-export type Addr = string;
+export type HostPort = string;
 /** Milliseconds; a point in time is on the monotonic clock. */
 export type Ms = number;
 
@@ -18,12 +18,12 @@ export interface ServiceIdentity {
   /** The registry type that a Spring entry names; "" on Dubbo entries. */
   readonly registry: string;
   /** Separates services of one name within a registry (Nacos: the group); "" = the registry has no such thing. */
-  readonly scope: string;
+  readonly registryGroup: string;
 }
 
 /** An instance that may become an endpoint: legal address and port, labels as they will be written. */
 export interface Endpoint {
-  readonly addr: Addr;
+  readonly hostPort: HostPort;
   readonly address: string;
   readonly port: number;
   /** Always tcp for a Spring service; the hubs decide what its entry speaks. */
@@ -39,7 +39,7 @@ export interface Endpoint {
  * An endpoint of an entry, and the hubs that vouch for it. An empty `by` (adopted entries) means every hub that
  * claims the host.
  */
-export interface HeldEndpoint extends Endpoint {
+export interface EntryEndpoint extends Endpoint {
   readonly by: ReadonlySet<HubId>;
   /** The name of one of the hubs in `by`, for people; "" = not chosen yet. */
   readonly registryName: string;
@@ -49,7 +49,7 @@ export interface HeldEndpoint extends Endpoint {
  * The properties that an entry gets once and keeps, because a change would cost its callers their connections. Only
  * the protocol of a Spring entry follows its hubs, if they agree.
  */
-export interface Shape {
+export interface EntryShape {
   readonly service: ServiceIdentity;
   readonly protocol: Protocol;
   /** The port that callers use; each endpoint has its own real port. */
@@ -64,12 +64,12 @@ export interface Entry {
   readonly name: string;
   /** "" = none yet, or the operator does not accept the one in the cluster. */
   readonly vip: string;
-  readonly shape: Shape;
+  readonly shape: EntryShape;
   /** Ours by label. false = made by the old product; any other ServiceEntry is foreign and never becomes an Entry. */
   readonly ours: boolean;
   /** The hubs of the ownership labels, with their names from the annotation ("" if it does not name them). */
   readonly hubs: ReadonlyMap<HubId, HubKey>;
-  readonly endpoints: ReadonlyMap<Addr, HeldEndpoint>;
+  readonly endpoints: ReadonlyMap<HostPort, EntryEndpoint>;
   /** RFC 3339, while the entry has no endpoints. */
   readonly emptySince?: string;
   /** false = no EnvoyFilter, because a contributing hub has l7: false. */

@@ -43,7 +43,7 @@ export const endpointLabels = {
 export const maxHubsPerEndpoint = 7;
 
 /** Names of the controllers. Deployment, Lease, field manager and `managed-by` share them. */
-export const managers = { registryhub: "registryhub", dubbo: "dubbo-controller" } as const;
+export const fieldManagers = { registryhub: "registryhub", dubbo: "dubbo-controller" } as const;
 
 /** `[manual]` port name of Dubbo services, by which the dubbo-controller recognises them. */
 export const dubboPortName = "tcp-metaprotocol-dubbo";

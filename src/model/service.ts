@@ -37,7 +37,7 @@ export interface Service {
   /** The exact spelling: the Dubbo interface, or the Spring service name. */
   readonly name: string;
   /** Separates services of one name, if the registry has such a thing (Nacos: the group). */
-  readonly scope?: string;
+  readonly registryGroup?: string;
   /**
    * Sorted. [] = the registry knows the service and no copy is running. "unknown" = the service exists but could not
    * be read, so nothing may be concluded.

@@ -1,4 +1,13 @@
-import type { Addr, Claim, Endpoint, Entry, HeldEndpoint, HostKey, Ms, Shape } from "../model/entry.ts";
+import type {
+  Claim,
+  Endpoint,
+  Entry,
+  EntryEndpoint,
+  EntryShape,
+  HostKey,
+  HostPort,
+  Ms,
+} from "../model/entry.ts";
 import type { HubId } from "../model/hub.ts";
 import { maxHubsPerEndpoint } from "../model/labels.ts";
 import type { Problem } from "../model/problems.ts";
@@ -22,7 +31,7 @@ export interface HostInput {
   /** RFC 3339: becomes `emptySince` when the entry becomes empty. */
   readonly now: string;
   readonly portName: (endpoint: Endpoint, port: number) => string;
-  readonly chooseName: (shape: Shape) => string;
+  readonly chooseName: (shape: EntryShape) => string;
   /** Returns the VIP that the host keeps or gets; undefined when none is free. */
   readonly chooseVip: (current: string) => string | undefined;
 }
@@ -64,7 +73,7 @@ export function planHost(input: HostInput): HostPlan {
   const merged = merge(claims, carried.endpoints, chosen);
   const contributing = new Set([...merged.values()].flatMap(({ by }) => [...by]));
   const said = [...contributing].map((id) => claims.get(id)?.protocol);
-  const shape: Shape = { ...chosen, protocol: protocolOf(chosen, said) };
+  const shape: EntryShape = { ...chosen, protocol: protocolOf(chosen, said) };
   const { kept, problems } = limited(merged, actual, claims, shape);
   return { step: stepFor(input, shape, kept), withheld: carried.withheld, problems };
 }
@@ -77,16 +86,16 @@ function carryOver(
   actual: Entry | undefined,
   claims: ReadonlyMap<HubId, Claim>,
   counts: (endpoint: Endpoint) => boolean,
-): { readonly endpoints: readonly HeldEndpoint[]; readonly withheld: ReadonlyMap<HubId, number> } {
+): { readonly endpoints: readonly EntryEndpoint[]; readonly withheld: ReadonlyMap<HubId, number> } {
   const listed = new Map(
-    [...claims].map(([id, claim]) => [id, new Set(claim.listed.filter(counts).map((one) => one.addr))]),
+    [...claims].map(([id, claim]) => [id, new Set(claim.listed.filter(counts).map((one) => one.hostPort))]),
   );
   const withheld = new Map<HubId, number>();
-  const endpoints: HeldEndpoint[] = [];
+  const endpoints: EntryEndpoint[] = [];
   for (const endpoint of actual?.endpoints.values() ?? []) {
     const vouching = endpoint.by.size > 0 ? endpoint.by : claims.keys();
     const by = [...vouching].filter(
-      (id) => claims.get(id)?.unlisted === "unknown" && !listed.get(id)?.has(endpoint.addr),
+      (id) => claims.get(id)?.unlisted === "unknown" && !listed.get(id)?.has(endpoint.hostPort),
     );
     if (by.length === 0) continue;
     endpoints.push({ ...endpoint, by: new Set(by) });
@@ -98,14 +107,14 @@ function carryOver(
 /** The union by address. If two hubs describe one address, the oldest hub's description wins. */
 function merge(
   claims: ReadonlyMap<HubId, Claim>,
-  carried: readonly HeldEndpoint[],
-  shape: Shape,
-): ReadonlyMap<Addr, HeldEndpoint> {
-  const out = new Map<Addr, HeldEndpoint>();
+  carried: readonly EntryEndpoint[],
+  shape: EntryShape,
+): ReadonlyMap<HostPort, EntryEndpoint> {
+  const out = new Map<HostPort, EntryEndpoint>();
   const add = (endpoint: Endpoint, by: Iterable<HubId>, registryName: string): void => {
     if (!fits(endpoint, shape)) return;
-    const same = out.get(endpoint.addr);
-    out.set(endpoint.addr, {
+    const same = out.get(endpoint.hostPort);
+    out.set(endpoint.hostPort, {
       ...(same ?? endpoint),
       service: shape.service,
       by: new Set([...(same?.by ?? []), ...by]),
@@ -122,15 +131,15 @@ function merge(
  * problems of those that did not fit.
  */
 function limited(
-  merged: ReadonlyMap<Addr, HeldEndpoint>,
+  merged: ReadonlyMap<HostPort, EntryEndpoint>,
   actual: Entry | undefined,
   claims: ReadonlyMap<HubId, Claim>,
-  shape: Shape,
+  shape: EntryShape,
 ): {
-  readonly kept: ReadonlyMap<Addr, HeldEndpoint>;
+  readonly kept: ReadonlyMap<HostPort, EntryEndpoint>;
   readonly problems: ReadonlyMap<HubId, readonly Problem[]>;
 } {
-  const isNew = (addr: Addr): number => (actual?.endpoints.has(addr) ? 0 : 1);
+  const isNew = (hostPort: HostPort): number => (actual?.endpoints.has(hostPort) ? 0 : 1);
   const addrs = [...merged.keys()].sort();
   const chosen =
     addrs.length <= maxEndpoints
@@ -139,16 +148,16 @@ function limited(
           .toSorted((a, b) => isNew(a) - isNew(b))
           .slice(0, maxEndpoints)
           .sort();
-  const kept = new Map<Addr, HeldEndpoint>();
-  for (const addr of chosen) {
-    const endpoint = merged.get(addr);
+  const kept = new Map<HostPort, EntryEndpoint>();
+  for (const hostPort of chosen) {
+    const endpoint = merged.get(hostPort);
     if (endpoint !== undefined)
-      kept.set(addr, vouched(endpoint, actual?.endpoints.get(addr)?.registryName ?? "", claims));
+      kept.set(hostPort, vouched(endpoint, actual?.endpoints.get(hostPort)?.registryName ?? "", claims));
   }
   return { kept, problems: problemsOf(claims, merged, kept, shape) };
 }
 
-function vouched(endpoint: HeldEndpoint, named: string, claims: ReadonlyMap<HubId, Claim>): HeldEndpoint {
+function vouched(endpoint: EntryEndpoint, named: string, claims: ReadonlyMap<HubId, Claim>): EntryEndpoint {
   const by = [...claims.keys()].filter((id) => endpoint.by.has(id));
   const names = by.map((id) => claims.get(id)?.name ?? "");
   const registryName = names.includes(named) ? named : (names.find((name) => name !== "") ?? named);
@@ -157,14 +166,14 @@ function vouched(endpoint: HeldEndpoint, named: string, claims: ReadonlyMap<HubI
 
 function problemsOf(
   claims: ReadonlyMap<HubId, Claim>,
-  merged: ReadonlyMap<Addr, HeldEndpoint>,
-  kept: ReadonlyMap<Addr, HeldEndpoint>,
-  shape: Shape,
+  merged: ReadonlyMap<HostPort, EntryEndpoint>,
+  kept: ReadonlyMap<HostPort, EntryEndpoint>,
+  shape: EntryShape,
 ): ReadonlyMap<HubId, readonly Problem[]> {
   const problems = new Map<HubId, readonly Problem[]>();
   for (const [id, claim] of claims) {
     const found = claim.listed.flatMap((endpoint) => problemOf(endpoint, merged, kept, shape) ?? []);
-    const leftOut = claim.listed.filter((one) => merged.has(one.addr) && !kept.has(one.addr));
+    const leftOut = claim.listed.filter((one) => merged.has(one.hostPort) && !kept.has(one.hostPort));
     if (leftOut.length > 0) found.push(tooMany(shape, leftOut.length));
     found.push(...unheard(claim, shape));
     if (found.length > 0) problems.set(id, found);
@@ -174,11 +183,11 @@ function problemsOf(
 
 function problemOf(
   endpoint: Endpoint,
-  merged: ReadonlyMap<Addr, HeldEndpoint>,
-  kept: ReadonlyMap<Addr, HeldEndpoint>,
-  shape: Shape,
+  merged: ReadonlyMap<HostPort, EntryEndpoint>,
+  kept: ReadonlyMap<HostPort, EntryEndpoint>,
+  shape: EntryShape,
 ): Problem | undefined {
-  const at = `${endpoint.service.name} ${endpoint.addr}`;
+  const at = `${endpoint.service.name} ${endpoint.hostPort}`;
   if (!fits(endpoint, shape)) {
     if (!isSameService(endpoint, shape)) {
       return { at, code: "HostConflict", detail: conflict(endpoint, shape), severity: "rejected" };
@@ -186,7 +195,7 @@ function problemOf(
     const detail = `the instance speaks ${endpoint.protocol}, but the entry's protocol is ${shape.protocol}; register the instance under another group or version`;
     return { at, code: "MixedProtocols", detail, severity: "rejected" };
   }
-  if (kept.has(endpoint.addr) && (merged.get(endpoint.addr)?.by.size ?? 0) > maxHubsPerEndpoint) {
+  if (kept.has(endpoint.hostPort) && (merged.get(endpoint.hostPort)?.by.size ?? 0) > maxHubsPerEndpoint) {
     const detail = `more than ${maxHubsPerEndpoint} hubs list this endpoint; the entry records only the oldest ${maxHubsPerEndpoint}`;
     return { at, code: "TooManyHubs", detail, severity: "warning" };
   }
@@ -194,7 +203,7 @@ function problemOf(
 }
 
 /** A warning for a hub whose spec.protocol differs from the protocol of the Spring entry. */
-function unheard({ protocol, listed }: Claim, shape: Shape): readonly Problem[] {
+function unheard({ protocol, listed }: Claim, shape: EntryShape): readonly Problem[] {
   const one = listed.find((endpoint) => fits(endpoint, shape));
   const isHeard = protocol === undefined || protocol === shape.protocol || shape.service.kind === "dubbo";
   if (one === undefined || isHeard) return [];
@@ -202,19 +211,19 @@ function unheard({ protocol, listed }: Claim, shape: Shape): readonly Problem[] 
   return [{ at: one.service.name, code: "MixedProtocols", detail, severity: "warning" }];
 }
 
-function conflict({ service }: Endpoint, { service: incumbent }: Shape): string {
+function conflict({ service }: Endpoint, { service: incumbent }: EntryShape): string {
   if (service.kind !== incumbent.kind || (service.kind === "dubbo" && service.name !== incumbent.name))
     return `service ${incumbent.name} already owns this host; rename one of the two`;
   const advice = "give each group its own hub and namespace";
-  return `group ${incumbent.scope} already owns this host, and this service is in group ${service.scope}; ${advice}`;
+  return `group ${incumbent.registryGroup} already owns this host, and this service is in group ${service.registryGroup}; ${advice}`;
 }
 
-function tooMany(shape: Shape, left: number): Problem {
+function tooMany(shape: EntryShape, left: number): Problem {
   const detail = `the entry leaves out the ${left} instances beyond ${maxEndpoints}; split the service by group or version`;
   return { at: shape.service.name, code: "TooManyEndpoints", detail, severity: "rejected" };
 }
 
-function stepFor(input: HostInput, shape: Shape, endpoints: ReadonlyMap<Addr, HeldEndpoint>): Step {
+function stepFor(input: HostInput, shape: EntryShape, endpoints: ReadonlyMap<HostPort, EntryEndpoint>): Step {
   const { actual, claims } = input;
   const isGone = [...claims.values()].every((claim) => claim.unlisted === "gone");
   if (actual !== undefined && endpoints.size === 0) {
@@ -232,8 +241,8 @@ function stepFor(input: HostInput, shape: Shape, endpoints: ReadonlyMap<Addr, He
 
 function entryFor(
   input: HostInput,
-  shape: Shape,
-  endpoints: ReadonlyMap<Addr, HeldEndpoint>,
+  shape: EntryShape,
+  endpoints: ReadonlyMap<HostPort, EntryEndpoint>,
   vip: string,
 ): Entry {
   const { actual, claims } = input;

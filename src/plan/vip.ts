@@ -10,7 +10,7 @@ export interface VipPool {
   /**
    * Whether `ip` lies in the CIDR or in 240.0.0.0/4, so that the operator accepts it as a ServiceEntry's virtual IP.
    */
-  believes(ip: string): boolean;
+  accepts(ip: string): boolean;
 }
 
 /** @throws Error that says what is wrong with `cidr`; it must be an IPv4 network from /8 to /30. */
@@ -32,7 +32,7 @@ export function vipPool(cidr: string): VipPool {
     at: (index) =>
       toText(partial?.[index] ?? base + Math.floor(index / perBlock) * 256 + 1 + (index % perBlock)),
     has: (ip) => isInside(toNumber(ip)),
-    believes(ip) {
+    accepts(ip) {
       const number = toNumber(ip);
       return isInside(number) || (number !== undefined && number >= 0xf0_00_00_00);
     },

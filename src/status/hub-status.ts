@@ -28,7 +28,7 @@ export interface ApplyFailure {
   readonly nextStep: string;
 }
 
-export interface HeldView {
+export interface HoldView {
   readonly reason: ReasonOf<"DeletionHeld", "True">;
   readonly hold: Hold;
 }
@@ -44,7 +44,7 @@ export interface HubView {
    * listed yet, or the writes have just begun.
    */
   readonly syncing: "no" | "briefly" | "long";
-  readonly held: HeldView | undefined;
+  readonly held: HoldView | undefined;
   /** Name -> RFC 3339 time of the operator's last write. */
   readonly entries: ReadonlyMap<string, string>;
   readonly services: number;

@@ -9,7 +9,7 @@ export interface RouteRules {
   /** Whether entries that others label `manager: aeraki` count. */
   readonly foreign: boolean;
   /** Whether the operator accepts an address of its own entry. */
-  believes(vip: string): boolean;
+  accepts(vip: string): boolean;
   /** Whether an older ServiceEntry also uses the address. */
   hasElder(vip: string, object: ServiceEntry): boolean;
 }
@@ -47,7 +47,7 @@ function mayRoute(object: ServiceEntry, vip: string, iface: string, rules: Route
   if (!/^[\p{L}_$][\p{L}\p{N}_$.]*$/u.test(iface)) return false;
   if (!/^[a-z0-9]([-.a-z0-9]*[a-z0-9])?$/.test(object.spec.hosts?.[0] ?? "")) return false; // the host is part of the filter's name
   if (rules.hasElder(vip, object)) return false; // otherwise a label would suffice to take another service's listener
-  if (ownershipOf(object) === "ours") return rules.believes(vip);
+  if (ownershipOf(object) === "ours") return rules.accepts(vip);
   const isMarked = object.metadata.labels?.[labels.manager] === "aeraki";
   return rules.foreign && isMarked && isIP(vip) === 4;
 }

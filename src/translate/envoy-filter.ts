@@ -1,5 +1,5 @@
 import type { EnvoyFilter } from "../model/istio.ts";
-import { annotations, labels, managers } from "../model/labels.ts";
+import { annotations, fieldManagers, labels } from "../model/labels.ts";
 import { hash, withHash } from "./names.ts";
 
 /** The part of a Dubbo ServiceEntry that its filters depend on. It does not change while providers come and go. */
@@ -115,7 +115,7 @@ function envoyFilter(
     metadata: {
       name,
       namespace,
-      labels: { [labels.managedBy]: managers.dubbo, ...owner },
+      labels: { [labels.managedBy]: fieldManagers.dubbo, ...owner },
       annotations: { ...ownerNote, [annotations.lastApplied]: hash(JSON.stringify([owner, spec]), 16) },
     },
     spec,

@@ -7,14 +7,14 @@ import { labelsOf } from "./endpoint-labels.ts";
 import { dubboServiceName, hostOf } from "./names.ts";
 
 /** What one service of a registry asks for: endpoints by host, and the problems of what the operator cannot use. */
-export interface Listing {
+export interface HostListing {
   /** Sorted by address within each host. A host without usable endpoints is absent. */
   readonly byHost: ReadonlyMap<HostKey, readonly Endpoint[]>;
   readonly problems: readonly Problem[];
 }
 
 /** Translates one service for one hub. Never throws; the order of instances does not matter. */
-export function listingOf(service: Service, hub: Hub): Listing {
+export function listingOf(service: Service, hub: Hub): HostListing {
   const problems = [...service.problems];
   const byHost = new Map<HostKey, Endpoint[]>();
   const identities = new Map<
@@ -55,7 +55,7 @@ export function hostKeyOf(service: Service, hub: Hub): HostKey | undefined {
 
 /** Orders endpoints by address text, then by everything else, so that the order of arrival does not matter. */
 function byAddr(a: Endpoint, b: Endpoint): number {
-  if (a.addr !== b.addr) return a.addr < b.addr ? -1 : 1;
+  if (a.hostPort !== b.hostPort) return a.hostPort < b.hostPort ? -1 : 1;
   const [left, right] = [JSON.stringify(a), JSON.stringify(b)];
   return left < right ? -1 : left > right ? 1 : 0;
 }
@@ -78,7 +78,7 @@ function placeOf(
     name: service.name,
     originalName: place.altered ? name : "",
     registry: service.kind === "spring" ? hub.registry.type : "",
-    scope: service.scope ?? "",
+    registryGroup: service.registryGroup ?? "",
   };
   return { host: `${hub.target}/${place.host}`, identity };
 }
@@ -111,7 +111,7 @@ function endpointOf(
 ): Endpoint {
   const address = canonical(instance.address);
   return {
-    addr: addrOf(address, instance.port),
+    hostPort: addrOf(address, instance.port),
     address,
     port: instance.port,
     protocol: service.kind === "spring" ? "tcp" : instance.protocol,

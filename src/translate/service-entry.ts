@@ -1,4 +1,4 @@
-import type { Addr, Entry, HeldEndpoint, ServiceIdentity, Shape } from "../model/entry.ts";
+import type { Entry, EntryEndpoint, EntryShape, HostPort, ServiceIdentity } from "../model/entry.ts";
 import type { HubId, HubKey } from "../model/hub.ts";
 import type { ServiceEntry, ServiceEntryPort, ServiceEntrySpec, WorkloadEntry } from "../model/istio.ts";
 import { splitKey } from "../model/keys.ts";
@@ -6,8 +6,8 @@ import {
   annotations,
   dubboPortName,
   endpointLabels,
+  fieldManagers,
   labels,
-  managers,
   maxHubsPerEndpoint,
 } from "../model/labels.ts";
 import type { Protocol } from "../model/service.ts";
@@ -73,11 +73,11 @@ function labelsFor(entry: Entry): Record<string, string> {
   const hubs = [...entry.hubs.keys()].sort().map((id) => [`${labels.hub}${id}`, ""]);
   const marks =
     entry.shape.service.kind === "dubbo" ? dubboMarks : { [labels.registryName]: entry.registryName };
-  return { ...marks, [labels.managedBy]: managers.registryhub, ...Object.fromEntries(hubs) };
+  return { ...marks, [labels.managedBy]: fieldManagers.registryhub, ...Object.fromEntries(hubs) };
 }
 
 function annotationsFor(entry: Entry): Record<string, string> {
-  const { kind, name, originalName, registry, scope } = entry.shape.service;
+  const { kind, name, originalName, registry, registryGroup } = entry.shape.service;
   const hubs = [...entry.hubs.values()].filter((key) => key !== "").sort();
   return {
     ...(kind === "dubbo"
@@ -85,18 +85,18 @@ function annotationsFor(entry: Entry): Record<string, string> {
       : { [annotations.manager]: springManager, [annotations.registry]: registry }),
     [annotations.hubs]: hubs.join(","),
     ...(originalName !== "" && { [annotations.originalName]: originalName }),
-    ...(scope !== "" && { [annotations.registryGroup]: scope }),
+    ...(registryGroup !== "" && { [annotations.registryGroup]: registryGroup }),
     ...(entry.emptySince !== undefined && { [annotations.emptySince]: entry.emptySince }),
     ...(!entry.l7 && { [annotations.l7]: "false" }),
   };
 }
 
-function portFor(shape: Shape): ServiceEntryPort {
+function portFor(shape: EntryShape): ServiceEntryPort {
   const protocol = shape.protocol === "dubbo" ? "tcp" : shape.protocol;
   return { name: shape.portName, number: shape.port, protocol, targetPort: shape.port };
 }
 
-function workloadEntry(endpoint: HeldEndpoint, shape: Shape): WorkloadEntry {
+function workloadEntry(endpoint: EntryEndpoint, shape: EntryShape): WorkloadEntry {
   const by = [...endpoint.by].slice(0, maxHubsPerEndpoint).join(".");
   return {
     address: endpoint.address,
@@ -110,14 +110,14 @@ function workloadEntry(endpoint: HeldEndpoint, shape: Shape): WorkloadEntry {
   };
 }
 
-function weightOf({ weight = 1 }: HeldEndpoint): number {
+function weightOf({ weight = 1 }: EntryEndpoint): number {
   return Math.min(Math.max(Math.round(weight * weightScale), 1), maxWeight);
 }
 
 /** Whether the operator, the old product or somebody else made this object. */
 export function ownershipOf(object: ServiceEntry): "ours" | "adoptable" | "foreign" {
   const { labels: has = {}, annotations: notes = {} } = object.metadata;
-  if (has[labels.managedBy] === managers.registryhub) return "ours";
+  if (has[labels.managedBy] === fieldManagers.registryhub) return "ours";
   const aeraki = Object.entries(dubboMarks).every(([key, value]) => has[key] === value);
   const encs = notes[annotations.manager] === springManager && has[labels.registryName] !== undefined;
   return aeraki || encs ? "adoptable" : "foreign";
@@ -132,7 +132,7 @@ export function entryOf(object: ServiceEntry): Entry | undefined {
   const [host, port] = [spec.hosts?.[0], ourPort(spec)];
   if (host === undefined || port === undefined) return undefined;
   const notes = metadata.annotations ?? {};
-  const shape: Shape = {
+  const shape: EntryShape = {
     service: identityOf(object, host),
     protocol: protocolOf(port),
     port: port.number,
@@ -189,7 +189,7 @@ export function identityOf(object: ServiceEntry, host: string): ServiceIdentity 
     name,
     originalName,
     registry: notes[annotations.registry] ?? "",
-    scope: notes[annotations.registryGroup] ?? "",
+    registryGroup: notes[annotations.registryGroup] ?? "",
   };
 }
 
@@ -212,14 +212,17 @@ export function hubsOf(object: ServiceEntry): ReadonlyMap<HubId, HubKey> {
   return new Map(ids.map((label) => label.slice(labels.hub.length)).map((id) => [id, byId.get(id) ?? ""]));
 }
 
-function endpointsOf(endpoints: readonly WorkloadEntry[], shape: Shape): ReadonlyMap<Addr, HeldEndpoint> {
-  const result = new Map<Addr, HeldEndpoint>();
+function endpointsOf(
+  endpoints: readonly WorkloadEntry[],
+  shape: EntryShape,
+): ReadonlyMap<HostPort, EntryEndpoint> {
+  const result = new Map<HostPort, EntryEndpoint>();
   for (const { address, ports, labels: has = {}, weight, locality } of endpoints) {
     const port = ports?.[shape.portName] ?? shape.port;
-    const addr = addrOf(address, port);
+    const hostPort = addrOf(address, port);
     const { [endpointLabels.registryName]: registryName = "", [endpointLabels.by]: by = "", ...rest } = has;
-    result.set(addr, {
-      addr,
+    result.set(hostPort, {
+      hostPort,
       address,
       port,
       protocol: shape.protocol,

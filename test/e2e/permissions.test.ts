@@ -1,6 +1,6 @@
 import { beforeAll, describe, expect, onTestFinished, test } from "vitest";
 import type { Controller } from "../../src/config.ts";
-import { annotations, labels, managers } from "../../src/model/labels.ts";
+import { annotations, fieldManagers, labels } from "../../src/model/labels.ts";
 import { hubIdOf } from "../../src/translate/names.ts";
 import { type ControllerProcess, startController } from "../support/controllers.ts";
 import { eventually } from "../support/eventually.ts";
@@ -162,7 +162,7 @@ function emptyEntry(namespace: string, hub: string): object {
     metadata: {
       name: `left-by-${hub}`,
       namespace,
-      labels: { [labels.managedBy]: managers.registryhub, [labels.hub + hubIdOf(key)]: "" },
+      labels: { [labels.managedBy]: fieldManagers.registryhub, [labels.hub + hubIdOf(key)]: "" },
       annotations: { [annotations.hubs]: key, [annotations.emptySince]: "2024-02-04T03:00:00Z" },
     },
     spec: {
@@ -183,7 +183,7 @@ function orphanFilter(namespace: string): object {
     metadata: {
       name: "aeraki-outbound-gone",
       namespace: installNamespace,
-      labels: { [labels.managedBy]: managers.dubbo },
+      labels: { [labels.managedBy]: fieldManagers.dubbo },
       annotations: { [annotations.serviceEntry]: `${namespace}/gone` },
     },
     spec: { priority: 10 },

@@ -163,12 +163,12 @@ export function serviceOf(
 
 /** An instance at "<ip>:<port>". */
 export function instanceAt(
-  addr: string,
+  hostPort: string,
   kind: Service["kind"] = "dubbo",
   more: Partial<ServiceInstance> = {},
 ): ServiceInstance {
-  const at = addr.lastIndexOf(":");
+  const at = hostPort.lastIndexOf(":");
   const protocol = kind === "dubbo" ? "dubbo" : "http";
-  const where = { address: addr.slice(0, at), port: Number(addr.slice(at + 1)) };
+  const where = { address: hostPort.slice(0, at), port: Number(hostPort.slice(at + 1)) };
   return { ...where, protocol, version: "", group: "", metadata: {}, ...more };
 }

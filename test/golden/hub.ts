@@ -64,13 +64,13 @@ export async function openHub(moment: HubMoment, { entries }: ClusterCopy): Prom
 /** Keeps what was found out last about each host. */
 function ledgerOf(findings: Map<HostKey, Finding>): ClaimingHub["ledger"] {
   return {
-    tell(host, withheld, problems) {
+    recordPlan(host, withheld, problems) {
       if (withheld > 0 || problems.length > 0) findings.set(host, { withheld, problems });
       else findings.delete(host);
     },
-    rehearsed: () => false,
-    written: () => undefined,
-    failed(host, failure) {
+    recordDryRun: () => false,
+    markApplied: () => undefined,
+    markFailed(host, failure) {
       throw new Error(`${host} cannot be written: ${failure.detail}`);
     },
   };

@@ -17,18 +17,18 @@ const addresses = fc
 /** Now and then of another protocol. */
 const dubboEndpoints: fc.Arbitrary<Endpoint> = fc
   .record({
-    addr: addresses,
+    hostPort: addresses,
     protocol: fc.constantFrom("dubbo" as const, "dubbo" as const, "dubbo" as const, "grpc" as const),
     labels: fc.dictionary(fc.constantFrom("version", "application"), fc.constantFrom("1", "2")),
   })
-  .map(({ addr, ...overrides }) => endpointOf(addr, overrides));
+  .map(({ hostPort, ...overrides }) => endpointOf(hostPort, overrides));
 
 /** As one registry spells the service; in Nacos it has a group. */
 const springEndpoints = (registry: string): fc.Arbitrary<Endpoint> =>
   fc
     .tuple(addresses, fc.constantFrom("ORDER", "Order", "order"), fc.constantFrom("g1", "g1", "g2"))
-    .map(([addr, name, group]) =>
-      springEndpointOf(addr, { registry, name, scope: registry === "nacos" ? group : "" }),
+    .map(([hostPort, name, group]) =>
+      springEndpointOf(hostPort, { registry, name, registryGroup: registry === "nacos" ? group : "" }),
     );
 
 /** What the three hubs say of one host, each of its registry's endpoints; some say nothing at all. */

@@ -132,7 +132,7 @@ class World {
     const { missingSince, isMuted, synced, isUnreadable } = registry;
     if (missingSince !== undefined) return this.now - missingSince >= longMs ? new Set() : before;
     if (isMuted) return before;
-    const listed = new Set(registry.listed.map(({ addr }) => addr));
+    const listed = new Set(registry.listed.map(({ hostPort }) => hostPort));
     const isHeld = this.now < registry.heldUntil && listed.size === 0;
     const isEarly = this.now < Math.max(registry.settledAt, registry.resetUntil);
     const isSure = synced && !isUnreadable && !isEarly && !isHeld;
@@ -164,10 +164,10 @@ test("over any story of listings, outages, deletions and restarts the entry is w
         const { claims } = claimsOn(actual, world.inputs(), world.now, (key) => world.goneInMs(key));
         actual = carriedOut(actual, planHost(inputOf({ actual, claims })));
         const expected = standsFor.flatMap((addrs, at) =>
-          [...addrs].map((addr) => `${addr} by ${hubs[at]?.id}`),
+          [...addrs].map((hostPort) => `${hostPort} by ${hubs[at]?.id}`),
         );
-        const found = [...(actual?.endpoints.values() ?? [])].flatMap(({ addr, by }) =>
-          [...by].map((id) => `${addr} by ${id}`),
+        const found = [...(actual?.endpoints.values() ?? [])].flatMap(({ hostPort, by }) =>
+          [...by].map((id) => `${hostPort} by ${id}`),
         );
         expect(found.sort()).toEqual(expected.sort());
       }

@@ -5,7 +5,7 @@ import { createReflector, obstacleOf, type Reflector } from "../../kube/reflecto
 import { resources } from "../../kube/resources.ts";
 import type { Ms } from "../../model/entry.ts";
 import type { EnvoyFilter, ServiceEntry } from "../../model/istio.ts";
-import { managers } from "../../model/labels.ts";
+import { fieldManagers } from "../../model/labels.ts";
 import { vipPool } from "../../plan/vip.ts";
 import type { Deps } from "../../runtime/deps.ts";
 import type { DubboMetrics } from "../../runtime/metrics.ts";
@@ -61,7 +61,7 @@ export class DubboController {
 
   /** Works until `signal` aborts. @throws only on a bug. */
   async run(signal: AbortSignal): Promise<void> {
-    const events = createEventRecorder(this.#client, managers.dubbo, this.#metrics, this.#deps, signal);
+    const events = createEventRecorder(this.#client, fieldManagers.dubbo, this.#metrics, this.#deps, signal);
     const recall = (): void => queue.recall(); // filters are all in one namespace, whatever the keys say
     const tools = { client: this.#client, events, metrics: this.#metrics, deps: this.#deps, signal, recall };
     const worker = new FilterWorker(this.#world(events), this.#options, tools);
@@ -116,7 +116,7 @@ export class DubboController {
       filters: this.#filters,
       rules: {
         foreign: this.#options.foreignServiceEntries,
-        believes: (vip: string) => pool.believes(vip),
+        accepts: (vip: string) => pool.accepts(vip),
         hasElder: (vip: string, object: ServiceEntry) => this.#entries.hasElder(vip, object),
       },
       isReady: () => this.#isReady,

@@ -1,11 +1,11 @@
 import { isCovered } from "../../kube/covered.ts";
 import { type KubeError, retryDelay } from "../../kube/errors.ts";
-import type { Held } from "../../kube/reflector.ts";
+import type { ObjectStore } from "../../kube/reflector.ts";
 import { objectKey, resources } from "../../kube/resources.ts";
 import type { Ms } from "../../model/entry.ts";
 import type { EnvoyFilter, ServiceEntry } from "../../model/istio.ts";
 import { splitKey } from "../../model/keys.ts";
-import { annotations, labels, managers } from "../../model/labels.ts";
+import { annotations, fieldManagers, labels } from "../../model/labels.ts";
 import { type RouteRules, type RouteVerdict, routeOf } from "../../translate/dubbo-route.ts";
 import {
   bufferFilter,
@@ -33,9 +33,9 @@ export interface FilterWorkerOptions {
 }
 
 /** What the worker needs from the controller. */
-export interface FilterWorld {
-  readonly serviceEntries: Held<ServiceEntry>;
-  readonly filters: Held<EnvoyFilter>;
+export interface FilterContext {
+  readonly serviceEntries: ObjectStore<ServiceEntry>;
+  readonly filters: ObjectStore<EnvoyFilter>;
   readonly rules: RouteRules;
   /** Whether the cluster's lists are complete; the worker decides nothing before. */
   isReady(): boolean;
@@ -45,7 +45,7 @@ export interface FilterWorld {
 
 /** Reconciles the filters of one ServiceEntry, or of one port, at a time. */
 export class FilterWorker {
-  readonly #world: FilterWorld;
+  readonly #world: FilterContext;
   readonly #options: FilterWorkerOptions;
   readonly #tools: Tools;
   readonly #writer: ObjectWriter<EnvoyFilter>;
@@ -55,11 +55,11 @@ export class FilterWorker {
   /** When the worker first saw that the entry of a filter was gone. */
   readonly #goneAt = new Map<string, Ms>();
 
-  constructor(world: FilterWorld, options: FilterWorkerOptions, tools: Tools) {
+  constructor(world: FilterContext, options: FilterWorkerOptions, tools: Tools) {
     this.#world = world;
     this.#options = options;
     this.#tools = tools;
-    this.#writer = new ObjectWriter(world.filters, resources.envoyFilters, managers.dubbo, tools);
+    this.#writer = new ObjectWriter(world.filters, resources.envoyFilters, fieldManagers.dubbo, tools);
   }
 
   /** Records that a filter appeared, changed or went. Returns the queue keys of its owners, old and new. */
@@ -153,7 +153,7 @@ export class FilterWorker {
     const actual = this.#world.filters.objects.get(key);
     if (actual && isCovered(desired, actual)) return undefined;
     if (actual && !isOurs(actual) && !isAdoptable(actual, desired)) {
-      this.#writer.note(
+      this.#writer.recordEvent(
         actual,
         "NameTaken",
         "the dubbo-controller needs this name but did not write this EnvoyFilter; delete or rename it",
@@ -178,7 +178,7 @@ export class FilterWorker {
 }
 
 function isOurs({ metadata }: EnvoyFilter): boolean {
-  return metadata.labels?.[labels.managedBy] === managers.dubbo;
+  return metadata.labels?.[labels.managedBy] === fieldManagers.dubbo;
 }
 
 /** The listener that a filter changes: "<vip>_<port>" or "virtualInbound"; undefined for a buffer filter. */

@@ -6,7 +6,7 @@ import type { Ms } from "../../model/entry.ts";
 import type { Hub, HubKey, RegistryHub } from "../../model/hub.ts";
 import type { ServiceEntry, WorkloadEntry } from "../../model/istio.ts";
 import { splitKey } from "../../model/keys.ts";
-import { managers } from "../../model/labels.ts";
+import { fieldManagers } from "../../model/labels.ts";
 import type { Deps } from "../../runtime/deps.ts";
 import { sharing } from "../../runtime/sharing.ts";
 import type { ApplyFailure } from "../../status/hub-status.ts";
@@ -163,7 +163,7 @@ function slim(object: Namespace & KubeObject): Namespace & KubeObject {
 /** Keeps of managedFields only the times of our own writes. */
 function ownFields(object: ServiceEntry): ServiceEntry {
   const managedFields = (object.metadata.managedFields ?? [])
-    .filter((one) => one.manager === managers.registryhub && one.subresource === undefined)
+    .filter((one) => one.manager === fieldManagers.registryhub && one.subresource === undefined)
     .map(({ manager, time }) => ({
       ...(manager !== undefined && { manager }),
       ...(time !== undefined && { time }),

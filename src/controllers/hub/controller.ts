@@ -14,7 +14,7 @@ import {
   wellFormedStatus,
 } from "../../model/hub.ts";
 import { splitKey } from "../../model/keys.ts";
-import { managers } from "../../model/labels.ts";
+import { fieldManagers } from "../../model/labels.ts";
 import { type VipPool, vipPool } from "../../plan/vip.ts";
 import { settleAfterLossMs, settleMs } from "../../registries/index.ts";
 import { pause } from "../../runtime/clock.ts";
@@ -23,7 +23,7 @@ import { type Outcome, WorkQueue } from "../writes/queue.ts";
 import type { Urgency } from "../writes/ready-keys.ts";
 import { isWatched, type TargetRules } from "../writes/target-namespace.ts";
 import { HubCluster } from "./cluster.ts";
-import { GoneHubs } from "./deleted-hubs.ts";
+import { DeletedHubs } from "./deleted-hubs.ts";
 import { HeldBack } from "./held-back-statuses.ts";
 import { type ClaimingHub, HostWorker } from "./host-worker.ts";
 import { type HubDeps, HubSession } from "./session.ts";
@@ -54,13 +54,13 @@ export class HubController {
   readonly #metrics: HubMetrics;
   readonly #deps: HubDeps;
   readonly #cluster: HubCluster;
-  readonly #gone: GoneHubs;
+  readonly #gone: DeletedHubs;
   readonly #sessions = new Map<HubKey, HubSession>();
   #ordered: readonly HubSession[] = [];
   #hostQueue: WorkQueue | undefined;
   #statusQueue: WorkQueue | undefined;
   #crash: (error: unknown) => void = () => undefined;
-  #noteHold: (hub: RegistryHub, reason: "Shrunk" | "RegistryReset") => void = () => undefined;
+  #reportHold: (hub: RegistryHub, reason: "Shrunk" | "RegistryReset") => void = () => undefined;
   /** The newest status of each hub. A re-created hub inherits its origin and its hold. */
   readonly #statuses = new Map<HubKey, HubStatus>();
   #isReady = false;
@@ -74,7 +74,7 @@ export class HubController {
     this.#deps = deps;
     this.#cluster = new HubCluster(client, options, deps);
     const exists = (key: HubKey): Promise<boolean> => this.#cluster.hasHub(key, this.#running);
-    this.#gone = new GoneHubs(deps.clock, goneAfterMs * options.settleFactor, exists);
+    this.#gone = new DeletedHubs(deps.clock, goneAfterMs * options.settleFactor, exists);
   }
 
   /** Names of the queues that have worked on one key for longer than `ms`. */
@@ -90,7 +90,7 @@ export class HubController {
     this.#running = running;
     const events = createEventRecorder(
       this.#client,
-      managers.registryhub,
+      fieldManagers.registryhub,
       this.#metrics,
       this.#deps,
       running,
@@ -122,7 +122,7 @@ export class HubController {
     const crashed = new Promise<never>((_, reject) => {
       this.#crash = reject;
     });
-    this.#noteHold = (hub, reason) =>
+    this.#reportHold = (hub, reason) =>
       events.record({ object: hub, type: "Warning", reason, message: holdMessages[reason] });
     this.#subscribe();
     const { hubs, namespaces, serviceEntries, services } = this.#cluster;
@@ -159,14 +159,14 @@ export class HubController {
     serviceEntries.subscribe((keys) => {
       for (const key of keys) {
         const owners = entries.ownersAt(key);
-        this.#touch(entries.update(key), this.#isReady ? "changed" : "look");
-        for (const owner of [...owners, ...entries.ownersAt(key)]) this.#touchStatus(owner);
+        this.#enqueueHosts(entries.update(key), this.#isReady ? "changed" : "look");
+        for (const owner of [...owners, ...entries.ownersAt(key)]) this.#enqueueStatus(owner);
       }
       this.#listsChanged();
     });
     namespaces.subscribe((names) => {
       for (const name of names) this.#hostQueue?.recall(name);
-      for (const session of this.#ordered) if (names.has(session.hub.target)) session.touchAll();
+      for (const session of this.#ordered) if (names.has(session.hub.target)) session.enqueueAllHosts();
       this.#listsChanged();
     });
     services.subscribe((keys) => this.#servicesChanged(keys));
@@ -184,7 +184,7 @@ export class HubController {
     this.#servicesState = state;
     const hosts = [...keys].map(hostOfService);
     for (const { hub, listings } of this.#ordered)
-      if (concernsAll || hosts.some((host) => listings.has(host))) this.#touchStatus(hub.key);
+      if (concernsAll || hosts.some((host) => listings.has(host))) this.#enqueueStatus(hub.key);
   }
 
   /** Nothing is decided while a list is incomplete. Once all are complete, every host is queued again. */
@@ -193,8 +193,8 @@ export class HubController {
     this.#isReady = this.#cluster.isReady;
     if (this.#isReady && !wasReady) {
       this.#hostQueue?.retryAll();
-      this.#touch(this.#cluster.entries.hosts(), "look");
-      for (const session of this.#ordered) session.touchAll();
+      this.#enqueueHosts(this.#cluster.entries.hosts(), "look");
+      for (const session of this.#ordered) session.enqueueAllHosts();
     }
     if (this.#cluster.endsBlindness()) {
       for (const session of this.#ordered) {
@@ -204,7 +204,7 @@ export class HubController {
     }
     for (const session of this.#ordered) {
       this.#connect(session);
-      this.#touchStatus(session.hub.key);
+      this.#enqueueStatus(session.hub.key);
     }
   }
 
@@ -233,7 +233,7 @@ export class HubController {
       this.#order();
       this.#connect(added);
       this.#hostQueue?.recall(hub.target);
-      added.touchAll();
+      added.enqueueAllHosts();
       if (object.status === undefined) this.#statusQueue?.add(key, "changed");
     } else if (
       session.hub.generation !== hub.generation ||
@@ -251,7 +251,7 @@ export class HubController {
     this.#sessions.delete(session.hub.key);
     this.#order();
     this.#metrics.forgetHub(session.hub.key);
-    session.touchAll();
+    session.enqueueAllHosts();
   }
 
   /** Nobody asks about a hub that owned nothing: what its status said has to be forgotten all the same. */
@@ -271,8 +271,8 @@ export class HubController {
   #hooks(key: HubKey) {
     const { shrinkHoldMs, resetHoldMs, settleFactor } = this.#options;
     return {
-      touch: (hosts: Iterable<HostKey>, urgency: Urgency) => this.#touch(hosts, urgency),
-      touchStatus: () => this.#touchStatus(key),
+      enqueueHosts: (hosts: Iterable<HostKey>, urgency: Urgency) => this.#enqueueHosts(hosts, urgency),
+      enqueueStatus: () => this.#enqueueStatus(key),
       limitsFor: (hub: Hub) => ({
         settleMs: settleMs[hub.registry.type] * settleFactor,
         settleAfterLossMs: settleAfterLossMs[hub.registry.type] * settleFactor,
@@ -281,9 +281,9 @@ export class HubController {
       }),
       credentialsMs: credentialsMs * settleFactor,
       readCredentials: (hub: Hub, signal: AbortSignal) => this.#readCredentials(hub, signal),
-      note: (reason: "Shrunk" | "RegistryReset") => {
+      onHoldBegan: (reason: "Shrunk" | "RegistryReset") => {
         const hub = this.#cluster.hubs.objects.get(key);
-        if (hub) this.#noteHold(hub, reason);
+        if (hub) this.#reportHold(hub, reason);
       },
       crash: (error: unknown) => this.#crash(error),
     };
@@ -307,11 +307,11 @@ export class HubController {
     return goneInMs;
   }
 
-  #touchStatus(key: HubKey): void {
+  #enqueueStatus(key: HubKey): void {
     if (this.#sessions.has(key)) this.#statusQueue?.addAfter(key, statusDelayMs);
   }
 
-  #touch(hosts: Iterable<HostKey>, urgency: Urgency): void {
+  #enqueueHosts(hosts: Iterable<HostKey>, urgency: Urgency): void {
     for (const host of hosts) this.#hostQueue?.add(host, urgency);
   }
 

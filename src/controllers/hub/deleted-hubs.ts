@@ -12,7 +12,7 @@ const retryMs = 1_000;
  * complete list for `afterMs` without interruption and a direct GET returns 404. The GET guards against a dead watch.
  * There is no finalizer (ADR 0006).
  */
-export class GoneHubs {
+export class DeletedHubs {
   readonly #missingSince = new Map<HubKey, Ms>();
   readonly #answers = new Map<HubKey, "asked" | "gone">();
   readonly #clock: Clock;

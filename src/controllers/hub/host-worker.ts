@@ -1,12 +1,12 @@
 import { isCovered } from "../../kube/covered.ts";
 import type { KubeError } from "../../kube/errors.ts";
-import type { Held } from "../../kube/reflector.ts";
+import type { ObjectStore } from "../../kube/reflector.ts";
 import { resources } from "../../kube/resources.ts";
 import type { Claim, Entry, HostKey, Ms } from "../../model/entry.ts";
 import type { HubId, HubKey } from "../../model/hub.ts";
 import type { ServiceEntry } from "../../model/istio.ts";
 import { splitKey } from "../../model/keys.ts";
-import { managers } from "../../model/labels.ts";
+import { fieldManagers } from "../../model/labels.ts";
 import type { Problem } from "../../model/problems.ts";
 import { parseTime, rfc3339 } from "../../model/time.ts";
 import { claimOf, claimsOn, type HostClaims, mayTakeOver } from "../../plan/claims.ts";
@@ -16,7 +16,7 @@ import type { ApplyFailure } from "../../status/hub-status.ts";
 import { objectName } from "../../translate/names.ts";
 import { portNameOf, serviceEntryOf } from "../../translate/service-entry.ts";
 import { failureOf } from "../writes/apply-failure.ts";
-import type { EntryIndex, Occupant } from "../writes/entry-index.ts";
+import type { EntryIndex, HostObject } from "../writes/entry-index.ts";
 import { ObjectWriter, type Tools } from "../writes/object-writer.ts";
 import { failedBy, type Outcome } from "../writes/queue.ts";
 import type { HostLedger } from "./ledger.ts";
@@ -28,11 +28,11 @@ export const entryRemovalDelayMs = 300;
 /** What the worker asks of a hub. */
 export interface ClaimingHub extends Pick<HubSession, "id" | "hub" | "claimInputs"> {
   readonly listings: Pick<HubSession["listings"], "has">;
-  readonly ledger: Pick<HostLedger, "tell" | "rehearsed" | "written" | "failed">;
+  readonly ledger: Pick<HostLedger, "recordPlan" | "recordDryRun" | "markApplied" | "markFailed">;
 }
 
 /** What the worker asks the controller. */
-export interface HostWorld {
+export interface HostContext {
   /** The hubs that exist, oldest first. */
   sessions(): readonly ClaimingHub[];
   /** Why the hub's entries cannot be written at all. */
@@ -40,7 +40,7 @@ export interface HostWorld {
   /** As `claimsOn` wants it. */
   goneInMs(hub: HubKey): Ms | undefined;
   readonly entries: EntryIndex;
-  readonly serviceEntries: Held<ServiceEntry>;
+  readonly serviceEntries: ObjectStore<ServiceEntry>;
   /** Whether the cluster's lists are complete; the worker decides nothing before. */
   isReady(): boolean;
 }
@@ -60,20 +60,20 @@ interface Memo {
 
 /** Reconciles one host at a time: gathers its claims, plans, and makes at most one write. */
 export class HostWorker {
-  readonly #world: HostWorld;
+  readonly #world: HostContext;
   readonly #options: HostWorkerOptions;
   readonly #tools: Tools;
   readonly #writer: ObjectWriter<ServiceEntry>;
   readonly #memos = new Map<HostKey, Memo>();
 
-  constructor(world: HostWorld, options: HostWorkerOptions, tools: Tools) {
+  constructor(world: HostContext, options: HostWorkerOptions, tools: Tools) {
     this.#world = world;
     this.#options = options;
     this.#tools = tools;
     this.#writer = new ObjectWriter(
       world.serviceEntries,
       resources.serviceEntries,
-      managers.registryhub,
+      fieldManagers.registryhub,
       tools,
     );
   }
@@ -81,12 +81,12 @@ export class HostWorker {
   /** The queue's work function. */
   async work(host: HostKey): Promise<Outcome> {
     if (!this.#world.isReady()) return undefined; // every host is queued again once the lists are complete
-    const found = this.#world.entries.occupant(host);
+    const found = this.#world.entries.hostObject(host);
     const { claims, wakeInMs } = this.#claims(host, found?.entry);
     if (found !== undefined && !mayTakeOver(found, claims)) return this.#conflict(host, found, claims);
     const plan = planHost(this.#input(host, found, claims));
     this.#tell(host, plan);
-    this.#rehearse(host, found, claims);
+    this.#dryRun(host, found, claims);
     const outcome = this.#isBlocked(host) ? undefined : await this.#carryOut(host, plan.step, found);
     if (claims.size === 0 && found === undefined) this.#forget(host);
     return outcome ?? (wakeInMs === undefined ? undefined : { againInMs: wakeInMs });
@@ -103,7 +103,7 @@ export class HostWorker {
     return claimsOn(actual, hubs, now, (hub) => this.#world.goneInMs(hub));
   }
 
-  #conflict(host: HostKey, { object }: Occupant, claims: ReadonlyMap<HubId, Claim>): Outcome {
+  #conflict(host: HostKey, { object }: HostObject, claims: ReadonlyMap<HubId, Claim>): Outcome {
     const { namespace, name } = object.metadata;
     const detail = `ServiceEntry ${namespace}/${name} already has this host and does not belong to the operator; delete it or change its host`;
     const problem: Problem = { at: splitKey(host)[1], code: "HostConflict", detail, severity: "rejected" };
@@ -114,7 +114,7 @@ export class HostWorker {
     return undefined;
   }
 
-  #input(host: HostKey, occupant: Occupant | undefined, claims: ReadonlyMap<HubId, Claim>): HostInput {
+  #input(host: HostKey, occupant: HostObject | undefined, claims: ReadonlyMap<HubId, Claim>): HostInput {
     const [namespace, hostname] = splitKey(host);
     const { entries } = this.#world;
     const actual = occupant?.entry;
@@ -151,15 +151,15 @@ export class HostWorker {
     host: HostKey,
     hostname: string,
     current: string,
-    occupant: Occupant | undefined,
+    occupant: HostObject | undefined,
   ): string | undefined {
     const { entries } = this.#world;
     const { pool } = this.#options;
-    const isFree = (ip: string): boolean => pool.believes(ip) && !entries.isUsed(ip, host);
+    const isFree = (ip: string): boolean => pool.accepts(ip) && !entries.isUsed(ip, host);
     if (isFree(current)) return current;
-    if (occupant?.object.spec.addresses?.includes(current) && pool.believes(current)) {
+    if (occupant?.object.spec.addresses?.includes(current) && pool.accepts(current)) {
       if (!entries.hasElder(current, occupant.object)) return current;
-      this.#writer.note(
+      this.#writer.recordEvent(
         occupant.object,
         "VipMoved",
         `an older ServiceEntry also has the virtual IP ${current}, so this ServiceEntry gets another one`,
@@ -185,19 +185,19 @@ export class HostWorker {
 
   #tell(host: HostKey, { withheld, problems }: HostPlan): void {
     for (const session of this.#world.sessions()) {
-      session.ledger.tell(host, withheld.get(session.id) ?? 0, problems.get(session.id) ?? []);
+      session.ledger.recordPlan(host, withheld.get(session.id) ?? 0, problems.get(session.id) ?? []);
     }
   }
 
   /** Records what observing hubs would do to the host. */
-  #rehearse(host: HostKey, occupant: Occupant | undefined, claims: ReadonlyMap<HubId, Claim>): void {
+  #dryRun(host: HostKey, occupant: HostObject | undefined, claims: ReadonlyMap<HubId, Claim>): void {
     for (const session of this.#world.sessions()) {
       if (session.hub.policy !== "observe") continue;
       const inputs = { ...session.claimInputs(host, occupant?.entry), mayWrite: true };
       const claim = claimOf(inputs, occupant?.entry, this.#tools.deps.clock.monotonic());
       const plan = claim && planHost(this.#input(host, occupant, new Map([...claims, [session.id, claim]])));
-      const verdict = plan && verdictOf(plan.step, occupant?.object);
-      if (session.ledger.rehearsed(host, verdict) && verdict !== undefined)
+      const verdict = plan && dryRunResultOf(plan.step, occupant?.object);
+      if (session.ledger.recordDryRun(host, verdict) && verdict !== undefined)
         this.#tools.deps.logger.info("would write", { hub: session.hub.key, host, verdict });
     }
   }
@@ -211,7 +211,7 @@ export class HostWorker {
     });
   }
 
-  async #carryOut(host: HostKey, step: Step, occupant: Occupant | undefined): Promise<Outcome> {
+  async #carryOut(host: HostKey, step: Step, occupant: HostObject | undefined): Promise<Outcome> {
     switch (step.op) {
       case "none":
         return this.#succeeded(host);
@@ -237,7 +237,7 @@ export class HostWorker {
     }
   }
 
-  async #apply(host: HostKey, entry: Entry, occupant: Occupant | undefined): Promise<Outcome> {
+  async #apply(host: HostKey, entry: Entry, occupant: HostObject | undefined): Promise<Outcome> {
     const desired = serviceEntryOf(entry);
     const memo = this.#memo(host);
     if (occupant && isCovered(desired, occupant.object)) {
@@ -262,7 +262,7 @@ export class HostWorker {
     const onlyRemoves =
       actual !== undefined &&
       entry.endpoints.size < actual.endpoints.size &&
-      [...entry.endpoints.keys()].every((addr) => actual.endpoints.has(addr));
+      [...entry.endpoints.keys()].every((hostPort) => actual.endpoints.has(hostPort));
     if (!onlyRemoves) return 0;
     const now = this.#tools.deps.clock.monotonic();
     memo.removalAt ??= now;
@@ -277,15 +277,15 @@ export class HostWorker {
 
   #succeeded(host: HostKey): undefined {
     for (const session of this.#world.sessions()) {
-      const tookMs = session.ledger.written(host);
+      const tookMs = session.ledger.markApplied(host);
       if (tookMs !== undefined) this.#tools.metrics.propagated(tookMs / 1_000);
     }
   }
 
   #failed(host: HostKey, failure: ApplyFailure): void {
-    const entry = this.#world.entries.occupant(host)?.entry;
+    const entry = this.#world.entries.hostObject(host)?.entry;
     for (const session of this.#world.sessions()) {
-      if (session.listings.has(host) || entry?.hubs.has(session.id)) session.ledger.failed(host, failure);
+      if (session.listings.has(host) || entry?.hubs.has(session.id)) session.ledger.markFailed(host, failure);
     }
   }
 
@@ -302,7 +302,10 @@ export class HostWorker {
   }
 }
 
-function verdictOf(step: Step, object: ServiceEntry | undefined): "create" | "change" | "remove" | undefined {
+function dryRunResultOf(
+  step: Step,
+  object: ServiceEntry | undefined,
+): "create" | "change" | "remove" | undefined {
   if (step.op === "delete") return "remove";
   if (step.op !== "apply") return undefined;
   if (object === undefined) return "create";

@@ -5,7 +5,7 @@ import type { Clock } from "../../runtime/deps.ts";
 import type { ApplyFailure } from "../../status/hub-status.ts";
 
 /** What the operator would do to a host. */
-export type Verdict = "create" | "change" | "remove";
+export type DryRunResult = "create" | "change" | "remove";
 
 /** The state of one hub's hosts since they were listed, for the status. Calls `changed` when that state may differ. */
 export class HostLedger {
@@ -15,7 +15,7 @@ export class HostLedger {
   readonly #withheld = new Map<HostKey, number>();
   readonly #problems = new Map<HostKey, readonly Problem[]>();
   readonly #failures = new Map<HostKey, ApplyFailure>();
-  readonly #rehearsals = new Map<HostKey, Verdict>();
+  readonly #dryRuns = new Map<HostKey, DryRunResult>();
   /** Hosts that a listing changed and that wait for their plan and write, with the time of the listing. */
   readonly #unwritten = new Map<HostKey, Ms>();
 
@@ -25,13 +25,13 @@ export class HostLedger {
   }
 
   /** A listing changed these hosts. */
-  expect(hosts: Iterable<HostKey>): void {
+  markPending(hosts: Iterable<HostKey>): void {
     const now = this.#clock.monotonic();
     for (const host of hosts) this.#unwritten.set(host, this.#unwritten.get(host) ?? now);
   }
 
   /** Records the results of planning a host. */
-  tell(host: HostKey, withheld: number, problems: readonly Problem[]): void {
+  recordPlan(host: HostKey, withheld: number, problems: readonly Problem[]): void {
     const isNews =
       withheld > 0 !== this.#withheld.has(host) || problems.length > 0 !== this.#problems.has(host);
     if (withheld > 0) this.#withheld.set(host, withheld);
@@ -42,7 +42,7 @@ export class HostLedger {
   }
 
   /** The host is as planned. Returns how long ago the listing that changed it arrived, if there was one. */
-  written(host: HostKey): Ms | undefined {
+  markApplied(host: HostKey): Ms | undefined {
     if (this.#failures.delete(host)) this.#changed();
     const since = this.#unwritten.get(host);
     if (!this.#unwritten.delete(host) || since === undefined) return undefined;
@@ -51,28 +51,28 @@ export class HostLedger {
   }
 
   /** The write of the host failed. */
-  failed(host: HostKey, failure: ApplyFailure): void {
+  markFailed(host: HostKey, failure: ApplyFailure): void {
     this.#failures.set(host, failure);
     this.#changed();
   }
 
   /** Records what the operator would do to the host if the hub did more than observe. Returns whether that is new. */
-  rehearsed(host: HostKey, verdict: Verdict | undefined): boolean {
-    if (this.#rehearsals.get(host) === verdict) return false;
-    if (verdict === undefined) this.#rehearsals.delete(host);
-    else this.#rehearsals.set(host, verdict);
+  recordDryRun(host: HostKey, verdict: DryRunResult | undefined): boolean {
+    if (this.#dryRuns.get(host) === verdict) return false;
+    if (verdict === undefined) this.#dryRuns.delete(host);
+    else this.#dryRuns.set(host, verdict);
     this.#changed();
     return true;
   }
 
   /** Drops all records of what the operator would do. */
-  forgetRehearsals(): void {
-    this.#rehearsals.clear();
+  forgetDryRuns(): void {
+    this.#dryRuns.clear();
   }
 
   /** Every host with a record, listed or not. */
   *hosts(): Generator<HostKey> {
-    for (const map of [this.#unwritten, this.#failures, this.#withheld, this.#problems, this.#rehearsals])
+    for (const map of [this.#unwritten, this.#failures, this.#withheld, this.#problems, this.#dryRuns])
       yield* map.keys();
   }
 
@@ -99,7 +99,7 @@ export class HostLedger {
   /** How many hosts the operator would create, change and remove. */
   get plan(): NonNullable<HubStatus["plan"]> {
     const plan = { create: 0, change: 0, remove: 0 };
-    for (const verdict of this.#rehearsals.values()) plan[verdict]++;
+    for (const verdict of this.#dryRuns.values()) plan[verdict]++;
     return plan;
   }
 }

@@ -3,7 +3,7 @@ import { type Hub, wants } from "../../model/hub.ts";
 import type { Problem } from "../../model/problems.ts";
 import type { Service } from "../../model/service.ts";
 import { preference } from "../../plan/shape.ts";
-import { hostKeyOf, type Listing, listingOf } from "../../translate/listing.ts";
+import { type HostListing, hostKeyOf, listingOf } from "../../translate/listing.ts";
 
 /** What a newer snapshot changed. */
 export interface ListingChange {
@@ -19,7 +19,7 @@ export interface ListingChange {
 /** One hub's listing, by host. Updates compare identities, so an unchanged service costs nothing. */
 export class ListingIndex {
   readonly #services = new Map<string, Service>();
-  readonly #listings = new Map<string, Listing>();
+  readonly #listings = new Map<string, HostListing>();
   readonly #byHost = new Map<HostKey, Map<string, readonly Endpoint[]>>();
   /** The Dubbo interface, or the host of a Spring service, of each unreadable service, by id. */
   readonly #unknown = new Map<string, string>();
@@ -66,7 +66,7 @@ export class ListingIndex {
     const changed = new Set<HostKey>();
     const before = new Map<HostKey, boolean>();
     const unwanted = new Set<HostKey>();
-    const note = (listing: Listing | undefined): void => {
+    const markChanged = (listing: HostListing | undefined): void => {
       for (const host of listing?.byHost.keys() ?? []) {
         changed.add(host);
         if (!before.has(host)) before.set(host, this.has(host));
@@ -76,15 +76,15 @@ export class ListingIndex {
     for (const [id, service] of services) {
       if (this.#services.get(id) === service || !wants(hub.filter, service.name)) continue;
       const listing = listingOf(service, hub);
-      note(this.#listings.get(id));
-      note(listing);
+      markChanged(this.#listings.get(id));
+      markChanged(listing);
       this.#put(id, service, listing, hub);
     }
     for (const [id, service] of this.#services) {
       const isWanted = wants(hub.filter, service.name);
       if (services.has(id) && isWanted) continue;
       const listing = this.#listings.get(id);
-      note(listing);
+      markChanged(listing);
       if (!isWanted) for (const host of listing?.byHost.keys() ?? []) unwanted.add(host);
       this.#drop(id);
     }
@@ -98,7 +98,7 @@ export class ListingIndex {
     };
   }
 
-  #put(id: string, service: Service, listing: Listing, hub: Hub): void {
+  #put(id: string, service: Service, listing: HostListing, hub: Hub): void {
     this.#drop(id);
     this.#services.set(id, service);
     this.#listings.set(id, listing);

@@ -14,12 +14,12 @@ import type { EntryIndex } from "../writes/entry-index.ts";
 import type { Urgency } from "../writes/ready-keys.ts";
 import { HostLedger } from "./ledger.ts";
 import { ListingIndex } from "./listing-index.ts";
-import { type Extent, HubTrust, type TrustLimits } from "./trust.ts";
+import { HubTrust, type ListingCounts, type TrustLimits } from "./trust.ts";
 
 /** A shorter loss of the registry is not reported. */
 const lossGraceMs = 5_000;
 /** How long an earlier process's status stays while the registry has not answered yet. */
-const freshMs = 10_000;
+const startupGraceMs = 10_000;
 
 /** What the hub-controller is given, so that a test may give it registries of its own. */
 export interface HubDeps extends Deps {
@@ -29,14 +29,14 @@ export interface HubDeps extends Deps {
 /** What a session needs from its controller. */
 export interface SessionHooks {
   /** Queues these hosts for a new plan: they changed, or only have to be looked at. */
-  touch(hosts: Iterable<HostKey>, urgency: Urgency): void;
-  touchStatus(): void;
+  enqueueHosts(hosts: Iterable<HostKey>, urgency: Urgency): void;
+  enqueueStatus(): void;
   limitsFor(hub: Hub): TrustLimits;
   /** How often the session re-reads a Secret while the registry is listed. */
   readonly credentialsMs: Ms;
   /** @throws RegistryError SecretInvalid. */
   readCredentials(hub: Hub, signal: AbortSignal): Promise<Credentials>;
-  note(reason: "Shrunk" | "RegistryReset"): void;
+  onHoldBegan(reason: "Shrunk" | "RegistryReset"): void;
   /** Reports a bug; the process must end. */
   crash(error: unknown): void;
 }
@@ -54,7 +54,7 @@ export class HubSession {
   readonly #trust: HubTrust;
   #hub: Hub;
   #state: RegistryState = { state: "pending" };
-  #lostAt: Ms | undefined;
+  #disconnectedAt: Ms | undefined;
   #everListed = false;
   #mayConnect = false;
   #credentials: Credentials = {};
@@ -72,7 +72,7 @@ export class HubSession {
     this.#entries = entries;
     this.#deps = { ...deps, logger: deps.logger.child({ hub: hub.key, type: hub.registry.type }) };
     this.#hooks = hooks;
-    this.ledger = new HostLedger(deps.clock, () => hooks.touchStatus());
+    this.ledger = new HostLedger(deps.clock, () => hooks.enqueueStatus());
     this.#startedAt = deps.clock.monotonic();
     const isSameRegistry = previous?.address === hub.registry.address && previous.type === hub.registry.type;
     this.#trust = new HubTrust(
@@ -82,7 +82,7 @@ export class HubSession {
       isSameRegistry ? previous : undefined,
     );
     this.#trust.release(hub.releaseHold);
-    deps.clock.after(freshMs, () => hooks.touchStatus());
+    deps.clock.after(startupGraceMs, () => hooks.enqueueStatus());
   }
 
   /**
@@ -150,11 +150,11 @@ export class HubSession {
       differ(before.registry.tls, hub.registry.tls) ||
       differ(before.filter, hub.filter);
     if (reopens) this.#watch(this.#snapshot);
-    if (before.policy !== hub.policy) this.ledger.forgetRehearsals();
+    if (before.policy !== hub.policy) this.ledger.forgetDryRuns();
     const changesClaims =
       before.l7 !== hub.l7 || before.protocol !== hub.protocol || before.policy !== hub.policy;
-    if (changesClaims || reopens) this.touchAll();
-    this.#hooks.touchStatus();
+    if (changesClaims || reopens) this.enqueueAllHosts();
+    this.#hooks.enqueueStatus();
   }
 
   /** Ends the connection; the cluster stays as it is. */
@@ -167,13 +167,13 @@ export class HubSession {
   get view(): RegistryView {
     const now = this.#deps.clock.monotonic();
     const state = this.#state;
-    const isLost = this.#lostAt !== undefined && now - this.#lostAt >= lossGraceMs;
+    const isLost = this.#disconnectedAt !== undefined && now - this.#disconnectedAt >= lossGraceMs;
     if (state.state === "synced" || (state.state === "stale" && !isLost)) return { state: "synced" };
     if (state.error) {
       const { code, detail, nextStep } = state.error;
       return { state: "failed", code, detail, nextStep };
     }
-    return { state: "connecting", keepPrevious: now - this.#startedAt < freshMs };
+    return { state: "connecting", keepPrevious: now - this.#startedAt < startupGraceMs };
   }
 
   /** Whether the registry vouches for its listing now. */
@@ -196,9 +196,9 @@ export class HubSession {
     this.#watching.abort();
     this.#watching = new AbortController();
     this.#trust.lose(false);
-    this.#noteLoss();
+    this.#startLossGrace();
     if (last !== undefined) this.#state = { state: "stale", snapshot: last };
-    this.#hooks.touchStatus();
+    this.#hooks.enqueueStatus();
     if (this.#hub.suspend || !this.#mayConnect) return;
     const { signal } = this.#watching;
     this.#follow(last, signal).catch((error: unknown) => this.#hooks.crash(error));
@@ -243,7 +243,7 @@ export class HubSession {
     this.#state = state;
     if (state.state === "synced") this.#listed(state.snapshot, state.first);
     else this.#lost(state.error, before.state === "synced" ? undefined : before.error);
-    this.#hooks.touchStatus();
+    this.#hooks.enqueueStatus();
   }
 
   #lost(error: RegistryError | undefined, before: RegistryError | undefined): void {
@@ -251,37 +251,37 @@ export class HubSession {
     if (error?.message !== before?.message) {
       this.#deps.logger.warn("registry not readable", { code: error?.code, error: error?.message });
     }
-    this.#noteLoss();
+    this.#startLossGrace();
   }
 
   /** The registry no longer vouches for its listing. If that lasts, the status says so. */
-  #noteLoss(): void {
-    if (this.#lostAt !== undefined) return;
-    this.#lostAt = this.#deps.clock.monotonic();
-    this.#deps.clock.after(lossGraceMs, () => this.#hooks.touchStatus());
+  #startLossGrace(): void {
+    if (this.#disconnectedAt !== undefined) return;
+    this.#disconnectedAt = this.#deps.clock.monotonic();
+    this.#deps.clock.after(lossGraceMs, () => this.#hooks.enqueueStatus());
   }
 
   #listed(snapshot: Snapshot, first: boolean): void {
     const { services, origin } = snapshot;
-    this.#lostAt = undefined;
+    this.#disconnectedAt = undefined;
     this.#everListed = true;
     const { changed, lost, found, readAgain } = this.listings.update(services, this.#hub);
     const missing = first || readAgain ? this.#missing() : [];
-    const extent = this.#extent();
+    const counts = this.#counts();
     if (first)
       this.#deps.logger.info("registry listed", {
         services: services.size,
-        endpoints: extent.listedEndpoints,
+        endpoints: counts.listedEndpoints,
       });
     const isLost = (host: HostKey): boolean => !this.listings.isUnknown(host, this.#serviceOf(host));
-    const hold = this.#trust.listed({ first, origin, extent }, [...lost, ...missing].filter(isLost), found);
-    this.#noteHold(hold);
-    this.#ask(changed, first ? "look" : "changed"); // the first listing is not a change, but what there is
-    if (first || readAgain || hold !== undefined) this.touchAll();
+    const hold = this.#trust.listed({ first, origin, counts }, [...lost, ...missing].filter(isLost), found);
+    this.#reportHold(hold);
+    this.#requestHosts(changed, first ? "look" : "changed"); // the first listing is not a change, but what there is
+    if (first || readAgain || hold !== undefined) this.enqueueAllHosts();
   }
 
-  #noteHold(hold: "Shrunk" | "RegistryReset" | undefined): void {
-    if (hold !== undefined && this.#hub.policy === "sync") this.#hooks.note(hold);
+  #reportHold(hold: "Shrunk" | "RegistryReset" | undefined): void {
+    if (hold !== undefined && this.#hub.policy === "sync") this.#hooks.onHoldBegan(hold);
   }
 
   /** Hosts with endpoints of this hub in the cluster that the registry does not list, although the hub wants them. */
@@ -296,10 +296,10 @@ export class HubSession {
   }
 
   #serviceOf(host: HostKey): string {
-    return this.#entries.occupant(host)?.entry?.shape.service.name ?? "";
+    return this.#entries.hostObject(host)?.entry?.shape.service.name ?? "";
   }
 
-  #extent(): Extent {
+  #counts(): ListingCounts {
     return {
       listedHosts: this.listings.size,
       listedEndpoints: this.listings.endpoints,
@@ -310,15 +310,16 @@ export class HubSession {
 
   /** The same snapshot now means other hosts or endpoints. */
   #relist(): void {
-    this.touchAll();
-    this.#hooks.touch(this.listings.update(new Map(), this.#hub).changed, "look");
-    if (this.#snapshot) this.#ask(this.listings.update(this.#snapshot.services, this.#hub).changed, "look");
+    this.enqueueAllHosts();
+    this.#hooks.enqueueHosts(this.listings.update(new Map(), this.#hub).changed, "look");
+    if (this.#snapshot)
+      this.#requestHosts(this.listings.update(this.#snapshot.services, this.#hub).changed, "look");
   }
 
   /** The listing changed these hosts. */
-  #ask(hosts: ReadonlySet<HostKey>, urgency: Urgency): void {
-    if (mayWrite(this.#hub)) this.ledger.expect(hosts);
-    this.#hooks.touch(hosts, urgency);
+  #requestHosts(hosts: ReadonlySet<HostKey>, urgency: Urgency): void {
+    if (mayWrite(this.#hub)) this.ledger.markPending(hosts);
+    this.#hooks.enqueueHosts(hosts, urgency);
   }
 
   /** The newest snapshot, however old. */
@@ -328,18 +329,18 @@ export class HubSession {
 
   /** "Unknown" may have become "gone", or the brake has just prevented that. */
   #flipped(began: "Shrunk" | undefined): void {
-    this.#noteHold(began);
-    this.touchAll();
-    this.#hooks.touchStatus();
+    this.#reportHold(began);
+    this.enqueueAllHosts();
+    this.#hooks.enqueueStatus();
   }
 
   /** Queues everything that the hub lists or owns. */
-  touchAll(): void {
-    this.#hooks.touch(
+  enqueueAllHosts(): void {
+    this.#hooks.enqueueHosts(
       [...this.#entries.hostsOf(this.id)].map(({ host }) => host),
       "look",
     );
-    this.#hooks.touch([...this.listings.hosts(), ...this.ledger.hosts()], "look");
+    this.#hooks.enqueueHosts([...this.listings.hosts(), ...this.ledger.hosts()], "look");
   }
 }
 

@@ -19,7 +19,7 @@ const countsIntervalMs = 10_000;
 const lookShare = 0.05;
 const maxLookPauseMs = 1_000;
 /** Slower writes are worth reporting. */
-const briefMs = 5_000;
+const slowApplyMs = 5_000;
 /** The most telling failure comes first. */
 const severity: readonly ApplyFailure["reason"][] = [
   "NamespaceNotAllowed",
@@ -31,7 +31,7 @@ const severity: readonly ApplyFailure["reason"][] = [
 ];
 
 /** What the worker needs from the controller. */
-export interface StatusWorld {
+export interface StatusContext {
   readonly hubs: Reflector<RegistryHub>;
   readonly serviceEntries: Reflector<ServiceEntry>;
   readonly services: Services;
@@ -50,13 +50,13 @@ export interface StatusWorld {
  * times only along with one of those.
  */
 export class StatusWorker {
-  readonly #world: StatusWorld;
+  readonly #world: StatusContext;
   readonly #tools: Tools<HubMetrics>;
   readonly #writtenAt = new Map<HubKey, Ms>();
   /** When the next look at a hub is allowed. */
   readonly #lookAt = new Map<HubKey, Ms>();
 
-  constructor(world: StatusWorld, tools: Tools<HubMetrics>) {
+  constructor(world: StatusContext, tools: Tools<HubMetrics>) {
     this.#world = world;
     this.#tools = tools;
   }
@@ -82,7 +82,7 @@ export class StatusWorker {
     const tookMs = clock.monotonic() - lookedAt;
     this.#lookAt.set(key, clock.monotonic() + Math.min(tookMs / lookShare, maxLookPauseMs));
     const again: Outcome =
-      view.syncing === "briefly" && session.everListed ? { againInMs: briefMs } : undefined;
+      view.syncing === "briefly" && session.everListed ? { againInMs: slowApplyMs } : undefined;
     if (change === "none") return again;
     const intervalMs = change === "conditions" ? conditionsIntervalMs : countsIntervalMs;
     const dueInMs = (this.#writtenAt.get(key) ?? -intervalMs) + intervalMs - clock.monotonic();
@@ -150,7 +150,7 @@ export class StatusWorker {
     if (!session.everListed) return "briefly";
     const waitingMs = session.ledger.unwrittenForMs;
     if (waitingMs === 0) return "no";
-    return waitingMs < briefMs ? "briefly" : "long";
+    return waitingMs < slowApplyMs ? "briefly" : "long";
   }
 
   #measure(session: HubSession, view: HubView): void {

@@ -20,7 +20,7 @@ interface Period {
 }
 
 /** What one hub's registry lists, and what the cluster has of the hub. */
-export interface Extent {
+export interface ListingCounts {
   readonly listedHosts: number;
   readonly listedEndpoints: number;
   /** Endpoints in the cluster that this hub vouches for; called only when the registry lost its data. */
@@ -86,7 +86,7 @@ export class HubTrust {
    * hold that began with it, if one did. Call it before planning any host on the listing.
    */
   listed(
-    listing: { readonly first: boolean; readonly origin: string | undefined; readonly extent: Extent },
+    listing: { readonly first: boolean; readonly origin: string | undefined; readonly counts: ListingCounts },
     lost: Iterable<HostKey>,
     found: Iterable<HostKey>,
   ): "Shrunk" | "RegistryReset" | undefined {
@@ -94,10 +94,10 @@ export class HubTrust {
     this.#expireHold(now); // its timer may be late
     if (listing.first) this.#settle(now, this.#dataWasLost);
     this.#trust = { ...this.#trust, synced: true };
-    this.#listedHosts = listing.extent.listedHosts;
+    this.#listedHosts = listing.counts.listedHosts;
     this.#missed([...lost], listing.first, now);
     for (const host of found) this.#lostAt.delete(host);
-    const reset = this.#judgeOrigin(listing.origin, listing.extent, now);
+    const reset = this.#judgeOrigin(listing.origin, listing.counts, now);
     const shrunk = this.#judgeShrink(now);
     this.#arm();
     return reset ?? shrunk;
@@ -190,15 +190,15 @@ export class HubTrust {
     this.#settling = this.#period(length);
   }
 
-  #judgeOrigin(origin: string | undefined, extent: Extent, now: Ms): "RegistryReset" | undefined {
+  #judgeOrigin(origin: string | undefined, counts: ListingCounts, now: Ms): "RegistryReset" | undefined {
     const seen = origin ?? (this.#seenOrigin === "" ? "" : noData);
     const isReset = this.#dataWasLost || (this.#seenOrigin !== "" && seen !== this.#seenOrigin);
     this.#dataWasLost = false;
     this.#seenOrigin = seen;
     if (origin !== undefined) this.#origin = origin;
     const isHeld = now < this.#trust.resetUntil;
-    const had = isHeld ? (this.#hold?.endpoints ?? 0) : isReset ? extent.endpointsInCluster() : 0;
-    if ((isReset || isHeld) && hasRecovered(extent.listedEndpoints, had)) {
+    const had = isHeld ? (this.#hold?.endpoints ?? 0) : isReset ? counts.endpointsInCluster() : 0;
+    if ((isReset || isHeld) && hasRecovered(counts.listedEndpoints, had)) {
       if (isHeld) this.#endHold();
       if (isHeld) this.#flipped();
       return undefined;

@@ -3,7 +3,7 @@ import type { Clock } from "../../runtime/deps.ts";
 
 const firstPauseMs = 1_000;
 const maxPauseMs = 300_000;
-const quietMs = 600_000;
+const forgetAfterMs = 600_000;
 
 interface Contest {
   readonly hash: string;
@@ -35,7 +35,7 @@ export class Contention {
   wrote(key: string, hash: string): number {
     const now = this.#clock.monotonic();
     const before = this.#contests.get(key);
-    const isRepair = before !== undefined && before.hash === hash && now - before.writtenAt < quietMs;
+    const isRepair = before !== undefined && before.hash === hash && now - before.writtenAt < forgetAfterMs;
     const times = isRepair ? before.times + 1 : 0;
     this.#contests.set(key, { hash, writtenAt: now, times });
     return times;

@@ -1,7 +1,7 @@
 import type { Entry, HostKey } from "../../model/entry.ts";
 import type { HubId, HubKey } from "../../model/hub.ts";
 import type { ServiceEntry } from "../../model/istio.ts";
-import { endpointLabels, managers } from "../../model/labels.ts";
+import { endpointLabels, fieldManagers } from "../../model/labels.ts";
 import { entryOf, hubsOf, identityOf, ownershipOf } from "../../translate/service-entry.ts";
 
 /** "<namespace>/<name>" of a ServiceEntry. */
@@ -23,7 +23,7 @@ interface Facts {
 }
 
 /** The ServiceEntry that has a host in the cluster: our own, an adoptable one, or somebody else's. */
-export interface Occupant {
+export interface HostObject {
   readonly object: ServiceEntry;
   readonly entry: Entry | undefined;
   readonly ownership: "ours" | "adoptable" | "foreign";
@@ -70,7 +70,7 @@ export class EntryIndex {
    * The ServiceEntry that has the host: ours first, then an adoptable one, then a foreign one; among equals the first
    * by name.
    */
-  occupant(host: HostKey): Occupant | undefined {
+  hostObject(host: HostKey): HostObject | undefined {
     const rank = { ours: 0, adoptable: 1, foreign: 2 } as const;
     const found = [...(this.#byHost.get(host) ?? [])].sort().flatMap((key) => {
       const object = this.#objects.get(key);
@@ -181,7 +181,7 @@ function factsOf(object: ServiceEntry): Facts {
   }
   const ips = [...(spec.addresses ?? []), ...(status?.addresses ?? []).map((one) => one.value ?? "")];
   const written = metadata.managedFields?.find(
-    (one) => one.manager === managers.registryhub && one.subresource === undefined,
+    (one) => one.manager === fieldManagers.registryhub && one.subresource === undefined,
   );
   return {
     name: metadata.name,

@@ -2,7 +2,7 @@ import { applyTo, remove } from "../../kube/apply.ts";
 import type { KubeClient } from "../../kube/client.ts";
 import type { KubeError } from "../../kube/errors.ts";
 import type { EventRecorder } from "../../kube/events.ts";
-import type { Held } from "../../kube/reflector.ts";
+import type { ObjectStore } from "../../kube/reflector.ts";
 import { apiVersionOf, type KubeObject, type Resource } from "../../kube/resources.ts";
 import type { Ms } from "../../model/entry.ts";
 import { annotations } from "../../model/labels.ts";
@@ -30,14 +30,14 @@ export interface Tools<M extends Metrics = Metrics> {
  * answer into the store, and avoids fights. `key` identifies the subject of an object; `fields` are for the log.
  */
 export class ObjectWriter<T extends KubeObject> {
-  readonly #store: Held<T>;
+  readonly #store: ObjectStore<T>;
   readonly #resource: Resource;
   readonly #fieldManager: string;
   readonly #tools: Tools;
   readonly #contention: Contention;
   readonly #refusals: Refusals;
 
-  constructor(store: Held<T>, resource: Resource, fieldManager: string, tools: Tools) {
+  constructor(store: ObjectStore<T>, resource: Resource, fieldManager: string, tools: Tools) {
     this.#store = store;
     this.#resource = resource;
     this.#fieldManager = fieldManager;
@@ -72,7 +72,7 @@ export class ObjectWriter<T extends KubeObject> {
     else deps.logger.debug("object changed", { kind: this.#resource.kind, ...fields });
     this.#store.put(written.ok);
     if (this.#contention.wrote(key, contentHash(desired)) >= contestedTimes) {
-      this.note(
+      this.recordEvent(
         written.ok,
         "Contended",
         "another client keeps changing this object; find it in metadata.managedFields and stop it",
@@ -94,7 +94,7 @@ export class ObjectWriter<T extends KubeObject> {
   }
 
   /** Records an Event on the object, for something that needs a person. */
-  note(object: T, reason: string, message: string): void {
+  recordEvent(object: T, reason: string, message: string): void {
     const typed = { ...object, apiVersion: apiVersionOf(this.#resource), kind: this.#resource.kind };
     this.#tools.events.record({ object: typed, type: "Warning", reason, message });
   }

@@ -2,7 +2,7 @@ import { type KubeError, retryDelay } from "../../kube/errors.ts";
 import type { Ms } from "../../model/entry.ts";
 import { nextTurn } from "../../runtime/clock.ts";
 import type { Deps } from "../../runtime/deps.ts";
-import { Lanes, moreUrgent, namespaceOf, type Turn, type Urgency } from "./ready-keys.ts";
+import { moreUrgent, namespaceOf, ReadyKeys, type Turn, type Urgency } from "./ready-keys.ts";
 
 const firstBackoffMs = 1_000;
 const maxBackoffMs = 60_000;
@@ -64,7 +64,7 @@ export class WorkQueue {
   readonly #concurrency: number;
   readonly #deps: Deps;
   readonly #hooks: QueueHooks;
-  readonly #ready = new Lanes();
+  readonly #ready = new ReadyKeys();
   readonly #running = new Map<string, Ms>();
   /** Workers by namespace. */
   readonly #workers = new Map<string, number>();

@@ -28,7 +28,7 @@ export function moreUrgent(one: Urgency | undefined, other: Urgency): Urgency {
  * Keys "<namespace>/<rest>" that are ready to be worked on, each once. Namespaces have their turns one after the other,
  * however many keys each has; within one, what has changed comes before what is only to be looked at.
  */
-export class Lanes {
+export class ReadyKeys {
   /** Those with keys, in the order of their turns. */
   readonly #lanes = new Map<string, Lane>();
 

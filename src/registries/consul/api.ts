@@ -20,7 +20,7 @@ export interface Wait {
 }
 
 /** An answer, and how complete it is. */
-export interface Answer<T> {
+export interface IndexedAnswer<T> {
   readonly body: T;
   /** For the next blocking query; at least 1. It never goes back while the server keeps its data. */
   readonly index: number;
@@ -40,19 +40,19 @@ export interface Right {
 }
 
 /** The server accepts no more connections from this address (`limits.http_max_conns_per_client`, default 200). */
-export class CrowdedError extends Error {
-  override readonly name = "CrowdedError";
+export class TooManyConnectionsError extends Error {
+  override readonly name = "TooManyConnectionsError";
 }
 
-/** Reads one Consul server or agent. Every method @throws RegistryError; CrowdedError; the signal's reason. */
+/** Reads one Consul server or agent. Every method @throws RegistryError; TooManyConnectionsError; the signal's reason. */
 export interface ConsulApi {
   readonly server: HttpServer;
   /** The names of all services. */
-  services(wait?: Wait): Promise<Answer<readonly string[]>>;
+  services(wait?: Wait): Promise<IndexedAnswer<readonly string[]>>;
   /** The instances of a service, with their nodes and checks; none if there is no such service. */
-  health(service: string, wait?: Wait): Promise<Answer<readonly unknown[]>>;
+  health(service: string, wait?: Wait): Promise<IndexedAnswer<readonly unknown[]>>;
   /** The checks in a state; 1,000 checks of `any` are 0.3 MB. */
-  checks(state: "any" | "warning" | "critical", wait?: Wait): Promise<Answer<readonly unknown[]>>;
+  checks(state: "any" | "warning" | "critical", wait?: Wait): Promise<IndexedAnswer<readonly unknown[]>>;
   /** Whether the token, or a client without a token, has all of these rights. */
   mayRead(rights: readonly Right[]): Promise<boolean>;
 }
@@ -74,7 +74,7 @@ export function createConsulApi(
     return `${server.baseUrl}${path}${query.size > 0 ? "?" : ""}${query.toString()}`;
   };
 
-  async function read<T>(path: string, type: z.ZodType<T>, wait?: Wait): Promise<Answer<T>> {
+  async function read<T>(path: string, type: z.ZodType<T>, wait?: Wait): Promise<IndexedAnswer<T>> {
     const doing = `GET ${path} at ${server.name}`;
     const { index: from, seconds, signal } = wait ?? {};
     const url = urlOf(path, wait ? { index: `${from}`, wait: `${seconds}s` } : {});
@@ -83,7 +83,7 @@ export function createConsulApi(
     const answer = await http.get(url, { headers, ...limits }).catch((error: unknown) => {
       throw httpFailure(doing, error, product);
     });
-    if (answer.status !== 200) throw refusal(doing, answer, datacenter);
+    if (answer.status !== 200) throw refusalError(doing, answer, datacenter);
     const index = Number(answer.headers["x-consul-index"]);
     if (!Number.isSafeInteger(index)) throw notConsul(`${doing}: the answer has no header X-Consul-Index`);
     return {
@@ -108,7 +108,7 @@ export function createConsulApi(
       .catch((error: unknown) => {
         throw httpFailure(doing, error, product);
       });
-    if (answer.status === 429 || answer.status >= 500) throw refusal(doing, answer, datacenter);
+    if (answer.status === 429 || answer.status >= 500) throw refusalError(doing, answer, datacenter);
     return answer.status === 200 && parse(doing, answer, decisions).every(({ Allow }) => Allow);
   }
 
@@ -134,8 +134,8 @@ function parse<T>(doing: string, { text }: HttpAnswer, type: z.ZodType<T>): T {
 }
 
 /** The error for a status other than 200. It does not quote the body, which holds addresses and times. */
-function refusal(doing: string, { status, text }: HttpAnswer, datacenter: string): Error {
-  if (status === 429) return new CrowdedError(doing);
+function refusalError(doing: string, { status, text }: HttpAnswer, datacenter: string): Error {
+  if (status === 429) return new TooManyConnectionsError(doing);
   const detail = `${doing}: HTTP ${status}`;
   if (status === 401 || status === 403) {
     const advice =

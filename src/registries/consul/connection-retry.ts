@@ -1,6 +1,6 @@
 import { RegistryError } from "../../model/errors.ts";
 import type { Deps } from "../../runtime/deps.ts";
-import { type ConsulApi, CrowdedError } from "./api.ts";
+import { type ConsulApi, TooManyConnectionsError } from "./api.ts";
 
 /** A query with a quicker answer is not repeated at once. */
 const quickMs = 1_000;
@@ -15,7 +15,7 @@ const crowdedTries = 10;
  * for 20 ms to 1 s, longer with each such answer. So an index that moves all the time does not make a busy loop.
  * @throws the signal's reason.
  */
-export function createPauses({ clock, random }: Deps, signal: AbortSignal): () => Promise<void> {
+export function createThrottle({ clock, random }: Deps, signal: AbortSignal): () => Promise<void> {
   let answeredAt = clock.monotonic();
   let pauseMs = minPauseMs;
   return async () => {
@@ -27,13 +27,13 @@ export function createPauses({ clock, random }: Deps, signal: AbortSignal): () =
 }
 
 /** As `api`, but waits until the server has a free connection. @throws RegistryError after about ten seconds. */
-export function patient(api: ConsulApi, deps: Deps, signal: AbortSignal): ConsulApi {
+export function withConnectionRetry(api: ConsulApi, deps: Deps, signal: AbortSignal): ConsulApi {
   const ask = async <T>(question: () => Promise<T>): Promise<T> => {
     for (let tries = 1; ; tries++) {
       try {
         return await question();
       } catch (error) {
-        if (!(error instanceof CrowdedError)) throw error;
+        if (!(error instanceof TooManyConnectionsError)) throw error;
         if (tries === crowdedTries) throw crowded(error);
         await deps.clock.sleep(crowdedMs * (0.5 + deps.random()), signal);
       }
@@ -48,7 +48,7 @@ export function patient(api: ConsulApi, deps: Deps, signal: AbortSignal): Consul
   };
 }
 
-function crowded(cause: CrowdedError): RegistryError {
+function crowded(cause: TooManyConnectionsError): RegistryError {
   const advice = "Raise limits.http_max_conns_per_client on the server; each hub uses up to 111 connections.";
   const detail = `${cause.message}: HTTP 429, too many connections from this address`;
   return new RegistryError("RegistryUnreachable", detail, advice, { cause });

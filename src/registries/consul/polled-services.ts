@@ -1,17 +1,17 @@
 import type { Deps } from "../../runtime/deps.ts";
 import type { ConsulApi } from "./api.ts";
-import { createPauses } from "./connection-retry.ts";
+import { createThrottle } from "./connection-retry.ts";
 import { type Checks, checksOf, servicesOfChanged } from "./decode.ts";
 
 const checksWaitSeconds = 60;
 /** Everything is re-read after this time, whatever the notifications say. */
-const roundMs = 60_000;
+const fullReadMs = 60_000;
 const minRestMs = 1_000;
 /** Rounds take at most a quarter of the time; one over 1,000 services takes 0.6 s. Source: measured on 1.22.3. */
-const restPerRound = 3;
+const pausePerReadTime = 3;
 
 /** The services without a blocking query of their own, and how to read them. */
-export interface OthersOptions {
+export interface PolledServicesOptions {
   readonly names: () => readonly string[];
   /** Reads these services with non-blocking queries. @throws RegistryError. */
   readonly readAll: (names: readonly string[]) => Promise<void>;
@@ -22,15 +22,15 @@ export interface OthersOptions {
  * says that something was registered, but not what. Instances usually have checks, so the checks that appeared or
  * disappeared tell which services to read now. A round over all of them finds the rest a little later.
  */
-export class Others {
+export class PolledServices {
   readonly #api: ConsulApi;
-  readonly #options: OthersOptions;
+  readonly #options: PolledServicesOptions;
   readonly #deps: Deps;
   readonly #signal: AbortSignal;
   #checks: Checks = new Map();
   #isRoundDue = true;
 
-  constructor(api: ConsulApi, options: OthersOptions, deps: Deps, signal: AbortSignal) {
+  constructor(api: ConsulApi, options: PolledServicesOptions, deps: Deps, signal: AbortSignal) {
     this.#api = api;
     this.#options = options;
     this.#deps = deps;
@@ -59,13 +59,13 @@ export class Others {
   async #followChecks(state: "critical" | "warning"): Promise<void> {
     let { body, index } = await this.#api.checks(state);
     let checks = checksOf(body);
-    const rest = createPauses(this.#deps, this.#signal);
+    const throttle = createThrottle(this.#deps, this.#signal);
     for (;;) {
       ({ body, index } = await this.#api.checks(state, { index, seconds: checksWaitSeconds }));
       const before = checks;
       checks = checksOf(body);
       await this.#readThose(servicesOfChanged(before, checks));
-      await rest();
+      await throttle();
     }
   }
 
@@ -82,11 +82,11 @@ export class Others {
       await clock.sleep(Math.max(restMs, minRestMs), this.#signal);
       const startedAt = clock.monotonic();
       restMs = 0;
-      if (!this.#isRoundDue && startedAt - lastAt < roundMs) continue;
+      if (!this.#isRoundDue && startedAt - lastAt < fullReadMs) continue;
       this.#isRoundDue = false;
       lastAt = startedAt;
       await this.#options.readAll(this.#options.names());
-      restMs = (clock.monotonic() - startedAt) * restPerRound;
+      restMs = (clock.monotonic() - startedAt) * pausePerReadTime;
     }
   }
 }

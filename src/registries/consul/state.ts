@@ -6,10 +6,10 @@ import type { Deps } from "../../runtime/deps.ts";
 import type { RegistryConfig } from "../adapter.ts";
 import { inParallel } from "../transport/parallel.ts";
 import type { RefreshHooks } from "../transport/refreshes.ts";
-import { type Answer, type ConsulApi, CrowdedError } from "./api.ts";
-import { createPauses, patient } from "./connection-retry.ts";
+import { type ConsulApi, type IndexedAnswer, TooManyConnectionsError } from "./api.ts";
+import { createThrottle, withConnectionRetry } from "./connection-retry.ts";
 import { decodeService, unreadable } from "./decode.ts";
-import { Others } from "./polled-services.ts";
+import { PolledServices } from "./polled-services.ts";
 
 /**
  * This many services have a blocking query of their own; the others are read in rounds. A server accepts 200
@@ -37,7 +37,7 @@ export class ConsulReader {
   readonly #config: RegistryConfig<"consul">;
   readonly #api: ConsulApi;
   /** Fails at once when the server has no free connection. */
-  readonly #impatient: ConsulApi;
+  readonly #rawApi: ConsulApi;
   readonly #hooks: RefreshHooks;
   readonly #deps: Deps;
   readonly #signal: AbortSignal;
@@ -58,7 +58,7 @@ export class ConsulReader {
   #problems: readonly Problem[] = [];
   /** The catalog's index. */
   #position = 0;
-  #others: Others | undefined;
+  #others: PolledServices | undefined;
   #published: Snapshot | undefined;
 
   private constructor(
@@ -69,8 +69,8 @@ export class ConsulReader {
     signal: AbortSignal,
   ) {
     this.#config = config;
-    this.#api = patient(api, deps, signal);
-    this.#impatient = api;
+    this.#api = withConnectionRetry(api, deps, signal);
+    this.#rawApi = api;
     this.#hooks = hooks;
     this.#deps = deps;
     this.#signal = signal;
@@ -108,19 +108,19 @@ export class ConsulReader {
 
   async #followCatalog(): Promise<void> {
     let index = this.#position;
-    const rest = createPauses(this.#deps, this.#signal);
+    const throttle = createThrottle(this.#deps, this.#signal);
     for (;;) {
       const wait = { index, seconds: catalogWaitSeconds };
-      const rung = await this.#api.services(wait);
-      const names = rung.body.filter((name) => this.#isWanted(name));
-      const isNews = rung.index !== index || !isDeepStrictEqual(new Set(names), this.#listed);
-      index = rung.index;
+      const notified = await this.#api.services(wait);
+      const names = notified.body.filter((name) => this.#isWanted(name));
+      const isNews = notified.index !== index || !isDeepStrictEqual(new Set(names), this.#listed);
+      index = notified.index;
       if (isNews || this.#doubtful().length > 0) {
         await this.#relist();
         index = Math.min(index, this.#position); // the server may have started over meanwhile
       }
       if (isNews) await this.#others?.registered();
-      await rest();
+      await throttle();
     }
   }
 
@@ -131,7 +131,7 @@ export class ConsulReader {
   async #relist(): Promise<void> {
     const catalog = await this.#api.services();
     const names = catalog.body.filter((name) => this.#isWanted(name));
-    await this.#demandSight(catalog, names);
+    await this.#assertVisibility(catalog, names);
     this.#listed = new Set(names);
     this.#forgetOtherSpellings();
     this.#problems = catalog.isFiltered ? [hiddenServices] : [];
@@ -145,7 +145,7 @@ export class ConsulReader {
   }
 
   /** Fails if the token sees no service, or if the server does not say whether results were filtered. */
-  async #demandSight(catalog: Answer<unknown>, names: readonly string[]): Promise<void> {
+  async #assertVisibility(catalog: IndexedAnswer<unknown>, names: readonly string[]): Promise<void> {
     const isBlind = names.length === 0 && catalog.isFiltered;
     if (isBlind) throw this.#unauthorized("the token may not read any service that the hub wants");
     if (!catalog.hidesSilently) return;
@@ -212,7 +212,7 @@ export class ConsulReader {
     }
   }
 
-  async #isWhole(answer: Answer<unknown>, name: string, lacksSomething: boolean): Promise<boolean> {
+  async #isWhole(answer: IndexedAnswer<unknown>, name: string, lacksSomething: boolean): Promise<boolean> {
     if (answer.isFiltered) return false;
     if (!answer.hidesSilently || !lacksSomething) return true;
     const all = { resource: "node", name: "" } as const;
@@ -252,19 +252,19 @@ export class ConsulReader {
   /** Follows one service with blocking queries while it is listed and the server has a connection for it. */
   async #followService(name: string, signal: AbortSignal): Promise<void> {
     let index = 1;
-    const rest = createPauses(this.#deps, signal);
+    const throttle = createThrottle(this.#deps, signal);
     try {
       for (;;) {
         const wait = { index, seconds: serviceWaitSeconds, signal };
-        const rung = await this.#impatient.health(name, wait);
-        index = rung.index < index ? 1 : rung.index;
-        const seen = decodeService(name, rung.body, this.#config.registry);
+        const notified = await this.#rawApi.health(name, wait);
+        index = notified.index < index ? 1 : notified.index;
+        const seen = decodeService(name, notified.body, this.#config.registry);
         if (!isDeepStrictEqual(seen, this.#services.get(name))) await this.#read(name);
-        await rest();
+        await throttle();
       }
     } catch (error) {
       if (signal.aborted) return;
-      if (!(error instanceof CrowdedError)) throw error;
+      if (!(error instanceof TooManyConnectionsError)) throw error;
       this.#loops.delete(name); // otherwise nobody would follow this service any more
       this.#loopLimit = Math.floor(this.#loops.size / 2); // other clients behind this address need some too
       this.#deps.logger.warn("too few connections to watch each service", { services: this.#loopLimit });
@@ -279,7 +279,7 @@ export class ConsulReader {
       names: () => this.#withoutLoop(),
       readAll: (names: readonly string[]) => this.#readAll(names),
     };
-    this.#others = new Others(this.#api, options, this.#deps, this.#signal);
+    this.#others = new PolledServices(this.#api, options, this.#deps, this.#signal);
     this.#follow(this.#others.run());
   }
 }

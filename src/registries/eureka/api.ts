@@ -39,7 +39,7 @@ export function createEurekaApi(
       const answer = await get(applicationsPath, "application/json");
       const { status, headers, text } = answer;
       if (status === 403 && (await api.status()) !== undefined) throw notYet(server);
-      if (status !== 200) throw refusal(server, status);
+      if (status !== 200) throw refusalError(server, status);
       if (/xml/i.test(headers["content-type"] ?? ""))
         throw badAnswer(server, "the answer is XML, but the operator asked for JSON");
       return text;
@@ -75,7 +75,7 @@ function notYet(server: HttpServer): RegistryError {
 }
 
 /** The error for a status other than 200. */
-function refusal(server: HttpServer, status: number): RegistryError {
+function refusalError(server: HttpServer, status: number): RegistryError {
   const detail = `${failed(server)}: HTTP ${status}`;
   if (status === 401 || status === 403) {
     const advice = "Check username and password in the Secret of spec.secretRef.";

@@ -30,12 +30,12 @@ export interface ConnectionOptions {
 }
 
 /** The fields of the answer, or why there are none. */
-export type Answer =
+export type NacosResponse =
   | { readonly isOk: true; readonly body: unknown }
   | { readonly isOk: false; readonly code: number; readonly message: string };
 
 /** The error codes of a refused request. Source: alibaba/nacos, NacosException, ErrorCode. */
-export const refusal = {
+export const errorCodes = {
   forbidden: 403,
   noHandler: 302,
   overLimit: 503,
@@ -62,7 +62,7 @@ const setupAckSchema = z.object({ abilityTable: z.record(z.string(), z.boolean()
  * Source: alibaba/nacos, GrpcClient, GrpcBiStreamRequestAcceptor; the servers' behaviour was measured on 2.0.3, 2.3.2
  * and 3.1.0.
  */
-export class Connection {
+export class NacosConnection {
   readonly #options: ConnectionOptions;
   readonly #clock: Clock;
   readonly #signal: AbortSignal;
@@ -77,7 +77,7 @@ export class Connection {
   #cancelTimer: () => void = () => undefined;
 
   /** Returns once the server accepts requests. @throws RegistryError; the signal's reason. */
-  static async open(options: ConnectionOptions, clock: Clock, signal: AbortSignal): Promise<Connection> {
+  static async open(options: ConnectionOptions, clock: Clock, signal: AbortSignal): Promise<NacosConnection> {
     const { server, dial, secure } = options;
     const socket = await dial({ host: server.host, port: server.port + grpcPortOffset, secure }).catch(
       (cause: unknown) => {
@@ -85,7 +85,7 @@ export class Connection {
         throw notDialled(options, cause);
       },
     );
-    const connection = new Connection(options, socket, clock, signal);
+    const connection = new NacosConnection(options, socket, clock, signal);
     try {
       await connection.#shakeHands();
       return connection;
@@ -116,7 +116,12 @@ export class Connection {
    * Sends one request; `type` is the simple name of its class, `token` the access token. @throws RegistryError when
    * the connection is useless or becomes so; the signal's reason after an abort.
    */
-  async request(type: string, fields: object, token?: string, deadlineMs = requestMs): Promise<Answer> {
+  async request(
+    type: string,
+    fields: object,
+    token?: string,
+    deadlineMs = requestMs,
+  ): Promise<NacosResponse> {
     const headers: Payload["headers"] = token === undefined ? {} : { accessToken: token };
     const requestId = String(++this.#requests);
     const payload = await this.#call(

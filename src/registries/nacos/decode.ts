@@ -47,7 +47,7 @@ export function decodeSpring(key: ServiceKey, info: ServiceInfo): Service {
     id: idOf(key),
     kind: "spring",
     name: key.name,
-    scope: key.group,
+    registryGroup: key.group,
     instances: distinctInstances(instances), // Nacos may list an address twice, in two clusters
     problems: problemsOf(key.name, info),
   };
@@ -70,7 +70,7 @@ export function problemsOf(
 /** A service that exists, but that the account may not read. */
 export function unreadable(key: ServiceKey, kind: Service["kind"], name: string): Service {
   const detail = `the hub's account may not read ${idOf(key)}, so the operator keeps what the cluster has; grant the account read`;
-  return unknownService({ id: idOf(key), kind, name, scope: key.group }, detail);
+  return unknownService({ id: idOf(key), kind, name, registryGroup: key.group }, detail);
 }
 
 /** Whether some of the hosts are not part of a Dubbo application, or there are no hosts. */

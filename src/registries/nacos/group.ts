@@ -55,7 +55,7 @@ export class Group {
   readonly #reads = new Map<string, ServiceInfo | Forbidden>();
   readonly #stale = new Set<string>();
   /** By Nacos service. */
-  readonly #plain = new Map<string, Service>();
+  readonly #springServices = new Map<string, Service>();
   /** By interface; only readable ones. */
   readonly #interfaces = new Map<string, Service>();
   readonly #readsByInterface = new Map<string, Map<string, DubboName>>();
@@ -63,7 +63,7 @@ export class Group {
   readonly #instances = new Map<string, readonly ApplicationInstance[]>();
   readonly #applications: KnownApplications;
   readonly #metadata = new Map<string, Metadata>();
-  readonly #told = new WeakMap<Service, Service>();
+  readonly #qualifiedServices = new WeakMap<Service, Service>();
   /** Every interface ever seen, because the interfaces of the mapping cannot be listed. */
   readonly #known = new Set<string>();
   #mapping: ReadonlyMap<string, readonly string[]> = new Map();
@@ -99,7 +99,7 @@ export class Group {
       } else if (parsed.kind === "spring") this.#readPlain(name);
     }
     this.#stale.clear();
-    for (const name of interfaces) this.#join(name);
+    for (const name of interfaces) this.#mergeInterface(name);
     await this.#keepMetadata(isRetry);
     const registrations = {
       services: this.#interfaces,
@@ -118,8 +118,8 @@ export class Group {
   }
 
   get listing(): GroupListing {
-    const dubbo = [...(this.#merged?.services.values() ?? [])].map((service) => this.#grouped(service));
-    return { services: [...dubbo, ...this.#plain.values()], problems: this.#merged?.problems ?? [] };
+    const dubbo = [...(this.#merged?.services.values() ?? [])].map((service) => this.#qualified(service));
+    return { services: [...dubbo, ...this.#springServices.values()], problems: this.#merged?.problems ?? [] };
   }
 
   #readInterface(name: string, parsed: DubboName): void {
@@ -128,8 +128,9 @@ export class Group {
     this.#readsByInterface.set(parsed.name, names);
     if (read === undefined) names.delete(name);
     else names.set(name, parsed);
-    if (read === "forbidden") this.#plain.set(name, unreadable(this.#key(name), "dubbo", parsed.name));
-    else this.#plain.delete(name);
+    if (read === "forbidden")
+      this.#springServices.set(name, unreadable(this.#key(name), "dubbo", parsed.name));
+    else this.#springServices.delete(name);
   }
 
   #readPlain(name: string): void {
@@ -146,15 +147,15 @@ export class Group {
     if (info !== undefined && hasOthers(info) && isWanted)
       this.#keep(name, decodeSpring(this.#key(name), info));
     else if (read === "forbidden" && isWanted) this.#keep(name, unreadable(this.#key(name), "spring", name));
-    else this.#plain.delete(name);
+    else this.#springServices.delete(name);
   }
 
   #keep(name: string, service: Service): void {
-    if (!isDeepStrictEqual(service, this.#plain.get(name))) this.#plain.set(name, service);
+    if (!isDeepStrictEqual(service, this.#springServices.get(name))) this.#springServices.set(name, service);
   }
 
   /** Merges all readable services of an interface into one. */
-  #join(name: string): void {
+  #mergeInterface(name: string): void {
     const reads = [...(this.#readsByInterface.get(name) ?? [])].toSorted(([a], [b]) => (a < b ? -1 : 1));
     const infos = reads.flatMap(([one, parsed]) => {
       const read = this.#reads.get(one);
@@ -235,11 +236,15 @@ export class Group {
   }
 
   /** The service under an id that no other group has. */
-  #grouped(service: Service): Service {
+  #qualified(service: Service): Service {
     const { group } = this.#options;
-    const told = this.#told.get(service) ?? { ...service, id: `${group}@@${service.id}`, scope: group };
-    this.#told.set(service, told);
-    return told;
+    const qualified = this.#qualifiedServices.get(service) ?? {
+      ...service,
+      id: `${group}@@${service.id}`,
+      registryGroup: group,
+    };
+    this.#qualifiedServices.set(service, qualified);
+    return qualified;
   }
 
   #key(name: string) {

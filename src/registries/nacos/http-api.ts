@@ -58,7 +58,7 @@ export const isForbidden = ({ status }: HttpAnswer): boolean => status === 401 |
 export const isNoSuchApi = ({ status }: HttpAnswer): boolean => noSuchApi.has(status);
 
 /** The error for a status other than 200. It does not quote the body, which holds times and user names. */
-export function refusal({ server }: HttpApi, path: string, answer: HttpAnswer): RegistryError {
+export function refusalError({ server }: HttpApi, path: string, answer: HttpAnswer): RegistryError {
   const detail = `GET ${path} at ${server.name}: HTTP ${answer.status}`;
   if (isForbidden(answer)) {
     const why = isTokenRefused(answer.text)

@@ -1,6 +1,6 @@
 import * as z from "zod";
 import { defaultGroup } from "./group.ts";
-import { badAnswer, type HttpApi, isNoSuchApi, type Query, refusal } from "./http-api.ts";
+import { badAnswer, type HttpApi, isNoSuchApi, type Query, refusalError } from "./http-api.ts";
 import { groupsUnknown } from "./names.ts";
 import { idOf, type ServiceKey } from "./service-name.ts";
 
@@ -118,7 +118,7 @@ function keyOf(text: string, group: string): ServiceKey {
 
 async function readJson<T>(api: HttpApi, path: string, query: Query, schema: z.ZodType<T>): Promise<T> {
   const answer = await api.get(path, query);
-  if (answer.status !== 200) throw refusal(api, path, answer);
+  if (answer.status !== 200) throw refusalError(api, path, answer);
   let json: unknown;
   try {
     json = JSON.parse(answer.text);

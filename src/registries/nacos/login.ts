@@ -17,7 +17,7 @@ const noSuchPath = new Set([404, 405, 410, 501]);
 /** A proxy's answer, or a starting server's. */
 const notNow = new Set([502, 503, 504]);
 /** A younger token is not refused for its age, so a new one would not help. */
-const freshMs = 10_000;
+const newTokenMs = 10_000;
 
 /** What a header can carry. */
 const headerText = /^[\x21-\x7e]+$/;
@@ -112,7 +112,7 @@ export function createLogin(
     },
     async renew(refused) {
       if (current !== undefined && current.text !== refused) return current.text;
-      if (current !== undefined && clock.monotonic() - current.issuedAt < freshMs) return undefined;
+      if (current !== undefined && clock.monotonic() - current.issuedAt < newTokenMs) return undefined;
       return (await fresh()).text;
     },
   };

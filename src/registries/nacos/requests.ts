@@ -1,6 +1,6 @@
 import * as z from "zod";
 import { RegistryError } from "../../model/errors.ts";
-import { type Connection, refusal } from "./connection.ts";
+import { errorCodes, type NacosConnection } from "./connection.ts";
 import type { ConfigRead, Forbidden } from "./group.ts";
 import { isTokenRefused, type Login } from "./login.ts";
 import { BadServiceInfoError, parseServiceInfo, type ServiceInfo } from "./service-info.ts";
@@ -22,12 +22,12 @@ const configMissing = 300;
  */
 export class NamingClient {
   readonly server: string;
-  readonly #connection: Connection;
+  readonly #connection: NacosConnection;
   readonly #login: Login;
   readonly #namespace: string;
   readonly #tenant: string;
 
-  constructor(server: string, connection: Connection, login: Login, namespace: string) {
+  constructor(server: string, connection: NacosConnection, login: Login, namespace: string) {
     this.server = server;
     this.#connection = connection;
     this.#login = login;
@@ -69,7 +69,7 @@ export class NamingClient {
 
   async config(dataId: string, group: string): Promise<ConfigRead> {
     const fields = { dataId, group, tenant: this.#tenant };
-    const answer = await this.#request("ConfigQueryRequest", fields, [refusal.forbidden, configMissing]);
+    const answer = await this.#request("ConfigQueryRequest", fields, [errorCodes.forbidden, configMissing]);
     if ("refused" in answer) return answer.refused === configMissing ? "missing" : "unreadable";
     const { content } = this.#shaped(configSchema, answer.body);
     return typeof content === "string" ? { content } : "missing";
@@ -88,10 +88,10 @@ export class NamingClient {
       receivedGroupKeys: [],
       initializing: true,
     };
-    const accepted = [refusal.forbidden, refusal.noHandler, ...refusal.fuzzyWatchLimits];
+    const accepted = [errorCodes.forbidden, errorCodes.noHandler, ...errorCodes.fuzzyWatchLimits];
     const answer = await this.#request("NamingFuzzyWatchRequest", fields, accepted);
     if (!("refused" in answer)) return true;
-    return answer.refused === refusal.forbidden ? "forbidden" : false;
+    return answer.refused === errorCodes.forbidden ? "forbidden" : false;
   }
 
   #at({ group, name }: ServiceKey): object {
@@ -109,22 +109,22 @@ export class NamingClient {
     }
   }
 
-  /** The body of the answer, or the `accepted` code of its refusal. */
+  /** The body of the answer, or the `accepted` code of its errorCodes. */
   async #request(
     type: string,
     fields: object,
-    accepted: readonly number[] = [refusal.forbidden],
+    accepted: readonly number[] = [errorCodes.forbidden],
   ): Promise<{ readonly body: unknown } | { readonly refused: number }> {
     const token = await this.#login.token();
     let answer = await this.#connection.request(type, fields, token);
-    if (!answer.isOk && answer.code === refusal.forbidden && isTokenRefused(answer.message)) {
+    if (!answer.isOk && answer.code === errorCodes.forbidden && isTokenRefused(answer.message)) {
       const newer = await this.#login.renew(token);
       if (newer !== undefined) answer = await this.#connection.request(type, fields, newer);
     }
     if (answer.isOk) return { body: answer.body };
     if (accepted.includes(answer.code)) return { refused: answer.code };
     const detail = `the server refused ${type}: ${answer.message}`;
-    if (answer.code === refusal.overLimit) throw this.#unreachable(detail);
+    if (answer.code === errorCodes.overLimit) throw this.#unreachable(detail);
     throw this.#badResponse(detail);
   }
 

@@ -39,7 +39,7 @@ export class Subscriptions {
     const listed = new Map(keys.map((key) => [idOf(key), key]));
     for (const id of this.#ignored) if (!listed.has(id)) this.#ignored.delete(id);
     const fresh = [...listed].filter(([id]) => !this.#reads.has(id) && !this.#ignored.has(id));
-    await inParallel(fresh, maxInFlight, ([id, key]) => this.#meet(id, key));
+    await inParallel(fresh, maxInFlight, ([id, key]) => this.#trySubscribe(id, key));
     const vanished = [...this.#reads].filter(([id]) => !listed.has(id));
     await inParallel(vanished, maxInFlight, ([id, { key }]) => this.#confirmGone(id, key));
     const forbidden = [...this.#reads.values()].filter(({ read }) => read === "forbidden");
@@ -62,7 +62,7 @@ export class Subscriptions {
   }
 
   /** Subscribes to a relevant service. If the service may be a Dubbo application, it first finds that out. */
-  async #meet(id: string, key: ServiceKey): Promise<void> {
+  async #trySubscribe(id: string, key: ServiceKey): Promise<void> {
     const parsed = parseServiceName(key.name);
     if (parsed.kind !== "none" && this.#options.wants(parsed.name)) return this.#subscribe(key);
     const info = parsed.kind === "spring" ? await this.#options.client.query(key) : "forbidden";

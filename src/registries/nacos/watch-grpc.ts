@@ -7,7 +7,7 @@ import { createHttpClient, type HttpClient } from "../transport/http-client.ts";
 import type { RefreshHooks } from "../transport/refreshes.ts";
 import { tryAny } from "../transport/servers.ts";
 import type { NacosServer } from "./address.ts";
-import { Connection } from "./connection.ts";
+import { NacosConnection } from "./connection.ts";
 import { createHttpApi } from "./http-api.ts";
 import { openListing } from "./http-names.ts";
 import { createLogin } from "./login.ts";
@@ -21,10 +21,10 @@ const listMs = 10_000;
  * A server that has just started lists too little, and its clients return within seconds. So the reader lists more
  * often while the listing still settles.
  */
-const restlessMs = 35_000;
-const restlessListMs = 2_000;
+const startupMs = 35_000;
+const startupListMs = 2_000;
 /** New services that the server names within this time are listed together, because a deployment registers hundreds. */
-const namedQuietMs = 500;
+const namesDebounceMs = 500;
 /** The safety net under the pushes, plus up to half, so that hubs do not ask in step. */
 const verifyMs = 10 * 60_000;
 
@@ -90,7 +90,7 @@ export class GrpcReader {
   #setTimers({ clock, random }: Deps): void {
     const nextVerifyMs = (): number => verifyMs * (1 + random() / 2);
     const openedAt = clock.monotonic();
-    const nextListMs = (): number => (clock.monotonic() - openedAt < restlessMs ? restlessListMs : listMs);
+    const nextListMs = (): number => (clock.monotonic() - openedAt < startupMs ? startupListMs : listMs);
     every(clock, nextListMs, () => this.#dueNow("list"), this.#signal);
     every(clock, nextVerifyMs, () => this.#dueNow("verify"), this.#signal);
   }
@@ -98,7 +98,7 @@ export class GrpcReader {
   #listSoon(): void {
     if (this.#isListSoon) return;
     this.#isListSoon = true;
-    void pause(this.#clock, namedQuietMs, this.#signal).then(() => {
+    void pause(this.#clock, namesDebounceMs, this.#signal).then(() => {
       this.#isListSoon = false;
       this.#dueNow("list");
     });
@@ -118,7 +118,7 @@ export class GrpcReader {
     }: { readonly server: NacosServer; readonly dial: Dialer; readonly http: HttpClient },
     deps: Deps,
   ): Promise<void> {
-    const connection = await Connection.open(
+    const connection = await NacosConnection.open(
       {
         server,
         dial,

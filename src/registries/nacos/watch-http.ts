@@ -10,7 +10,7 @@ import { type Polled, polls } from "../transport/polling.ts";
 import { tryAny } from "../transport/servers.ts";
 import type { NacosServer } from "./address.ts";
 import { type ConfigRead, type Forbidden, maxInFlight } from "./group.ts";
-import { badAnswer, createHttpApi, type HttpApi, isForbidden, refusal } from "./http-api.ts";
+import { badAnswer, createHttpApi, type HttpApi, isForbidden, refusalError } from "./http-api.ts";
 import { type Listing, openListing } from "./http-names.ts";
 import { createLogin, isTokenRefused } from "./login.ts";
 import { BadServiceInfoError, parseServiceInfo, type ServiceInfo } from "./service-info.ts";
@@ -23,7 +23,7 @@ const pollMs = 5_000;
  * Rounds take at most a quarter of the time: 1,000 services cost the server 1.6 s of CPU each time. Source: measured
  * on 2.3.2.
  */
-const restPerRound = 3;
+const pausePerReadTime = 3;
 
 const instancesPath = "/v1/ns/instance/list";
 const configPath = "/v1/cs/configs";
@@ -54,7 +54,7 @@ export function watchHttp(
     return tryAny(servers, first, deps);
   };
   const pauseMs = (roundMs: number): number =>
-    Math.max(pollMs * (0.9 + deps.random() / 5), roundMs * restPerRound);
+    Math.max(pollMs * (0.9 + deps.random() / 5), roundMs * pausePerReadTime);
   return polls(open, pauseMs, deps.clock, signal);
 }
 
@@ -111,7 +111,7 @@ class HttpReader {
       healthyOnly: "false",
     });
     if (isForbidden(answer) && !isTokenRefused(answer.text)) return "forbidden";
-    if (answer.status !== 200) throw refusal(this.#api, instancesPath, answer);
+    if (answer.status !== 200) throw refusalError(this.#api, instancesPath, answer);
     try {
       return parseServiceInfo(answer.text);
     } catch (error) {
@@ -125,7 +125,7 @@ class HttpReader {
     const answer = await this.#api.get(configPath, { dataId, group, tenant: this.#namespaceId });
     if (isForbidden(answer) && !isTokenRefused(answer.text)) return "unreadable";
     if (answer.status === 404 || answer.status === 410) return "missing";
-    if (answer.status !== 200) throw refusal(this.#api, configPath, answer);
+    if (answer.status !== 200) throw refusalError(this.#api, configPath, answer);
     return { content: answer.text };
   }
 }

@@ -2,7 +2,7 @@ import type { Clock } from "../../runtime/deps.ts";
 import { createLatest } from "./mailbox.ts";
 
 /** Changes within this time are merged, because providers re-register with delete and create. */
-const quietMs = 30;
+const debounceMs = 30;
 
 /** The callbacks from a reader to the loop that refreshes it. */
 export interface RefreshHooks {
@@ -33,7 +33,7 @@ export async function* refreshes<T>(
     const refresh = await open({ changed, onLost: (error) => wake.fail(error) }, stop);
     changed();
     for await (const _ of wake) {
-      await clock.sleep(quietMs, stop);
+      await clock.sleep(debounceMs, stop);
       const value = await refresh();
       if (value !== undefined) yield value;
     }

@@ -18,7 +18,7 @@ export interface HttpServer extends Server {
 }
 
 /** No further server is tried after this time, so that the caller gets the reason. */
-const roundMs = 10_000;
+const allServersMs = 10_000;
 
 /**
  * Reads `host:port` or `[2001:db8::1]:port`, or only a host if there is a default port. undefined = it is neither, or
@@ -89,7 +89,7 @@ export async function tryAny<S extends Server, T>(
   deps: Deps,
 ): Promise<T> {
   const failures = new Map<S, RegistryError>();
-  const giveUpAt = deps.clock.monotonic() + roundMs;
+  const giveUpAt = deps.clock.monotonic() + allServersMs;
   for (const server of shuffled(servers, deps)) {
     if (failures.size > 0 && deps.clock.monotonic() > giveUpAt) break;
     try {

@@ -9,7 +9,7 @@ import { Tree } from "./state.ts";
 /** Short enough that the hub's status shows a revoked right within 15 s. */
 const probeMs = 5_000;
 /** The safety net under the watches, plus up to half, so that hubs do not list in step. */
-const distrustMs = 5 * 60_000;
+const invalidateMs = 5 * 60_000;
 
 /**
  * Reads the Dubbo interfaces below `registry.root`; docs/registries/zookeeper.md describes what it reads and why. A
@@ -30,14 +30,14 @@ async function open(
 ): Promise<Refresh<Snapshot>> {
   const session = await openSession(registry, credentials, onLost, deps, signal);
   const tree = new Tree({ session, root: registry.root, wants, changed });
-  const relistMs = (): number => distrustMs * (1 + deps.random() / 2);
+  const relistMs = (): number => invalidateMs * (1 + deps.random() / 2);
   let isProbeDue = false;
   const probe = (): void => {
     isProbeDue = true;
     changed();
   };
   every(deps.clock, () => probeMs, probe, signal);
-  every(deps.clock, relistMs, () => tree.distrust(), signal);
+  every(deps.clock, relistMs, () => tree.invalidate(), signal);
   return async () => {
     if (isProbeDue) await tree.probe();
     isProbeDue = false;

@@ -1,17 +1,17 @@
 import type { Problem } from "../../model/problems.ts";
 import {
   type Application,
-  hiddenApplications,
   type IsRegistered,
   type Metadata,
   needsMetadata,
+  opaqueApplications,
 } from "../kinds/dubbo/application.ts";
 import type { ApplicationInstance } from "../kinds/dubbo/application-instance.ts";
 import { type Instances, KnownApplications } from "../kinds/dubbo/known-applications.ts";
 import type { Mapping } from "../kinds/dubbo/merge.ts";
 import { parseMetadataInfo } from "../kinds/dubbo/metadata-info.ts";
 import { decodeInstance, decodeMapping, isSegment } from "./decode.ts";
-import { remembered } from "./memoize-last.ts";
+import { memoizeLast } from "./memoize-last.ts";
 import type { Obstacle, Session } from "./session.ts";
 import { WatchedNodes } from "./watched-nodes.ts";
 
@@ -34,7 +34,7 @@ export interface ApplicationsOptions {
 export interface ApplicationsView {
   readonly applications: readonly Application[];
   readonly mapping: Mapping | undefined;
-  readonly blind?: Problem;
+  readonly cannotList?: Problem;
 }
 
 /** A node below `/services/<application>`; "foreign" = not one of Dubbo's, or gone meanwhile. */
@@ -82,55 +82,55 @@ export class Applications {
 
   /** Reads everything that changed since the last call; the first call reads everything. */
   async refresh(isRegistered: IsRegistered): Promise<ApplicationsView> {
-    await this.#tops.keep(this.#topPaths);
+    await this.#tops.sync(this.#topPaths);
     const living = this.#tops.get(home);
-    await this.#listings.keep(this.#names(living));
-    await this.#instances.keep(this.#paths(this.#listings.version));
+    await this.#listings.sync(this.#names(living));
+    await this.#instances.sync(this.#paths(this.#listings.version));
     const instances = this.#byApplication(this.#listings.version, this.#instances.version);
-    await this.#metadata.keep(this.#revisions(instances, isRegistered));
+    await this.#metadata.sync(this.#revisions(instances, isRegistered));
     const applications = this.#applications(instances, this.#metadata.version);
     const isBlind = living === "forbidden";
-    const isMappingOfUse = isBlind || hiddenApplications(applications, isRegistered).size > 0;
+    const isMappingOfUse = isBlind || opaqueApplications(applications, isRegistered).size > 0;
     const mapped = this.#tops.get(this.#mappingPath);
-    await this.#mappings.keep(this.#mappedNames(isMappingOfUse ? mapped : undefined));
+    await this.#mappings.sync(this.#mappedNames(isMappingOfUse ? mapped : undefined));
     const mapping = typeof mapped === "string" ? undefined : this.#mapping(this.#mappings.version);
-    return { applications, mapping, ...(isBlind && { blind: cannotSee }) };
+    return { applications, mapping, ...(isBlind && { cannotList: cannotSee }) };
   }
 
   /** Checks what no watch reports: whether forbidden nodes are still forbidden. */
   probe(): void {
-    this.#tops.distrust((value) => value === "forbidden");
-    this.#listings.distrust((value) => value === "forbidden", maxProbed);
-    this.#instances.distrust((value) => value === "unreadable", maxProbed);
-    this.#metadata.distrust((value) => value === "unreadable", maxProbed);
+    this.#tops.invalidate((value) => value === "forbidden");
+    this.#listings.invalidate((value) => value === "forbidden", maxProbed);
+    this.#instances.invalidate((value) => value === "unreadable", maxProbed);
+    this.#metadata.invalidate((value) => value === "unreadable", maxProbed);
   }
 
   /** Makes the next `refresh` read everything, as if no watch had ever fired. */
-  distrust(): void {
-    this.#tops.distrust();
-    for (const nodes of [this.#listings, this.#instances, this.#metadata, this.#mappings]) nodes.distrust();
+  invalidate(): void {
+    this.#tops.invalidate();
+    for (const nodes of [this.#listings, this.#instances, this.#metadata, this.#mappings]) nodes.invalidate();
   }
 
-  readonly #names = remembered((listed: Names | undefined) => new Set(childrenOf(listed)));
+  readonly #names = memoizeLast((listed: Names | undefined) => new Set(childrenOf(listed)));
 
-  readonly #paths = remembered(
+  readonly #paths = memoizeLast(
     (_listings: number) => new Set([...this.#listings.keys()].flatMap((name) => this.#pathsOf(name))),
   );
 
-  readonly #byApplication = remembered(
+  readonly #byApplication = memoizeLast(
     (_listings: number, _instances: number): ReadonlyMap<string, Instances> =>
       new Map([...this.#listings.keys()].map((name) => [name, this.#instancesOf(name)])),
   );
 
   /** The instances whose MetadataInfo is always read, and those for which that depends on the registered interfaces. */
-  readonly #readable = remembered((byApplication: ReadonlyMap<string, Instances>) => {
+  readonly #readable = memoizeLast((byApplication: ReadonlyMap<string, Instances>) => {
     const instances = [...byApplication.values()].flat().filter((one) => one !== "unreadable");
     const always = instances.filter((instance) => needsMetadata(instance, () => true));
     const perhaps = instances.filter((instance) => !needsMetadata(instance, () => true));
     return { always: new Set(always.map(keyOf)), perhaps };
   });
 
-  readonly #applications = remembered(
+  readonly #applications = memoizeLast(
     (byApplication: ReadonlyMap<string, Instances>, _metadata: number): readonly Application[] =>
       this.#known.read(
         byApplication,
@@ -138,11 +138,11 @@ export class Applications {
       ),
   );
 
-  readonly #mappedNames = remembered(
+  readonly #mappedNames = memoizeLast(
     (listed: Names | undefined) => new Set(childrenOf(listed).filter(this.#options.wants)),
   );
 
-  readonly #mapping = remembered(
+  readonly #mapping = memoizeLast(
     (_mappings: number): Mapping =>
       new Map([...this.#mappings.keys()].map((name) => [name, this.#mappings.get(name) ?? []])),
   );

@@ -5,7 +5,7 @@ import type { Clock, Deps } from "../../runtime/deps.ts";
 import { tlsOptionsOf } from "../transport/dialer.ts";
 import { dialAny, type Server } from "../transport/servers.ts";
 import { parseConnectString } from "./address.ts";
-import { Connection, type ConnectionOptions } from "./connection.ts";
+import { type ConnectionOptions, ZkConnection } from "./connection.ts";
 import { createSession, fire, type Session, successful, type Watches } from "./session.ts";
 import { int, text } from "./wire.ts";
 
@@ -42,7 +42,7 @@ export async function openSession(
   const dial = async (server: Server, ip: string): Promise<Session> => {
     let isInUse = false;
     const lost = (error: RegistryError): void => void (isInUse && onLost(error));
-    const connection = await Connection.open({ ...dialling, server, ip, onLost: lost }, deps.clock, signal);
+    const connection = await ZkConnection.open({ ...dialling, server, ip, onLost: lost }, deps.clock, signal);
     const session = createSession(connection, server.name, chroot, watches);
     try {
       await login(connection, server, digest);
@@ -61,7 +61,7 @@ export async function openSession(
  * Adds the user to the session. Without a user the session has the rights that ACLs grant to the world. A wrong
  * password is not refused here; it appears later as a missing right. Source: measured on 3.9.4.
  */
-async function login(connection: Connection, server: Server, digest: string | undefined): Promise<void> {
+async function login(connection: ZkConnection, server: Server, digest: string | undefined): Promise<void> {
   if (digest === undefined) return;
   const reply = await connection.authenticate(int(0), text("digest"), text(digest));
   successful(reply, server.name, "digest login");

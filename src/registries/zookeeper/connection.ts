@@ -58,7 +58,7 @@ interface Pending {
  * One session on one server. After a third of its timeout without a request it sends a ping. After two thirds without
  * a byte it counts as broken, because a frozen server closes nothing.
  */
-export class Connection {
+export class ZkConnection {
   readonly #options: ConnectionOptions;
   readonly #clock: Clock;
   readonly #signal: AbortSignal;
@@ -76,9 +76,9 @@ export class Connection {
    * Opens a session. It lives until `close`, an abort of `signal`, or `onLost`.
    * @throws RegistryError when the server grants no session; the signal's reason.
    */
-  static async open(options: ConnectionOptions, clock: Clock, signal: AbortSignal): Promise<Connection> {
+  static async open(options: ConnectionOptions, clock: Clock, signal: AbortSignal): Promise<ZkConnection> {
     signal.throwIfAborted();
-    const connection = new Connection(options, clock, signal);
+    const connection = new ZkConnection(options, clock, signal);
     connection.#keepAlive(await connection.#opened.promise);
     return connection;
   }

@@ -1,11 +1,11 @@
 import { RegistryError } from "../../model/errors.ts";
-import type { Connection, Reply } from "./connection.ts";
+import type { Reply, ZkConnection } from "./connection.ts";
 import { bool, errorCode, opcode, type Reader, readStat, type Stat, text } from "./wire.ts";
 
 /** Why one node is unreadable; worse errors are thrown. */
 export type Obstacle = "missing" | "forbidden";
 
-export interface Listing {
+export interface Children {
   readonly children: readonly string[];
   readonly stat: Stat;
 }
@@ -27,7 +27,7 @@ export interface Session {
   readonly server: string;
   /** The newest transaction in any answer. */
   zxid(): bigint;
-  children(path: string, changed: () => void): Promise<Listing | Obstacle>;
+  children(path: string, changed: () => void): Promise<Children | Obstacle>;
   data(path: string, changed?: () => void): Promise<NodeData | Obstacle>;
   /** Makes the server catch up with the leader, so that later reads are not older than what anyone has read before. */
   sync(): Promise<void>;
@@ -45,7 +45,7 @@ export function fire(watches: Watches, path: string): void {
 
 /** A session over an open connection that passes its events to `fire(watches, …)`. */
 export function createSession(
-  connection: Connection,
+  connection: ZkConnection,
   server: string,
   chroot: string,
   watches: Watches,
@@ -96,7 +96,7 @@ export function createSession(
   };
 }
 
-const readListing = (record: Reader): Listing => ({ children: record.texts(), stat: readStat(record) });
+const readListing = (record: Reader): Children => ({ children: record.texts(), stat: readStat(record) });
 const readNodeData = (record: Reader): NodeData => ({ data: record.text(), stat: readStat(record) });
 
 type ReadType = "getChildren2" | "getData" | "exists";

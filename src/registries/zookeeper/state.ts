@@ -75,7 +75,7 @@ export class Tree {
     const isSameView =
       view.applications === before?.applications &&
       view.mapping === before.mapping &&
-      view.blind === before.blind;
+      view.cannotList === before.cannotList;
     // Most probes find nothing, and then need not compare 10,000 services.
     return !wasRootStale && names.size === 0 && isSameView ? undefined : this.#publish(view);
   }
@@ -106,9 +106,9 @@ export class Tree {
   }
 
   /** Makes the next `refresh` read everything, as if no watch had ever fired. */
-  distrust(): void {
+  invalidate(): void {
     for (const name of this.#segmentsByName.keys()) this.#staleNames.add(name);
-    this.#applications.distrust();
+    this.#applications.invalidate();
     this.#rootChanged();
   }
 

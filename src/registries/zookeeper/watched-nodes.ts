@@ -40,7 +40,7 @@ export class WatchedNodes<T> {
   }
 
   /** Reads the keys that are new or have changed, and drops all others. The very same set costs almost nothing. */
-  async keep(keys: ReadonlySet<string>): Promise<void> {
+  async sync(keys: ReadonlySet<string>): Promise<void> {
     const due = keys === this.#kept ? [...this.#stale].filter((key) => keys.has(key)) : this.#replace(keys);
     this.#stale.clear();
     await inParallel(due, maxInFlight, async (key) => {
@@ -63,7 +63,7 @@ export class WatchedNodes<T> {
   }
 
   /** Makes the next `keep` re-read the values that `isDue` selects; at most `limit` of them. */
-  distrust(isDue: (value: T) => boolean = () => true, limit = Number.POSITIVE_INFINITY): void {
+  invalidate(isDue: (value: T) => boolean = () => true, limit = Number.POSITIVE_INFINITY): void {
     const due = [...this.#values].filter(([, value]) => isDue(value)).slice(0, limit);
     for (const [key] of due) this.#stale.add(key);
     if (due.length > 0) this.#changed();

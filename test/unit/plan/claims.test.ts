@@ -38,7 +38,7 @@ const adoptable: Entry = {
   hubs: new Map(),
   registryName: "a",
   endpoints: new Map(
-    [...entry.endpoints].map(([addr, one]) => [addr, { ...one, by: new Set(), registryName: "b" }]),
+    [...entry.endpoints].map(([hostPort, one]) => [hostPort, { ...one, by: new Set(), registryName: "b" }]),
   ),
 };
 
@@ -146,7 +146,7 @@ describe("the host's ServiceEntry may be written", () => {
   const claims = new Map([["c", claimOf("dubbozk/c", { listed: [x] })]]);
   const spring = (registryName: string): Entry => ({
     ...adoptable,
-    shape: { ...adoptable.shape, service: springEndpointOf(x.addr).service },
+    shape: { ...adoptable.shape, service: springEndpointOf(x.hostPort).service },
     registryName,
   });
   test.each([

@@ -15,8 +15,8 @@ type Claims = readonly (readonly [Named, Partial<Claim>])[];
 const host = "shop/order-service.shop";
 const fromEureka = springEndpointOf("10.0.1.1:9000");
 const fromConsul = springEndpointOf("10.0.2.1:9001", { name: "order-service", registry: "consul" });
-const inGroup = (addr: string, scope: string): Endpoint =>
-  springEndpointOf(addr, { name: "order-service", registry: "nacos", scope });
+const inGroup = (hostPort: string, registryGroup: string): Endpoint =>
+  springEndpointOf(hostPort, { name: "order-service", registry: "nacos", registryGroup });
 const stored = (entry: Entry): Entry => entryOf(serviceEntryOf(entry)) ?? entry;
 const look = (actual: Entry | undefined, ...list: Claims) => {
   const claims = new Map(list.map(([{ key, id }, claim]) => [id, claimOf(key, claim)]));
@@ -59,7 +59,7 @@ describe("a Spring service in two registries", () => {
     const left = next(both, [b, { listed: [fromConsul] }]);
     expect(left.shape).toEqual({ ...both.shape, service: { ...both.shape.service, registry: "consul" } });
     expect([left.name, left.vip, left.registryName]).toEqual([both.name, both.vip, "b"]);
-    expect([addrsOf(left), [...left.hubs.keys()]]).toEqual([[fromConsul.addr], [b.id]]);
+    expect([addrsOf(left), [...left.hubs.keys()]]).toEqual([[fromConsul.hostPort], [b.id]]);
   });
 
   test("stays that of the first while its endpoints stay, listed or not", () => {
@@ -71,8 +71,8 @@ describe("a Spring service in two registries", () => {
   test("whose other registry has groups takes over the group, but not one of two", () => {
     const moved = (...groups: readonly string[]): Entry =>
       next(first, [b, { listed: groups.map((group, at) => inGroup(`10.0.3.${at}:9000`, group)) }]);
-    expect(moved("g1").shape.service).toMatchObject({ registry: "nacos", scope: "g1" });
-    expect(moved("g1", "g2").shape.service).toMatchObject({ registry: "nacos", scope: "" });
+    expect(moved("g1").shape.service).toMatchObject({ registry: "nacos", registryGroup: "g1" });
+    expect(moved("g1", "g2").shape.service).toMatchObject({ registry: "nacos", registryGroup: "" });
     expect(moved("g1", "g2").endpoints.size).toBe(2);
   });
 });

@@ -23,7 +23,7 @@ const entryAfter = (step: Step): Entry => {
 };
 const made = (...list: Claims): Entry => entryAfter(plan(undefined, list).step);
 const byOf = (entry: Entry, one: Endpoint): readonly string[] => [
-  ...(entry.endpoints.get(one.addr)?.by ?? []),
+  ...(entry.endpoints.get(one.hostPort)?.by ?? []),
 ];
 
 describe("what a claim adds", () => {
@@ -44,8 +44,8 @@ describe("what a claim adds", () => {
   test("two hubs: the union, and every endpoint says who vouches for it, the oldest first", () => {
     const entry = made([a, { listed: [x] }], [b, { listed: [x, y] }]);
     expect([byOf(entry, x), byOf(entry, y)]).toEqual([[a.id, b.id], [b.id]]);
-    expect(entry.endpoints.get(x.addr)?.registryName).toBe("a");
-    expect(entry.endpoints.get(y.addr)?.registryName).toBe("b");
+    expect(entry.endpoints.get(x.hostPort)?.registryName).toBe("a");
+    expect(entry.endpoints.get(y.hostPort)?.registryName).toBe("b");
   });
 
   test("of two descriptions of one endpoint the oldest hub's stands", () => {
@@ -53,7 +53,7 @@ describe("what a claim adds", () => {
       [a, { listed: [{ ...x, labels: { v: "a" } }] }],
       [b, { listed: [{ ...x, labels: { v: "b" } }] }],
     );
-    expect(entry.endpoints.get(x.addr)?.labels).toEqual({ v: "a" });
+    expect(entry.endpoints.get(x.hostPort)?.labels).toEqual({ v: "a" });
   });
 
   test("one contributing hub without L7 suffices", () => {
@@ -107,7 +107,7 @@ describe("what stays and what goes", () => {
     ["one says gone, the other no longer exists", shared, [[a, {}]], [], 0],
   ])("when %s", (_, actual, list, left, withheld) => {
     const { step, withheld: counts } = plan(actual, list);
-    expect(addrsOf(entryAfter(step))).toEqual(left.map(({ addr }) => addr));
+    expect(addrsOf(entryAfter(step))).toEqual(left.map(({ hostPort }) => hostPort));
     expect(counts.get(a.id) ?? 0).toBe(withheld);
   });
 
@@ -137,7 +137,7 @@ describe("what stays and what goes", () => {
     const other: Endpoint = { ...x, protocol: "grpc" };
     const addrs = (unlisted: Claim["unlisted"]) =>
       addrsOf(entryAfter(plan(entry, [[a, { listed: [other, y], unlisted }]]).step));
-    expect([addrs("unknown"), addrs("gone")]).toEqual([[x.addr, y.addr], [y.addr]]);
+    expect([addrs("unknown"), addrs("gone")]).toEqual([[x.hostPort, y.hostPort], [y.hostPort]]);
   });
 
   test("a remembered name that is somebody else's by now is not used", () => {
@@ -161,8 +161,8 @@ describe("what stays and what goes", () => {
       ]).step,
     );
     expect([addrsOf(joined), addrsOf(moved)]).toEqual([
-      [x.addr, y.addr],
-      [x.addr, y.addr],
+      [x.hostPort, y.hostPort],
+      [x.hostPort, y.hostPort],
     ]);
     expect(byOf(moved, x)).toEqual([b.id]);
     expect(moved).toMatchObject({ name: first.name, vip: first.vip, shape: first.shape });
@@ -176,14 +176,14 @@ describe("what stays and what goes", () => {
         [b, { listed: [x] }],
       ]).step,
     );
-    expect(joined.endpoints.get(x.addr)?.registryName).toBe("b");
+    expect(joined.endpoints.get(x.hostPort)?.registryName).toBe("b");
     const left = entryAfter(
       plan(joined, [
         [a, { listed: [x] }],
         [b, {}],
       ]).step,
     );
-    expect(left.endpoints.get(x.addr)?.registryName).toBe("a");
+    expect(left.endpoints.get(x.hostPort)?.registryName).toBe("a");
   });
 });
 
@@ -249,7 +249,7 @@ describe("an entry without endpoints", () => {
 describe("an entry of the old product", () => {
   const { hubs: _, ...rest } = made([a, { listed: [x, y] }]);
   const nobody = [x, y].map(
-    (one) => [one.addr, { ...one, by: new Set<string>(), registryName: "" }] as const,
+    (one) => [one.hostPort, { ...one, by: new Set<string>(), registryName: "" }] as const,
   );
   const old: Entry = {
     ...rest,
@@ -272,7 +272,7 @@ describe("an entry of the old product", () => {
   });
 
   test("loses what its hub does not list once that is settled", () => {
-    expect(addrsOf(entryAfter(plan(old, [[a, { listed: [x] }]]).step))).toEqual([x.addr]);
+    expect(addrsOf(entryAfter(plan(old, [[a, { listed: [x] }]]).step))).toEqual([x.hostPort]);
   });
 
   test("keeps what any claiming hub cannot tell about", () => {
@@ -288,7 +288,7 @@ describe("problems", () => {
   test("instances of another protocol are left out and told", () => {
     const tri = endpointOf("10.0.0.3:50052", { protocol: "grpc" });
     const { step, problems } = plan(undefined, [[a, { listed: [x, tri] }]]);
-    expect(addrsOf(entryAfter(step))).toEqual([x.addr]);
+    expect(addrsOf(entryAfter(step))).toEqual([x.hostPort]);
     expect(codesOf(problems.get(a.id) ?? [])).toEqual(["MixedProtocols"]);
   });
 
@@ -297,20 +297,20 @@ describe("problems", () => {
     ["a Spring service", { kind: "spring", name: "x" }],
   ] as const)("the incumbent keeps its host against %s", (_, service) => {
     const incumbent = made([a, { listed: [x] }]);
-    const other = { ...y, service: { ...service, originalName: "", registry: "", scope: "" } };
+    const other = { ...y, service: { ...service, originalName: "", registry: "", registryGroup: "" } };
     const { step, problems } = plan(incumbent, [[a, { listed: [other, x] }]]);
-    expect(addrsOf(entryAfter(step))).toEqual([x.addr]);
+    expect(addrsOf(entryAfter(step))).toEqual([x.hostPort]);
     expect(codesOf(problems.get(a.id) ?? [])).toEqual(["HostConflict"]);
   });
 
   test("the incumbent keeps its host against the same name in another group", () => {
-    const inGroup = (scope: string, endpoint: typeof x) => ({
+    const inGroup = (registryGroup: string, endpoint: typeof x) => ({
       ...endpoint,
-      service: { ...endpoint.service, scope },
+      service: { ...endpoint.service, registryGroup },
     });
     const incumbent = made([a, { listed: [inGroup("g2", x)] }]);
     const { step, problems } = plan(incumbent, [[a, { listed: [inGroup("g1", y), inGroup("g2", x)] }]]);
-    expect(addrsOf(entryAfter(step))).toEqual([x.addr]);
+    expect(addrsOf(entryAfter(step))).toEqual([x.hostPort]);
     expect(problems.get(a.id)).toMatchObject([
       {
         code: "HostConflict",
@@ -337,7 +337,7 @@ describe("problems", () => {
     const { step, problems } = plan(made([a, { listed: [last] }]), [[a, { listed: many }]]);
     const kept = addrsOf(entryAfter(step));
     expect(kept).toHaveLength(maxEndpoints);
-    expect(kept).toContain(last.addr);
+    expect(kept).toContain(last.hostPort);
     expect(kept).toEqual([...kept].sort());
     expect(codesOf(problems.get(a.id) ?? [])).toEqual(["TooManyEndpoints"]);
   });

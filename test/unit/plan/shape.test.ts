@@ -1,16 +1,16 @@
 import { describe, expect, test } from "vitest";
-import type { Endpoint, Shape } from "../../../src/model/entry.ts";
+import type { Endpoint, EntryShape } from "../../../src/model/entry.ts";
 import { chooseShape, fits } from "../../../src/plan/shape.ts";
 import { portNameOf } from "../../../src/translate/service-entry.ts";
 import { endpointOf, springEndpointOf } from "../../support/model.ts";
 
-const choose = (current: Shape | undefined, candidates: readonly Endpoint[]): Shape | undefined =>
+const choose = (current: EntryShape | undefined, candidates: readonly Endpoint[]): EntryShape | undefined =>
   chooseShape(current, candidates, (one, port) => portNameOf(one.service.kind, one.protocol, port));
-const grpc = (addr: string): Endpoint => endpointOf(addr, { protocol: "grpc" });
+const grpc = (hostPort: string): Endpoint => endpointOf(hostPort, { protocol: "grpc" });
 
 describe("a new entry", () => {
   test("takes the port that most instances use, the lowest of equals", () => {
-    const ports = ["10.0.0.1:3", "10.0.0.2:2", "10.0.0.3:2"].map((addr) => endpointOf(addr));
+    const ports = ["10.0.0.1:3", "10.0.0.2:2", "10.0.0.3:2"].map((hostPort) => endpointOf(hostPort));
     expect(choose(undefined, ports)?.port).toBe(2);
     expect(choose(undefined, ports.slice(0, 2))?.port).toBe(2);
     expect(choose(undefined, ports.slice(0, 2).toReversed())?.port).toBe(2);
@@ -26,8 +26,8 @@ describe("a new entry", () => {
   });
 
   test("of a Spring service on several ports has the one that most use, and its number as name", () => {
-    const instances = ["10.0.0.1:9001", "10.0.0.2:9000", "10.0.0.3:9001"].map((addr) =>
-      springEndpointOf(addr),
+    const instances = ["10.0.0.1:9001", "10.0.0.2:9000", "10.0.0.3:9001"].map((hostPort) =>
+      springEndpointOf(hostPort),
     );
     expect(choose(undefined, instances)).toMatchObject({ protocol: "tcp", port: 9001, portName: "9001" });
   });
@@ -47,7 +47,7 @@ describe("an entry that exists", () => {
 
   test.each([
     ["nothing is left", []],
-    ["everybody moved to another port", ["10.0.0.1:1", "10.0.0.2:1"].map((addr) => endpointOf(addr))],
+    ["everybody moved to another port", ["10.0.0.1:1", "10.0.0.2:1"].map((hostPort) => endpointOf(hostPort))],
     ["one of many still fits", [grpc("10.0.0.1:1"), grpc("10.0.0.2:1"), endpointOf("10.0.0.9:7")]],
   ])("keeps its shape while %s", (_, candidates) => {
     expect(choose(current, candidates)).toBe(current);
@@ -70,8 +70,10 @@ describe("an entry that exists", () => {
 
   test("Dubbo interfaces that differ in case are different services, Spring names are not", () => {
     const named = (kind: "dubbo" | "spring", name: string): Endpoint =>
-      endpointOf("10.0.0.1:1", { service: { kind, name, originalName: "", registry: "", scope: "" } });
-    const shapeOf = (one: Endpoint): Shape => ({ ...one, portName: "" });
+      endpointOf("10.0.0.1:1", {
+        service: { kind, name, originalName: "", registry: "", registryGroup: "" },
+      });
+    const shapeOf = (one: Endpoint): EntryShape => ({ ...one, portName: "" });
     expect(fits(named("dubbo", "a.b"), shapeOf(named("dubbo", "a.B")))).toBe(false);
     expect(fits(named("spring", "a"), shapeOf(named("spring", "A")))).toBe(true);
     expect(fits(named("spring", "a"), shapeOf(named("dubbo", "a")))).toBe(false);
@@ -82,11 +84,11 @@ describe("an entry that exists", () => {
     ["g1", "g1", true],
     ["g1", "", true],
     ["", "g1", true],
-  ])("of one name in the groups %j and %j, the same is %j", (scope, incumbent, isSame) => {
+  ])("of one name in the groups %j and %j, the same is %j", (group, incumbent, isSame) => {
     const of = (one: string): Endpoint =>
       endpointOf("10.0.0.1:1", {
-        service: { kind: "spring", name: "order", originalName: "", registry: "nacos", scope: one },
+        service: { kind: "spring", name: "order", originalName: "", registry: "nacos", registryGroup: one },
       });
-    expect(fits(of(scope), { ...of(incumbent), portName: "" })).toBe(isSame);
+    expect(fits(of(group), { ...of(incumbent), portName: "" })).toBe(isSame);
   });
 });

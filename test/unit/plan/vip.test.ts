@@ -45,11 +45,11 @@ describe("the pool", () => {
     ["240.241.1", false],
     ["2001:db8::1", false],
   ])("believes %j: %s", (ip, isBelieved) => {
-    expect(pool.believes(ip)).toBe(isBelieved);
+    expect(pool.accepts(ip)).toBe(isBelieved);
   });
 
   test("believes its own range below 240.0.0.0, too", () => {
-    expect(vipPool("10.96.0.0/16").believes("10.96.1.2")).toBe(true);
+    expect(vipPool("10.96.0.0/16").accepts("10.96.1.2")).toBe(true);
   });
 });
 

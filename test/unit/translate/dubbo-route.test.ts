@@ -35,7 +35,7 @@ function entry({ labels = ours, annotations, spec }: Overrides = {}): ServiceEnt
   };
 }
 
-const rules: RouteRules = { foreign: false, believes: (vip) => pool.believes(vip), hasElder: () => false };
+const rules: RouteRules = { foreign: false, accepts: (vip) => pool.accepts(vip), hasElder: () => false };
 const foreign: RouteRules = { ...rules, foreign: true };
 const theirs = { labels: { manager: "aeraki", registry: "dubbo2istio" } };
 

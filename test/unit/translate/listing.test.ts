@@ -32,11 +32,11 @@ describe("a Dubbo service", () => {
     const { byHost } = listingOf(serviceOf({ instances: [instance] }), hubOf());
     expect(byHost.get(host)).toEqual([
       {
-        addr: "10.42.0.57:20880",
+        hostPort: "10.42.0.57:20880",
         address: "10.42.0.57",
         port: 20_880,
         protocol: "dubbo",
-        service: { kind: "dubbo", name: greeting, originalName: "", registry: "", scope: "" },
+        service: { kind: "dubbo", name: greeting, originalName: "", registry: "", registryGroup: "" },
         locality: "r/z",
         labels: { application: "x" },
       },

@@ -1,5 +1,5 @@
 import { describe, expect, test } from "vitest";
-import type { Entry, HeldEndpoint } from "../../../src/model/entry.ts";
+import type { Entry, EntryEndpoint } from "../../../src/model/entry.ts";
 import type { ServiceEntry, ServiceEntryPort } from "../../../src/model/istio.ts";
 import {
   entryOf,
@@ -11,8 +11,12 @@ import {
 import { endpointOf, greeting } from "../../support/model.ts";
 
 const host = "org.apache.dubbo.samples.api.greetingservice-1.0.0.dubbozk";
-const held = (addr: string, by: readonly string[], overrides: Partial<HeldEndpoint> = {}): HeldEndpoint => ({
-  ...endpointOf(addr),
+const held = (
+  hostPort: string,
+  by: readonly string[],
+  overrides: Partial<EntryEndpoint> = {},
+): EntryEndpoint => ({
+  ...endpointOf(hostPort),
   by: new Set(by),
   registryName: "registryhub-sample",
   ...overrides,
@@ -27,7 +31,7 @@ function dubboEntry(overrides: Partial<Entry> = {}): Entry {
     shape: { service: endpoint.service, protocol: "dubbo", port: 20_880, portName: "tcp-metaprotocol-dubbo" },
     ours: true,
     hubs: new Map([["ddf6610a", "dubbozk/registryhub-sample"]]),
-    endpoints: new Map([[endpoint.addr, endpoint]]),
+    endpoints: new Map([[endpoint.hostPort, endpoint]]),
     l7: true,
     registryName: "",
     ...overrides,
@@ -46,7 +50,7 @@ const springService = {
   name: "eureka-provider",
   originalName: "",
   registry: "eureka",
-  scope: "",
+  registryGroup: "",
 } as const;
 const springEntry: Entry = dubboEntry({
   host: "springnacos/eureka-provider.springnacos",
@@ -70,14 +74,14 @@ const springEntry: Entry = dubboEntry({
 const unweighted = held("10.42.0.60:9000", ["ddf6610a"], { protocol: "tcp", service: springService });
 const bothWeights: Entry = {
   ...springEntry,
-  endpoints: new Map([...springEntry.endpoints, [unweighted.addr, unweighted]]),
+  endpoints: new Map([...springEntry.endpoints, [unweighted.hostPort, unweighted]]),
 };
 
 const emptyEntry = dubboEntry({ endpoints: new Map(), emptySince: "2024-02-04T03:00:00Z", l7: false });
 const alteredEntry = dubboEntry({
   shape: {
     ...dubboEntry().shape,
-    service: { kind: "dubbo", name: "a.B$C", originalName: "a.B$C-1.0.0", registry: "", scope: "" },
+    service: { kind: "dubbo", name: "a.B$C", originalName: "a.B$C-1.0.0", registry: "", registryGroup: "" },
   },
   endpoints: new Map(),
 });
@@ -142,17 +146,17 @@ describe("what is written", () => {
     );
     const { spec } = serviceEntryOf({
       ...springEntry,
-      endpoints: new Map(endpoints.map((one) => [one.addr, one])),
+      endpoints: new Map(endpoints.map((one) => [one.hostPort, one])),
     });
     expect(spec.endpoints?.map(({ weight }) => weight)).toEqual(written);
   });
 
   test("the group in the registry is written where there is one", () => {
     const key = "ecns.easystack.cn/registry-group";
-    const service = { ...springService, registry: "nacos", scope: "team-a" } as const;
+    const service = { ...springService, registry: "nacos", registryGroup: "team-a" } as const;
     const entry = { ...springEntry, shape: { ...springEntry.shape, service } };
     expect(serviceEntryOf(entry).metadata.annotations).toMatchObject({ registry: "nacos", [key]: "team-a" });
-    expect(entryOf(serviceEntryOf(entry))?.shape.service.scope).toBe("team-a");
+    expect(entryOf(serviceEntryOf(entry))?.shape.service.registryGroup).toBe("team-a");
     expect(serviceEntryOf(springEntry).metadata.annotations).not.toHaveProperty([key]);
   });
 
@@ -257,7 +261,7 @@ describe("what is read", () => {
   ])("an entry is what it was made to be, though %s", (_, edit) => {
     const labels = { interface: greeting };
     const endpoint = held("10.42.0.57:20880", ["ddf6610a"], { labels });
-    const entry = dubboEntry({ endpoints: new Map([[endpoint.addr, endpoint]]) });
+    const entry = dubboEntry({ endpoints: new Map([[endpoint.hostPort, endpoint]]) });
     const read = entryOf(edit(serviceEntryOf(entry)));
     expect(read?.shape).toEqual(entry.shape);
     expect([...(read?.endpoints.keys() ?? [])]).toEqual(["10.42.0.57:20880"]);

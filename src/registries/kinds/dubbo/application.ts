@@ -7,12 +7,12 @@ export type Metadata = readonly MetadataService[] | MetadataObstacle;
 type MetadataObstacle = "missing" | "undecodable" | "unreadable";
 
 /** Why the services of an instance are unknown outside of Dubbo; later entries of {@link reasons} are more telling. */
-export type HiddenReason = (typeof reasons)[number];
+export type OpaqueReason = (typeof reasons)[number];
 const reasons = ["local", "missing", "undecodable", "unreadable"] as const;
 
 /** An instance with services that the registry does not describe. */
 export interface HiddenInstance {
-  readonly reason: HiddenReason;
+  readonly reason: OpaqueReason;
   /** As in its ApplicationInstance; [] = even its address is unreadable. */
   readonly addresses: readonly string[];
 }
@@ -59,11 +59,11 @@ export function readApplication(
  * the reason. An instance that is also registered by interface, as with Java's default `register-mode=all`, hides
  * nothing.
  */
-export function hiddenApplications(
+export function opaqueApplications(
   applications: Iterable<Application>,
   isRegistered: IsRegistered,
-): ReadonlyMap<string, HiddenReason> {
-  const found = new Map<string, HiddenReason>();
+): ReadonlyMap<string, OpaqueReason> {
+  const found = new Map<string, OpaqueReason>();
   for (const { name, hidden } of applications) {
     const only = hidden.filter((instance) => isApplicationOnly(instance, isRegistered));
     const reason = reasons.findLast((one) => only.some((instance) => instance.reason === one));
@@ -88,7 +88,7 @@ function isApplicationOnly(
   return !addresses.some(isRegistered);
 }
 
-function reasonOf({ storage }: ApplicationInstance, obstacle: MetadataObstacle): HiddenReason {
+function reasonOf({ storage }: ApplicationInstance, obstacle: MetadataObstacle): OpaqueReason {
   return obstacle === "missing" && storage === "local" ? "local" : obstacle;
 }
 

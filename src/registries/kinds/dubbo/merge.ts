@@ -1,7 +1,7 @@
 import { isDeepStrictEqual } from "node:util";
 import type { Problem } from "../../../model/problems.ts";
 import type { Service } from "../../../model/service.ts";
-import { type Application, type HiddenReason, hiddenApplications, type IsRegistered } from "./application.ts";
+import { type Application, type IsRegistered, type OpaqueReason, opaqueApplications } from "./application.ts";
 import type { Provider } from "./provider.ts";
 import { serviceOf, withProviders } from "./provider-service.ts";
 
@@ -27,7 +27,7 @@ export interface Registrations {
   /** `mapping` may be incomplete, so an application that it does not name may still serve an interface. */
   readonly isMappingPartial?: boolean;
   /** Present when the list of applications is unreadable; reported only if that matters. */
-  readonly blind?: Problem;
+  readonly cannotList?: Problem;
 }
 
 /** Both levels as one. */
@@ -40,7 +40,7 @@ export interface Merged {
   readonly applications: readonly Application[];
   readonly parts: Parts;
   /** The applications that do not publish the services of some of their instances. */
-  readonly hidden: ReadonlyMap<string, HiddenReason>;
+  readonly hidden: ReadonlyMap<string, OpaqueReason>;
 }
 
 /** The providers of each interface, by application. */
@@ -67,17 +67,17 @@ export function mergeApplications(registrations: Registrations, previous: Merged
     sources.set(name, source);
     services.set(name, source.service);
   }
-  const hidden = hiddenApplications(applications, isRegistered);
+  const hidden = opaqueApplications(applications, isRegistered);
   const unserved = [...(mapping ?? [])].filter(([name]) => isUnserved(services.get(name)));
   for (const [name, names] of unserved) {
     if (!names.some((one) => hidden.has(one)) && !isUnseen(registrations, name)) continue;
     services.set(name, kept(unknown(services.get(name), name), previous));
   }
-  const blind = unserved.length > 0 ? (registrations.blind ?? []) : [];
+  const cannotList = unserved.length > 0 ? (registrations.cannotList ?? []) : [];
   const problems = [...hidden]
     .toSorted(([a], [b]) => (a < b ? -1 : 1))
     .flatMap(([name, reason]) => hiddenProblem(name, reason, registrations) ?? []);
-  return { services, problems: problems.concat(blind), sources, applications, parts, hidden };
+  return { services, problems: problems.concat(cannotList), sources, applications, parts, hidden };
 }
 
 function partsByInterface(applications: readonly Application[]): Parts {
@@ -119,8 +119,8 @@ const isUnserved = (service: Service | undefined): boolean =>
  * Whether only applications may serve the interface, and none of them is visible. An interface with its own
  * registration counts as it is; otherwise no provider of Java's could ever count as gone.
  */
-const isUnseen = ({ blind, services }: Registrations, name: string): boolean =>
-  blind !== undefined && !services.has(name);
+const isUnseen = ({ cannotList, services }: Registrations, name: string): boolean =>
+  cannotList !== undefined && !services.has(name);
 
 function unknown(service: Service | undefined, name: string): Service {
   return { ...(service ?? serviceOf(name, [])), instances: "unknown" };
@@ -132,7 +132,7 @@ function unknown(service: Service | undefined, name: string): Service {
  */
 function hiddenProblem(
   at: string,
-  reason: HiddenReason,
+  reason: OpaqueReason,
   { mapping, isMappingPartial = mapping === undefined }: Registrations,
 ): Problem | undefined {
   const names = [...(mapping ?? [])].filter(([, all]) => all.includes(at)).map(([name]) => name);
@@ -150,7 +150,7 @@ function serves(names: readonly string[]): string {
 
 const advice =
   "set dubbo.application.register-mode=all or metadata-type=remote (dubbo-go: registry-type: all or metadata-type: remote)";
-const reasons: Readonly<Record<HiddenReason, string>> = {
+const reasons: Readonly<Record<OpaqueReason, string>> = {
   local: `registers at application level with local metadata, so the operator cannot discover its services; ${advice}`,
   missing: `registers at application level and its metadata is not in the registry; ${advice}`,
   undecodable: `registers at application level and its metadata does not have Dubbo's form; ${advice}`,

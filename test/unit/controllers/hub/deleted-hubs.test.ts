@@ -1,5 +1,5 @@
 import { expect, test } from "vitest";
-import { GoneHubs } from "../../../../src/controllers/hub/deleted-hubs.ts";
+import { DeletedHubs } from "../../../../src/controllers/hub/deleted-hubs.ts";
 import { fakeClock } from "../../../support/fake-clock.ts";
 
 type Answer = "missing" | "there" | "silent";
@@ -8,7 +8,7 @@ function watched(...answers: readonly Answer[]) {
   const clock = fakeClock();
   const asked: string[] = [];
   const left = [...answers];
-  const gone = new GoneHubs(clock, 60_000, async (key) => {
+  const gone = new DeletedHubs(clock, 60_000, async (key) => {
     asked.push(key);
     const answer = left.shift() ?? "missing";
     if (answer === "silent") throw new Error("no answer");
@@ -56,8 +56,8 @@ test("without an answer it is asked again a second later", async () => {
 });
 
 test.each([
-  ["it is seen in between", (gone: GoneHubs) => gone.seen("ns/a")],
-  ["the list was not complete in between", (gone: GoneHubs) => gone.reset()],
+  ["it is seen in between", (gone: DeletedHubs) => gone.seen("ns/a")],
+  ["the list was not complete in between", (gone: DeletedHubs) => gone.reset()],
 ])("the time starts anew when %s", async (_, happens) => {
   const { clock, gone } = watched();
   gone.goneInMs("ns/a");

@@ -45,12 +45,12 @@ class Story {
     const next = new Set(hosts);
     const lost = [...this.#listed.difference(next), ...missing];
     const found = [...next.difference(this.#listed)];
-    const extent = {
+    const counts = {
       listedHosts: next.size,
       listedEndpoints: next.size,
       endpointsInCluster: () => this.#inCluster,
     };
-    const hold = this.trust.listed({ first: this.#isFirst, origin, extent }, lost, found);
+    const hold = this.trust.listed({ first: this.#isFirst, origin, counts }, lost, found);
     this.#isFirst = false;
     this.#listed = next;
     return hold;

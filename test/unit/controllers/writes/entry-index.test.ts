@@ -69,17 +69,17 @@ describe("who has a host", () => {
   test("ours before the old product's before a stranger's", () => {
     const { index, remove } = indexOf(object("a", { labels: {} }), object("b", { labels: old }), object("c"));
     const seen = (): readonly unknown[] => [
-      index.occupant("ns/a.ns")?.object.metadata.name,
-      index.occupant("ns/a.ns")?.ownership,
+      index.hostObject("ns/a.ns")?.object.metadata.name,
+      index.hostObject("ns/a.ns")?.ownership,
     ];
     expect(seen()).toEqual(["c", "ours"]);
     remove("c");
     expect(seen()).toEqual(["b", "adoptable"]);
     remove("b");
     expect(seen()).toEqual(["a", "foreign"]);
-    expect(index.occupant("ns/a.ns")?.entry).toBeUndefined();
+    expect(index.hostObject("ns/a.ns")?.entry).toBeUndefined();
     remove("a");
-    expect(index.occupant("ns/a.ns")).toBeUndefined();
+    expect(index.hostObject("ns/a.ns")).toBeUndefined();
   });
 
   test("a change concerns the hosts before and after it", () => {

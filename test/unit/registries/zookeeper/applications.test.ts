@@ -112,7 +112,7 @@ describe("what reading applications costs", () => {
   test("distrust reads all of it again, and equal answers change nothing", async () => {
     const { refresh, applications } = applicationsOver(app());
     const first = await refresh();
-    applications.distrust();
+    applications.invalidate();
     const again = await refresh();
     expect(again.reads).toEqual(first.reads);
     expect(again.view.applications).toBe(first.view.applications);

@@ -3,9 +3,9 @@ import { describe, expect, test } from "vitest";
 import type { ServiceInstance } from "../../../../../src/model/service.ts";
 import {
   type Application,
-  hiddenApplications,
   type Metadata,
   needsMetadata,
+  opaqueApplications,
   readApplication,
 } from "../../../../../src/registries/kinds/dubbo/application.ts";
 import {
@@ -343,9 +343,9 @@ describe("applications of which nobody knows what they serve", () => {
     ["forbidden", { ...at1, storage: "local" }, "unreadable", "unreadable"],
   ])("%s", (_, process, metadata, reason) => {
     const app = application("app", [process], { r1: metadata });
-    expect([...hiddenApplications([app], nowhere)]).toEqual([["app", reason]]);
-    expect(hiddenApplications([app], (address) => address === addressKey("10.0.0.1", 20_880)).size).toBe(0);
-    expect(hiddenApplications([app], (address) => address === addressKey("10.0.0.1", 1)).size).toBe(1);
+    expect([...opaqueApplications([app], nowhere)]).toEqual([["app", reason]]);
+    expect(opaqueApplications([app], (address) => address === addressKey("10.0.0.1", 20_880)).size).toBe(0);
+    expect(opaqueApplications([app], (address) => address === addressKey("10.0.0.1", 1)).size).toBe(1);
   });
 
   test("one whose other port is registered by an interface is known", () => {
@@ -356,7 +356,7 @@ describe("applications of which nobody knows what they serve", () => {
     const instance = readApplicationInstance("app", "10.0.0.1", 1, metadata);
     if (instance === undefined) throw new Error("no instance");
     const app = readApplication("app", [instance], () => "missing", everything);
-    expect(hiddenApplications([app], (address) => address === addressKey("10.0.0.1", 2)).size).toBe(0);
+    expect(opaqueApplications([app], (address) => address === addressKey("10.0.0.1", 2)).size).toBe(0);
   });
 
   test.each<[string, Partial<TestProcess>, boolean, boolean]>([
@@ -492,15 +492,15 @@ describe("both levels as one", () => {
   });
 
   test("where no application may be seen, that is said if it matters", () => {
-    const blind = { at: "/services", code: "Unreadable", detail: "", severity: "warning" } as const;
+    const cannotList = { at: "/services", code: "Unreadable", detail: "", severity: "warning" } as const;
     const empty = serviceOf("a.Gone", []);
     const all = new Map([...services, ["a.Gone", empty]]);
-    const served = merge({ services, mapping: new Map([["a.B", ["app"]]]), blind });
+    const served = merge({ services, mapping: new Map([["a.B", ["app"]]]), cannotList });
     expect(served.problems).toEqual([]);
-    const gone = merge({ services: all, mapping: new Map([["a.Gone", ["app"]]]), blind });
-    expect(gone.problems).toEqual([blind]);
+    const gone = merge({ services: all, mapping: new Map([["a.Gone", ["app"]]]), cannotList });
+    expect(gone.problems).toEqual([cannotList]);
     expect(gone.services.get("a.Gone")).toBe(empty);
-    const unseen = merge({ services, mapping: new Map([["a.Only", ["app"]]]), blind });
+    const unseen = merge({ services, mapping: new Map([["a.Only", ["app"]]]), cannotList });
     expect(unseen.services.get("a.Only")?.instances).toBe("unknown");
   });
 
