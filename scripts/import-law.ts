@@ -65,7 +65,7 @@ const law: readonly Layer[] = [
     name: "runtime",
     files: /^runtime\//,
     layers: ["model", "logger", "metrics"],
-    modules: ["node:*", "node:timers/promises", "zod"],
+    modules: ["node:*", "node:perf_hooks", "node:timers/promises", "zod"],
   },
   { name: "adapter contract", files: /^registries\/adapter\.ts$/, layers: ["model", "runtime"], modules: [] },
   {

@@ -68,6 +68,7 @@ export function copyOf({ hubs, serviceEntries, envoyFilters }: Cluster, deps: De
       metrics: silentMetrics,
       deps: { ...deps, clock: { ...deps.clock, monotonic: () => now } },
       signal: new AbortController().signal,
+      recall: () => undefined,
     },
     notes: () => [...notes.values()],
     pass(ms) {
@@ -105,7 +106,8 @@ function clientOf(held: Readonly<Record<string, ObjectStore<KubeObject>>>): Kube
     const { fieldManager = "" } = query;
     const desired = body as KubeObject;
     const actual = held[desired.kind ?? ""]?.objects.get(objectKey(desired));
-    return applied(desired, actual, fieldManager);
+    const { resourceVersion: _, ...metadata } = desired.metadata; // a precondition, and no part of the object
+    return applied({ ...desired, metadata }, actual, fieldManager);
   };
   return {
     request: <T>(request: KubeRequest) => Promise.resolve(answer(request) as T),
@@ -117,7 +119,9 @@ function clientOf(held: Readonly<Record<string, ObjectStore<KubeObject>>>): Kube
 const silentMetrics: Tools["metrics"] = {
   leads: () => undefined,
   wrote: () => undefined,
+  eventDropped: () => undefined,
   queueDepth: () => undefined,
+  sliceBegins: () => () => undefined,
   propagated: () => undefined,
   beforeRender: () => undefined,
   render: () => Promise.resolve(""),

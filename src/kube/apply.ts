@@ -26,6 +26,25 @@ export function apply<T extends KubeObject>(
   return patch(client, resource, objectPath(resource, object.metadata), object, options);
 }
 
+/** No object ever has this resourceVersion, so an apply with it can only create. */
+const noVersion = "1";
+
+/**
+ * As `apply`, to the very object that was read as `actual`, or only to create it if there was none. A Conflict means
+ * that another object has the name now. Measured on 1.36: a uid without its object is a 409, with another object a 422;
+ * a resourceVersion counts only where there is an object, and then has to be its own, else 409.
+ */
+export function applyTo<T extends KubeObject>(
+  client: KubeClient,
+  resource: Resource,
+  actual: KubeObject | undefined,
+  object: T,
+  options: ApplyOptions,
+): Promise<WriteResult<T>> {
+  const precondition = actual ? { uid: actual.metadata.uid } : { resourceVersion: noVersion };
+  return apply(client, resource, { ...object, metadata: { ...object.metadata, ...precondition } }, options);
+}
+
 /** As `apply`, for the status of an existing object (404 otherwise). */
 export function applyStatus<T extends KubeObject>(
   client: KubeClient,

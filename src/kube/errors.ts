@@ -8,7 +8,7 @@ export interface Status {
     readonly name?: string;
     readonly kind?: string;
     readonly retryAfterSeconds?: number;
-    readonly causes?: readonly { readonly reason?: string }[];
+    readonly causes?: readonly { readonly reason?: string; readonly field?: string }[];
   };
 }
 
@@ -30,8 +30,8 @@ const maxTextLength = 1_000;
 /**
  * A request that the API server refused, or that got no answer. `status` is the HTTP status; 0 = no usable answer.
  * `reason` is the server's own word (Forbidden, Conflict, Expired ...), refined to NamespaceMissing or
- * ResourceTypeMissing if a 403 or 404 means that. For status 0 it is Unreachable, Timeout, BadAnswer or
- * BadKubeconfig.
+ * ResourceTypeMissing if a 403 or 404 means that, and to Conflict if a 422 is about a uid. For status 0 it is
+ * Unreachable, Timeout, BadAnswer or BadKubeconfig.
  * The message ends with the method and path; it never holds a token, a header or a request body.
  */
 export class KubeError extends Error {
@@ -84,8 +84,9 @@ export function unreachable(attempt: Attempt, origin: string, cause: unknown): K
  * Otherwise the minimum time to wait, in ms; 0 = the caller's own backoff.
  */
 export function retryDelay(error: KubeError): number | undefined {
-  const { status, retryAfterMs } = error;
-  const retryable = status === 0 || status === 401 || status === 409 || status === 429 || status >= 500;
+  const { status, reason, retryAfterMs } = error;
+  const isConflict = status === 409 || reason === "Conflict";
+  const retryable = status === 0 || status === 401 || isConflict || status === 429 || status >= 500;
   return retryable || retryAfterMs !== undefined ? (retryAfterMs ?? 0) : undefined;
 }
 
@@ -98,10 +99,14 @@ function parseStatus(body: string): Status {
   }
 }
 
-/** A 404 without a name concerns the resource type: its CRD is not installed. */
+/**
+ * A 404 without a name concerns the resource type: its CRD is not installed. An apply with a uid is told that a uid
+ * cannot be changed if the object is another one now.
+ */
 function reasonOf(httpStatus: number, { reason, details }: Status): string {
   const terminating = details?.causes?.some((cause) => cause.reason === "NamespaceTerminating");
   if (terminating || (httpStatus === 404 && details?.kind === "namespaces")) return "NamespaceMissing";
   if (httpStatus === 404 && details?.name === undefined) return "ResourceTypeMissing";
+  if (details?.causes?.some((cause) => cause.field === "metadata.uid")) return "Conflict";
   return reason ?? (httpStatus === 429 ? "TooManyRequests" : "Unknown");
 }

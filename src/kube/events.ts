@@ -4,11 +4,14 @@ import type { Deps } from "../runtime/deps.ts";
 import { apply } from "./apply.ts";
 import type { KubeClient } from "./client.ts";
 import { apiVersionOf, type KubeObject, objectKey, resources } from "./resources.ts";
+import { createTokenBucket } from "./token-bucket.ts";
 
 /** Minimum time between two writes of one (object, reason). */
 const intervalMs = 60_000;
 /** A repeat after this time is a new Event. */
 const forgetMs = 600_000;
+/** All Events together: they go through the same gate as the objects that they are about. */
+const limit = { burst: 25, perSecond: 1 } as const;
 
 /** Something that happened to an object, for `kubectl describe`. */
 export interface EventNote {
@@ -24,7 +27,7 @@ export interface EventNote {
 export interface EventRecorder {
   /**
    * Returns at once. A repeat raises the Event's count, with at most one write a minute. A failed write is only
-   * logged.
+   * logged. When there are too many Events in all, an unwritten one waits for its next repeat, whose count includes it.
    */
   record(note: EventNote): void;
 }
@@ -42,15 +45,21 @@ interface Series {
   isWaiting: boolean;
 }
 
-/** `component` is the reporter and the field manager. Repeats that still wait when `signal` aborts are dropped. */
+/**
+ * `component` is the reporter and the field manager; `metrics` counts the Events that are dropped because there are too
+ * many. Repeats that still wait when `signal` aborts are dropped without a count.
+ */
 export function createEventRecorder(
   client: KubeClient,
   component: string,
+  metrics: { eventDropped(): void },
   deps: Deps,
   signal: AbortSignal,
 ): EventRecorder {
   const { clock, logger } = deps;
+  /** Those that were recorded longest ago first. */
   const seriesByKey = new Map<string, Series>();
+  const mayWrite = createTokenBucket(limit, clock);
 
   async function write(series: Series): Promise<void> {
     series.quietUntil = clock.monotonic() + intervalMs;
@@ -67,7 +76,8 @@ export function createEventRecorder(
     try {
       await clock.sleep(Math.max(0, series.quietUntil - clock.monotonic()), signal);
       series.isWaiting = false;
-      await write(series);
+      if (mayWrite()) await write(series);
+      else metrics.eventDropped();
     } catch (error) {
       if (!signal.aborted) throw error;
     }
@@ -76,14 +86,18 @@ export function createEventRecorder(
   function seriesFor(note: EventNote): Series {
     const key = [note.object.kind, objectKey(note.object), note.object.metadata.uid, note.reason].join(" ");
     const now = clock.now();
-    for (const [old, { lastAt }] of seriesByKey) if (now - lastAt > forgetMs) seriesByKey.delete(old);
-    const known = seriesByKey.get(key);
-    if (known !== undefined) return known;
-    const hash = createHash("sha256").update(`${key} ${now}`).digest("hex").slice(0, 16);
-    const name = `${note.object.metadata.name.slice(0, maxNameLength - hash.length - 1)}.${hash}`;
-    const series = { name, firstAt: now, lastAt: now, quietUntil: 0, count: 0, note, isWaiting: false };
+    forgetBefore(now - forgetMs);
+    const series = seriesByKey.get(key) ?? newSeries(note, key, now);
+    seriesByKey.delete(key);
     seriesByKey.set(key, series);
     return series;
+  }
+
+  function forgetBefore(time: number): void {
+    for (const [key, { lastAt }] of seriesByKey) {
+      if (lastAt >= time) return;
+      seriesByKey.delete(key);
+    }
   }
 
   return {
@@ -98,6 +112,13 @@ export function createEventRecorder(
 }
 
 const maxNameLength = 253;
+
+/** `key` and `now` make its name, which no other series has. */
+function newSeries(note: EventNote, key: string, now: number): Series {
+  const hash = createHash("sha256").update(`${key} ${now}`).digest("hex").slice(0, 16);
+  const name = `${note.object.metadata.name.slice(0, maxNameLength - hash.length - 1)}.${hash}`;
+  return { name, firstAt: now, lastAt: now, quietUntil: 0, count: 0, note, isWaiting: false };
+}
 
 /** Source: k8s.io/api/core/v1/types.go (Event). Events of cluster-scoped objects go to `default`. */
 function eventOf(

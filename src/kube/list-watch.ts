@@ -23,11 +23,12 @@ const shortWatchMs = 2_000;
 /** Keeps a store equal to the API server's objects. */
 export interface ListWatch {
   /**
-   * One watch, preceded by a list if the store has nothing to continue from. Yields the changed keys, also an empty
-   * set, each time the store is complete and up to date. Ends when the server ends the watch.
+   * One watch, preceded by a list if the store has nothing to continue from, or if `mayContinue` says that it is too
+   * old. Yields the changed keys, also an empty set, each time the store is complete and up to date. Ends when the
+   * server ends the watch, and when the store became too old before the watch was open: the next one lists.
    * @throws KubeError when the connection breaks or cannot be opened, or the server refuses.
    */
-  follow(signal: AbortSignal): AsyncGenerator<ReadonlySet<ObjectKey>>;
+  follow(signal: AbortSignal, mayContinue: () => boolean): AsyncGenerator<ReadonlySet<ObjectKey>>;
   /** The next `follow` lists. */
   forget(): void;
 }
@@ -43,7 +44,10 @@ export function createListWatch<T extends KubeObject>(
   const transform = options.transform ?? ((object: T): T => object);
   let mustList = true;
 
-  async function* watchOnce(signal: AbortSignal): AsyncGenerator<ReadonlySet<ObjectKey>> {
+  async function* watchOnce(
+    signal: AbortSignal,
+    mayContinue: () => boolean,
+  ): AsyncGenerator<ReadonlySet<ObjectKey>> {
     const start = deps.clock.monotonic();
     const watching = {
       selection: options,
@@ -53,6 +57,7 @@ export function createListWatch<T extends KubeObject>(
       signal,
     };
     for await (const events of watch<T>(client, resource, watching, deps)) {
+      if (!mayContinue()) return;
       yield take(store, events, transform);
       const failure = events.find((event) => event.type === "ERROR");
       if (failure === undefined) continue;
@@ -64,13 +69,13 @@ export function createListWatch<T extends KubeObject>(
   }
 
   return {
-    async *follow(signal) {
-      if (mustList) {
+    async *follow(signal, mayContinue) {
+      if (mustList || !mayContinue()) {
         const listing = await list<T>(client, resource, { selection: options, pageSize, transform, signal });
         mustList = false;
         yield store.replace(listing.objects, listing.resourceVersion);
       }
-      yield* watchOnce(signal);
+      yield* watchOnce(signal, mayContinue);
     },
     forget() {
       mustList = true;

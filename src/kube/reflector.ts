@@ -87,6 +87,8 @@ export function createReflector<T extends KubeObject>(
     notify(new Set());
   }
 
+  const isLossShort = (): boolean => lostAt === undefined || deps.clock.monotonic() - lostAt <= longLossMs;
+
   return {
     objects: store.objects,
     get status() {
@@ -103,14 +105,14 @@ export function createReflector<T extends KubeObject>(
     async run(signal) {
       while (!signal.aborted) {
         try {
-          for await (const changed of listWatch.follow(signal)) current(changed);
+          for await (const changed of listWatch.follow(signal, isLossShort)) current(changed);
         } catch (error) {
           if (signal.aborted) return;
           if (!(error instanceof KubeError)) throw error;
           failed(error);
           const { delayMs, failures } = backoff.next(error);
           lostAt ??= deps.clock.monotonic();
-          if (mustList(error, failures) || deps.clock.monotonic() - lostAt > longLossMs) listWatch.forget();
+          if (mustList(error, failures)) listWatch.forget();
           await pause(deps.clock, delayMs, signal);
         }
       }

@@ -39,6 +39,17 @@ export const systemClock: Clock = {
   after,
 };
 
+/** Calls `run` after the event loop has had its turn, so that everything that arrived meanwhile comes first. */
+export function nextTurn(run: () => void): void {
+  setImmediate(run);
+}
+
+/** Processor time that this thread has used. */
+export function processorMs(): number {
+  const { user, system } = process.threadCpuUsage();
+  return (user + system) / 1_000;
+}
+
 /** As `sleep`, but an abort ends it without a throw, for loops that check the signal themselves. */
 export async function pause(clock: Pick<Clock, "sleep">, ms: number, signal: AbortSignal): Promise<void> {
   try {

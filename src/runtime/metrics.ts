@@ -1,12 +1,18 @@
 import { Counter, collectDefaultMetrics, Gauge, Histogram, Registry } from "prom-client";
+import { processorMs } from "./clock.ts";
 import type { Clock } from "./deps.ts";
+import { watchEventLoop } from "./event-loop.ts";
 
 /** The metrics of both controllers. */
 export interface Metrics {
   /** One write to the API server has returned; `result` is "ok" or the reason of its failure. */
   wrote(kind: string, verb: "apply" | "delete" | "status", result: string): void;
+  /** An Event was not written: there are too many. */
+  eventDropped(): void;
   /** Keys that wait in a queue. */
   queueDepth(queue: string, keys: number): void;
+  /** A loop begins to work in this turn of the event loop; the returned function ends the slice. */
+  sliceBegins(loop: string): () => void;
   /** From the observation of a change to its confirmed write. */
   propagated(seconds: number): void;
   /** This process leads from now on; until then it stands by. */
@@ -90,13 +96,17 @@ export function createDubboMetrics(): DubboMetrics {
 }
 
 function createBase(registry: Registry): Metrics {
-  // prom-client's default, a timer every 10 ms, costs 0.75 % of a core. Node adds the timer's pause to the lag's
-  // quantiles.
-  collectDefaultMetrics({ register: registry, eventLoopMonitoringPrecision: 100 });
+  collectDefaultMetrics({ register: registry, eventLoopMonitoringPrecision: never });
+  replaceLoopDelay(registry);
   const writes = new Counter({
     name: "registryhub_writes_total",
     help: "Writes to the API server.",
     labelNames: ["kind", "verb", "result"],
+    registers: [registry],
+  });
+  const eventsDropped = new Counter({
+    name: "registryhub_events_dropped_total",
+    help: "Events that were not written because there were too many.",
     registers: [registry],
   });
   const depth = gauge(registry, "queue_depth", "Keys that wait in a queue.", ["queue"]);
@@ -110,8 +120,10 @@ function createBase(registry: Registry): Metrics {
   const leader = gauge(registry, "leader", "1 while this process is the leader, 0 while it stands by.");
   return {
     leads: () => leader.set(1),
+    eventDropped: () => eventsDropped.inc(),
     wrote: (kind, verb, result) => writes.inc({ kind, verb, result }),
     queueDepth: (queue, keys) => depth.set({ queue }, keys),
+    sliceBegins: createSlices(registry),
     propagated: (seconds) => propagation.observe(seconds),
     beforeRender(next) {
       measure = next;
@@ -120,6 +132,36 @@ function createBase(registry: Registry): Metrics {
       measure();
       return registry.metrics();
     },
+  };
+}
+
+const never = 2 ** 31 - 1;
+
+/** prom-client's own gauges have a timer of their own, whose pause is in every value. */
+function replaceLoopDelay(registry: Registry): void {
+  for (const { name } of registry.getMetricsAsArray())
+    if (name.startsWith("nodejs_eventloop_")) registry.removeSingleMetric(name);
+  const read = watchEventLoop();
+  const help = "How late timers were since the last look, at the given quantile; 1 = at most.";
+  const delay = gauge(registry, "event_loop_delay_seconds", help, ["quantile"], () => {
+    const { p99Ms, maxMs } = read();
+    delay.set({ quantile: "0.99" }, p99Ms / 1_000);
+    delay.set({ quantile: "1" }, maxMs / 1_000);
+  });
+}
+
+/** The longest slices since the last look, in processor time: what other processes take meanwhile is not ours. */
+function createSlices(registry: Registry): (loop: string) => () => void {
+  const longestMs = new Map<string, number>();
+  const help =
+    "Longest turn of the event loop with this loop's work in it since the last look; processor time.";
+  const longest = gauge(registry, "longest_slice_seconds", help, ["loop"], () => {
+    for (const [loop, ms] of longestMs) longest.set({ loop }, ms / 1_000);
+    for (const loop of longestMs.keys()) longestMs.set(loop, 0);
+  });
+  return (loop) => {
+    const beganAt = processorMs();
+    return () => void longestMs.set(loop, Math.max(longestMs.get(loop) ?? 0, processorMs() - beganAt));
   };
 }
 

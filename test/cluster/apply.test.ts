@@ -1,5 +1,5 @@
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from "vitest";
-import { apply, applyStatus, remove, type WriteResult } from "../../src/kube/apply.ts";
+import { apply, applyStatus, applyTo, remove, type WriteResult } from "../../src/kube/apply.ts";
 import { applied } from "../../src/kube/apply-locally.ts";
 import { isCovered } from "../../src/kube/covered.ts";
 import { retryDelay } from "../../src/kube/errors.ts";
@@ -150,6 +150,58 @@ describe("apply", () => {
     const options = { fieldManager: "registryhub", signal: bench.signal };
     const result = await apply(bench.client, nothing, object, options);
     expect(result).toMatchObject({ error: { reason: "ResourceTypeMissing" } });
+  });
+});
+
+describe("applyTo (H24)", () => {
+  const writeTo = (actual: ServiceEntry | undefined, object: ServiceEntry) => {
+    const options = { fieldManager: "registryhub", signal: bench.signal };
+    return applyTo(bench.client, serviceEntries, actual, object, options);
+  };
+  const read = () => get<ServiceEntry>(bench, serviceEntries, { namespace, name: "one" });
+  const expectConflict = (result: WriteResult<ServiceEntry>): void => {
+    expect(result).toMatchObject({ error: { reason: "Conflict" } });
+    expect("error" in result && retryDelay(result.error)).toBe(0);
+  };
+
+  test("creates where there was none, changes what it was read from, and still drops what is left out", async () => {
+    const created = expectOk(await writeTo(undefined, serviceEntry(namespace, "one")));
+    const { spec, ...rest } = serviceEntry(namespace, "one", "10.42.0.58");
+    const { addresses: _, ...fewer } = spec;
+    const changed = expectOk(await writeTo(created, { ...rest, spec: fewer }));
+    expect(changed.metadata.uid).toBe(created.metadata.uid);
+    expect(changed.spec).toMatchObject({ endpoints: [{ address: "10.42.0.58" }] });
+    expect(changed.spec.addresses).toBeUndefined();
+    expect(changed.metadata.managedFields).toMatchObject([{ manager: "registryhub", operation: "Apply" }]);
+  });
+
+  test("changes what somebody else has changed meanwhile", async () => {
+    const created = expectOk(await writeTo(undefined, serviceEntry(namespace, "one")));
+    await edit("one", { metadata: { labels: { team: "red" } } });
+    const changed = expectOk(await writeTo(created, serviceEntry(namespace, "one", "10.42.0.58")));
+    expect(changed.metadata.labels).toMatchObject({ team: "red" });
+  });
+
+  test("merges into nothing that was made a moment before", async () => {
+    const theirs = expectOk(await write(serviceEntry(namespace, "one", "10.42.9.9"), "somebody"));
+    expectConflict(await writeTo(undefined, serviceEntry(namespace, "one")));
+    expect(await read()).toEqual(theirs);
+  });
+
+  test("revives nothing that is gone", async () => {
+    const created = expectOk(await writeTo(undefined, serviceEntry(namespace, "one")));
+    await deleteObject(bench, serviceEntries, { namespace, name: "one" });
+    expectConflict(await writeTo(created, serviceEntry(namespace, "one")));
+    expect(await namesOf(bench, serviceEntries, namespace)).toEqual([]);
+    expectOk(await writeTo(undefined, serviceEntry(namespace, "one")));
+  });
+
+  test("changes no other object of the same name", async () => {
+    const created = expectOk(await writeTo(undefined, serviceEntry(namespace, "one")));
+    await deleteObject(bench, serviceEntries, { namespace, name: "one" });
+    const theirs = expectOk(await write(serviceEntry(namespace, "one", "10.42.9.9"), "somebody"));
+    expectConflict(await writeTo(created, serviceEntry(namespace, "one")));
+    expect(await read()).toEqual(theirs);
   });
 });
 

@@ -91,6 +91,7 @@ describe("status", () => {
 });
 
 describe("events", () => {
+  const uncounted = { eventDropped: () => undefined };
   interface CoreEvent {
     readonly count: number;
     readonly message: string;
@@ -112,7 +113,7 @@ describe("events", () => {
   test("repeats are counted in one Event and written once per pause; other reasons have their own", async () => {
     const object = await create<KubeObject>(bench, configMaps, { metadata: { namespace, name: "subject" } });
     const deps = { ...bench.deps, clock: hurried(bench.deps.clock) };
-    const recorder = createEventRecorder(bench.client, "registryhub", deps, bench.signal);
+    const recorder = createEventRecorder(bench.client, "registryhub", uncounted, deps, bench.signal);
     for (let at = 0; at < 50; at++)
       recorder.record({ object, type: "Warning", reason: "DeletionHeld", message: `attempt ${at}` });
     recorder.record({ object, type: "Normal", reason: "Released", message: "released" });
@@ -130,10 +131,12 @@ describe("events", () => {
   test("of a cluster-scoped object are kept in default; a failed write is logged and disturbs nobody", async () => {
     const object = await get<KubeObject>(bench, resources.namespaces, { name: namespace });
     const note = { object, type: "Normal", reason: "Seen", message: "seen" } as const;
-    createEventRecorder(bench.client, "registryhub", bench.deps, bench.signal).record(note);
+    createEventRecorder(bench.client, "registryhub", uncounted, bench.deps, bench.signal).record(note);
     await eventually(async () => expect(await eventsOf(object.metadata.uid ?? "")).toHaveLength(1), 10_000);
     const powerless = openBench(server.alice.kubeconfig);
-    createEventRecorder(powerless.client, "registryhub", powerless.deps, powerless.signal).record(note);
+    createEventRecorder(powerless.client, "registryhub", uncounted, powerless.deps, powerless.signal).record(
+      note,
+    );
     await eventually(() => expect(powerless.log).toMatchObject([{ message: "event not written" }]), 10_000);
   });
 });

@@ -3,7 +3,7 @@ import { onTestFinished } from "vitest";
 import { DubboController, type DubboControllerOptions } from "../../src/controllers/dubbo/controller.ts";
 import { HubController, type HubControllerOptions } from "../../src/controllers/hub/controller.ts";
 import type { RegistryHub } from "../../src/model/hub.ts";
-import type { Deps, Fields, Logger } from "../../src/runtime/deps.ts";
+import type { Clock, Deps, Fields, Logger } from "../../src/runtime/deps.ts";
 import { createDubboMetrics, createHubMetrics } from "../../src/runtime/metrics.ts";
 import { inProcessClient } from "../fakes/api-server/in-process.ts";
 import type { Person } from "../fakes/api-server/person.ts";
@@ -81,16 +81,23 @@ export interface World {
   writes(since?: number): readonly Logged[];
 }
 
+/** How a world differs from others. */
+export interface WorldOptions {
+  /** How much processor time the controllers need from one look at their clock to the next; 0 unless told otherwise. */
+  readonly busyMs?: number;
+}
+
 /** An empty cluster with the namespaces `home` and `rootNamespace`. The controllers are not started yet. */
-export function openWorld(): World {
+export function openWorld({ busyMs = 0 }: WorldOptions = {}): World {
   const clock = fakeClock();
+  const busy = busyClock(clock, busyMs);
   const api = createFakeApiServer(clock);
   for (const name of ["default", home, rootNamespace]) api.person.createNamespace(name);
   const registries = createScriptedRegistries();
   const crashes: unknown[] = [];
 
   async function settle(): Promise<void> {
-    await untilQuiet(() => api.requests.length);
+    await untilQuiet(() => busy.nextTurn() + api.requests.length);
     if (crashes.length > 0) throw crashes[0];
   }
 
@@ -109,7 +116,7 @@ export function openWorld(): World {
       async start(next = {}) {
         options = { ...options, ...next };
         stopping = new AbortController();
-        const deps = { clock, random: () => 0.5, logger: loggerInto(log, {}) };
+        const deps = { clock: busy, random: () => 0.5, logger: loggerInto(log, {}) };
         current = make(options, deps);
         ended = current.run(stopping.signal).catch((error: unknown) => void crashes.push(error));
         await settle();
@@ -156,7 +163,7 @@ export function openWorld(): World {
         clock.advance(nextInMs);
         await settle();
       }
-      clock.advance(until - clock.monotonic());
+      clock.advance(Math.max(0, until - clock.monotonic()));
     },
     writes: (since = 0) => api.writes().slice(since),
   };
@@ -176,6 +183,27 @@ const running = (
   render: () => metrics.render(),
 });
 
+/** A clock on which work takes time: `busyMs` for each look at it, which passes when the event loop has its next turn. */
+function busyClock(clock: FakeClock, busyMs: number): Clock & { readonly nextTurn: () => number } {
+  let workedMs = 0;
+  let passedMs = 0;
+  return {
+    ...clock,
+    monotonic() {
+      workedMs += busyMs;
+      return clock.monotonic() + workedMs;
+    },
+    /** Returns how much has passed like this. */
+    nextTurn() {
+      const ms = workedMs;
+      workedMs = 0;
+      clock.advance(ms);
+      passedMs += ms;
+      return passedMs;
+    },
+  };
+}
+
 const maxTurns = 100_000;
 
 /**
@@ -187,8 +215,9 @@ async function untilQuiet(moved: () => number): Promise<void> {
   for (let turn = 0; turn < maxTurns; turn++) {
     await nextTurn();
     const isIdle = !process.getActiveResourcesInfo().includes("Immediate");
-    if (isIdle && moved() === before) return;
-    before = moved();
+    const now = moved();
+    if (isIdle && now === before) return;
+    before = now;
   }
   throw new Error(`still busy after ${maxTurns} turns without any time`);
 }

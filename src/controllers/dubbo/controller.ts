@@ -11,6 +11,7 @@ import type { Deps } from "../../runtime/deps.ts";
 import type { DubboMetrics } from "../../runtime/metrics.ts";
 import { EntryIndex } from "../writes/entry-index.ts";
 import { WorkQueue } from "../writes/queue.ts";
+import type { Urgency } from "../writes/ready-keys.ts";
 import { FilterWorker, type FilterWorkerOptions } from "./filter-worker.ts";
 import { watchRootNamespace } from "./root-namespace.ts";
 
@@ -60,10 +61,14 @@ export class DubboController {
 
   /** Works until `signal` aborts. @throws only on a bug. */
   async run(signal: AbortSignal): Promise<void> {
-    const events = createEventRecorder(this.#client, fieldManagers.dubbo, this.#deps, signal);
-    const tools = { client: this.#client, events, metrics: this.#metrics, deps: this.#deps, signal };
+    const events = createEventRecorder(this.#client, fieldManagers.dubbo, this.#metrics, this.#deps, signal);
+    const recall = (): void => queue.recall(); // filters are all in one namespace, whatever the keys say
+    const tools = { client: this.#client, events, metrics: this.#metrics, deps: this.#deps, signal, recall };
     const worker = new FilterWorker(this.#world(events), this.#options, tools);
-    const queue = new WorkQueue((key) => worker.work(key), this.#options.concurrency, this.#deps);
+    const sliceBegins = (): (() => void) => this.#metrics.sliceBegins("filters");
+    const queue = new WorkQueue((key) => worker.work(key), this.#options.concurrency, this.#deps, {
+      sliceBegins,
+    });
     this.#queue = queue;
     this.#metrics.beforeRender(() => this.#metrics.queueDepth("filters", queue.depth));
     const lists = [this.#serviceEntries, this.#filters];
@@ -73,24 +78,29 @@ export class DubboController {
         if (obstacle) this.#warn(events, obstacle.reason, obstacle.message);
       });
     }
-    const touch = (filterKey: string): void => {
-      for (const key of worker.take(filterKey)) queue.add(key);
+    const touch = (filterKey: string, urgency: Urgency): void => {
+      for (const key of worker.take(filterKey)) queue.add(key, urgency);
     };
     this.#serviceEntries.subscribe((keys) => {
       for (const key of keys) {
         this.#entries.update(key);
-        queue.add(key);
+        queue.add(key, this.#urgency);
       }
       this.#listsChanged(queue, touch);
     });
     this.#filters.subscribe((keys) => {
-      for (const key of keys) touch(key);
+      for (const key of keys) touch(key, this.#urgency);
       this.#measure(events);
       this.#listsChanged(queue, touch);
     });
     const { rootNamespace } = this.#options;
     const root = watchRootNamespace(this.#client, rootNamespace, events, this.#metrics, this.#deps, signal);
     await Promise.all([...lists.map((list) => list.run(signal)), queue.run(signal), root]);
+  }
+
+  /** The objects of the first complete lists are no changes. */
+  get #urgency(): Urgency {
+    return this.#isReady ? "changed" : "look";
   }
 
   /** No object describes this controller's state, so the root namespace gets its Events. */
@@ -115,13 +125,13 @@ export class DubboController {
   }
 
   /** Nothing is decided while a list is incomplete. Once all are complete, every key is queued again. */
-  #listsChanged(queue: WorkQueue, touch: (filterKey: string) => void): void {
+  #listsChanged(queue: WorkQueue, touch: (filterKey: string, urgency: Urgency) => void): void {
     const wasReady = this.#isReady;
     this.#isReady = [this.#serviceEntries, this.#filters].every((list) => list.status.state === "synced");
     if (!this.#isReady || wasReady) return;
     queue.retryAll();
-    for (const key of this.#serviceEntries.objects.keys()) queue.add(key);
-    for (const key of this.#filters.objects.keys()) touch(key);
+    for (const key of this.#serviceEntries.objects.keys()) queue.add(key, "look");
+    for (const key of this.#filters.objects.keys()) touch(key, "look");
   }
 
   #measure(events: EventRecorder): void {

@@ -81,6 +81,11 @@ export class HubCluster {
     return this.#isBlind;
   }
 
+  /** Whether the controller assumes that there are no entries only because their type is missing. */
+  get isBlind(): boolean {
+    return this.#isBlind;
+  }
+
   /**
    * Whether entries appeared after the controller had assumed that there are none; every judgement without them is
    * void.
@@ -113,7 +118,8 @@ export class HubCluster {
       await this.#client.request<RegistryHub>({ method: "GET", path, signal });
       return true;
     } catch (error) {
-      if (error instanceof KubeError && error.status === 404) return false;
+      // Any other 404 is about something else: the type is not served, or a proxy answers.
+      if (error instanceof KubeError && error.status === 404 && error.reason === "NotFound") return false;
       this.#tellUnconfirmed(key, error);
       throw error;
     }

@@ -17,11 +17,14 @@ import { splitKey } from "../../model/keys.ts";
 import { fieldManagers } from "../../model/labels.ts";
 import { type VipPool, vipPool } from "../../plan/vip.ts";
 import { settleAfterLossMs, settleMs } from "../../registries/index.ts";
+import { pause } from "../../runtime/clock.ts";
 import type { HubMetrics } from "../../runtime/metrics.ts";
-import { WorkQueue } from "../writes/queue.ts";
+import { type Outcome, WorkQueue } from "../writes/queue.ts";
+import type { Urgency } from "../writes/ready-keys.ts";
 import { isWatched, type TargetRules } from "../writes/target-namespace.ts";
 import { HubCluster } from "./cluster.ts";
 import { DeletedHubs } from "./deleted-hubs.ts";
+import { HeldBack } from "./held-back-statuses.ts";
 import { type ClaimingHub, HostWorker } from "./host-worker.ts";
 import { type HubDeps, HubSession } from "./session.ts";
 import { hostOfService, type Services } from "./shadowing-services.ts";
@@ -85,15 +88,37 @@ export class HubController {
     const broken = new AbortController();
     const running = AbortSignal.any([signal, broken.signal]);
     this.#running = running;
-    const events = createEventRecorder(this.#client, fieldManagers.registryhub, this.#deps, running);
+    const events = createEventRecorder(
+      this.#client,
+      fieldManagers.registryhub,
+      this.#metrics,
+      this.#deps,
+      running,
+    );
     const world = this.#world();
     const pool = vipPool(this.#options.vipCidr);
     const options = { pool, graceMs: this.#options.emptyGraceMs };
-    const tools = { client: this.#client, events, metrics: this.#metrics, deps: this.#deps, signal: running };
+    const recall = (namespace: string): void => this.#hostQueue?.recall(namespace);
+    const tools = {
+      client: this.#client,
+      events,
+      metrics: this.#metrics,
+      deps: this.#deps,
+      signal: running,
+      recall,
+    };
     const hosts = new HostWorker(world, options, tools);
     const statuses = new StatusWorker(world, tools);
-    this.#hostQueue = new WorkQueue((host) => hosts.work(host), this.#options.concurrency, this.#deps);
-    this.#statusQueue = new WorkQueue((key) => statuses.work(key), statusConcurrency, this.#deps);
+    const { concurrency } = this.#options;
+    const hooks = (loop: string) => ({ sliceBegins: () => this.#metrics.sliceBegins(loop) });
+    const hostQueue = new WorkQueue((host) => hosts.work(host), concurrency, this.#deps, hooks("hosts"));
+    this.#hostQueue = hostQueue;
+    const heldBack = new HeldBack(this.#deps.clock, hostQueue);
+    const workStatus = async (key: HubKey): Promise<Outcome> => {
+      const againInMs = heldBack.againInMs(key, this.#sessions.get(key)?.hub.target ?? "");
+      return againInMs === undefined ? statuses.work(key) : { againInMs };
+    };
+    this.#statusQueue = new WorkQueue(workStatus, statusConcurrency, this.#deps, hooks("status"));
     const crashed = new Promise<never>((_, reject) => {
       this.#crash = reject;
     });
@@ -123,6 +148,7 @@ export class HubController {
       session: (key: HubKey) => this.#sessions.get(key),
       targetProblem: ({ hub }: ClaimingHub) => this.#cluster.targetProblem(hub),
       isStarting: () => this.#cluster.isStarting,
+      isBlind: () => this.#cluster.isBlind,
       failure: ({ hub }: HubSession) => this.#cluster.failureOf(hub),
       goneInMs: (key: HubKey) => this.#goneInMs(key),
     };
@@ -133,12 +159,13 @@ export class HubController {
     serviceEntries.subscribe((keys) => {
       for (const key of keys) {
         const owners = entries.ownersAt(key);
-        this.#enqueueHosts(entries.update(key));
+        this.#enqueueHosts(entries.update(key), this.#isReady ? "changed" : "look");
         for (const owner of [...owners, ...entries.ownersAt(key)]) this.#enqueueStatus(owner);
       }
       this.#listsChanged();
     });
     namespaces.subscribe((names) => {
+      for (const name of names) this.#hostQueue?.recall(name);
       for (const session of this.#ordered) if (names.has(session.hub.target)) session.enqueueAllHosts();
       this.#listsChanged();
     });
@@ -166,7 +193,7 @@ export class HubController {
     this.#isReady = this.#cluster.isReady;
     if (this.#isReady && !wasReady) {
       this.#hostQueue?.retryAll();
-      this.#enqueueHosts(this.#cluster.entries.hosts());
+      this.#enqueueHosts(this.#cluster.entries.hosts(), "look");
       for (const session of this.#ordered) session.enqueueAllHosts();
     }
     if (this.#cluster.endsBlindness()) {
@@ -189,7 +216,10 @@ export class HubController {
     const object = this.#cluster.hubs.objects.get(key);
     const session = this.#sessions.get(key);
     if (object === undefined || !isWatched(object.metadata.namespace ?? "", this.#options)) {
-      if (session) this.#dropHub(session);
+      if (session) {
+        this.#dropHub(session);
+        void this.#forgetWhenGone(key);
+      }
       return;
     }
     this.#gone.seen(key);
@@ -202,14 +232,16 @@ export class HubController {
       this.#sessions.set(key, added);
       this.#order();
       this.#connect(added);
+      this.#hostQueue?.recall(hub.target);
       added.enqueueAllHosts();
-      if (object.status === undefined) this.#statusQueue?.add(key);
+      if (object.status === undefined) this.#statusQueue?.add(key, "changed");
     } else if (
       session.hub.generation !== hub.generation ||
       session.hub.releaseHold !== hub.releaseHold ||
       session.hub.uid !== hub.uid
     ) {
       session.update(hub);
+      this.#hostQueue?.recall(hub.target);
       this.#order();
     }
   }
@@ -222,6 +254,15 @@ export class HubController {
     session.enqueueAllHosts();
   }
 
+  /** Nobody asks about a hub that owned nothing: what its status said has to be forgotten all the same. */
+  async #forgetWhenGone(key: HubKey): Promise<void> {
+    while (!this.#running.aborted && this.#statuses.has(key) && !this.#sessions.has(key)) {
+      const isKnown = this.#cluster.hubs.status.state === "synced";
+      const inMs = isKnown ? this.#goneInMs(key) : undefined;
+      await pause(this.#deps.clock, inMs ?? goneAfterMs, this.#running);
+    }
+  }
+
   #order(): void {
     const age = ({ hub }: HubSession): string => `${hub.createdAt} ${hub.key}`;
     this.#ordered = [...this.#sessions.values()].sort((a, b) => (age(a) < age(b) ? -1 : 1));
@@ -230,7 +271,7 @@ export class HubController {
   #hooks(key: HubKey) {
     const { shrinkHoldMs, resetHoldMs, settleFactor } = this.#options;
     return {
-      enqueueHosts: (hosts: Iterable<HostKey>) => this.#enqueueHosts(hosts),
+      enqueueHosts: (hosts: Iterable<HostKey>, urgency: Urgency) => this.#enqueueHosts(hosts, urgency),
       enqueueStatus: () => this.#enqueueStatus(key),
       limitsFor: (hub: Hub) => ({
         settleMs: settleMs[hub.registry.type] * settleFactor,
@@ -270,8 +311,8 @@ export class HubController {
     if (this.#sessions.has(key)) this.#statusQueue?.addAfter(key, statusDelayMs);
   }
 
-  #enqueueHosts(hosts: Iterable<HostKey>): void {
-    for (const host of hosts) this.#hostQueue?.add(host);
+  #enqueueHosts(hosts: Iterable<HostKey>, urgency: Urgency): void {
+    for (const host of hosts) this.#hostQueue?.add(host, urgency);
   }
 
   #measure(pool: VipPool): void {

@@ -11,6 +11,7 @@ import type { Deps } from "../../runtime/deps.ts";
 import type { RegistryView } from "../../status/hub-status.ts";
 import { hubIdOf } from "../../translate/names.ts";
 import type { EntryIndex } from "../writes/entry-index.ts";
+import type { Urgency } from "../writes/ready-keys.ts";
 import { HostLedger } from "./ledger.ts";
 import { ListingIndex } from "./listing-index.ts";
 import { HubTrust, type ListingCounts, type TrustLimits } from "./trust.ts";
@@ -27,8 +28,8 @@ export interface HubDeps extends Deps {
 
 /** What a session needs from its controller. */
 export interface SessionHooks {
-  /** Queues these hosts for a new plan. */
-  enqueueHosts(hosts: Iterable<HostKey>): void;
+  /** Queues these hosts for a new plan: they changed, or only have to be looked at. */
+  enqueueHosts(hosts: Iterable<HostKey>, urgency: Urgency): void;
   enqueueStatus(): void;
   limitsFor(hub: Hub): TrustLimits;
   /** How often the session re-reads a Secret while the registry is listed. */
@@ -275,7 +276,7 @@ export class HubSession {
     const isLost = (host: HostKey): boolean => !this.listings.isUnknown(host, this.#serviceOf(host));
     const hold = this.#trust.listed({ first, origin, counts }, [...lost, ...missing].filter(isLost), found);
     this.#reportHold(hold);
-    this.#requestHosts(changed);
+    this.#requestHosts(changed, first ? "look" : "changed"); // the first listing is not a change, but what there is
     if (first || readAgain || hold !== undefined) this.enqueueAllHosts();
   }
 
@@ -310,14 +311,15 @@ export class HubSession {
   /** The same snapshot now means other hosts or endpoints. */
   #relist(): void {
     this.enqueueAllHosts();
-    this.#hooks.enqueueHosts(this.listings.update(new Map(), this.#hub).changed);
-    if (this.#snapshot) this.#requestHosts(this.listings.update(this.#snapshot.services, this.#hub).changed);
+    this.#hooks.enqueueHosts(this.listings.update(new Map(), this.#hub).changed, "look");
+    if (this.#snapshot)
+      this.#requestHosts(this.listings.update(this.#snapshot.services, this.#hub).changed, "look");
   }
 
   /** The listing changed these hosts. */
-  #requestHosts(hosts: ReadonlySet<HostKey>): void {
+  #requestHosts(hosts: ReadonlySet<HostKey>, urgency: Urgency): void {
     if (mayWrite(this.#hub)) this.ledger.markPending(hosts);
-    this.#hooks.enqueueHosts(hosts);
+    this.#hooks.enqueueHosts(hosts, urgency);
   }
 
   /** The newest snapshot, however old. */
@@ -334,8 +336,11 @@ export class HubSession {
 
   /** Queues everything that the hub lists or owns. */
   enqueueAllHosts(): void {
-    this.#hooks.enqueueHosts([...this.#entries.hostsOf(this.id)].map(({ host }) => host));
-    this.#hooks.enqueueHosts([...this.listings.hosts(), ...this.ledger.hosts()]);
+    this.#hooks.enqueueHosts(
+      [...this.#entries.hostsOf(this.id)].map(({ host }) => host),
+      "look",
+    );
+    this.#hooks.enqueueHosts([...this.listings.hosts(), ...this.ledger.hosts()], "look");
   }
 }
 

@@ -9,7 +9,7 @@ import type { HubMetrics } from "../../runtime/metrics.ts";
 import { type ApplyFailure, type HubView, hubStatusOf, statusChange } from "../../status/hub-status.ts";
 import type { EntryIndex } from "../writes/entry-index.ts";
 import type { Tools } from "../writes/object-writer.ts";
-import { failedBy, type Outcome } from "../writes/queue.ts";
+import type { Outcome } from "../writes/queue.ts";
 import type { HubSession } from "./session.ts";
 import { type Services, shadowsOf } from "./shadowing-services.ts";
 
@@ -38,6 +38,8 @@ export interface StatusContext {
   readonly entries: EntryIndex;
   /** Whether the first lists of the cluster are still being read, so that nothing is known yet. */
   isStarting(): boolean;
+  /** Whether the entries cannot be seen, so that nothing shows whether a registry with another origin has lost its data. */
+  isBlind(): boolean;
   session(key: HubKey): HubSession | undefined;
   /** Why the operator can write nothing of the hub: its target, or the cluster itself. */
   failure(session: HubSession): ApplyFailure | undefined;
@@ -98,7 +100,8 @@ export class StatusWorker {
       const message = `the operator cannot write the status: ${written.error.message}`;
       events.record({ object, type: "Warning", reason: written.error.reason, message });
     }
-    return failedBy(written.error);
+    // Not as patient as with hosts: nothing calls a status back, and there are not many.
+    return { failed: true, atLeastMs: retryDelay(written.error) ?? 0 };
   }
 
   #view(session: HubSession, object: RegistryHub): HubView {
@@ -114,7 +117,7 @@ export class StatusWorker {
       ...this.#owned(session, previous),
       problems: [...session.problems, ...shadowsOf(session.listings.hosts(), this.#world.services, previous)],
       plan: hub.policy === "observe" ? session.ledger.plan : undefined,
-      origin: session.origin,
+      origin: this.#world.isBlind() ? (previous?.origin ?? "") : session.origin,
     };
   }
 

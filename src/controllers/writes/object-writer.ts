@@ -1,4 +1,4 @@
-import { apply, remove } from "../../kube/apply.ts";
+import { applyTo, remove } from "../../kube/apply.ts";
 import type { KubeClient } from "../../kube/client.ts";
 import type { KubeError } from "../../kube/errors.ts";
 import type { EventRecorder } from "../../kube/events.ts";
@@ -9,6 +9,7 @@ import { annotations } from "../../model/labels.ts";
 import type { Deps, Fields } from "../../runtime/deps.ts";
 import type { Metrics } from "../../runtime/metrics.ts";
 import { Contention } from "./contention.ts";
+import { Refusals } from "./refusals.ts";
 
 /** From this repair on, a fight over an object gets an Event. */
 const contestedTimes = 3;
@@ -20,6 +21,8 @@ export interface Tools<M extends Metrics = Metrics> {
   readonly metrics: M;
   readonly deps: Deps;
   readonly signal: AbortSignal;
+  /** The API server takes writes in the namespace again: what it refused there is worth another try. */
+  recall(namespace: string): void;
 }
 
 /**
@@ -32,6 +35,7 @@ export class ObjectWriter<T extends KubeObject> {
   readonly #fieldManager: string;
   readonly #tools: Tools;
   readonly #contention: Contention;
+  readonly #refusals: Refusals;
 
   constructor(store: ObjectStore<T>, resource: Resource, fieldManager: string, tools: Tools) {
     this.#store = store;
@@ -39,6 +43,7 @@ export class ObjectWriter<T extends KubeObject> {
     this.#fieldManager = fieldManager;
     this.#tools = tools;
     this.#contention = new Contention(tools.deps.clock);
+    this.#refusals = new Refusals(tools.deps.clock);
   }
 
   /** How long to wait before this write, because another client keeps undoing it. */
@@ -46,7 +51,10 @@ export class ObjectWriter<T extends KubeObject> {
     return this.#contention.pauseMs(key, contentHash(desired));
   }
 
-  /** Creates the object if there is no `actual` one, and changes it otherwise. Returns the error of a failed write. */
+  /**
+   * Creates the object if there is no `actual` one, and else changes that one and no other. Returns the error of a
+   * failed write.
+   */
   async apply(
     key: string,
     desired: T,
@@ -54,12 +62,12 @@ export class ObjectWriter<T extends KubeObject> {
     fields: Fields,
   ): Promise<KubeError | undefined> {
     const { client, deps, signal } = this.#tools;
-    const written = await apply(client, this.#resource, desired, {
+    const written = await applyTo(client, this.#resource, actual, desired, {
       fieldManager: this.#fieldManager,
       signal,
     });
-    if ("error" in written) return this.#failed("apply", written.error, fields);
-    this.#count("apply", "ok");
+    if ("error" in written) return this.#failed("apply", desired, written.error, fields);
+    this.#succeeded("apply", desired);
     if (actual === undefined) deps.logger.info("object created", { kind: this.#resource.kind, ...fields });
     else deps.logger.debug("object changed", { kind: this.#resource.kind, ...fields });
     this.#store.put(written.ok);
@@ -77,8 +85,8 @@ export class ObjectWriter<T extends KubeObject> {
   async delete(key: string, object: T, fields: Fields): Promise<KubeError | undefined> {
     const { client, deps, signal } = this.#tools;
     const removed = await remove(client, this.#resource, object, signal);
-    if ("error" in removed) return this.#failed("delete", removed.error, fields);
-    this.#count("delete", "ok");
+    if ("error" in removed) return this.#failed("delete", object, removed.error, fields);
+    this.#succeeded("delete", object);
     deps.logger.info("object deleted", { kind: this.#resource.kind, ...fields });
     this.forget(key);
     this.#store.remove(object);
@@ -95,14 +103,24 @@ export class ObjectWriter<T extends KubeObject> {
     this.#contention.forget(key);
   }
 
-  #failed(verb: "apply" | "delete", error: KubeError, fields: Fields): KubeError {
+  #succeeded(verb: "apply" | "delete", { metadata: { namespace = "" } }: KubeObject): void {
+    this.#count(verb, "ok");
+    if (this.#refusals.succeeded(namespace)) this.#tools.recall(namespace);
+  }
+
+  /** Whatever the reason, it is likely to be that of many objects: one line tells of all, `debug` of each. */
+  #failed(
+    verb: "apply" | "delete",
+    { metadata: { namespace = "" } }: KubeObject,
+    error: KubeError,
+    fields: Fields,
+  ): KubeError {
+    const { logger } = this.#tools.deps;
     this.#count(verb, error.reason);
-    this.#tools.deps.logger.warn("object not written", {
-      kind: this.#resource.kind,
-      ...fields,
-      verb,
-      error: error.message,
-    });
+    const level = this.#refusals.failed(namespace, error) ? "warn" : "debug";
+    const { reason, message } = error;
+    const { kind } = this.#resource;
+    logger[level]("object not written", { kind, ...fields, namespace, verb, reason, error: message });
     return error;
   }
 

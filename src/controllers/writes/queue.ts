@@ -1,42 +1,93 @@
 import { type KubeError, retryDelay } from "../../kube/errors.ts";
 import type { Ms } from "../../model/entry.ts";
+import { nextTurn } from "../../runtime/clock.ts";
 import type { Deps } from "../../runtime/deps.ts";
+import { moreUrgent, namespaceOf, ReadyKeys, type Turn, type Urgency } from "./ready-keys.ts";
 
 const firstBackoffMs = 1_000;
 const maxBackoffMs = 60_000;
+/** What the API server refuses for good waits longer: it is tried again when something changes, or is called back. */
+const maxRefusedBackoffMs = 600_000;
+/** Keys that wait for nothing are worked on for so long before the event loop has its turn. */
+const sliceMs = 20;
 
-/** The result for a key: done, run again later, or failed (the queue backs off per key, at least `atLeastMs`). */
-export type Outcome =
-  | undefined
-  | { readonly againInMs: Ms }
-  | { readonly failed: true; readonly atLeastMs?: Ms };
+/**
+ * The result for a key: done, run again later, or failed (the queue backs off per key, at least `atLeastMs`, and longer
+ * if the write was `refused` so that no retry can heal it).
+ */
+export type Outcome = undefined | { readonly againInMs: Ms } | Failed;
+
+interface Failed {
+  readonly failed: true;
+  readonly atLeastMs?: Ms;
+  readonly refused?: boolean;
+}
 
 /** The outcome of a write: done, or failed with the delay that the API server asks for. */
 export function failedBy(error: KubeError | undefined): Outcome {
-  return error && { failed: true, atLeastMs: retryDelay(error) ?? 0 };
+  if (error === undefined) return undefined;
+  const atLeastMs = retryDelay(error);
+  return atLeastMs === undefined ? { failed: true, refused: true } : { failed: true, atLeastMs };
+}
+
+/** What a queue tells those who want to know. */
+export interface QueueHooks {
+  /** `work` has thrown, which is a bug: what becomes of the key. Without this hook `run` ends with the error. */
+  onBug?(key: string, error: unknown): Outcome;
+  /** Work begins in this turn of the event loop; the function that is returned is called when the turn ends. */
+  sliceBegins?(): () => void;
+}
+
+interface Failure {
+  readonly times: number;
+  readonly isRefused: boolean;
+  /** From when on a change of the key is worth a try, monotonic. */
+  readonly changeableAt: Ms;
+}
+
+interface Timer {
+  readonly due: Ms;
+  readonly urgency: Urgency;
+  readonly cancel: () => void;
 }
 
 /**
- * A queue of keys, never of events. Adding a key that waits changes nothing; adding a running key runs it once more.
- * No key ever runs twice at once, and a failing key delays no other.
+ * A queue of keys "<namespace>/<rest>", never of events. Adding a key that waits changes at most its urgency; adding a
+ * running key runs it once more. No key ever runs twice at once, and a failing key delays no other.
+ *
+ * Namespaces take turns (`Lanes`), and a namespace gets a worker only while it has fewer than are free. So a namespace
+ * alone has half of the workers, and one is left for the next one. Work begins in a microtask, never inside `add`, and
+ * gives the event loop its turn every 20 ms.
  */
 export class WorkQueue {
   readonly #work: (key: string) => Promise<Outcome>;
   readonly #concurrency: number;
   readonly #deps: Deps;
-  readonly #ready = new Set<string>();
+  readonly #hooks: QueueHooks;
+  readonly #ready = new ReadyKeys();
   readonly #running = new Map<string, Ms>();
-  readonly #again = new Set<string>();
-  readonly #timers = new Map<string, { readonly due: Ms; readonly cancel: () => void }>();
-  readonly #failures = new Map<string, number>();
+  /** Workers by namespace. */
+  readonly #workers = new Map<string, number>();
+  readonly #again = new Map<string, Urgency>();
+  readonly #timers = new Map<string, Timer>();
+  readonly #failures = new Map<string, Failure>();
+  #isWoken = false;
+  /** When the slice of this turn of the event loop is over; undefined = none has begun. */
+  #sliceEnds: Ms | undefined;
   #open = false;
   #hasEnded = false;
   #crash: (error: unknown) => void = () => undefined;
 
-  constructor(work: (key: string) => Promise<Outcome>, concurrency: number, deps: Deps) {
+  constructor(
+    work: (key: string) => Promise<Outcome>,
+    concurrency: number,
+    deps: Deps,
+    hooks: QueueHooks = {},
+  ) {
     this.#work = work;
     this.#concurrency = concurrency;
     this.#deps = deps;
+    this.#hooks = hooks;
   }
 
   /** The number of keys that wait for a worker. */
@@ -50,41 +101,64 @@ export class WorkQueue {
     return since === undefined ? 0 : this.#deps.clock.monotonic() - since;
   }
 
-  /** Runs the key as soon as a worker is free; a key that failed keeps its backoff. */
-  add(key: string): void {
-    if (!this.#isBackingOff(key)) this.#enqueue(key);
+  /** What the keys of a namespace wait for: none waits; the next slice; a worker, which waits for the API server. */
+  waitsFor(namespace: string): "nothing" | "slice" | "worker" {
+    if (!this.#ready.has(namespace)) return "nothing";
+    return this.#mayStart(namespace) ? "slice" : "worker";
   }
 
-  /** Adds the key after `ms`, unless it is added earlier; the earliest of several times wins. A backoff stays. */
+  /**
+   * Runs the key as soon as it is its turn. A key that failed keeps its backoff. If its write was refused, a change
+   * shortens the backoff to that of any other failure.
+   */
+  add(key: string, urgency: Urgency): void {
+    const failure = this.#failures.get(key);
+    if (failure === undefined || !this.#timers.has(key)) this.#enqueue(key, urgency);
+    else if (failure.isRefused && urgency === "changed")
+      this.#schedule(key, failure.changeableAt - this.#deps.clock.monotonic(), urgency);
+  }
+
+  /** Adds the key as changed after `ms`, unless it is added earlier; the earliest of several times wins. A backoff stays. */
   addAfter(key: string, ms: Ms): void {
-    if (!this.#isBackingOff(key)) this.#schedule(key, ms);
+    if (!this.#failures.has(key) || !this.#timers.has(key)) this.#schedule(key, ms, "changed");
   }
 
   /** Drops every backoff, because the cause of the failures is gone. */
   retryAll(): void {
-    const failed = [...this.#failures.keys()];
-    this.#failures.clear();
-    for (const key of failed) this.add(key);
+    for (const key of this.#failures.keys()) {
+      this.#failures.delete(key);
+      this.#enqueue(key, "look");
+    }
   }
 
-  #enqueue(key: string): void {
+  /**
+   * Tries again at once what was refused, in one namespace or in all: what it was refused for may be over. If it is not,
+   * the next pause is as long as if this try had been due.
+   */
+  recall(namespace?: string): void {
+    for (const [key, { isRefused }] of this.#failures)
+      if (isRefused && (namespace === undefined || namespaceOf(key) === namespace))
+        this.#enqueue(key, "changed");
+  }
+
+  #enqueue(key: string, urgency: Urgency): void {
+    const why = moreUrgent(this.#timers.get(key)?.urgency, urgency);
     this.#cancelTimer(key);
-    if (this.#running.has(key)) this.#again.add(key);
-    else this.#ready.add(key);
-    this.#pump();
+    if (this.#running.has(key)) this.#again.set(key, moreUrgent(this.#again.get(key), why));
+    else this.#ready.add(key, why);
+    this.#wake();
   }
 
-  #isBackingOff(key: string): boolean {
-    return this.#failures.has(key) && this.#timers.has(key);
-  }
-
-  #schedule(key: string, ms: Ms): void {
+  #schedule(key: string, ms: Ms, urgency: Urgency): void {
     if (this.#hasEnded) return;
-    const due = this.#deps.clock.monotonic() + ms;
+    const now = this.#deps.clock.monotonic();
     const timer = this.#timers.get(key);
-    if (timer !== undefined && timer.due <= due) return;
+    const due = Math.min(now + Math.max(ms, 0), timer?.due ?? Infinity);
+    const why = moreUrgent(timer?.urgency, urgency);
+    if (timer?.due === due && timer.urgency === why) return;
     timer?.cancel();
-    this.#timers.set(key, { due, cancel: this.#deps.clock.after(ms, () => this.#enqueue(key)) });
+    const cancel = this.#deps.clock.after(due - now, () => this.#enqueue(key, why));
+    this.#timers.set(key, { due, urgency: why, cancel });
   }
 
   /** Works until `signal` aborts. @throws what `work` throws, because that is a bug and must be visible. */
@@ -94,7 +168,7 @@ export class WorkQueue {
     signal.addEventListener("abort", () => resolve(), { once: true });
     if (signal.aborted) resolve();
     this.#open = true;
-    this.#pump();
+    this.#wake();
     try {
       await promise;
     } finally {
@@ -104,41 +178,98 @@ export class WorkQueue {
     }
   }
 
+  /** Whoever adds keys may still be in the middle of a change. */
+  #wake(): void {
+    if (this.#isWoken || !this.#open) return;
+    this.#isWoken = true;
+    queueMicrotask(() => {
+      this.#isWoken = false;
+      this.#pump();
+    });
+  }
+
   #pump(): void {
-    if (!this.#open) return;
-    for (const key of this.#ready) {
-      if (this.#running.size >= this.#concurrency) return;
-      this.#ready.delete(key);
-      this.#running.set(key, this.#deps.clock.monotonic());
-      void this.#runOne(key);
+    while (this.#open) {
+      const now = this.#deps.clock.monotonic();
+      if (now >= (this.#sliceEnds ?? Infinity)) return;
+      const turn = this.#ready.take((namespace) => this.#mayStart(namespace));
+      if (turn === undefined) return;
+      if (this.#sliceEnds === undefined) this.#beginSlice(now);
+      this.#running.set(turn.key, now);
+      this.#workers.set(turn.namespace, this.#workersOf(turn.namespace) + 1);
+      void this.#runOne(turn);
     }
   }
 
-  async #runOne(key: string): Promise<void> {
+  #beginSlice(now: Ms): void {
+    this.#sliceEnds = now + sliceMs;
+    const ends = this.#hooks.sliceBegins?.();
+    nextTurn(() => {
+      ends?.();
+      this.#sliceEnds = undefined;
+      this.#pump();
+    });
+  }
+
+  #mayStart(namespace: string): boolean {
+    return this.#workersOf(namespace) < this.#concurrency - this.#running.size;
+  }
+
+  #workersOf(namespace: string): number {
+    return this.#workers.get(namespace) ?? 0;
+  }
+
+  async #runOne({ key, namespace, urgency }: Turn): Promise<void> {
     try {
-      this.#settle(key, await this.#work(key));
+      this.#settle(key, urgency, await this.#outcomeOf(key));
     } catch (error) {
       this.#crash(error);
     } finally {
       this.#running.delete(key);
-      if (this.#again.delete(key)) this.#enqueue(key);
+      this.#workers.set(namespace, this.#workersOf(namespace) - 1);
+      if (this.#workersOf(namespace) === 0) this.#workers.delete(namespace);
+      const again = this.#again.get(key);
+      this.#again.delete(key);
+      if (again !== undefined) this.#enqueue(key, again);
       this.#pump();
     }
   }
 
-  #settle(key: string, outcome: Outcome): void {
+  async #outcomeOf(key: string): Promise<Outcome> {
+    try {
+      return await this.#work(key);
+    } catch (error) {
+      if (this.#hooks.onBug === undefined) throw error;
+      return this.#hooks.onBug(key, error);
+    }
+  }
+
+  /** What has to be done again has the urgency that it had. */
+  #settle(key: string, urgency: Urgency, outcome: Outcome): void {
     if (outcome !== undefined && "failed" in outcome) {
-      const failures = (this.#failures.get(key) ?? 0) + 1;
-      this.#failures.set(key, failures);
-      const backoff =
-        Math.min(firstBackoffMs * 2 ** (failures - 1), maxBackoffMs) * (0.75 + this.#deps.random() / 2);
-      this.#again.delete(key);
-      this.#cancelTimer(key);
-      this.#schedule(key, Math.max(outcome.atLeastMs ?? 0, backoff));
+      this.#failed(key, urgency, outcome);
       return;
     }
     this.#failures.delete(key);
-    if (outcome !== undefined) this.#schedule(key, outcome.againInMs);
+    if (outcome !== undefined) this.#schedule(key, outcome.againInMs, urgency);
+  }
+
+  #failed(key: string, urgency: Urgency, { atLeastMs = 0, refused = false }: Failed): void {
+    const times = (this.#failures.get(key)?.times ?? 0) + 1;
+    const again = this.#again.get(key);
+    this.#again.delete(key);
+    this.#cancelTimer(key);
+    const jitter = 0.75 + this.#deps.random() / 2;
+    const backoff = (maxMs: Ms): Ms => Math.min(firstBackoffMs * 2 ** (times - 1), maxMs) * jitter;
+    const changeableInMs = Math.max(atLeastMs, backoff(maxBackoffMs));
+    const changeableAt = this.#deps.clock.monotonic() + changeableInMs;
+    this.#failures.set(key, { times, isRefused: refused, changeableAt });
+    const isPatient = refused && again !== "changed";
+    this.#schedule(
+      key,
+      isPatient ? backoff(maxRefusedBackoffMs) : changeableInMs,
+      moreUrgent(again, urgency),
+    );
   }
 
   #cancelTimer(key: string): void {

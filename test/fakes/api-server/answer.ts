@@ -96,8 +96,17 @@ export function conflict(type: ApiType, name: string, why: string): Answer {
   return failure(409, "Conflict", message, { name, kind: type.plural });
 }
 
-export const invalid = ({ kind, plural, group }: ApiType, name: string, problem: string): Answer =>
-  failure(422, "Invalid", `${kind}.${group} "${name}" is invalid: ${problem}`, { name, kind: plural });
+export const invalid = (
+  { kind, plural, group }: ApiType,
+  name: string,
+  problem: string,
+  field?: string,
+): Answer =>
+  failure(422, "Invalid", `${kind}.${group} "${name}" is invalid: ${problem}`, {
+    name,
+    kind: plural,
+    ...(field !== undefined && { causes: [{ reason: "FieldValueInvalid", field }] }),
+  });
 
 /** Of a list or a watch at a resourceVersion that nobody remembers. */
 export const expired = (): Answer =>

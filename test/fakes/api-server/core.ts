@@ -106,7 +106,7 @@ export function createCore(history: History, namespaceType: ApiType, now: () => 
     const live = history.objects(type).get(keyOf(request));
     if (live === undefined && request.subresource !== "") throw new Refusal(notFound(type, request.name));
     const config = request.body as Stored;
-    if (live !== undefined) expectSame(type, live, config.metadata);
+    expectApplicable(type, live, config.metadata, request.name);
     const bare = live ?? born(request, type, { metadata: { name: request.name } });
     if (request.subresource === "status") refuseUnkeyed(type, bare);
     const result = appliedTo(type, bare, config, writerOf(request), request.query.force === "true");
@@ -159,6 +159,31 @@ export function createCore(history: History, namespaceType: ApiType, now: () => 
       return { code: 200, body: history.put(type, { ...live, metadata, ...status }) };
     },
   };
+}
+
+/**
+ * What an apply names has to be the object's. Source: apiserver's handlers/patch.go (applyPatch) and
+ * api/validation/objectmeta.go (ValidateObjectMetaAccessorUpdate).
+ */
+function expectApplicable(
+  type: ApiType,
+  live: Stored | undefined,
+  { uid, resourceVersion }: { readonly uid?: string; readonly resourceVersion?: string },
+  name: string,
+): void {
+  if (live !== undefined) expectSame(type, live, resourceVersion === undefined ? {} : { resourceVersion });
+  if (uid === undefined || uid === live?.metadata.uid) return;
+  if (live === undefined)
+    throw new Refusal(
+      conflict(
+        type,
+        name,
+        `uid mismatch: the provided object specified uid ${uid}, and no existing object was found`,
+      ),
+    );
+  throw new Refusal(
+    invalid(type, name, `metadata.uid: Invalid value: "${uid}": field is immutable`, "metadata.uid"),
+  );
 }
 
 /** A uid or a resourceVersion that a write names has to be the object's. */

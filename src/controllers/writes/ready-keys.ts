@@ -1,0 +1,76 @@
+import { splitKey } from "../../model/keys.ts";
+
+/** Why a key is worked on: it has changed itself, or something has changed that may concern it. */
+export type Urgency = "changed" | "look";
+
+/** After so many changes in a row a look that waits has its turn: what never changes itself is not to wait for ever. */
+const changesInARow = 8;
+
+interface Lane {
+  readonly changed: Set<string>;
+  readonly look: Set<string>;
+  changesTaken: number;
+}
+
+/** A key whose turn it is. */
+export interface Turn {
+  readonly key: string;
+  readonly namespace: string;
+  readonly urgency: Urgency;
+}
+
+/** The more urgent of two reasons. */
+export function moreUrgent(one: Urgency | undefined, other: Urgency): Urgency {
+  return one === "changed" ? one : other;
+}
+
+/**
+ * Keys "<namespace>/<rest>" that are ready to be worked on, each once. Namespaces have their turns one after the other,
+ * however many keys each has; within one, what has changed comes before what is only to be looked at.
+ */
+export class ReadyKeys {
+  /** Those with keys, in the order of their turns. */
+  readonly #lanes = new Map<string, Lane>();
+
+  /** How many keys are ready. */
+  get size(): number {
+    return [...this.#lanes.values()].reduce((sum, { changed, look }) => sum + changed.size + look.size, 0);
+  }
+
+  /** Whether a key of the namespace is ready. */
+  has(namespace: string): boolean {
+    return this.#lanes.has(namespace);
+  }
+
+  /** A look that becomes a change moves up; a change stays one. */
+  add(key: string, urgency: Urgency): void {
+    const namespace = namespaceOf(key);
+    const lane = this.#lanes.get(namespace) ?? { changed: new Set(), look: new Set(), changesTaken: 0 };
+    this.#lanes.set(namespace, lane);
+    if (lane.changed.has(key)) return;
+    if (urgency === "changed") lane.look.delete(key);
+    lane[urgency].add(key);
+  }
+
+  /** Takes a key of the first namespace that may have its turn. */
+  take(mayHaveTurn: (namespace: string) => boolean): Turn | undefined {
+    for (const [namespace, lane] of this.#lanes) {
+      if (!mayHaveTurn(namespace)) continue;
+      const { changed, look } = lane;
+      const urgency: Urgency =
+        changed.size > 0 && (look.size === 0 || lane.changesTaken < changesInARow) ? "changed" : "look";
+      lane.changesTaken = urgency === "look" ? 0 : lane.changesTaken + 1;
+      const [key = ""] = lane[urgency];
+      lane[urgency].delete(key);
+      this.#lanes.delete(namespace);
+      if (changed.size + look.size > 0) this.#lanes.set(namespace, lane);
+      return { key, namespace, urgency };
+    }
+    return undefined;
+  }
+}
+
+/** Whose key it is: keys of one namespace share what the API server can do for it. */
+export function namespaceOf(key: string): string {
+  return splitKey(key)[0];
+}
