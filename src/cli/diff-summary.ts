@@ -1,6 +1,6 @@
 import type { Hub } from "../model/hub.ts";
 import type { ServiceEntry } from "../model/istio.ts";
-import { settleMs } from "../registries/index.ts";
+import { registries } from "../registries/index.ts";
 import { entryOf } from "../translate/service-entry.ts";
 import type { Change, ClusterCopy } from "./cluster-copy.ts";
 import type { Generated } from "./generate.ts";
@@ -28,7 +28,7 @@ export function* summaryOf(hub: Hub, { held }: Generated, cluster: ClusterCopy):
   if (gone > 0)
     yield `${gone} ServiceEntries lose their last endpoint; the operator deletes each, with its EnvoyFilters, once it has been empty for --empty-grace`;
   if (removed > 0)
-    yield `the operator removes nothing before it has read the registry for ${settleMs[hub.registry.type] / 1_000} s; a hold (condition DeletionHeld) may delay removals further`;
+    yield `the operator removes nothing before it has read the registry for ${registries[hub.registry.type].settleMs / 1_000} s; a hold (condition DeletionHeld) may delay removals further`;
   if (hub.suspend) yield "spec.suspend is true: the operator writes none of this until it is false";
   if (hub.policy === "observe") yield "spec.policy is observe: the operator writes none of this";
 }

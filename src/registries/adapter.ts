@@ -43,3 +43,12 @@ export type RegistryFactory<T extends RegistryType> = (
   config: RegistryConfig<T>,
   deps: Deps,
 ) => RegistryAdapter;
+
+/** What a registry type brings to the operator. Each type exports its own from `adapter.ts`. */
+export interface RegistryTypeTraits<T extends RegistryType> {
+  readonly create: RegistryFactory<T>;
+  /** How long nothing counts as gone after the first listing of a watch. */
+  readonly settleMs: number;
+  /** The same after the registry lost its data. */
+  readonly settleAfterLossMs: number;
+}

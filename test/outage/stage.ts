@@ -2,7 +2,7 @@ import { setTimeout as delay } from "node:timers/promises";
 import type { KubeObject } from "../../src/kube/resources.ts";
 import type { HubStatus, RegistryHub } from "../../src/model/hub.ts";
 import type { ServiceEntry } from "../../src/model/istio.ts";
-import { settleMs } from "../../src/registries/index.ts";
+import { registries } from "../../src/registries/index.ts";
 import type { ApiServer } from "../bed/api-server.ts";
 import type { AuditedWrite } from "../bed/audit-log.ts";
 import type { ClusterRecorder, RecordedKind } from "../support/cluster-recorder.ts";
@@ -122,7 +122,7 @@ export class Stage implements AsyncDisposable {
   /** How long nothing is believed to be gone after the first listing, in ms. */
   get settleMs(): number {
     const { spec, settleFactor } = this.registry;
-    return settleMs[spec.type] * settleFactor;
+    return registries[spec.type].settleMs * settleFactor;
   }
 
   /** Lets an outage last: its length is part of the story, nothing can be awaited in its stead. */

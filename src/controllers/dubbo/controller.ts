@@ -12,7 +12,7 @@ import type { DubboMetrics } from "../../runtime/metrics.ts";
 import { EntryIndex } from "../writes/entry-index.ts";
 import { WorkQueue } from "../writes/queue.ts";
 import type { Urgency } from "../writes/ready-keys.ts";
-import { FilterWorker, type FilterWorkerOptions } from "./filter-worker.ts";
+import { type FilterContext, FilterWorker, type FilterWorkerOptions } from "./filter-worker.ts";
 import { watchRootNamespace } from "./root-namespace.ts";
 
 /** With more filters in the root namespace, istiod's cost per push grows with the square of their number. */
@@ -109,7 +109,7 @@ export class DubboController {
     events.record({ object, type: "Warning", reason, message });
   }
 
-  #world(events: EventRecorder) {
+  #world(events: EventRecorder): FilterContext {
     const pool = vipPool(this.#options.vipCidr);
     return {
       serviceEntries: this.#serviceEntries,

@@ -16,7 +16,7 @@ import {
 import { splitKey } from "../../model/keys.ts";
 import { fieldManagers } from "../../model/labels.ts";
 import { type VipPool, vipPool } from "../../plan/vip.ts";
-import { settleAfterLossMs, settleMs } from "../../registries/index.ts";
+import { registries } from "../../registries/index.ts";
 import { pause } from "../../runtime/clock.ts";
 import type { HubMetrics } from "../../runtime/metrics.ts";
 import { type Outcome, WorkQueue } from "../writes/queue.ts";
@@ -25,10 +25,10 @@ import { isWatched, type TargetRules } from "../writes/target-namespace.ts";
 import { HubCluster } from "./cluster.ts";
 import { DeletedHubs } from "./deleted-hubs.ts";
 import { HeldBack } from "./held-back-statuses.ts";
-import { type ClaimingHub, HostWorker } from "./host-worker.ts";
-import { type HubDeps, HubSession } from "./session.ts";
+import { type ClaimingHub, type HostContext, HostWorker } from "./host-worker.ts";
+import { type HubDeps, HubSession, type SessionHooks } from "./session.ts";
 import { hostOfService, type Services } from "./shadowing-services.ts";
-import { StatusWorker } from "./status-worker.ts";
+import { type StatusContext, StatusWorker } from "./status-worker.ts";
 
 /** A hub that is missing for a shorter time may be in the middle of a re-creation. */
 const goneAfterMs = 60_000;
@@ -136,7 +136,7 @@ export class HubController {
     }
   }
 
-  #world() {
+  #world(): HostContext & StatusContext {
     const { hubs, entries, serviceEntries, services } = this.#cluster;
     return {
       hubs,
@@ -268,14 +268,14 @@ export class HubController {
     this.#ordered = [...this.#sessions.values()].sort((a, b) => (age(a) < age(b) ? -1 : 1));
   }
 
-  #hooks(key: HubKey) {
+  #hooks(key: HubKey): SessionHooks {
     const { shrinkHoldMs, resetHoldMs, settleFactor } = this.#options;
     return {
       enqueueHosts: (hosts: Iterable<HostKey>, urgency: Urgency) => this.#enqueueHosts(hosts, urgency),
       enqueueStatus: () => this.#enqueueStatus(key),
       limitsFor: (hub: Hub) => ({
-        settleMs: settleMs[hub.registry.type] * settleFactor,
-        settleAfterLossMs: settleAfterLossMs[hub.registry.type] * settleFactor,
+        settleMs: registries[hub.registry.type].settleMs * settleFactor,
+        settleAfterLossMs: registries[hub.registry.type].settleAfterLossMs * settleFactor,
         shrinkHoldMs,
         resetHoldMs,
       }),

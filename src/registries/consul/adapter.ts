@@ -1,6 +1,6 @@
 import type { Snapshot } from "../../model/service.ts";
 import type { Deps } from "../../runtime/deps.ts";
-import type { RegistryAdapter, RegistryConfig } from "../adapter.ts";
+import type { RegistryAdapter, RegistryConfig, RegistryTypeTraits } from "../adapter.ts";
 import { tlsOptionsOf } from "../transport/dialer.ts";
 import { createHttpClient } from "../transport/http-client.ts";
 import { type Refresh, type RefreshHooks, refreshes } from "../transport/refreshes.ts";
@@ -36,3 +36,10 @@ async function* watch(
   };
   yield* refreshes(open, deps.clock, signal);
 }
+
+/** Settling: after a loss of data the agents register their services again within a minute. Source: docs/registries/consul.md. */
+export const consul: RegistryTypeTraits<"consul"> = {
+  create: createConsulAdapter,
+  settleMs: 10_000,
+  settleAfterLossMs: 60_000,
+};

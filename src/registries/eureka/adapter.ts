@@ -1,6 +1,6 @@
 import type { Snapshot } from "../../model/service.ts";
 import type { Deps } from "../../runtime/deps.ts";
-import type { RegistryAdapter, RegistryConfig } from "../adapter.ts";
+import type { RegistryAdapter, RegistryConfig, RegistryTypeTraits } from "../adapter.ts";
 import { tlsOptionsOf } from "../transport/dialer.ts";
 import { createHttpClient } from "../transport/http-client.ts";
 import { polls } from "../transport/polling.ts";
@@ -50,3 +50,10 @@ function watch(
     Math.max(registry.pollIntervalMs * (0.9 + deps.random() / 10) - tookMs, tookMs);
   return polls(open, pauseMs, deps.clock, signal);
 }
+
+/** Settling: a restarted server lists a part for up to 90 s, with heartbeats every 30 s. Source: docs/registries/eureka.md. */
+export const eureka: RegistryTypeTraits<"eureka"> = {
+  create: createEurekaAdapter,
+  settleMs: 120_000,
+  settleAfterLossMs: 120_000,
+};

@@ -1,6 +1,6 @@
 import type { Snapshot } from "../../model/service.ts";
 import type { Deps } from "../../runtime/deps.ts";
-import type { RegistryAdapter, RegistryConfig } from "../adapter.ts";
+import type { RegistryAdapter, RegistryConfig, RegistryTypeTraits } from "../adapter.ts";
 import { type Refresh, type RefreshHooks, refreshes } from "../transport/refreshes.ts";
 import { parseNacosAddress } from "./address.ts";
 import { GrpcReader } from "./watch-grpc.ts";
@@ -28,3 +28,10 @@ async function* watch(
     ? refreshes(open, deps.clock, signal)
     : watchHttp(config, servers, deps, signal);
 }
+
+/** Settling: clients are back within seconds of a restart; what expires meanwhile takes 30 s. Source: docs/registries/nacos.md. */
+export const nacos: RegistryTypeTraits<"nacos"> = {
+  create: createNacosAdapter,
+  settleMs: 35_000,
+  settleAfterLossMs: 35_000,
+};

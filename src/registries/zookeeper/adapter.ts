@@ -1,7 +1,7 @@
 import type { Snapshot } from "../../model/service.ts";
 import { every } from "../../runtime/clock.ts";
 import type { Deps } from "../../runtime/deps.ts";
-import type { RegistryAdapter, RegistryConfig } from "../adapter.ts";
+import type { RegistryAdapter, RegistryConfig, RegistryTypeTraits } from "../adapter.ts";
 import { type Refresh, type RefreshHooks, refreshes } from "../transport/refreshes.ts";
 import { openSession } from "./client.ts";
 import { Tree } from "./state.ts";
@@ -44,3 +44,10 @@ async function open(
     return tree.refresh();
   };
 }
+
+/** Settling: the largest session of a server with default settings, and 15 s. Source: docs/registries/zookeeper.md. */
+export const zookeeper: RegistryTypeTraits<"zookeeper"> = {
+  create: createZooKeeperAdapter,
+  settleMs: 60_000,
+  settleAfterLossMs: 60_000,
+};

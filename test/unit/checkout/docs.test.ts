@@ -4,7 +4,7 @@ import { describe, expect, it } from "vitest";
 import { parseAllDocuments } from "yaml";
 import { problemCodes } from "../../../src/model/problems.ts";
 import { reasons } from "../../../src/model/reasons.ts";
-import { settleAfterLossMs, settleMs } from "../../../src/registries/index.ts";
+import { registries } from "../../../src/registries/index.ts";
 import { MAX_MINORS } from "../../bed/kube-binaries.ts";
 import { versions } from "../../bed/versions.ts";
 import {
@@ -59,10 +59,10 @@ it("the settling times in operations.md are those of the code", () => {
   const rows = rowsOf(sectionOf(operations, "### How long settling takes"));
   const seconds = (ms: number) => `${ms / 1000} s`;
   expect(rows).toEqual(
-    Object.entries(settleMs).map(([type, ms]) => [
+    Object.entries(registries).map(([type, { settleMs, settleAfterLossMs }]) => [
       `\`${type}\``,
-      seconds(ms),
-      seconds(settleAfterLossMs[type as keyof typeof settleMs]),
+      seconds(settleMs),
+      seconds(settleAfterLossMs),
     ]),
   );
 });
