@@ -14,7 +14,7 @@ RUN node scripts/build.ts
 
 FROM ${BASE}
 LABEL org.opencontainers.image.title="registryhub" \
-      org.opencontainers.image.description="Keeps Istio's ServiceEntries equal to the providers in ZooKeeper, Nacos, Eureka and Consul" \
+      org.opencontainers.image.description="Keeps Istio ServiceEntries in sync with the providers in ZooKeeper, Nacos, Eureka and Consul" \
       org.opencontainers.image.licenses="Apache-2.0"
 # Where node is: in distroless images, in those of Docker, in Debian.
 ENV PATH=/nodejs/bin:/usr/local/bin:/usr/bin:/bin \

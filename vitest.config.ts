@@ -22,6 +22,16 @@ function serverSuite(name: string, groupOrder: number, timeoutMs: number): TestP
   return { ...base, test: { ...base.test, fileParallelism: false, maxWorkers: 1 } };
 }
 
+/** What test/cluster runs on: the suite of the real API server is also that of the fake one. */
+function onApiServer(
+  apiServer: "real" | "fake",
+  { test, ...rest }: TestProjectInlineConfiguration,
+): TestProjectInlineConfiguration {
+  return { ...rest, test: { ...test, provide: { apiServer } } };
+}
+
+const fast = ["test/{unit,property,golden,controllers}/**/*.test.ts", "test/cluster/*.test.ts"];
+
 /** Prints the sum over all suites as the last line; a file that failed without a failed test counts as one. */
 const tally: Reporter = {
   onTestRunEnd(modules, unhandledErrors) {
@@ -39,10 +49,10 @@ export default defineConfig({
     pool: "forks",
     reporters: ["default", tally],
     projects: [
-      suite("unit", 1, ["test/{unit,property,golden}/**/*.test.ts"], 20 * seconds),
+      onApiServer("fake", suite("unit", 1, fast, 20 * seconds)),
       serverSuite("bed", 2, 180 * seconds),
       serverSuite("crd", 3, 120 * seconds),
-      serverSuite("cluster", 4, 180 * seconds),
+      onApiServer("real", serverSuite("cluster", 4, 180 * seconds)),
       serverSuite("contract", 5, 180 * seconds),
       serverSuite("outage", 6, 600 * seconds),
       serverSuite("e2e", 7, 600 * seconds),

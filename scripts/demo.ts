@@ -34,8 +34,8 @@ process.exit(exitCode); // whatever still runs, and every folder, goes away with
 async function run(registry: DemoRegistry): Promise<number> {
   terminal.title(`registryhub with ${registry.name}: from a provider to the mesh`);
   terminal.say(
-    `Everything is real and runs on this machine; nothing else is touched. To be watchable in seconds, the times in which
-nothing is believed to be gone are scaled down: ${scaledFlags.join(" ")}.\n`,
+    `Every server is real and runs on this machine. To show every step within seconds, the demo shortens the times in which the
+operator removes nothing: ${scaledFlags.join(" ")}.\n`,
   );
   try {
     await prepareAssets(["istio-crds", "kube-api", ...registry.assets]);
@@ -45,7 +45,7 @@ nothing is believed to be gone are scaled down: ${scaledFlags.join(" ")}.\n`,
     return 0;
   } catch (error) {
     process.stderr.write(
-      `\ndemo: it did not happen: ${error instanceof Error ? error.message : String(error)}\n`,
+      `\ndemo: the step failed: ${error instanceof Error ? error.message : String(error)}\n`,
     );
     return 1;
   }
@@ -65,12 +65,12 @@ async function tellStory(registry: DemoRegistry, stage: Stage): Promise<void> {
       );
     throw error;
   }
-  terminal.title(`All ${steps.length} steps were observed`);
+  terminal.title(`The demo observed all ${steps.length} steps`);
 }
 
 async function stayUp(registry: DemoRegistry, { api }: Stage): Promise<void> {
   exitCodeOfInterrupt = 0;
-  terminal.say(`It stays up to play with, until Ctrl-C. In another terminal:
+  terminal.say(`The demo keeps running until Ctrl-C. Try in another terminal:
 
   export KUBECONFIG=${api.kubeconfig}
   kubectl get rh ${registry.hub} -n ${registry.namespace} -o yaml

@@ -1,5 +1,5 @@
 /**
- * Writes the documents that are made from code. `--check` writes nothing and fails when one is stale.
+ * Writes the documents that are generated from code. `--check` writes nothing and fails when one is stale.
  */
 import { existsSync, readFileSync, writeFileSync } from "node:fs";
 import { type Setting, settings } from "../src/config.ts";
@@ -16,11 +16,11 @@ function configuration(): string {
 
 <!-- Made by \`make docs\` from src/config.ts. Do not edit. -->
 
-What concerns one registry is in its RegistryHub (\`kubectl explain registryhub.spec\`). What concerns a whole controller is here.
-Each setting is a flag and an environment variable; the flag wins, and an empty variable counts as not set. A controller refuses
-to start with a setting that it does not know or cannot read, and names every such setting at once.
+The settings of one registry are fields of its RegistryHub (\`kubectl explain registryhub.spec\`). This page lists the settings of
+the controllers. Each setting is a flag and an environment variable. The flag wins, and an empty variable counts as not set. A
+controller refuses to start with an unknown setting or an unreadable value, and names all of them at once.
 
-Durations are written \`45s\`, \`10m\` or \`24h\`. A flag that is true or false may stand alone: \`--inbound-filters\` means
+Durations are written \`45s\`, \`10m\` or \`24h\`. A boolean flag may stand alone: \`--inbound-filters\` means
 \`--inbound-filters=true\`.
 
 ${settings().map(setting).join("\n")}`;
@@ -48,11 +48,11 @@ function status(): string {
 
 <!-- Made by \`make docs\` from src/model/reasons.ts and src/model/problems.ts. Do not edit. -->
 
-\`kubectl explain registryhub.status\` describes the fields. These are the words that may stand in them.
+\`kubectl explain registryhub.status\` describes the fields. This page lists the reasons and codes in them.
 
 ## Conditions
 
-Ready, when it is not True, repeats the reason of the first of RegistrySynced and Applied that is not True.
+When Ready is not True, it repeats the reason of the first of RegistrySynced and Applied that is not True.
 
 | condition | status | reason | meaning |
 |---|---|---|---|

@@ -23,14 +23,24 @@ interface Layer {
 
 const ambient = /^node:(timers|process|perf_hooks)/;
 const pure = ["node:crypto", "node:util", "node:net#isIP", "node:net#BlockList"];
-const registryLayers = ["model", "runtime", "adapter contract", "dubbo"];
+const registryLayers = ["model", "runtime", "adapter contract", "transport", "kinds/dubbo", "kinds/spring"];
 const registryModules = ["node:*", "undici", "zod"];
+const types = ["zookeeper", "nacos", "eureka", "consul"];
+const controllerLayers = ["model", "translate", "plan", "status", "runtime", "logger", "metrics", "kube"];
 
+/** One registry: it knows nothing of the others, of the cluster, or of what becomes of its snapshots. */
 const island = (type: string): Layer => ({
   name: `registries/${type}`,
   files: new RegExp(`^registries/${type}/`),
   layers: registryLayers,
   modules: registryModules,
+});
+
+const kind = (name: string): Layer => ({
+  name: `kinds/${name}`,
+  files: new RegExp(`^registries/kinds/${name}/`),
+  layers: ["model", "runtime"],
+  modules: ["node:*", "zod"],
 });
 
 /** The law (docs/architecture.md): everything observed is a snapshot, everything decided is pure, everything changed goes through kube. */
@@ -55,26 +65,22 @@ const law: readonly Layer[] = [
     name: "runtime",
     files: /^runtime\//,
     layers: ["model", "logger", "metrics"],
-    modules: ["node:*", "node:timers/promises", "undici"],
+    modules: ["node:*", "node:timers/promises", "zod"],
   },
   { name: "adapter contract", files: /^registries\/adapter\.ts$/, layers: ["model", "runtime"], modules: [] },
-  { name: "dubbo", files: /^registries\/dubbo\//, layers: ["model", "runtime"], modules: ["node:*", "zod"] },
-  island("zookeeper"),
-  island("nacos"),
-  island("eureka"),
-  island("consul"),
+  {
+    name: "transport",
+    files: /^registries\/transport\//,
+    layers: ["model", "runtime"],
+    modules: registryModules,
+  },
+  kind("dubbo"),
+  kind("spring"),
+  ...types.map(island),
   {
     name: "registries/index",
     files: /^registries\/index\.ts$/,
-    layers: [
-      "model",
-      "runtime",
-      "adapter contract",
-      "registries/zookeeper",
-      "registries/nacos",
-      "registries/eureka",
-      "registries/consul",
-    ],
+    layers: ["model", "runtime", "adapter contract", ...types.map((type) => `registries/${type}`)],
     modules: [],
   },
   {
@@ -90,20 +96,21 @@ const law: readonly Layer[] = [
     modules: ["node:*", "undici", "@kubernetes/client-node"],
   },
   {
-    name: "controllers",
-    files: /^controllers\//,
-    layers: [
-      "model",
-      "translate",
-      "plan",
-      "status",
-      "runtime",
-      "logger",
-      "metrics",
-      "registries/index",
-      "supervise",
-      "kube",
-    ],
+    name: "controllers/writes",
+    files: /^controllers\/writes\//,
+    layers: controllerLayers,
+    modules: ["node:*"],
+  },
+  {
+    name: "controllers/hub",
+    files: /^controllers\/hub\//,
+    layers: [...controllerLayers, "controllers/writes", "registries/index", "supervise"],
+    modules: ["node:*"],
+  },
+  {
+    name: "controllers/dubbo",
+    files: /^controllers\/dubbo\//,
+    layers: [...controllerLayers, "controllers/writes"],
     modules: ["node:*"],
   },
   { name: "config", files: /^config\.ts$/, layers: ["model"], modules: ["node:*"] },

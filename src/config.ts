@@ -1,26 +1,24 @@
 import { isIPv4 } from "node:net";
 
-/** The long-running commands: each reads its own part of the table. */
+/** The long-running commands; each reads its own part of the table. */
 export type Controller = "hub-controller" | "dubbo-controller";
-/** Everything that reads a part of the table. */
+/** Every command that reads a part of the table. */
 export type Reader = Controller | "preview";
 
-/** What of the surroundings a controller listens to: `off`, or a port (0 = any free one) of one or of all addresses. */
+/** The address of the vitals server: `off`, or a port (0 = any free one) of one address or of all. */
 export type BindAddress = "off" | { readonly host?: string; readonly port: number };
 
 /** One setting. Its environment variable and its name in commander follow from `flag`. */
 interface Option<T> {
   readonly flag: string;
-  /** What a value looks like, for people. */
+  /** The form of a value, for people. */
   readonly value: string;
   /** As a user would write it. */
   readonly default: string;
-  /** @throws Error whose message says what a legal value is, as the end of "<where>=<text>: ". */
+  /** @throws Error whose message describes a legal value, as the end of "<where>=<text>: ". */
   readonly parse: (text: string) => T;
   readonly help: string;
   readonly commands: readonly Reader[];
-  /** The variable that every tool of its kind reads; ours goes first. */
-  readonly otherEnv?: string;
 }
 
 const both: readonly Reader[] = ["hub-controller", "dubbo-controller"];
@@ -29,15 +27,14 @@ const dubbo: readonly Reader[] = ["dubbo-controller"];
 
 const option = <T>(one: Option<T>): Option<T> => one;
 
-/** Every setting there is. Flags, environment variables, --help and docs/configuration.md are made from this table. */
+/** Every setting. Flags, environment variables, --help and docs/configuration.md are generated from this table. */
 const options = {
   kubeconfig: option({
     flag: "kubeconfig",
     value: "<file>",
     default: "",
     parse: (text) => text || undefined,
-    otherEnv: "KUBECONFIG",
-    help: "The kubeconfig to use. Empty: the files of KUBECONFIG, else ~/.kube/config, else the pod's service account.",
+    help: "The kubeconfig file; it must exist. If empty: those files of KUBECONFIG that exist, else ~/.kube/config, else the pod's service account.",
     commands: [...both, "preview"],
   }),
   watchNamespaces: option({
@@ -45,7 +42,7 @@ const options = {
     value: "<names>",
     default: "",
     parse: namespaces,
-    help: "Namespaces, separated by commas, whose hubs and ServiceEntries are looked after. Empty: all.",
+    help: "The namespaces whose RegistryHubs and ServiceEntries the controller handles, separated by commas. If empty: all namespaces.",
     commands: both,
   }),
   rootNamespace: option({
@@ -53,7 +50,7 @@ const options = {
     value: "<name>",
     default: "servicemesh",
     parse: namespace,
-    help: "Istio's root namespace, where the EnvoyFilters go: there they reach every proxy of the mesh.",
+    help: "Istio's root namespace, which receives the EnvoyFilters. Filters in it apply to every proxy of the mesh.",
     commands: [...dubbo, "preview"],
   }),
   vipCidr: option({
@@ -61,7 +58,7 @@ const options = {
     value: "<cidr>",
     default: "240.241.0.0/16",
     parse: ipv4Cidr,
-    help: "The range of the virtual IPs. Istio 1.25 and newer allocate from 240.240.0.0/16 by themselves.",
+    help: "The range of the virtual IPs. Istio 1.25 and newer allocate their own addresses from 240.240.0.0/16.",
     commands: [...both, "preview"],
   }),
   httpBindAddress: option({
@@ -69,7 +66,7 @@ const options = {
     value: "<host:port>",
     default: "127.0.0.1:0",
     parse: bindAddress,
-    help: "Where /healthz, /readyz and /metrics are served. Port 0: any free one, the log says which. `:8080`: all addresses. `0`: nowhere.",
+    help: "The address that serves /healthz, /readyz and /metrics. Port 0 takes any free port and logs it. `:8080` listens on all addresses. `0` turns the server off.",
     commands: both,
   }),
   leaderElect: option({
@@ -77,7 +74,7 @@ const options = {
     value: "true|false",
     default: "false",
     parse: boolean,
-    help: "Whether to work only while holding the Lease of the controller's name, so that several may run and one works.",
+    help: "Elect a leader with the Lease that has the controller's name. Only the leader works; other processes stand by.",
     commands: both,
   }),
   leaderElectNamespace: option({
@@ -85,7 +82,7 @@ const options = {
     value: "<name>",
     default: "servicemesh",
     parse: namespace,
-    help: "The namespace of that Lease; the same for all that share the work.",
+    help: "The namespace of that Lease. All processes of one controller need the same value.",
     commands: both,
   }),
   kubeApiConcurrency: option({
@@ -93,7 +90,7 @@ const options = {
     value: "<number>",
     default: "16",
     parse: wholeNumber(1, 1000),
-    help: "How many writes to the API server may be in flight at once; its own flow control sets the pace.",
+    help: "How many writes to the API server may be in flight at once. The API server's flow control sets the pace.",
     commands: both,
   }),
   emptyGraceMs: option({
@@ -101,7 +98,7 @@ const options = {
     value: "<duration>",
     default: "10m",
     parse: duration,
-    help: "How long a ServiceEntry without endpoints stays, so that its callers fail fast, before it is deleted.",
+    help: "How long a ServiceEntry without endpoints stays before the controller deletes it. Until then its callers fail fast.",
     commands: [...hub, "preview"],
   }),
   shrinkHoldMs: option({
@@ -109,7 +106,7 @@ const options = {
     value: "<duration>",
     default: "5m",
     parse: duration,
-    help: "How long the last instances of many services that vanish at once are kept before that is believed.",
+    help: "How long the controller keeps the last instances of services when many services vanish at once.",
     commands: hub,
   }),
   resetHoldMs: option({
@@ -117,7 +114,7 @@ const options = {
     value: "<duration>",
     default: "24h",
     parse: duration,
-    help: "How long everything is kept after a registry has lost its data.",
+    help: "How long, at most, the controller removes nothing after a registry lost its data.",
     commands: hub,
   }),
   settleFactor: option({
@@ -125,7 +122,7 @@ const options = {
     value: "<number>",
     default: "1",
     parse: positiveNumber,
-    help: "Scales the built-in times in which nothing is believed to be gone. For tests; only together with the registry's own times.",
+    help: "Scales the built-in settling times, in which the controller removes nothing. For tests only, together with the registry's own times.",
     commands: hub,
   }),
   allowCrossNamespace: option({
@@ -133,7 +130,7 @@ const options = {
     value: "true|false",
     default: "true",
     parse: boolean,
-    help: "Whether a hub may write into another namespace that did not opt in by annotation.",
+    help: "Whether a hub may write into another namespace that has not opted in by annotation.",
     commands: hub,
   }),
   foreignServiceEntries: option({
@@ -141,7 +138,7 @@ const options = {
     value: "true|false",
     default: "false",
     parse: boolean,
-    help: "Whether ServiceEntries labelled `manager: aeraki` by somebody else get EnvoyFilters, too.",
+    help: "Whether ServiceEntries that others label `manager: aeraki` also get EnvoyFilters.",
     commands: [...dubbo, "preview"],
   }),
   inboundFilters: option({
@@ -149,7 +146,7 @@ const options = {
     value: "true|false",
     default: "false",
     parse: boolean,
-    help: "Whether an EnvoyFilter for the provider's own proxy is written as well; for providers inside the mesh.",
+    help: "Whether the controller also writes an EnvoyFilter for the provider's own proxy. For providers inside the mesh.",
     commands: [...dubbo, "preview"],
   }),
   logLevel: option({
@@ -157,7 +154,7 @@ const options = {
     value: "<debug|info|warn|error>",
     default: "info",
     parse: oneOf("debug", "info", "warn", "error"),
-    help: "The least severe level that is logged.",
+    help: "The lowest level that is logged.",
     commands: both,
   }),
 };
@@ -166,9 +163,12 @@ type Name = keyof typeof options;
 const names = Object.keys(options) as readonly Name[];
 
 /** Every setting, parsed. Durations are in milliseconds; a setting of the other controller has its default. */
-export type Config = { readonly [N in Name]: ReturnType<(typeof options)[N]["parse"]> };
+export type Config = { readonly [N in Name]: ReturnType<(typeof options)[N]["parse"]> } & {
+  /** Where every Kubernetes tool looks that is given no `kubeconfig`: $KUBECONFIG, or else ~/.kube/config. */
+  readonly defaultKubeconfigs: string;
+};
 
-/** The settings cannot be used. `problems` holds one sentence for each thing that is wrong, and the message all of them. */
+/** The settings are unusable. `problems` holds one sentence per problem, and the message holds all of them. */
 export class ConfigError extends Error {
   override readonly name = "ConfigError";
   readonly problems: readonly string[];
@@ -205,7 +205,7 @@ export function settings(reader?: Reader): readonly Setting[] {
 
 /**
  * The settings of a process: each from its flag, else its environment variable (empty = not set), else its default.
- * `flags` are raw values by flag name in camelCase, as commander gives them; `true` is a flag that stands alone.
+ * `flags` are raw values by flag name in camelCase, as commander returns them; `true` = a flag without a value.
  * @throws ConfigError with every problem at once, unknown REGISTRYHUB_ variables included.
  */
 export function readConfig(
@@ -213,13 +213,13 @@ export function readConfig(
   env: Readonly<Record<string, string | undefined>>,
 ): Config {
   const problems = unknownVariables(env).map(
-    (name) => `${name}: there is no such setting; docs/configuration.md lists them all`,
+    (name) => `${name}: unknown setting; docs/configuration.md lists all settings`,
   );
   const read = (one: Option<unknown>): unknown => {
     const flag = flags[camelCase(one.flag)];
     const [where, text] =
       flag === undefined
-        ? [envOf(one.flag), env[envOf(one.flag)] || env[one.otherEnv ?? ""] || one.default]
+        ? [envOf(one.flag), env[envOf(one.flag)] || one.default]
         : [`--${one.flag}`, String(flag)];
     try {
       return one.parse(text);
@@ -230,7 +230,8 @@ export function readConfig(
   };
   const config = Object.fromEntries(names.map((name) => [name, read(options[name])]));
   if (problems.length > 0) throw new ConfigError(problems);
-  return config as Config;
+  const { KUBECONFIG, HOME } = env;
+  return { ...config, defaultKubeconfigs: KUBECONFIG || (HOME ? `${HOME}/.kube/config` : "") } as Config;
 }
 
 const envPrefix = "REGISTRYHUB_";
@@ -239,11 +240,11 @@ const camelCase = (flag: string): string =>
   flag.replace(/-(\w)/g, (_, letter: string) => letter.toUpperCase());
 
 /**
- * Kubernetes itself sets REGISTRYHUB_SERVICE_HOST, REGISTRYHUB_PORT_8080_TCP and the like in every pod beside a Service
- * whose name starts with "registryhub". Source: kubernetes/pkg/kubelet/envvars/envvars.go.
+ * Kubernetes sets REGISTRYHUB_SERVICE_HOST, REGISTRYHUB_PORT_8080_TCP and the like in every pod of a namespace with a
+ * Service whose name starts with "registryhub". Source: kubernetes/pkg/kubelet/envvars/envvars.go.
  */
 const serviceLink = /(^|_)(SERVICE_(HOST|PORT(_\w+)?)|PORT(_\d+_(TCP|UDP|SCTP)(_(PROTO|PORT|ADDR))?)?)$/;
-/** Settings of the servers that the tests use, not of the program. */
+/** Settings of the test servers, not of the program. */
 const testBed = /^BED_/;
 
 function unknownVariables(env: Readonly<Record<string, string | undefined>>): string[] {
@@ -306,7 +307,7 @@ function ipv4Cidr(text: string): string {
     throw new Error("not an IPv4 range such as 240.241.0.0/16, with a prefix length from 8 to 30");
   const address = network.split(".").reduce((sum, byte) => sum * 256 + Number(byte), 0);
   if (address % 2 ** (32 - prefix) !== 0)
-    throw new Error("has bits set behind the prefix; 240.241.0.0/16 has none");
+    throw new Error("has bits set beyond the prefix; 240.241.0.0/16 has none");
   return text;
 }
 

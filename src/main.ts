@@ -1,20 +1,5 @@
-import { Command } from "commander";
-import { addControllers } from "./cli/controllers.ts";
-import { addPreview } from "./cli/preview.ts";
-import { version } from "./cli/version.ts";
+import { runProgram } from "./cli/program.ts";
 
-const program = new Command("registryhub")
-  .description("Keeps Istio's ServiceEntries equal to the providers in ZooKeeper, Nacos, Eureka and Consul.")
-  .showHelpAfterError("(--help lists what there is)");
-addControllers(program, process.env);
-addPreview(program, process.env);
-program
-  .command("version")
-  .description("Print the version.")
-  .action(() => {
-    process.stdout.write(`registryhub ${version}\n`);
-  });
-
-await program.parseAsync();
-// Whatever a library may still hold open must not keep a stopped controller alive.
-process.exit();
+const exitCode = await runProgram(process.argv.slice(2), process.env);
+// A library's open handles must not keep a stopped controller alive.
+process.exit(exitCode);

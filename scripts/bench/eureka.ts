@@ -1,10 +1,9 @@
 import { setTimeout as delay } from "node:timers/promises";
 import type { RegistryAdapter } from "../../src/registries/adapter.ts";
-import { createEurekaAdapter } from "../../src/registries/eureka/adapter.ts";
-import { parseEurekaAddress } from "../../src/registries/eureka/address.ts";
+import { createEurekaAdapter, parseEurekaAddress } from "../../src/registries/eureka/adapter.ts";
 import { createEurekaApi } from "../../src/registries/eureka/api.ts";
-import { EurekaReader } from "../../src/registries/eureka/reader.ts";
-import { createHttpClient } from "../../src/runtime/http-client.ts";
+import { EurekaReader } from "../../src/registries/eureka/state.ts";
+import { createHttpClient } from "../../src/registries/transport/http-client.ts";
 import { startEureka } from "../../test/bed/eureka.ts";
 import { startController } from "../../test/support/controllers.ts";
 import { type EurekaInstance, type EurekaRest, eurekaRest } from "../../test/support/eureka-rest.ts";

@@ -1,6 +1,6 @@
 import { resources } from "../../src/kube/resources.ts";
 import type { ServiceEntry } from "../../src/model/istio.ts";
-import { inParallel } from "../../src/runtime/parallel.ts";
+import { inParallel } from "../../src/registries/transport/parallel.ts";
 import { type BareClient, bareClient, inFlight } from "./bare-client.ts";
 import { type EntryWatch, startCluster, watchEntries } from "./cluster.ts";
 import { addressOf, folderOf, hostOf, type ZooKeeperTree } from "./zookeeper-tree.ts";

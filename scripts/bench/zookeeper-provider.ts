@@ -1,5 +1,6 @@
 import { setTimeout as delay } from "node:timers/promises";
-import { type DubboProvider, startDubboProvider } from "../../test/bed/dubbo-provider.ts";
+import { startDubboProvider } from "../../test/bed/dubbo-provider.ts";
+import type { ProviderProcess } from "../../test/bed/provider-process.ts";
 import type { ZooKeeper } from "../../test/bed/zookeeper.ts";
 import { freePort } from "../../test/support/free-port.ts";
 import { type EntryWatch, namespace } from "./cluster.ts";
@@ -24,7 +25,7 @@ export async function restartProvider(
   const known = watch.has(entryHost, host, port);
   let provider = await startDubboProvider(options);
   await known;
-  const written = async (end: (one: DubboProvider) => Promise<void>): Promise<Writes> => {
+  const written = async (end: (one: ProviderProcess) => Promise<void>): Promise<Writes> => {
     const before = await writes();
     await end(provider);
     provider = await startDubboProvider(options);

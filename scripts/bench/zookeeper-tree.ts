@@ -1,4 +1,4 @@
-import { inParallel } from "../../src/runtime/parallel.ts";
+import { inParallel } from "../../src/registries/transport/parallel.ts";
 import type { ZooKeeper } from "../../test/bed/zookeeper.ts";
 import { connectZkWriter, providerPath, type ZkWriter } from "../../test/support/zk-writer.ts";
 import { namespace } from "./cluster.ts";

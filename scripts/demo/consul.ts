@@ -25,5 +25,5 @@ export const consul: DemoRegistry = {
 
 async function startProvider(address: string, ip: string): Promise<DemoProvider> {
   const options = { registry: "consul", address, application: "order-service", ip } as const;
-  return demoProvider(ip, await startSpringProvider(options));
+  return demoProvider(await startSpringProvider(options));
 }

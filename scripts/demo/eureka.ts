@@ -25,5 +25,5 @@ export const eureka: DemoRegistry = {
 
 async function startProvider(address: string, ip: string): Promise<DemoProvider> {
   const options = { registry: "eureka", address, application: "eureka-provider", ip } as const;
-  return demoProvider(ip, await startSpringProvider(options));
+  return demoProvider(await startSpringProvider(options));
 }

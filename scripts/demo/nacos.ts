@@ -27,10 +27,10 @@ export const nacos: DemoRegistry = {
 
 async function startProvider(address: string, ip: string): Promise<DemoProvider> {
   const registry = `nacos://${address}`;
-  return demoProvider(ip, await startDubboProvider({ registry, version: "1.0.0", host: ip }));
+  return demoProvider(await startDubboProvider({ registry, version: "1.0.0", host: ip }));
 }
 
 async function startSpring(address: string, ip: string): Promise<DemoProvider> {
   const options = { registry: "nacos", address, application: "order-service", ip } as const;
-  return demoProvider(ip, await startSpringProvider(options));
+  return demoProvider(await startSpringProvider(options));
 }

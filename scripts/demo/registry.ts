@@ -1,3 +1,5 @@
+import type { ProviderProcess } from "../../test/bed/provider-process.ts";
+
 /** What the story needs of a type of registry: one file per type implements it. */
 export interface DemoRegistry {
   /** As people write it. */
@@ -45,16 +47,11 @@ export interface DemoProvider extends AsyncDisposable {
   stop(): Promise<void>;
 }
 
-/** A process of the test bed that has registered `ip`. */
-export function demoProvider(ip: string, process: BedProvider): DemoProvider {
+/** A process of the test bed. */
+export function demoProvider(process: ProviderProcess): DemoProvider {
   return {
-    endpoint: `${ip}:${process.port}`,
+    endpoint: `${process.host}:${process.port}`,
     stop: () => process.stop(),
     [Symbol.asyncDispose]: () => process[Symbol.asyncDispose](),
   };
-}
-
-interface BedProvider extends AsyncDisposable {
-  readonly port: number;
-  stop(): Promise<void>;
 }

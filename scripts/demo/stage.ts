@@ -48,7 +48,7 @@ export interface Stage extends AsyncDisposable {
 /** Starts the servers, a first provider and both controllers; says what it does. */
 export async function setStage(type: DemoRegistry): Promise<Stage> {
   await using starting = new AsyncDisposableStack();
-  await timed("the program, built", builtProgram());
+  await timed("the built program", builtProgram());
   const api = starting.use(
     await timed("Kubernetes API server (real, with etcd)", startApiServer({ controllerManager: false })),
   );
@@ -58,11 +58,11 @@ export async function setStage(type: DemoRegistry): Promise<Stage> {
   const cluster = starting.use(await viewCluster(api));
   const registry = starting.use(await timed(type.name, type.start()));
   const provider = starting.use(
-    await timed(`a real provider, which registers ${firstProvider}`, registry.startProvider(firstProvider)),
+    await timed(`a real provider that registers ${firstProvider}`, registry.startProvider(firstProvider)),
   );
   const spring = type.spring && starting.use(await startSpring(type.spring, registry.address));
   const starts = startInstalled(api);
-  const controllers = starting.use(await timed("both controllers, as their ServiceAccounts", starts));
+  const controllers = starting.use(await timed("both controllers, with their ServiceAccounts", starts));
   const owned = starting.move();
   return {
     api,
@@ -99,10 +99,7 @@ export async function filledSample(type: DemoRegistry, address: string): Promise
 }
 
 function startSpring({ start }: DemoSpring, address: string): Promise<DemoProvider> {
-  return timed(
-    `a real Spring application, which registers ${springProvider}`,
-    start(address, springProvider),
-  );
+  return timed(`a real Spring application that registers ${springProvider}`, start(address, springProvider));
 }
 
 async function timed<T>(what: string, work: Promise<T>): Promise<T> {

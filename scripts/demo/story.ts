@@ -18,26 +18,29 @@ const STEP_MS = 60_000;
 /** The steps, in order: each begins where the one before ended. */
 export function storyOf(type: DemoRegistry): readonly Step[] {
   const filter: Step = {
-    title: "The mesh speaks Dubbo to it: the EnvoyFilter",
+    title: "The EnvoyFilter lets the mesh speak Dubbo to the provider",
     tell: (stage) => showFilter(type, stage),
   };
   const deletedFilter: Step = {
-    title: "An EnvoyFilter is deleted by hand: it comes back",
+    title: "A person deletes an EnvoyFilter, and the operator restores it",
     tell: (stage) => deleteFilter(type, stage),
   };
   const deletedEntry: Step = {
-    title: "The ServiceEntry is deleted by hand: it comes back",
+    title: "A person deletes the ServiceEntry, and the operator restores it",
     tell: (stage) => deleteEntry(type, stage),
   };
   return [
-    { title: "What a hub is: the API explains itself", tell: explain },
-    { title: "A hub is applied: pending, then success", tell: (stage) => applyHub(type, stage) },
-    { title: "The provider is a ServiceEntry now", tell: (stage) => showEntry(type, stage) },
+    { title: "kubectl explain describes a hub", tell: explain },
+    { title: "A new hub is pending, then success", tell: (stage) => applyHub(type, stage) },
+    { title: "The provider has a ServiceEntry", tell: (stage) => showEntry(type, stage) },
     ...(type.speaksDubbo ? [filter] : []),
     ...springSteps(type),
-    { title: "A second provider arrives, and leaves again", tell: (stage) => scale(type, stage) },
-    { title: "The address breaks: failed, and nothing is lost", tell: (stage) => breakAddress(type, stage) },
-    { title: "The address is right again: it heals alone", tell: (stage) => heal(type, stage) },
+    { title: "A second provider registers and deregisters", tell: (stage) => scale(type, stage) },
+    {
+      title: "With a wrong address the hub fails, and nothing is lost",
+      tell: (stage) => breakAddress(type, stage),
+    },
+    { title: "With the right address the hub recovers without help", tell: (stage) => heal(type, stage) },
     type.speaksDubbo ? deletedFilter : deletedEntry,
   ];
 }
@@ -45,18 +48,18 @@ export function storyOf(type: DemoRegistry): readonly Step[] {
 function springSteps({ namespace, spring }: DemoRegistry): readonly Step[] {
   if (spring === undefined) return [];
   const tell = (stage: Stage): Promise<void> => showSpringEntry(namespace, spring, stage);
-  return [{ title: "The Spring application is a ServiceEntry as well", tell }];
+  return [{ title: "The Spring application has a ServiceEntry too", tell }];
 }
 
 async function explain({ kubectl }: Stage): Promise<void> {
   const text = await kubectl(["explain", "registryhub.spec.address"]);
-  assert.match(text, /Where the registry is/);
+  assert.match(text, /The address of the registry/);
 }
 
 async function applyHub(type: DemoRegistry, stage: Stage): Promise<void> {
   const { address } = stage.registry;
   terminal.say(
-    `${type.sample} is applied as it is, but for spec.address: the demo's ${type.name} is ${address}.`,
+    `The demo applies ${type.sample} and changes only spec.address: its ${type.name} is at ${address}.`,
   );
   const input = await filledSample(type, address);
   const apply = () =>
@@ -66,7 +69,7 @@ async function applyHub(type: DemoRegistry, stage: Stage): Promise<void> {
   );
   assert.match(seen, /pending.*success/s);
   await waitReady(type, stage);
-  terminal.observed("pending while the registry was being listed, success after that");
+  terminal.observed("the hub was pending until the operator had read the registry, then success");
 }
 
 async function waitReady(type: DemoRegistry, stage: Stage): Promise<void> {
@@ -79,14 +82,16 @@ async function showEntry(type: DemoRegistry, stage: Stage): Promise<void> {
   await stage.kubectl(["get", "serviceentry", type.serviceEntry, "-n", type.namespace, "-o", "yaml"]);
   assert.deepEqual(spec.hosts, [type.host]);
   assert.deepEqual(endpointsOf(spec), [stage.provider.endpoint]);
-  terminal.observed(`consumers call ${type.host}; its virtual IP ${spec.addresses?.[0]} is for ever`);
+  terminal.observed(`consumers call ${type.host}; its virtual IP ${spec.addresses?.[0]} never changes`);
 }
 
 async function showFilter(type: DemoRegistry, stage: Stage): Promise<void> {
   const { metadata } = await filterOf(type, stage);
   await stage.kubectl(["get", "envoyfilter", "-n", rootNamespace]);
   await stage.kubectl(["get", "envoyfilter", metadata.name, "-n", rootNamespace, "-o", "yaml"]);
-  terminal.observed("one filter per service, and one per port that lifts Envoy's limit of 1 MiB per answer");
+  terminal.observed(
+    "there is one filter per service, and one per port that lifts Envoy's limit of 1 MiB per answer",
+  );
 }
 
 async function showSpringEntry(namespace: string, { host }: DemoSpring, stage: Stage): Promise<void> {
@@ -94,17 +99,19 @@ async function showSpringEntry(namespace: string, { host }: DemoSpring, stage: S
   await stage.kubectl(["get", "serviceentry", host, "-n", namespace, "-o", "yaml"]);
   assert.deepEqual(spec.hosts, [host]);
   assert.deepEqual(endpointsOf(spec), [stage.spring?.endpoint]);
-  terminal.observed(`callers use http://${host}:${spec.ports?.[0]?.number}, wherever its instances listen`);
+  terminal.observed(
+    `callers use http://${host}:${spec.ports?.[0]?.number}, whatever ports the instances listen on`,
+  );
 }
 
 async function scale(type: DemoRegistry, stage: Stage): Promise<void> {
   await using second = await stage.registry.startProvider(secondProvider);
   await untilEndpoints(type, stage, [stage.provider.endpoint, second.endpoint]);
-  terminal.say(`A provider at ${secondProvider} has registered:`);
+  terminal.say(`A provider at ${secondProvider} registered:`);
   await showEndpoints(type, stage);
   const stopping = second.stop();
   await untilEndpoints(type, stage, [stage.provider.endpoint]);
-  terminal.say("It has been stopped, as a rolling update would:");
+  terminal.say("The provider stopped, as in a rolling update:");
   await showEndpoints(type, stage);
   await stopping;
   terminal.observed("the endpoint came and went with its provider");
@@ -125,7 +132,7 @@ async function breakAddress(type: DemoRegistry, stage: Stage): Promise<void> {
   assert.ok(reason.includes(host), reason);
   await showEndpoints(type, stage);
   assert.deepEqual((await entryOf(type, stage)).spec, before.spec);
-  terminal.observed("the status says why, and the ServiceEntry is as it was: traffic goes on");
+  terminal.observed("the status gives the cause, and the ServiceEntry is unchanged, so traffic continues");
 }
 
 async function heal(type: DemoRegistry, stage: Stage): Promise<void> {
@@ -136,7 +143,7 @@ async function heal(type: DemoRegistry, stage: Stage): Promise<void> {
   const after = await entryOf(type, stage);
   assert.equal(after.metadata.uid, before.metadata.uid);
   assert.deepEqual(after.spec, before.spec);
-  terminal.observed("success again, with nothing deleted, re-created or restarted");
+  terminal.observed("the hub is success again, and nobody deleted, re-created or restarted anything");
 }
 
 async function deleteFilter(type: DemoRegistry, stage: Stage): Promise<void> {
@@ -149,7 +156,7 @@ async function deleteFilter(type: DemoRegistry, stage: Stage): Promise<void> {
   }, STEP_MS);
   await stage.kubectl(["get", "envoyfilter", "-n", rootNamespace]);
   assert.deepEqual(after.spec, before.spec);
-  terminal.observed("it is back, without a restart of anything");
+  terminal.observed("the EnvoyFilter is back, without a restart");
 }
 
 async function deleteEntry(type: DemoRegistry, stage: Stage): Promise<void> {
@@ -162,7 +169,7 @@ async function deleteEntry(type: DemoRegistry, stage: Stage): Promise<void> {
   }, STEP_MS);
   await showEndpoints(type, stage);
   assert.deepEqual(after.spec, before.spec);
-  terminal.observed("it is back, with the same virtual IP");
+  terminal.observed("the ServiceEntry is back, with the same virtual IP");
 }
 
 async function setAddress(type: DemoRegistry, { kubectl }: Stage, address: string): Promise<void> {

@@ -25,5 +25,5 @@ export const zookeeper: DemoRegistry = {
 
 async function startProvider(address: string, ip: string): Promise<DemoProvider> {
   const registry = `zookeeper://${address}`;
-  return demoProvider(ip, await startDubboProvider({ registry, version: "1.0.0", host: ip }));
+  return demoProvider(await startDubboProvider({ registry, version: "1.0.0", host: ip }));
 }

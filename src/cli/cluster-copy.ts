@@ -1,55 +1,55 @@
-import { EntryIndex } from "../controllers/entries.ts";
-import type { Tools } from "../controllers/object-writer.ts";
-import { applied } from "../kube/applied.ts";
+import { EntryIndex } from "../controllers/writes/entry-index.ts";
+import type { Tools } from "../controllers/writes/object-writer.ts";
+import { applied } from "../kube/apply-locally.ts";
 import type { KubeClient, KubeRequest } from "../kube/client.ts";
 import type { EventNote } from "../kube/events.ts";
-import type { Held } from "../kube/reflector.ts";
+import type { ObjectStore } from "../kube/reflector.ts";
 import { type KubeObject, objectKey } from "../kube/resources.ts";
 import type { Ms } from "../model/entry.ts";
 import type { RegistryHub } from "../model/hub.ts";
 import type { EnvoyFilter, ServiceEntry } from "../model/istio.ts";
 import type { Deps } from "../runtime/deps.ts";
 
-/** What a cluster has of what the operator's workers look at. */
+/** The objects of a cluster that the operator's workers read. */
 export interface Cluster {
   readonly hubs: readonly RegistryHub[];
-  /** Of all namespaces: their hosts, names and addresses are taken. */
+  /** Those of all namespaces, because their hosts, names and addresses are taken. */
   readonly serviceEntries: readonly ServiceEntry[];
   /** Of the root namespace. */
   readonly envoyFilters: readonly EnvoyFilter[];
 }
 
-/** One that has never heard of the operator. */
+/** A cluster without any of the operator's objects. */
 export const emptyCluster: Cluster = { hubs: [], serviceEntries: [], envoyFilters: [] };
 
-/** One object before and after; undefined = there is none. */
+/** One object before and after; undefined = it does not exist. */
 export interface Change<T extends KubeObject = KubeObject> {
   readonly before: T | undefined;
   readonly after: T | undefined;
 }
 
 /** A store of a copy. */
-export interface HeldCopy<T extends KubeObject> extends Held<T> {
-  /** What differs from the cluster, by key. */
+export interface StoreCopy<T extends KubeObject> extends ObjectStore<T> {
+  /** The differences from the cluster, by key. */
   changes(): readonly Change<T>[];
-  /** Called after each change with the key of what changed. */
+  /** Called after each change with the changed key. */
   onChange: (key: string) => void;
 }
 
-/** A copy of a cluster on which the operator's own workers can work: it takes their writes, and nothing reaches the cluster. */
+/** A copy of a cluster for the operator's own workers. It takes their writes, and nothing reaches the cluster. */
 export interface ClusterCopy {
   readonly hubs: readonly RegistryHub[];
-  readonly serviceEntries: HeldCopy<ServiceEntry>;
-  readonly envoyFilters: HeldCopy<EnvoyFilter>;
+  readonly serviceEntries: StoreCopy<ServiceEntry>;
+  readonly envoyFilters: StoreCopy<EnvoyFilter>;
   readonly entries: EntryIndex;
-  /** What a worker works with. Its monotonic clock stands still but for `pass`. */
+  /** The tools of a worker. Only `pass` advances the monotonic clock. */
   readonly tools: Tools;
-  /** What the workers would have told as Events, each once. */
+  /** The Events that the workers would have written, each once. */
   notes(): readonly EventNote[];
   pass(ms: Ms): void;
 }
 
-/** The copy is as the cluster until a worker writes. */
+/** The copy equals the cluster until a worker writes. */
 export function copyOf({ hubs, serviceEntries, envoyFilters }: Cluster, deps: Deps): ClusterCopy {
   const held = { ServiceEntry: heldCopy(serviceEntries), EnvoyFilter: heldCopy(envoyFilters) };
   const entries = new EntryIndex(held.ServiceEntry.objects);
@@ -76,10 +76,10 @@ export function copyOf({ hubs, serviceEntries, envoyFilters }: Cluster, deps: De
   };
 }
 
-function heldCopy<T extends KubeObject>(listed: readonly T[]): HeldCopy<T> {
+function heldCopy<T extends KubeObject>(listed: readonly T[]): StoreCopy<T> {
   const before = new Map(listed.map((object) => [objectKey(object), object]));
   const objects = new Map(before);
-  const copy: HeldCopy<T> = {
+  const copy: StoreCopy<T> = {
     objects,
     onChange: () => undefined,
     changes: () =>
@@ -98,8 +98,8 @@ function heldCopy<T extends KubeObject>(listed: readonly T[]): HeldCopy<T> {
   return copy;
 }
 
-/** Answers writes as the API server would; the worker that made them then tells the stores. */
-function clientOf(held: Readonly<Record<string, Held<KubeObject>>>): KubeClient {
+/** Answers writes as the API server would; the worker then stores the answers. */
+function clientOf(held: Readonly<Record<string, ObjectStore<KubeObject>>>): KubeClient {
   const answer = ({ method, body, query = {} }: KubeRequest): KubeObject | { readonly kind: "Status" } => {
     if (method === "DELETE") return { kind: "Status" };
     const { fieldManager = "" } = query;

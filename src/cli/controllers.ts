@@ -2,23 +2,24 @@ import { randomUUID } from "node:crypto";
 import { hostname } from "node:os";
 import type { Command } from "commander";
 import { type Config, ConfigError, type Controller, readConfig } from "../config.ts";
-import { DubboController } from "../controllers/dubbo.ts";
-import { HubController } from "../controllers/registryhub.ts";
+import { DubboController } from "../controllers/dubbo/controller.ts";
+import { HubController } from "../controllers/hub/controller.ts";
 import { type ClientOptions, createClient, type KubeClient } from "../kube/client.ts";
 import { Election } from "../kube/election.ts";
-import { managers } from "../model/labels.ts";
+import { fieldManagers } from "../model/labels.ts";
+import { openRegistry } from "../registries/index.ts";
 import { systemClock } from "../runtime/clock.ts";
 import type { Deps } from "../runtime/deps.ts";
 import { createLogger } from "../runtime/logger.ts";
 import { createDubboMetrics, createHubMetrics, type Metrics } from "../runtime/metrics.ts";
-import { serveVitals } from "../runtime/server.ts";
-import { addSettings } from "./settings.ts";
+import { serveVitals } from "../runtime/vitals-server.ts";
+import { addSettings, badUsage, checkKubeconfig } from "./settings.ts";
 import { version } from "./version.ts";
 
-/** A loop that works on one key for this long is stuck: every request has a deadline that is much shorter. */
+/** A loop that works on one key for this long is stuck, because every request has a much shorter deadline. */
 const stuckMs = 180_000;
 
-/** What both controllers look like from here. */
+/** The common interface of both controllers. */
 interface Runnable {
   run(signal: AbortSignal): Promise<void>;
   stuckLoops(ms: number): readonly string[];
@@ -30,7 +31,7 @@ type Make = (
   deps: Deps,
 ) => { readonly controller: Runnable; readonly metrics: Metrics };
 
-/** A command: `name` is that of its Lease, its Deployment and its field manager. */
+/** A command; `name` is the name of its Lease, its Deployment and its field manager. */
 interface Work {
   readonly name: string;
   readonly summary: string;
@@ -39,17 +40,17 @@ interface Work {
 
 const controllers: Readonly<Record<Controller, Work>> = {
   "hub-controller": {
-    name: managers.registryhub,
-    summary: "Keep ServiceEntries equal to what the registries of all RegistryHubs list.",
+    name: fieldManagers.registryhub,
+    summary: "Keep ServiceEntries in sync with the registries of all RegistryHubs.",
     make(config, client, deps) {
       const metrics = createHubMetrics(deps.clock);
       const options = { ...config, concurrency: config.kubeApiConcurrency };
-      return { metrics, controller: new HubController(options, client, metrics, deps) };
+      return { metrics, controller: new HubController(options, client, metrics, { ...deps, openRegistry }) };
     },
   },
   "dubbo-controller": {
-    name: managers.dubbo,
-    summary: "Give every ServiceEntry that speaks Dubbo its EnvoyFilters.",
+    name: fieldManagers.dubbo,
+    summary: "Write the EnvoyFilters of every ServiceEntry that speaks Dubbo.",
     make(config, client, deps) {
       const metrics = createDubboMetrics();
       const options = { ...config, concurrency: config.kubeApiConcurrency };
@@ -59,7 +60,11 @@ const controllers: Readonly<Record<Controller, Work>> = {
 };
 
 /** Adds `hub-controller` and `dubbo-controller` to the program, with the flags of the settings table. */
-export function addControllers(program: Command, env: NodeJS.ProcessEnv): void {
+export function addControllers(
+  program: Command,
+  env: NodeJS.ProcessEnv,
+  ended: (exitCode: number) => void,
+): void {
   for (const name of Object.keys(controllers) as Controller[]) {
     const command = program
       .command(name)
@@ -67,12 +72,12 @@ export function addControllers(program: Command, env: NodeJS.ProcessEnv): void {
       .description(controllers[name].summary);
     addSettings(command, name);
     command.action(async (flags: Record<string, string | boolean>) => {
-      process.exitCode = await runController(name, flags, env);
+      ended(await runController(name, flags, env));
     });
   }
 }
 
-/** Runs until SIGTERM or SIGINT (0), or until something is wrong that only a restart can mend (1) or a person (2). */
+/** Runs until SIGTERM or SIGINT (0), or until an error that only a restart (1) or a person (2) can fix. */
 async function runController(
   name: Controller,
   flags: Readonly<Record<string, string | boolean>>,
@@ -81,10 +86,11 @@ async function runController(
   let config: Config;
   try {
     config = readConfig(flags, env);
+    checkKubeconfig(config);
   } catch (error) {
     if (!(error instanceof ConfigError)) throw error;
     process.stderr.write(`${error.message}\n`);
-    return 2;
+    return badUsage;
   }
   const logger = createLogger(config.logLevel).child({ controller: name });
   const deps: Deps = { clock: systemClock, logger, random: Math.random };
@@ -100,18 +106,19 @@ async function runController(
     await work(name, config, deps, stopping.signal);
     return 0;
   } catch (error) {
-    logger.error("ended by an error", { error });
+    logger.error("controller failed", { error });
     return 1;
   } finally {
     logger.info("stopped");
   }
 }
 
-/** Works as long as it may: with leader election while it leads, else until `signal` aborts. */
+/** Runs the controller: while it leads with leader election, else until `signal` aborts. */
 async function work(name: Controller, config: Config, deps: Deps, signal: AbortSignal): Promise<void> {
   await using stack = new AsyncDisposableStack();
   const open = (options: Pick<ClientOptions, "concurrency" | "beforeWrite">): KubeClient => {
-    const common = { kubeconfig: config.kubeconfig, userAgent: `registryhub-${name}/${version}` };
+    const { kubeconfig, defaultKubeconfigs } = config;
+    const common = { kubeconfig, defaultKubeconfigs, userAgent: `registryhub-${name}/${version}` };
     return stack.adopt(createClient({ ...common, ...options }, deps), (client) => client.close());
   };
   const election = config.leaderElect

@@ -5,7 +5,7 @@ import { entryOf } from "../translate/service-entry.ts";
 import type { Change, ClusterCopy } from "./cluster-copy.ts";
 import type { Generated } from "./generate.ts";
 
-/** How much would change, and what a diff does not tell: when, and what stays. One line each. */
+/** How much would change, and the facts that a diff does not show: when, and what stays. One line each. */
 export function* summaryOf(hub: Hub, { held }: Generated, cluster: ClusterCopy): Generator<string> {
   for (const { object, reason, message } of cluster.notes()) {
     const { namespace, name } = object.metadata;
@@ -26,11 +26,11 @@ export function* summaryOf(hub: Hub, { held }: Generated, cluster: ClusterCopy):
     yield `held: ${held.endpoints} endpoints of ${held.services} services stay: ${why}`;
   }
   if (gone > 0)
-    yield `${gone} ServiceEntries lose their last endpoint; each is deleted, with its EnvoyFilters, once it has been empty for --empty-grace`;
+    yield `${gone} ServiceEntries lose their last endpoint; the operator deletes each, with its EnvoyFilters, once it has been empty for --empty-grace`;
   if (removed > 0)
-    yield `removals wait until the registry has been read for ${settleMs[hub.registry.type] / 1_000} s; a hold (condition DeletionHeld) may delay them further`;
-  if (hub.suspend) yield "spec.suspend is true: nothing of this is written until it is false";
-  if (hub.policy === "observe") yield "spec.policy is observe: nothing of this is written under it";
+    yield `the operator removes nothing before it has read the registry for ${settleMs[hub.registry.type] / 1_000} s; a hold (condition DeletionHeld) may delay removals further`;
+  if (hub.suspend) yield "spec.suspend is true: the operator writes none of this until it is false";
+  if (hub.policy === "observe") yield "spec.policy is observe: the operator writes none of this";
 }
 
 const tally = (changes: readonly Change[]): string => {

@@ -8,14 +8,14 @@ import type { KubeObject } from "../kube/resources.ts";
 import { annotations } from "../model/labels.ts";
 import type { Change } from "./cluster-copy.ts";
 
-/** There is nothing to compare with, or no program that does it. The message says what to do. */
+/** The cluster is unreadable, or the diff program does not work. The message says what to do. */
 export class DiffError extends Error {
   override readonly name = "DiffError";
 }
 
 /**
- * Prints the changes as `kubectl diff` does: both sides as files, below `cluster/` and `hub/`, compared by `program`, which
- * writes to this process's stdout. @throws DiffError.
+ * Prints the changes as `kubectl diff` does: writes both sides as files below `cluster/` and `hub/` and runs
+ * `program`, which writes to this process's stdout. @throws DiffError.
  */
 export async function printDiff(changes: readonly Change[], program: string): Promise<void> {
   const folder = await mkdtemp(join(tmpdir(), "registryhub-diff-"));
@@ -42,7 +42,7 @@ async function write(folder: string, object: KubeObject | undefined, text: strin
 
 async function compare(program: string, cwd: string): Promise<void> {
   const [command = "", ...args] = program.split(" ").filter((word) => word !== "");
-  const advice = "install diffutils, or name another program in KUBECTL_EXTERNAL_DIFF";
+  const advice = "install diffutils, or set KUBECTL_EXTERNAL_DIFF to another program";
   const child = spawn(command, [...args, "cluster", "hub"], { cwd, stdio: ["ignore", "inherit", "inherit"] });
   try {
     const [code] = (await once(child, "close")) as [number | null];
@@ -53,7 +53,10 @@ async function compare(program: string, cwd: string): Promise<void> {
   }
 }
 
-/** Both sides as YAML. Our hash says no more than that there is a difference, so it stands there only if it is the only one. */
+/**
+ * Both sides as YAML. Our hash only says that there is a difference, so it is shown only if it is the only
+ * difference.
+ */
 function textsOf({ before, after }: Change): readonly [string, string] {
   const texts = (hidden: string | undefined): [string, string] => [
     textOf(before, hidden),
@@ -63,7 +66,7 @@ function textsOf({ before, after }: Change): readonly [string, string] {
   return one === other ? texts(undefined) : [one, other];
 }
 
-/** Without what the API server alone sets. */
+/** The object without the fields that only the API server sets. */
 function textOf(object: (KubeObject & { readonly spec?: unknown }) | undefined, hidden?: string): string {
   if (object === undefined) return "";
   const { apiVersion, kind, metadata, spec } = object;

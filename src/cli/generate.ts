@@ -1,16 +1,25 @@
-import { FilterWorker, type FilterWorkerOptions } from "../controllers/filter-worker.ts";
-import type { Speaker } from "../controllers/host-claims.ts";
-import { HostLedger } from "../controllers/host-ledger.ts";
-import { HostWorker } from "../controllers/host-worker.ts";
-import { hubClaim } from "../controllers/hub-claim.ts";
-import { ListingIndex } from "../controllers/listing-index.ts";
-import type { Outcome } from "../controllers/queue.ts";
-import type { HostKey, Ms } from "../model/entry.ts";
+import {
+  FilterWorker,
+  type FilterWorkerOptions,
+  filterRemovalDelayMs,
+} from "../controllers/dubbo/filter-worker.ts";
+import {
+  type ClaimingHub,
+  entryRemovalDelayMs,
+  type HostContext,
+  HostWorker,
+} from "../controllers/hub/host-worker.ts";
+import { HostLedger } from "../controllers/hub/ledger.ts";
+import { ListingIndex } from "../controllers/hub/listing-index.ts";
+import type { Outcome } from "../controllers/writes/queue.ts";
+import type { Entry, HostKey, Ms } from "../model/entry.ts";
 import { type Hub, parseHub } from "../model/hub.ts";
 import type { ServiceEntry } from "../model/istio.ts";
 import type { Problem } from "../model/problems.ts";
 import type { Snapshot } from "../model/service.ts";
 import { rfc3339 } from "../model/time.ts";
+import { type ClaimInputs, mayWrite } from "../plan/claims.ts";
+import type { Trust } from "../plan/trust.ts";
 import { vipPool } from "../plan/vip.ts";
 import type { Clock } from "../runtime/deps.ts";
 import { hubIdOf } from "../translate/names.ts";
@@ -24,21 +33,22 @@ export interface GenerateOptions extends Omit<FilterWorkerOptions, "watchNamespa
   readonly foreignServiceEntries: boolean;
 }
 
-/** What came of a hub, besides the objects. */
+/** The results for a hub, besides the objects. */
 export interface Generated {
   readonly problems: readonly Problem[];
   /** Hosts for which no virtual IP was free. */
   readonly withoutVip: readonly HostKey[];
-  /** Endpoints that stay only because the hub cannot, or by its policy does not, say that they are gone. */
+  /** Endpoints that stay because the hub cannot, or by its policy does not, say that they are gone. */
   readonly held: HostLedger["withheld"];
 }
 
-/** What only removes waits for this long at most, in case it comes back. */
-const removalDelayMs = 1_000;
+/** The longest delay of a plan that only removes. */
+const removalDelayMs = Math.max(entryRemovalDelayMs, filterRemovalDelayMs);
+const trusted: Trust = { synced: true, settledAt: 0, heldUntil: 0, resetUntil: 0 };
 
 /**
- * Does to the copy of a cluster what the controllers would do to the cluster if the hub were applied, its registry listed
- * this and were believed: their own workers do it. A hub that is suspended or only observes is taken to write.
+ * Runs the real workers against a copy of the cluster, as if this hub were applied and its listing trusted. A hub
+ * that is suspended or only observes is treated as one that writes.
  */
 export async function generate(
   hub: Hub,
@@ -47,30 +57,43 @@ export async function generate(
   options: GenerateOptions,
 ): Promise<Generated> {
   const { entries, serviceEntries, tools } = cluster;
-  const speaker = speakerOf(hub, snapshot, tools.deps.clock);
-  const speakers = inOrder(speaker, cluster);
-  const world = {
-    entries,
-    serviceEntries,
-    isReady: () => true,
-    sessions: () => speakers,
-    targetProblem: () => undefined,
-    goneInMs: () => undefined,
-  };
-  const pool = vipPool(options.vipCidr);
-  const worker = new HostWorker(world, { pool, graceMs: options.emptyGraceMs }, tools);
+  const { clock } = tools.deps;
+  const listings = new ListingIndex();
+  listings.update(snapshot.services, hub);
+  const policy = hub.policy === "observe" ? "sync" : hub.policy;
+  const ledger = new HostLedger(clock, () => undefined);
+  const applicant = claimingHub({ ...hub, policy, suspend: false }, listings, trusted, ledger);
+  const hubs = inOrder(applicant, cluster);
   const owned = (): string[] =>
-    [...serviceEntries.objects].filter(([, one]) => hubsOf(one).has(speaker.id)).map(([key]) => key);
+    [...serviceEntries.objects].filter(([, one]) => hubsOf(one).has(applicant.id)).map(([key]) => key);
   const ownedBefore = owned();
-  const ownedHosts = [...entries.hostsOf(speaker.id)].map(({ host }) => host);
-  const hosts = new Set([...speaker.listings.hosts(), ...ownedHosts].sort());
-  const withoutVip = await workOff(hosts, worker, cluster);
+  const ownedHosts = [...entries.hostsOf(applicant.id)].map(({ host }) => host);
+  const hosts = [...listings.hosts(), ...ownedHosts].sort();
+  const world = { sessions: () => hubs, goneInMs: () => undefined };
+  const withoutVip = await generateEntries(hosts, world, cluster, options);
   await generateFilters([...ownedBefore, ...owned()], cluster, options);
-  const problems = [...snapshot.problems, ...speaker.listings.problems, ...speaker.ledger.problems];
-  return { problems, withoutVip, held: speaker.ledger.withheld };
+  const problems = [...snapshot.problems, ...listings.problems, ...ledger.problems];
+  return { problems, withoutVip, held: ledger.withheld };
 }
 
-/** Does to the copy what the dubbo-controller would do about these ServiceEntries, by key. */
+/**
+ * Does to the copy what the hub-controller would do about these hosts if all hubs might write into their targets. Returns
+ * the hosts for which no virtual IP was free.
+ */
+export async function generateEntries(
+  hosts: Iterable<HostKey>,
+  hubs: Pick<HostContext, "sessions" | "goneInMs">,
+  cluster: ClusterCopy,
+  options: Pick<GenerateOptions, "vipCidr" | "emptyGraceMs">,
+): Promise<readonly HostKey[]> {
+  const { entries, serviceEntries, tools } = cluster;
+  const world = { ...hubs, entries, serviceEntries, isReady: () => true, targetProblem: () => undefined };
+  const pool = vipPool(options.vipCidr);
+  const worker = new HostWorker(world, { pool, graceMs: options.emptyGraceMs }, tools);
+  return workOff(new Set(hosts), worker, cluster);
+}
+
+/** Runs the dubbo-controller's worker against the copy for these ServiceEntries, by key. */
 export async function generateFilters(
   keys: Iterable<string>,
   cluster: ClusterCopy,
@@ -80,7 +103,7 @@ export async function generateFilters(
   const pool = vipPool(options.vipCidr);
   const rules = {
     foreign: options.foreignServiceEntries,
-    believes: (vip: string) => pool.believes(vip),
+    accepts: (vip: string) => pool.accepts(vip),
     hasElder: (vip: string, object: ServiceEntry) => entries.hasElder(vip, object),
   };
   const refused = (error: Error): never => {
@@ -96,7 +119,7 @@ export async function generateFilters(
   await workOff(waiting, worker, cluster);
 }
 
-/** Looks at every key twice, with keys that come up meanwhile, and returns those that failed in the end. */
+/** Works on every key twice, including keys that appear meanwhile, and returns the keys that still fail. */
 async function workOff(
   keys: ReadonlySet<string>,
   worker: { work(key: string): Promise<Outcome> },
@@ -114,53 +137,49 @@ async function workOff(
   return [...failed];
 }
 
-/** The hub, with a registry that lists this and is believed. */
-function speakerOf(hub: Hub, snapshot: Snapshot, clock: Clock): Speaker {
+/** A hub as the host worker asks it, where its registry lists this and is trusted so far. */
+export function claimingHub(
+  hub: Hub,
+  listings: ListingIndex,
+  trust: Trust,
+  ledger: ClaimingHub["ledger"],
+): ClaimingHub {
   const id = hubIdOf(hub.key);
-  const listings = new ListingIndex();
-  listings.update(snapshot.services, hub);
-  const policy = hub.policy === "observe" ? "sync" : hub.policy;
-  const voice = {
+  const claimInputs = (host: HostKey, actual: Entry | undefined): ClaimInputs => ({
     id,
-    hub: { ...hub, policy, suspend: false } as const,
-    listings,
-    trust: { synced: true, settledAt: 0, heldUntil: 0, resetUntil: 0 },
+    hub,
+    mayWrite: mayWrite(hub),
     isPending: false,
-  };
-  return {
-    ...voice,
-    isWriting: true,
-    ledger: new HostLedger(clock, () => undefined),
-    claim: (host, actual, isWriting) => hubClaim(voice, host, actual, isWriting, clock.monotonic()),
-  };
+    trust,
+    listed: listings.listed(host),
+    isUnreadable: listings.isUnknown(host, actual?.shape.service.name ?? ""),
+  });
+  return { id, hub, listings, ledger, claimInputs };
 }
 
 /** Another hub of the cluster: its registry is not read, so it lists what the cluster has of it. */
-function bystanderOf(hub: Hub, clock: Clock): Speaker {
-  const { key, name, l7, protocol } = hub;
-  const id = hubIdOf(key);
-  return {
+function bystanderOf(hub: Hub, clock: Clock): ClaimingHub {
+  const id = hubIdOf(hub.key);
+  const claimInputs = (_host: HostKey, actual: Entry | undefined): ClaimInputs => ({
     id,
     hub,
-    listings: new ListingIndex(),
-    isWriting: !hub.suspend && hub.policy !== "observe",
-    ledger: new HostLedger(clock, () => undefined),
-    claim(_host, actual, isWriting) {
-      const endpoints = [...(actual?.endpoints.values() ?? [])].filter(({ by }) => by.has(id));
-      if (endpoints.length === 0 && !actual?.hubs.has(id)) return undefined;
-      const listed = isWriting ? endpoints : [];
-      return { key, name, l7, protocol, writes: isWriting, listed, rest: "unknown" };
-    },
-  };
+    mayWrite: mayWrite(hub),
+    isPending: false,
+    trust: { ...trusted, synced: false },
+    listed: [...(actual?.endpoints.values() ?? [])].filter(({ by }) => by.has(id)),
+    isUnreadable: false,
+  });
+  const ledger = new HostLedger(clock, () => undefined);
+  return { id, hub, listings: new ListingIndex(), ledger, claimInputs };
 }
 
 /** Oldest first. A hub that the cluster does not have yet is the youngest. */
-function inOrder(speaker: Speaker, { hubs, tools }: ClusterCopy): readonly Speaker[] {
+function inOrder(applicant: ClaimingHub, { hubs, tools }: ClusterCopy): readonly ClaimingHub[] {
   const { clock } = tools.deps;
   const parsed = hubs.map(parseHub);
-  const createdAt =
-    parsed.find(({ key }) => key === speaker.hub.key)?.createdAt ?? rfc3339(tools.deps.clock.now());
-  const others = parsed.filter(({ key }) => key !== speaker.hub.key).map((hub) => bystanderOf(hub, clock));
-  const age = ({ hub }: Speaker): string => `${hub === speaker.hub ? createdAt : hub.createdAt} ${hub.key}`;
-  return [speaker, ...others].sort((a, b) => (age(a) < age(b) ? -1 : 1));
+  const createdAt = parsed.find(({ key }) => key === applicant.hub.key)?.createdAt ?? rfc3339(clock.now());
+  const others = parsed.filter(({ key }) => key !== applicant.hub.key).map((hub) => bystanderOf(hub, clock));
+  const age = ({ hub }: ClaimingHub): string =>
+    `${hub === applicant.hub ? createdAt : hub.createdAt} ${hub.key}`;
+  return [applicant, ...others].sort((a, b) => (age(a) < age(b) ? -1 : 1));
 }

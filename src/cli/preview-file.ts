@@ -2,27 +2,27 @@ import { parseManifests } from "../kube/manifests.ts";
 import { credentialsOf, type Secret } from "../kube/secrets.ts";
 import { type Credentials, type Hub, parseHub, type RegistryHub, registryTypes } from "../model/hub.ts";
 
-/** The file is not what a preview needs. The message says what is wrong with it, and never holds a value of a Secret. */
+/** The file is unusable for a preview. The message says why, and never holds a value of a Secret. */
 export class PreviewFileError extends Error {
   override readonly name = "PreviewFileError";
 }
 
 /**
- * Reads a RegistryHub and, where it names one, its Secret. What the API server would refuse besides (crds/registryhub.yaml)
- * is not looked for. @throws PreviewFileError.
+ * Reads a RegistryHub and, if it names one, its Secret. It does not check what else the API server would refuse
+ * (crds/registryhub.yaml). @throws PreviewFileError.
  */
 export function readPreviewFile(text: string): { readonly hub: Hub; readonly credentials: Credentials } {
   const objects = manifestsOf(text);
   const [object, ...others] = objects.filter(({ kind }) => kind === "RegistryHub") as RegistryHub[];
-  if (object === undefined) throw new PreviewFileError("there is no RegistryHub in the file");
+  if (object === undefined) throw new PreviewFileError("the file has no RegistryHub");
   if (others.length > 0)
-    throw new PreviewFileError("there are several RegistryHubs in the file; preview one at a time");
+    throw new PreviewFileError("the file has several RegistryHubs; preview one at a time");
   const hub = parseHub(wellFormed(object));
   if (hub.secretName === undefined) return { hub, credentials: {} };
   const secrets = objects.filter(({ kind }) => kind === "Secret") as unknown as Secret[];
   const secret = secrets.find(({ metadata }) => metadata.name === hub.secretName);
   if (secret === undefined) {
-    const advice = "add it to the file as a further document";
+    const advice = "add it as another YAML document";
     throw new PreviewFileError(`the hub's Secret ${hub.secretName} is not in the file: ${advice}`);
   }
   const reading = credentialsOf(secret, hub.secretName);
@@ -39,7 +39,7 @@ function manifestsOf(text: string): readonly Manifest[] {
   try {
     documents = parseManifests(text);
   } catch (cause) {
-    // The parser's own words quote the text, which may be a Secret's.
+    // The parser's message quotes the text, which may be a Secret's.
     throw new PreviewFileError("the file is not YAML", { cause });
   }
   return documents.flatMap((document) => {
@@ -49,7 +49,7 @@ function manifestsOf(text: string): readonly Manifest[] {
   });
 }
 
-/** With what every hub has, and the namespace that kubectl would take. @throws PreviewFileError. */
+/** Checks the required fields and adds kubectl's default namespace. @throws PreviewFileError. */
 function wellFormed(object: RegistryHub): RegistryHub {
   const { spec, metadata } = object as Partial<RegistryHub>;
   const required = { "metadata.name": metadata?.name, ...prefixed(spec) };

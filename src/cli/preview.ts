@@ -19,7 +19,7 @@ import { summaryOf } from "./diff-summary.ts";
 import { type Generated, generate } from "./generate.ts";
 import { PreviewFileError, readPreviewFile } from "./preview-file.ts";
 import { readCluster } from "./read-cluster.ts";
-import { addSettings } from "./settings.ts";
+import { addSettings, badUsage, checkKubeconfig } from "./settings.ts";
 import { version } from "./version.ts";
 
 interface PreviewFlags {
@@ -29,23 +29,26 @@ interface PreviewFlags {
   readonly [setting: string]: string | boolean | undefined;
 }
 
-const description = `Read the registry of a RegistryHub once and print the ServiceEntries and EnvoyFilters that it would become in an empty cluster. A Secret that the hub names has to be in the same file. Problems go to stderr. Exit code 1: the registry cannot be read; 2: the file or a flag is wrong.
+const description = `Read the registry of a RegistryHub once and print the ServiceEntries and EnvoyFilters that the operator would write to an empty cluster. If the hub names a Secret, the file must contain it too. Problems go to stderr. Exit code 1: the registry cannot be read; 2: the file or a flag is wrong.
 
-With --diff, compare with the current cluster, which is only read: print what the operator would change there, as \`diff -u -N -r\` shows it (or the program that KUBECTL_EXTERNAL_DIFF names), and a summary on stderr. Give it the settings of the controllers. Exit code 0: nothing would change; 1: something would; 2: the file or a flag is wrong; 3: the registry or the cluster cannot be read, or the two cannot be compared.`;
+With --diff, compare with the current cluster, which the command only reads. Print what the operator would change, with \`diff -u -N -r\` (or the program in KUBECTL_EXTERNAL_DIFF), and a summary on stderr. Pass the same settings that the controllers have. Exit code 0: nothing would change; 1: something would change; 2: the file or a flag is wrong; 3: the registry or the cluster cannot be read, or the diff program fails.`;
 
 /** Adds `preview` to the program. */
-export function addPreview(program: Command, env: NodeJS.ProcessEnv): void {
+export function addPreview(
+  program: Command,
+  env: NodeJS.ProcessEnv,
+  ended: (exitCode: number) => void,
+): void {
   const command = program
     .command("preview")
-    .summary("Print what a RegistryHub would generate, or change in a cluster.")
+    .summary("Print what the operator would write or change for a RegistryHub.")
     .description(description)
-    .exitOverride(({ exitCode }) => process.exit(exitCode === 0 ? 0 : 2))
-    .requiredOption("-f, --filename <file>", "The hub's manifest; - is stdin.")
-    .option("-o, --output <yaml/json>", "How to print; not with --diff.", "yaml")
+    .requiredOption("-f, --filename <file>", "The hub's manifest; - reads stdin.")
+    .option("-o, --output <yaml/json>", "The output format; not with --diff.", "yaml")
     .option("--diff", "Compare with the current cluster.");
   addSettings(command, "preview");
   command.action(async (flags: PreviewFlags) => {
-    process.exitCode = await preview(flags, env);
+    ended(await preview(flags, env));
   });
 }
 
@@ -60,6 +63,7 @@ async function preview(flags: PreviewFlags, env: NodeJS.ProcessEnv): Promise<num
       throw new PreviewFileError("--diff prints a diff, not objects: leave out -o");
     const { hub, credentials } = readPreviewFile(await contentOf(filename));
     const config = readConfig(flags, env);
+    if (diff || config.kubeconfig !== undefined) checkKubeconfig(config);
     const deps: Deps = { clock: systemClock, logger: createLogger("error"), random: Math.random };
     const cluster = copyOf(diff ? await currentCluster(config, deps) : emptyCluster, deps);
     const registry = {
@@ -85,17 +89,17 @@ async function preview(flags: PreviewFlags, env: NodeJS.ProcessEnv): Promise<num
     else if (error instanceof RegistryError) say(`${error.code}: ${error.message}`);
     else if (error instanceof DiffError || error instanceof ConfigError) say(error.message);
     else if (diff)
-      say(inspect(error)); // thrown it would end in exit code 1, which means differences
+      say(inspect(error)); // a throw would end in exit code 1, which means differences
     else throw error;
-    if (error instanceof PreviewFileError || error instanceof ConfigError) return 2;
+    if (error instanceof PreviewFileError || error instanceof ConfigError) return badUsage;
     return diff ? 3 : 1;
   }
 }
 
 async function currentCluster(config: Config, deps: Deps): Promise<Cluster> {
-  const { kubeconfig, kubeApiConcurrency: concurrency, rootNamespace } = config;
+  const { kubeconfig, defaultKubeconfigs, kubeApiConcurrency: concurrency, rootNamespace } = config;
   const userAgent = `registryhub-preview/${version}`;
-  const client = createClient({ kubeconfig, userAgent, concurrency }, deps);
+  const client = createClient({ kubeconfig, defaultKubeconfigs, userAgent, concurrency }, deps);
   try {
     return await readCluster(client, rootNamespace);
   } finally {

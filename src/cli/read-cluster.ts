@@ -6,10 +6,14 @@ import type { RegistryHub } from "../model/hub.ts";
 import type { EnvoyFilter, ServiceEntry } from "../model/istio.ts";
 import type { Cluster } from "./cluster-copy.ts";
 import { DiffError } from "./diff.ts";
+import { otherKubeconfig } from "./settings.ts";
 
 const pageSize = 500;
 
-/** Lists what the operator's workers look at. Without the RegistryHub type there are no hubs. @throws DiffError. */
+/**
+ * Lists the objects that the operator's workers read. Without the RegistryHub type there are no hubs. @throws
+ * DiffError.
+ */
 export async function readCluster(client: KubeClient, rootNamespace: string): Promise<Cluster> {
   const { signal } = new AbortController();
   const all = async <T extends KubeObject>(resource: Resource, namespace?: string): Promise<readonly T[]> => {
@@ -40,11 +44,11 @@ function nextStepFor({ reason }: KubeError): string {
   switch (reason) {
     case "Unreachable":
     case "Timeout":
-      return "Check that the API server of the kubeconfig runs and can be reached from here.";
+      return "Check that the kubeconfig's API server runs and is reachable from here.";
     case "BadKubeconfig":
-      return "Name another one with --kubeconfig or KUBECONFIG.";
+      return otherKubeconfig;
     case "Unauthorized":
-      return "Log in anew, or name another kubeconfig with --kubeconfig or KUBECONFIG.";
+      return "Log in again, or name another kubeconfig with --kubeconfig or KUBECONFIG.";
     case "Forbidden":
       return "Ask for the right to list registryhubs and serviceentries in all namespaces, and envoyfilters in the root namespace.";
     case "ResourceTypeMissing":

@@ -1,10 +1,26 @@
 import type { Command } from "commander";
-import { type Reader, settings } from "../config.ts";
+import { type Config, ConfigError, type Reader, settings } from "../config.ts";
+import { kubeconfigProblem, loadKubeConfig } from "../kube/kubeconfig.ts";
 
-/** Adds the flags of a reader's part of the settings table to its command. */
+/** What a process ends with when a person has to change its command line, its settings or a file that they name. */
+export const badUsage = 2;
+
+/** What to do about a kubeconfig that cannot be used. */
+export const otherKubeconfig = "Set --kubeconfig or KUBECONFIG to one that can be used.";
+
+/** Finds the kubeconfig, and connects to nothing. @throws ConfigError when there is none that can be used. */
+export function checkKubeconfig(config: Config): void {
+  try {
+    loadKubeConfig(config);
+  } catch (error) {
+    throw new ConfigError([`${kubeconfigProblem(error)}. ${otherKubeconfig}`]);
+  }
+}
+
+/** Adds the flags of a reader's settings to its command. */
 export function addSettings(command: Command, reader: Reader): void {
   for (const { usage, env: variable, default: value, help } of settings(reader)) {
-    // commander takes every | for the border between a flag and its short form
+    // commander takes every | for the separator between a flag and its short form
     command.option(
       usage.replaceAll("|", "/"),
       `${help} (env ${variable}${value === "" ? "" : `, default ${value}`})`,

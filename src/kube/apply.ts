@@ -2,7 +2,10 @@ import type { KubeClient } from "./client.ts";
 import { KubeError } from "./errors.ts";
 import { apiVersionOf, type KubeObject, objectPath, type Resource } from "./resources.ts";
 
-/** What became of one write. A failure is a value: it belongs to one object, and its queue decides what follows. */
+/**
+ * The result of one write. A failure is a value, because it belongs to one object, and that object's queue decides
+ * what follows.
+ */
 export type WriteResult<T> = { readonly ok: T } | { readonly error: KubeError };
 
 export interface ApplyOptions {
@@ -11,8 +14,8 @@ export interface ApplyOptions {
 }
 
 /**
- * Server-side apply: creates the object or makes the given fields, and those only, what is given; fields that this
- * manager set before and leaves out now go. Takes over fields of other managers (`force`). Returns the new object.
+ * Server-side apply: creates the object, or sets exactly the given fields. Fields that this manager set before and
+ * leaves out now go. Takes over fields of other managers (`force`). Returns the new object.
  */
 export function apply<T extends KubeObject>(
   client: KubeClient,
@@ -23,7 +26,7 @@ export function apply<T extends KubeObject>(
   return patch(client, resource, objectPath(resource, object.metadata), object, options);
 }
 
-/** As `apply`, of the status of an object that has to exist (404 otherwise). */
+/** As `apply`, for the status of an existing object (404 otherwise). */
 export function applyStatus<T extends KubeObject>(
   client: KubeClient,
   resource: Resource,
@@ -72,9 +75,9 @@ function patch<T extends KubeObject>(
 }
 
 /**
- * Deletes exactly this version of the object: its uid and resourceVersion are preconditions, so whatever changed since
- * it was read is a Conflict (409). `ok` is the object if a finalizer keeps it a while, undefined when it is gone, also
- * when it was gone before.
+ * Deletes exactly this version of the object. Its uid and resourceVersion are preconditions, so an object that
+ * changed since it was read is a Conflict (409). `ok` is the object while a finalizer keeps it, and undefined once it
+ * is gone, also if it was gone before.
  */
 export async function remove<T extends KubeObject>(
   client: KubeClient,
@@ -92,7 +95,7 @@ export async function remove<T extends KubeObject>(
     }),
   );
   if ("error" in deleted) return deleted.error.status === 404 ? { ok: undefined } : deleted;
-  // A Status has no metadata.name: the object is gone.
+  // A Status has no metadata.name, so the object is gone.
   return {
     ok:
       deleted.ok.kind === "Status" || deleted.ok.metadata.deletionTimestamp === undefined

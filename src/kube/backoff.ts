@@ -3,18 +3,18 @@ import type { KubeError } from "./errors.ts";
 
 const firstDelayMs = 500;
 const maxDelayMs = 30_000;
-/** A CRD or a right that somebody is about to add is seen soon. */
+/** Missing CRDs and rights are retried sooner, because somebody is often about to add them. */
 const maxDelayForMissingMs = 5_000;
-/** So long without a failure, and the next one is the first again. */
+/** After this time without a failure, the next failure counts as the first. */
 const forgetMs = 60_000;
 
 /** The pauses of one retry loop. */
 export interface Backoff {
-  /** How long to wait after this failure, and how many there were in a row. */
+  /** How long to wait after this failure, and how many failures in a row there were. */
   next(error: KubeError): { readonly delayMs: number; readonly failures: number };
 }
 
-/** Doubling, jittered pauses of 0.5 s to 30 s, and never less than the server asked for. */
+/** Doubling, jittered pauses of 0.5 s to 30 s, and never shorter than the server asked for. */
 export function createBackoff({ clock, random }: Pick<Deps, "clock" | "random">): Backoff {
   let failures = 0;
   let forgetAt = 0;

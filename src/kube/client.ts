@@ -1,17 +1,18 @@
 import type { Dispatcher } from "undici";
+import { linkAbort, unlessAborted } from "../runtime/abort.ts";
 import type { Clock, Deps } from "../runtime/deps.ts";
-import { linkAbort } from "./abort.ts";
-import { type Connection, type ConnectorOptions, createConnector } from "./connection.ts";
+import { type ApiEndpoint, type ConnectorOptions, createConnector } from "./connection.ts";
 import { KubeError, refused, unreachable } from "./errors.ts";
-import { createGate } from "./gate.ts";
+import { kubeconfigProblem } from "./kubeconfig.ts";
 import type { Dispatchers } from "./pool.ts";
+import { createGate } from "./semaphore.ts";
 
 const defaultTimeoutMs = 30_000;
 
 export interface ClientOptions extends ConnectorOptions {
-  /** Writes in flight at once, and connections at most; watches are not counted. */
+  /** Limit of concurrent writes and of connections; watches do not count. */
   readonly concurrency: number;
-  /** Called right before each write is sent; what it throws is what the write fails with. */
+  /** Called right before each write is sent. If it throws, the write fails with that error. */
   readonly beforeWrite?: () => void;
 }
 
@@ -23,25 +24,25 @@ export interface KubeRequest {
   /** Sent as JSON. */
   readonly body?: unknown;
   readonly contentType?: string;
-  /** Of a stream: one that is not used for anything else, and keeps a listener. */
+  /** For a stream: a signal of its own, which keeps a listener. */
   readonly signal: AbortSignal;
-  /** From the moment the request is sent to the end of its answer; 30 s unless given. */
+  /** From sending the request to the end of its answer; default 30 s. */
   readonly timeoutMs?: number;
 }
 
-/** The only way to the API server. It never retries: who asked knows whether to ask again (`retryDelay`). */
+/** The only way to the API server. It never retries, because the caller knows whether to ask again (`retryDelay`). */
 export interface KubeClient {
   /**
-   * The answer's JSON, as the caller knows it to be shaped.
+   * The answer's JSON, which the caller casts.
    * @throws KubeError for every refusal, silence and unreadable answer; the signal's reason when it aborts.
    */
   request<T>(request: KubeRequest): Promise<T>;
   /**
-   * The answer's body as it arrives, without an end of time; `timeoutMs` is for its first byte of headers.
-   * @throws KubeError as `request`; while it is read, whatever broke it, or the signal's reason.
+   * The answer's body as it arrives, without a time limit; `timeoutMs` applies to its headers.
+   * @throws KubeError as `request`; while reading, the error of the connection or the signal's reason.
    */
   stream(request: KubeRequest): Promise<AsyncIterable<Buffer>>;
-  /** Ends every connection at once. */
+  /** Closes every connection at once. */
   close(): Promise<void>;
 }
 
@@ -50,15 +51,15 @@ export function createClient(options: ClientOptions, deps: Deps): KubeClient {
   const connector = createConnector(options, deps);
   const writes = createGate(options.concurrency);
 
-  async function connect(): Promise<Connection> {
+  async function connect(): Promise<ApiEndpoint> {
     try {
       return await connector.current();
     } catch (error) {
-      throw new KubeError({ status: 0, reason: "BadKubeconfig", text: credentialsProblem(error) });
+      throw new KubeError({ status: 0, reason: "BadKubeconfig", text: kubeconfigProblem(error) });
     }
   }
 
-  /** Sends the request within its time and gives the body of a 2xx answer to `read`. */
+  /** Sends the request within its time limit and passes the body of a 2xx answer to `read`. */
   async function send<T>(
     request: KubeRequest,
     kind: keyof Dispatchers,
@@ -81,7 +82,7 @@ export function createClient(options: ClientOptions, deps: Deps): KubeClient {
       throw error instanceof KubeError ? error : unreachable(request, connection.origin, error);
     } finally {
       stopTimer();
-      if (kind === "requests") unlink(); // a watch is read until its signal says stop
+      if (kind === "requests") unlink(); // the reader of a watch ends it with the signal
     }
   }
 
@@ -101,7 +102,10 @@ export function createClient(options: ClientOptions, deps: Deps): KubeClient {
 
 type Body = Dispatcher.ResponseData["body"];
 
-/** A signal that aborts with the request's own, until `unlink`, and with a KubeError when time is up, until `stopTimer`. */
+/**
+ * A signal that aborts with the request's signal (until `unlink`), or with a KubeError when time is up (until
+ * `stopTimer`).
+ */
 interface Limit {
   readonly signal: AbortSignal;
   readonly stopTimer: () => void;
@@ -117,15 +121,8 @@ function startLimit(request: KubeRequest, clock: Clock): Limit {
   return { signal: controller.signal, stopTimer: clock.after(timeoutMs, expire), unlink };
 }
 
-/** undici notices an abort only once it has a connection, which a silent server can keep it from for 10 s. */
-function unlessAborted<T>(promise: Promise<T>, signal: AbortSignal): Promise<T> {
-  const aborted = Promise.withResolvers<never>();
-  signal.addEventListener("abort", () => aborted.reject(signal.reason), { once: true });
-  return Promise.race([promise, aborted.promise]);
-}
-
 function dispatchOptions(
-  { origin, pathPrefix, headers }: Connection,
+  { origin, pathPrefix, headers }: ApiEndpoint,
   { method, path, query, body, contentType = "application/json" }: KubeRequest,
   signal: AbortSignal,
 ): Dispatcher.RequestOptions {
@@ -144,21 +141,14 @@ function dispatchOptions(
   };
 }
 
-/** The text is never shown: it is an object, and might be a Secret. */
+/** The error never quotes the text, because it is an object and might be a Secret. */
 function parse<T>(request: KubeRequest, text: string): T {
   try {
     return JSON.parse(text) as T;
   } catch {
     throw new KubeError(
-      { status: 0, reason: "BadAnswer", text: "the API server answered something other than JSON" },
+      { status: 0, reason: "BadAnswer", text: "the API server's answer is not JSON" },
       request,
     );
   }
-}
-
-/** The first line only: parsers quote what they cannot read on the next ones, or in a SyntaxError, and it may be a token. */
-function credentialsProblem(error: unknown): string {
-  const what =
-    error instanceof SyntaxError || !(error instanceof Error) ? "unreadable credentials" : error.message;
-  return `the kubeconfig cannot be used: ${what.split("\n", 1).join()}`;
 }

@@ -1,53 +1,51 @@
 import type { RequestOptions } from "node:https";
 import type { KubeConfig } from "@kubernetes/client-node";
 import type { Deps } from "../runtime/deps.ts";
-import { loadKubeConfig } from "./kubeconfig.ts";
+import { type KubeconfigPlaces, loadKubeConfig } from "./kubeconfig.ts";
 import { createPool, type Dispatchers } from "./pool.ts";
 
 const refreshMs = 10_000;
 const reloadMs = 1_000;
 
-/** How to reach the API server right now. */
-export interface Connection {
+/** The current way to the API server. */
+export interface ApiEndpoint {
   /** "https://10.0.0.1:6443". */
   readonly origin: string;
-  /** What precedes every path; "" unless the server is behind a gateway. */
+  /** The prefix of every path; "" unless the server is behind a gateway. */
   readonly pathPrefix: string;
   /** Credentials and User-Agent. Never logged. */
   readonly headers: Readonly<Record<string, string>>;
   readonly dispatchers: Dispatchers;
 }
 
-export interface ConnectorOptions {
-  /** Files as in $KUBECONFIG; undefined or "" = $KUBECONFIG, ~/.kube/config, or the ServiceAccount of the Pod. */
-  readonly kubeconfig?: string | undefined;
+export interface ConnectorOptions extends KubeconfigPlaces {
   readonly userAgent: string;
-  /** Connections at most, besides those of watches. */
+  /** Limit of connections, not counting those of watches. */
   readonly concurrency: number;
 }
 
 export interface Connector {
-  /** @throws whatever is wrong with the kubeconfig, its files or its credential plugin. */
-  current(): Promise<Connection>;
-  /** The server refused the credentials: forget what is cached, so that the next request reads them anew. */
+  /** @throws the error of the kubeconfig, its files or its credential plugin. */
+  current(): Promise<ApiEndpoint>;
+  /** Drops the cached credentials after the server refused them, so that the next request re-reads them. */
   reload(): void;
-  /** Ends every connection at once. */
+  /** Closes every connection at once. */
   close(): Promise<void>;
 }
 
 /**
- * Keeps one connection pool and follows the kubeconfig: tokens, certificates and the CA are looked at again every 10 s,
- * and a new pool replaces the old one when the CA or the client certificate changed; what is under way ends on the old.
+ * Keeps one connection pool and follows the kubeconfig. It re-reads tokens, certificates and the CA every 10 s. If
+ * the CA or the client certificate changed, a new pool replaces the old one, which first finishes its requests.
  */
 export function createConnector(options: ConnectorOptions, deps: Deps): Connector {
   const pool = createPool(options.concurrency, deps.logger);
   let config: KubeConfig | undefined;
-  let current: Promise<Connection> | undefined;
+  let current: Promise<ApiEndpoint> | undefined;
   let refreshAt = 0;
   let reloadAt = 0;
 
-  async function refresh(): Promise<Connection> {
-    config ??= loadKubeConfig(options.kubeconfig);
+  async function refresh(): Promise<ApiEndpoint> {
+    config ??= loadKubeConfig(options);
     const cluster = config.getCurrentCluster();
     if (cluster === null) throw new Error("the kubeconfig has no current cluster");
     const https: RequestOptions = {};

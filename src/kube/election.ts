@@ -7,45 +7,45 @@ import { type Lease, type LeaseId, leaseClient } from "./lease.ts";
 
 /** Kubernetes' own components use the same three. Source: k8s.io/component-base/config/v1alpha1/defaults.go. */
 const leaseMs = 15_000;
-/** A leader that could not renew for this long stops, well before anybody else begins. */
+/** A leader that could not renew for this long stops, well before another process can begin. */
 const renewDeadlineMs = 10_000;
 const retryMs = 2_000;
 
-/** Another process leads from now on, or may: whatever was being written has to be given up. */
+/** Another process leads now, or may lead; every write in progress must be abandoned. */
 export class LeadershipLost extends Error {
   override readonly name = "LeadershipLost";
 }
 
 /**
- * Lets one process at a time work, by a Lease. The others wait, and never compare anybody's clock with their own: a
- * Lease has run out when it has not changed for its duration, as measured here.
+ * Elects one working process with a Lease. The others wait. They never compare another machine's clock with their
+ * own: a Lease has expired when it has not changed for its duration, as measured locally.
  */
 export class Election {
   readonly #id: LeaseId;
   readonly #lease: ReturnType<typeof leaseClient>;
   readonly #deps: Deps;
-  /** The Lease as it was last seen, and since when it has looked like that. */
+  /** The newest Lease seen, and since when it has been unchanged. */
   #seen: { readonly lease: Lease; readonly text: string; readonly at: Ms } | undefined;
-  /** On the monotonic clock; 0 = not held. Counted from before the request that renewed it was sent. */
+  /** On the monotonic clock; 0 = not held. Counts from just before the renewing request was sent. */
   #heldUntil: Ms = 0;
   #problem: string | undefined;
 
-  /** `client` is not used for anything else: a renewal must not wait behind other writes. */
+  /** `client` serves nothing else, because a renewal must not wait behind other writes. */
   constructor(client: KubeClient, id: LeaseId, deps: Deps) {
     this.#id = id;
     this.#lease = leaseClient(client, id);
     this.#deps = deps;
   }
 
-  /** Why this process can neither lead nor wait for its turn, where only a person can change that. */
+  /** Why this process can neither lead nor wait for its turn, if only a person can fix that. */
   get problem(): string | undefined {
     return this.#problem;
   }
 
   /**
-   * To be called right before each write. It asks the monotonic clock and no timer, so a process that was stopped for
-   * longer than its Lease writes nothing when it wakes up.
-   * @throws KubeError (NotLeading) when the Lease may be somebody else's by now.
+   * Call it right before each write. It compares the monotonic clock and uses no timer, so a process that was
+   * suspended for longer than its Lease writes nothing when it wakes up.
+   * @throws KubeError (NotLeading) when another process may hold the Lease by now.
    */
   assertLeading(): void {
     if (this.#deps.clock.monotonic() < this.#heldUntil) return;
@@ -54,9 +54,9 @@ export class Election {
   }
 
   /**
-   * Waits until this process leads, then works once, and gives the Lease back at the end. Ends without having worked
-   * when `signal` aborts before.
-   * @throws LeadershipLost when the Lease was lost while it worked; the work's signal has aborted and the work has ended.
+   * Waits until this process leads, runs `work` once, and then releases the Lease. Returns without running it if
+   * `signal` aborts first.
+   * @throws LeadershipLost if the Lease was lost during `work`; its signal has aborted and it has ended by then.
    */
   async lead(work: (signal: AbortSignal) => Promise<void>, signal: AbortSignal): Promise<void> {
     if (!(await this.#acquire(signal))) return;
@@ -93,12 +93,12 @@ export class Election {
     return false;
   }
 
-  /** Renews until `signal` aborts; aborts `lost` when somebody else has the Lease, or might have. */
+  /** Renews until `signal` aborts; aborts `lost` when another process has the Lease, or may have it. */
   async #renew(lost: AbortController, signal: AbortSignal): Promise<void> {
     const { clock } = this.#deps;
     const lose = (why: string): void => {
       this.#heldUntil = 0;
-      lost.abort(new LeadershipLost(`the Lease ${this.#name} is lost: ${why}`));
+      lost.abort(new LeadershipLost(`this process lost the Lease ${this.#name}: ${why}`));
     };
     while (!signal.aborted) {
       const late = `it could not be renewed for ${renewDeadlineMs / 1_000} s`;
@@ -111,7 +111,7 @@ export class Election {
     }
   }
 
-  /** True: this process holds the Lease. An error is logged when it is news; whoever asks asks again. */
+  /** Returns whether this process holds the Lease. It logs an error when it is new; the caller retries. */
   async #tryToHold(signal: AbortSignal): Promise<boolean> {
     const { clock, logger } = this.#deps;
     try {
@@ -123,8 +123,8 @@ export class Election {
         if (signal.aborted) return false;
         throw error;
       }
-      const problem = `the Lease ${this.#name} cannot be held: ${error.message}`;
-      if (problem !== this.#problem) logger.warn("no lease", { error: problem });
+      const problem = `this process cannot hold the Lease ${this.#name}: ${error.message}`;
+      if (problem !== this.#problem) logger.warn("lease not held", { error: problem });
       this.#problem = retryDelay(error) === undefined ? problem : undefined;
       return clock.monotonic() < this.#heldUntil;
     }
@@ -138,7 +138,7 @@ export class Election {
     try {
       const current = known?.spec?.holderIdentity === identity ? known : await this.#look(signal);
       if (current !== undefined && !this.#isFree(current)) return false;
-      this.#see(await this.#lease.hold(current, leaseMs, clock.now(), signal));
+      this.#see(await this.#lease.acquireOrRenew(current, leaseMs, clock.now(), signal));
     } catch (error) {
       if (!isOutdated(error)) throw error;
       const current = await this.#look(signal);
@@ -167,7 +167,7 @@ export class Election {
     return this.#deps.clock.monotonic() >= (this.#seen?.at ?? 0) + leaseDurationSeconds * 1_000;
   }
 
-  /** So that the next one need not wait until the Lease has run out. */
+  /** Releases the Lease, so that the next leader need not wait for its expiry. */
   async #release(): Promise<void> {
     this.#heldUntil = 0;
     const lease = this.#seen?.lease;
@@ -180,7 +180,7 @@ export class Election {
   }
 }
 
-/** Somebody was faster, or has edited or deleted the Lease. */
+/** Whether another process was faster, or somebody edited or deleted the Lease. */
 function isOutdated(error: unknown): boolean {
   if (!(error instanceof KubeError)) return false;
   return error.status === 409 || (error.status === 404 && error.reason !== "NamespaceMissing");

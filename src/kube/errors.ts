@@ -12,7 +12,7 @@ export interface Status {
   };
 }
 
-/** What a failed request was, for the message. The query is left out. */
+/** The failed request, for the message; without its query. */
 export interface Attempt {
   readonly method: string;
   readonly path: string;
@@ -28,16 +28,17 @@ interface Failure {
 const maxTextLength = 1_000;
 
 /**
- * A request that the API server refused, or that never got an answer. `status` is the HTTP status; 0 = no usable answer.
- * `reason` is the server's own word (Forbidden, Conflict, Expired ...), sharpened to NamespaceMissing and
- * ResourceTypeMissing where a 403 or 404 means that; for status 0 it is Unreachable, Timeout, BadAnswer or BadKubeconfig.
+ * A request that the API server refused, or that got no answer. `status` is the HTTP status; 0 = no usable answer.
+ * `reason` is the server's own word (Forbidden, Conflict, Expired ...), refined to NamespaceMissing or
+ * ResourceTypeMissing if a 403 or 404 means that. For status 0 it is Unreachable, Timeout, BadAnswer or
+ * BadKubeconfig.
  * The message ends with the method and path; it never holds a token, a header or a request body.
  */
 export class KubeError extends Error {
   override readonly name = "KubeError";
   readonly status: number;
   readonly reason: string;
-  /** How long the server asked to be left alone. */
+  /** How long the server asks clients to wait. */
   readonly retryAfterMs: number | undefined;
 
   constructor(failure: Failure, attempt?: Attempt, options?: ErrorOptions) {
@@ -54,7 +55,7 @@ export function refused(attempt: Attempt, httpStatus: number, body: string, retr
   return errorOf(attempt, { ...parseStatus(body), code: httpStatus }, retryAfter);
 }
 
-/** The error that a Status describes: an ERROR event of a watch, or the body of a refusal. */
+/** The error for a Status: an ERROR event of a watch, or the body of a refusal. */
 export function errorOf(attempt: Attempt, status: Status, retryAfter?: string): KubeError {
   const code = status.code ?? 500;
   const seconds = Number(retryAfter ?? status.details?.retryAfterSeconds);
@@ -79,8 +80,8 @@ export function unreachable(attempt: Attempt, origin: string, cause: unknown): K
 }
 
 /**
- * Decides once which failures a retry can heal. undefined = none: only another object, spec or permission can.
- * Otherwise the least time to wait, in ms; 0 = whatever backoff the caller uses.
+ * Decides which failures a retry can fix. undefined = none; only another object, spec or permission can.
+ * Otherwise the minimum time to wait, in ms; 0 = the caller's own backoff.
  */
 export function retryDelay(error: KubeError): number | undefined {
   const { status, retryAfterMs } = error;
@@ -93,11 +94,11 @@ function parseStatus(body: string): Status {
     const parsed: unknown = JSON.parse(body);
     return typeof parsed === "object" && parsed !== null ? parsed : {};
   } catch {
-    return {}; // A proxy's HTML page, or "404 page not found": the HTTP status has to tell.
+    return {}; // A proxy's HTML page, or "404 page not found"; only the HTTP status is useful.
   }
 }
 
-/** A 404 without a name is about the resource type: its CRD is not installed. */
+/** A 404 without a name concerns the resource type: its CRD is not installed. */
 function reasonOf(httpStatus: number, { reason, details }: Status): string {
   const terminating = details?.causes?.some((cause) => cause.reason === "NamespaceTerminating");
   if (terminating || (httpStatus === 404 && details?.kind === "namespaces")) return "NamespaceMissing";

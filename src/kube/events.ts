@@ -5,12 +5,12 @@ import { apply } from "./apply.ts";
 import type { KubeClient } from "./client.ts";
 import { apiVersionOf, type KubeObject, objectKey, resources } from "./resources.ts";
 
-/** How often one (object, reason) is written at most. */
+/** Minimum time between two writes of one (object, reason). */
 const intervalMs = 60_000;
-/** A repeat after this long is a new Event. */
+/** A repeat after this time is a new Event. */
 const forgetMs = 600_000;
 
-/** What happened to an object, for `kubectl describe`. */
+/** Something that happened to an object, for `kubectl describe`. */
 export interface EventNote {
   /** With apiVersion and kind. */
   readonly object: KubeObject;
@@ -22,24 +22,27 @@ export interface EventNote {
 }
 
 export interface EventRecorder {
-  /** Returns at once. Repeats raise the Event's count, at most one write a minute; a failed write is logged, no more. */
+  /**
+   * Returns at once. A repeat raises the Event's count, with at most one write a minute. A failed write is only
+   * logged.
+   */
   record(note: EventNote): void;
 }
 
-/** One Event object: all repeats of one (object, reason). */
+/** One Event object, for all repeats of one (object, reason). */
 interface Series {
   readonly name: string;
   /** Wall time, ms. */
   readonly firstAt: number;
   lastAt: number;
-  /** When it may be written again, on the monotonic clock. */
+  /** When the next write is allowed, on the monotonic clock. */
   quietUntil: number;
   count: number;
   note: EventNote;
   isWaiting: boolean;
 }
 
-/** `component` is who speaks, and the field manager. Repeats that still wait when `signal` aborts are dropped. */
+/** `component` is the reporter and the field manager. Repeats that still wait when `signal` aborts are dropped. */
 export function createEventRecorder(
   client: KubeClient,
   component: string,
@@ -57,7 +60,7 @@ export function createEventRecorder(
       logger.warn("event not written", { reason: series.note.reason, error: written.error.message });
   }
 
-  /** Writes now, or once when the quiet minute is over. */
+  /** Writes now, or once when the minute since the last write is over. */
   async function schedule(series: Series): Promise<void> {
     if (series.isWaiting) return;
     series.isWaiting = true;
@@ -96,7 +99,7 @@ export function createEventRecorder(
 
 const maxNameLength = 253;
 
-/** Source: k8s.io/api/core/v1/types.go (Event). Events of cluster-scoped objects are kept in `default`. */
+/** Source: k8s.io/api/core/v1/types.go (Event). Events of cluster-scoped objects go to `default`. */
 function eventOf(
   { name, firstAt, lastAt, count, note }: Series,
   component: string,

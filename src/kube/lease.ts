@@ -4,7 +4,7 @@ import type { KubeClient } from "./client.ts";
 import { KubeError } from "./errors.ts";
 import { apiVersionOf, collectionPath, type KubeObject, objectPath, resources } from "./resources.ts";
 
-/** Who leads, as the API server keeps it. Source: k8s.io/api/coordination/v1/types.go. */
+/** The record of the leader in the API server. Source: k8s.io/api/coordination/v1/types.go. */
 export interface Lease extends KubeObject {
   readonly spec?: {
     /** Absent or empty: nobody. */
@@ -16,25 +16,33 @@ export interface Lease extends KubeObject {
   };
 }
 
-/** Which Lease, and for whom. */
+/** A Lease and the process that wants it. */
 export interface LeaseId {
   readonly namespace: string;
   readonly name: string;
-  /** Unique among all processes that ever asked for it. */
+  /** Unique among all processes that ever ask for the Lease. */
   readonly identity: string;
 }
 
-/** The requests about one Lease. All throw KubeError; those that write are refused with Conflict when it has changed since. */
+/**
+ * The requests about one Lease. All throw KubeError. A write gets a Conflict if the Lease has changed since it was
+ * read.
+ */
 export interface LeaseClient {
   /** undefined = there is none. */
   read(signal: AbortSignal): Promise<Lease | undefined>;
-  /** Makes it ours for `durationMs` from `wallMs` on: a new one, one that is taken over, or one that is renewed. */
-  hold(current: Lease | undefined, durationMs: Ms, wallMs: number, signal: AbortSignal): Promise<Lease>;
+  /** Makes the Lease ours for `durationMs` from `wallMs` on: creates it, takes it over, or renews it. */
+  acquireOrRenew(
+    current: Lease | undefined,
+    durationMs: Ms,
+    wallMs: number,
+    signal: AbortSignal,
+  ): Promise<Lease>;
   /** Nobody's from now on. */
   release(current: Lease, signal: AbortSignal): Promise<Lease>;
 }
 
-/** Less than the time between two renewals that may fail. */
+/** Shorter than the time between two renewals, so that one may fail. */
 const timeoutMs = 3_000;
 
 export function leaseClient(client: KubeClient, { namespace, name, identity }: LeaseId): LeaseClient {
@@ -61,7 +69,7 @@ export function leaseClient(client: KubeClient, { namespace, name, identity }: L
         throw error;
       }
     },
-    hold(current, durationMs, wallMs, signal) {
+    acquireOrRenew(current, durationMs, wallMs, signal) {
       const held = {
         holderIdentity: identity,
         leaseDurationSeconds: durationMs / 1_000,

@@ -7,24 +7,24 @@ import type { Store } from "./store.ts";
 import { type WatchEvent, watch } from "./watch.ts";
 
 export interface ListWatchOptions<T> extends Selection {
-  /** Drops what need not be kept; metadata's name, namespace, uid and resourceVersion stay. */
+  /** Drops fields that nobody needs; metadata's name, namespace, uid and resourceVersion stay. */
   readonly transform?: (object: T) => T;
   readonly pageSize?: number;
-  /** Silence after which a watch is opened anew, in ms. */
+  /** A watch is reopened after this silence, in ms. */
   readonly idleMs?: number;
-  /** The server ends a watch after this many seconds, up to twice as many. */
+  /** The server ends a watch after this many seconds, or up to twice as many. */
   readonly watchSeconds?: number;
 }
 
 const defaults = { pageSize: 500, idleMs: 90_000, watchSeconds: 240 };
-/** A watch that ends sooner than this did not end because its time was up, or for silence. */
+/** A watch that ends sooner did not end because of its time limit or silence. */
 const shortWatchMs = 2_000;
 
-/** Keeps a store equal to what the API server has. */
+/** Keeps a store equal to the API server's objects. */
 export interface ListWatch {
   /**
-   * One watch, preceded by a list where the store has nothing to continue from. Yields the keys that changed, an empty
-   * set included, each time the store is complete and up to date. Ends when the server ends the watch.
+   * One watch, preceded by a list if the store has nothing to continue from. Yields the changed keys, also an empty
+   * set, each time the store is complete and up to date. Ends when the server ends the watch.
    * @throws KubeError when the connection breaks or cannot be opened, or the server refuses.
    */
   follow(signal: AbortSignal): AsyncGenerator<ReadonlySet<ObjectKey>>;
@@ -60,7 +60,7 @@ export function createListWatch<T extends KubeObject>(
       throw errorOf(attemptAt(resource, options), failure.object);
     }
     if (deps.clock.monotonic() - start < Math.min(shortWatchMs, idleMs))
-      throw new KubeError({ status: 0, reason: "Unreachable", text: "the watch ended as soon as it began" });
+      throw new KubeError({ status: 0, reason: "Unreachable", text: "the watch ended immediately" });
   }
 
   return {
@@ -83,7 +83,7 @@ const attemptAt = (resource: Resource, { namespace }: Selection): { method: stri
   path: collectionPath(resource, namespace),
 });
 
-/** Feeds events to the store, up to an ERROR. Returns the keys that changed. */
+/** Puts events into the store, up to an ERROR. Returns the keys that changed. */
 function take<T extends KubeObject>(
   store: Store<T>,
   events: readonly WatchEvent<T>[],

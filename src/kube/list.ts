@@ -3,7 +3,7 @@ import { collectionPath, type KubeObject, type Resource } from "./resources.ts";
 
 /** Which objects of a type. */
 export interface Selection {
-  /** undefined = those of every namespace. */
+  /** undefined = all namespaces. */
   readonly namespace?: string;
   readonly labelSelector?: string;
   readonly fieldSelector?: string;
@@ -15,20 +15,20 @@ interface Page<T> {
 }
 
 /** All objects as they were at `resourceVersion`. */
-export interface Listing<T> {
+export interface ListResult<T> {
   readonly objects: readonly T[];
   readonly resourceVersion: string;
 }
 
 /**
- * Reads all pages of one consistent list; `transform` drops what need not be kept before the next page is read.
- * @throws KubeError, also when a page's token expired (410): the pages then do not fit together, so list again.
+ * Reads all pages of one consistent list. `transform` drops unneeded fields before the next page is read.
+ * @throws KubeError, also when a page's token has expired (410): the pages then do not fit together, so list again.
  */
 export async function list<T extends KubeObject>(
   client: KubeClient,
   resource: Resource,
   { selection, pageSize, transform, signal }: ListOptions<T>,
-): Promise<Listing<T>> {
+): Promise<ListResult<T>> {
   const path = collectionPath(resource, selection.namespace);
   const objects: T[] = [];
   let token = "";

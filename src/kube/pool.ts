@@ -3,21 +3,21 @@ import type { RequestOptions } from "node:https";
 import { Agent, type Dispatcher, ProxyAgent } from "undici";
 import type { Logger } from "../runtime/deps.ts";
 
-/** Watches have connections of their own: they never end, and nothing may have to wait for them. */
+/** Watches have their own connections: they never end, so nothing may wait for them. */
 export interface Dispatchers {
   readonly requests: Dispatcher;
   readonly watches: Dispatcher;
 }
 
-/** The connections to one API server, replaced as a whole when the way to it changes. */
+/** The connections to one API server. A new way to it replaces all of them. */
 export interface Pool {
-  /** The connections made with these certificates, through this proxy. What is under way on others ends there. */
+  /** The connections with these certificates, through this proxy. Requests on older connections finish there. */
   with(tls: RequestOptions, proxyUrl: string | undefined): Dispatchers;
-  /** Ends every connection at once. */
+  /** Closes every connection at once. */
   close(): Promise<void>;
 }
 
-/** `connections` limits those for requests. */
+/** `connections` limits the connections for requests. */
 export function createPool(connections: number, logger: Logger): Pool {
   const open = new Set<Dispatcher>();
   let newest: ({ readonly key: string } & Dispatchers) | undefined;
@@ -67,7 +67,9 @@ function tlsOf({ ca, cert, key, servername, rejectUnauthorized }: RequestOptions
   };
 }
 
-/** HTTP/1.1, because it is faster here than one HTTP/2 connection. No time limits: every request brings its own. */
+/**
+ * HTTP/1.1, because it is faster here than one HTTP/2 connection. No time limits, because every request has its own.
+ */
 function openDispatcher(
   tls: TlsOptions,
   proxyUrl: string | undefined,
@@ -78,7 +80,7 @@ function openDispatcher(
     allowH2: false,
     headersTimeout: 0,
     bodyTimeout: 0,
-    // The API server closes idle connections after 90 s: let go before it does.
+    // Shorter than the 90 s after which the API server closes idle connections.
     keepAliveTimeout: 60_000,
     keepAliveMaxTimeout: 60_000,
   };

@@ -7,7 +7,7 @@ import { createListWatch, type ListWatchOptions } from "./list-watch.ts";
 import { type KubeObject, type ObjectKey, objectKey, type Resource } from "./resources.ts";
 import { createStore } from "./store.ts";
 
-/** What the objects are known to be: nothing yet; all of them, now; all of them, some time ago. */
+/** How much is known of the objects: nothing yet; all of them, now; all of them, at an earlier time. */
 export type ReflectorStatus =
   | { readonly state: "synced" }
   | { readonly state: "pending" /** Why, once it is known. */; readonly error?: KubeError }
@@ -16,41 +16,47 @@ export type ReflectorStatus =
 /**
  * A live copy of all objects of one type.
  *
- * Expected flow: `run` once; wait for "synced"; read `objects`, and again whenever a listener is called.
- * Guarantees: since the first "synced", `objects` is a complete set, though an older one while "stale"; no version of an
- * object is ever followed by an older one; what was deleted while nobody watched is found by the next list.
- * Errors: whatever the API server answers, it tries again, with pauses of 0.5 s to 30 s (5 s while the resource type or a
- * right is missing) and never earlier than the server asked for.
+ * Expected flow: call `run` once; wait for "synced"; read `objects`, and again whenever a listener is called.
+ * Guarantees: since the first "synced", `objects` is a complete set, but an older one while "stale". No version of an
+ * object is ever followed by an older one. The next list finds objects that were deleted while the watch was down.
+ * Errors: it retries whatever the API server answers, with pauses of 0.5 s to 30 s (5 s while the resource type or a
+ * right is missing) and never earlier than the server asks for.
  */
 export interface Reflector<T> {
   readonly objects: ReadonlyMap<ObjectKey, T>;
   readonly status: ReflectorStatus;
-  /** Called after each change with the keys to look at again; with none when only `status` changed. Returns the way out. */
+  /**
+   * Called after each change with the changed keys, or with none if only `status` changed. Returns the unsubscribe
+   * function.
+   */
   subscribe(listener: (keys: ReadonlySet<ObjectKey>) => void): () => void;
-  /** The answer of our own write, so that nothing is decided on what was there before. */
+  /** Stores the answer of our own write, so that no decision uses the older version. */
   put(object: T): void;
-  /** We deleted this very object. */
+  /** Records that we deleted exactly this object. */
   remove(object: KubeObject): void;
-  /** Lists and watches until `signal` aborts. @throws only what is a bug. */
+  /** Lists and watches until `signal` aborts. @throws only on a bug. */
   run(signal: AbortSignal): Promise<void>;
 }
 
-/** What a worker that writes needs of it: what there is, and a way to tell of its own writes. */
-export type Held<T> = Pick<Reflector<T>, "objects" | "put" | "remove">;
+/** The part of it that a writing worker needs: the objects, and a way to store its own writes. */
+export type ObjectStore<T> = Pick<Reflector<T>, "objects" | "put" | "remove">;
 
 /**
- * Why the objects are not to be relied on, where that is worth telling: nothing was ever listed, or the server refuses for
- * good. A watch that breaks, and a server that is busy or starting, come back by themselves.
+ * Why the objects are unreliable, if that is worth reporting: nothing was ever listed, or the server refuses
+ * permanently. A broken watch, and a server that is busy or starting, recover without help.
  */
 export function obstacleOf(status: ReflectorStatus): KubeError | undefined {
   if (status.state === "synced" || status.error === undefined) return undefined;
   return status.state === "pending" || retryDelay(status.error) === undefined ? status.error : undefined;
 }
 
-/** After a longer loss a new watch is not believed before a list: what it missed comes only after it says that it is open. */
+/**
+ * After a longer outage the reflector lists first: a new watch reports itself open before it has replayed what was
+ * missed.
+ */
 const longLossMs = 5_000;
 
-/** Does nothing before `run`. `options` says which objects. */
+/** Does nothing before `run`. `options` selects the objects. */
 export function createReflector<T extends KubeObject>(
   client: KubeClient,
   resource: Resource,
@@ -112,7 +118,7 @@ export function createReflector<T extends KubeObject>(
   };
 }
 
-/** Whether what is known cannot be continued: its history or its type is gone, or trying to did not help for long. */
+/** Whether a watch cannot continue: its history or its type is gone, or several attempts failed. */
 function mustList({ status }: KubeError, failures: number): boolean {
   return status === 404 || status === 410 || failures % 5 === 0;
 }

@@ -1,13 +1,13 @@
 import type { ObjectMeta } from "../model/hub.ts";
 
-/** What every object of the Kubernetes API has. Items of lists of built-in types carry no apiVersion and kind. */
+/** The fields of every object of the Kubernetes API. Items in lists of built-in types have no apiVersion and kind. */
 export interface KubeObject {
   readonly apiVersion?: string;
   readonly kind?: string;
   readonly metadata: ObjectMeta;
 }
 
-/** Where the API server keeps one type of object. */
+/** The place of one type of object in the API. */
 export interface Resource {
   /** "" = the core group. */
   readonly group: string;
@@ -16,7 +16,7 @@ export interface Resource {
   readonly kind: string;
 }
 
-/** Every resource type that the operator reads or writes; the manifests' RBAC rules are for these. */
+/** Every resource type that the operator reads or writes; the RBAC rules of the manifests cover these. */
 export const resources = {
   registryHubs: {
     group: "ecns.easystack.cn",

@@ -6,7 +6,7 @@ import { type KubeObject, objectPath, resources } from "./resources.ts";
 export interface Secret extends KubeObject {
   /** Base64. */
   readonly data?: Readonly<Record<string, string>>;
-  /** Only in manifests: the API server makes it `data`. */
+  /** Only in manifests; the API server converts it to `data`. */
   readonly stringData?: Readonly<Record<string, string>>;
 }
 
@@ -23,15 +23,15 @@ const fields = {
   "tls.key": "clientKey",
 } as const satisfies Record<string, keyof Credentials>;
 
-/** Keys that are of no use alone. */
+/** Keys that only work together. */
 const pairs = [
   ["username", "password"],
   ["tls.crt", "tls.key"],
 ] as const;
 
 /**
- * What a Secret says about how to log in to a registry. Needs the right to `get` it, no more.
- * @throws KubeError for everything but a Secret that is missing.
+ * Reads the credentials for a registry from a Secret. Needs only the right to `get` it.
+ * @throws KubeError for everything except a missing Secret.
  */
 export async function readSecret(
   client: KubeClient,
@@ -52,7 +52,7 @@ export async function readSecret(
   }
 }
 
-/** The same of a Secret that is at hand; `key` is what messages call it. */
+/** The same for a Secret in memory; messages call it `key`. */
 export function credentialsOf({ data = {}, stringData = {} }: Secret, key: string): SecretReading {
   const plain = Object.entries(stringData).map(([name, text]) => [
     name,
@@ -72,7 +72,7 @@ function problemOf(data: Readonly<Record<string, string>>): string | undefined {
   return `has the key ${present} but not ${absent}`;
 }
 
-/** The line end that an editor or `echo` leaves behind is no part of a value. */
+/** Drops the line break that an editor or `echo` adds at the end of a value. */
 function decode(data: Readonly<Record<string, string>>): Credentials {
   const present = Object.entries(fields).filter(([name]) => name in data);
   return Object.fromEntries(

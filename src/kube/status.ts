@@ -1,13 +1,14 @@
 import type { Hub, HubStatus, RegistryHub } from "../model/hub.ts";
-import { managers } from "../model/labels.ts";
+import { fieldManagers } from "../model/labels.ts";
 import { applyStatus, clearStatus, type WriteResult } from "./apply.ts";
 import type { KubeClient } from "./client.ts";
 import { apiVersionOf, resources } from "./resources.ts";
 
 /**
- * Makes `status` the whole status of the hub of this name; a hub that was deleted is a 404. Returns the hub as it is now.
- * One that was re-created meanwhile gets it as well: its name is its identity, and the API server ignores a uid here.
- * The old product's status has conditions without a type, which no apply can merge (500): it is removed first.
+ * Replaces the whole status of the hub of this name with `status`; a deleted hub is a 404. Returns the current hub.
+ * A re-created hub gets the status too: its name is its identity, and the API server ignores a uid here.
+ * The old product's status has conditions without a type, which no apply can merge (500), so that status is removed
+ * first.
  */
 export async function writeStatus(
   client: KubeClient,
@@ -16,7 +17,7 @@ export async function writeStatus(
   signal: AbortSignal,
 ): Promise<WriteResult<RegistryHub>> {
   const { registryHubs } = resources;
-  const options = { fieldManager: managers.registryhub, signal };
+  const options = { fieldManager: fieldManagers.registryhub, signal };
   const object = {
     apiVersion: apiVersionOf(registryHubs),
     kind: registryHubs.kind,

@@ -2,23 +2,26 @@ import { type KubeObject, type ObjectKey, objectKey } from "./resources.ts";
 
 /**
  * The newest known version of each object, fed by lists, watch events and the answers of our own writes in any order.
- * Nothing older ever replaces something newer, and nothing deleted comes back from an older message: that is decided by
- * comparing resourceVersions, which are revisions of one counter.
+ * Nothing older ever replaces something newer, and no older message brings a deleted object back. The store compares
+ * resourceVersions, which are revisions of one counter.
  * Source: KEP-5504 (comparable resource version), k8s.io/apiserver/pkg/storage/etcd3.
  */
 export interface Store<T extends KubeObject> {
   readonly objects: ReadonlyMap<ObjectKey, T>;
   /** Everything up to this resourceVersion is known; undefined = never listed. */
   readonly resourceVersion: string | undefined;
-  /** A complete list: what it lacks, and did not come later, is gone. Returns the keys that changed. */
+  /** Takes a complete list: objects that it lacks are gone, unless they are newer. Returns the keys that changed. */
   replace(objects: readonly T[], resourceVersion: string): ReadonlySet<ObjectKey>;
-  /** An ADDED or MODIFIED event, or the answer of a write. Whether it was news. */
+  /** Takes an ADDED or MODIFIED event, or the answer of a write. Returns whether it was new. */
   put(object: T): boolean;
-  /** A DELETED event. Whether it was news. */
+  /** Takes a DELETED event. Returns whether it was new. */
   delete(object: T): boolean;
-  /** We deleted this very object: gone now, and ignored by its uid until its DELETED event or the next list. */
+  /**
+   * Records our own delete of exactly this object: it is gone now, and its uid is ignored until its DELETED event or
+   * the next list.
+   */
   remove(object: KubeObject): boolean;
-  /** The watch has seen everything up to here. */
+  /** Records that the watch has seen everything up to here. */
   advance(resourceVersion: string): void;
 }
 
@@ -44,7 +47,8 @@ export function createStore<T extends KubeObject>(): Store<T> {
     },
     replace(listed, resourceVersion) {
       const changed = new Set<ObjectKey>();
-      // A list is never older than what was seen, unless etcd was restored from a backup: then nothing compares.
+      // A list is never older than what was seen, unless somebody restored etcd from a backup; then no versions
+      // compare.
       const restored = isNewer(known, resourceVersion);
       const listedKeys = new Set(listed.map(objectKey));
       for (const [key, { metadata }] of objects)

@@ -1,5 +1,5 @@
+import { linkAbort } from "../runtime/abort.ts";
 import type { Deps } from "../runtime/deps.ts";
-import { linkAbort } from "./abort.ts";
 import type { KubeClient } from "./client.ts";
 import { KubeError, type Status } from "./errors.ts";
 import { type Selection, selectors } from "./list.ts";
@@ -13,17 +13,19 @@ export type WatchEvent<T> =
 export interface WatchOptions {
   readonly selection: Selection;
   readonly resourceVersion: string;
-  /** When the server shall end the watch. */
+  /** When the server should end the watch. */
   readonly timeoutSeconds: number;
-  /** After so much silence the watch ends: only a new one can tell a dead connection from a quiet resource. */
+  /**
+   * After this much silence the watch ends, because only a new one can tell a dead connection from a quiet resource.
+   */
   readonly idleMs: number;
   readonly signal: AbortSignal;
 }
 
 /**
- * What happened after `resourceVersion`, in the batches in which it arrives; an empty batch says that the watch is
- * established. Ends when the server ends it or says nothing for `idleMs`: bookmarks come about every minute, but not
- * before the resource has had its first event since the server started (measured on 1.36), so silence is no failure.
+ * The events after `resourceVersion`, in the batches in which they arrive; an empty batch says that the watch is
+ * open. Ends when the server ends it or sends nothing for `idleMs`. Silence is no failure: bookmarks come about every
+ * minute, but not before the resource has had its first event since the server started (measured on 1.36).
  * @throws KubeError when it cannot be opened within `idleMs`, or breaks; the signal's reason when it aborts.
  */
 export async function* watch<T extends KubeObject>(
@@ -72,7 +74,7 @@ export async function* watch<T extends KubeObject>(
 function broken(error: unknown, attempt: { readonly method: string; readonly path: string }): unknown {
   if (error instanceof SyntaxError)
     return new KubeError(
-      { status: 0, reason: "BadAnswer", text: "the watch carried something other than JSON lines" },
+      { status: 0, reason: "BadAnswer", text: "the watch did not send JSON lines" },
       attempt,
     );
   const { code, message } = error as { code?: string; message?: string };
@@ -84,8 +86,8 @@ function broken(error: unknown, attempt: { readonly method: string; readonly pat
 }
 
 /**
- * The whole lines of each chunk together. A line without an end is what a broken connection leaves: it is dropped, and
- * the next watch, from the last whole event, brings it again.
+ * The whole lines of each chunk together. A broken connection leaves a line without an end: it is dropped, and the
+ * next watch, from the last whole event, sends it again.
  */
 export async function* linesOf(chunks: AsyncIterable<Uint8Array>): AsyncGenerator<readonly string[]> {
   let pending: Uint8Array[] = [];

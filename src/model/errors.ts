@@ -1,18 +1,19 @@
 import type { ReasonOf } from "./reasons.ts";
 
-/** Why a registry cannot be read: one code per thing an operator would do next. Each is a RegistrySynced reason. */
-export type RegistryErrorCode = Exclude<ReasonOf<"RegistrySynced", "False">, never>;
+/** Why the operator cannot read a registry; one code per next step of a person. Each is a reason of RegistrySynced. */
+export type RegistryErrorCode = ReasonOf<"RegistrySynced", "False">;
 
 /**
- * The registry, or the way to it, is ill. Thrown by adapters, caught once, by `supervise`.
- * `detail` says what failed and names the server; `nextStep` says what to check. Neither ever holds a secret.
+ * The registry, or the network path to it, fails. Adapters throw it, and only `supervise` catches it.
+ * `detail` says what failed and names the server; `nextStep` says in one sentence what a person has to check, and not what
+ * the program does next: a command that reads once does nothing more. Neither ever holds a secret.
  */
 export class RegistryError extends Error {
   override readonly name = "RegistryError";
   readonly code: RegistryErrorCode;
   readonly detail: string;
   readonly nextStep: string;
-  /** The registry shows that it lost its data (its counters went back): what it lists next is a reset. */
+  /** The registry shows that it lost its data (its counters went back), so its next listing is a reset. */
   readonly reset: boolean;
 
   constructor(

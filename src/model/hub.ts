@@ -3,7 +3,7 @@ import type { ConditionStatus, ConditionType } from "./reasons.ts";
 
 /** "<namespace>/<name>" of a RegistryHub: its identity, which survives delete + create. */
 export type HubKey = string;
-/** The first 8 hex digits of sha256(HubKey): how the cluster's labels name a hub. */
+/** The first 8 hex digits of sha256(HubKey), which name a hub in labels. */
 export type HubId = string;
 
 export const registryTypes = ["zookeeper", "nacos", "eureka", "consul"] as const;
@@ -33,12 +33,15 @@ export interface ManagedFields {
   readonly fieldsV1?: FieldSet;
 }
 
-/** Fields by `f:<name>`, elements of keyed lists by `k:<their keys as JSON>`; one without any is a leaf. */
+/** Fields as `f:<name>`, elements of keyed lists as `k:<their keys as JSON>`; a set without either is a leaf. */
 export interface FieldSet {
   readonly [path: string]: FieldSet;
 }
 
-/** A RegistryHub's spec as people write it (crds/registryhub.yaml); the CRD has validated what can be known without I/O. */
+/**
+ * A RegistryHub's spec as people write it (crds/registryhub.yaml). The CRD has validated everything that needs no
+ * I/O.
+ */
 export interface RegistryHubSpec {
   readonly generate_to: string;
   readonly type: RegistryType;
@@ -73,18 +76,18 @@ export interface Condition {
   readonly status: ConditionStatus;
   readonly reason: string;
   readonly message: string;
-  /** RFC 3339; moves only when `status` moves. */
+  /** RFC 3339; changes only when `status` changes. */
   readonly lastTransitionTime: string;
   readonly observedGeneration: number;
-  /** `[manual]`, on Ready while phase is failed: the error without the advice. */
+  /** `[manual]`, on Ready while phase is failed: the error without the next step. */
   readonly failed_reason?: string;
-  /** `[manual]`, on Ready: RFC 3339, when this reason first appeared. */
+  /** `[manual]`, on Ready: RFC 3339 time when this reason first appeared. */
   readonly record_time?: string;
 }
 
 export type Phase = "success" | "failed" | "pending";
 
-/** Removals that are withheld now. `endpoints` = how many the hub had when a reset hold began. */
+/** The removals that the operator withholds now. In a reset hold, `endpoints` = how many the hub had when it began. */
 export interface Hold {
   /** RFC 3339. */
   readonly since: string;
@@ -98,7 +101,7 @@ export interface HubStatus {
   readonly type: string;
   readonly generate_to: string;
   readonly phase: Phase;
-  /** ServiceEntry name -> RFC 3339 time of our last write to it; at most 200 names. */
+  /** ServiceEntry name -> RFC 3339 time of the operator's last write to it; at most 200 names. */
   readonly serviceentries: Readonly<Record<string, string>>;
   readonly conditions: readonly Condition[];
   readonly observedGeneration: number;
@@ -112,7 +115,7 @@ export interface HubStatus {
   readonly truncated: number;
 }
 
-/** A status as the rest of the code may rely on it: the old product's lacks fields, and its conditions have no type. */
+/** Fills in the fields that a status of the old product lacks, and drops its conditions, which have no type. */
 export function wellFormedStatus(status: HubStatus | undefined): HubStatus | undefined {
   return (
     status && {
@@ -125,13 +128,13 @@ export function wellFormedStatus(status: HubStatus | undefined): HubStatus | und
   );
 }
 
-/** A hub with every default filled in: what the rest of the code works with. */
+/** A hub with every default filled in; the rest of the code works with this type. */
 export interface Hub {
   readonly key: HubKey;
   readonly namespace: string;
   readonly name: string;
   readonly uid: string;
-  /** RFC 3339: the oldest hub goes first where one must. */
+  /** RFC 3339. If hubs compete, the oldest wins. */
   readonly createdAt: string;
   readonly generation: number;
   /** The namespace that receives the ServiceEntries. */
@@ -159,7 +162,7 @@ interface RegistrySpecs {
   eureka: { readonly pollIntervalMs: number };
   consul: { readonly datacenter: string; readonly tags: readonly string[]; readonly includeWarning: boolean };
 }
-/** Where a registry is and how to read it, in that registry's own words. `address` is as the user wrote it. */
+/** Where a registry is and how to read it, in that registry's own terms. `address` is as the user wrote it. */
 export type RegistrySpec<T extends RegistryType = RegistryType> = {
   [K in T]: {
     readonly type: K;
@@ -168,7 +171,7 @@ export type RegistrySpec<T extends RegistryType = RegistryType> = {
   } & RegistrySpecs[K];
 }[T];
 
-/** What a Secret holds for a registry; absent keys are absent. Never logged, never put into a message. */
+/** The contents of a registry's Secret; absent keys are absent. Never logged, never part of a message. */
 export interface Credentials {
   readonly username?: string;
   readonly password?: string;
@@ -240,7 +243,7 @@ export function wants(filter: ServiceFilter, name: string): boolean {
 
 /** A glob of literal text and `*`, matched greedily from the left without backtracking over more than one star. */
 function matches(anyGlob: string, anyName: string): boolean {
-  if (anyGlob === "*") return true; // the default, asked for every service at every change
+  if (anyGlob === "*") return true; // the default; every change asks this for every service
   const [glob, name] = [anyGlob.toLowerCase(), anyName.toLowerCase()];
   const [first = "", ...rest] = glob.split("*");
   if (rest.length === 0) return name === glob;

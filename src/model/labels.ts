@@ -3,7 +3,7 @@ export const prefix = "ecns.easystack.cn";
 
 export const labels = {
   managedBy: "app.kubernetes.io/managed-by",
-  /** The old product's marks, kept for parity and recognised for adoption. */
+  /** The old product's labels, kept for parity and recognised for adoption. */
   manager: "manager",
   registry: "registry",
   registryName: "registry-name",
@@ -22,9 +22,9 @@ export const annotations = {
   lastApplied: `${prefix}/last-applied`,
   emptySince: `${prefix}/empty-since`,
   l7: `${prefix}/l7`,
-  /** The service name as the registry spells it, where the host was made by more than lower-casing. */
+  /** The service name as the registry spells it, if the host needed more than lower-casing. */
   originalName: `${prefix}/original-name`,
-  /** The group that the service has in its registry (Nacos): one of the same name in another group is another service. */
+  /** The service's group in its registry (Nacos). The same name in another group is another service. */
   registryGroup: `${prefix}/registry-group`,
   /** On an EnvoyFilter: `<namespace>/<name>` of its ServiceEntry. */
   serviceEntry: `${prefix}/serviceentry`,
@@ -39,8 +39,11 @@ export const endpointLabels = {
   by: `${prefix}/by`,
 } as const;
 
-/** Names of the controllers: Deployment, Lease, field manager and `managed-by` value are the same word. */
-export const managers = { registryhub: "registryhub", dubbo: "dubbo-controller" } as const;
+/** How many hubs the label `by` can name: a label's value has at most 63 characters, and an id has 8. */
+export const maxHubsPerEndpoint = 7;
 
-/** `[manual]` name of the port that Dubbo services get; the dubbo-controller recognises them by it. */
+/** Names of the controllers. Deployment, Lease, field manager and `managed-by` share them. */
+export const fieldManagers = { registryhub: "registryhub", dubbo: "dubbo-controller" } as const;
+
+/** `[manual]` port name of Dubbo services, by which the dubbo-controller recognises them. */
 export const dubboPortName = "tcp-metaprotocol-dubbo";

@@ -1,40 +1,47 @@
 /**
- * Every code a problem may carry, with what it means and what its owner should do. The documentation prints this table,
- * and a test keeps the two equal.
+ * Every code of a problem, with its meaning and the next step for its owner. docs/status.md prints this table, and a
+ * test keeps the two equal.
  */
 export const problemCodes = {
-  BadUrl: "A provider node is not a provider URL. Remove it, or fix what registers it.",
-  BadPort: "The port is not 1..65535. Fix the provider's registration.",
-  BadAddress: "The address is not one that consumers elsewhere can call. Register a routable IP address.",
-  UnsupportedProtocol: "The provider speaks a protocol that the mesh is not told about.",
-  BadInstance: "An instance is not as its registry describes instances. Fix what registers it.",
-  Protected: "Too few instances are healthy, so the registry shows all of them as healthy. Look at them.",
+  BadUrl:
+    "A node below providers is not a provider URL. Remove the node, or fix the application that registers it.",
+  BadPort: "The port is missing or is not 1..65535. Fix the provider's registration.",
+  BadAddress:
+    "Consumers on other hosts cannot call the address. Have the provider register a routable IP address.",
+  UnsupportedProtocol:
+    "The operator does not support the provider's protocol. Register one of dubbo, tri, grpc, rest or http.",
+  BadInstance: "The registry's data about an instance is malformed. Fix the application that registers it.",
+  Protected:
+    "Too few instances are healthy, so the registry reports all of them as healthy. Check the instances.",
   NameTooLong: "The host would be longer than 253 characters. Shorten the service name, group or version.",
-  HostConflict: "Another service or a foreign ServiceEntry already has this host. The incumbent keeps it.",
+  HostConflict:
+    "Another service or a foreign ServiceEntry already owns this host and keeps it. Rename one of the two.",
   ShadowsService:
-    "A Kubernetes Service answers to the host as well, so callers reach one of the two by chance. Rename it, or use another namespace.",
+    "A Kubernetes Service has the same name in the mesh, so callers reach one of the two at random. Rename the Service, or use another namespace.",
   MixedProtocols:
-    "Instances of one service speak different protocols: only those of the entry's are used. Or the hubs of a Spring service differ in spec.protocol: the entry keeps its own.",
+    "Instances of one service speak different protocols; the entry contains only those that speak its protocol. Or the hubs of a Spring service differ in spec.protocol; the entry keeps its protocol.",
   TooManyEndpoints:
-    "The service has more than 2000 instances. Those already in the entry stay, the rest are left out.",
-  TooManyHubs: "More than seven hubs vouch for one endpoint. Only the oldest seven are recorded.",
-  TokenRequired: "The provider demands a token. Consumers must send it themselves; it is never copied.",
-  Unreadable: "The registry refused to read this one. What the cluster has of it stays as it is.",
+    "The service has more than 2000 instances. The entry keeps those it contains and leaves out the rest.",
+  TooManyHubs: "More than seven hubs list the same endpoint. The entry records only the oldest seven.",
+  TokenRequired:
+    "The provider demands a token. The operator never copies it, so consumers must send it themselves.",
+  Unreadable:
+    "The hub's account may not read this item. The operator keeps what the cluster has of it. Grant the account the right to read it.",
   Hidden:
-    "The registry hides some of its services from the hub's account. What the cluster has of them stays as it is.",
-  RootMissing: "The registry has no root node yet. It is watched until it is created.",
+    "The registry hides some of its services from the hub's account. The operator keeps what the cluster has of them.",
+  RootMissing: "The registry has no root node yet. The operator watches for it.",
   ApplicationLevelOnly:
-    "Live providers registered their application only, and the registry does not say what they serve. What the cluster has of it stays.",
+    "Live providers register at application level only, and the registry does not have their metadata, so the operator cannot discover their services. It keeps what the cluster has of them.",
 } as const;
 
 export type ProblemCode = keyof typeof problemCodes;
 
-/** One thing in a registry that could not be used (`rejected`) or deserves a look (`warning`). */
+/** One thing in a registry that the operator cannot use (`rejected`) or that deserves attention (`warning`). */
 export interface Problem {
-  /** Where: the registry's own path or key, without a URL's query (it may hold a token). */
+  /** The place: the registry's own path or key, without a URL's query, which may hold a token. */
   readonly at: string;
   readonly code: ProblemCode;
-  /** One sentence for the owner of the entry: what is wrong and what to do. */
+  /** One sentence for the owner of the entry: the cause and the next step. */
   readonly detail: string;
   readonly severity: "rejected" | "warning";
 }

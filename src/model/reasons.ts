@@ -1,50 +1,59 @@
 /**
- * The closed set of conditions and, per status, of their reasons, each with the sentence that the documentation prints.
+ * The closed set of conditions and, by status, of their reasons, each with the sentence that docs/status.md prints.
  * `Ready` repeats the reason of the first of RegistrySynced and Applied that is not True.
  */
 export const reasons = {
   RegistrySynced: {
-    True: { Synced: "The registry's complete listing is known and watched." },
+    True: { Synced: "The operator has read the complete registry and watches it for changes." },
     False: {
-      RegistryUnreachable: "The registry cannot be reached, or it stopped answering.",
-      RegistryUnauthorized: "The registry refuses the credentials, or they may not read what is needed.",
-      RegistryBadResponse: "Something answers, but not as this type of registry does.",
-      SecretInvalid: "The Secret of spec.secretRef is missing, lacks a key, or may not be read.",
+      RegistryUnreachable: "The operator cannot reach the registry, or the registry stopped answering.",
+      RegistryUnauthorized:
+        "The registry rejects the credentials, or the account may not read what the operator needs.",
+      RegistryBadResponse:
+        "The server's answers do not fit this type of registry, or they show that the registry lost data.",
+      SecretInvalid: "The Secret of spec.secretRef is missing, lacks a key, or the operator may not read it.",
       InvalidSpec: "This version of the operator cannot use the spec.",
     },
-    Unknown: { Connecting: "The first listing is on its way." },
+    Unknown: { Connecting: "The operator is waiting for the registry's first complete listing." },
   },
   Applied: {
     True: {
-      Applied: "The cluster has what the registry lists.",
-      Observing: "spec.policy is observe: nothing is written, status.plan says what would be.",
+      Applied: "The operator has written every ServiceEntry of the hub as planned.",
+      Observing:
+        "spec.policy is observe: the operator writes nothing, and status.plan counts what it would write.",
     },
     False: {
       NamespaceMissing: "The namespace of spec.generate_to does not exist or is being deleted.",
       NamespaceNotAllowed:
-        "The namespace of spec.generate_to does not accept entries from the hub's namespace.",
+        "The namespace of spec.generate_to does not accept entries from the hub's namespace, or this operator does not watch it.",
       IstioMissing: "The cluster has no ServiceEntry resource: Istio's CRDs are not installed.",
       Forbidden: "The operator's ServiceAccount lacks a permission.",
-      VipsExhausted: "No virtual IP is free in --vip-cidr.",
+      VipsExhausted: "Every virtual IP in --vip-cidr is in use.",
       ApplyFailed: "The API server refused a write.",
     },
-    Unknown: { Syncing: "Writes are on their way." },
+    Unknown: { Syncing: "The operator is writing ServiceEntries." },
   },
   DeletionHeld: {
     True: {
       Settling:
-        "The registry was connected a moment ago; until it has settled nothing is believed to be gone.",
-      Shrunk: "Many services lost their last instance at once; those instances stay until status.hold.until.",
+        "The operator connected to the registry recently. It removes nothing until the settling time has passed.",
+      Shrunk:
+        "Many services lost their last instance at once. The operator keeps those instances until status.hold.until.",
       RegistryReset:
-        "The registry lost its data; what it had before stays until it lists enough again or the hold ends.",
+        "The registry lost its data. The operator keeps what the registry had until it lists most of it again or the hold ends.",
     },
     False: { NothingHeld: "No removal is withheld." },
     Unknown: {},
   },
   Ready: {
-    True: { Ready: "Everything is in sync.", Observing: "In sync, and writing nothing on purpose." },
+    True: {
+      Ready: "The operator has read the registry and written every ServiceEntry of the hub as planned.",
+      Observing: "The operator has read the registry. It writes nothing because spec.policy is observe.",
+    },
     False: {},
-    Unknown: { Suspended: "spec.suspend is true: no connection and no writes." },
+    Unknown: {
+      Suspended: "spec.suspend is true: the operator does not connect to the registry and writes nothing.",
+    },
   },
 } as const;
 

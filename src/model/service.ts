@@ -1,61 +1,79 @@
 import type { Problem } from "./problems.ts";
 
-/** How an instance is called. `dubbo` is Dubbo's TCP protocol; `grpc` covers Triple; `tcp` is anything opaque. */
+/** How to call an instance. `dubbo` is Dubbo's TCP protocol; `grpc` includes Triple; `tcp` is anything opaque. */
 export type Protocol = "dubbo" | "grpc" | "http" | "tcp";
 
-/** Decides the form of the ServiceEntry: `dubbo` ones carry the interface, `spring` ones the registry's name for them. */
+/**
+ * Decides the form of the ServiceEntry: `dubbo` for Dubbo interfaces; `spring` for every other service, by its
+ * registry's name.
+ */
 export type ServiceKind = "dubbo" | "spring";
 
 /**
- * One running copy of a service, exactly as its registry spells it: whether the address and port may pass is decided by
- * `translate/addresses`, so an illegal one is a reported problem and never a silent loss.
+ * One running copy of a service, exactly as its registry spells it. `translate/addresses` decides whether the address
+ * and port are usable, so an illegal one is a reported problem and never a silent loss.
  */
 export interface ServiceInstance {
-  /** IP literal (IPv6 without brackets) or whatever else was registered. */
+  /** An IP literal (IPv6 without brackets), or any other text that the provider registered. */
   readonly address: string;
   readonly port: number;
   readonly protocol: Protocol;
   /** Dubbo's service version and group; "" = unset, and always "" for Spring services. */
   readonly version: string;
   readonly group: string;
-  /** Relative share of the calls, above 0; absent = 1, as where the registry has no such notion. */
+  /** Relative share of the calls, above 0; absent = 1, also if the registry has no weights. */
   readonly weight?: number;
   /** "region/zone/subzone", as Istio writes it. */
   readonly locality?: string;
-  /** Stable facts only: nothing that changes when the same provider restarts. */
+  /** Stable facts only; nothing in it changes when the same provider restarts. */
   readonly metadata: Readonly<Record<string, string>>;
 }
 
-/** What one registry read returns. An unchanged service keeps its identity (`===`) from one snapshot to the next. */
+/** One service of a registry. An unchanged service keeps its identity (`===`) from one snapshot to the next. */
 export interface Service {
-  /** Unique in its registry: ZooKeeper the interface, Nacos group@@service, Eureka and Consul the service. */
+  /** Unique in its registry. ZooKeeper: the interface; Nacos: group@@service; Eureka and Consul: the service. */
   readonly id: string;
   readonly kind: ServiceKind;
   /** The exact spelling: the Dubbo interface, or the Spring service name. */
   readonly name: string;
-  /** What keeps services of one name apart, where the registry has such a thing (Nacos: the group). */
-  readonly scope?: string;
-  /** Sorted; [] = known, and no copy is running; "unknown" = it exists but could not be read, so nothing follows from it. */
+  /** Separates services of one name, if the registry has such a thing (Nacos: the group). */
+  readonly registryGroup?: string;
+  /**
+   * Sorted. [] = the registry knows the service and no copy is running. "unknown" = the service exists but could not
+   * be read, so nothing may be concluded.
+   */
   readonly instances: readonly ServiceInstance[] | "unknown";
   readonly problems: readonly Problem[];
 }
 
-/** All that one registry knew at one moment: a service that is absent does not exist. */
+/** A service that exists and whose instances could not be read. `detail` tells its owner why, and what to do. */
+export function unknownService(service: Omit<Service, "instances" | "problems">, detail: string): Service {
+  const problem: Problem = { at: service.name, code: "Unreadable", detail, severity: "warning" };
+  return { ...service, instances: "unknown", problems: [problem] };
+}
+
+/** Everything that one registry knew at one moment. A service that is absent does not exist. */
 export interface Snapshot {
   /** By `Service.id`. */
   readonly services: ReadonlyMap<string, Service>;
-  /** What concerns the registry as a whole, such as a missing root. */
+  /** Problems of the registry as a whole, such as a missing root. */
   readonly problems: readonly Problem[];
-  /** Identifies the registry's data where it can (ZooKeeper: czxid/ctime of the root): another value = it started over. */
+  /**
+   * Identifies the registry's data, if the registry can (ZooKeeper: czxid/ctime of the root). Another value = the
+   * registry started over.
+   */
   readonly origin?: string;
   /**
-   * How far into the registry's history this is, where it has such a count (ZooKeeper: zxid). It never goes back by itself:
-   * a later snapshot with a smaller one proves that the registry lost data.
+   * How far the registry's history has come, if it has such a count (ZooKeeper: zxid). The count never goes back on
+   * its own, so a later snapshot with a smaller one proves that the registry lost data.
    */
   readonly position?: number;
 }
 
-/** As `Service.instances` are: sorted, and each address and port once. Of several it is the same one, whatever their order. */
+/**
+ * Sorts instances and keeps each address and port once, as `Service.instances` requires. The choice among several
+ * does not depend on their order.
+ */
 export function distinctInstances(instances: readonly ServiceInstance[]): readonly ServiceInstance[] {
   const sorted = instances.toSorted(byAddress);
   return sorted.filter(
@@ -69,12 +87,12 @@ function byAddress(a: ServiceInstance, b: ServiceInstance): number {
   return JSON.stringify(a) < JSON.stringify(b) ? -1 : 1;
 }
 
-/** Whether both hold the very same services. */
+/** Whether both hold the very same service objects. */
 export function isSameListing(
   before: Snapshot["services"] | undefined,
   after: Snapshot["services"],
 ): boolean {
   if (before?.size !== after.size) return false;
-  for (const [id, service] of after) if (before.get(id) !== service) return false; // often, and of 10,000: no copy
+  for (const [id, service] of after) if (before.get(id) !== service) return false; // runs often, over 10,000 services, so without a copy
   return true;
 }

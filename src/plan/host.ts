@@ -1,29 +1,38 @@
-import type { Addr, Claim, Endpoint, Entry, HeldEndpoint, HostKey, Ms, Shape } from "../model/entry.ts";
+import type {
+  Claim,
+  Endpoint,
+  Entry,
+  EntryEndpoint,
+  EntryShape,
+  HostKey,
+  HostPort,
+  Ms,
+} from "../model/entry.ts";
 import type { HubId } from "../model/hub.ts";
+import { maxHubsPerEndpoint } from "../model/labels.ts";
 import type { Problem } from "../model/problems.ts";
 import { chooseShape, fits, isSameService, protocolOf } from "./shape.ts";
 
 /** etcd's limit on an object: about 535 B per endpoint. */
 export const maxEndpoints = 2_000;
-const maxHubsPerEndpoint = 7;
 
-/** Everything that decides what happens to one host. */
+/** The inputs that decide what happens to one host. */
 export interface HostInput {
   readonly host: HostKey;
   /** The entry as it is in the cluster: ours, or the old product's. */
   readonly actual: Entry | undefined;
   /** By hub, oldest first. A hub that is gone has no claim. */
   readonly claims: ReadonlyMap<HubId, Claim>;
-  /** Name, VIP and shape of an entry that was deleted under us: it comes back as it was. */
-  readonly remembered?: Pick<Entry, "name" | "vip" | "shape">; // name "" = it is somebody else's now
+  /** Name, VIP and shape of an entry that somebody deleted; the new entry gets the same ones. */
+  readonly remembered?: Pick<Entry, "name" | "vip" | "shape">; // name "" = another host has the name now
   /** How long `actual` has been empty. */
   readonly emptyForMs: Ms;
   readonly graceMs: Ms;
   /** RFC 3339: becomes `emptySince` when the entry becomes empty. */
   readonly now: string;
   readonly portName: (endpoint: Endpoint, port: number) => string;
-  readonly chooseName: (shape: Shape) => string;
-  /** The VIP that the host keeps or gets; undefined when none is free. */
+  readonly chooseName: (shape: EntryShape) => string;
+  /** Returns the VIP that the host keeps or gets; undefined when none is free. */
   readonly chooseVip: (current: string) => string | undefined;
 }
 
@@ -37,13 +46,14 @@ export interface HostPlan {
   readonly step: Step;
   /** How many endpoints stay only because a hub cannot vouch for their absence. */
   readonly withheld: ReadonlyMap<HubId, number>;
-  /** What hubs list here and cannot have. */
+  /** Endpoints that hubs list but the entry cannot contain. */
   readonly problems: ReadonlyMap<HubId, readonly Problem[]>;
 }
 
 /**
- * What to do about one host. Pure, and the only place where a removal is decided: an endpoint leaves when every hub that
- * vouched for it either says so or is gone, and an entry when it has been empty for the grace or nobody claims it.
+ * Decides what to do about one host. Pure, and the only place that decides a removal. An endpoint leaves when every
+ * hub that vouched for it says "gone" or is itself gone. An entry leaves when it has been empty for the grace time or
+ * no hub claims it.
  */
 export function planHost(input: HostInput): HostPlan {
   const { actual, claims } = input;
@@ -51,41 +61,41 @@ export function planHost(input: HostInput): HostPlan {
   const isListed = [...claims.values()].some((claim) => claim.listed.length > 0);
   if (!isListed && (actual === undefined || !actual.ours)) return nothing;
 
-  if (actual !== undefined && claims.size > 0 && [...claims.values()].every((claim) => !claim.writes))
+  if (actual !== undefined && claims.size > 0 && [...claims.values()].every((claim) => !claim.mayWrite))
     return nothing;
 
   const unlisted = carryOver(actual, claims, () => true).endpoints;
   const candidates = [...[...claims.values()].flatMap((claim) => claim.listed), ...unlisted];
   const chosen = chooseShape(actual?.shape ?? input.remembered?.shape, candidates, input.portName);
   if (chosen === undefined) return nothing;
-  // What is listed at an address replaces what is there, but not where it cannot stand in the entry.
+  // A listed endpoint replaces the one in the cluster at its address, unless it does not fit the entry.
   const carried = carryOver(actual, claims, (endpoint) => fits(endpoint, chosen));
   const merged = merge(claims, carried.endpoints, chosen);
   const contributing = new Set([...merged.values()].flatMap(({ by }) => [...by]));
   const said = [...contributing].map((id) => claims.get(id)?.protocol);
-  const shape: Shape = { ...chosen, protocol: protocolOf(chosen, said) };
+  const shape: EntryShape = { ...chosen, protocol: protocolOf(chosen, said) };
   const { kept, problems } = limited(merged, actual, claims, shape);
   return { step: stepFor(input, shape, kept), withheld: carried.withheld, problems };
 }
 
 /**
- * What is in the cluster and stays there because a hub that vouches for it cannot say that it is gone. A hub whose listing
- * has the address, in an endpoint that `counts`, says what is there now.
+ * Endpoints in the cluster that stay because a hub that vouches for them cannot say that they are gone. If a hub's
+ * listing has the address in an endpoint that `counts`, that listing decides instead.
  */
 function carryOver(
   actual: Entry | undefined,
   claims: ReadonlyMap<HubId, Claim>,
   counts: (endpoint: Endpoint) => boolean,
-): { readonly endpoints: readonly HeldEndpoint[]; readonly withheld: ReadonlyMap<HubId, number> } {
+): { readonly endpoints: readonly EntryEndpoint[]; readonly withheld: ReadonlyMap<HubId, number> } {
   const listed = new Map(
-    [...claims].map(([id, claim]) => [id, new Set(claim.listed.filter(counts).map((one) => one.addr))]),
+    [...claims].map(([id, claim]) => [id, new Set(claim.listed.filter(counts).map((one) => one.hostPort))]),
   );
   const withheld = new Map<HubId, number>();
-  const endpoints: HeldEndpoint[] = [];
+  const endpoints: EntryEndpoint[] = [];
   for (const endpoint of actual?.endpoints.values() ?? []) {
     const vouching = endpoint.by.size > 0 ? endpoint.by : claims.keys();
     const by = [...vouching].filter(
-      (id) => claims.get(id)?.rest === "unknown" && !listed.get(id)?.has(endpoint.addr),
+      (id) => claims.get(id)?.unlisted === "unknown" && !listed.get(id)?.has(endpoint.hostPort),
     );
     if (by.length === 0) continue;
     endpoints.push({ ...endpoint, by: new Set(by) });
@@ -94,17 +104,17 @@ function carryOver(
   return { endpoints, withheld };
 }
 
-/** The union, by address; of two descriptions of one address the oldest hub's stands. */
+/** The union by address. If two hubs describe one address, the oldest hub's description wins. */
 function merge(
   claims: ReadonlyMap<HubId, Claim>,
-  carried: readonly HeldEndpoint[],
-  shape: Shape,
-): ReadonlyMap<Addr, HeldEndpoint> {
-  const out = new Map<Addr, HeldEndpoint>();
+  carried: readonly EntryEndpoint[],
+  shape: EntryShape,
+): ReadonlyMap<HostPort, EntryEndpoint> {
+  const out = new Map<HostPort, EntryEndpoint>();
   const add = (endpoint: Endpoint, by: Iterable<HubId>, registryName: string): void => {
     if (!fits(endpoint, shape)) return;
-    const same = out.get(endpoint.addr);
-    out.set(endpoint.addr, {
+    const same = out.get(endpoint.hostPort);
+    out.set(endpoint.hostPort, {
       ...(same ?? endpoint),
       service: shape.service,
       by: new Set([...(same?.by ?? []), ...by]),
@@ -116,17 +126,20 @@ function merge(
   return out;
 }
 
-/** Sorted, cut to the limits, with every endpoint's `by` and `registryName` settled; and what did not fit. */
+/**
+ * Sorts the endpoints, cuts them to the limits and settles each one's `by` and `registryName`; also returns the
+ * problems of those that did not fit.
+ */
 function limited(
-  merged: ReadonlyMap<Addr, HeldEndpoint>,
+  merged: ReadonlyMap<HostPort, EntryEndpoint>,
   actual: Entry | undefined,
   claims: ReadonlyMap<HubId, Claim>,
-  shape: Shape,
+  shape: EntryShape,
 ): {
-  readonly kept: ReadonlyMap<Addr, HeldEndpoint>;
+  readonly kept: ReadonlyMap<HostPort, EntryEndpoint>;
   readonly problems: ReadonlyMap<HubId, readonly Problem[]>;
 } {
-  const isNew = (addr: Addr): number => (actual?.endpoints.has(addr) ? 0 : 1);
+  const isNew = (hostPort: HostPort): number => (actual?.endpoints.has(hostPort) ? 0 : 1);
   const addrs = [...merged.keys()].sort();
   const chosen =
     addrs.length <= maxEndpoints
@@ -135,16 +148,16 @@ function limited(
           .toSorted((a, b) => isNew(a) - isNew(b))
           .slice(0, maxEndpoints)
           .sort();
-  const kept = new Map<Addr, HeldEndpoint>();
-  for (const addr of chosen) {
-    const endpoint = merged.get(addr);
+  const kept = new Map<HostPort, EntryEndpoint>();
+  for (const hostPort of chosen) {
+    const endpoint = merged.get(hostPort);
     if (endpoint !== undefined)
-      kept.set(addr, vouched(endpoint, actual?.endpoints.get(addr)?.registryName ?? "", claims));
+      kept.set(hostPort, vouched(endpoint, actual?.endpoints.get(hostPort)?.registryName ?? "", claims));
   }
   return { kept, problems: problemsOf(claims, merged, kept, shape) };
 }
 
-function vouched(endpoint: HeldEndpoint, named: string, claims: ReadonlyMap<HubId, Claim>): HeldEndpoint {
+function vouched(endpoint: EntryEndpoint, named: string, claims: ReadonlyMap<HubId, Claim>): EntryEndpoint {
   const by = [...claims.keys()].filter((id) => endpoint.by.has(id));
   const names = by.map((id) => claims.get(id)?.name ?? "");
   const registryName = names.includes(named) ? named : (names.find((name) => name !== "") ?? named);
@@ -153,14 +166,14 @@ function vouched(endpoint: HeldEndpoint, named: string, claims: ReadonlyMap<HubI
 
 function problemsOf(
   claims: ReadonlyMap<HubId, Claim>,
-  merged: ReadonlyMap<Addr, HeldEndpoint>,
-  kept: ReadonlyMap<Addr, HeldEndpoint>,
-  shape: Shape,
+  merged: ReadonlyMap<HostPort, EntryEndpoint>,
+  kept: ReadonlyMap<HostPort, EntryEndpoint>,
+  shape: EntryShape,
 ): ReadonlyMap<HubId, readonly Problem[]> {
   const problems = new Map<HubId, readonly Problem[]>();
   for (const [id, claim] of claims) {
     const found = claim.listed.flatMap((endpoint) => problemOf(endpoint, merged, kept, shape) ?? []);
-    const leftOut = claim.listed.filter((one) => merged.has(one.addr) && !kept.has(one.addr));
+    const leftOut = claim.listed.filter((one) => merged.has(one.hostPort) && !kept.has(one.hostPort));
     if (leftOut.length > 0) found.push(tooMany(shape, leftOut.length));
     found.push(...unheard(claim, shape));
     if (found.length > 0) problems.set(id, found);
@@ -170,49 +183,49 @@ function problemsOf(
 
 function problemOf(
   endpoint: Endpoint,
-  merged: ReadonlyMap<Addr, HeldEndpoint>,
-  kept: ReadonlyMap<Addr, HeldEndpoint>,
-  shape: Shape,
+  merged: ReadonlyMap<HostPort, EntryEndpoint>,
+  kept: ReadonlyMap<HostPort, EntryEndpoint>,
+  shape: EntryShape,
 ): Problem | undefined {
-  const at = `${endpoint.service.name} ${endpoint.addr}`;
+  const at = `${endpoint.service.name} ${endpoint.hostPort}`;
   if (!fits(endpoint, shape)) {
     if (!isSameService(endpoint, shape)) {
       return { at, code: "HostConflict", detail: conflict(endpoint, shape), severity: "rejected" };
     }
-    const detail = `it speaks ${endpoint.protocol}, the entry's protocol is ${shape.protocol}; register it under another group or version`;
+    const detail = `the instance speaks ${endpoint.protocol}, but the entry's protocol is ${shape.protocol}; register the instance under another group or version`;
     return { at, code: "MixedProtocols", detail, severity: "rejected" };
   }
-  if (kept.has(endpoint.addr) && (merged.get(endpoint.addr)?.by.size ?? 0) > maxHubsPerEndpoint) {
-    const detail = `more than ${maxHubsPerEndpoint} hubs list it; only the oldest ${maxHubsPerEndpoint} are recorded`;
+  if (kept.has(endpoint.hostPort) && (merged.get(endpoint.hostPort)?.by.size ?? 0) > maxHubsPerEndpoint) {
+    const detail = `more than ${maxHubsPerEndpoint} hubs list this endpoint; the entry records only the oldest ${maxHubsPerEndpoint}`;
     return { at, code: "TooManyHubs", detail, severity: "warning" };
   }
   return undefined;
 }
 
-/** What the hub says of the protocol, where the entry of a Spring service speaks another one. */
-function unheard({ protocol, listed }: Claim, shape: Shape): readonly Problem[] {
+/** A warning for a hub whose spec.protocol differs from the protocol of the Spring entry. */
+function unheard({ protocol, listed }: Claim, shape: EntryShape): readonly Problem[] {
   const one = listed.find((endpoint) => fits(endpoint, shape));
   const isHeard = protocol === undefined || protocol === shape.protocol || shape.service.kind === "dubbo";
   if (one === undefined || isHeard) return [];
-  const detail = `the hub says ${protocol}, the entry speaks ${shape.protocol} as another hub of this host says; give both one spec.protocol`;
+  const detail = `this hub's spec.protocol is ${protocol}, but the entry speaks ${shape.protocol} because of another hub; set the same spec.protocol in both hubs`;
   return [{ at: one.service.name, code: "MixedProtocols", detail, severity: "warning" }];
 }
 
-function conflict({ service }: Endpoint, { service: incumbent }: Shape): string {
+function conflict({ service }: Endpoint, { service: incumbent }: EntryShape): string {
   if (service.kind !== incumbent.kind || (service.kind === "dubbo" && service.name !== incumbent.name))
-    return `the host belongs to ${incumbent.name}; rename one of the two`;
-  const advice = "give each group a hub and a namespace of its own";
-  return `the host belongs to group ${incumbent.scope}, this is group ${service.scope}; ${advice}`;
+    return `service ${incumbent.name} already owns this host; rename one of the two`;
+  const advice = "give each group its own hub and namespace";
+  return `group ${incumbent.registryGroup} already owns this host, and this service is in group ${service.registryGroup}; ${advice}`;
 }
 
-function tooMany(shape: Shape, left: number): Problem {
-  const detail = `${left} instances beyond ${maxEndpoints} are left out; split the service by group or version`;
+function tooMany(shape: EntryShape, left: number): Problem {
+  const detail = `the entry leaves out the ${left} instances beyond ${maxEndpoints}; split the service by group or version`;
   return { at: shape.service.name, code: "TooManyEndpoints", detail, severity: "rejected" };
 }
 
-function stepFor(input: HostInput, shape: Shape, endpoints: ReadonlyMap<Addr, HeldEndpoint>): Step {
+function stepFor(input: HostInput, shape: EntryShape, endpoints: ReadonlyMap<HostPort, EntryEndpoint>): Step {
   const { actual, claims } = input;
-  const isGone = [...claims.values()].every((claim) => claim.rest === "gone");
+  const isGone = [...claims.values()].every((claim) => claim.unlisted === "gone");
   if (actual !== undefined && endpoints.size === 0) {
     if (claims.size === 0) return { op: "delete", entry: actual, why: "unclaimed" };
     if (isGone && actual.emptySince !== undefined && input.emptyForMs >= input.graceMs) {
@@ -222,14 +235,14 @@ function stepFor(input: HostInput, shape: Shape, endpoints: ReadonlyMap<Addr, He
   const vip = input.chooseVip(actual?.vip ?? input.remembered?.vip ?? "");
   if (vip === undefined) return { op: "blocked", reason: "VipsExhausted" };
   const entry = entryFor(input, shape, endpoints, vip);
-  if (endpoints.size > 0 || !isGone) return { op: "apply", entry }; // a hub that cannot tell now says so when it can
+  if (endpoints.size > 0 || !isGone) return { op: "apply", entry }; // a hub touches the host when it knows
   return { op: "apply", entry, wakeInMs: Math.max(0, input.graceMs - input.emptyForMs) };
 }
 
 function entryFor(
   input: HostInput,
-  shape: Shape,
-  endpoints: ReadonlyMap<Addr, HeldEndpoint>,
+  shape: EntryShape,
+  endpoints: ReadonlyMap<HostPort, EntryEndpoint>,
   vip: string,
 ): Entry {
   const { actual, claims } = input;

@@ -1,35 +1,40 @@
-import type { Endpoint, Shape } from "../model/entry.ts";
+import type { Endpoint, EntryShape } from "../model/entry.ts";
 import type { Protocol } from "../model/service.ts";
 
-/** Where instances of one service speak several protocols, the first of these wins. */
+/** If the instances of one service speak several protocols, the first of these wins. */
 export const preference: readonly Protocol[] = ["dubbo", "grpc", "http", "tcp"];
 
-/** Whether an endpoint can stand in an entry of this shape. What a Spring entry speaks says nothing of its instances. */
-export function fits(endpoint: Endpoint, shape: Shape): boolean {
+/**
+ * Whether an endpoint can be part of an entry of this shape. A Spring entry's protocol does not depend on its
+ * instances.
+ */
+export function fits(endpoint: Endpoint, shape: EntryShape): boolean {
   const speaksIt = endpoint.protocol === shape.protocol || shape.service.kind === "spring";
   return speaksIt && isSameService(endpoint, shape);
 }
 
 /**
- * Whether an endpoint belongs to the entry's service. Spring services that differ in spelling only are one; a registry
- * that knows no scopes has the same services as one that does.
+ * Whether an endpoint belongs to the entry's service. Spring services that differ only in spelling are one service. A
+ * registry without scopes has the same services as a registry with scopes.
  */
-export function isSameService({ service }: Endpoint, shape: Shape): boolean {
-  const { kind, name, scope } = shape.service;
-  const isSameScope = service.scope === scope || service.scope === "" || scope === "";
-  return service.kind === kind && (kind === "spring" || service.name === name) && isSameScope;
+export function isSameService({ service }: Endpoint, shape: EntryShape): boolean {
+  const { kind, name, registryGroup } = shape.service;
+  const isSameGroup =
+    service.registryGroup === registryGroup || service.registryGroup === "" || registryGroup === "";
+  return service.kind === kind && (kind === "spring" || service.name === name) && isSameGroup;
 }
 
 /**
- * The shape of an entry with these candidates, oldest hub first: the one it has, while one candidate fits it or there is
- * none at all; else the preferred protocol, its first service, and the port that most of its instances use (the lowest of
- * equals). Undefined only when there is nothing to choose from.
+ * The shape of an entry with these candidates, oldest hub first. The entry keeps its current shape while one
+ * candidate fits it, or while there are no candidates. Otherwise: the preferred protocol, the first service that
+ * speaks it, and the port that most of its instances use (the lowest of equals). Undefined only if there is neither a
+ * shape nor a candidate.
  */
 export function chooseShape(
-  current: Shape | undefined,
+  current: EntryShape | undefined,
   candidates: readonly Endpoint[],
   portName: (endpoint: Endpoint, port: number) => string,
-): Shape | undefined {
+): EntryShape | undefined {
   if (current !== undefined) {
     const fitting = candidates.filter((one) => fits(one, current));
     if (fitting.length > 0 || candidates.length === 0) return named(current, fitting);
@@ -37,26 +42,32 @@ export function chooseShape(
   const protocol = preference.find((wanted) => candidates.some((one) => one.protocol === wanted));
   const first = candidates.find((one) => one.protocol === protocol);
   if (first === undefined) return undefined;
-  const shape: Shape = { service: first.service, protocol: first.protocol, port: 0, portName: "" };
+  const shape: EntryShape = { service: first.service, protocol: first.protocol, port: 0, portName: "" };
   const port = commonestPort(candidates.filter((one) => fits(one, shape)));
   return { ...shape, port, portName: portName(first, port) };
 }
 
-/** The shape with the registry that its service comes from: the one it names, while one of the endpoints does. */
-function named(shape: Shape, fitting: readonly Endpoint[]): Shape {
+/**
+ * The shape with the registry of its service. It keeps the registry that it names while one of the endpoints comes
+ * from it.
+ */
+function named(shape: EntryShape, fitting: readonly Endpoint[]): EntryShape {
   const [first] = fitting;
   if (first === undefined || fitting.some(({ service }) => service.registry === shape.service.registry))
     return shape;
-  const { registry, scope } = first.service;
-  const isOneScope = fitting.every(({ service }) => service.scope === scope);
-  return { ...shape, service: { ...shape.service, registry, scope: isOneScope ? scope : "" } };
+  const { registry, registryGroup } = first.service;
+  const isOneGroup = fitting.every(({ service }) => service.registryGroup === registryGroup);
+  return {
+    ...shape,
+    service: { ...shape.service, registry, registryGroup: isOneGroup ? registryGroup : "" },
+  };
 }
 
 /**
- * What an entry speaks. Of Dubbo services it is chosen with the shape; of Spring ones it is what every hub that contributes
- * says (undefined = cannot say), else what it was.
+ * The protocol of an entry. A Dubbo entry keeps the one of its shape. A Spring entry takes the one on which all
+ * contributing hubs agree (undefined = the hub cannot say), and otherwise keeps its own.
  */
-export function protocolOf(shape: Shape, said: Iterable<Protocol | undefined>): Protocol {
+export function protocolOf(shape: EntryShape, said: Iterable<Protocol | undefined>): Protocol {
   if (shape.service.kind === "dubbo") return shape.protocol;
   const [agreed, ...others] = new Set([...said].map((protocol) => protocol ?? shape.protocol));
   return agreed !== undefined && others.length === 0 ? agreed : shape.protocol;

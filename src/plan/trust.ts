@@ -1,18 +1,23 @@
 import type { Claim, Ms } from "../model/entry.ts";
 
-/** How far a hub's "gone" is believed. Points in time are monotonic; 0 = not held. */
+/** How far a hub's silence counts as "gone". Points in time are monotonic; 0 = no hold. */
 export interface Trust {
   readonly synced: boolean;
-  /** Until then nothing is believed to be gone: a registry that restarted lists nothing, then a part. */
+  /** Until then nothing counts as gone, because a registry that restarted lists nothing at first, and then a part. */
   readonly settledAt: Ms;
   /** The brake: until then no service loses its last instance. */
   readonly heldUntil: Ms;
-  /** After a loss of data: until then nothing is believed to be gone. */
+  /** After a loss of data: until then nothing counts as gone. */
   readonly resetUntil: Ms;
 }
 
-/** What a hub that lists `listsAny` instances of a host says of the others. The whole rule of keeping and removing. */
-export function restOf(upsertOnly: boolean, trust: Trust, listsAny: boolean, now: Ms): Claim["rest"] {
+/** What a hub says of the endpoints of a host that it does not list. The whole rule of keeping and removing. */
+export function unlistedVerdict(
+  upsertOnly: boolean,
+  trust: Trust,
+  listsAny: boolean,
+  now: Ms,
+): Claim["unlisted"] {
   const isUnknown =
     upsertOnly ||
     !trust.synced ||
@@ -23,8 +28,9 @@ export function restOf(upsertOnly: boolean, trust: Trust, listsAny: boolean, now
 }
 
 /**
- * The brake, after every complete listing of a settled hub: `had` services listed instances lately or have some in the
- * cluster, `lost` of them list none now. A hold is set once and never prolonged; it ends when nothing is lost any more.
+ * The brake. Runs after every complete listing of a settled hub: `had` services listed instances recently or have
+ * some in the cluster; `lost` of them list none now. A hold begins once and is never prolonged; it ends when no
+ * service is lost any more.
  */
 export function brake(trust: Trust, had: number, lost: number, holdMs: Ms, now: Ms): Trust {
   if (lost === 0) return { ...trust, heldUntil: 0 };
@@ -33,7 +39,7 @@ export function brake(trust: Trust, had: number, lost: number, holdMs: Ms, now: 
   return { ...trust, heldUntil: isShrunk ? now + holdMs : 0 };
 }
 
-/** Whether a registry that lost its data lists enough again: 80 % of the endpoints that the hub had. */
+/** Whether a registry that lost its data lists enough again: at least 80 % of the endpoints that the hub had. */
 export function hasRecovered(listed: number, had: number): boolean {
   return listed >= 0.8 * had;
 }

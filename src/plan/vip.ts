@@ -7,11 +7,13 @@ export interface VipPool {
   at(index: number): string;
   /** Whether `ip` lies in the CIDR. */
   has(ip: string): boolean;
-  /** Whether `ip` lies in the CIDR or in 240.0.0.0/4, so that a ServiceEntry's address is believed. */
-  believes(ip: string): boolean;
+  /**
+   * Whether `ip` lies in the CIDR or in 240.0.0.0/4, so that the operator accepts it as a ServiceEntry's virtual IP.
+   */
+  accepts(ip: string): boolean;
 }
 
-/** @throws Error naming what is wrong with `cidr`: it must be an IPv4 network from /8 to /30. */
+/** @throws Error that says what is wrong with `cidr`; it must be an IPv4 network from /8 to /30. */
 export function vipPool(cidr: string): VipPool {
   const match = /^(\d+\.\d+\.\d+\.\d+)\/(\d+)$/.exec(cidr);
   const base = match && toNumber(match[1] ?? "");
@@ -21,7 +23,7 @@ export function vipPool(cidr: string): VipPool {
   }
   const count = 2 ** (32 - bits);
   if (base % count !== 0)
-    throw new Error(`${cidr} has bits set behind its prefix; write ${toText(base - (base % count))}/${bits}`);
+    throw new Error(`${cidr} has bits set beyond its prefix; write ${toText(base - (base % count))}/${bits}`);
   const perBlock = 254;
   const partial = count < 256 ? usable(base, count) : undefined;
   const isInside = (ip: number | undefined): boolean => ip !== undefined && ip >= base && ip < base + count;
@@ -30,7 +32,7 @@ export function vipPool(cidr: string): VipPool {
     at: (index) =>
       toText(partial?.[index] ?? base + Math.floor(index / perBlock) * 256 + 1 + (index % perBlock)),
     has: (ip) => isInside(toNumber(ip)),
-    believes(ip) {
+    accepts(ip) {
       const number = toNumber(ip);
       return isInside(number) || (number !== undefined && number >= 0xf0_00_00_00);
     },
@@ -38,8 +40,9 @@ export function vipPool(cidr: string): VipPool {
 }
 
 /**
- * The virtual IP for a host: the pool's address at uint32be(sha256(host)[0..4]) mod its size, or the next one, wrapping,
- * that is not `used`. Undefined when all are. The same host gets the same address in every cluster that has it free.
+ * The virtual IP for a host: the pool's address at uint32be(sha256(host)[0..4]) mod its size, or the next unused one,
+ * wrapping around. Undefined when all are used. A host gets the same address in every cluster where that address is
+ * free.
  */
 export function chooseVip(host: string, pool: VipPool, used: (ip: string) => boolean): string | undefined {
   const start = createHash("sha256").update(host).digest().readUInt32BE(0) % pool.size;

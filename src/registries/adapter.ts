@@ -3,40 +3,42 @@ import type { Snapshot } from "../model/service.ts";
 import type { Deps } from "../runtime/deps.ts";
 
 /**
- * The whole of what a registry type must implement.
+ * The complete interface of a registry type.
  *
  * Expected flow: `supervise` opens an adapter, iterates `watch` until it throws, waits, and opens a new one.
- * Guarantees: every snapshot is complete; bursts of changes may be merged into one; services that did not change keep
- * their identity (`===`) from one snapshot of a watch to the next; what could not be read is "unknown", never absent;
- * one bad entry is a problem of its service and never an error of the registry.
- * Assumptions: nobody else retries: an adapter may reconnect only where the registry itself proves that nothing was
- * missed, and even then lists everything anew before it yields.
- * Errors: any sign that the registry started over (a new session after an expiry, counters that went back) is a throw,
- * so that the next watch settles anew; if it also proves that data was lost, the error says `reset`.
+ * Guarantees: every snapshot is complete. Bursts of changes may be merged. An unchanged service keeps its identity
+ * (`===`) from one snapshot of a watch to the next. A service that could not be read is "unknown", never absent. A
+ * bad entry is a problem of its service and never an error of the registry.
+ * Assumptions: nobody else retries. An adapter may reconnect only if the registry itself proves that nothing was
+ * missed, and even then lists everything again before it yields.
+ * Errors: any sign that the registry started over (a new session after an expiry, counters that went back) is a
+ * throw, so that the next watch settles again. If the sign also proves a loss of data, the error says `reset`.
  */
 export interface RegistryAdapter {
   /**
-   * Yields a complete Snapshot once the first listing is whole, then another after each change.
-   * @throws RegistryError as soon as the view can no longer be vouched for.
-   * Ends, every socket and timer released, within 1 s of `signal` aborting.
+   * Yields a complete Snapshot once the first listing is complete, then another after each change.
+   * @throws RegistryError as soon as the adapter can no longer vouch for its view.
+   * Ends, with every socket and timer released, within 1 s of an abort of `signal`.
    */
   watch(signal: AbortSignal): AsyncIterable<Snapshot>;
 }
 
-/** What an adapter is opened with. */
+/** The configuration of an adapter. */
 export interface RegistryConfig<T extends RegistryType = RegistryType> {
   readonly registry: RegistrySpec<T>;
   readonly credentials: Credentials;
-  /** Whether the hub's filter lets this interface or service name pass; others need not be read and are absent. */
+  /**
+   * Whether the hub's filter includes this interface or service name; other services need not be read and are absent.
+   */
   readonly wants: (name: string) => boolean;
   /**
-   * The names of the services that the cluster has of the hub at this moment, in whatever case: where a registry hides what
-   * the hub's account may not read, their absence has to be proved. Default: none.
+   * The names of the services that the cluster has of the hub now, in any case. If a registry hides services from the
+   * hub's account, the adapter must prove that these are absent. Default: none.
    */
   readonly known?: () => Iterable<string>;
 }
 
-/** Makes an adapter. Does no I/O and never throws: an address that cannot be used is thrown by `watch` (InvalidSpec). */
+/** Makes an adapter. Does no I/O and never throws; `watch` throws for an unusable address (InvalidSpec). */
 export type RegistryFactory<T extends RegistryType> = (
   config: RegistryConfig<T>,
   deps: Deps,

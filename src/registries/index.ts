@@ -14,7 +14,7 @@ const factories: { readonly [T in RegistryType]: RegistryFactory<T> } = {
   consul: createConsulAdapter,
 };
 
-/** How long nothing is believed to be gone after the first listing of a watch, in ms. */
+/** How long nothing counts as gone after the first listing of a watch, in ms. */
 export const settleMs: Readonly<Record<RegistryType, number>> = {
   zookeeper: 60_000,
   nacos: 35_000,
@@ -22,8 +22,11 @@ export const settleMs: Readonly<Record<RegistryType, number>> = {
   consul: 10_000,
 };
 
-/** The same after a registry lost its data: Consul's agents bring theirs back within a minute. */
+/** The same after a loss of data; Consul's agents register their services again within a minute. */
 export const settleAfterLossMs: Readonly<Record<RegistryType, number>> = { ...settleMs, consul: 60_000 };
+
+/** How a registry is opened. As `RegistryFactory`, for every type: it does no I/O and never throws. */
+export type OpenRegistry = (config: RegistryConfig, deps: Deps) => RegistryAdapter;
 
 /** Makes the adapter for a config. */
 export function openRegistry<T extends RegistryType>(config: RegistryConfig<T>, deps: Deps): RegistryAdapter {

@@ -7,24 +7,23 @@ import type { RegistryAdapter } from "./adapter.ts";
 const firstDelayMs = 1_000;
 const maxDelayMs = 30_000;
 
-/** What is known of a registry: nothing yet, all of it now, or all of it at some earlier moment. */
+/** How much is known of a registry: nothing yet, all of it now, or all of it at an earlier moment. */
 export type RegistryState =
   | { readonly state: "pending"; readonly error?: RegistryError }
   | {
       readonly state: "synced";
       readonly snapshot: Snapshot;
-      /** The first of its watch: settling starts. */
+      /** The first snapshot of its watch, so settling starts. */
       readonly first: boolean;
     }
   | { readonly state: "stale"; readonly snapshot: Snapshot; readonly error?: RegistryError };
 
 /**
- * Reads one registry for ever: each throw becomes one `pending` or `stale` state, a jittered pause of 0.5 s to
- * 30 s, and a fresh adapter from `open` (which resolves credentials, and may throw a RegistryError as well).
- * The only retry loop around adapters, and the only place that outlives a watch: so it is here that a
- * snapshot whose `position` went back is told as a reset. `last` is what an earlier supervisor of the same
- * registry had read. Ends when `signal` aborts. @throws whatever is not a RegistryError: that is a bug and
- * must be seen.
+ * Reads one registry until `signal` aborts. Each throw becomes one `pending` or `stale` state, a jittered pause of
+ * 0.5 s to 30 s, and a fresh adapter from `open`, which resolves credentials and may also throw a RegistryError. This
+ * is the only retry loop around adapters, and the only place that outlives a watch, so it also reports a `position`
+ * that went back as a reset. `last` is the newest snapshot of an earlier supervisor of the same registry. @throws any
+ * error that is not a RegistryError, because that is a bug and must be visible.
  */
 export async function* supervise(
   open: (signal: AbortSignal) => Promise<RegistryAdapter>,
@@ -52,7 +51,7 @@ export async function* supervise(
       failure = new RegistryError(
         "RegistryUnreachable",
         "the registry ended the watch",
-        "The operator retries by itself.",
+        "See the registry's log.",
       );
     } catch (error) {
       if (signal.aborted) return;
@@ -70,6 +69,6 @@ export async function* supervise(
 
 function dataLost(before: number, now: number): RegistryError {
   const detail = `the registry lost data: its history was at ${before} and is now at ${now}`;
-  const advice = "Find out whether it was wiped or restored; what it had before is kept for a while.";
+  const advice = "Check whether the registry was wiped or restored. The operator keeps what it had for now.";
   return new RegistryError("RegistryBadResponse", detail, advice, { reset: true });
 }

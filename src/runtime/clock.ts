@@ -1,14 +1,14 @@
 import type { Clock } from "./deps.ts";
 
-/** What Node's timers can count to; more would fire at once. */
+/** The limit of Node's timers; a longer one would fire at once. */
 const maxTimerMs = 2 ** 31 - 1;
 
-/** A timer of Node's may fire a fraction of a millisecond before `performance.now()` says so. */
+/** One of Node's timers may fire a fraction of a millisecond before `performance.now()` reaches its time. */
 function after(ms: number, run: () => void): () => void {
   const dueAt = performance.now() + ms;
   let timer: NodeJS.Timeout;
   const arm = (leftMs: number): void => {
-    timer = setTimeout(due, Math.min(Math.max(0, Math.ceil(leftMs)), maxTimerMs)); // Node warns of less than 0
+    timer = setTimeout(due, Math.min(Math.max(0, Math.ceil(leftMs)), maxTimerMs)); // Node warns about negative times
   };
   const due = (): void => {
     const leftMs = dueAt - performance.now();
@@ -19,7 +19,7 @@ function after(ms: number, run: () => void): () => void {
   return () => clearTimeout(timer);
 }
 
-/** The machine's own clocks. */
+/** The machine's clocks. */
 export const systemClock: Clock = {
   now: () => Date.now(),
   monotonic: () => performance.now(),
@@ -39,7 +39,7 @@ export const systemClock: Clock = {
   after,
 };
 
-/** As `sleep`, but an abort only ends it: for loops that look at the signal themselves. */
+/** As `sleep`, but an abort ends it without a throw, for loops that check the signal themselves. */
 export async function pause(clock: Pick<Clock, "sleep">, ms: number, signal: AbortSignal): Promise<void> {
   try {
     await clock.sleep(ms, signal);
@@ -49,8 +49,9 @@ export async function pause(clock: Pick<Clock, "sleep">, ms: number, signal: Abo
 }
 
 /**
- * What `work` comes to. It is left behind when it takes longer than `ms`, or when nobody wants to know any more.
- * @throws what `work` throws; what `late` makes when time is up; the signal's reason.
+ * The result of `work`. It stops waiting when `work` takes longer than `ms`, or when `signal` aborts; `work` itself
+ * continues.
+ * @throws what `work` throws; the error of `late` when time is up; the signal's reason.
  */
 export async function inTime<T>(
   work: Promise<T>,

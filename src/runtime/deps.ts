@@ -1,4 +1,4 @@
-/** Everything that is not a function of its arguments comes in through here, and nowhere else. */
+/** Everything that is not a function of its arguments comes in through Deps, and through nothing else. */
 export interface Deps {
   readonly clock: Clock;
   readonly logger: Logger;
@@ -7,13 +7,13 @@ export interface Deps {
 }
 
 export interface Clock {
-  /** Wall time in milliseconds since 1970: for what people read, never for deadlines. */
+  /** Wall time in milliseconds since 1970: for people, never for deadlines. */
   now(): number;
   /** Monotonic milliseconds: for deadlines, never for people. */
   monotonic(): number;
   /** Resolves after `ms`. @throws the signal's reason as soon as it aborts. */
   sleep(ms: number, signal: AbortSignal): Promise<void>;
-  /** Calls `run` once, never before `monotonic()` is `ms` further, unless the returned function was called before. */
+  /** Calls `run` once, when `monotonic()` is at least `ms` further, unless the returned function was called before. */
   after(ms: number, run: () => void): () => void;
 }
 

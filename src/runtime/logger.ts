@@ -3,13 +3,13 @@ import type { Fields, Logger } from "./deps.ts";
 
 export type LogLevel = "debug" | "info" | "warn" | "error";
 
-/** A second net: nothing should hand these to the logger in the first place. */
+/** A safety net; no caller should pass these to the logger. */
 const secretKeys = ["username", "password", "token", "clientKey", "authorization"];
 const redact = secretKeys.flatMap((key) => [key, `*.${key}`]);
 
 /**
- * Writes one JSON line per call: `level`, `time` (RFC 3339), the fields, and the message as `msg`. An Error belongs into the
- * field `error`. Lines are written before the call returns, so the last words of a dying process are not lost.
+ * Writes one JSON line per call: `level`, `time` (RFC 3339), the fields, and the message as `msg`. Pass an Error in
+ * the field `error`. The line is written before the call returns, so the last lines of a dying process are not lost.
  */
 export function createLogger(
   level: LogLevel,

@@ -1,23 +1,23 @@
 import { Counter, collectDefaultMetrics, Gauge, Histogram, Registry } from "prom-client";
 import type { Clock } from "./deps.ts";
 
-/** What both controllers count. */
+/** The metrics of both controllers. */
 export interface Metrics {
-  /** One write to the API server has come back; `result` is "ok" or the reason it failed. */
+  /** One write to the API server has returned; `result` is "ok" or the reason of its failure. */
   wrote(kind: string, verb: "apply" | "delete" | "status", result: string): void;
   /** Keys that wait in a queue. */
   queueDepth(queue: string, keys: number): void;
-  /** From the moment something was observed to the moment its write was confirmed. */
+  /** From the observation of a change to its confirmed write. */
   propagated(seconds: number): void;
-  /** This process works from now on; until then it stands by. */
+  /** This process leads from now on; until then it stands by. */
   leads(): void;
-  /** `measure` sets what is only looked up when somebody asks. */
+  /** Before each rendering, `measure` sets the values that are only computed on demand. */
   beforeRender(measure: () => void): void;
-  /** Everything in Prometheus' text format. */
+  /** All metrics in Prometheus' text format. */
   render(): Promise<string>;
 }
 
-/** What the hub-controller counts besides; `hub` is "<namespace>/<name>". */
+/** The additional metrics of the hub-controller; `hub` is "<namespace>/<name>". */
 export interface HubMetrics extends Metrics {
   /** Whether the registry is synced now; while it is not, its sync age grows. */
   registryUp(hub: string, type: string, up: boolean): void;
@@ -25,11 +25,11 @@ export interface HubMetrics extends Metrics {
   /** Services whose removal is withheld. */
   heldRemovals(hub: string, services: number): void;
   vipPool(size: number, used: number): void;
-  /** Removes every series of a hub that is gone. */
+  /** Removes every series of a deleted hub. */
   forgetHub(hub: string): void;
 }
 
-/** What the dubbo-controller counts besides. */
+/** The additional metrics of the dubbo-controller. */
 export interface DubboMetrics extends Metrics {
   envoyFilters(count: number): void;
   /** Whether --root-namespace differs from the mesh's own. */
@@ -38,11 +38,14 @@ export interface DubboMetrics extends Metrics {
 
 const propagationBuckets = [0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60];
 
-/** The hub-controller's metrics, in a registry of their own. `clock` measures how long a registry has been out of sync. */
+/**
+ * The hub-controller's metrics, in their own registry. `clock` measures how long a hub's registry has been out of
+ * sync.
+ */
 export function createHubMetrics(clock: Pick<Clock, "monotonic">): HubMetrics {
   const registry = new Registry();
   const connections = createConnectionMetrics(registry, clock);
-  const services = gauge(registry, "services", "Services that the cluster has of the hub.", ["hub"]);
+  const services = gauge(registry, "services", "Services of the hub in the cluster.", ["hub"]);
   const endpoints = gauge(registry, "endpoints", "Endpoints of the hub's services.", ["hub"]);
   const held = gauge(registry, "held_removals", "Services whose removal is withheld.", ["hub"]);
   const poolSize = gauge(registry, "vip_pool_size", "Usable virtual IPs of --vip-cidr.");
@@ -66,18 +69,18 @@ export function createHubMetrics(clock: Pick<Clock, "monotonic">): HubMetrics {
   };
 }
 
-/** The dubbo-controller's metrics, in a registry of their own. */
+/** The dubbo-controller's metrics, in their own registry. */
 export function createDubboMetrics(): DubboMetrics {
   const registry = new Registry();
   const filters = gauge(
     registry,
     "envoyfilters",
-    "EnvoyFilters in the root namespace; beyond 1000 istiod slows down.",
+    "EnvoyFilters in the root namespace. istiod slows down beyond 1000.",
   );
   const mismatch = gauge(
     registry,
     "root_namespace_mismatch",
-    "1 while --root-namespace is not the mesh's own, so that the filters do not reach every proxy.",
+    "1 while --root-namespace differs from the mesh's root namespace, so that the filters do not reach every proxy.",
   );
   return {
     ...createBase(registry),
@@ -87,7 +90,8 @@ export function createDubboMetrics(): DubboMetrics {
 }
 
 function createBase(registry: Registry): Metrics {
-  // prom-client's default, a timer every 10 ms, costs 0.75 % of a core. Node counts the pause itself into the lag's quantiles.
+  // prom-client's default, a timer every 10 ms, costs 0.75 % of a core. Node adds the timer's pause to the lag's
+  // quantiles.
   collectDefaultMetrics({ register: registry, eventLoopMonitoringPrecision: 100 });
   const writes = new Counter({
     name: "registryhub_writes_total",
@@ -103,7 +107,7 @@ function createBase(registry: Registry): Metrics {
     registers: [registry],
   });
   let measure = (): void => undefined;
-  const leader = gauge(registry, "leader", "1 when this process does the work, 0 while it stands by.");
+  const leader = gauge(registry, "leader", "1 while this process is the leader, 0 while it stands by.");
   return {
     leads: () => leader.set(1),
     wrote: (kind, verb, result) => writes.inc({ kind, verb, result }),
@@ -122,7 +126,7 @@ function createBase(registry: Registry): Metrics {
 interface Connection {
   readonly type: string;
   readonly up: boolean;
-  /** Monotonic ms; undefined while up, and when it never was. */
+  /** Monotonic ms; undefined while up, and if it was never up. */
   readonly lostAt: number | undefined;
 }
 

@@ -1,6 +1,6 @@
 /**
- * Returns what gives, for each value, the first one that was equal to it as JSON: what differs in little need not be in
- * memory a hundred thousand times.
+ * Returns a function that replaces each value by the first one with equal JSON, so that memory holds equal values
+ * once instead of a hundred thousand times.
  */
 export function sharing<T>(): (value: T) => T {
   const known = new Map<string, T>();

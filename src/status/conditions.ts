@@ -1,7 +1,7 @@
 import type { Condition, Phase } from "../model/hub.ts";
 import type { ConditionStatus, ConditionType, ReasonOf } from "../model/reasons.ts";
 
-/** A condition before it has a time: what one look at the world says. */
+/** A condition without its time: one observation of the world. */
 export type Finding<T extends ConditionType = ConditionType> = {
   [K in T]: {
     [S in ConditionStatus]: {
@@ -11,13 +11,13 @@ export type Finding<T extends ConditionType = ConditionType> = {
         | ReasonOf<K, S>
         | (K extends "Ready" ? ReasonOf<"RegistrySynced" | "Applied", S> : never);
       readonly message: string;
-      /** The error without the advice, where there is one. */
+      /** The error without the next step, if there is an error. */
       readonly detail?: string;
     };
   }[ConditionStatus];
 }[T];
 
-/** Gives a finding its time: `lastTransitionTime` moves only when the status does. */
+/** Adds the time to a finding; `lastTransitionTime` changes only when the status does. */
 export function conditionOf(
   finding: Finding,
   previous: Condition | undefined,
@@ -29,7 +29,7 @@ export function conditionOf(
   return { type, status, reason, message, lastTransitionTime, observedGeneration };
 }
 
-/** The one place where phase is decided. */
+/** The only place that decides the phase. */
 export function phaseOf(conditions: readonly Pick<Condition, "type" | "status">[]): Phase {
   const statusOf = (type: ConditionType): string | undefined =>
     conditions.find((one) => one.type === type)?.status;

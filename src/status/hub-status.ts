@@ -8,43 +8,44 @@ const maxEntries = 200;
 const maxProblems = 20;
 const maxTextLength = 512;
 
-/** How the registry stands, as far as a status may tell. */
+/** The state of the registry, as the status reports it. */
 export type RegistryView =
   | { readonly state: "synced" }
-  /** Nothing is known (any more); `keepPrevious` while a fresh process waits for the first answer. */
+  /** The registry has not been listed; `keepPrevious` while a new process waits for the first answer. */
   | { readonly state: "connecting"; readonly keepPrevious: boolean }
   | {
       readonly state: "failed";
       readonly code: RegistryErrorCode;
       readonly detail: string;
+      /** What a person should check, in one sentence. */
       readonly nextStep: string;
     };
 
-/** Why the writes for a hub do not go through, the worst first. */
+/** Why the operator cannot write for a hub, the worst reason first. */
 export interface ApplyFailure {
   readonly reason: ReasonOf<"Applied", "False">;
   readonly detail: string;
   readonly nextStep: string;
 }
 
-export interface HeldView {
+export interface HoldView {
   readonly reason: ReasonOf<"DeletionHeld", "True">;
   readonly hold: Hold;
 }
 
-/** Everything a hub's status is a function of. */
+/** Everything that determines a hub's status. */
 export interface HubView {
   readonly hub: Hub;
   readonly previous: HubStatus | undefined;
   readonly registry: RegistryView;
   readonly failure: ApplyFailure | undefined;
   /**
-   * Some host has not been written yet. "briefly" = what the status said before is not contradicted: nothing was listed
-   * yet, or the writes have only just begun.
+   * Whether some host waits for its write. "briefly" = nothing contradicts the previous status: either nothing was
+   * listed yet, or the writes have just begun.
    */
   readonly syncing: "no" | "briefly" | "long";
-  readonly held: HeldView | undefined;
-  /** Name -> RFC 3339 time of our last write. */
+  readonly held: HoldView | undefined;
+  /** Name -> RFC 3339 time of the operator's last write. */
   readonly entries: ReadonlyMap<string, string>;
   readonly services: number;
   readonly endpoints: number;
@@ -53,7 +54,7 @@ export interface HubView {
   readonly origin: string;
 }
 
-/** The status for a view of the world. `now` is RFC 3339 and only becomes the time of what changed. */
+/** The status for a view of the world. `now` is RFC 3339 and becomes the time of whatever changed. */
 export function hubStatusOf(view: HubView, now: string): HubStatus {
   const { hub, previous } = view;
   const findings = findingsOf(view);
@@ -86,7 +87,7 @@ export function hubStatusOf(view: HubView, now: string): HubStatus {
   };
 }
 
-/** The first `count` of these names in order, without sorting all 10,000 at every look. */
+/** The first `count` names in order, without sorting all 10,000 on every call. */
 function firstOf(names: Iterable<string>, count: number): readonly string[] {
   const first: string[] = [];
   for (const name of names) {
@@ -99,7 +100,7 @@ function firstOf(names: Iterable<string>, count: number): readonly string[] {
   return first;
 }
 
-/** Whether two statuses differ in something but their times; `counts` = only in what may wait a while. */
+/** Whether two statuses differ in anything but their times; `counts` = only in fields whose write may wait. */
 export function statusChange(
   before: HubStatus | undefined,
   after: HubStatus,
@@ -145,18 +146,21 @@ function registrySynced(view: HubView): Finding<"RegistrySynced"> {
         type,
         status: "True",
         reason: "Synced",
-        message: `${hub.registry.type} is listed and watched.`,
+        message: `The operator has read all of ${hub.registry.type} and watches it for changes.`,
       };
     case "connecting":
       return {
         type,
         status: "Unknown",
         reason: "Connecting",
-        message: `Waiting for ${hub.registry.type} to be listed.`,
+        message: `The operator is waiting for the first complete listing of ${hub.registry.type}.`,
       };
     case "failed": {
       const { code, detail, nextStep } = registry;
-      return { type, status: "False", reason: code, message: `${detail}. ${nextStep}`, detail };
+      // With such a spec there is nothing to retry: only an edit helps.
+      const next =
+        code === "InvalidSpec" ? nextStep : `${nextStep.replace(/\.$/, "")}; the operator retries by itself.`;
+      return { type, status: "False", reason: code, message: `${detail}. ${next}`, detail };
     }
   }
 }
@@ -171,7 +175,8 @@ function appliedOf(view: HubView): Finding<"Applied"> {
       type,
       status: "True",
       reason: "Observing",
-      message: "Nothing is written; status.plan says what would be.",
+      message:
+        "The operator writes nothing because spec.policy is observe. status.plan counts what it would write.",
     };
   }
   if (failure !== undefined) {
@@ -179,16 +184,16 @@ function appliedOf(view: HubView): Finding<"Applied"> {
     return { type, status: "False", reason, message: `${detail}. ${nextStep}`, detail };
   }
   if (view.syncing !== "no")
-    return { type, status: "Unknown", reason: "Syncing", message: "Writes are on their way." };
+    return { type, status: "Unknown", reason: "Syncing", message: "The operator is writing ServiceEntries." };
   return {
     type,
     status: "True",
     reason: "Applied",
-    message: `ServiceEntries in ${hub.target} are what the registry lists.`,
+    message: `The operator has written the ServiceEntries in ${hub.target} as planned.`,
   };
 }
 
-/** Suspended hubs keep what was known; so does a hub whose operator has just started. */
+/** A suspended hub keeps its previous finding, and so does a hub whose operator has just started. */
 function keptFinding(view: HubView, type: "RegistrySynced" | "Applied"): Finding | undefined {
   const isFresh = view.registry.state === "connecting" && view.registry.keepPrevious;
   const isBrief = type === "Applied" && view.syncing === "briefly" && view.failure === undefined;
@@ -206,13 +211,14 @@ function deletionHeld({ held }: HubView): Finding<"DeletionHeld"> {
   if (held === undefined)
     return { type, status: "False", reason: "NothingHeld", message: "No removal is withheld." };
   const messages = {
-    Settling: "The registry was connected a moment ago; what it does not list stays until it has settled.",
+    Settling:
+      "The operator connected to the registry recently. It removes nothing until the settling time has passed.",
     Shrunk:
-      "Many services lost their last instance at once; those instances stay until status.hold.until. To release them now, " +
+      "Many services lost their last instance at once. The operator keeps those instances until status.hold.until. To release them now, " +
       "set the annotation ecns.easystack.cn/release-hold to that time.",
     RegistryReset:
-      "The registry lost its data; what it had before stays until it lists 80 % of it again or status.hold.until. Restart " +
-      "the providers that do not return; to release the hold now, set the annotation ecns.easystack.cn/release-hold to that time.",
+      "The registry lost its data. The operator keeps what the registry had until it lists 80 % of it again or until status.hold.until. " +
+      "Restart the providers that do not return. To release the hold now, set the annotation ecns.easystack.cn/release-hold to that time.",
   } as const;
   return { type, status: "True", reason: held.reason, message: messages[held.reason] };
 }
@@ -223,7 +229,8 @@ function readyOf(
 ): Finding<"Ready"> {
   const type = "Ready";
   if (hub.suspend) {
-    const message = "spec.suspend is true: no connection and no writes; what exists stays.";
+    const message =
+      "spec.suspend is true: the operator does not connect to the registry and writes nothing. Existing ServiceEntries stay.";
     return { type, status: "Unknown", reason: "Suspended", message };
   }
   const first = synced.status === "True" ? applied : synced;
@@ -233,13 +240,18 @@ function readyOf(
       type,
       status: "True",
       reason: "Observing",
-      message: "In sync; nothing is written because of spec.policy.",
+      message: "The operator has read the registry. It writes nothing because spec.policy is observe.",
     };
   }
-  return { type, status: "True", reason: "Ready", message: "The mesh has what the registry lists." };
+  return {
+    type,
+    status: "True",
+    reason: "Ready",
+    message: "The operator has read the registry and written the ServiceEntries as planned.",
+  };
 }
 
-/** `[manual]` failed_reason and record_time stand on Ready while the phase is failed. */
+/** Adds `[manual]` failed_reason and record_time to Ready while the phase is failed. */
 function withManualFields(
   conditions: readonly Condition[],
   findings: readonly Finding[],
@@ -263,7 +275,7 @@ function withManualFields(
 
 function problemsFor(problems: readonly Problem[]): HubStatus["problems"] {
   const text = (value: string): string =>
-    (value.length > maxTextLength ? `${value.slice(0, maxTextLength)}…` : value).toWellFormed(); // as the API server stores it
+    (value.length > maxTextLength ? `${value.slice(0, maxTextLength)}…` : value).toWellFormed(); // the API server stores it well-formed
   const order = (one: Problem): string => `${one.severity} ${one.at} ${one.code} ${one.detail}`;
   return problems
     .toSorted((a, b) => (order(a) < order(b) ? -1 : 1))

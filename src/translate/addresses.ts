@@ -2,8 +2,8 @@ import { BlockList, isIP } from "node:net";
 import type { ProblemCode } from "../model/problems.ts";
 
 /**
- * Addresses that mean something else on every host, so a consumer that is sent there reaches the wrong thing: the check
- * whose absence in EndpointSlice was CVE-2021-25737.
+ * Addresses with another meaning on every host; a consumer would reach the wrong target. EndpointSlice lacked this
+ * check, which was CVE-2021-25737.
  */
 const refused: Readonly<Record<string, readonly Net[]>> = {
   "a loopback address": [
@@ -27,7 +27,7 @@ const refused: Readonly<Record<string, readonly Net[]>> = {
 
 type Net = readonly [address: string, bits: number];
 
-/** All of them: a check is paid once per instance, and hardly any is refused. */
+/** One list of all of them, because every instance is checked and almost none is refused. */
 const allRefused = blockList(Object.values(refused).flat());
 
 function blockList(nets: readonly Net[]): BlockList {
@@ -48,16 +48,19 @@ export function addressProblem(
   if (version === 0 || address.includes("%")) {
     return {
       code: "BadAddress",
-      detail: `${address === "" ? "an empty address" : address} is not an IP address; have the provider register one`,
+      detail: `${address === "" ? "an empty address" : address} is not an IP address; have the provider register an IP address`,
     };
   }
   const family = version === 6 ? "ipv6" : "ipv4";
   if (!allRefused.check(address, family)) return undefined;
   const [what] = Object.entries(refused).find(([, nets]) => blockList(nets).check(address, family)) ?? [];
-  return { code: "BadAddress", detail: `${address} is ${what}; have the provider register a routable one` };
+  return {
+    code: "BadAddress",
+    detail: `${address} is ${what}; have the provider register a routable address`,
+  };
 }
 
 /** "address:port", IPv6 in brackets. */
 export function addrOf(address: string, port: number): string {
-  return [address.includes(":") ? `[${address}]` : address, port].join(":"); // unlike a template, it keeps no parts
+  return [address.includes(":") ? `[${address}]` : address, port].join(":"); // a template would keep its parts in memory
 }

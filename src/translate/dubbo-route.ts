@@ -6,30 +6,31 @@ import { isPortOfOurs, ownershipOf } from "./service-entry.ts";
 
 /** What decides whether a ServiceEntry gets an EnvoyFilter. */
 export interface RouteRules {
-  /** Whether entries labelled `manager: aeraki` by somebody else count. */
+  /** Whether entries that others label `manager: aeraki` count. */
   readonly foreign: boolean;
-  /** Whether an address of ours is believed. */
-  believes(vip: string): boolean;
-  /** Whether an older ServiceEntry uses the address, too. */
+  /** Whether the operator accepts an address of its own entry. */
+  accepts(vip: string): boolean;
+  /** Whether an older ServiceEntry also uses the address. */
   hasElder(vip: string, object: ServiceEntry): boolean;
 }
 
 /**
- * `route` = the entry speaks Dubbo and gets filters. `none` = it says that it has none, so existing ones go.
- * `unclear` = nothing follows: what exists stays, for a filter is only deleted once its entry is gone or says so.
+ * `route` = the entry speaks Dubbo and gets filters. `none` = the entry says that it has no filters, so existing ones
+ * go. `unclear` = the entry decides nothing and existing filters stay; a filter is deleted only after its entry is
+ * gone or says `none`.
  */
 export type RouteVerdict =
   | { readonly verdict: "route"; readonly route: DubboRoute }
   | { readonly verdict: "none" | "unclear" };
 
-/** Reads the Dubbo route out of a ServiceEntry. */
+/** Reads the Dubbo route of a ServiceEntry. */
 export function routeOf(object: ServiceEntry, rules: RouteRules): RouteVerdict {
   const { metadata, spec } = object;
   const notes = metadata.annotations ?? {};
   const port = spec.ports?.find((one) => one.name === dubboPortName);
   if (notes[annotations.l7] === "false") return { verdict: "none" };
-  // Entries of ours have another port of a known name once their service speaks another protocol; a port that somebody
-  // renamed is about to be repaired.
+  // Our entry gets another known port name once its service speaks another protocol. If somebody renamed the port,
+  // the hub controller is about to repair it.
   if (port === undefined)
     return { verdict: spec.ports?.some((one) => isPortOfOurs(one.name)) ? "none" : "unclear" };
   const [host, vip, iface] = [spec.hosts?.[0], spec.addresses?.[0], notes[annotations.interface]];
@@ -39,12 +40,14 @@ export function routeOf(object: ServiceEntry, rules: RouteRules): RouteVerdict {
   return { verdict: "route", route: { serviceEntry, host, vip, port: port.number, interface: iface } };
 }
 
-/** A filter in the root namespace changes every proxy: whoever can write a ServiceEntry must not get that power. */
+/**
+ * A filter in the root namespace changes every proxy, so the right to write a ServiceEntry must not grant that power.
+ */
 function mayRoute(object: ServiceEntry, vip: string, iface: string, rules: RouteRules): boolean {
   if (!/^[\p{L}_$][\p{L}\p{N}_$.]*$/u.test(iface)) return false;
-  if (!/^[a-z0-9]([-.a-z0-9]*[a-z0-9])?$/.test(object.spec.hosts?.[0] ?? "")) return false; // part of the filter's name
-  if (rules.hasElder(vip, object)) return false; // or a label would be enough to take another service's listener
-  if (ownershipOf(object) === "ours") return rules.believes(vip);
+  if (!/^[a-z0-9]([-.a-z0-9]*[a-z0-9])?$/.test(object.spec.hosts?.[0] ?? "")) return false; // the host is part of the filter's name
+  if (rules.hasElder(vip, object)) return false; // otherwise a label would suffice to take another service's listener
+  if (ownershipOf(object) === "ours") return rules.accepts(vip);
   const isMarked = object.metadata.labels?.[labels.manager] === "aeraki";
   return rules.foreign && isMarked && isIP(vip) === 4;
 }

@@ -3,8 +3,8 @@ import { prefix } from "../model/labels.ts";
 const maxLength = 63;
 
 /**
- * Keys that steer Istio's security, routing or telemetry, or that are ours: a provider that could set them could turn
- * mTLS off or join another network. `token` is a secret.
+ * Keys that steer Istio's security, routing or telemetry, and our own. A provider that could set them could turn mTLS
+ * off or join another network. `token` is a secret.
  */
 const reservedPrefixes = [
   "security.istio.io",
@@ -21,8 +21,8 @@ const reservedPrefixes = [
 const reservedKeys = new Set(["istio-locality", "token", "registryName"]);
 
 /**
- * What of a provider's metadata may stand as labels of its endpoint: legal keys that steer nothing, legal values of at
- * most 63 characters (`,` becomes `-`, longer ones are cut; what still is not legal is left out). Keys are sorted.
+ * The part of a provider's metadata that may become labels of its endpoint: legal keys that steer nothing, with legal
+ * values of at most 63 characters (`,` becomes `-`, longer ones are cut, others are left out). Keys are sorted.
  */
 export function labelsOf(metadata: Readonly<Record<string, string>>): Readonly<Record<string, string>> {
   const result: Record<string, string> = {};
@@ -34,7 +34,7 @@ export function labelsOf(metadata: Readonly<Record<string, string>>): Readonly<R
   return result;
 }
 
-/** `[<DNS subdomain>/]<name>`, as Kubernetes wants it. */
+/** `[<DNS subdomain>/]<name>`, as Kubernetes requires. */
 function isLegalKey(key: string): boolean {
   const slash = key.indexOf("/");
   const domain = key.slice(0, Math.max(slash, 0));

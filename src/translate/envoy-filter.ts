@@ -1,8 +1,8 @@
 import type { EnvoyFilter } from "../model/istio.ts";
-import { annotations, labels, managers } from "../model/labels.ts";
+import { annotations, fieldManagers, labels } from "../model/labels.ts";
 import { hash, withHash } from "./names.ts";
 
-/** What a Dubbo ServiceEntry gives its filters: nothing that changes while its providers come and go. */
+/** The part of a Dubbo ServiceEntry that its filters depend on. It does not change while providers come and go. */
 export interface DubboRoute {
   /** "<namespace>/<name>" of the ServiceEntry. */
   readonly serviceEntry: string;
@@ -22,7 +22,7 @@ const connectionBufferBytes = 16_793_600;
 const maxNameLength = 253;
 
 /**
- * Replaces the TCP proxy of the service's own listener by dubbo_proxy. The routes take every method: the
+ * Replaces the TCP proxy of the service's own listener with dubbo_proxy. The routes match every method, because the
  * provider's list lacks `$invoke` and `$echo`, and each change of a route would drain live connections.
  */
 export function outboundFilter(route: DubboRoute, rootNamespace: string): EnvoyFilter {
@@ -49,8 +49,8 @@ export function outboundFilter(route: DubboRoute, rootNamespace: string): EnvoyF
 }
 
 /**
- * The manual's inbound filter, for providers that are pods of the mesh. Its interface is `*`, because all interfaces of a
- * pod share the chain of their port and an exact one would refuse every other.
+ * The manual's inbound filter, for providers that are pods of the mesh. Its interface is `*`: all interfaces of a pod
+ * share the chain of their port, and an exact one would refuse all others.
  */
 export function inboundFilter(route: DubboRoute, rootNamespace: string): EnvoyFilter {
   const name = `inbound|${route.port}||`;
@@ -67,7 +67,7 @@ export function inboundFilter(route: DubboRoute, rootNamespace: string): EnvoyFi
   });
 }
 
-/** One per Dubbo port, never one per service: without it every response over 1 MiB hangs in dubbo_proxy. */
+/** One per Dubbo port, never one per service. Without it every response over 1 MiB hangs in dubbo_proxy. */
 export function bufferFilter(port: number, rootNamespace: string): EnvoyFilter {
   return envoyFilter(`aeraki-outbound-buffer-${port}`, rootNamespace, undefined, {
     applyTo: "CLUSTER",
@@ -115,7 +115,7 @@ function envoyFilter(
     metadata: {
       name,
       namespace,
-      labels: { [labels.managedBy]: managers.dubbo, ...owner },
+      labels: { [labels.managedBy]: fieldManagers.dubbo, ...owner },
       annotations: { ...ownerNote, [annotations.lastApplied]: hash(JSON.stringify([owner, spec]), 16) },
     },
     spec,

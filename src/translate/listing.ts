@@ -6,15 +6,15 @@ import { addressProblem, addrOf } from "./addresses.ts";
 import { labelsOf } from "./endpoint-labels.ts";
 import { dubboServiceName, hostOf } from "./names.ts";
 
-/** What one service of a registry asks for: endpoints under hosts, and what could not be used. */
-export interface Listing {
+/** What one service of a registry asks for: endpoints by host, and the problems of what the operator cannot use. */
+export interface HostListing {
   /** Sorted by address within each host. A host without usable endpoints is absent. */
   readonly byHost: ReadonlyMap<HostKey, readonly Endpoint[]>;
   readonly problems: readonly Problem[];
 }
 
 /** Translates one service for one hub. Never throws; the order of instances does not matter. */
-export function listingOf(service: Service, hub: Hub): Listing {
+export function listingOf(service: Service, hub: Hub): HostListing {
   const problems = [...service.problems];
   const byHost = new Map<HostKey, Endpoint[]>();
   const identities = new Map<
@@ -45,14 +45,17 @@ export function listingOf(service: Service, hub: Hub): Listing {
   return { byHost, problems };
 }
 
-/** The host that a Spring service has, or a Dubbo one would have without group and version; undefined when too long. */
+/**
+ * The host of a Spring service, or the host that a Dubbo service without group and version would have; undefined when
+ * too long.
+ */
 export function hostKeyOf(service: Service, hub: Hub): HostKey | undefined {
   return placeOf(service, service.name, hub)?.host;
 }
 
-/** Orders endpoints by address text, then by all the rest: the same for every order of arrival. */
+/** Orders endpoints by address text, then by everything else, so that the order of arrival does not matter. */
 function byAddr(a: Endpoint, b: Endpoint): number {
-  if (a.addr !== b.addr) return a.addr < b.addr ? -1 : 1;
+  if (a.hostPort !== b.hostPort) return a.hostPort < b.hostPort ? -1 : 1;
   const [left, right] = [JSON.stringify(a), JSON.stringify(b)];
   return left < right ? -1 : left > right ? 1 : 0;
 }
@@ -75,13 +78,13 @@ function placeOf(
     name: service.name,
     originalName: place.altered ? name : "",
     registry: service.kind === "spring" ? hub.registry.type : "",
-    scope: service.scope ?? "",
+    registryGroup: service.registryGroup ?? "",
   };
   return { host: `${hub.target}/${place.host}`, identity };
 }
 
 function nameTooLong(name: string): Problem {
-  const detail = `the host for this service would be ${name.length} characters and more; the limit is 253`;
+  const detail = "the host would be longer than 253 characters; shorten the service name, group or version";
   return { at: `${name.slice(0, 120)}…`, code: "NameTooLong", detail, severity: "rejected" };
 }
 
@@ -90,7 +93,7 @@ function canonical(address: string): string {
   return address.includes(":") ? new URL(`http://[${address}]`).hostname.slice(1, -1) : address;
 }
 
-/** The labels of a service's endpoints: made once for instances that share their metadata, and shared by them as well. */
+/** The labels of a service's endpoints. Instances that share their metadata also share their labels object. */
 function sharedLabels(service: Service, hub: Hub): (instance: ServiceInstance) => Endpoint["labels"] {
   const nameMark = service.kind === "spring" ? { [`${hub.registry.type}Name`]: service.name } : {};
   const known = new Map<ServiceInstance["metadata"], Endpoint["labels"]>();
@@ -108,7 +111,7 @@ function endpointOf(
 ): Endpoint {
   const address = canonical(instance.address);
   return {
-    addr: addrOf(address, instance.port),
+    hostPort: addrOf(address, instance.port),
     address,
     port: instance.port,
     protocol: service.kind === "spring" ? "tcp" : instance.protocol,

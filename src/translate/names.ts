@@ -11,7 +11,7 @@ export function hash(text: string, digits = 8): string {
   return createHash("sha256").update(text).digest("hex").slice(0, digits);
 }
 
-/** How labels name a hub: the first 8 hex digits of sha256("<namespace>/<name>"). */
+/** The id of a hub in labels: the first 8 hex digits of sha256("<namespace>/<name>"). */
 export function hubIdOf(key: HubKey): HubId {
   return hash(key);
 }
@@ -22,9 +22,9 @@ export function dubboServiceName(iface: string, group: string, version: string):
 }
 
 /**
- * The host of a service in `target`, always a legal lower-case DNS name, and whether more than lower-casing was needed.
- * A pure function of the name: a DNS label that had to be changed ends in the hash of what it was, so two names get one
- * host only if they differ in case alone. Undefined when the host would be longer than 253 characters.
+ * The host of a service in `target`, always a legal lower-case DNS name, and whether it needed more than
+ * lower-casing. A pure function of the name: a changed DNS label ends in the hash of the original, so two names get
+ * one host only if they differ in case alone. Undefined when the host would be longer than 253 characters.
  */
 export function hostOf(
   serviceName: string,
@@ -45,8 +45,8 @@ function legalLabel(original: string): string {
 }
 
 /**
- * The metadata.name for a new entry: the manual's name for its kind, or that name with the host's hash when it is too
- * long or `taken` by an object of another host.
+ * The metadata.name for a new entry: the manual's name for its kind, or that name with the host's hash if it is too
+ * long or `taken` by another host's object.
  */
 export function objectName(kind: ServiceKind, host: string, taken: (name: string) => boolean): string {
   const base = kind === "dubbo" ? `aeraki-${host.replaceAll(/[^a-z0-9]/g, "-")}` : host;
@@ -54,7 +54,7 @@ export function objectName(kind: ServiceKind, host: string, taken: (name: string
   return withHash(base, host);
 }
 
-/** `base`, cut so that it fits metadata.name together with the hash of `of`. */
+/** `base`, cut so that metadata.name has room for the hash of `of`. */
 export function withHash(base: string, of: string): string {
   const suffix = `-${hash(of)}`;
   return `${base.slice(0, maxNameLength - suffix.length).replace(/[-.]+$/, "")}${suffix}`;

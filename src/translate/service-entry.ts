@@ -1,17 +1,23 @@
-import type { Addr, Entry, HeldEndpoint, ServiceIdentity, Shape } from "../model/entry.ts";
+import type { Entry, EntryEndpoint, EntryShape, HostPort, ServiceIdentity } from "../model/entry.ts";
 import type { HubId, HubKey } from "../model/hub.ts";
 import type { ServiceEntry, ServiceEntryPort, ServiceEntrySpec, WorkloadEntry } from "../model/istio.ts";
 import { splitKey } from "../model/keys.ts";
-import { annotations, dubboPortName, endpointLabels, labels, managers } from "../model/labels.ts";
+import {
+  annotations,
+  dubboPortName,
+  endpointLabels,
+  fieldManagers,
+  labels,
+  maxHubsPerEndpoint,
+} from "../model/labels.ts";
 import type { Protocol } from "../model/service.ts";
 import { addrOf } from "./addresses.ts";
 import { hash, hubIdOf } from "./names.ts";
 
-const maxHubsPerEndpoint = 7;
 const dubboMarks = { [labels.manager]: "aeraki", [labels.registry]: "dubbo2istio" };
 const springManager = "encs";
 
-/** Istio's weights are integers, registries' are not: two decimals are kept. */
+/** Istio's weights are integers and those of registries are not; this keeps two decimals. */
 const weightScale = 100;
 /** Envoy refuses endpoints whose weights add up to more than 2^32 - 1. */
 const maxWeight = 1_000_000;
@@ -28,11 +34,12 @@ export function portNameOf(kind: ServiceIdentity["kind"], protocol: Protocol, po
   return kind === "dubbo" ? dubboPortNames[protocol] : String(port);
 }
 
-/** The object to apply for an entry: sorted, without a clock, with the hash of itself. */
+/** The object to apply for an entry: sorted, without a clock, and with its own hash. */
 export function serviceEntryOf(entry: Entry): ServiceEntry {
   const [namespace, host] = splitKey(entry.host);
   const endpoints = [...entry.endpoints.values()];
-  // An endpoint without a weight counts as 1 to Istio, a hundredth of the others: all say theirs, or nobody.
+  // Istio counts an endpoint without a weight as 1, a hundredth of the others, so either all endpoints get a weight
+  // or none.
   const isWeighted = endpoints.some((endpoint) => weightOf(endpoint) !== weightScale);
   const content = {
     labels: labelsFor(entry),
@@ -66,11 +73,11 @@ function labelsFor(entry: Entry): Record<string, string> {
   const hubs = [...entry.hubs.keys()].sort().map((id) => [`${labels.hub}${id}`, ""]);
   const marks =
     entry.shape.service.kind === "dubbo" ? dubboMarks : { [labels.registryName]: entry.registryName };
-  return { ...marks, [labels.managedBy]: managers.registryhub, ...Object.fromEntries(hubs) };
+  return { ...marks, [labels.managedBy]: fieldManagers.registryhub, ...Object.fromEntries(hubs) };
 }
 
 function annotationsFor(entry: Entry): Record<string, string> {
-  const { kind, name, originalName, registry, scope } = entry.shape.service;
+  const { kind, name, originalName, registry, registryGroup } = entry.shape.service;
   const hubs = [...entry.hubs.values()].filter((key) => key !== "").sort();
   return {
     ...(kind === "dubbo"
@@ -78,18 +85,18 @@ function annotationsFor(entry: Entry): Record<string, string> {
       : { [annotations.manager]: springManager, [annotations.registry]: registry }),
     [annotations.hubs]: hubs.join(","),
     ...(originalName !== "" && { [annotations.originalName]: originalName }),
-    ...(scope !== "" && { [annotations.registryGroup]: scope }),
+    ...(registryGroup !== "" && { [annotations.registryGroup]: registryGroup }),
     ...(entry.emptySince !== undefined && { [annotations.emptySince]: entry.emptySince }),
     ...(!entry.l7 && { [annotations.l7]: "false" }),
   };
 }
 
-function portFor(shape: Shape): ServiceEntryPort {
+function portFor(shape: EntryShape): ServiceEntryPort {
   const protocol = shape.protocol === "dubbo" ? "tcp" : shape.protocol;
   return { name: shape.portName, number: shape.port, protocol, targetPort: shape.port };
 }
 
-function workloadEntry(endpoint: HeldEndpoint, shape: Shape): WorkloadEntry {
+function workloadEntry(endpoint: EntryEndpoint, shape: EntryShape): WorkloadEntry {
   const by = [...endpoint.by].slice(0, maxHubsPerEndpoint).join(".");
   return {
     address: endpoint.address,
@@ -103,26 +110,29 @@ function workloadEntry(endpoint: HeldEndpoint, shape: Shape): WorkloadEntry {
   };
 }
 
-function weightOf({ weight = 1 }: HeldEndpoint): number {
+function weightOf({ weight = 1 }: EntryEndpoint): number {
   return Math.min(Math.max(Math.round(weight * weightScale), 1), maxWeight);
 }
 
-/** Whether the operator made this object, or the old product did, or somebody else. */
+/** Whether the operator, the old product or somebody else made this object. */
 export function ownershipOf(object: ServiceEntry): "ours" | "adoptable" | "foreign" {
   const { labels: has = {}, annotations: notes = {} } = object.metadata;
-  if (has[labels.managedBy] === managers.registryhub) return "ours";
+  if (has[labels.managedBy] === fieldManagers.registryhub) return "ours";
   const aeraki = Object.entries(dubboMarks).every(([key, value]) => has[key] === value);
   const encs = notes[annotations.manager] === springManager && has[labels.registryName] !== undefined;
   return aeraki || encs ? "adoptable" : "foreign";
 }
 
-/** Reads back a ServiceEntry of ours or of the old product; undefined when it has no host or no port, nor endpoints with one. */
+/**
+ * Reads back a ServiceEntry of ours or of the old product; undefined when it has no host, or when neither it nor its
+ * endpoints name a port.
+ */
 export function entryOf(object: ServiceEntry): Entry | undefined {
   const { metadata, spec } = object;
   const [host, port] = [spec.hosts?.[0], ourPort(spec)];
   if (host === undefined || port === undefined) return undefined;
   const notes = metadata.annotations ?? {};
-  const shape: Shape = {
+  const shape: EntryShape = {
     service: identityOf(object, host),
     protocol: protocolOf(port),
     port: port.number,
@@ -144,8 +154,8 @@ export function entryOf(object: ServiceEntry): Entry | undefined {
 }
 
 /**
- * The port that the endpoints are about, whatever others stand beside it. Where somebody took it away or renamed it, it is
- * what the endpoints still tell, so that the entry is repaired instead of taken for another one.
+ * The port that the endpoints refer to; other ports do not matter. If somebody removed or renamed it, the endpoints
+ * still name it, so that the entry is repaired and not mistaken for another one.
  */
 function ourPort({ ports = [], endpoints = [] }: ServiceEntrySpec): ServiceEntryPort | undefined {
   const [named] = endpoints.flatMap((endpoint) => Object.entries(endpoint.ports ?? {}));
@@ -160,12 +170,11 @@ export function isPortOfOurs(name: string): boolean {
 }
 
 /**
- * The service of an entry whose host is `host`: of a Spring one the name as the host has it, where no annotation tells how it
- * is spelled.
+ * The service of an entry whose host is `host`. Without an annotation, a Spring service gets its name from the host.
  */
 export function identityOf(object: ServiceEntry, host: string): ServiceIdentity {
   const notes = object.metadata.annotations ?? {};
-  // An annotation that somebody took away is still on the endpoints.
+  // If somebody removed the annotation, the endpoints still have it.
   const marked = object.metadata.labels?.[labels.manager] === dubboMarks[labels.manager];
   const listed = object.spec.endpoints?.find(
     (endpoint) => endpoint.labels?.[annotations.interface] !== undefined,
@@ -180,7 +189,7 @@ export function identityOf(object: ServiceEntry, host: string): ServiceIdentity 
     name,
     originalName,
     registry: notes[annotations.registry] ?? "",
-    scope: notes[annotations.registryGroup] ?? "",
+    registryGroup: notes[annotations.registryGroup] ?? "",
   };
 }
 
@@ -193,7 +202,7 @@ function protocolOf(port: ServiceEntryPort): Protocol {
   return protocol === "http" || protocol === "grpc" ? protocol : "tcp";
 }
 
-/** The hubs of the ownership labels; a label whose hub the annotation does not name stands with "". */
+/** The hubs of the ownership labels; "" for a label whose hub the annotation does not name. */
 export function hubsOf(object: ServiceEntry): ReadonlyMap<HubId, HubKey> {
   const names = (object.metadata.annotations?.[annotations.hubs] ?? "")
     .split(",")
@@ -203,14 +212,17 @@ export function hubsOf(object: ServiceEntry): ReadonlyMap<HubId, HubKey> {
   return new Map(ids.map((label) => label.slice(labels.hub.length)).map((id) => [id, byId.get(id) ?? ""]));
 }
 
-function endpointsOf(endpoints: readonly WorkloadEntry[], shape: Shape): ReadonlyMap<Addr, HeldEndpoint> {
-  const result = new Map<Addr, HeldEndpoint>();
+function endpointsOf(
+  endpoints: readonly WorkloadEntry[],
+  shape: EntryShape,
+): ReadonlyMap<HostPort, EntryEndpoint> {
+  const result = new Map<HostPort, EntryEndpoint>();
   for (const { address, ports, labels: has = {}, weight, locality } of endpoints) {
     const port = ports?.[shape.portName] ?? shape.port;
-    const addr = addrOf(address, port);
+    const hostPort = addrOf(address, port);
     const { [endpointLabels.registryName]: registryName = "", [endpointLabels.by]: by = "", ...rest } = has;
-    result.set(addr, {
-      addr,
+    result.set(hostPort, {
+      hostPort,
       address,
       port,
       protocol: shape.protocol,

@@ -2,12 +2,10 @@ import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { freePort } from "../support/free-port.ts";
 import { cacheKey, cacheRoot, fillCache } from "./cache.ts";
-import type { DubboProvider } from "./dubbo-provider.ts";
 import { withProgress } from "./progress.ts";
+import { type ProviderProcess, startProvider } from "./provider-process.ts";
 import { run } from "./run.ts";
-import { awaitReady, startServerProcess } from "./server-process.ts";
 import { canConnect } from "./tcp.ts";
-import { temporaryFolder } from "./watchdog.ts";
 
 /** What a dubbo-go provider registers, and where. */
 export interface DubboGoProviderOptions {
@@ -31,36 +29,22 @@ export interface DubboGoProviderOptions {
 }
 
 const MODULE = new URL("dubbo-go/", import.meta.url);
-const STOP_MS = 30_000;
 
 /**
  * Starts a real dubbo-go provider, which registers its application and no interface; returns when it listens. It is
  * registered within a second. (Stopped, it deregisters at once and lives on for 3 s.)
  */
-export async function startDubboGoProvider(options: DubboGoProviderOptions): Promise<DubboProvider> {
+export async function startDubboGoProvider(options: DubboGoProviderOptions): Promise<ProviderProcess> {
   const { host = "10.42.0.58", port = await freePort() } = options;
-  await using starting = new AsyncDisposableStack();
-  const folder = starting.use(temporaryFolder("dubbo-go")).path;
-  const name = "dubbo-go provider";
-  const server = await startServerProcess({
-    name,
-    command: await prepareDubboGo(),
-    args: flags(options, port),
-    env: { DUBBO_IP_TO_REGISTRY: host },
-    cwd: folder,
-    logFile: join(folder, "provider.log"),
-  });
-  starting.defer(() => server.kill());
-  await awaitReady(name, server, () => canConnect(port));
-  const owned = starting.move();
-  return {
+  return startProvider({
+    name: "dubbo-go provider",
     host,
     port,
-    pid: server.pid,
-    stop: () => server.terminate(STOP_MS),
-    kill: () => server.kill(),
-    [Symbol.asyncDispose]: () => owned.disposeAsync(),
-  };
+    command: await prepareDubboGo(),
+    args: () => flags(options, port),
+    env: { DUBBO_IP_TO_REGISTRY: host },
+    isReady: () => canConnect(port),
+  });
 }
 
 /** Path of the provider's program; built at the first use (a minute or two). */

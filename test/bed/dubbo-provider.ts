@@ -1,9 +1,7 @@
-import { join } from "node:path";
 import { freePort } from "../support/free-port.ts";
 import { archiveFlags, prepareArchive } from "./class-archive.ts";
-import { classPath, type JavaModule, javaFlags } from "./java.ts";
-import { awaitReady, startServerProcess } from "./server-process.ts";
-import { temporaryFolder } from "./watchdog.ts";
+import { classPath, type JavaModule, javaFlags, systemProperties } from "./java.ts";
+import { type ProviderProcess, startProvider } from "./provider-process.ts";
 import { startZooKeeper } from "./zookeeper.ts";
 
 /** 2.7 is 2.7.23, which registers interfaces; 3.3 is 3.3.6, which by default registers its application too. */
@@ -35,26 +33,16 @@ export interface DubboProviderOptions {
   readonly properties?: Readonly<Record<string, string>>;
 }
 
-/** A running provider of `org.apache.dubbo.samples.api.GreetingService`. Disposal kills it. */
-export interface DubboProvider extends AsyncDisposable {
-  readonly host: string;
-  readonly port: number;
-  readonly pid: number;
-  /** SIGTERM: it deregisters within 100 ms; returns when it has ended (Dubbo takes 4 s to close its port). */
-  stop(): Promise<void>;
-  /** kill -9: its registration stays until its session expires. */
-  kill(): Promise<void>;
-}
-
 // Dubbo uses reflection on these where JDK 17 needs to be asked.
 const OPENED = ["java.base/java.lang", "java.base/java.math", "java.base/java.util"];
 
-const STOP_MS = 30_000;
-
 const MODULES: Readonly<Record<DubboVersion, JavaModule>> = { "2.7": "dubbo", "3.3": "dubbo3" };
 
-/** Starts a real Dubbo provider; returns when it has registered (a second or two). */
-export async function startDubboProvider(options: DubboProviderOptions): Promise<DubboProvider> {
+/**
+ * Starts a real Dubbo provider of `org.apache.dubbo.samples.api.GreetingService`; returns when it has registered (a second
+ * or two). Stopped, it deregisters within 100 ms and takes 4 s to close its port.
+ */
+export async function startDubboProvider(options: DubboProviderOptions): Promise<ProviderProcess> {
   return launch(options, await archiveFlags(MODULES[options.dubbo ?? "2.7"]));
 }
 
@@ -68,44 +56,32 @@ export function prepareDubbo(dubbo: DubboVersion): Promise<string> {
   });
 }
 
-async function launch(options: DubboProviderOptions, archive: readonly string[]): Promise<DubboProvider> {
+async function launch(options: DubboProviderOptions, archive: readonly string[]): Promise<ProviderProcess> {
   const { host = "10.42.0.57", port = await freePort() } = options;
-  await using starting = new AsyncDisposableStack();
-  const folder = starting.use(temporaryFolder("dubbo")).path;
-  const name = `Dubbo provider ${options.id ?? "p1"}`;
-  const server = await startServerProcess({
-    name,
+  const classes = await classPath(MODULES[options.dubbo ?? "2.7"]);
+  return startProvider({
+    name: `Dubbo provider ${options.id ?? "p1"}`,
+    host,
+    port,
     command: "java",
-    args: [
+    args: (folder) => [
       ...javaFlags,
       ...archive,
       ...OPENED.flatMap((part) => ["--add-opens", `${part}=ALL-UNNAMED`]),
       "-Dorg.slf4j.simpleLogger.defaultLogLevel=warn",
       "-Dnacos.logging.default.config.enabled=false", // it would write log files
       `-Duser.home=${folder}`, // Dubbo keeps its cache files there
-      ...systemProperties(options, port),
+      ...systemProperties(propertiesOf(options, port)),
       "-cp",
-      await classPath(MODULES[options.dubbo ?? "2.7"]),
+      classes,
       "registryhub.bed.Provider",
     ],
     env: { DUBBO_IP_TO_REGISTRY: host },
-    cwd: folder,
-    logFile: join(folder, "provider.log"),
+    isReady: (log) => /^READY$/m.test(log),
   });
-  starting.defer(() => server.kill());
-  await awaitReady(name, server, () => /^READY$/m.test(server.readLog()));
-  const owned = starting.move();
-  return {
-    host,
-    port,
-    pid: server.pid,
-    stop: () => server.terminate(STOP_MS),
-    kill: () => server.kill(),
-    [Symbol.asyncDispose]: () => owned.disposeAsync(),
-  };
 }
 
-function systemProperties(options: DubboProviderOptions, port: number): string[] {
+function propertiesOf(options: DubboProviderOptions, port: number): Record<string, string | undefined> {
   const {
     application = "demo-provider",
     protocol = "dubbo",
@@ -113,7 +89,8 @@ function systemProperties(options: DubboProviderOptions, port: number): string[]
     parameters = {},
     properties = {},
   } = options;
-  const all: Record<string, string | undefined> = {
+  const ofUrl = Object.entries(parameters).map(([name, value]) => [`bed.parameter.${name}`, value]);
+  return {
     ...properties,
     "bed.registry": options.registry,
     "bed.username": options.login?.username,
@@ -124,7 +101,6 @@ function systemProperties(options: DubboProviderOptions, port: number): string[]
     "bed.protocol": protocol,
     "bed.id": id,
     "bed.port": String(port),
+    ...Object.fromEntries(ofUrl),
   };
-  for (const [name, value] of Object.entries(parameters)) all[`bed.parameter.${name}`] = value;
-  return Object.entries(all).flatMap(([name, value]) => (value === undefined ? [] : [`-D${name}=${value}`]));
 }

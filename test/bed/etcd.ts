@@ -1,6 +1,7 @@
 import { join } from "node:path";
 import { freePort } from "../support/free-port.ts";
 import { awaitReady, type ServerProcess, startServerProcess } from "./server-process.ts";
+import { statusOf } from "./tcp.ts";
 
 /** A running etcd with one member. */
 export interface Etcd {
@@ -31,16 +32,8 @@ export async function startEtcd(command: string, folder: string): Promise<Etcd> 
       `--initial-cluster=bed=${peerUrl}`,
     ],
   });
-  await awaitReady("etcd", process, () => isHealthy(url));
+  await awaitReady("etcd", process, async () => (await statusOf(`${url}/health`)) === 200);
   return { url, process, compact: () => compact(url) };
-}
-
-async function isHealthy(url: string): Promise<boolean> {
-  try {
-    return (await fetch(`${url}/health`)).ok;
-  } catch {
-    return false; // not listening yet
-  }
 }
 
 // etcd's JSON gateway. Source: go.etcd.io/etcd/api/v3/etcdserverpb/gw (rpc.pb.gw.go).

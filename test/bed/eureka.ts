@@ -2,8 +2,9 @@ import { rename, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { freePort } from "../support/free-port.ts";
 import { archiveFlags, prepareArchive } from "./class-archive.ts";
-import { classPath, javaFlags } from "./java.ts";
+import { classPath, javaFlags, saysReady, systemProperties } from "./java.ts";
 import { awaitReady, type ServerProcess, type ServerProgram, startServerProcess } from "./server-process.ts";
+import { statusOf } from "./tcp.ts";
 import { temporaryFolder } from "./watchdog.ts";
 
 /** How a Eureka server is started. */
@@ -164,7 +165,7 @@ async function eurekaProgram(
       ...javaFlags,
       "-Xmx512m",
       ...archive,
-      ...Object.entries(properties).map(([name, value]) => `-D${name}=${value}`),
+      ...systemProperties(properties),
       "-cp",
       await classPath(MODULE),
       "registryhub.bed.EurekaServer",
@@ -177,15 +178,7 @@ async function eurekaProgram(
 /** It listens before it has fetched what its peers have. */
 async function startServer(program: ServerProgram, address: string): Promise<ServerProcess> {
   const server = await startServerProcess(program);
-  const listens = () => new RegExp(`^READY ${server.pid}$`, "m").test(server.readLog());
-  await awaitReady(program.name, server, async () => listens() && (await answers(address)));
+  const answers = async () => ((await statusOf(`${address}/apps`)) ?? 503) < 500;
+  await awaitReady(program.name, server, async () => saysReady(server) && (await answers()));
   return server;
-}
-
-async function answers(address: string): Promise<boolean> {
-  try {
-    return (await fetch(`${address}/apps`)).status < 500;
-  } catch {
-    return false; // not listening yet
-  }
 }

@@ -6,6 +6,7 @@ import { pathToFileURL } from "node:url";
 import { cacheKey, cacheRoot, fillCache } from "./cache.ts";
 import { withProgress } from "./progress.ts";
 import { run } from "./run.ts";
+import type { ServerProcess } from "./server-process.ts";
 import { temporaryFolder } from "./watchdog.ts";
 
 const SOURCES = new URL("java/", import.meta.url);
@@ -43,6 +44,18 @@ export const javaFlags = [
   "-XX:-UsePerfData",
   "-Xmx128m",
 ] as const;
+
+/** The flags for system properties; those that are undefined are left out. */
+export function systemProperties(properties: Readonly<Record<string, string | undefined>>): string[] {
+  return Object.entries(properties).flatMap(([name, value]) =>
+    value === undefined ? [] : [`-D${name}=${value}`],
+  );
+}
+
+/** Whether a server's program has said that it is this process that has its ports: a stranger may listen there. */
+export function saysReady({ pid, readLog }: ServerProcess): boolean {
+  return new RegExp(`^READY ${pid}$`, "m").test(readLog());
+}
 
 /** The class path of a module, for `java -cp`; built with Maven at the first use, and again when one of its jars is gone. */
 export async function classPath(module: JavaModule): Promise<string> {

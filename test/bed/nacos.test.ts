@@ -116,8 +116,10 @@ describe.each(versions)("Nacos $version", { timeout: 120_000 }, ({ version, wipe
     const services = Array.from({ length: 500 }, (_, index) => `service-${index}`);
     const instances = ports.map((port) => ({ ip: "10.42.0.1", port }));
     await Promise.all(services.map((service) => agent.register(service, "load", instances)));
-    expect(await agent.services("load")).toHaveLength(500);
-    expect(await agent.instances("service-499", "load")).toHaveLength(20);
+    await eventually(async () => {
+      expect(await agent.services("load")).toHaveLength(500);
+      expect(await agent.instances("service-499", "load")).toHaveLength(20);
+    }, RETURN_MS);
   });
 
   test("leaves nothing behind", async () => {

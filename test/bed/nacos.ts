@@ -3,9 +3,10 @@ import { join } from "node:path";
 import { pathToFileURL } from "node:url";
 import { freePort } from "../support/free-port.ts";
 import { archiveFlags, prepareArchive } from "./class-archive.ts";
-import { classPath, type JavaModule, javaFlags } from "./java.ts";
+import { classPath, type JavaModule, javaFlags, saysReady, systemProperties } from "./java.ts";
 import { type NacosApi, type NacosUser, type NacosVersion, nacosApi, type Permission } from "./nacos-api.ts";
 import { awaitReady, type ServerProcess, type ServerProgram, startServerProcess } from "./server-process.ts";
+import { statusOf } from "./tcp.ts";
 import { temporaryFolder } from "./watchdog.ts";
 
 /** How a Nacos is started. */
@@ -178,7 +179,7 @@ async function nacosProgram(
       ...javaFlags,
       "-Xmx512m",
       ...archive,
-      ...Object.entries(properties).map(([name, value]) => `-D${name}=${value}`),
+      ...systemProperties(properties),
       "-cp",
       await classPath(module),
       main,
@@ -219,15 +220,7 @@ async function patiently(start: () => Promise<ServerProcess>): Promise<ServerPro
 /** It opens its ports before it serves, and a stranger may listen there: so it has to say itself that it has them. */
 async function startServer(program: ServerProgram, readiness: string): Promise<ServerProcess> {
   const server = await startServerProcess(program);
-  const hasPorts = () => new RegExp(`^READY ${server.pid}$`, "m").test(server.readLog());
-  await awaitReady(program.name, server, async () => hasPorts() && (await answersWell(readiness)), READY_MS);
+  const answersWell = async () => (await statusOf(readiness)) === 200;
+  await awaitReady(program.name, server, async () => saysReady(server) && (await answersWell()), READY_MS);
   return server;
-}
-
-async function answersWell(url: string): Promise<boolean> {
-  try {
-    return (await fetch(url)).ok;
-  } catch {
-    return false; // not listening yet
-  }
 }

@@ -46,7 +46,7 @@ describe("in Nacos, with a login", { timeout: 60_000 }, () => {
     const registry = `nacos://${nacos.address}`;
     await using provider = await startDubboProvider({ registry, login, version: "1.0.0", group: "g1" });
     const service = `providers:${INTERFACE}:1.0.0:g1`;
-    expect(await agent.services(GROUP)).toEqual([service]);
+    await eventually(async () => expect(await agent.services(GROUP)).toEqual([service]), TELL_MS);
     const metadata = { interface: INTERFACE, version: "1.0.0", group: "g1", protocol: "dubbo" };
     await lists(service, [{ ip: provider.host, port: provider.port, metadata }]);
     await provider.kill();

@@ -1,12 +1,10 @@
-import { join } from "node:path";
 import { freePort } from "../support/free-port.ts";
 import { archiveFlags, prepareArchive } from "./class-archive.ts";
 import { startConsul } from "./consul.ts";
 import { startEureka } from "./eureka.ts";
-import { classPath, type JavaModule, javaFlags } from "./java.ts";
+import { classPath, type JavaModule, javaFlags, systemProperties } from "./java.ts";
 import { startNacos } from "./nacos.ts";
-import { awaitReady, startServerProcess } from "./server-process.ts";
-import { temporaryFolder } from "./watchdog.ts";
+import { type ProviderProcess, startProvider } from "./provider-process.ts";
 
 /** The registries whose Spring Cloud client a provider can have. */
 export type SpringRegistry = "nacos" | "eureka" | "consul";
@@ -28,17 +26,6 @@ export interface SpringProviderOptions {
   readonly properties?: Readonly<Record<string, string>>;
 }
 
-/** A running application that answers `GET /hello`. Disposal kills it. */
-export interface SpringProvider extends AsyncDisposable {
-  readonly ip: string;
-  readonly port: number;
-  readonly pid: number;
-  /** SIGTERM: it deregisters; returns when it has ended. */
-  stop(): Promise<void>;
-  /** kill -9: the server notices the closed connection, the missing renewals or heartbeats. */
-  kill(): Promise<void>;
-}
-
 type Filled = SpringProviderOptions & Required<Pick<SpringProviderOptions, "application" | "ip" | "port">>;
 
 interface Client {
@@ -50,7 +37,6 @@ interface Client {
   readonly startServer: () => Promise<{ readonly address: string } & AsyncDisposable>;
 }
 
-const STOP_MS = 30_000;
 const READY = /^READY$/m;
 
 const clients: Readonly<Record<SpringRegistry, Client>> = {
@@ -104,8 +90,8 @@ const clients: Readonly<Record<SpringRegistry, Client>> = {
   },
 };
 
-/** Starts a real Spring Cloud application; returns when it has registered (some seconds). */
-export async function startSpringProvider(options: SpringProviderOptions): Promise<SpringProvider> {
+/** Starts a real Spring Cloud application that answers `GET /hello`; returns when it has registered (some seconds). */
+export async function startSpringProvider(options: SpringProviderOptions): Promise<ProviderProcess> {
   return launch(options, await archiveFlags(clients[options.registry].module));
 }
 
@@ -119,41 +105,29 @@ export function prepareSpring(registry: SpringRegistry): Promise<string> {
   });
 }
 
-async function launch(options: SpringProviderOptions, archive: readonly string[]): Promise<SpringProvider> {
+async function launch(options: SpringProviderOptions, archive: readonly string[]): Promise<ProviderProcess> {
   const { application = "demo-application", ip = "127.0.0.1", port = await freePort() } = options;
   const { module, registered } = clients[options.registry];
-  await using starting = new AsyncDisposableStack();
-  const folder = starting.use(temporaryFolder("spring")).path;
-  const name = `Spring application ${application}`;
-  const server = await startServerProcess({
-    name,
+  const classes = await classPath(module);
+  return startProvider({
+    name: `Spring application ${application}`,
+    host: ip,
+    port,
     command: "java",
-    args: [
+    args: (folder) => [
       ...javaFlags,
       ...archive,
-      ...systemProperties({ ...options, application, ip, port }, folder),
+      ...systemProperties(propertiesOf({ ...options, application, ip, port }, folder)),
       "-cp",
-      await classPath(module),
+      classes,
       "registryhub.bed.SpringProvider",
     ],
-    cwd: folder,
-    logFile: join(folder, "provider.log"),
+    isReady: (log) => [READY, registered].every((it) => it.test(log)),
   });
-  starting.defer(() => server.kill());
-  await awaitReady(name, server, () => [READY, registered].every((it) => it.test(server.readLog())));
-  const owned = starting.move();
-  return {
-    ip,
-    port,
-    pid: server.pid,
-    stop: () => server.terminate(STOP_MS),
-    kill: () => server.kill(),
-    [Symbol.asyncDispose]: () => owned.disposeAsync(),
-  };
 }
 
-function systemProperties(options: Filled, folder: string): string[] {
-  const properties = {
+function propertiesOf(options: Filled, folder: string): Record<string, string> {
+  return {
     "user.home": folder, // the clients keep their cache files there
     "java.io.tmpdir": folder,
     "logging.level.root": "warn",
@@ -164,7 +138,6 @@ function systemProperties(options: Filled, folder: string): string[] {
     ...clients[options.registry].properties(options),
     ...options.properties,
   };
-  return Object.entries(properties).map(([name, value]) => `-D${name}=${value}`);
 }
 
 const prefixed = (prefix: string, values: Readonly<Record<string, string>>): Record<string, string> =>

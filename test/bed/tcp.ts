@@ -27,3 +27,12 @@ export function canConnect(port: number): Promise<boolean> {
     socket.on("error", () => resolve(false));
   });
 }
+
+/** The status that a GET is answered with; undefined while nobody listens. */
+export async function statusOf(url: string): Promise<number | undefined> {
+  try {
+    return (await fetch(url)).status;
+  } catch {
+    return undefined;
+  }
+}

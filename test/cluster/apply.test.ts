@@ -1,16 +1,25 @@
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from "vitest";
-import { applied } from "../../src/kube/applied.ts";
 import { apply, applyStatus, remove, type WriteResult } from "../../src/kube/apply.ts";
+import { applied } from "../../src/kube/apply-locally.ts";
+import { isCovered } from "../../src/kube/covered.ts";
 import { retryDelay } from "../../src/kube/errors.ts";
-import { isCovered } from "../../src/kube/same.ts";
 import type { ServiceEntry } from "../../src/model/istio.ts";
-import { type ApiServer, startApiServer } from "../bed/api-server.ts";
-import { type Bench, createNamespace, openBench, serviceEntries, serviceEntry } from "./cluster.ts";
+import {
+  type Bench,
+  createNamespace,
+  deleteObject,
+  get,
+  namesOf,
+  openBench,
+  patch,
+  serviceEntries,
+  serviceEntry,
+} from "./cluster.ts";
+import { startServer, type TestServer } from "./server.ts";
 
-let server: ApiServer;
+let server: TestServer;
 beforeAll(async () => {
-  server = await startApiServer({ controllerManager: false });
-  await server.applyCrds();
+  server = await startServer({ crds: true });
 });
 afterAll(() => server?.[Symbol.asyncDispose]());
 
@@ -29,7 +38,9 @@ function expectOk<T>(result: WriteResult<T>): T {
   return result.ok;
 }
 
-const kubectl = (...args: string[]): Promise<string> => server.kubectl([...args, "-n", namespace]);
+/** As somebody with kubectl. */
+const edit = (name: string, change: object): Promise<ServiceEntry> =>
+  patch(bench, serviceEntries, { namespace, name }, change);
 
 describe("apply", () => {
   test("creates, changes, and without a change leaves the resourceVersion alone", async () => {
@@ -45,20 +56,13 @@ describe("apply", () => {
 
   test("leaves labels, fields and ports of others alone, takes ours back, and drops what we left out", async () => {
     expectOk(await write(serviceEntry(namespace, "one")));
-    await kubectl("label", "serviceentry", "one", "team=red");
+    await edit("one", { metadata: { labels: { team: "red" } } });
+    const ports = [{ name: "http", number: 80, protocol: "HTTP" }];
     const foreign = {
-      spec: { resolution: "DNS", exportTo: ["."], ports: [{ name: "http", number: 80, protocol: "HTTP" }] },
+      metadata: { namespace, name: "one" },
+      spec: { resolution: "DNS", exportTo: ["."], ports },
     };
-    const edit = {
-      apiVersion: "networking.istio.io/v1beta1",
-      kind: "ServiceEntry",
-      metadata: { name: "one" },
-      ...foreign,
-    };
-    await server.kubectl(
-      ["apply", "--server-side", "--force-conflicts", "--field-manager=somebody", "-n", namespace, "-f", "-"],
-      { input: JSON.stringify(edit) },
-    );
+    expectOk(await write({ ...serviceEntry(namespace, "one"), ...foreign }, "somebody"));
     const { metadata, ...rest } = serviceEntry(namespace, "one");
     const ours = expectOk(
       await write({ ...rest, metadata: { ...metadata, labels: { "app.kubernetes.io/managed-by": "x" } } }),
@@ -72,13 +76,13 @@ describe("apply", () => {
 
   test("what was applied is covered by what came back, whatever others add; an edit of ours is not", async () => {
     const desired = serviceEntry(namespace, "one");
-    const actual = async (): Promise<unknown> =>
-      JSON.parse(await kubectl("get", "serviceentry", "one", "-o", "json"));
-    const { apiVersion: _, ...fields } = desired; // kubectl reads the newest version
+    const newest = { ...serviceEntries, version: "v1" };
+    const actual = (): Promise<unknown> => get(bench, newest, { namespace, name: "one" });
+    const { apiVersion: _, ...fields } = desired; // others may read another version
     expect(isCovered(desired, expectOk(await write(desired)))).toBe(true);
-    await kubectl("annotate", "serviceentry", "one", "note=foreign");
+    await edit("one", { metadata: { annotations: { note: "foreign" } } });
     expect(isCovered(fields, await actual())).toBe(true);
-    await kubectl("patch", "serviceentry", "one", "--type=merge", "-p", '{"spec":{"endpoints":[]}}');
+    await edit("one", { spec: { endpoints: [] } });
     expect(isCovered(fields, await actual())).toBe(false);
   });
 
@@ -102,6 +106,13 @@ describe("apply", () => {
     expect(foretold.labels).toEqual({ shared: "1", team: "red", ...metadata.labels });
     expect(foretold.spec.ports.map(({ name }) => name)).toEqual(["grpc-tri", "http"]);
     expect(applied(desired, undefined, "registryhub")).toBe(desired);
+  });
+
+  test("moves the generation with the spec only", async () => {
+    const created = expectOk(await write(serviceEntry(namespace, "one")));
+    expect((await edit("one", { metadata: { labels: { team: "red" } } })).metadata.generation).toBe(1);
+    const changed = expectOk(await write(serviceEntry(namespace, "one", "10.42.0.58")));
+    expect([created, changed].map(({ metadata }) => metadata.generation)).toEqual([1, 2]);
   });
 
   test("two managers that apply different fields keep both", async () => {
@@ -147,7 +158,7 @@ describe("remove", () => {
     const written = expectOk(await write(serviceEntry(namespace, "one")));
     expect(await remove(bench.client, serviceEntries, written, bench.signal)).toEqual({ ok: undefined });
     expect(await remove(bench.client, serviceEntries, written, bench.signal)).toEqual({ ok: undefined });
-    expect(await kubectl("get", "serviceentries", "-o", "name")).toBe("");
+    expect(await namesOf(bench, serviceEntries, namespace)).toEqual([]);
   });
 
   test("refuses another version, and another object of the same name, with a conflict that a retry heals", async () => {
@@ -156,25 +167,18 @@ describe("remove", () => {
     const result = await remove(bench.client, serviceEntries, old, bench.signal);
     expect(result).toMatchObject({ error: { status: 409, reason: "Conflict" } });
     expect("error" in result && retryDelay(result.error)).toBe(0);
-    await kubectl("delete", "serviceentry", "one");
+    await deleteObject(bench, serviceEntries, { namespace, name: "one" });
     expectOk(await write(serviceEntry(namespace, "one")));
     expect(await remove(bench.client, serviceEntries, current, bench.signal)).toMatchObject({
       error: { status: 409 },
     });
-    expect(await kubectl("get", "serviceentries", "-o", "name")).toContain("one");
+    expect(await namesOf(bench, serviceEntries, namespace)).toEqual(["one"]);
   });
 
   test("returns the object while a finalizer keeps it", async () => {
     const kept = serviceEntry(namespace, "kept");
     await write(kept);
-    await kubectl(
-      "patch",
-      "serviceentry",
-      "kept",
-      "--type=merge",
-      "-p",
-      '{"metadata":{"finalizers":["example.org/keep"]}}',
-    );
+    await edit("kept", { metadata: { finalizers: ["example.org/keep"] } });
     const current = expectOk(await write(kept));
     const terminating = expectOk(await remove(bench.client, serviceEntries, current, bench.signal));
     expect(terminating?.metadata.deletionTimestamp).toBeDefined();

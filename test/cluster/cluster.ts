@@ -2,15 +2,23 @@ import { readFile, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { expect, onTestFinished } from "vitest";
 import { createClient, type KubeClient } from "../../src/kube/client.ts";
+import { KubeError } from "../../src/kube/errors.ts";
+import type { KubeconfigPlaces } from "../../src/kube/kubeconfig.ts";
 import type { ListWatchOptions } from "../../src/kube/list-watch.ts";
 import { createReflector, type Reflector } from "../../src/kube/reflector.ts";
-import { type KubeObject, type Resource, resources } from "../../src/kube/resources.ts";
+import {
+  collectionPath,
+  type KubeObject,
+  objectPath,
+  type Resource,
+  resources,
+} from "../../src/kube/resources.ts";
 import type { ServiceEntry } from "../../src/model/istio.ts";
 import { systemClock } from "../../src/runtime/clock.ts";
 import type { Deps, Fields, Logger } from "../../src/runtime/deps.ts";
-import type { ApiServer } from "../bed/api-server.ts";
 import { temporaryFolder } from "../bed/watchdog.ts";
 import { eventually } from "../support/eventually.ts";
+import type { TestServer } from "./server.ts";
 
 /** What a test works with; ended, every connection closed, when the test is. */
 export interface Bench {
@@ -23,11 +31,12 @@ export interface Bench {
   readonly log: readonly { readonly message: string; readonly fields: Fields }[];
 }
 
-export function openBench(kubeconfig: string, concurrency = 16): Bench {
+export function openBench(kubeconfig: string | KubeconfigPlaces, concurrency = 16): Bench {
   const controller = new AbortController();
   const log: { message: string; fields: Fields }[] = [];
   const deps = { clock: systemClock, random: Math.random, logger: loggerInto(log) };
-  const client = createClient({ kubeconfig, userAgent: "registryhub-test", concurrency }, deps);
+  const places = typeof kubeconfig === "string" ? { kubeconfig } : kubeconfig;
+  const client = createClient({ ...places, userAgent: "registryhub-test", concurrency }, deps);
   const running: Promise<void>[] = [];
   onTestFinished(async () => {
     controller.abort(new Error("the test is over"));
@@ -82,6 +91,66 @@ export async function createNamespace({ client, signal }: Bench, prefix: string)
   return metadata.name;
 }
 
+/** As `kubectl create`. */
+export function create<T extends KubeObject>(
+  { client, signal }: Bench,
+  resource: Resource,
+  object: T & { readonly [field: string]: unknown },
+): Promise<T> {
+  const path = collectionPath(resource, object.metadata.namespace);
+  return client.request<T>({ method: "POST", path, body: object, signal });
+}
+
+type Name = Pick<KubeObject["metadata"], "namespace" | "name">;
+
+/** As `kubectl patch --type=merge`. */
+export function patch<T extends KubeObject>(
+  { client, signal }: Bench,
+  resource: Resource,
+  name: Name,
+  body: object,
+): Promise<T> {
+  const path = objectPath(resource, name);
+  const contentType = "application/merge-patch+json";
+  return client.request<T>({
+    method: "PATCH",
+    path,
+    query: { fieldManager: "kubectl" },
+    body,
+    contentType,
+    signal,
+  });
+}
+
+/** As `kubectl get`. */
+export function get<T extends KubeObject>(
+  { client, signal }: Bench,
+  resource: Resource,
+  name: Name,
+): Promise<T> {
+  return client.request<T>({ method: "GET", path: objectPath(resource, name), signal });
+}
+
+/** As `kubectl delete`, without waiting. */
+export async function deleteObject({ client, signal }: Bench, resource: Resource, name: Name): Promise<void> {
+  await client.request({ method: "DELETE", path: objectPath(resource, name), signal });
+}
+
+/** The names of a namespace's objects. */
+export async function namesOf(
+  { client, signal }: Bench,
+  resource: Resource,
+  namespace: string,
+): Promise<string[]> {
+  const path = collectionPath(resource, namespace);
+  const { items } = await client.request<{ readonly items: readonly KubeObject[] }>({
+    method: "GET",
+    path,
+    signal,
+  });
+  return items.map(({ metadata }) => metadata.name);
+}
+
 /** A ServiceEntry as the operator writes them. */
 export function serviceEntry(namespace: string, name: string, address = "10.42.0.57"): ServiceEntry {
   return {
@@ -101,7 +170,7 @@ export function serviceEntry(namespace: string, name: string, address = "10.42.0
 
 /** A copy of the administrator's kubeconfig, changed by `edit`, in a folder that goes with the test. */
 export async function editedKubeconfig(
-  server: ApiServer,
+  server: Pick<TestServer, "kubeconfig">,
   edit: (kubeconfig: Kubeconfig) => unknown,
 ): Promise<string> {
   const kubeconfig = JSON.parse(await readFile(server.kubeconfig, "utf8")) as Kubeconfig;
@@ -111,10 +180,13 @@ export async function editedKubeconfig(
   return path;
 }
 
-/** The kubeconfig with which every connection goes through a proxy on 127.0.0.1. */
-export function kubeconfigThrough(server: ApiServer, proxy: { readonly port: number }): Promise<string> {
+/** The kubeconfig with which every connection goes to another port of 127.0.0.1, such as a proxy's. */
+export function kubeconfigThrough(
+  server: Pick<TestServer, "kubeconfig" | "url">,
+  proxy: { readonly port: number },
+): Promise<string> {
   return editedKubeconfig(server, ({ clusters }) => {
-    clusters[0].cluster.server = `https://127.0.0.1:${proxy.port}`;
+    clusters[0].cluster.server = `${new URL(server.url).protocol}//127.0.0.1:${proxy.port}`;
   });
 }
 
@@ -132,3 +204,22 @@ export interface Kubeconfig {
 }
 
 export const { serviceEntries, configMaps } = resources;
+
+/** The namespace `default`, which every cluster has. */
+export const getDefaultNamespace = ({ client, signal }: Bench, timeoutMs?: number): Promise<KubeObject> =>
+  client.request<KubeObject>({
+    method: "GET",
+    path: "/api/v1/namespaces/default",
+    signal,
+    ...(timeoutMs !== undefined && { timeoutMs }),
+  });
+
+/** What the request failed with. @throws Error when it did not. */
+export async function failure(request: Promise<unknown>): Promise<KubeError> {
+  const error = await request.then(
+    () => undefined,
+    (reason: unknown) => reason,
+  );
+  if (!(error instanceof KubeError)) throw new Error("expected a KubeError", { cause: error });
+  return error;
+}

@@ -1,19 +1,26 @@
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from "vitest";
 import { createEventRecorder } from "../../src/kube/events.ts";
-import type { KubeObject } from "../../src/kube/resources.ts";
+import { collectionPath, type KubeObject, resources } from "../../src/kube/resources.ts";
 import { readSecret } from "../../src/kube/secrets.ts";
 import { writeStatus } from "../../src/kube/status.ts";
 import type { HubStatus, RegistryHub } from "../../src/model/hub.ts";
 import type { Clock } from "../../src/runtime/deps.ts";
-import { type ApiServer, startApiServer } from "../bed/api-server.ts";
 import { eventually } from "../support/eventually.ts";
-import { type Bench, createNamespace, openBench } from "./cluster.ts";
+import {
+  type Bench,
+  configMaps,
+  create,
+  createNamespace,
+  deleteObject,
+  get,
+  namesOf,
+  openBench,
+} from "./cluster.ts";
+import { startServer, type TestServer } from "./server.ts";
 
-let server: ApiServer;
+let server: TestServer;
 beforeAll(async () => {
-  server = await startApiServer({ controllerManager: false });
-  await server.kubectl(["apply", "--server-side", "-f", "crds/registryhub.yaml"]);
-  await server.kubectl(["wait", "--for=condition=Established", "crd", "--all", "--timeout=60s"]);
+  server = await startServer({ crds: true });
 });
 afterAll(() => server?.[Symbol.asyncDispose]());
 
@@ -23,13 +30,6 @@ beforeEach(async () => {
   bench = openBench(server.kubeconfig);
   namespace = await createNamespace(bench, "records");
 });
-
-async function create<T extends KubeObject>(kind: string, object: object): Promise<T> {
-  const input = JSON.stringify({ kind, ...object });
-  return JSON.parse(
-    await server.kubectl(["create", "-n", namespace, "-o", "json", "-f", "-"], { input }),
-  ) as T;
-}
 
 describe("status", () => {
   const condition = {
@@ -58,9 +58,10 @@ describe("status", () => {
     truncated: 0,
   };
   const createHub = (): Promise<RegistryHub> =>
-    create<KubeObject & RegistryHub>("RegistryHub", {
+    create<RegistryHub>(bench, resources.registryHubs, {
       apiVersion: "ecns.easystack.cn/v1alpha1",
-      metadata: { name: "hub" },
+      kind: "RegistryHub",
+      metadata: { namespace, name: "hub" },
       spec: { generate_to: "demo", type: "zookeeper", address: "zk:2181" },
     });
 
@@ -77,15 +78,15 @@ describe("status", () => {
     expect(await write(status)).toMatchObject({ ok: { spec, status } });
     const later = { ...status, serviceentries: { two: "2026-11-21T12:01:00Z" } };
     expect(await write(later)).toMatchObject({ ok: { status: later } });
-    const hub = await server.kubectl(["get", "rh", "hub", "-n", namespace, "-o", "json"]);
-    expect((JSON.parse(hub) as RegistryHub).status).toEqual(later);
+    const hub = await get<RegistryHub>(bench, resources.registryHubs, { namespace, name: "hub" });
+    expect(hub.status).toEqual(later);
   });
 
   test("of a hub that is gone is a 404, and creates nothing", async () => {
     await createHub();
-    await server.kubectl(["delete", "rh", "hub", "-n", namespace]);
+    await deleteObject(bench, resources.registryHubs, { namespace, name: "hub" });
     expect(await write(status)).toMatchObject({ error: { status: 404 } });
-    expect(await server.kubectl(["get", "rh", "-n", namespace, "-o", "name"])).toBe("");
+    expect(await namesOf(bench, resources.registryHubs, namespace)).toEqual([]);
   });
 });
 
@@ -96,10 +97,10 @@ describe("events", () => {
     readonly reason: string;
     readonly involvedObject: { readonly uid?: string };
   }
-  const eventsOf = async (uid: string): Promise<CoreEvent[]> => {
-    const { items } = JSON.parse(await server.kubectl(["get", "events", "-A", "-o", "json"])) as {
-      items: CoreEvent[];
-    };
+  const eventsOf = async (uid: string): Promise<readonly CoreEvent[]> => {
+    const path = collectionPath(resources.events);
+    const request = { method: "GET", path, signal: bench.signal } as const;
+    const { items } = await bench.client.request<{ readonly items: readonly CoreEvent[] }>(request);
     return items.filter(({ involvedObject }) => involvedObject.uid === uid);
   };
   /** Real time, but no pause is longer than 300 ms. */
@@ -109,7 +110,7 @@ describe("events", () => {
   });
 
   test("repeats are counted in one Event and written once per pause; other reasons have their own", async () => {
-    const object = await create<KubeObject>("ConfigMap", { apiVersion: "v1", metadata: { name: "subject" } });
+    const object = await create<KubeObject>(bench, configMaps, { metadata: { namespace, name: "subject" } });
     const deps = { ...bench.deps, clock: hurried(bench.deps.clock) };
     const recorder = createEventRecorder(bench.client, "registryhub", deps, bench.signal);
     for (let at = 0; at < 50; at++)
@@ -121,19 +122,17 @@ describe("events", () => {
         new Set(["DeletionHeld 50 attempt 49", "Released 1 released"]),
       );
     }, 10_000);
-    const writes = await server.writes({ resource: "events", namespace });
-    expect(writes.length).toBeLessThanOrEqual(3);
-    expect(await server.kubectl(["describe", "configmap", "subject", "-n", namespace])).toContain("x50 over");
+    const isOurs = (one: { resource: string; namespace: string }): boolean =>
+      one.resource === "events" && one.namespace === namespace;
+    expect((await server.writes()).filter(isOurs).length).toBeLessThanOrEqual(3);
   });
 
   test("of a cluster-scoped object are kept in default; a failed write is logged and disturbs nobody", async () => {
-    const object = JSON.parse(
-      await server.kubectl(["get", "namespace", namespace, "-o", "json"]),
-    ) as KubeObject;
+    const object = await get<KubeObject>(bench, resources.namespaces, { name: namespace });
     const note = { object, type: "Normal", reason: "Seen", message: "seen" } as const;
     createEventRecorder(bench.client, "registryhub", bench.deps, bench.signal).record(note);
     await eventually(async () => expect(await eventsOf(object.metadata.uid ?? "")).toHaveLength(1), 10_000);
-    const powerless = openBench(await server.kubeconfigFor(server.aliceToken));
+    const powerless = openBench(server.alice.kubeconfig);
     createEventRecorder(powerless.client, "registryhub", powerless.deps, powerless.signal).record(note);
     await eventually(() => expect(powerless.log).toMatchObject([{ message: "event not written" }]), 10_000);
   });
@@ -141,7 +140,7 @@ describe("events", () => {
 
 describe("secrets", () => {
   const login = (stringData: Readonly<Record<string, string>>): Promise<KubeObject> =>
-    create("Secret", { apiVersion: "v1", metadata: { name: "login" }, stringData });
+    create(bench, resources.secrets, { metadata: { namespace, name: "login" }, stringData });
   const read = () => readSecret(bench.client, namespace, "login", bench.signal);
 
   test("all six keys become credentials, without the line end that `echo` left", async () => {
@@ -176,7 +175,7 @@ describe("secrets", () => {
 
   test("a missing one is a problem; one that may not be read is an error", async () => {
     expect(await read()).toEqual({ problem: `Secret ${namespace}/login does not exist` });
-    const powerless = openBench(await server.kubeconfigFor(server.aliceToken));
+    const powerless = openBench(server.alice.kubeconfig);
     const reading = readSecret(powerless.client, namespace, "login", powerless.signal);
     await expect(reading).rejects.toMatchObject({ status: 403, reason: "Forbidden" });
   });

@@ -2,26 +2,27 @@ import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { apply, remove } from "../../src/kube/apply.ts";
 import type { KubeObject } from "../../src/kube/resources.ts";
 import type { ServiceEntry } from "../../src/model/istio.ts";
-import { type ApiServer, startApiServer } from "../bed/api-server.ts";
 import { eventually } from "../support/eventually.ts";
 import {
   type Bench,
   configMaps,
   createNamespace,
+  deleteObject,
   openBench,
   openReflector,
   serviceEntries,
   serviceEntry,
   startReflector,
 } from "./cluster.ts";
+import { startServer, type TestServer } from "./server.ts";
 
 interface ConfigMap extends KubeObject {
   readonly data?: Readonly<Record<string, string>>;
 }
 
-let server: ApiServer;
+let server: TestServer;
 beforeAll(async () => {
-  server = await startApiServer({ controllerManager: false });
+  server = await startServer();
 });
 afterAll(() => server?.[Symbol.asyncDispose]());
 
@@ -51,7 +52,7 @@ test("listeners are told the keys of what is added, changed and deleted, and the
   });
   await put(bench, { metadata: { namespace, name: "one" }, data: { value: "a" } });
   await put(bench, { metadata: { namespace, name: "one" }, data: { value: "b" } });
-  await server.kubectl(["delete", "configmap", "one", "-n", namespace]);
+  await deleteObject(bench, configMaps, { namespace, name: "one" });
   await eventually(() => expect(seen).toEqual(["a", "b", "none"]), 10_000);
 });
 
@@ -118,29 +119,22 @@ describe("our own writes", () => {
 test("a watch whose time is up goes on where it was, without a list and without a word to anybody", async () => {
   const bench = openBench(server.kubeconfig);
   const namespace = await createNamespace(bench, "short");
-  const reflector = await openReflector(bench, podTemplates, { namespace, watchSeconds: 3 });
+  const reflector = await openReflector(bench, podTemplates, { namespace, watchSeconds: 2 });
   const told: ReadonlySet<string>[] = [];
   reflector.subscribe((keys) => told.push(keys));
-  await eventually(async () => expect(await answered("WATCH")).toBeGreaterThanOrEqual(2), 30_000);
+  await eventually(
+    async () => expect(await server.answered("watch", "podtemplates")).toBeGreaterThanOrEqual(2),
+    30_000,
+  );
   const template = { spec: { containers: [{ name: "main", image: "none" }] } };
   const podTemplate = { metadata: { namespace, name: "after" }, template };
   await apply(bench.client, podTemplates, podTemplate, { fieldManager: "test", signal: bench.signal });
   await eventually(() => expect(told).toEqual([new Set([`${namespace}/after`])]), 10_000);
-  expect(await answered("LIST")).toBe(1);
+  expect(await server.answered("list", "podtemplates")).toBe(1);
 });
 
 /** A type that nothing in the API server itself lists or watches. */
 const podTemplates = { group: "", version: "v1", plural: "podtemplates", kind: "PodTemplate" };
-
-/** How many requests of that kind for podtemplates the API server has answered to their end. */
-async function answered(verb: "LIST" | "WATCH"): Promise<number> {
-  const metrics = await server.kubectl(["get", "--raw", "/metrics"]);
-  const lines = metrics.split("\n").filter((line) => line.startsWith("apiserver_request_total{"));
-  const ours = lines.filter(
-    (line) => line.includes('resource="podtemplates"') && line.includes(`verb="${verb}"`),
-  );
-  return ours.reduce((sum, line) => sum + Number(line.split(" ").at(-1)), 0);
-}
 
 test("a resource type that is missing is said so, and found when it is installed", async () => {
   const bench = openBench(server.kubeconfig);
@@ -150,7 +144,7 @@ test("a resource type that is missing is said so, and found when it is installed
       expect(reflector.status).toMatchObject({ state: "pending", error: { reason: "ResourceTypeMissing" } }),
     10_000,
   );
-  await server.applyCrds();
+  await server.installCrds();
   await eventually(() => expect(reflector.status).toEqual({ state: "synced" }), 15_000);
   const namespace = await createNamespace(bench, "istio");
   const { client, signal } = bench;
@@ -159,7 +153,7 @@ test("a resource type that is missing is said so, and found when it is installed
 });
 
 test("rights that are missing are said in the server's words, and used when they are granted", async () => {
-  const bench = openBench(await server.kubeconfigFor(server.aliceToken));
+  const bench = openBench(server.alice.kubeconfig);
   const reflector = startReflector(bench, configMaps);
   await eventually(
     () =>
@@ -171,7 +165,6 @@ test("rights that are missing are said in the server's words, and used when they
   );
   if (reflector.status.state === "synced") throw new Error("alice may not list");
   expect(reflector.status.error?.message).toContain('"alice" cannot list resource "configmaps"');
-  await server.kubectl(["create", "clusterrole", "reader", "--verb=list,watch", "--resource=configmaps"]);
-  await server.kubectl(["create", "clusterrolebinding", "alice", "--clusterrole=reader", "--user=alice"]);
+  await server.grant({ verbs: ["list", "watch"], resource: "configmaps" });
   await eventually(() => expect(reflector.status).toEqual({ state: "synced" }), 15_000);
 });

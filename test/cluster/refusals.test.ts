@@ -1,38 +1,23 @@
-import { readFile, writeFile } from "node:fs/promises";
-import type { ServerResponse } from "node:http";
-import { createServer } from "node:https";
-import type { AddressInfo } from "node:net";
-import { dirname, join } from "node:path";
+import { writeFile } from "node:fs/promises";
 import { afterAll, beforeAll, expect, onTestFinished, test } from "vitest";
 import { apply } from "../../src/kube/apply.ts";
 import { retryDelay } from "../../src/kube/errors.ts";
-import { type ApiServer, startApiServer } from "../bed/api-server.ts";
 import { eventually } from "../support/eventually.ts";
 import { configMaps, kubeconfigThrough, openBench, startReflector } from "./cluster.ts";
+import { type Scripted, startServer, type TestServer } from "./server.ts";
 
-// What a healthy API server cannot be made to answer on demand: overload, failure, a proxy's page. The stand-in has the
-// real server's certificate, so that it is believed.
-let server: ApiServer;
+// What a healthy API server cannot be made to answer on demand: overload, failure, a proxy's page.
+let server: TestServer;
 beforeAll(async () => {
-  server = await startApiServer({ controllerManager: false });
+  server = await startServer();
 });
 afterAll(() => server?.[Symbol.asyncDispose]());
 
-/** Answers every request with `answer` and counts them. Returns a kubeconfig for it. */
-async function standIn(answer: (response: ServerResponse, count: number) => void): Promise<string> {
-  const pki = dirname(server.caFile);
-  const [cert, key] = await Promise.all([readFile(server.caFile), readFile(join(pki, "apiserver.key"))]);
-  let count = 0;
-  const listener = createServer({ cert, key }, (request, response) => {
-    request.resume();
-    request.on("end", () => answer(response, ++count));
-  });
-  await new Promise<void>((resolve) => listener.listen(0, "127.0.0.1", resolve));
-  onTestFinished(() => {
-    listener.closeAllConnections();
-    listener.close();
-  });
-  return kubeconfigThrough(server, { port: (listener.address() as AddressInfo).port });
+/** Answers every request with `answer`. Returns a kubeconfig for it. */
+async function standIn(answer: (count: number) => Scripted): Promise<string> {
+  const scripted = await server.standIn(answer);
+  onTestFinished(() => scripted[Symbol.asyncDispose]());
+  return kubeconfigThrough(server, scripted);
 }
 
 test.each([
@@ -42,9 +27,7 @@ test.each([
 ])(
   "a write that is answered %i is worth another try when the server says so",
   async (status, headers, body, delayMs) => {
-    const { client, signal } = openBench(
-      await standIn((response) => response.writeHead(status, headers).end(body)),
-    );
+    const { client, signal } = openBench(await standIn(() => ({ code: status, headers, body })));
     const configMap = { metadata: { namespace: "default", name: "one" } };
     const result = await apply(client, configMaps, configMap, { fieldManager: "test", signal });
     if (!("error" in result)) throw new Error(`${status} was taken for success`);
@@ -54,7 +37,7 @@ test.each([
 );
 
 test("a page of HTML with status 200 is no empty list", async () => {
-  const bench = openBench(await standIn((response) => response.writeHead(200).end("<html>sign in</html>")));
+  const bench = openBench(await standIn(() => ({ code: 200, body: "<html>sign in</html>" })));
   const reflector = startReflector(bench, configMaps);
   await eventually(
     () => expect(reflector.status).toMatchObject({ state: "pending", error: { reason: "BadAnswer" } }),
@@ -64,9 +47,9 @@ test("a page of HTML with status 200 is no empty list", async () => {
 
 test("an overloaded server is asked again when it wants to be, and not before", async () => {
   const asked: number[] = [];
-  const kubeconfig = await standIn((response) => {
+  const kubeconfig = await standIn(() => {
     asked.push(performance.now());
-    response.writeHead(429, { "retry-after": "2" }).end();
+    return { code: 429, headers: { "retry-after": "2" }, body: "" };
   });
   startReflector(openBench(kubeconfig), configMaps);
   await eventually(() => expect(asked.length).toBeGreaterThanOrEqual(3), 15_000);
@@ -86,10 +69,10 @@ test("a page token that expires starts the list again, and pages of two lists ar
     page([item("a")], "next"),
     page([item("b")]),
   ];
-  const kubeconfig = await standIn((response, count) => {
-    if (count > answers.length) return response.writeHead(200).flushHeaders(); // the watch
+  const kubeconfig = await standIn((count) => {
+    if (count > answers.length) return "silent watch";
     const answer = answers[count - 1];
-    return response.writeHead(answer === undefined ? 410 : 200).end(answer ?? '{"reason":"Expired"}');
+    return { code: answer === undefined ? 410 : 200, body: answer ?? '{"reason":"Expired"}' };
   });
   const reflector = startReflector(openBench(kubeconfig), configMaps);
   await eventually(() => expect(reflector.status).toEqual({ state: "synced" }), 10_000);
@@ -99,9 +82,9 @@ test("a page token that expires starts the list again, and pages of two lists ar
 test("a watch that ends as soon as it begins is not opened again and again", async () => {
   let requests = 0;
   const list = JSON.stringify({ metadata: { resourceVersion: "5" }, items: [] });
-  const kubeconfig = await standIn((response) => {
-    requests += 1;
-    response.writeHead(200).end(requests === 1 ? list : "");
+  const kubeconfig = await standIn((count) => {
+    requests = count;
+    return { code: 200, body: count === 1 ? list : "" };
   });
   const bench = openBench(kubeconfig);
   const reflector = startReflector(bench, configMaps);

@@ -14,7 +14,12 @@ import {
 import { eventually } from "../support/eventually.ts";
 import { freePort } from "../support/free-port.ts";
 import { countingDeps } from "./counting-deps.ts";
-import type { RegistryHarness, RegistryTraits, TestInstance } from "./registry.contract.ts";
+import {
+  oddNames,
+  type RegistryHarness,
+  type RegistryTraits,
+  type TestInstance,
+} from "./registry.contract.ts";
 
 /** What an adapter is opened with where a test needs another than the usual. */
 export interface ReaderOptions {
@@ -32,15 +37,7 @@ export interface ReaderOptions {
 export const consulTraits: RegistryTraits = {
   emptied: "absent",
   metadataKey: "note",
-  oddNames: [
-    "a.B$Inner",
-    "UPPER.Case_Name",
-    "org.example.Ünïcode",
-    "with:colon",
-    "with/slash",
-    "with space",
-    "50%",
-  ],
+  oddNames,
   visibleMs: 5_000,
   frozenMs: 20_000, // a query for the catalog waits for 10 s, and an answer is due 5 s later
   skipped: {

@@ -123,7 +123,7 @@ describe("Consul: servers that are not as usual", () => {
     await using observer = observe(openReader({ address: `http://127.0.0.1:${port}` }));
     expect(await observer.ended).toMatchObject({
       code: "RegistryBadResponse",
-      detail: `GET /v1/catalog/services at 127.0.0.1:${port}: an answer without X-Consul-Index`,
+      detail: `GET /v1/catalog/services at 127.0.0.1:${port}: the answer has no header X-Consul-Index`,
     });
     server.closeAllConnections();
     server.close();

@@ -1,5 +1,6 @@
 import { describe, expect, test } from "vitest";
-import { type SpringProvider, startSpringProvider } from "../bed/spring-provider.ts";
+import type { ProviderProcess } from "../bed/provider-process.ts";
+import { startSpringProvider } from "../bed/spring-provider.ts";
 import { freePort } from "../support/free-port.ts";
 import { type ConsulHarness, startConsulHarness } from "./consul-harness.ts";
 import { addressesOf, observe } from "./observe.ts";
@@ -84,7 +85,7 @@ async function start(
   ip: string,
   settings: Readonly<Record<string, string>> = {},
   port?: number,
-): Promise<SpringProvider> {
+): Promise<ProviderProcess> {
   return startSpringProvider({
     registry: "consul",
     address: server.address,
@@ -95,4 +96,4 @@ async function start(
   });
 }
 
-const at = ({ ip, port }: SpringProvider): string => `${ip}:${port}`;
+const at = ({ host, port }: ProviderProcess): string => `${host}:${port}`;

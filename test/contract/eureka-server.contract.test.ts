@@ -114,7 +114,7 @@ describe("what is particular about Eureka", () => {
     isBack.resolve();
     expect(await observer.ended).toMatchObject({
       code: "RegistryUnreachable",
-      detail: `127.0.0.1:${eureka.proxy.port} was started anew, or a server answers there that was`,
+      detail: `127.0.0.1:${eureka.proxy.port} restarted, or another server that started recently answers there`,
     });
     expect(observer.snapshots).toHaveLength(1);
     expect((await firstSnapshot(eureka.open())).services.size).toBe(0); // complete, and settling protects what was

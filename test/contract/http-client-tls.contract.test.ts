@@ -2,7 +2,7 @@ import { once } from "node:events";
 import { createServer } from "node:https";
 import type { AddressInfo } from "node:net";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
-import { createHttpClient } from "../../src/runtime/http-client.ts";
+import { createHttpClient } from "../../src/registries/transport/http-client.ts";
 import { selfSigned } from "../support/certificate.ts";
 import { countingDeps } from "./counting-deps.ts";
 

@@ -85,7 +85,7 @@ describe.each(["2.3", "3.1"] satisfies NacosVersion[])("Nacos %s: services", (ve
     expect(serviceOf(snapshot, "plain")).toMatchObject({
       id: `${DEFAULT_GROUP}@@plain`,
       kind: "spring",
-      scope: DEFAULT_GROUP,
+      registryGroup: DEFAULT_GROUP,
       instances: [{ address: "10.42.0.1", port: 8080, protocol: "tcp", metadata: { zone: "a" } }],
     });
     expect(instancesOf(snapshot, "plain")[0]).not.toHaveProperty("weight");
@@ -281,7 +281,7 @@ describe.each(["2.3", "3.1"] satisfies NacosVersion[])("Nacos %s: services", (ve
     await using observer = observe(reader({ address: `${dead},${other}` }));
     const error = await observer.ended;
     expect(error).toMatchObject({ code: "RegistryUnreachable" });
-    for (const address of [dead, other]) expect(String(error)).toContain(`connect ${address} by gRPC`);
+    for (const address of [dead, other]) expect(String(error)).toContain(`connect ${address} over gRPC`);
   });
 
   test("what the client of npm registers over HTTP", async () => {

@@ -58,6 +58,17 @@ export interface RegistryTraits {
   readonly skipped: Readonly<Record<string, string>>;
 }
 
+/** Names that need escaping somewhere, or look as if they did. */
+export const oddNames: readonly string[] = [
+  "a.B$Inner",
+  "UPPER.Case_Name",
+  "org.example.Ünïcode",
+  "with:colon",
+  "with/slash",
+  "with space",
+  "50%",
+];
+
 const a: TestInstance = { address: "10.42.0.1", port: 20_880 };
 const b: TestInstance = { address: "10.42.0.2", port: 20_880 };
 

@@ -195,7 +195,7 @@ describe("ZooKeeper: applications", () => {
       expect(serviceOf(early, "a.B").instances).toBe("unknown");
       await create(path, "{");
       await observer.until((snapshot) =>
-        expect(snapshot.problems[0]?.detail).toContain("not what Dubbo writes"),
+        expect(snapshot.problems[0]?.detail).toContain("its metadata does not have Dubbo's form"),
       );
       await setData(path, metadataInfo("app", "r1", [{ name: "a.B" }]));
       const healed = await observer.until(known("a.B", ["10.42.0.1:20880"]));

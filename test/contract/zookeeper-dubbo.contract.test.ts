@@ -4,8 +4,10 @@ import { generate } from "../../src/cli/generate.ts";
 import { readConfig } from "../../src/config.ts";
 import type { ServiceEntry } from "../../src/model/istio.ts";
 import type { ServiceInstance, Snapshot } from "../../src/model/service.ts";
-import { type DubboProvider, type DubboProviderOptions, startDubboProvider } from "../bed/dubbo-provider.ts";
+import { type DubboProviderOptions, startDubboProvider } from "../bed/dubbo-provider.ts";
+import type { ProviderProcess } from "../bed/provider-process.ts";
 import { startZooKeeper } from "../bed/zookeeper.ts";
+import { eventually } from "../support/eventually.ts";
 import { hubOf } from "../support/model.ts";
 import { connectZkWriter, type ZkWriter } from "../support/zk-writer.ts";
 import { countingDeps } from "./counting-deps.ts";
@@ -38,11 +40,11 @@ describe("ZooKeeper: what Dubbo 3.3 registers", () => {
   const stack = new AsyncDisposableStack();
   let witness: ZkWriter;
   let address: string;
-  let providers: Readonly<Record<Variant, DubboProvider>>;
+  let providers: Readonly<Record<Variant, ProviderProcess>>;
   let snapshot: Snapshot;
   let entries: readonly ServiceEntry[];
 
-  const start = async (variant: Variant): Promise<DubboProvider> => {
+  const start = async (variant: Variant): Promise<ProviderProcess> => {
     const parameters = variant === "simplified" ? "?simplified=true" : "";
     const registry = `zookeeper://${address}${parameters}`;
     return stack.use(
@@ -98,7 +100,11 @@ describe("ZooKeeper: what Dubbo 3.3 registers", () => {
 
   test("by default, its interface and its application: one instance, which has what the interface says", async () => {
     const { port } = providers.all;
-    expect(await witness.getChildren("/services/all")).toEqual([`10.42.1.1:${port}`]);
+    // Its interface is registered first, and that is all that was waited for.
+    await eventually(
+      async () => expect(await witness.getChildren("/services/all")).toEqual([`10.42.1.1:${port}`]),
+      10_000,
+    );
     expect(instance("all")).toMatchObject({ port, protocol: "dubbo", version: "1.0.0", group: "" });
     expect(instance("all")?.metadata).toMatchObject({ methods: "sayHello", release: "3.3.6" });
     expect(entry("1.0.0")).toMatchObject({

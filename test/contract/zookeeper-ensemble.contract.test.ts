@@ -156,7 +156,7 @@ describe.each([
   {
     kind: "local",
     settings: localSessions,
-    reason: "it lags behind its leader: no answer to sync within 2 s",
+    reason: "the server lags behind its leader: no answer to sync within 2 s",
   },
 ])("ZooKeeper: a follower that lags, with $kind sessions", ({ settings, reason }) => {
   test("is passed over, and when it is the only one left to ask it is not believed until it has caught up", async () => {

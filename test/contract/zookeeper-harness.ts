@@ -9,7 +9,12 @@ import { eventually } from "../support/eventually.ts";
 import { freePort } from "../support/free-port.ts";
 import { connectZkWriter, type ZkWriter } from "../support/zk-writer.ts";
 import { countingDeps } from "./counting-deps.ts";
-import type { RegistryHarness, RegistryTraits, TestInstance } from "./registry.contract.ts";
+import {
+  oddNames,
+  type RegistryHarness,
+  type RegistryTraits,
+  type TestInstance,
+} from "./registry.contract.ts";
 
 /** What an adapter is opened with where a test needs another than the usual. */
 export interface ReaderOptions {
@@ -26,15 +31,7 @@ export const tickTime = 200;
 export const zooKeeperTraits: RegistryTraits = {
   emptied: "present",
   metadataKey: "revision",
-  oddNames: [
-    "a.B$Inner",
-    "UPPER.Case_Name",
-    "org.example.Ünïcode",
-    "with:colon",
-    "with/slash",
-    "with space",
-    "50%",
-  ],
+  oddNames,
   visibleMs: 5_000,
   frozenMs: 6_000,
   skipped: {

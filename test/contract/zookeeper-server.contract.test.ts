@@ -46,7 +46,7 @@ describe("ZooKeeper: servers that are no good", () => {
     const address = `127.0.0.1:${await freePort()}`;
     expect(await failureAt(address)).toMatchObject({
       code: "RegistryUnreachable",
-      message: `connect ${address}: connection refused. Check spec.address; the operator retries by itself.`,
+      message: `connect ${address}: connection refused. Check spec.address.`,
     });
   });
 
@@ -54,7 +54,7 @@ describe("ZooKeeper: servers that are no good", () => {
     expect(await failureAt("zookeeper1.invalid:2181")).toMatchObject({
       code: "RegistryUnreachable",
       message: expect.stringMatching(
-        /^lookup zookeeper1\.invalid: (no such host|the name server does not answer)\. Check spec\.address; the operator retries by itself\.$/,
+        /^lookup zookeeper1\.invalid: (no such host|the name server does not answer)\. Check spec\.address\.$/,
       ),
     });
   });
@@ -95,7 +95,7 @@ describe("ZooKeeper: servers that are no good", () => {
     await using silent = await listening(createServer());
     expect(await failureAt(silent.address)).toMatchObject({
       code: "RegistryUnreachable",
-      detail: `connect ${silent.address}: accepted, but silent for 2 s: the server is starting or frozen, or is no ZooKeeper`,
+      detail: `connect ${silent.address}: accepted, but silent for 2 s: the server is starting, frozen, or not a ZooKeeper server`,
     });
     await using server = await startZooKeeper({ tickTime });
     const snapshot = await firstSnapshot(openReader({ address: `${silent.address},${server.address}` }));
@@ -200,7 +200,7 @@ describe("ZooKeeper: who may read what", () => {
     expect(error).toMatchObject({
       code: "RegistryUnauthorized",
       message:
-        `list /dubbo on ${zk.proxy.address}: no right to read it. ` +
+        `list /dubbo on ${zk.proxy.address}: the hub's user may not read it. ` +
         "Check username and password in the Secret of spec.secretRef, and the ACL of the node.",
     });
     expect(JSON.stringify(error)).not.toContain("wrong");

@@ -8,8 +8,7 @@ import { openReader, providerUrl, tickTime } from "./zookeeper-harness.ts";
 
 const verify = { enabled: true, insecureSkipVerify: false };
 const trust = { enabled: true, insecureSkipVerify: true };
-const advice =
-  "Check spec.address and ca.crt, tls.crt and tls.key of the Secret; the operator retries by itself.";
+const advice = "Check spec.address and ca.crt, tls.crt and tls.key of the Secret.";
 
 /** A server whose provider is read through its port for TLS. */
 async function startSecured(server: Certificate, clientCa?: string): Promise<ZooKeeper> {

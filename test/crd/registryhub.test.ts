@@ -105,26 +105,25 @@ describe("a good spec", () => {
 
 describe("a bad spec", () => {
   const hostPort =
-    "spec.address: a zookeeper address is host:port, several of them separated by commas without blanks, with an optional chroot behind the last one; for example zk-0.zk:2181,zk-1.zk:2181 or zk:2181/prod";
+    "spec.address: a zookeeper address is host:port; several are separated by commas without blanks; an optional chroot follows the last one; for example zk-0.zk:2181,zk-1.zk:2181 or zk:2181/prod";
   const nacosHostPort =
-    "spec.address: a nacos address is host:port or http(s)://host:port, several of them separated by commas without blanks; for example nacos.dubbo:8848";
+    "spec.address: a nacos address is host:port or http(s)://host:port; several are separated by commas without blanks; for example nacos.dubbo:8848";
   const url =
-    "spec.address: an eureka, consul or http nacos address is a URL that begins with http:// or https:// and has no query, several of them separated by commas without blanks; for example http://eureka:8761/eureka or http://consul:8500";
+    "spec.address: a eureka, consul or http nacos address is a URL that begins with http:// or https:// and has no query; several are separated by commas without blanks; for example http://eureka:8761/eureka or http://consul:8500";
   const login =
     "spec.address: address may not hold a user or password; put them into a Secret and name it in spec.secretRef";
-  const port = "spec.address: address has a port that is not 1..65535";
+  const port = "spec.address: a port in address is not 1..65535";
   const label =
-    "spec.generate_to: generate_to is the name of a namespace, made of lower case letters, digits and inner dashes";
+    "spec.generate_to: generate_to is the name of a namespace; it has only lower-case letters, digits and inner dashes";
   const reserved =
     "spec.generate_to: generate_to may not be svc, cluster, local or localhost, because it is the last label of a host name";
   const digits =
-    "spec.generate_to: generate_to may not be digits only, because it is the last label of a host name";
-  const tls =
-    "spec.tls: tls.enabled is for host:port addresses only; where the address is a URL write https:// instead";
+    "spec.generate_to: generate_to may not consist of digits only, because it is the last label of a host name";
+  const tls = "spec.tls: tls.enabled is only for host:port addresses; in a URL write https:// instead";
   const anyCertificate =
-    "spec.tls: tls.insecureSkipVerify needs a connection with TLS, so set tls.enabled, or write https:// in the address";
+    "spec.tls: tls.insecureSkipVerify needs TLS; set tls.enabled, or write https:// in the address";
   const block = (type: string): string =>
-    `spec.${type}: the block ${type} is for spec.type ${type} only; remove it`;
+    `spec.${type}: the block ${type} is only for spec.type ${type}; remove it`;
   const root = "spec.zookeeper.root: root is a path such as /dubbo, without a slash at its end";
 
   const bad: readonly (readonly [spec: Spec, sentences: readonly string[]])[] = [
@@ -202,7 +201,7 @@ describe("a bad spec", () => {
   it("is refused for a name that cannot become a label's value", async () => {
     expect(await complaints(hub(zookeeper, "a".repeat(63)))).toEqual([]);
     expect(await complaints(hub(zookeeper, "a".repeat(64)))).toEqual([
-      "metadata.name: the name of a RegistryHub has at most 63 characters, because it becomes the value of a label",
+      "metadata.name: the name of a RegistryHub may have at most 63 characters, because it becomes the value of a label",
     ]);
   });
 });
@@ -210,8 +209,10 @@ describe("a bad spec", () => {
 describe("kubectl", () => {
   it("explains the fields", async () => {
     const address = await api.kubectl(["explain", "registryhub.spec.address"]);
-    expect(address).toContain("  zookeeper: host:port, with an optional chroot behind the last one.\n");
-    expect(await api.kubectl(["explain", "rh.status.hold.until"])).toContain("Until when at the latest");
+    expect(address).toContain("  zookeeper: host:port, with an optional chroot after the last one.\n");
+    expect(await api.kubectl(["explain", "rh.status.hold.until"])).toContain(
+      "when the hold ends at the latest",
+    );
   });
 
   it("prints what an operator looks for first", async () => {

@@ -1,23 +1,18 @@
-import { beforeAll, describe, expect, test } from "vitest";
+import { describe, expect, test } from "vitest";
 import { eventually } from "../support/eventually.ts";
-import { showLogsOnFailure } from "../support/show-logs.ts";
-import { newTenant, providerUrl, quickly, SOON_MS, startWorld, untilReady, type World } from "./world.ts";
+import { recordEntries } from "./recording.ts";
+import { newTenant, providerUrl, quickly, SOON_MS, untilReady, useWorld } from "./world.ts";
 
 const SERVICES = 50;
 
-let world: World;
-beforeAll(async () => {
-  // One request at a time: slow enough to be struck in the middle.
-  const slowly = "--kube-api-concurrency=1";
-  world = await startWorld({ hub: [...quickly, slowly], dubbo: [slowly] });
-  return () => world[Symbol.asyncDispose]();
-});
-showLogsOnFailure(() => [world.controllers.hub, world.controllers.dubbo]);
+// One request at a time: slow enough to be struck in the middle.
+const slowly = "--kube-api-concurrency=1";
+const world = useWorld({ hub: [...quickly, slowly], dubbo: [slowly] });
 
 describe.each([1, 2, 9, 20, 35])("struck at write %i of a first sync", (k) => {
   test("kill -9 of both controllers: after a restart exactly what is wanted, nothing deleted on the way", async () => {
     const { controllers } = world;
-    await using synced = await syncUntil(k);
+    const synced = await syncUntil(k);
     await controllers.kill();
     await synced.expectIncomplete();
     await controllers.restart();
@@ -27,7 +22,7 @@ describe.each([1, 2, 9, 20, 35])("struck at write %i of a first sync", (k) => {
 
 test("SIGTERM in the middle of a sync: exit code 0 within 5 s, and the next start goes on", async () => {
   const { controllers } = world;
-  await using synced = await syncUntil(5);
+  const synced = await syncUntil(5);
   const endings = await Promise.all([controllers.hub.terminate(), controllers.dubbo.terminate()]);
   for (const { exitCode, tookMs } of endings) {
     expect(exitCode).toBe(0);
@@ -38,7 +33,7 @@ test("SIGTERM in the middle of a sync: exit code 0 within 5 s, and the next star
   await synced.untilComplete();
 });
 
-interface Sync extends AsyncDisposable {
+interface Sync {
   /** Something is still missing: what struck, struck in the middle. */
   expectIncomplete(): Promise<void>;
   untilComplete(): Promise<void>;
@@ -52,11 +47,11 @@ async function syncUntil(k: number): Promise<Sync> {
     providerUrl(`org.example.Shop${index}`, `10.42.7.${index + 1}:${port}`),
   );
   await tenant.provide(...urls);
-  const recording = await world.cluster.recordServiceEntries(tenant.namespace);
+  const recording = await recordEntries(world.recorder, tenant.namespace);
   await tenant.applyHub();
-  await eventually(() => expect(recording.changes().length).toBeGreaterThanOrEqual(k), SOON_MS, 1);
+  const written = () => world.recorder.objects(tenant.namespace, "serviceentries").size;
+  await eventually(() => expect(written()).toBeGreaterThanOrEqual(k), SOON_MS, 1);
   return {
-    [Symbol.asyncDispose]: () => recording[Symbol.asyncDispose](),
     expectIncomplete: async () => expect((await tenant.entries()).length).toBeLessThan(SERVICES),
     async untilComplete() {
       await untilReady(tenant);
@@ -73,7 +68,7 @@ async function syncUntil(k: number): Promise<Sync> {
         expect(names).toHaveLength(SERVICES + 1);
       }, SOON_MS);
       // Created once each: nothing was deleted, nothing written twice.
-      expect(recording.changes().map(({ type }) => type)).toEqual(Array(SERVICES).fill("ADDED"));
+      expect((await recording.changes()).map(({ type }) => type)).toEqual(Array(SERVICES).fill("ADDED"));
     },
   };
 }

@@ -1,17 +1,11 @@
-import { beforeAll, expect, test } from "vitest";
+import { expect, test } from "vitest";
 import type { EnvoyFilter } from "../../src/model/istio.ts";
 import { eventually } from "../support/eventually.ts";
-import { showLogsOnFailure } from "../support/show-logs.ts";
-import { newTenant, providerUrl, SOON_MS, startWorld, type Tenant, untilReady, type World } from "./world.ts";
+import { newTenant, providerUrl, SOON_MS, type Tenant, untilReady, useWorld } from "./world.ts";
 
 const ROOT = "servicemesh";
 
-let world: World;
-beforeAll(async () => {
-  world = await startWorld();
-  return () => world[Symbol.asyncDispose]();
-});
-showLogsOnFailure(() => [world.controllers.hub, world.controllers.dubbo]);
+const world = useWorld();
 
 test("each filter follows its entry at once; the port's buffer filter comes first and goes last", async () => {
   const since = new Date();
@@ -112,7 +106,7 @@ test("a root namespace that is not the mesh's is said: in the log, as an Event a
   await world.api.kubectl(["create", "configmap", "istio", "-n", ROOT, meshConfig]);
   const { dubbo } = world.controllers;
   await dubbo.restart([]);
-  const message = `the mesh's root namespace is istio-system, the EnvoyFilters go to ${ROOT} and act there only; set --root-namespace=istio-system`;
+  const message = `the mesh's root namespace is istio-system, but the EnvoyFilters are in ${ROOT} and apply only there; set --root-namespace=istio-system`;
   await eventually(async () => {
     expect((await dubbo.get("/metrics")).body).toContain("registryhub_root_namespace_mismatch 1");
     const events = await world.api.kubectl([

@@ -98,6 +98,6 @@ describe("the whole story, installed by kubectl apply -k config/default and told
   const demo = fileURLToPath(new URL("../../scripts/demo.ts", import.meta.url));
   test.each(["zookeeper", "eureka"])("of a hub of type %s", async (TYPE) => {
     const told = await run(process.execPath, [demo], { env: { TYPE, ONCE: "1" } });
-    expect(told).toMatch(/All \d+ steps were observed/);
+    expect(told).toMatch(/The demo observed all \d+ steps/);
   });
 });

@@ -1,6 +1,6 @@
 import { beforeAll, describe, expect, onTestFinished, test } from "vitest";
 import type { Controller } from "../../src/config.ts";
-import { annotations, labels, managers } from "../../src/model/labels.ts";
+import { annotations, fieldManagers, labels } from "../../src/model/labels.ts";
 import { hubIdOf } from "../../src/translate/names.ts";
 import { type ControllerProcess, startController } from "../support/controllers.ts";
 import { eventually } from "../support/eventually.ts";
@@ -13,7 +13,7 @@ import {
   rolesIn,
   type Workload,
 } from "../support/install.ts";
-import { newTenant, providerUrl, quickly, startWorld, type Tenant, type World } from "./world.ts";
+import { newTenant, providerUrl, quickly, type Tenant, useWorld } from "./world.ts";
 
 /** A list that is refused is asked for again after 5 s, a hub that is missing is gone after 3 s. */
 const TOLD_MS = 30_000;
@@ -71,15 +71,13 @@ const places: Readonly<Record<Workload, Readonly<Record<string, Place>>>> = {
   },
 };
 
-let world: World;
+const world = useWorld();
 beforeAll(async () => {
-  world = await startWorld();
   const tenant = await newTenant(world);
   await tenant.provide(providerUrl("org.example.Routed", "10.42.9.1:20880"));
   await tenant.applyHub();
   await untilRouted();
   await world.controllers.kill();
-  return () => world[Symbol.asyncDispose]();
 });
 
 describe.each<{ workload: Workload; command: Controller; extra: readonly string[] }>([
@@ -164,7 +162,7 @@ function emptyEntry(namespace: string, hub: string): object {
     metadata: {
       name: `left-by-${hub}`,
       namespace,
-      labels: { [labels.managedBy]: managers.registryhub, [labels.hub + hubIdOf(key)]: "" },
+      labels: { [labels.managedBy]: fieldManagers.registryhub, [labels.hub + hubIdOf(key)]: "" },
       annotations: { [annotations.hubs]: key, [annotations.emptySince]: "2024-02-04T03:00:00Z" },
     },
     spec: {
@@ -185,7 +183,7 @@ function orphanFilter(namespace: string): object {
     metadata: {
       name: "aeraki-outbound-gone",
       namespace: installNamespace,
-      labels: { [labels.managedBy]: managers.dubbo },
+      labels: { [labels.managedBy]: fieldManagers.dubbo },
       annotations: { [annotations.serviceEntry]: `${namespace}/gone` },
     },
     spec: { priority: 10 },

@@ -4,7 +4,7 @@ import { readFile, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { text } from "node:stream/consumers";
 import { fileURLToPath } from "node:url";
-import { beforeAll, describe, expect, test } from "vitest";
+import { describe, expect, test } from "vitest";
 import type { KubeObject } from "../../src/kube/resources.ts";
 import { startConsul } from "../bed/consul.ts";
 import { run } from "../bed/run.ts";
@@ -12,24 +12,11 @@ import { temporaryFolder } from "../bed/watchdog.ts";
 import { consulRegistrant, readAll } from "../support/consul-registrant.ts";
 import { eventually } from "../support/eventually.ts";
 import { freePort } from "../support/free-port.ts";
-import {
-  conditionOf,
-  newTenant,
-  providerUrl,
-  SOON_MS,
-  STATUS_MS,
-  startWorld,
-  untilReady,
-  type World,
-} from "./world.ts";
+import { conditionOf, newTenant, providerUrl, SOON_MS, STATUS_MS, untilReady, useWorld } from "./world.ts";
 
 const program = fileURLToPath(new URL("../../bin/registryhub", import.meta.url));
 
-let world: World;
-beforeAll(async () => {
-  world = await startWorld();
-  return () => world[Symbol.asyncDispose]();
-});
+const world = useWorld();
 
 describe("registryhub preview", () => {
   test("prints what the controllers then write, and the API server takes it", async () => {
@@ -174,7 +161,7 @@ describe("registryhub preview --diff", () => {
     const unreachable = await diff(tenant.manifest(), { KUBECONFIG });
     expect(unreachable).toMatchObject({ code: 3, stdout: "" });
     expect(unreachable.stderr).toMatch(
-      /^the cluster cannot be read: no answer from https:\S+ .*ECONNREFUSED.*\. Check that the API server of the kubeconfig runs/,
+      /^the cluster cannot be read: no answer from https:\S+ .*ECONNREFUSED.*\. Check that the kubeconfig's API server runs/,
     );
 
     const nowhere = await diff(tenant.manifest({ address: `127.0.0.1:${await freePort()}` }));

@@ -1,30 +1,24 @@
-import { beforeAll, expect, test } from "vitest";
+import { expect, test } from "vitest";
 import { eventually } from "../support/eventually.ts";
-import { showLogsOnFailure } from "../support/show-logs.ts";
+import { recordEntries } from "./recording.ts";
 import {
   endpointsOf,
   newTenant,
   providerUrl,
   RETRY_MS,
   STATUS_MS,
-  startWorld,
   untilFailed,
   untilReady,
-  type World,
+  useWorld,
 } from "./world.ts";
 
 /** 60 s x the settle factor of these tests, less what two clocks may differ. */
 const GONE_MS = 3_000 - 100;
 
-let world: World;
-beforeAll(async () => {
-  world = await startWorld();
-  return () => world[Symbol.asyncDispose]();
-});
-showLogsOnFailure(() => [world.controllers.hub]);
+const world = useWorld();
 
 test("while its registry is down a hub that is replaced loses nothing, and one that is deleted takes its entries along", async () => {
-  const { api, cluster, zooKeeper } = world;
+  const { api, zooKeeper } = world;
   const replaced = await newTenant(world);
   const deleted = await newTenant(world);
   for (const tenant of [replaced, deleted]) {
@@ -35,7 +29,7 @@ test("while its registry is down a hub that is replaced loses nothing, and one t
   }
   const entriesBefore = await replaced.entries();
   const hubBefore = await replaced.hub();
-  await using recording = await cluster.recordServiceEntries(replaced.namespace);
+  const recording = await recordEntries(world.recorder, replaced.namespace);
 
   await zooKeeper.kill();
   const why = new RegExp(`^con.* ${zooKeeper.address}: (closed by the server|connection re.*)$`);
@@ -58,11 +52,11 @@ test("while its registry is down a hub that is replaced loses nothing, and one t
   expect(hubAfter.metadata.uid).not.toBe(hubBefore.metadata.uid);
   expect(hubAfter.status).toMatchObject({ services: 2, endpoints: 2 });
   expect(Object.keys(hubAfter.status?.serviceentries ?? {})).toHaveLength(2);
-  expect(recording.changes()).toEqual([]);
+  expect(await recording.changes()).toEqual([]);
 
   await world.restartZooKeeper();
   await untilReady(replaced, { deadlineMs: RETRY_MS });
-  expect(recording.changes()).toEqual([]);
+  expect(await recording.changes()).toEqual([]);
   expect(await replaced.entries()).toEqual(entriesBefore);
   expect(entriesBefore.map(endpointsOf)).toEqual([["10.42.5.1:20880"], ["10.42.5.2:20880"]]);
 });

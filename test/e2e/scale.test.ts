@@ -1,32 +1,28 @@
 import { beforeAll, expect, test } from "vitest";
 import { eventually } from "../support/eventually.ts";
-import { showLogsOnFailure } from "../support/show-logs.ts";
+import { recordEntries } from "./recording.ts";
 import {
   endpointsOf,
   newTenant,
   providerUrl,
   RETRY_MS,
   SOON_MS,
-  startWorld,
   type Tenant,
   untilFailed,
   untilReady,
-  type World,
+  useWorld,
 } from "./world.ts";
 
 const SERVICES = 1_000;
 const SYNC_MS = 120_000;
 
-let world: World;
+const world = useWorld();
 let tenant: Tenant;
 let paths: readonly string[];
 beforeAll(async () => {
-  world = await startWorld();
   tenant = await newTenant(world);
   paths = await tenant.provide(...Array.from({ length: SERVICES }, (_, index) => shopUrl(index)));
-  return () => world[Symbol.asyncDispose]();
 });
-showLogsOnFailure(() => [world.controllers.hub]);
 
 test(`${SERVICES} services: one write each, and a restart on an unchanged world writes nothing`, async () => {
   const since = new Date();
@@ -74,7 +70,7 @@ test("a provider killed and started again within its session is no write at all"
 
 test("the registry killed, the operator restarted, the registry back: no endpoint is missing at any moment", async () => {
   const before = (await tenant.entries()).map(endpointsOf);
-  await using recording = await world.cluster.recordServiceEntries(tenant.namespace);
+  const recording = await recordEntries(world.recorder, tenant.namespace);
   await world.zooKeeper.kill();
   await world.controllers.hub.kill();
   await world.controllers.hub.restart();
@@ -82,9 +78,10 @@ test("the registry killed, the operator restarted, the registry back: no endpoin
   await world.restartZooKeeper();
   await untilReady(tenant, { deadlineMs: RETRY_MS });
   await addAndRemoveCanary(); // by then it has settled, and believes its registry
-  const changed = recording.changes().map(({ type, object }) => `${type} ${object.spec.hosts?.[0]}`);
+  const changes = await recording.changes();
+  const changed = changes.map(({ type, object }) => `${type} ${object.spec.hosts?.[0]}`);
   expect(new Set(changed)).toEqual(new Set([`MODIFIED ${hostOf(7)}`]));
-  for (const { object } of recording.changes()) expect(endpointsOf(object)).toContain("10.42.7.7:20880");
+  for (const { object } of changes) expect(endpointsOf(object)).toContain("10.42.7.7:20880");
   expect((await tenant.entries()).map(endpointsOf)).toEqual(before);
 });
 

@@ -1,33 +1,27 @@
-import { beforeAll, describe, expect, test } from "vitest";
+import { describe, expect, test } from "vitest";
 import type { ServiceEntry } from "../../src/model/istio.ts";
 import { type Consul, startConsul, startConsulServers } from "../bed/consul.ts";
 import { startEureka } from "../bed/eureka.ts";
 import { startSpringProvider } from "../bed/spring-provider.ts";
 import { consulRegistrant, readAll } from "../support/consul-registrant.ts";
 import { eventually } from "../support/eventually.ts";
-import { showLogsOnFailure } from "../support/show-logs.ts";
+import { recordEntries } from "./recording.ts";
 import {
   conditionOf,
   endpointsOf,
   newTenant,
   RETRY_MS,
   STATUS_MS,
-  startWorld,
   type Tenant,
   untilFailed,
   untilReady,
-  type World,
+  useWorld,
 } from "./world.ts";
 
 /** A right that was taken away shows at the second catalog after it, 10 s each. */
 const UNAUTHORIZED_MS = 45_000;
 
-let world: World;
-beforeAll(async () => {
-  world = await startWorld();
-  return () => world[Symbol.asyncDispose]();
-});
-showLogsOnFailure(() => [world.controllers.hub]);
+const world = useWorld();
 
 describe("an application that moves from a Eureka to a Consul", () => {
   test("is one entry while it is in both, and the same entry when the first hub is deleted", async () => {
@@ -60,7 +54,7 @@ describe("an application that moves from a Eureka to a Consul", () => {
       "10.42.6.2": { consulName: "order-service", registryName: "consul", secure: "false", version: "v2" },
     });
 
-    await using recording = await world.cluster.recordServiceEntries(tenant.namespace);
+    const recording = await recordEntries(world.recorder, tenant.namespace);
     await world.api.kubectl(["delete", "rh", "eureka", "-n", tenant.namespace]);
     const alone = await untilEndpoints(tenant, [youngAt]);
     expect(alone.metadata.uid).toBe(first.metadata.uid);
@@ -70,7 +64,8 @@ describe("an application that moves from a Eureka to a Consul", () => {
       services: 1,
       endpoints: 1,
     });
-    expect(recording.changes().map(({ type, object }) => [type, ...endpointsOf(object)])).toEqual([
+    const changes = await recording.changes();
+    expect(changes.map(({ type, object }) => [type, ...endpointsOf(object)])).toEqual([
       ["MODIFIED", youngAt],
     ]);
   });
@@ -91,21 +86,26 @@ describe("a Consul's token", () => {
     await untilReady(tenant);
     const before = await untilEndpoints(tenant, ["10.42.6.3:9000", "10.42.6.4:9000"]);
 
-    await using recording = await world.cluster.recordServiceEntries(tenant.namespace);
+    const recording = await recordEntries(world.recorder, tenant.namespace);
     await token.setRules('key_prefix "" { policy = "read" }');
-    await untilFailed(tenant, "RegistryUnauthorized", /: the token hides every service/, UNAUTHORIZED_MS);
+    await untilFailed(
+      tenant,
+      "RegistryUnauthorized",
+      /: the token may not read any service/,
+      UNAUTHORIZED_MS,
+    );
     await registrant.deregister([other]); // nobody tells the operator
     const blind = await tenant.hub();
     expect(conditionOf(blind, "Ready").message).toContain("service_prefix");
     expect(blind.status).toMatchObject({ services: 1, endpoints: 2 });
-    expect(recording.changes()).toEqual([]);
+    expect(await recording.changes()).toEqual([]);
 
     await token.setRules(readAll);
     const hub = await untilReady(tenant, { deadlineMs: RETRY_MS });
     const after = await untilEndpoints(tenant, ["10.42.6.3:9000"]);
     expect(after.metadata.uid).toBe(before.metadata.uid);
     const events = await world.api.kubectl(["get", "events", "-A", "-o", "yaml"]);
-    expect(recording.changes().map(({ type }) => type)).toEqual(["MODIFIED"]);
+    expect((await recording.changes()).map(({ type }) => type)).toEqual(["MODIFIED"]);
     const { body } = await world.controllers.hub.get("/metrics");
     const told = [JSON.stringify([blind, hub]), events, body, world.controllers.hub.readLog()];
     expect(told.filter((text) => text.includes(token.secret))).toEqual([]);
@@ -127,15 +127,14 @@ describe("a Consul of three servers", () => {
     await untilReady(tenant);
     await untilEndpoints(tenant, ["10.42.6.5:9000"]);
 
-    await using recording = await world.cluster.recordServiceEntries(tenant.namespace);
+    const recording = await recordEntries(world.recorder, tenant.namespace);
     await leader.kill();
     const added = { ...instance, address: "10.42.6.6" };
     await eventually(() => consulRegistrant(follower).register([added]), RETRY_MS, 250);
     await eventually(() => untilEndpoints(tenant, ["10.42.6.5:9000", "10.42.6.6:9000"]), RETRY_MS);
     await untilReady(tenant);
-    expect(recording.changes().map(({ type, object }) => [type, endpointsOf(object).length])).toEqual([
-      ["MODIFIED", 2],
-    ]);
+    const changes = await recording.changes();
+    expect(changes.map(({ type, object }) => [type, endpointsOf(object).length])).toEqual([["MODIFIED", 2]]);
   });
 });
 

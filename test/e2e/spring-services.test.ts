@@ -4,34 +4,31 @@ import type { ServiceEntry, ServiceEntryPort } from "../../src/model/istio.ts";
 import { type Nacos, startNacos } from "../bed/nacos.ts";
 import { eventually } from "../support/eventually.ts";
 import { type HttpRegistrant, httpRegistrant } from "../support/nacos-http-registrant.ts";
-import { showLogsOnFailure } from "../support/show-logs.ts";
+import { recordEntries } from "./recording.ts";
 import {
   endpointsOf,
   newTenant,
   RETRY_MS,
   SOON_MS,
   STATUS_MS,
-  startWorld,
   type Tenant,
   untilReady,
-  type World,
+  useWorld,
 } from "./world.ts";
 
 /** Whoever the hub-controller is to the API server. */
 const userAgent = "registryhub-hub-controller";
 
-let world: World;
+const world = useWorld();
 let nacos: Nacos;
 let registrant: HttpRegistrant;
 beforeAll(async () => {
   await using starting = new AsyncDisposableStack();
-  world = starting.use(await startWorld());
   nacos = starting.use(await startNacos({ version: "2.3" }));
   registrant = starting.use(httpRegistrant(nacos));
   const owned = starting.move();
   return () => owned.disposeAsync();
 });
-showLogsOnFailure(() => [world.controllers.hub]);
 
 describe("a Kubernetes Service of the same name", () => {
   test("is warned of while it is there; nothing else is written because of it, nor for other Services", async () => {
@@ -42,7 +39,7 @@ describe("a Kubernetes Service of the same name", () => {
     await untilProblems(tenant, [
       {
         at: `order.${tenant.namespace}`,
-        problem: `ShadowsService: Service ${tenant.namespace}/order answers to this name as well, so callers reach one of the two by chance; rename it, or use another spec.generate_to`,
+        problem: `ShadowsService: Service ${tenant.namespace}/order has the same name in the mesh, so callers reach one of the two at random; rename the Service, or use another spec.generate_to`,
         severity: "warning",
       },
     ]);
@@ -81,7 +78,7 @@ describe("a live hub is edited", () => {
     );
 
     for (const protocol of ["http", "tcp"] as const) {
-      await using recording = await world.cluster.recordServiceEntries(tenant.namespace);
+      const recording = await recordEntries(world.recorder, tenant.namespace);
       await applyHub(tenant, { protocol });
       const { metadata, spec } = await untilPort(tenant, {
         name: "9000",
@@ -90,7 +87,8 @@ describe("a live hub is edited", () => {
         targetPort: 9000,
       });
       expect([metadata.uid, spec.addresses]).toEqual([tcp.metadata.uid, tcp.spec.addresses]);
-      expect(recording.changes().map(({ type, object }) => [type, ...endpointsOf(object)])).toEqual([
+      const changes = await recording.changes();
+      expect(changes.map(({ type, object }) => [type, ...endpointsOf(object)])).toEqual([
         ["MODIFIED", ...endpoints],
       ]);
     }

@@ -1,26 +1,20 @@
-import { beforeAll, describe, expect, test } from "vitest";
+import { describe, expect, test } from "vitest";
 import type { ServiceEntry } from "../../src/model/istio.ts";
 import { eventually } from "../support/eventually.ts";
-import { showLogsOnFailure } from "../support/show-logs.ts";
+import { recordEntries } from "./recording.ts";
 import {
   endpointsOf,
   newTenant,
   providerUrl,
   SOON_MS,
   STATUS_MS,
-  startWorld,
   type Tenant,
   untilFailed,
   untilReady,
-  type World,
+  useWorld,
 } from "./world.ts";
 
-let world: World;
-beforeAll(async () => {
-  world = await startWorld();
-  return () => world[Symbol.asyncDispose]();
-});
-showLogsOnFailure(() => [world.controllers.hub]);
+const world = useWorld();
 
 test("two hosts that would have one name get one each, though they are made at the same time", async () => {
   const tenant = await newTenant(world);
@@ -112,7 +106,7 @@ describe.concurrent("what stands in the place of an entry", () => {
         problems: [
           {
             at: host,
-            problem: `HostConflict: ServiceEntry ${tenant.namespace}/theirs has this host and is not ours; delete or rename it`,
+            problem: `HostConflict: ServiceEntry ${tenant.namespace}/theirs already has this host and does not belong to the operator; delete it or change its host`,
             severity: "rejected",
           },
         ],
@@ -152,7 +146,7 @@ describe.concurrent("what stands in the place of an entry", () => {
     const labels = { manager: "aeraki", registry: "dubbo2istio" };
     const old = await applyForeign(tenant, name, host, labels);
     await tenant.provide(providerUrl("org.example.Shop", "10.42.3.6:20880"));
-    await using recording = await world.cluster.recordServiceEntries(tenant.namespace);
+    const recording = await recordEntries(world.recorder, tenant.namespace);
     await tenant.applyHub();
     await untilReady(tenant);
     await eventually(async () => {
@@ -167,9 +161,9 @@ describe.concurrent("what stands in the place of an entry", () => {
       // What the old product had listed and the registry does not goes once the registry has settled.
       expect(entry && endpointsOf(entry)).toEqual(["10.42.3.6:20880"]);
     }, SOON_MS);
-    expect(recording.changes().map(({ type }) => type)).not.toContain("DELETED");
-    const kept = recording.changes().map(({ object }) => endpointsOf(object));
-    expect(kept[0]).toEqual(["10.42.3.6:20880", "10.42.9.9:20880"]);
+    const changes = await recording.changes();
+    expect(changes.map(({ type }) => type)).not.toContain("DELETED");
+    expect(changes[0] && endpointsOf(changes[0].object)).toEqual(["10.42.3.6:20880", "10.42.9.9:20880"]);
   });
 });
 

@@ -1,10 +1,9 @@
 import { createHash } from "node:crypto";
 import { once } from "node:events";
 import { createServer, type Socket } from "node:net";
-import { beforeAll, describe, expect, test } from "vitest";
+import { describe, expect, test } from "vitest";
 import { eventually } from "../support/eventually.ts";
 import { freePort } from "../support/free-port.ts";
-import { showLogsOnFailure } from "../support/show-logs.ts";
 import { connectZkWriter, type DigestUser } from "../support/zk-writer.ts";
 import {
   endpointsOf,
@@ -13,19 +12,13 @@ import {
   RETRY_MS,
   SOON_MS,
   STATUS_MS,
-  startWorld,
   type Tenant,
   untilFailed,
   untilReady,
-  type World,
+  useWorld,
 } from "./world.ts";
 
-let world: World;
-beforeAll(async () => {
-  world = await startWorld();
-  return () => world[Symbol.asyncDispose]();
-});
-showLogsOnFailure(() => [world.controllers.hub]);
+const world = useWorld();
 
 describe.concurrent("an address at which there is no ZooKeeper", () => {
   test("a name that does not exist", async () => {
@@ -106,7 +99,7 @@ describe.concurrent("what the registry does not show", () => {
       expect(status?.problems).toEqual([
         {
           at: "org.example.Secret",
-          problem: `Unreadable: no right to list ${folder}: what the cluster has of it stays. Grant READ to the hub's user`,
+          problem: `Unreadable: the hub's user may not list ${folder}, so the operator keeps what the cluster has; grant READ to the hub's user`,
           severity: "warning",
         },
       ]);
@@ -128,7 +121,7 @@ describe.concurrent("what the registry does not show", () => {
     await untilFailed(
       tenant,
       "RegistryUnauthorized",
-      `list ${tenant.root} on ${world.zooKeeper.address}: no right`,
+      `list ${tenant.root} on ${world.zooKeeper.address}: the hub's user may not read it`,
     );
 
     await applySecret(tenant, user);
@@ -162,8 +155,7 @@ describe.concurrent("a login that is rotated", () => {
       world.controllers.hub
         .log()
         .filter(
-          ({ msg, hub }) =>
-            msg === "credentials changed, connecting anew" && hub === `${tenant.namespace}/hub`,
+          ({ msg, hub }) => msg === "credentials changed, reconnecting" && hub === `${tenant.namespace}/hub`,
         ).length;
     await provide("10.42.3.1:20880");
     await admit(first);
@@ -241,11 +233,13 @@ describe.concurrent("what providers register", () => {
         "org.example.Bad %ZZ | BadUrl: the node's name has a malformed % escape",
         "org.example.Bad 10.42.2.5:0 | BadPort: port 0 is not 1..65535",
         "org.example.Bad 10.42.2.6:70000 | BadPort: port 70000 is not 1..65535",
-        "org.example.Bad 127.0.0.1:20880 | BadAddress: 127.0.0.1 is a loopback address; have the provider register a routable one",
+        "org.example.Bad 127.0.0.1:20880 | BadAddress: 127.0.0.1 is a loopback address; have the provider register a routable address",
         "org.example.Bad not-a-url | BadUrl: the node's name is not a URL",
-        "org.example.Bad provider-7.example:20880 | BadAddress: provider-7.example is not an IP address; have the provider register one",
-        expect.stringMatching(/^p12345678\.p12345678.*… \| NameTooLong: the host for this service would be /),
-        "org.example.Bad | TokenRequired: providers demand a token: consumers must send it themselves, it is never copied",
+        "org.example.Bad provider-7.example:20880 | BadAddress: provider-7.example is not an IP address; have the provider register an IP address",
+        expect.stringMatching(
+          /^p12345678\.p12345678.*… \| NameTooLong: the host would be longer than 253 characters/,
+        ),
+        "org.example.Bad | TokenRequired: providers demand a token, which the operator never copies; consumers must send it themselves",
       ]);
       expect(status?.rejected).toBe(7);
       expect(JSON.stringify(status)).not.toContain("canary-7");

@@ -1,14 +1,16 @@
-import { expect } from "vitest";
+import { beforeAll, expect } from "vitest";
 import type { HubStatus, RegistryHub, RegistryHubSpec } from "../../src/model/hub.ts";
 import type { ServiceEntry } from "../../src/model/istio.ts";
 import type { ConditionType } from "../../src/model/reasons.ts";
 import { type ApiServer, startApiServer } from "../bed/api-server.ts";
 import { startZooKeeper, type ZooKeeper } from "../bed/zookeeper.ts";
+import { type ClusterRecorder, recordCluster } from "../support/cluster-recorder.ts";
 import { type ClusterView, viewCluster } from "../support/cluster-view.ts";
 import { type Controllers, startControllers } from "../support/controllers.ts";
 import { eventually } from "../support/eventually.ts";
 import { applyInstall, kubeconfigAs } from "../support/install.ts";
 import { builtProgram } from "../support/program.ts";
+import { showLogsOnFailure } from "../support/show-logs.ts";
 import { connectZkWriter, type ZkWriter } from "../support/zk-writer.ts";
 
 /** Times of a test run: settling 3 s, a deleted hub is gone after 3 s. */
@@ -30,9 +32,11 @@ export const RETRY_MS = 45_000;
  * A cluster with Istio's CRDs and `config/default`, a ZooKeeper with a session that writes to it, and both controllers as
  * the ServiceAccounts that the manifests create.
  */
-export interface World extends AsyncDisposable {
+export interface World {
   readonly api: ApiServer;
   readonly cluster: ClusterView;
+  /** Sees every write, from before the first one of the controllers. */
+  readonly recorder: ClusterRecorder;
   readonly zooKeeper: ZooKeeper;
   /** The session of the moment. */
   readonly writer: ZkWriter;
@@ -41,7 +45,7 @@ export interface World extends AsyncDisposable {
   restartZooKeeper(): Promise<void>;
 }
 
-/** How a {@link World} is started. */
+/** How a world is started. */
 export interface WorldOptions {
   /** Default: `quickly`. */
   readonly hub?: readonly string[];
@@ -50,12 +54,30 @@ export interface WorldOptions {
   readonly istio?: boolean;
 }
 
-/** Starts everything. */
-export async function startWorld({
+/**
+ * Called once in a file: starts everything before its first test and ends it after the last. The controllers' last words
+ * are printed after every test that fails. @throws Error (each member) before the first test.
+ */
+export function useWorld(options: WorldOptions = {}): World {
+  let started: World | undefined;
+  const world = (): World => {
+    if (started === undefined) throw new Error("the world begins with the first test");
+    return started;
+  };
+  beforeAll(async () => {
+    const own = await startWorld(options);
+    started = own;
+    return () => own[Symbol.asyncDispose]();
+  });
+  showLogsOnFailure(() => [world().controllers.hub, world().controllers.dubbo]);
+  return new Proxy({} as World, { get: (_, member) => Reflect.get(world(), member) as unknown });
+}
+
+async function startWorld({
   hub = quickly,
   dubbo = [],
   istio = true,
-}: WorldOptions = {}): Promise<World> {
+}: WorldOptions): Promise<World & AsyncDisposable> {
   await using starting = new AsyncDisposableStack();
   const [api, zooKeeper] = await Promise.all([startApiServer(), startZooKeeper(), builtProgram()]);
   starting.use(api);
@@ -63,6 +85,7 @@ export async function startWorld({
   let writer = await connectZkWriter(zooKeeper.address);
   starting.defer(() => writer.close());
   const cluster = starting.use(await viewCluster(api));
+  const recorder = starting.use(await recordCluster(api.etcdUrl));
   if (istio) await api.applyCrds();
   await applyInstall(api);
   const hubKubeconfig = await kubeconfigAs(api, "registryhub");
@@ -72,6 +95,7 @@ export async function startWorld({
   return {
     api,
     cluster,
+    recorder,
     zooKeeper,
     get writer() {
       return writer;

@@ -2,7 +2,10 @@ import { describe, expect, test } from "vitest";
 import type { ServiceEntry } from "../../src/model/istio.ts";
 import { playStory } from "./story.ts";
 
-/** Every value below is typed by hand from the documented contract and the manual, and from nowhere else. */
+/**
+ * Every value below is typed by hand from the documented contract and the manual, and from nowhere else, also not from
+ * test/e2e/happy-path.test.ts, which has nearly the same of a real provider: two readings on purpose.
+ */
 const name = "aeraki-org-apache-dubbo-samples-api-greetingservice-1-0-0-dubbozk";
 const host = "org.apache.dubbo.samples.api.greetingservice-1.0.0.dubbozk";
 const route = "outbound|20880||org.apache.dubbo.samples.api.greetingservice-1.0.0.dubbozk";

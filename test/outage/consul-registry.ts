@@ -3,8 +3,8 @@ import { startConsul } from "../bed/consul.ts";
 import { startProxy } from "../bed/fault-proxy.ts";
 import { consulRegistrant, readAll } from "../support/consul-registrant.ts";
 import { eventually } from "../support/eventually.ts";
+import { startApplication } from "./real-provider.ts";
 import type { OutageRegistry, Provider, Registries } from "./registry.ts";
-import { startApplication } from "./spring-application.ts";
 
 /** What is in the catalog stays there; this is for how long a story has it frozen. */
 const SESSION_MS = 5_000;

@@ -62,7 +62,7 @@ export function dataLosses(row: Row): void {
       await stage.registry.refill(stage.services.slice(10));
       await emptiesAt(stage, buried, since, until);
       for (const one of buried)
-        expect(await stage.removed(one, since, 0)).toBeGreaterThanOrEqual(until - 1_000);
+        expect(await stage.removed(one, since, REACT_MS)).toBeGreaterThanOrEqual(until - 1_000);
     },
     { ownServer: true, flags: ["--reset-hold=15s"] },
   );

@@ -2,8 +2,8 @@ import { type Eureka, type EurekaUser, startEureka } from "../bed/eureka.ts";
 import { startProxy } from "../bed/fault-proxy.ts";
 import { eurekaRest } from "../support/eureka-rest.ts";
 import { type Pod, startPod } from "./eureka-pod.ts";
+import { startApplication } from "./real-provider.ts";
 import type { OutageRegistry, Provider, Registries } from "./registry.ts";
-import { startApplication } from "./spring-application.ts";
 
 /** A tenth of what Eureka's clients have by default. */
 const RENEW_MS = 3_000;

@@ -53,7 +53,7 @@ async function isQuiet(stage: Stage): Promise<void> {
 }
 
 /** Settling is over, and nothing is held: that one instance ends is believed, as long as it is not the last one. */
-export async function believes(stage: Stage): Promise<void> {
+export async function accepts(stage: Stage): Promise<void> {
   const [service = ""] = stage.services;
   const [one, other] = stage.of(service);
   if (one === undefined || other === undefined) throw new Error(`${service} has not two instances`);
@@ -64,7 +64,7 @@ export async function believes(stage: Stage): Promise<void> {
 /** Success again by itself; and the time is over in which nothing would be believed gone. */
 export async function recovers(stage: Stage): Promise<void> {
   await says(stage, { phase: "success", ready: "Ready" }, 2 * stage.registry.tellMs);
-  await believes(stage);
+  await accepts(stage);
 }
 
 /**

@@ -4,7 +4,7 @@ import type { NacosUser, NacosVersion } from "../bed/nacos-api.ts";
 import { eventually } from "../support/eventually.ts";
 import { providerOf, providersOf } from "../support/nacos-dubbo.ts";
 import { startNacosProxy } from "../support/nacos-proxy.ts";
-import { startGreeter } from "./greeter.ts";
+import { startGreeter } from "./real-provider.ts";
 import type { OutageRegistry, Provider, Registries } from "./registry.ts";
 
 const GROUP = "DEFAULT_GROUP";

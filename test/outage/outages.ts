@@ -1,8 +1,8 @@
 import { afterAll, beforeAll, describe, test } from "vitest";
 import { startApiServer } from "../bed/api-server.ts";
+import { recordCluster } from "../support/cluster-recorder.ts";
 import { applyInstall } from "../support/install.ts";
 import { endsWell } from "./expectations.ts";
-import { recordCluster } from "./recorder.ts";
 import type { Registries } from "./registry.ts";
 import { Stage, type StageOptions, type Theatre } from "./stage.ts";
 

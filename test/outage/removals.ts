@@ -1,6 +1,6 @@
 import { expect } from "vitest";
 import { eventually } from "../support/eventually.ts";
-import { believes, emptiesAt, REACT_MS, says } from "./expectations.ts";
+import { accepts, emptiesAt, REACT_MS, says } from "./expectations.ts";
 import type { Row } from "./outages.ts";
 import type { Provider } from "./registry.ts";
 
@@ -9,7 +9,7 @@ export function removals(row: Row): void {
   row(
     "one of two instances, then the last one, is really removed",
     async (stage) => {
-      await believes(stage);
+      await accepts(stage);
       const [, service = ""] = stage.services;
       const [first, last] = stage.of(service) as [Provider, Provider];
       const firstLeft = await stage.leave([first]);
@@ -27,7 +27,7 @@ export function removals(row: Row): void {
   );
 
   row("all services are really removed: held once, then gone", async (stage) => {
-    await believes(stage);
+    await accepts(stage);
     const all = stage.living;
     const left = await stage.leave(all);
     await says(stage, { phase: "success", held: "Shrunk" });
@@ -43,7 +43,7 @@ export function removals(row: Row): void {
   });
 
   row("services are removed one each second: the brake counts over its window", async (stage) => {
-    await believes(stage);
+    await accepts(stage);
     const lost: { readonly gone: readonly Provider[]; readonly left: number }[] = [];
     for (const service of stage.services.slice(1, 13)) {
       const gone = stage.of(service);
@@ -56,7 +56,7 @@ export function removals(row: Row): void {
     const [believed, held] = [lost.slice(0, 6), lost.slice(6)];
     for (const { gone, left } of believed)
       for (const one of gone)
-        expect(await stage.removed(one, left, 0)).toBeLessThan(Date.parse(since) + REACT_MS);
+        expect(await stage.removed(one, left, REACT_MS)).toBeLessThan(Date.parse(since) + REACT_MS);
     for (const { gone, left } of held) await emptiesAt(stage, gone, left, Date.parse(until));
   });
 }

@@ -5,9 +5,9 @@ import type { ServiceEntry } from "../../src/model/istio.ts";
 import { settleMs } from "../../src/registries/index.ts";
 import type { ApiServer } from "../bed/api-server.ts";
 import type { AuditedWrite } from "../bed/audit-log.ts";
+import type { ClusterRecorder, RecordedKind } from "../support/cluster-recorder.ts";
 import { type Controllers, startControllers } from "../support/controllers.ts";
 import { eventually } from "../support/eventually.ts";
-import type { ClusterRecorder, RecordedKind } from "./recorder.ts";
 import type { OutageRegistry, Provider, RealProvider, Registries } from "./registry.ts";
 import { addrsOf, hostOfFilter, type Life, losses, removedAt } from "./truth.ts";
 
@@ -230,8 +230,8 @@ export class Stage implements AsyncDisposable {
 
   /** Whether the cluster has the endpoint now. */
   has(provider: Provider): boolean {
-    const { host, addr } = this.#targetOf(provider);
-    return this.cluster.get(host)?.has(addr) ?? false;
+    const { host, hostPort } = this.#targetOf(provider);
+    return this.cluster.get(host)?.has(hostPort) ?? false;
   }
 
   entryOf(service: string): ServiceEntry | undefined {
@@ -315,8 +315,8 @@ export class Stage implements AsyncDisposable {
     return this.#theatre.recorder.objects<T>(this.namespace, kind);
   }
 
-  #targetOf(provider: Provider): { readonly host: string; readonly addr: string } {
-    return { host: this.registry.hostOf(provider.service, this.namespace), addr: addrOf(provider) };
+  #targetOf(provider: Provider): { readonly host: string; readonly hostPort: string } {
+    return { host: this.registry.hostOf(provider.service, this.namespace), hostPort: addrOf(provider) };
   }
 }
 

@@ -1,5 +1,5 @@
 import { expect, test } from "vitest";
-import type { Change } from "./recorder.ts";
+import type { Change } from "../support/cluster-recorder.ts";
 import { losses, removedAt } from "./truth.ts";
 
 const host = "a.ns";
@@ -28,7 +28,7 @@ const created = (at: number, name: string): Change => ({
   object: { metadata: { name } },
 });
 
-const x = { host, addr: "x:1" };
+const x = { host, hostPort: "x:1" };
 
 test.each<[string, readonly Change[], number]>([
   ["an endpoint that stays", [entry(1, "x"), entry(5, "x", "y"), entry(6, "x")], 0],

@@ -1,11 +1,11 @@
 import type { ServiceEntry } from "../../src/model/istio.ts";
 import { rfc3339 } from "../../src/model/time.ts";
-import type { Change } from "./recorder.ts";
+import type { Change } from "../support/cluster-recorder.ts";
 
 /** An endpoint of the mesh: a host and "address:port". */
 export interface Target {
   readonly host: string;
-  readonly addr: string;
+  readonly hostPort: string;
 }
 
 /** From when until when an endpoint was truly there and known to the cluster, in Date.now(). */
@@ -29,8 +29,8 @@ export function losses(changes: readonly Change[], lives: readonly Life[]): read
     );
   const entries = [...endpointsOverTime(changes)].flatMap(({ at, host, addrs }) =>
     livingAt(at, host)
-      .filter(({ addr }) => !addrs.has(addr))
-      .map(({ addr }) => `endpoint ${addr} of ${host} was removed at ${rfc3339(at)}`),
+      .filter(({ hostPort }) => !addrs.has(hostPort))
+      .map(({ hostPort }) => `endpoint ${hostPort} of ${host} was removed at ${rfc3339(at)}`),
   );
   const filters = [...filtersOverTime(changes)]
     .filter(({ at, host, isFiltered }) => !isFiltered && livingAt(at, host).length > 0)
@@ -43,8 +43,8 @@ export function removedAt(changes: readonly Change[], target: Target, since: num
   let isThere = false;
   for (const { at, host, addrs } of endpointsOverTime(changes)) {
     if (host !== target.host) continue;
-    if (isThere && !addrs.has(target.addr) && at >= since) return at;
-    isThere = addrs.has(target.addr);
+    if (isThere && !addrs.has(target.hostPort) && at >= since) return at;
+    isThere = addrs.has(target.hostPort);
   }
   return undefined;
 }

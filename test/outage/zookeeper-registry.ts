@@ -1,7 +1,7 @@
 import { startProxy } from "../bed/fault-proxy.ts";
 import { startZooKeeper } from "../bed/zookeeper.ts";
 import { connectZkWriter } from "../support/zk-writer.ts";
-import { startGreeter } from "./greeter.ts";
+import { startGreeter } from "./real-provider.ts";
 import type { OutageRegistry, Provider, Registries } from "./registry.ts";
 import { type Pod, startPod } from "./zookeeper-pod.ts";
 

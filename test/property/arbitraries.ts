@@ -17,18 +17,18 @@ const addresses = fc
 /** Now and then of another protocol. */
 const dubboEndpoints: fc.Arbitrary<Endpoint> = fc
   .record({
-    addr: addresses,
+    hostPort: addresses,
     protocol: fc.constantFrom("dubbo" as const, "dubbo" as const, "dubbo" as const, "grpc" as const),
     labels: fc.dictionary(fc.constantFrom("version", "application"), fc.constantFrom("1", "2")),
   })
-  .map(({ addr, ...overrides }) => endpointOf(addr, overrides));
+  .map(({ hostPort, ...overrides }) => endpointOf(hostPort, overrides));
 
 /** As one registry spells the service; in Nacos it has a group. */
 const springEndpoints = (registry: string): fc.Arbitrary<Endpoint> =>
   fc
     .tuple(addresses, fc.constantFrom("ORDER", "Order", "order"), fc.constantFrom("g1", "g1", "g2"))
-    .map(([addr, name, group]) =>
-      springEndpointOf(addr, { registry, name, scope: registry === "nacos" ? group : "" }),
+    .map(([hostPort, name, group]) =>
+      springEndpointOf(hostPort, { registry, name, registryGroup: registry === "nacos" ? group : "" }),
     );
 
 /** What the three hubs say of one host, each of its registry's endpoints; some say nothing at all. */
@@ -42,7 +42,7 @@ const claimSetsOf = (
           .record({
             says: fc.boolean(),
             listed: fc.array(registries[at] ?? dubboEndpoints, { maxLength: 6 }),
-            rest: fc.constantFrom("gone" as const, "unknown" as const),
+            unlisted: fc.constantFrom("gone" as const, "unknown" as const),
             l7: fc.boolean(),
             protocol: fc.constantFrom("tcp" as const, "http" as const),
           })

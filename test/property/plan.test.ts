@@ -1,17 +1,17 @@
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
-import { isCovered } from "../../src/kube/same.ts";
+import { isCovered } from "../../src/kube/covered.ts";
 import type { Claim, Endpoint, Entry } from "../../src/model/entry.ts";
 import { fits } from "../../src/plan/shape.ts";
 import { serviceEntryOf } from "../../src/translate/service-entry.ts";
 import { dubboHosts, hubs, look, springHosts, stored } from "./arbitraries.ts";
 
 const gone = (claims: ReadonlyMap<string, Claim>, id: string): boolean =>
-  (claims.get(id)?.rest ?? "gone") === "gone";
+  (claims.get(id)?.unlisted ?? "gone") === "gone";
 
 /** A listing is sorted by service; of Spring services of one host, those of one group count as one here. */
 const byService = (listed: readonly Endpoint[]): readonly Endpoint[] =>
-  listed.toSorted((one, other) => one.service.scope.localeCompare(other.service.scope));
+  listed.toSorted((one, other) => one.service.registryGroup.localeCompare(other.service.registryGroup));
 
 type Law = (actual: Entry | undefined, claims: ReadonlyMap<string, Claim>) => void;
 
@@ -45,10 +45,12 @@ describe.each([
     law((actual, claims) => {
       const { after, input } = look(actual, claims);
       for (const endpoint of actual?.endpoints.values() ?? []) {
-        if (after?.endpoints.has(endpoint.addr)) continue;
+        if (after?.endpoints.has(endpoint.hostPort)) continue;
         for (const id of endpoint.by) {
-          const listsIt = input.claims.get(id)?.listed.some(({ addr }) => addr === endpoint.addr);
-          expect(listsIt || gone(input.claims, id), `${endpoint.addr} was vouched for by ${id}`).toBe(true);
+          const listsIt = input.claims.get(id)?.listed.some(({ hostPort }) => hostPort === endpoint.hostPort);
+          expect(listsIt || gone(input.claims, id), `${endpoint.hostPort} was vouched for by ${id}`).toBe(
+            true,
+          );
         }
       }
     }));
@@ -58,7 +60,7 @@ describe.each([
       const { after } = look(actual, claims);
       for (const { listed } of claims.values())
         for (const endpoint of listed) {
-          const isThere = after?.endpoints.has(endpoint.addr);
+          const isThere = after?.endpoints.has(endpoint.hostPort);
           expect(after !== undefined && (isThere || !fits(endpoint, after.shape))).toBe(true);
         }
     }));
@@ -66,12 +68,12 @@ describe.each([
   test("nothing is there that nobody lists and nobody holds", () =>
     law((actual, claims) => {
       const { after, input } = look(actual, claims);
-      for (const { addr, by } of after?.endpoints.values() ?? []) {
+      for (const { hostPort, by } of after?.endpoints.values() ?? []) {
         expect(by.size).toBeGreaterThan(0);
         for (const id of by) {
           const claim = input.claims.get(id);
-          const isHeld = claim?.rest === "unknown" && actual?.endpoints.get(addr)?.by.has(id);
-          expect(isHeld || claim?.listed.some((one) => one.addr === addr)).toBe(true);
+          const isHeld = claim?.unlisted === "unknown" && actual?.endpoints.get(hostPort)?.by.has(id);
+          expect(isHeld || claim?.listed.some((one) => one.hostPort === hostPort)).toBe(true);
         }
       }
     }));
@@ -100,7 +102,7 @@ describe.each([
   test("the order in which a registry lists its instances does not matter", () =>
     law((actual, claims) => {
       const reversed = [...claims].map(([id, claim]) => {
-        const seen = new Map(claim.listed.map((one) => [`${one.addr} ${one.protocol}`, one]));
+        const seen = new Map(claim.listed.map((one) => [`${one.hostPort} ${one.protocol}`, one]));
         return [id, { ...claim, listed: byService([...seen.values()]) }] as const;
       });
       const turned = reversed.map(
@@ -115,8 +117,9 @@ describe.each([
       for (const { id } of hubs) {
         const claim = input.claims.get(id);
         const carried = [...(after?.endpoints.values() ?? [])].filter(
-          ({ addr, by }) =>
-            by.has(id) && !claim?.listed.some((one) => one.addr === addr && after && fits(one, after.shape)),
+          ({ hostPort, by }) =>
+            by.has(id) &&
+            !claim?.listed.some((one) => one.hostPort === hostPort && after && fits(one, after.shape)),
         );
         expect(plan.withheld.get(id) ?? 0).toBe(carried.length);
       }

@@ -1,6 +1,6 @@
 import fc from "fast-check";
 import { expect, test } from "vitest";
-import { type Outcome, WorkQueue } from "../../src/controllers/queue.ts";
+import { type Outcome, WorkQueue } from "../../src/controllers/writes/queue.ts";
 import { fakeClock } from "../support/fake-clock.ts";
 import { silentLogger } from "../support/model.ts";
 

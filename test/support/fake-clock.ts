@@ -11,6 +11,8 @@ export interface FakeClock extends Clock {
   jump(ms: number): void;
   /** How many timers wait. */
   readonly pending: number;
+  /** In how many ms the next timer falls due; undefined = none waits. */
+  readonly nextInMs: number | undefined;
 }
 
 /** A Clock for tests of what depends on time. Its monotonic time is never 0, which stands for "not set" in places. */
@@ -56,6 +58,10 @@ export function fakeClock(): FakeClock {
     },
     get pending() {
       return timers.size;
+    },
+    get nextInMs() {
+      if (timers.size === 0) return undefined;
+      return Math.max(0, Math.min(...[...timers].map(({ due }) => due)) - monotonic);
     },
   };
 }

@@ -55,25 +55,31 @@ export function serviceOf(overrides: Partial<Service> = {}): Service {
 }
 
 /** A Dubbo endpoint `<ip>:<port>`. */
-export function endpointOf(addr: string, overrides: Partial<Endpoint> = {}): Endpoint {
-  const at = addr.lastIndexOf(":");
-  const [address, port] = [addr.slice(0, at), Number(addr.slice(at + 1))];
+export function endpointOf(hostPort: string, overrides: Partial<Endpoint> = {}): Endpoint {
+  const at = hostPort.lastIndexOf(":");
+  const [address, port] = [hostPort.slice(0, at), Number(hostPort.slice(at + 1))];
   return {
-    addr: addrOf(address, port),
+    hostPort: addrOf(address, port),
     address,
     port,
     protocol: "dubbo",
-    service: { kind: "dubbo", name: greeting, originalName: "", registry: "", scope: "" },
+    service: { kind: "dubbo", name: greeting, originalName: "", registry: "", registryGroup: "" },
     labels: {},
     ...overrides,
   };
 }
 
 /** An endpoint `<ip>:<port>` of a Spring service; of Eureka's unless told otherwise. */
-export function springEndpointOf(addr: string, service: Partial<Endpoint["service"]> = {}): Endpoint {
-  const identity = { kind: "spring", name: "ORDER-SERVICE", originalName: "", registry: "eureka", scope: "" };
+export function springEndpointOf(hostPort: string, service: Partial<Endpoint["service"]> = {}): Endpoint {
+  const identity = {
+    kind: "spring",
+    name: "ORDER-SERVICE",
+    originalName: "",
+    registry: "eureka",
+    registryGroup: "",
+  };
   const { name, registry } = { ...identity, ...service };
-  return endpointOf(addr, {
+  return endpointOf(hostPort, {
     protocol: "tcp",
     service: { ...identity, kind: "spring", ...service },
     labels: { [`${registry}Name`]: name },
@@ -85,9 +91,9 @@ export function claimOf(key: string, overrides: Partial<Claim> = {}): Claim {
     key,
     name: key.split("/")[1] ?? "",
     l7: true,
-    writes: true,
+    mayWrite: true,
     listed: [],
-    rest: "gone",
+    unlisted: "gone",
     ...overrides,
   };
 }
@@ -105,7 +111,7 @@ export function inputOf(overrides: Partial<HostInput> = {}): HostInput {
     now: "2024-02-04T03:00:00Z",
     portName: (endpoint, port) => portNameOf(endpoint.service.kind, endpoint.protocol, port),
     chooseName: (shape) => objectName(shape.service.kind, hostname, () => false),
-    chooseVip: (current) => (pool.believes(current) ? current : chooseVip(hostname, pool, () => false)),
+    chooseVip: (current) => (pool.accepts(current) ? current : chooseVip(hostname, pool, () => false)),
     ...overrides,
   };
 }

@@ -18,6 +18,7 @@ describe("readConfig", () => {
   it("has a default for everything", () => {
     expect(readConfig({}, {})).toEqual({
       kubeconfig: undefined,
+      defaultKubeconfigs: "",
       watchNamespaces: [],
       rootNamespace: "servicemesh",
       vipCidr: "240.241.0.0/16",
@@ -42,6 +43,12 @@ describe("readConfig", () => {
     expect([emptyGraceMs, shrinkHoldMs, resetHoldMs]).toEqual([200, 420_000, 86_400_000]);
   });
 
+  it("has $KUBECONFIG, or else what is in the home, for those who name no kubeconfig", () => {
+    const env = { HOME: "/home/me", KUBECONFIG: "/a:/b", REGISTRYHUB_KUBECONFIG: "/c" };
+    expect(readConfig({}, env)).toMatchObject({ kubeconfig: "/c", defaultKubeconfigs: "/a:/b" });
+    expect(readConfig({}, { HOME: "/home/me" }).defaultKubeconfigs).toBe("/home/me/.kube/config");
+  });
+
   it("takes a switch that stands alone, or with a value", () => {
     expect(readConfig({ inboundFilters: true }, {}).inboundFilters).toBe(true);
     expect(readConfig({ allowCrossNamespace: "false" }, {}).allowCrossNamespace).toBe(false);
@@ -51,8 +58,8 @@ describe("readConfig", () => {
     const flags = { emptyGrace: "10", inboundFilters: "yes", vipCidr: "240.241.0.1/16" };
     const env = { REGISTRYHUB_LOG_LEVEL: "loud", REGISTRYHUB_EMTPY_GRACE: "10m" };
     expect(problemsOf(flags, env)).toEqual([
-      "REGISTRYHUB_EMTPY_GRACE: there is no such setting; docs/configuration.md lists them all",
-      "--vip-cidr=240.241.0.1/16: has bits set behind the prefix; 240.241.0.0/16 has none",
+      "REGISTRYHUB_EMTPY_GRACE: unknown setting; docs/configuration.md lists all settings",
+      "--vip-cidr=240.241.0.1/16: has bits set beyond the prefix; 240.241.0.0/16 has none",
       "--empty-grace=10: not a duration such as 45s, 10m or 24h",
       "--inbound-filters=yes: neither true nor false",
       "REGISTRYHUB_LOG_LEVEL=loud: not one of debug, info, warn, error",

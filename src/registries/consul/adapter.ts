@@ -1,15 +1,16 @@
 import type { Snapshot } from "../../model/service.ts";
 import type { Deps } from "../../runtime/deps.ts";
-import { tlsOptionsOf } from "../../runtime/dialer.ts";
-import { createHttpClient } from "../../runtime/http-client.ts";
-import { type Refresh, type RefreshHooks, refreshes } from "../../runtime/refreshes.ts";
-import { tryAny } from "../../runtime/servers.ts";
 import type { RegistryAdapter, RegistryConfig } from "../adapter.ts";
-import { parseConsulAddress } from "./address.ts";
+import { tlsOptionsOf } from "../transport/dialer.ts";
+import { createHttpClient } from "../transport/http-client.ts";
+import { type Refresh, type RefreshHooks, refreshes } from "../transport/refreshes.ts";
+import { parseServerUrls, tryAny } from "../transport/servers.ts";
 import { createConsulApi } from "./api.ts";
-import { ConsulReader, maxConnections } from "./reader.ts";
+import { ConsulReader, maxConnections } from "./state.ts";
 
-/** Reads the services of one Consul datacenter. docs/registries/consul.md says what is read and why. */
+const advice = "Write spec.address as http://consul:8500, several of them separated by commas.";
+
+/** Reads the services of one Consul datacenter. docs/registries/consul.md describes what it reads and why. */
 export function createConsulAdapter(config: RegistryConfig<"consul">, deps: Deps): RegistryAdapter {
   return { watch: (signal) => watch(config, deps, signal) };
 }
@@ -21,7 +22,7 @@ async function* watch(
 ): AsyncGenerator<Snapshot> {
   const { registry, credentials } = config;
   const { token } = credentials;
-  const servers = parseConsulAddress(registry.address);
+  const servers = parseServerUrls(registry.address, "", advice);
   const open = async (hooks: RefreshHooks, stop: AbortSignal): Promise<Refresh<Snapshot>> => {
     const tls = tlsOptionsOf(registry.tls, credentials);
     const http = createHttpClient({ tls, connections: maxConnections }, deps.clock, stop);

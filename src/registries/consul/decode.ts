@@ -1,9 +1,15 @@
 import * as z from "zod";
 import type { RegistrySpec } from "../../model/hub.ts";
 import type { Problem } from "../../model/problems.ts";
-import { distinctInstances, type Service, type ServiceInstance } from "../../model/service.ts";
+import {
+  distinctInstances,
+  type Service,
+  type ServiceInstance,
+  unknownService,
+} from "../../model/service.ts";
+import { readEach } from "../../runtime/json.ts";
 
-/** Go writes what is empty as null. */
+/** Go writes empty values as null. */
 const orNothing = <T extends z.ZodType, D>(type: T, nothing: D) =>
   type.nullish().transform((value) => (value ?? nothing) as NonNullable<z.output<T>> | D);
 
@@ -22,42 +28,40 @@ const healthEntry = z.object({
 });
 type HealthEntry = z.output<typeof healthEntry>;
 
-/** What of a service a hub asks for. */
+/** The part of a service that a hub asks for. */
 export type Selection = Pick<RegistrySpec<"consul">, "tags" | "includeWarning">;
 
-/** A service as `/v1/health/service/<name>` tells it. Proxies and gateways of Consul's own mesh are nobody's endpoints. */
+/** Reads a service from `/v1/health/service/<name>`. Proxies and gateways of Consul's own mesh are not endpoints. */
 export function decodeService(name: string, entries: readonly unknown[], selection: Selection): Service {
-  const instances: ServiceInstance[] = [];
-  const problems: Problem[] = [];
-  for (const entry of entries) {
-    const { success, data, error } = healthEntry.safeParse(entry);
-    if (!success) {
-      const detail = `${error.issues[0]?.path.join(".") ?? ""}: ${error.issues[0]?.message ?? "malformed"}`;
-      problems.push({ at: `${name} ${addressOf(entry)}`, code: "BadInstance", detail, severity: "rejected" });
-      continue;
-    }
-    const weight = weightOf(data, selection);
-    const isAskedFor = data.Service.Kind === "" && hasAll(data.Service.Tags, selection.tags);
-    if (isAskedFor && weight > 0) instances.push(instanceOf(data, weight));
-  }
+  const { wellFormed, malformed } = readEach(healthEntry, entries, addressOf);
+  const instances = wellFormed.flatMap((entry) => {
+    const weight = weightOf(entry, selection);
+    const isAskedFor = entry.Service.Kind === "" && hasAll(entry.Service.Tags, selection.tags);
+    return isAskedFor && weight > 0 ? [instanceOf(entry, weight)] : [];
+  });
+  const problems = malformed.map(({ address, detail }): Problem => {
+    return { at: `${name} ${address}`, code: "BadInstance", detail, severity: "rejected" };
+  });
   return { id: name, kind: "spring", name, instances: distinctInstances(instances), problems };
 }
 
-/** A service that exists, and that the token may not read, or not all of. */
+/** A service that exists, but that the token may not read completely. */
 export function unreadable(name: string): Service {
-  const detail = `the token may not read all of ${name}: what the cluster has of it stays. Grant it service and node read`;
-  const problem: Problem = { at: name, code: "Unreadable", detail, severity: "warning" };
-  return { id: name, kind: "spring", name, instances: "unknown", problems: [problem] };
+  const detail = `the token may not read all of ${name}, so the operator keeps what the cluster has; grant the token service and node read`;
+  return unknownService({ id: name, kind: "spring", name }, detail);
 }
 
-/** Share of the calls by the worst of its checks, its node's included; 0 = takes none. Maintenance is a critical check. */
+/**
+ * The weight for the calls, by the worst of the instance's and its node's checks; 0 = takes none. Maintenance is a
+ * critical check.
+ */
 function weightOf({ Checks, Service: { Weights } }: HealthEntry, { includeWarning }: Selection): number {
   if (Checks.every(({ Status }) => Status === "passing")) return Weights.Passing;
   const isWarned = Checks.every(({ Status }) => Status === "passing" || Status === "warning");
   return isWarned && includeWarning ? Weights.Warning : 0;
 }
 
-/** The address of a service that has none is that of its node. Spring's zone is a part of the datacenter. */
+/** A service without an address has its node's address. Spring's zone is a part of the datacenter. */
 function instanceOf(
   { Node, Service: { Address, Port, Meta } }: HealthEntry,
   weight: number,
@@ -79,13 +83,13 @@ function instanceOf(
 const hasAll = (tags: readonly string[], wanted: readonly string[]): boolean =>
   wanted.every((tag) => tags.includes(tag));
 
-/** A check of a service or of a node, as `/v1/health/state/<state>` has it. */
+/** A check of a service or of a node, from `/v1/health/state/<state>`. */
 const check = z.object({ Node: z.string(), CheckID: z.string(), ServiceName: orNothing(z.string(), "") });
 
-/** The service of each check ("" = a node's), by what identifies the check. */
+/** The service of each check ("" = a node's check), by the check's identity. */
 export type Checks = ReadonlyMap<string, string>;
 
-/** Reads `/v1/health/state/<state>`; what is no check is left out. */
+/** Reads `/v1/health/state/<state>` and skips anything that is not a check. */
 export function checksOf(checks: readonly unknown[]): Checks {
   const read = checks.flatMap((one) => check.safeParse(one).data ?? []);
   return new Map(
@@ -93,14 +97,14 @@ export function checksOf(checks: readonly unknown[]): Checks {
   );
 }
 
-/** The services of the checks that only one of the two has. */
+/** The services of the checks that only one of the two sets has. */
 export function servicesOfChanged(before: Checks, after: Checks): ReadonlySet<string> {
   const gone = [...before].filter(([key]) => !after.has(key));
   const come = [...after].filter(([key]) => !before.has(key));
   return new Set([...gone, ...come].map(([, service]) => service));
 }
 
-/** Where a malformed entry says that it is, as far as it does. */
+/** The address of a malformed entry, as far as it is readable. */
 const place = z.object({
   Service: z.object({ Address: z.string().catch("?"), Port: z.union([z.string(), z.number()]).catch("?") }),
 });

@@ -1,14 +1,14 @@
 import { isIP } from "node:net";
 import type { Problem } from "../../model/problems.ts";
 import { distinctInstances, type Service, type ServiceInstance } from "../../model/service.ts";
-import type { Application, EurekaInstance } from "./applications.ts";
+import type { Application, EurekaInstance } from "./wire.ts";
 
-/** The class of an empty map, and what Spring Boot Admin's clients put there to tell one start from the next. */
+/** The class of an empty map, and the keys by which Spring Boot Admin's clients tell one start from the next. */
 const volatileMetadata = new Set(["@class", "startup", "timestamp"]);
 /** us-east-1 of us-east-1a. */
 const awsZone = /^([a-z]{2}(?:-[a-z]+)+-\d+)[a-z]$/;
 
-/** An application with those of its instances that take calls: none, if all are ill. */
+/** An application with the instances that take calls; none if all are ill. */
 export function decodeApplication({ name, instances, malformed }: Application): Service {
   const problems = malformed.map(({ address, detail }) => rejected(name, address, detail));
   const found: ServiceInstance[] = [];
@@ -17,14 +17,14 @@ export function decodeApplication({ name, instances, malformed }: Application): 
     const address = addressOf(one);
     const port = one.port ?? one.securePort;
     if (port === undefined)
-      problems.push(rejected(name, address, "its port and its secure port are disabled"));
+      problems.push(rejected(name, address, "both its port and its secure port are disabled"));
     else found.push(instanceOf(one, address, port));
   }
   return {
     id: name,
     kind: "spring",
     name,
-    instances: distinctInstances(found), // one that was started anew under another id may be there twice
+    instances: distinctInstances(found), // an instance that restarted under another id may be listed twice
     problems: problems.toSorted((a, b) => (`${a.at} ${a.detail}` < `${b.at} ${b.detail}` ? -1 : 1)),
   };
 }
@@ -33,7 +33,10 @@ function rejected(name: string, address: string, detail: string): Problem {
   return { at: `${name} ${address}`, code: "BadInstance", detail, severity: "rejected" };
 }
 
-/** A host name may be a container's id, which nobody can resolve: so the address, unless it is none. */
+/**
+ * The address, or the host name if there is no IP address. A host name may be a container's id, which nobody can
+ * resolve.
+ */
 const addressOf = ({ ipAddr, hostName }: EurekaInstance): string =>
   isIP(ipAddr) === 0 ? hostName || ipAddr : ipAddr;
 
@@ -56,7 +59,7 @@ function instanceOf(
   };
 }
 
-/** Eureka's clients know zones; of AWS' the region is known too, others can be written as Istio has them. */
+/** Eureka's clients know only zones. AWS zones imply the region; for others the zone may have Istio's form. */
 function localityOf(facts: Readonly<Record<string, string>>): string | undefined {
   const zone = facts.zone || facts["availability-zone"];
   if (!zone || zone.includes("/")) return zone || undefined;

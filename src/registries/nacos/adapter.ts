@@ -1,14 +1,14 @@
 import type { Snapshot } from "../../model/service.ts";
 import type { Deps } from "../../runtime/deps.ts";
-import { type Refresh, type RefreshHooks, refreshes } from "../../runtime/refreshes.ts";
 import type { RegistryAdapter, RegistryConfig } from "../adapter.ts";
+import { type Refresh, type RefreshHooks, refreshes } from "../transport/refreshes.ts";
 import { parseNacosAddress } from "./address.ts";
-import { GrpcReader } from "./grpc-reader.ts";
-import { watchHttp } from "./http.ts";
+import { GrpcReader } from "./watch-grpc.ts";
+import { watchHttp } from "./watch-http.ts";
 
 /**
- * Reads the services of one Nacos namespace: over gRPC where the address is host:port, else over HTTP.
- * docs/registries/nacos.md says what is read and why.
+ * Reads the services of one Nacos namespace: over gRPC if the address is host:port, else over HTTP.
+ * docs/registries/nacos.md describes what it reads and why.
  */
 export function createNacosAdapter(config: RegistryConfig<"nacos">, deps: Deps): RegistryAdapter {
   return { watch: (signal) => watch(config, deps, signal) };

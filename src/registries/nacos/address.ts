@@ -1,24 +1,25 @@
 import { RegistryError } from "../../model/errors.ts";
-import { type HttpServer, parseServer, parseServerUrls, withoutSecrets } from "../../runtime/servers.ts";
+import { type HttpServer, parseServer, parseServerUrls, withoutSecrets } from "../transport/servers.ts";
 
-/** One Nacos server as `spec.address` names it; its port is the main one, and gRPC is 1000 above it. */
+/** One Nacos server of `spec.address`; its port is the main one, and the gRPC port is 1000 above it. */
 export type NacosServer = HttpServer;
 
-/** host:port means gRPC, a URL means HTTP only. */
+/** host:port means gRPC; a URL means HTTP only. */
 export interface NacosAddress {
   readonly transport: "grpc" | "http";
   readonly servers: readonly NacosServer[];
 }
 
-/** gRPC is served beside the main port. Source: alibaba/nacos, Constants.SDK_GRPC_PORT_DEFAULT_OFFSET. */
+/** The distance of the gRPC port from the main port. Source: alibaba/nacos, Constants.SDK_GRPC_PORT_DEFAULT_OFFSET. */
 export const grpcPortOffset = 1_000;
-/** Of a server that nobody has configured otherwise. Source: nacos `server.servlet.contextPath`. */
+/** The default of a server. Source: nacos `server.servlet.contextPath`. */
 const defaultContextPath = "/nacos";
 
 /**
- * Reads `h1:8848,[2001:db8::1]:8848` (gRPC) or `https://h1:8848/context,http://h2` (HTTP; without a path it is /nacos,
- * without a port the scheme's own). In the gRPC form the login alone goes over HTTP, to the main port and without TLS
- * also where gRPC has it: they are separate settings of the server, and `nacos.remote.server.rpc.tls` is gRPC's.
+ * Reads `h1:8848,[2001:db8::1]:8848` (gRPC) or `https://h1:8848/context,http://h2` (HTTP; the default path is /nacos,
+ * the default port the scheme's own). In the gRPC form only the login goes over HTTP, to the main port. It uses no
+ * TLS even if gRPC does, because a server has separate settings for the two, and `nacos.remote.server.rpc.tls` is
+ * only for gRPC.
  * @throws RegistryError InvalidSpec.
  */
 export function parseNacosAddress(address: string): NacosAddress {
@@ -32,7 +33,7 @@ function parseHostPort(text: string): NacosServer {
   if (server === undefined) throw invalid(`"${withoutSecrets(text)}" is not host:port`);
   if (server.port + grpcPortOffset > 65_535)
     throw invalid(
-      `the port of "${text}" is not 1..${65_535 - grpcPortOffset}: gRPC is ${grpcPortOffset} above it`,
+      `the port of "${text}" is not 1..${65_535 - grpcPortOffset}; the gRPC port is ${grpcPortOffset} above it`,
     );
   return { ...server, baseUrl: `http://${server.name}${defaultContextPath}` };
 }

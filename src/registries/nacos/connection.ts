@@ -2,22 +2,22 @@ import type { Socket } from "node:net";
 import * as z from "zod";
 import { RegistryError, type RegistryErrorCode } from "../../model/errors.ts";
 import type { Clock } from "../../runtime/deps.ts";
-import { describeNetworkError } from "../../runtime/dial.ts";
-import { BadTlsOptionsError, type Dialer } from "../../runtime/dialer.ts";
+import { describeNetworkError } from "../transport/dial.ts";
+import { BadTlsOptionsError, type Dialer } from "../transport/dialer.ts";
 import { grpcPortOffset, type NacosServer } from "./address.ts";
-import { GrpcError, type GrpcStream, GrpcTransport } from "./grpc-transport.ts";
+import { GrpcError, type GrpcStream, GrpcTransport } from "./grpc.ts";
 import { decodePayload, encodePayload, type Payload } from "./payload.ts";
 import { BadServiceInfoError } from "./service-info.ts";
 
-/** Of each step of the handshake, and of a health check. */
+/** The time limit of each handshake step and of a health check. */
 const handshakeMs = 3_000;
 const requestMs = 10_000;
 /**
- * Sent whether or not anything else is: a server probes clients that say nothing for 20 s, and may drop them in the same
- * moment (measured on 2.3 and 3.1). It is also how a frozen server is noticed.
+ * Sent whatever other traffic there is. A server probes clients that are silent for 20 s, and may drop them in the
+ * same moment (measured on 2.3 and 3.1). The check also notices a frozen server.
  */
 const healthCheckMs = 5_000;
-/** A server binds the connection a moment after it was announced. */
+/** A server binds the connection shortly after the client announces it. */
 const bindPauseMs = 20;
 export interface ConnectionOptions {
   readonly server: NacosServer;
@@ -25,24 +25,24 @@ export interface ConnectionOptions {
   /** Whether to speak TLS. */
   readonly secure: boolean;
   readonly onPush: (type: string, body: unknown) => void;
-  /** Called once, when the connection breaks after it was opened. */
+  /** Called once if the connection breaks after it was opened. */
   readonly onLost: (error: RegistryError) => void;
 }
 
-/** What came back: the fields of the answer, or why there are none. */
-export type Answer =
+/** The fields of the answer, or why there are none. */
+export type NacosResponse =
   | { readonly isOk: true; readonly body: unknown }
   | { readonly isOk: false; readonly code: number; readonly message: string };
 
-/** The codes that an answer may be refused with. Source: alibaba/nacos, NacosException, ErrorCode. */
-export const refusal = {
+/** The error codes of a refused request. Source: alibaba/nacos, NacosException, ErrorCode. */
+export const errorCodes = {
   forbidden: 403,
   noHandler: 302,
   overLimit: 503,
   fuzzyWatchLimits: [50_310, 50_311],
 } as const;
 
-/** These say that the connection is of no use, whatever it was asked for. */
+/** Codes that make the connection useless, whatever the request was. */
 const starting = 300;
 const unusable: readonly number[] = [301, -401];
 
@@ -56,18 +56,19 @@ const pushSchema = z.object({ requestId: z.string().nullish() });
 const setupAckSchema = z.object({ abilityTable: z.record(z.string(), z.boolean()).nullish() });
 
 /**
- * One connection to one server, over which requests go and pushes come; each push is answered, or the server would repeat it
- * for ever. A server binds all that a client subscribes to this connection, so it is never replaced behind the reader's
- * back: when it breaks it is over.
- * Source: alibaba/nacos, GrpcClient, GrpcBiStreamRequestAcceptor; what servers do was measured on 2.0.3, 2.3.2 and 3.1.0.
+ * One connection to one server, for requests and pushes. Each push is answered, because the server would otherwise
+ * repeat it. A server binds all subscriptions of a client to this connection, so nobody replaces it silently: when it
+ * breaks, the reader ends.
+ * Source: alibaba/nacos, GrpcClient, GrpcBiStreamRequestAcceptor; the servers' behaviour was measured on 2.0.3, 2.3.2
+ * and 3.1.0.
  */
-export class Connection {
+export class NacosConnection {
   readonly #options: ConnectionOptions;
   readonly #clock: Clock;
   readonly #signal: AbortSignal;
   readonly #transport: GrpcTransport;
   readonly #stream: GrpcStream;
-  /** undefined = it did not come in time, or the connection has ended. */
+  /** undefined = the acknowledgement did not come in time, or the connection has ended. */
   readonly #setupAck = Promise.withResolvers<ReadonlySet<string> | undefined>();
   #abilities: ReadonlySet<string> = new Set();
   #state: "opening" | "open" | "closed" = "opening";
@@ -75,8 +76,8 @@ export class Connection {
   #requests = 0;
   #cancelTimer: () => void = () => undefined;
 
-  /** Returns once the server takes requests. @throws RegistryError; the signal's reason. */
-  static async open(options: ConnectionOptions, clock: Clock, signal: AbortSignal): Promise<Connection> {
+  /** Returns once the server accepts requests. @throws RegistryError; the signal's reason. */
+  static async open(options: ConnectionOptions, clock: Clock, signal: AbortSignal): Promise<NacosConnection> {
     const { server, dial, secure } = options;
     const socket = await dial({ host: server.host, port: server.port + grpcPortOffset, secure }).catch(
       (cause: unknown) => {
@@ -84,7 +85,7 @@ export class Connection {
         throw notDialled(options, cause);
       },
     );
-    const connection = new Connection(options, socket, clock, signal);
+    const connection = new NacosConnection(options, socket, clock, signal);
     try {
       await connection.#shakeHands();
       return connection;
@@ -106,16 +107,21 @@ export class Connection {
     signal.addEventListener("abort", this.close, { once: true });
   }
 
-  /** What the server can do besides, such as `fuzzyWatch`. */
+  /** The server's optional features, such as `fuzzyWatch`. */
   get abilities(): ReadonlySet<string> {
     return this.#abilities;
   }
 
   /**
-   * Sends one request; `type` is the simple name of its class, `token` the access token. @throws RegistryError when the
-   * connection is or gets useless; the signal's reason after an abort.
+   * Sends one request; `type` is the simple name of its class, `token` the access token. @throws RegistryError when
+   * the connection is useless or becomes so; the signal's reason after an abort.
    */
-  async request(type: string, fields: object, token?: string, deadlineMs = requestMs): Promise<Answer> {
+  async request(
+    type: string,
+    fields: object,
+    token?: string,
+    deadlineMs = requestMs,
+  ): Promise<NacosResponse> {
     const headers: Payload["headers"] = token === undefined ? {} : { accessToken: token };
     const requestId = String(++this.#requests);
     const payload = await this.#call(
@@ -126,18 +132,19 @@ export class Connection {
     const { resultCode, errorCode, message } = this.#shaped(answerSchema, payload, body);
     if (resultCode === 200) return { isOk: true, body };
     const code = errorCode === 0 ? resultCode : errorCode;
-    if (unusable.includes(code)) throw this.#fail("the server does not know the connection any more");
-    // A configuration that does not exist is refused with the same code.
+    if (unusable.includes(code)) throw this.#fail("the server no longer knows the connection");
+    // The code for a missing configuration is the same.
     if (code === starting && payload.type === "ErrorResponse") throw this.#fail("the server is starting");
     return { isOk: false, code, message: message ?? "" };
   }
 
-  /** Ends it; requests that are under way are rejected. */
+  /** Closes the connection; pending requests are rejected. */
   readonly close = (): void => this.#end(this.#signal.reason ?? new Error("the connection was closed"));
 
   async #shakeHands(): Promise<void> {
     const check = await this.request("ServerCheckRequest", {}, undefined, handshakeMs);
-    if (!check.isOk) throw this.#error("RegistryBadResponse", `it refused the check: ${check.message}`);
+    if (!check.isOk)
+      throw this.#error("RegistryBadResponse", `the server refused the check: ${check.message}`);
     this.#write("ConnectionSetupRequest", setup);
     if (negotiates(check.body)) this.#abilities = await this.#acknowledged();
     const giveUpAt = this.#clock.monotonic() + handshakeMs;
@@ -161,7 +168,8 @@ export class Connection {
     const payload: Payload = { type: "HealthCheckRequest", headers: {}, body: '{"requestId":"0"}' };
     const answer = await this.#call(payload, handshakeMs);
     if (answer.type !== "ErrorResponse") return true;
-    if (isLast) throw this.#error("RegistryUnreachable", "the server is starting: it does not take requests");
+    if (isLast)
+      throw this.#error("RegistryUnreachable", "the server is starting and does not accept requests yet");
     return false;
   }
 
@@ -171,7 +179,7 @@ export class Connection {
       this.request("HealthCheckRequest", {}, undefined, handshakeMs).then(
         () => this.#checkHealth(),
         (error: unknown) => {
-          if (error instanceof RegistryError) this.#lose(error); // unless it has ended, and said so
+          if (error instanceof RegistryError) this.#lose(error); // unless the connection has ended and reported it
         },
       );
     });
@@ -219,12 +227,12 @@ export class Connection {
         success: true,
       });
       if (payload.type === "ConnectResetRequest")
-        this.#fail("the server asked its clients to connect anew, as it does when it is scaled");
+        this.#fail("the server asked its clients to reconnect, as it does when it scales");
       else this.#options.onPush(payload.type, body);
     } catch (error) {
       if (error instanceof RegistryError) this.#lose(error);
       else if (isMalformed(error))
-        this.#lose(this.#error("RegistryBadResponse", "a push is not as Nacos writes it"));
+        this.#lose(this.#error("RegistryBadResponse", "a push does not have Nacos' form"));
       else throw error;
     }
   }
@@ -240,10 +248,10 @@ export class Connection {
   #shaped<T>(schema: z.ZodType<T>, { type }: Payload, body: unknown): T {
     const result = schema.safeParse(body);
     if (result.success) return result.data;
-    throw this.#error("RegistryBadResponse", `${type} is not as Nacos writes it`);
+    throw this.#error("RegistryBadResponse", `${type} does not have Nacos' form`);
   }
 
-  /** Ends the connection for a reason that its reader is told. */
+  /** Ends the connection and reports the reason to its reader. */
   #fail(what: string): RegistryError {
     const error = this.#error(what === notNacos ? "RegistryBadResponse" : "RegistryUnreachable", what);
     this.#lose(error);
@@ -265,7 +273,7 @@ export class Connection {
     );
   }
 
-  /** The one way out; the first reason is what everyone is told. */
+  /** The only way to end; everybody gets the first reason. */
   #end(reason: unknown): void {
     if (this.#state === "closed") return;
     this.#state = "closed";
@@ -277,19 +285,19 @@ export class Connection {
   }
 }
 
-/** Whether the server is going to acknowledge the set-up. Source: absent on 2.0.3, true on 2.3.2 and 3.1.0. */
+/** Whether the server will acknowledge the set-up. Source: absent on 2.0.3, true on 2.3.2 and 3.1.0. */
 function negotiates(check: unknown): boolean {
   return serverCheckSchema.safeParse(check).data?.supportAbilityNegotiation === true;
 }
 
-/** Without the label a server takes lists and refuses subscriptions (measured). */
+/** Without the label a server accepts list requests but refuses subscriptions (measured). */
 const setup = {
   clientVersion: "Nacos-Node-Client:v2.3.2",
   labels: { source: "sdk", module: "naming", AppName: "registryhub" },
   abilityTable: { fuzzyWatch: true },
 };
 
-const notNacos = "what answers there is no Nacos";
+const notNacos = "the server is not a Nacos server";
 
 function connectionError(
   { server, secure }: ConnectionOptions,
@@ -298,16 +306,16 @@ function connectionError(
   what: string,
   options: ErrorOptions = {},
 ): RegistryError {
-  const detail = `${doing} ${server.name} by gRPC, port ${server.port + grpcPortOffset}: ${what}`;
+  const detail = `${doing} ${server.name} over gRPC, port ${server.port + grpcPortOffset}: ${what}`;
   const tls = secure ? "; check ca.crt, tls.crt and tls.key of the Secret" : "";
-  const check = `Check spec.address and that this port can be reached${tls}; the operator retries by itself.`;
+  const check = `Check spec.address and that this port is reachable${tls}.`;
   return new RegistryError(code, detail, check, options);
 }
 
 function notDialled(options: ConnectionOptions, cause: unknown): RegistryError {
   const what = describeNetworkError(cause);
   if ((cause as NodeJS.ErrnoException).syscall === "getaddrinfo") {
-    const advice = "Check spec.address; the operator retries by itself.";
+    const advice = "Check spec.address.";
     return new RegistryError("RegistryUnreachable", `lookup ${options.server.host}: ${what}`, advice, {
       cause,
     });
@@ -316,13 +324,13 @@ function notDialled(options: ConnectionOptions, cause: unknown): RegistryError {
   return connectionError(options, "connect", code, what, { cause });
 }
 
-/** In a few words, without anything volatile. */
+/** Describes the error in a few words, without volatile parts. */
 function describe({ kind, cause }: GrpcError, deadlineMs = handshakeMs): string {
   if (kind === "late") return `no answer within ${deadlineMs / 1_000} s`;
   if (kind === "foreign") return notNacos;
   return cause === undefined ? "the server closed the connection" : describeNetworkError(cause);
 }
 
-/** Whether it is the server's fault that something could not be read. */
+/** Whether the error is malformed data of the server. */
 const isMalformed = (error: unknown): boolean =>
   error instanceof z.ZodError || error instanceof BadServiceInfoError || error instanceof RangeError;

@@ -1,16 +1,21 @@
 import type { Problem } from "../../model/problems.ts";
-import { distinctInstances, type Service, type ServiceInstance } from "../../model/service.ts";
-import { type ApplicationInstance, readApplicationInstance } from "../dubbo/application-instance.ts";
-import { type Provider, readProvider } from "../dubbo/provider.ts";
-import type { ProviderUrl } from "../dubbo/provider-url.ts";
-import { addressKey, withoutBrackets } from "../dubbo/registered-addresses.ts";
+import {
+  distinctInstances,
+  type Service,
+  type ServiceInstance,
+  unknownService,
+} from "../../model/service.ts";
+import { type ApplicationInstance, readApplicationInstance } from "../kinds/dubbo/application-instance.ts";
+import { type Provider, readProvider } from "../kinds/dubbo/provider.ts";
+import type { ProviderUrl } from "../kinds/dubbo/provider-url.ts";
+import { addressKey, withoutBrackets } from "../kinds/dubbo/registered-addresses.ts";
 import type { Host, ServiceInfo } from "./service-info.ts";
 import { idOf, type ServiceKey, type ServiceName } from "./service-name.ts";
 
-/** Facts that change when the same instance restarts, and what is meant for Nacos and Dubbo alone. */
+/** Keys that change when the same instance restarts, and keys that only Nacos and Dubbo use. */
 const volatileMetadata = /^(preserved\.(heart\.beat|ip\.delete)|dubbo\.|timestamp$)/;
 
-/** The providers of an interface that the hosts of one of its services are, those included that nobody can call. */
+/** The providers of an interface among the hosts of one of its services, including those that nobody can call. */
 export function decodeProviders(
   { name, version, group }: ServiceName & { kind: "dubbo" },
   { hosts }: ServiceInfo,
@@ -19,12 +24,12 @@ export function decodeProviders(
   return hosts.filter(takesTraffic).map((host) => readProvider(urlOf(host, named), name));
 }
 
-/** Where these hosts are, as `addressKey` spells it. */
+/** The addresses of these hosts, as `addressKey` spells them. */
 export function decodeAddresses({ hosts }: ServiceInfo): readonly string[] {
   return hosts.map(({ ip, port }) => addressKey(withoutBrackets(ip), port));
 }
 
-/** Those of the hosts that are processes of a Dubbo 3 application. */
+/** The hosts that are processes of a Dubbo 3 application. */
 export function decodeApplication(name: string, { hosts }: ServiceInfo): readonly ApplicationInstance[] {
   return hosts
     .filter(takesTraffic)
@@ -42,13 +47,13 @@ export function decodeSpring(key: ServiceKey, info: ServiceInfo): Service {
     id: idOf(key),
     kind: "spring",
     name: key.name,
-    scope: key.group,
-    instances: distinctInstances(instances), // Nacos may have an address twice, in two clusters
+    registryGroup: key.group,
+    instances: distinctInstances(instances), // Nacos may list an address twice, in two clusters
     problems: problemsOf(key.name, info),
   };
 }
 
-/** What is wrong with a service as Nacos has it, whatever kind it is of. */
+/** The problems of a service of any kind. */
 export function problemsOf(
   at: string,
   { malformed, hosts, reachProtectionThreshold }: ServiceInfo,
@@ -58,31 +63,30 @@ export function problemsOf(
   });
   if (!reachProtectionThreshold || hosts.length === 0) return rejected;
   const detail =
-    "too few of its instances are healthy, so Nacos shows all as healthy; look at them, and at the protect threshold";
+    "too few instances are healthy, so Nacos reports all of them as healthy; check the instances and the protect threshold";
   return [...rejected, { at, code: "Protected", detail, severity: "warning" }];
 }
 
-/** A service that exists and that the registry does not let us read. */
+/** A service that exists, but that the account may not read. */
 export function unreadable(key: ServiceKey, kind: Service["kind"], name: string): Service {
-  const detail = `no right to read ${idOf(key)}: what the cluster has of it stays. Grant read to the hub's account`;
-  const problem: Problem = { at: name, code: "Unreadable", detail, severity: "warning" };
-  return { id: idOf(key), kind, name, scope: key.group, instances: "unknown", problems: [problem] };
+  const detail = `the hub's account may not read ${idOf(key)}, so the operator keeps what the cluster has; grant the account read`;
+  return unknownService({ id: idOf(key), kind, name, registryGroup: key.group }, detail);
 }
 
-/** Whether some of the hosts belong to something else than a Dubbo application; no hosts do. */
+/** Whether some of the hosts are not part of a Dubbo application, or there are no hosts. */
 export function hasOthers({ hosts }: ServiceInfo): boolean {
   return hosts.length === 0 || hosts.some((host) => !isOfDubbo(host));
 }
 
-/** Whether all that Nacos' own consumers ask of an instance is true of it. */
+/** Whether an instance meets the conditions of Nacos' own consumers. */
 const takesTraffic = ({ enabled, healthy, weight }: Host): boolean => enabled && healthy && weight > 0;
 
-/** Whether it is a process of a Dubbo 3 application. */
+/** Whether the host is a process of a Dubbo 3 application. */
 export const isOfDubbo = ({ metadata }: Host): boolean => Boolean(metadata["dubbo.metadata.revision"]);
 
 /**
- * The URL that a provider would have registered elsewhere; `named` = what its service's name says, in case it says nothing
- * itself. Source: apache/dubbo, NacosRegistry.createInstance.
+ * The URL that the provider would have registered elsewhere; `named` = the parameters in its service's name, for
+ * those that the host does not set. Source: apache/dubbo, NacosRegistry.createInstance.
  */
 function urlOf({ ip, port, metadata }: Host, named: readonly (readonly [string, string])[]): ProviderUrl {
   const parameters = new Map([...named, ...Object.entries(metadata)]);

@@ -2,19 +2,20 @@ import * as z from "zod";
 import { RegistryError } from "../../model/errors.ts";
 import type { Credentials } from "../../model/hub.ts";
 import type { Deps } from "../../runtime/deps.ts";
-import type { HttpAnswer, HttpClient } from "../../runtime/http-client.ts";
-import { httpFailure } from "../../runtime/http-failure.ts";
-import { parseJson } from "../dubbo/json.ts";
+import { readJson } from "../../runtime/json.ts";
+import type { HttpAnswer, HttpClient } from "../transport/http-client.ts";
+import { httpFailure, notNow } from "../transport/http-error.ts";
 import type { NacosServer } from "./address.ts";
 
-/** 3.x first; a server without it knows the other. Source: measured, 3.1.0 has both, 2.3.2 answers 404 to the first. */
+/**
+ * 3.x first; a server without this path has the other. Source: measured, 3.1.0 has both, 2.3.2 answers 404 to the
+ * first.
+ */
 const loginPaths = ["/v3/auth/user/login", "/v1/auth/users/login"] as const;
-/** No such path: 404, 405 (Spring's word for a POST to a path it has none for), 410 (3.x), 501 (2.x "no such api"). */
+/** No such path: 404, 405 (Spring, for a POST to another path), 410 (3.x), 501 (2.x "no such api"). */
 const noSuchPath = new Set([404, 405, 410, 501]);
-/** A proxy's word, or a starting server's. */
-const notNow = new Set([502, 503, 504]);
-/** A token that is younger is not refused for its age, so another one would be of no use. */
-const freshMs = 10_000;
+/** A younger token is not refused for its age, so a new one would not help. */
+const newTokenMs = 10_000;
 
 /** What a header can carry. */
 const headerText = /^[\x21-\x7e]+$/;
@@ -25,22 +26,23 @@ const grant = z.object({
   tokenTtl: z.number().positive(),
 });
 
-/** The access token for one server. The token of one is good for all of a cluster, but only while they share a key. */
+/** The access token for one server. All servers of a cluster accept it while they share a key. */
 export interface Login {
   /**
-   * The token to send now; undefined = none is configured. Logs in at the first call and again before the token
+   * The token to send now; undefined = none is configured. Logs in at the first call, and again before the token
    * expires.
-   * @throws RegistryError: RegistryUnauthorized when the login is refused, RegistryUnreachable, SecretInvalid.
+   * @throws RegistryError: RegistryUnauthorized when the server refuses the login, RegistryUnreachable,
+   * SecretInvalid.
    */
   token(): Promise<string | undefined>;
   /**
-   * After `refused` was: a newer token; undefined = there is none to be had, because the Secret has just a token or the
-   * login was only just now. @throws as `token`.
+   * Returns a newer token after the server refused `refused`; undefined = there is none, because the Secret has only
+   * a token or the login was just now. @throws as `token`.
    */
   renew(refused: string | undefined): Promise<string | undefined>;
 }
 
-/** Whether a 403 says that the token is the reason, and not a missing right. Source: measured on 2.3.2 and 3.1.0. */
+/** Whether a 403 is about the token and not about a missing right. Source: measured on 2.3.2 and 3.1.0. */
 export const isTokenRefused = (message: string): boolean => /token|user not found/i.test(message);
 
 interface Token {
@@ -52,8 +54,8 @@ interface Token {
 }
 
 /**
- * Logs in with username and password, which go into the request's body and nowhere else; without them the Secret's
- * `token` is the token. Calls at the same time share one login.
+ * Logs in with username and password, which are sent only in the request's body. Without them the Secret's `token` is
+ * the token. Concurrent calls share one login.
  */
 export function createLogin(
   http: Pick<HttpClient, "postForm">,
@@ -90,7 +92,7 @@ export function createLogin(
     return current;
   }
 
-  /** A token that is still good outlives a server that cannot be asked for the next one. */
+  /** Renews the token, but keeps a valid one while the server is unreachable. */
   async function renewed(old: Token): Promise<Token> {
     try {
       return await fresh();
@@ -108,7 +110,7 @@ export function createLogin(
     },
     async renew(refused) {
       if (current !== undefined && current.text !== refused) return current.text;
-      if (current !== undefined && clock.monotonic() - current.issuedAt < freshMs) return undefined;
+      if (current !== undefined && clock.monotonic() - current.issuedAt < newTokenMs) return undefined;
       return (await fresh()).text;
     },
   };
@@ -128,44 +130,57 @@ async function post(
 }
 
 /**
- * Whatever is not 2xx is a refusal: servers answer 403, 412 (no admin yet) and 500 to a wrong user or password, each
- * version differently. The body is not repeated, for it names the user.
+ * Reads the answer of a login. Every status outside 2xx is a refusal: servers answer 403, 412 (no admin yet) and 500
+ * to a wrong user or password, depending on the version. The error does not quote the body, which names the user.
  * Source: measured on 2.3.2 and 3.1.0.
  */
 function readGrant({ status, headers, text }: HttpAnswer, server: NacosServer): z.output<typeof grant> {
   const login = `login at ${server.name}`;
   if (notNow.has(status)) {
-    const advice = "Check that the server is ready; the operator retries by itself.";
+    const advice = "Check that the server is ready.";
     throw new RegistryError("RegistryUnreachable", `${login}: HTTP ${status}`, advice);
   }
   if (status >= 300 && status < 400) throw redirected(login, server, headers.location);
   if (noSuchPath.has(status)) {
     const advice = "Check that spec.address is that of a Nacos server, and its context path.";
-    throw new RegistryError("RegistryBadResponse", `${login}: there is no login (HTTP ${status})`, advice);
+    throw new RegistryError(
+      "RegistryBadResponse",
+      `${login}: the server has no login path (HTTP ${status})`,
+      advice,
+    );
   }
   if (status < 200 || status >= 300) {
     const advice = "Check username and password in the Secret of spec.secretRef.";
-    throw new RegistryError("RegistryUnauthorized", `${login} was refused (HTTP ${status})`, advice);
+    throw new RegistryError(
+      "RegistryUnauthorized",
+      `${login}: the server refused it (HTTP ${status})`,
+      advice,
+    );
   }
-  const granted = parseJson(grant, text);
+  const granted = readJson(grant, text);
   if (granted !== undefined) return granted;
   const advice = "Check that spec.address is that of a Nacos server, and its context path.";
-  throw new RegistryError("RegistryBadResponse", `${login}: the answer holds no access token`, advice);
+  throw new RegistryError("RegistryBadResponse", `${login}: the answer has no access token`, advice);
 }
 
 function redirected(login: string, server: NacosServer, location: string | undefined): RegistryError {
   const to = URL.parse(location ?? "", server.baseUrl)?.origin ?? "nowhere";
-  const advice = "A password is not sent along; write the address that it redirects to into spec.address.";
+  const advice =
+    "The operator does not send a password to the target of a redirect; write that address into spec.address.";
   return new RegistryError("RegistryBadResponse", `${login}: redirected to ${to}`, advice);
 }
 
 function usable(token: string | undefined): string | undefined {
   if (token === undefined || headerText.test(token)) return token;
-  const advice = "Check for blanks and line breaks in it.";
-  throw new RegistryError("SecretInvalid", "the token in the Secret is not one word", advice);
+  const advice = "Remove blanks and line breaks from the token.";
+  throw new RegistryError(
+    "SecretInvalid",
+    "the token in the Secret has characters that an HTTP header cannot carry",
+    advice,
+  );
 }
 
 function incomplete(): RegistryError {
-  const advice = "A login needs both; without a login leave both out.";
+  const advice = "Set both to log in, or neither.";
   return new RegistryError("SecretInvalid", "the Secret has only one of username and password", advice);
 }

@@ -1,9 +1,9 @@
 /**
- * The only message of Nacos' gRPC: a type, headers, and a body that is JSON.
+ * The only message of Nacos' gRPC: a type, headers, and a JSON body.
  * Source: alibaba/nacos, api/src/main/proto/nacos_grpc_service.proto.
  */
 export interface Payload {
-  /** Simple name of the Java class that the body is: `ServiceListRequest`. */
+  /** Simple name of the body's Java class: `ServiceListRequest`. */
   readonly type: string;
   readonly headers: Readonly<Record<string, string>>;
   /** JSON. */
@@ -23,7 +23,10 @@ export function encodePayload({ type, headers, body }: Payload): Buffer {
   return Buffer.concat([bytes(field.metadata, metadata), bytes(field.body, bytes(field.value, body))]);
 }
 
-/** The reverse; headers of answers carry nothing and are left out. @throws RangeError when `message` is none. */
+/**
+ * The reverse. Skips the headers, because those of answers carry nothing. @throws RangeError when `message` is
+ * malformed.
+ */
 export function decodePayload(message: Buffer): Payload {
   const metadata = lastOf(message, field.metadata);
   const body = lastOf(message, field.body);
@@ -46,7 +49,10 @@ function varint(value: number): Buffer {
   return Buffer.from([...digits, rest]);
 }
 
-/** The content of a length-delimited field: of a repeated one the last counts, of an absent one there is none. */
+/**
+ * The content of a length-delimited field. If it is repeated, the last one counts; if it is absent, the content is
+ * empty.
+ */
 function lastOf(message: Buffer, wanted: number): Buffer {
   let found: Buffer = Buffer.alloc(0);
   let at = 0;

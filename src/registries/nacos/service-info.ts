@@ -1,10 +1,11 @@
 import * as z from "zod";
+import { firstIssue, type Malformed, parseJson, readEach } from "../../runtime/json.ts";
 
-/** `null` counts as absent: Java writes either. */
+/** `null` counts as absent, because Java writes either. */
 const optional = <T extends z.ZodType, D>(type: T, fallback: D) =>
   type.nullish().transform((value) => (value ?? fallback) as NonNullable<z.output<T>> | D);
 
-/** Metadata is text by definition; what others wrote as a number is taken as the text it shows as. */
+/** Metadata is text by definition; numbers and booleans of other clients become their text. */
 const metadata = z
   .record(z.string(), z.union([z.string(), z.number(), z.boolean(), z.null()]))
   .transform((values) =>
@@ -31,15 +32,15 @@ const serviceInfo = z.object({
   reachProtectionThreshold: optional(z.boolean(), false),
 });
 
-/** One registered instance, in Nacos' own words. */
+/** One registered instance, in Nacos' own terms. */
 export interface Host {
-  /** Whatever was registered as one; not "". */
+  /** Any text that was registered as the address; not "". */
   readonly ip: string;
   readonly port: number;
   /** Relative share of the calls; 0 = takes none. */
   readonly weight: number;
   readonly healthy: boolean;
-  /** Servers leave disabled ones out by themselves. Source: measured on 2.3.2 and 3.1.0. */
+  /** Servers leave out disabled instances. Source: measured on 2.3.2 and 3.1.0. */
   readonly enabled: boolean;
   readonly ephemeral: boolean;
   /** "" = not said. */
@@ -47,68 +48,48 @@ export interface Host {
   readonly metadata: Readonly<Record<string, string>>;
 }
 
-/** An instance that is not as Nacos describes one: what is wrong with it, without any of its values but the address. */
-export interface MalformedHost {
-  readonly address: string;
-  readonly detail: string;
-}
-
-/** A service as a query, a subscription or a push shows it; the same over gRPC and HTTP. */
+/** A service in a query, a subscription or a push; the same over gRPC and HTTP. */
 export interface ServiceInfo {
-  /** Without the group, whether the server put it in front ("GROUP@@name", HTTP v1) or not (gRPC); "" = not said. */
+  /** Without the group, which the server may prefix ("GROUP@@name", HTTP v1) or not (gRPC); "" = not set. */
   readonly name: string;
   /** "" = not said (1.x). */
   readonly groupName: string;
   readonly hosts: readonly Host[];
-  /** The hosts that are not in `hosts`. */
-  readonly malformed: readonly MalformedHost[];
+  /** Those that are not as Nacos describes one. */
+  readonly malformed: readonly Malformed[];
   /**
-   * So few hosts are healthy that the server shows all of them as healthy. Who really is, is told by a query for
-   * healthy hosts only. 1.x never says so. Source: measured on 2.3.2 and 3.1.0; ServiceUtil of nacos.
+   * So few hosts are healthy that the server reports all of them as healthy. A query for healthy hosts returns the
+   * really healthy ones. 1.x never sets this. Source: measured on 2.3.2 and 3.1.0; ServiceUtil of nacos.
    */
   readonly reachProtectionThreshold: boolean;
 }
 
-/** An answer that is no ServiceInfo. The message says what is missing and holds no value of the answer. */
+/** The answer is not a ServiceInfo. The message says what is missing and holds no value of the answer. */
 export class BadServiceInfoError extends Error {
   override readonly name = "BadServiceInfoError";
 }
 
 /**
- * Reads a ServiceInfo from JSON or from what it was parsed to. A malformed host costs nobody else anything.
- * @throws BadServiceInfoError when the whole is none.
+ * Reads a ServiceInfo from JSON text or a parsed value. A malformed host affects no other.
+ * @throws BadServiceInfoError when the answer as a whole is malformed.
  */
 export function parseServiceInfo(input: unknown): ServiceInfo {
-  const parsed = serviceInfo.safeParse(typeof input === "string" ? parseJson(input) : input);
+  const isText = typeof input === "string";
+  const said = isText ? parseJson(input) : input;
+  if (isText && said === undefined) throw new BadServiceInfoError("the answer is not JSON");
+  const parsed = serviceInfo.safeParse(said);
   if (!parsed.success)
-    throw new BadServiceInfoError(`the answer is no ServiceInfo: ${firstIssue(parsed.error)}`);
+    throw new BadServiceInfoError(`the answer is not a ServiceInfo: ${firstIssue(parsed.error)}`);
   const { name = "", groupName, hosts, reachProtectionThreshold } = parsed.data;
   const at = name.indexOf("@@");
-  const read = hosts.map((one) => ({ one, result: host.safeParse(one) }));
+  const { wellFormed, malformed } = readEach(host, hosts, addressOf);
   return {
     name: at < 0 ? name : name.slice(at + 2),
     groupName: groupName ?? (at < 0 ? "" : name.slice(0, at)),
-    hosts: read.flatMap(({ result }) => (result.success ? [result.data] : [])),
-    malformed: read.flatMap(({ one, result }) =>
-      result.success ? [] : [{ address: addressOf(one), detail: firstIssue(result.error) }],
-    ),
+    hosts: wellFormed,
+    malformed,
     reachProtectionThreshold,
   };
-}
-
-function parseJson(text: string): unknown {
-  try {
-    return JSON.parse(text);
-  } catch {
-    throw new BadServiceInfoError("the answer is not JSON"); // the parser's own words quote it
-  }
-}
-
-/** "port: Invalid input: expected int"; zod's messages hold types and never values. */
-function firstIssue(error: z.ZodError): string {
-  const [issue] = error.issues;
-  const path = issue?.path.slice(0, 2).map(String).join(".").slice(0, 80);
-  return `${path ? `${path}: ` : ""}${issue?.message ?? "malformed"}`;
 }
 
 function addressOf(value: unknown): string {

@@ -1,20 +1,20 @@
 import type { Snapshot } from "../../model/service.ts";
 import { every } from "../../runtime/clock.ts";
 import type { Deps } from "../../runtime/deps.ts";
-import { type Refresh, type RefreshHooks, refreshes } from "../../runtime/refreshes.ts";
 import type { RegistryAdapter, RegistryConfig } from "../adapter.ts";
+import { type Refresh, type RefreshHooks, refreshes } from "../transport/refreshes.ts";
 import { openSession } from "./client.ts";
-import { Tree } from "./tree.ts";
+import { Tree } from "./state.ts";
 
-/** Soon enough that a revoked right is in the hub's status within 15 s. */
+/** Short enough that the hub's status shows a revoked right within 15 s. */
 const probeMs = 5_000;
-/** The safety net under the watches; up to half as much again, so that hubs do not list in step. */
-const distrustMs = 5 * 60_000;
+/** The safety net under the watches, plus up to half, so that hubs do not list in step. */
+const invalidateMs = 5 * 60_000;
 
 /**
- * Reads the Dubbo interfaces below `registry.root`; docs/registries/zookeeper.md says what is read and why. A
- * broken connection ends the watch: a new one lists everything anew, which is cheap, and watches do not
- * survive it anyway.
+ * Reads the Dubbo interfaces below `registry.root`; docs/registries/zookeeper.md describes what it reads and why. A
+ * broken connection ends the watch. A new watch lists everything again, which is cheap, and ZooKeeper's watches do
+ * not survive the connection anyway.
  */
 export function createZooKeeperAdapter(config: RegistryConfig<"zookeeper">, deps: Deps): RegistryAdapter {
   return {
@@ -30,14 +30,14 @@ async function open(
 ): Promise<Refresh<Snapshot>> {
   const session = await openSession(registry, credentials, onLost, deps, signal);
   const tree = new Tree({ session, root: registry.root, wants, changed });
-  const relistMs = (): number => distrustMs * (1 + deps.random() / 2);
+  const relistMs = (): number => invalidateMs * (1 + deps.random() / 2);
   let isProbeDue = false;
   const probe = (): void => {
     isProbeDue = true;
     changed();
   };
   every(deps.clock, () => probeMs, probe, signal);
-  every(deps.clock, relistMs, () => tree.distrust(), signal);
+  every(deps.clock, relistMs, () => tree.invalidate(), signal);
   return async () => {
     if (isProbeDue) await tree.probe();
     isProbeDue = false;

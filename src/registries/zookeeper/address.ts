@@ -1,10 +1,10 @@
 import { RegistryError } from "../../model/errors.ts";
-import { parseServer, type Server } from "../../runtime/servers.ts";
+import { parseServer, type Server } from "../transport/servers.ts";
 
-/** A ZooKeeper connect string in its parts. */
+/** The parts of a ZooKeeper connect string. */
 export interface ConnectString {
   readonly servers: readonly Server[];
-  /** "/path" that every path is below, or "". */
+  /** The "/path" above every other path, or "". */
   readonly chroot: string;
 }
 

@@ -1,50 +1,49 @@
 import type { Problem } from "../../model/problems.ts";
 import {
   type Application,
-  hiddenApplications,
   type IsRegistered,
   type Metadata,
   needsMetadata,
-} from "../dubbo/application.ts";
-import type { ApplicationInstance } from "../dubbo/application-instance.ts";
-import { type Instances, KnownApplications } from "../dubbo/known-applications.ts";
-import type { Mapping } from "../dubbo/merge.ts";
-import { parseMetadataInfo } from "../dubbo/metadata-info.ts";
+  opaqueApplications,
+} from "../kinds/dubbo/application.ts";
+import type { ApplicationInstance } from "../kinds/dubbo/application-instance.ts";
+import { type Instances, KnownApplications } from "../kinds/dubbo/known-applications.ts";
+import type { Mapping } from "../kinds/dubbo/merge.ts";
+import { parseMetadataInfo } from "../kinds/dubbo/metadata-info.ts";
 import { decodeInstance, decodeMapping, isSegment } from "./decode.ts";
-import { remembered } from "./remembered.ts";
 import type { Obstacle, Session } from "./session.ts";
 import { WatchedNodes } from "./watched-nodes.ts";
 
-/** Where Dubbo and Spring Cloud keep applications, whatever the root of the interfaces is. */
+/** The parent of applications in Dubbo and Spring Cloud, whatever the root of the interfaces is. */
 const home = "/services";
-/** How much of what is forbidden one probe tries again. */
+/** How many forbidden nodes one probe tries again. */
 const maxProbed = 200;
 
 export interface ApplicationsOptions {
   readonly session: Session;
-  /** The root of the interfaces without a slash at its end: metadata and mapping are below it. */
+  /** The root of the interfaces without a slash at its end; metadata and mapping are below it. */
   readonly base: string;
-  /** Picks the interfaces that matter. */
+  /** Selects the relevant interfaces. */
   readonly wants: (name: string) => boolean;
-  /** Called whenever `refresh` has something to do. */
+  /** Called whenever `refresh` has work to do. */
   readonly changed: () => void;
 }
 
-/** What applications registered, as `mergeApplications` takes it. */
+/** The registrations of applications, for `mergeApplications`. */
 export interface ApplicationsView {
   readonly applications: readonly Application[];
   readonly mapping: Mapping | undefined;
-  readonly blind?: Problem;
+  readonly cannotList?: Problem;
 }
 
-/** A node below `/services/<application>`; "foreign" = none of Dubbo's, or gone again. */
+/** A node below `/services/<application>`; "foreign" = not one of Dubbo's, or gone meanwhile. */
 type InstanceNode = ApplicationInstance | "unreadable" | "foreign";
 type Names = readonly string[] | Obstacle;
 
 /**
- * Providers that registered their application, as read through one session: who lives below `/services`, what they serve
- * below `<root>/metadata`, and who says that he serves an interface below `<root>/mapping`. The latter is read only while
- * there is somebody of whom nothing else is known. Errors: `refresh` @throws RegistryError.
+ * Providers that registered their application, read through one session. `/services` lists the living instances, and
+ * `<root>/metadata` describes their services. `<root>/mapping` lists which applications claim an interface. It is
+ * read only while some application's services are unknown. Errors: `refresh` @throws RegistryError.
  * Source: apache/dubbo, ZookeeperServiceDiscovery, ZookeeperMetadataReport; the same of apache/dubbo-go.
  */
 export class Applications {
@@ -80,57 +79,57 @@ export class Applications {
     this.#mappings = new WatchedNodes((name, fired) => this.#readMapping(name, fired), changed);
   }
 
-  /** Reads what has changed since the last call, at first all of it. */
+  /** Reads everything that changed since the last call; the first call reads everything. */
   async refresh(isRegistered: IsRegistered): Promise<ApplicationsView> {
-    await this.#tops.keep(this.#topPaths);
+    await this.#tops.sync(this.#topPaths);
     const living = this.#tops.get(home);
-    await this.#listings.keep(this.#names(living));
-    await this.#instances.keep(this.#paths(this.#listings.version));
+    await this.#listings.sync(this.#names(living));
+    await this.#instances.sync(this.#paths(this.#listings.version));
     const instances = this.#byApplication(this.#listings.version, this.#instances.version);
-    await this.#metadata.keep(this.#revisions(instances, isRegistered));
+    await this.#metadata.sync(this.#revisions(instances, isRegistered));
     const applications = this.#applications(instances, this.#metadata.version);
     const isBlind = living === "forbidden";
-    const isMappingOfUse = isBlind || hiddenApplications(applications, isRegistered).size > 0;
+    const isMappingOfUse = isBlind || opaqueApplications(applications, isRegistered).size > 0;
     const mapped = this.#tops.get(this.#mappingPath);
-    await this.#mappings.keep(this.#mappedNames(isMappingOfUse ? mapped : undefined));
+    await this.#mappings.sync(this.#mappedNames(isMappingOfUse ? mapped : undefined));
     const mapping = typeof mapped === "string" ? undefined : this.#mapping(this.#mappings.version);
-    return { applications, mapping, ...(isBlind && { blind: cannotSee }) };
+    return { applications, mapping, ...(isBlind && { cannotList: cannotSee }) };
   }
 
-  /** Checks what no watch tells: whether what was forbidden still is. */
+  /** Checks what no watch reports: whether forbidden nodes are still forbidden. */
   probe(): void {
-    this.#tops.distrust((value) => value === "forbidden");
-    this.#listings.distrust((value) => value === "forbidden", maxProbed);
-    this.#instances.distrust((value) => value === "unreadable", maxProbed);
-    this.#metadata.distrust((value) => value === "unreadable", maxProbed);
+    this.#tops.invalidate((value) => value === "forbidden");
+    this.#listings.invalidate((value) => value === "forbidden", maxProbed);
+    this.#instances.invalidate((value) => value === "unreadable", maxProbed);
+    this.#metadata.invalidate((value) => value === "unreadable", maxProbed);
   }
 
-  /** Lets the next `refresh` read everything, as if no watch had ever told anything. */
-  distrust(): void {
-    this.#tops.distrust();
-    for (const nodes of [this.#listings, this.#instances, this.#metadata, this.#mappings]) nodes.distrust();
+  /** Makes the next `refresh` read everything, as if no watch had ever fired. */
+  invalidate(): void {
+    this.#tops.invalidate();
+    for (const nodes of [this.#listings, this.#instances, this.#metadata, this.#mappings]) nodes.invalidate();
   }
 
-  readonly #names = remembered((listed: Names | undefined) => new Set(childrenOf(listed)));
+  readonly #names = memoizeLast((listed: Names | undefined) => new Set(childrenOf(listed)));
 
-  readonly #paths = remembered(
+  readonly #paths = memoizeLast(
     (_listings: number) => new Set([...this.#listings.keys()].flatMap((name) => this.#pathsOf(name))),
   );
 
-  readonly #byApplication = remembered(
+  readonly #byApplication = memoizeLast(
     (_listings: number, _instances: number): ReadonlyMap<string, Instances> =>
       new Map([...this.#listings.keys()].map((name) => [name, this.#instancesOf(name)])),
   );
 
-  /** Those whose MetadataInfo is read in any case, and those of which it depends on what interfaces say. */
-  readonly #readable = remembered((byApplication: ReadonlyMap<string, Instances>) => {
+  /** The instances whose MetadataInfo is always read, and those for which that depends on the registered interfaces. */
+  readonly #readable = memoizeLast((byApplication: ReadonlyMap<string, Instances>) => {
     const instances = [...byApplication.values()].flat().filter((one) => one !== "unreadable");
     const always = instances.filter((instance) => needsMetadata(instance, () => true));
     const perhaps = instances.filter((instance) => !needsMetadata(instance, () => true));
     return { always: new Set(always.map(keyOf)), perhaps };
   });
 
-  readonly #applications = remembered(
+  readonly #applications = memoizeLast(
     (byApplication: ReadonlyMap<string, Instances>, _metadata: number): readonly Application[] =>
       this.#known.read(
         byApplication,
@@ -138,11 +137,11 @@ export class Applications {
       ),
   );
 
-  readonly #mappedNames = remembered(
+  readonly #mappedNames = memoizeLast(
     (listed: Names | undefined) => new Set(childrenOf(listed).filter(this.#options.wants)),
   );
 
-  readonly #mapping = remembered(
+  readonly #mapping = memoizeLast(
     (_mappings: number): Mapping =>
       new Map([...this.#mappings.keys()].map((name) => [name, this.#mappings.get(name) ?? []])),
   );
@@ -172,8 +171,8 @@ export class Applications {
   }
 
   /**
-   * Java and dubbo-go up to 3.2 write `metadata/<application>/<revision>`; dubbo-go since 3.3 leaves `metadata/` out.
-   * One that is missing is watched: providers may write it after the instance.
+   * Java and dubbo-go up to 3.2 write `metadata/<application>/<revision>`; dubbo-go since 3.3 omits `metadata/`. A
+   * missing node is watched, because providers may write it after the instance.
    * Source: apache/dubbo, SubscriberMetadataIdentifier; apache/dubbo-go, metadata/report/zookeeper/report.go.
    */
   async #readMetadata(key: string, changed: () => void): Promise<Metadata> {
@@ -196,7 +195,7 @@ export class Applications {
 
 const keyOf = ({ application, revision }: ApplicationInstance): string => `${application}/${revision}`;
 
-/** What is forbidden or missing has none. */
+/** A forbidden or missing node has no children. */
 function childrenOf(listing: Names | undefined): readonly string[] {
   return typeof listing === "string" ? [] : (listing ?? []);
 }
@@ -204,6 +203,16 @@ function childrenOf(listing: Names | undefined): readonly string[] {
 const cannotSee: Problem = {
   at: home,
   code: "Unreadable",
-  detail: `no right to list ${home}: providers that registered their application only are not seen. Grant READ to the hub's user`,
+  detail: `the hub's user may not list ${home}, so the operator does not see providers that register at application level only; grant READ to the hub's user`,
   severity: "warning",
 };
+
+/** `make`, which is not called again as long as it is asked with the very same arguments as the last time. */
+function memoizeLast<A extends readonly unknown[], R>(make: (...asked: A) => R): (...asked: A) => R {
+  let last: { readonly asked: A; readonly result: R } | undefined;
+  return (...asked) => {
+    const isSame = last?.asked.every((one, at) => one === asked[at]);
+    if (last === undefined || !isSame) last = { asked, result: make(...asked) };
+    return last.result;
+  };
+}

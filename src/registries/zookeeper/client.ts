@@ -2,30 +2,29 @@ import { RegistryError } from "../../model/errors.ts";
 import type { Credentials, RegistrySpec } from "../../model/hub.ts";
 import { inTime } from "../../runtime/clock.ts";
 import type { Clock, Deps } from "../../runtime/deps.ts";
-import { tlsOptionsOf } from "../../runtime/dialer.ts";
-import { dialAny, type Server } from "../../runtime/servers.ts";
+import { tlsOptionsOf } from "../transport/dialer.ts";
+import { dialAny, type Server } from "../transport/servers.ts";
 import { parseConnectString } from "./address.ts";
-import { Connection, type ConnectionOptions } from "./connection.ts";
-import { int, text } from "./jute.ts";
+import { type ConnectionOptions, ZkConnection } from "./connection.ts";
 import { createSession, fire, type Session, successful, type Watches } from "./session.ts";
+import { int, text } from "./wire.ts";
 
 /**
- * A server that lags and has handed out a session of its own (`localSessionsEnabled`) does not answer `sync`, but pings.
+ * A server that lags and issued a local session (`localSessionsEnabled`) does not answer `sync`, but answers pings.
  * Source: measured on 3.9.4.
  */
 const catchUpMs = 2_000;
 
-/** What a server is dialled with, whichever it is. */
+/** The connection options that all servers share. */
 type Dialling = Omit<ConnectionOptions, "server" | "ip" | "onLost">;
 
 /**
- * Opens a session on any server of the connect string: in random order, each name resolved anew, each of its
- * addresses once, none of them while it lags behind its leader. There is no second round: that is for
- * `supervise`. `onLost` is called once if the session breaks later.
+ * Opens a session on any server of the connect string. It tries the servers in random order, resolves each name on
+ * this call, tries each address once, and skips a server that lags behind its leader. There is no second round;
+ * `supervise` retries. `onLost` is called once if the session breaks later.
  *
- * Always a new session that claims to have seen nothing. So a server that closes without an answer is
- * starting or has no quorum, and never one that refuses us because its data is older than what we saw: that
- * it is older is told by `Snapshot.position` and `Snapshot.origin`.
+ * The session is always new and claims zxid 0. A server that closes without answering is therefore starting or lacks
+ * quorum; staleness is detected through `Snapshot.position` and `Snapshot.origin`.
  * @throws RegistryError; an AbortError or the signal's reason.
  */
 export async function openSession(
@@ -43,7 +42,7 @@ export async function openSession(
   const dial = async (server: Server, ip: string): Promise<Session> => {
     let isInUse = false;
     const lost = (error: RegistryError): void => void (isInUse && onLost(error));
-    const connection = await Connection.open({ ...dialling, server, ip, onLost: lost }, deps.clock, signal);
+    const connection = await ZkConnection.open({ ...dialling, server, ip, onLost: lost }, deps.clock, signal);
     const session = createSession(connection, server.name, chroot, watches);
     try {
       await login(connection, server, digest);
@@ -59,30 +58,30 @@ export async function openSession(
 }
 
 /**
- * Without a user the session may do what ACLs grant to the world. A wrong password is not refused here: it
- * shows as a missing right later. Source: measured on 3.9.4.
+ * Adds the user to the session. Without a user the session has the rights that ACLs grant to the world. A wrong
+ * password is not refused here; it appears later as a missing right. Source: measured on 3.9.4.
  */
-async function login(connection: Connection, server: Server, digest: string | undefined): Promise<void> {
+async function login(connection: ZkConnection, server: Server, digest: string | undefined): Promise<void> {
   if (digest === undefined) return;
   const reply = await connection.authenticate(int(0), text("digest"), text(digest));
   successful(reply, server.name, "digest login");
 }
 
-/** What is read from now on is not older than what anyone has read before. @throws RegistryError when it is not within 2 s. */
+/** Makes sure that later reads are not older than what anyone has read before. @throws RegistryError after 2 s. */
 function catchUp(session: Session, clock: Pick<Clock, "sleep">, signal: AbortSignal): Promise<void> {
-  const detail = `connect ${session.server}: it lags behind its leader: no answer to sync within ${catchUpMs / 1_000} s`;
-  const advice = "The operator retries by itself; see the server's log.";
+  const detail = `connect ${session.server}: the server lags behind its leader: no answer to sync within ${catchUpMs / 1_000} s`;
+  const advice = "Read the server's log.";
   const late = (): Error => new RegistryError("RegistryUnreachable", detail, advice);
   return inTime(session.sync(), { ms: catchUpMs, late }, clock, signal);
 }
 
 /**
- * "user:password", or undefined when the Secret has neither. @throws RegistryError SecretInvalid when it has
- * one of them.
+ * "user:password", or undefined when the Secret has neither. @throws RegistryError SecretInvalid when it has only one
+ * of them.
  */
 function digestOf({ username, password }: Credentials): string | undefined {
   if (username !== undefined && password !== undefined) return `${username}:${password}`;
   if (username === undefined && password === undefined) return undefined;
-  const advice = "A digest login needs both; without a login leave both out.";
+  const advice = "Set both for a digest login, or neither.";
   throw new RegistryError("SecretInvalid", "the Secret has only one of username and password", advice);
 }

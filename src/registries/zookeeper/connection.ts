@@ -2,9 +2,9 @@ import { isIP, type Socket, connect as tcpConnect } from "node:net";
 import { connect as tlsConnect } from "node:tls";
 import { RegistryError, type RegistryErrorCode } from "../../model/errors.ts";
 import type { Clock } from "../../runtime/deps.ts";
-import { describeNetworkError } from "../../runtime/dial.ts";
-import type { TlsOptions } from "../../runtime/dialer.ts";
-import type { Server } from "../../runtime/servers.ts";
+import { describeNetworkError } from "../transport/dial.ts";
+import type { TlsOptions } from "../transport/dialer.ts";
+import type { Server } from "../transport/servers.ts";
 import {
   connectRequest,
   createFrameSplitter,
@@ -15,22 +15,21 @@ import {
   type Reader,
   readSession,
   xid,
-} from "./jute.ts";
+} from "./wire.ts";
 
 /**
- * Asked for; the server answers with what its tickTime allows. Short, because it says how soon a frozen
- * server is noticed, and because nothing is lost with a session: a lost connection ends the watch anyway.
+ * The requested timeout; the server grants what its tickTime allows. It is short, because it limits how soon a frozen
+ * server is noticed. A short session loses nothing, because a lost connection ends the watch anyway.
  */
 const sessionTimeoutMs = 12_000;
 
 /**
- * A starting server accepts connections that it then neither answers nor closes, ever, so waiting longer is
- * of no use.
+ * Longer waiting does not help: a starting server accepts connections that it then neither answers nor closes.
  * Source: measured on 3.9.4; docs/registries/zookeeper.md.
  */
 const handshakeTimeoutMs = 2_000;
 
-/** How long the server may take to read the goodbye. */
+/** How long the server may take to read the close request. */
 const goodbyeMs = 300;
 
 export interface ConnectionOptions {
@@ -40,13 +39,11 @@ export interface ConnectionOptions {
   readonly tls?: TlsOptions;
   /** Called with the path of each watch that fired. */
   readonly onEvent: (path: string) => void;
-  /**
-   * Called once if the connection breaks; every open request has been rejected with the same error before.
-   */
+  /** Called once if the connection breaks, after every open request was rejected with the same error. */
   readonly onLost: (error: RegistryError) => void;
 }
 
-/** An answer: the server's error code, and the record that follows where it is 0. */
+/** An answer: the server's error code and, if it is 0, the record. */
 export interface Reply {
   readonly error: number;
   readonly record: Reader;
@@ -58,10 +55,10 @@ interface Pending {
 }
 
 /**
- * One session on one server. It is kept alive with a ping for each third of its timeout without a request,
- * and counts as broken after two thirds without a byte: a frozen server closes nothing.
+ * One session on one server. After a third of its timeout without a request it sends a ping. After two thirds without
+ * a byte it counts as broken, because a frozen server closes nothing.
  */
-export class Connection {
+export class ZkConnection {
   readonly #options: ConnectionOptions;
   readonly #clock: Clock;
   readonly #signal: AbortSignal;
@@ -77,11 +74,11 @@ export class Connection {
 
   /**
    * Opens a session. It lives until `close`, an abort of `signal`, or `onLost`.
-   * @throws RegistryError when the server gives none; the signal's reason.
+   * @throws RegistryError when the server grants no session; the signal's reason.
    */
-  static async open(options: ConnectionOptions, clock: Clock, signal: AbortSignal): Promise<Connection> {
+  static async open(options: ConnectionOptions, clock: Clock, signal: AbortSignal): Promise<ZkConnection> {
     signal.throwIfAborted();
-    const connection = new Connection(options, clock, signal);
+    const connection = new ZkConnection(options, clock, signal);
     connection.#keepAlive(await connection.#opened.promise);
     return connection;
   }
@@ -102,12 +99,12 @@ export class Connection {
     this.#socket.write(connectRequest(sessionTimeoutMs));
   }
 
-  /** The newest transaction that an answer has shown. */
+  /** The newest transaction in any answer. */
   get zxid(): bigint {
     return this.#lastZxid;
   }
 
-  /** @throws RegistryError when the connection is or gets broken; the signal's reason after an abort. */
+  /** @throws RegistryError when the connection is broken or breaks; the signal's reason after an abort. */
   request(operation: number, ...record: readonly Buffer[]): Promise<Reply> {
     return this.#send(++this.#lastXid, operation, record);
   }
@@ -117,7 +114,7 @@ export class Connection {
     return this.#send(xid.auth, opcode.auth, record);
   }
 
-  /** Ends the session and releases the socket, at the latest after the goodbye. */
+  /** Closes the session and releases the socket, at the latest after `goodbyeMs`. */
   readonly close = (): void => this.#end(this.#signal.reason ?? new Error("the connection was closed"));
 
   #send(number: number, operation: number, record: readonly Buffer[]): Promise<Reply> {
@@ -132,7 +129,7 @@ export class Connection {
 
   #write(...parts: readonly Buffer[]): void {
     this.#spokeAt = this.#clock.monotonic();
-    // What is asked in one go leaves in one go: a system call costs more than a small frame.
+    // Requests of one tick are sent together, because a system call costs more than a small frame.
     if (this.#socket.writableCorked === 0) {
       this.#socket.cork();
       queueMicrotask(() => this.#socket.uncork());
@@ -200,10 +197,10 @@ export class Connection {
     const doing = this.#state === "opening" ? `connect ${server.name}` : `connection to ${server.name}`;
     const check =
       tls === undefined ? "spec.address" : "spec.address and ca.crt, tls.crt and tls.key of the Secret";
-    return new RegistryError(code, `${doing}: ${what}`, `Check ${check}; the operator retries by itself.`);
+    return new RegistryError(code, `${doing}: ${what}`, `Check ${check}.`);
   }
 
-  /** The one way out; the first reason is what everyone is told. */
+  /** The only way to end; everybody gets the first reason. */
   #end(reason: unknown): void {
     if (this.#state === "closed") return;
     const polite = this.#state === "open" && !(reason instanceof RegistryError);
@@ -218,7 +215,7 @@ export class Connection {
   }
 }
 
-/** What it means that the server closed the connection. */
+/** Why the server closed the connection, by the connection's state. */
 const closed = {
   opening:
     "the server closed the connection without an answer: it is starting, has no quorum, or expects TLS",
@@ -229,7 +226,7 @@ const closed = {
 const silence = (socket: Socket): string =>
   socket.connecting
     ? `no answer within ${handshakeTimeoutMs / 1_000} s`
-    : `accepted, but silent for ${handshakeTimeoutMs / 1_000} s: the server is starting or frozen, or is no ZooKeeper`;
+    : `accepted, but silent for ${handshakeTimeoutMs / 1_000} s: the server is starting, frozen, or not a ZooKeeper server`;
 
 function dial({ server, ip, tls }: ConnectionOptions): Socket {
   if (tls === undefined) return tcpConnect({ host: ip, port: server.port, noDelay: true });
@@ -244,7 +241,7 @@ function dial({ server, ip, tls }: ConnectionOptions): Socket {
       port: server.port,
     });
   } catch (cause) {
-    const detail = `TLS to ${server.name} cannot be set up: ${describeNetworkError(cause)}`;
+    const detail = `the operator cannot set up TLS to ${server.name}: ${describeNetworkError(cause)}`;
     throw new RegistryError(
       "SecretInvalid",
       detail,
@@ -254,7 +251,7 @@ function dial({ server, ip, tls }: ConnectionOptions): Socket {
   }
 }
 
-/** Frees the session on the server, which would else keep it until its timeout. */
+/** Frees the session on the server, which would otherwise keep it until its timeout. */
 function sayGoodbye(socket: Socket, clock: Clock): void {
   const cancel = clock.after(goodbyeMs, () => socket.destroy());
   socket.once("close", cancel);

@@ -1,16 +1,15 @@
 import * as z from "zod";
-import type { Problem } from "../../model/problems.ts";
-import type { Service } from "../../model/service.ts";
-import { type ApplicationInstance, readApplicationInstance } from "../dubbo/application-instance.ts";
-import { parseJson, stringMap } from "../dubbo/json.ts";
-import { type Provider, readProvider } from "../dubbo/provider.ts";
-import { serviceOf } from "../dubbo/provider-service.ts";
-import { decodeSegment, parseProviderUrl } from "../dubbo/provider-url.ts";
-import { addressKey } from "../dubbo/registered-addresses.ts";
+import { type Service, unknownService } from "../../model/service.ts";
+import { readJson, stringMap } from "../../runtime/json.ts";
+import { type ApplicationInstance, readApplicationInstance } from "../kinds/dubbo/application-instance.ts";
+import { type Provider, readProvider } from "../kinds/dubbo/provider.ts";
+import { serviceOf } from "../kinds/dubbo/provider-service.ts";
+import { decodeSegment, parseProviderUrl } from "../kinds/dubbo/provider-url.ts";
+import { addressKey } from "../kinds/dubbo/registered-addresses.ts";
 
 /**
- * One interface from the names of the nodes below its `providers` directory, in any order. The same provider
- * announced twice counts once; a name that is no provider URL is a problem and costs nobody else anything.
+ * Decodes one interface from the node names below its `providers` directory, in any order. A provider that is
+ * announced twice counts once. A name that is not a provider URL is a problem and affects no other.
  */
 export function decodeService(name: string, nodes: readonly string[]): Service {
   return serviceOf(
@@ -20,8 +19,8 @@ export function decodeService(name: string, nodes: readonly string[]): Service {
 }
 
 /**
- * Where these nodes say that a provider is, be it one that takes no traffic or that nobody can call; once each, as
- * `addressKey` spells it.
+ * The addresses of the providers in these nodes, each once, as `addressKey` spells them. Providers that take no
+ * traffic, or that nobody can call, are included.
  */
 export function decodeAddresses(nodes: readonly string[]): readonly string[] {
   const urls = nodes.flatMap((node) => parseProviderUrl(decodeSegment(node) ?? "") ?? []);
@@ -35,12 +34,12 @@ const instanceForm = z.object({
 });
 
 /**
- * What a node below `/services/<application>` holds, as Curator's service discovery writes it. undefined = it is not one
- * of Dubbo's: Spring Cloud keeps its instances there as well. dubbo-go leaves out what is empty.
+ * Reads a node below `/services/<application>`, as Curator's service discovery writes it. undefined = it is not one
+ * of Dubbo's, because Spring Cloud also keeps its instances there. dubbo-go omits empty fields.
  * Source: apache/dubbo, CuratorFrameworkUtils; apache/dubbo-go, remoting/zookeeper/curator_discovery.
  */
 export function decodeInstance(application: string, data: string): ApplicationInstance | undefined {
-  const node = parseJson(instanceForm, data);
+  const node = readJson(instanceForm, data);
   return node && readApplicationInstance(application, node.address, node.port ?? 0, node.payload.metadata);
 }
 
@@ -50,16 +49,15 @@ export function decodeMapping(data: string): readonly string[] {
   return [...new Set(names)].filter(isSegment).toSorted();
 }
 
-/** Whether a text that somebody registered can be one segment of a path. */
+/** Whether a registered text can be one segment of a path. */
 export function isSegment(text: string): boolean {
   return /^[^/\0]+$/.test(text) && text !== "." && text !== "..";
 }
 
-/** An interface that exists and that the registry does not let us read. */
+/** An interface that exists, but that the hub's user may not read. */
 export function unreadableService(name: string, path: string): Service {
-  const detail = `no right to list ${path}: what the cluster has of it stays. Grant READ to the hub's user`;
-  const problem: Problem = { at: name, code: "Unreadable", detail, severity: "warning" };
-  return { id: name, kind: "dubbo", name, instances: "unknown", problems: [problem] };
+  const detail = `the hub's user may not list ${path}, so the operator keeps what the cluster has; grant READ to the hub's user`;
+  return unknownService({ id: name, kind: "dubbo", name }, detail);
 }
 
 function decodeProvider(name: string, node: string): Provider {
@@ -72,8 +70,8 @@ function decodeProvider(name: string, node: string): Provider {
 }
 
 /**
- * The start of a node's name, without anything that may be a query (a token) or a user's password, however
- * often encoded.
+ * The start of a node's name, without anything that may be a query (a token) or a user's password, however often it
+ * is encoded.
  */
 function harmless(node: string): string {
   const withoutQuery = node.split(/[?&=]|%(?:25)*(?:3f|26|3d)/i)[0] ?? "";

@@ -1,11 +1,11 @@
 import { RegistryError } from "../../model/errors.ts";
-import type { Connection, Reply } from "./connection.ts";
-import { bool, errorCode, opcode, type Reader, readStat, type Stat, text } from "./jute.ts";
+import type { Reply, ZkConnection } from "./connection.ts";
+import { bool, errorCode, opcode, type Reader, readStat, type Stat, text } from "./wire.ts";
 
-/** What keeps one node from being read; anything worse is thrown. */
+/** Why one node is unreadable; worse errors are thrown. */
 export type Obstacle = "missing" | "forbidden";
 
-export interface Listing {
+export interface Children {
   readonly children: readonly string[];
   readonly stat: Stat;
 }
@@ -17,38 +17,35 @@ export interface NodeData {
 }
 
 /**
- * Reads below the chroot. A path is watched by giving `changed`: it is called once, after the next change of
- * the node, of its children, or of its existence; the newest `changed` of a path replaces earlier ones. What
- * is forbidden is not watched.
+ * Reads below the chroot. With `changed` a read also watches the path: `changed` is called once, after the next
+ * change of the node, of its children, or of its existence. The newest `changed` of a path replaces earlier ones. A
+ * forbidden node is not watched.
  * Errors: every method @throws RegistryError when the connection breaks or the server answers out of order.
  */
 export interface Session {
-  /** "host:port" of the server that answers. */
+  /** "host:port" of the server. */
   readonly server: string;
-  /** The newest transaction that an answer has shown. */
+  /** The newest transaction in any answer. */
   zxid(): bigint;
-  children(path: string, changed: () => void): Promise<Listing | Obstacle>;
+  children(path: string, changed: () => void): Promise<Children | Obstacle>;
   data(path: string, changed?: () => void): Promise<NodeData | Obstacle>;
-  /**
-   * Lets the server catch up with the leader, so that what is read next is not older than what anyone has
-   * read before.
-   */
+  /** Makes the server catch up with the leader, so that later reads are not older than what anyone has read before. */
   sync(): Promise<void>;
 }
 
 /** The callbacks of watched paths, by path with chroot. */
 export type Watches = Map<string, () => void>;
 
-/** Hands a fired watch to whoever set it. */
+/** Calls the callback of a fired watch. */
 export function fire(watches: Watches, path: string): void {
   const changed = watches.get(path);
   watches.delete(path);
   changed?.();
 }
 
-/** A session over an open connection whose events go to `fire(watches, …)`. */
+/** A session over an open connection that passes its events to `fire(watches, …)`. */
 export function createSession(
-  connection: Connection,
+  connection: ZkConnection,
   server: string,
   chroot: string,
   watches: Watches,
@@ -60,7 +57,7 @@ export function createSession(
     decode: (record: Reader) => T,
   ): Promise<T | Obstacle> => {
     const fullPath = below(chroot, path);
-    if (changed) watches.set(fullPath, changed); // before asking: the event may follow the answer at once
+    if (changed) watches.set(fullPath, changed); // before the request, because the event may follow the answer at once
     const reply = await connection.request(opcode[type], text(fullPath), bool(changed !== undefined));
     if (reply.error === errorCode.noNode) return "missing";
     if (reply.error === errorCode.noAuth) return "forbidden";
@@ -69,7 +66,7 @@ export function createSession(
     try {
       return decode(record);
     } catch (cause) {
-      const advice = "Check that spec.address is a ZooKeeper; the operator retries by itself.";
+      const advice = "Check that spec.address points to a ZooKeeper server.";
       const detail = `${what} on ${server}: the answer is cut short`;
       throw new RegistryError("RegistryBadResponse", detail, advice, { cause });
     }
@@ -83,7 +80,7 @@ export function createSession(
     for (;;) {
       const answer = await read(type, path, changed, decode);
       if (answer !== "missing" || changed === undefined) return answer;
-      // The only read that watches a node that is not there.
+      // Only this read can watch a node that does not exist.
       const nothing = await read("exists", path, changed, readStat);
       if (nothing === "missing" || nothing === "forbidden") return nothing;
     }
@@ -99,7 +96,7 @@ export function createSession(
   };
 }
 
-const readListing = (record: Reader): Listing => ({ children: record.texts(), stat: readStat(record) });
+const readListing = (record: Reader): Children => ({ children: record.texts(), stat: readStat(record) });
 const readNodeData = (record: Reader): NodeData => ({ data: record.text(), stat: readStat(record) });
 
 type ReadType = "getChildren2" | "getData" | "exists";
@@ -112,13 +109,13 @@ function below(chroot: string, path: string): string {
 /** The record of an answer without an error. @throws RegistryError. */
 export function successful({ error, record }: Reply, server: string, what: string): Reader {
   if (error === errorCode.ok) return record;
-  const retry = "The operator retries by itself; see the server's log.";
+  const retry = "Read the server's log.";
   switch (error) {
     case errorCode.sessionExpired:
     case errorCode.sessionMoved:
       throw new RegistryError("RegistryUnreachable", `${what} on ${server}: the session has ended`, retry);
     case errorCode.authFailed: {
-      const advice = "Check username and password in the Secret, and that the server takes digest logins.";
+      const advice = "Check username and password in the Secret, and that the server accepts digest logins.";
       throw new RegistryError("RegistryUnauthorized", `${what} on ${server}: refused`, advice);
     }
     default:

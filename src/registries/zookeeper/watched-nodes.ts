@@ -1,14 +1,15 @@
 import { isDeepStrictEqual } from "node:util";
-import { inParallel } from "../../runtime/parallel.ts";
+import { inParallel } from "../transport/parallel.ts";
 
-/** Measured: more in flight is not faster, and blocks the event loop longer. */
+/** Measured: more in flight is not faster and blocks the event loop longer. */
 export const maxInFlight = 64;
 
-/** Reads what a key stands for, and calls `changed` once when reading again could give something else. */
+/** Reads the value of a key, and calls `changed` once when another read could return something else. */
 type Read<T> = (key: string, changed: () => void) => Promise<T>;
 
 /**
- * What nodes hold, each read once and again only after its watch has fired. Errors: `keep` throws what reading throws.
+ * The values of nodes. Each is read once, and again only after its watch has fired. Errors: `keep` throws the errors
+ * of reading.
  */
 export class WatchedNodes<T> {
   readonly #read: Read<T>;
@@ -28,18 +29,18 @@ export class WatchedNodes<T> {
     return this.#values.keys();
   }
 
-  /** As it was last read. An equal value keeps its identity. */
+  /** The value of the last read. An equal value keeps its identity. */
   get(key: string): T | undefined {
     return this.#values.get(key);
   }
 
-  /** Another one whenever a value has changed, come or gone. */
+  /** Differs whenever a value has changed, appeared or disappeared. */
   get version(): number {
     return this.#version;
   }
 
-  /** Reads the keys that are new or have changed, and forgets all others. The very same set costs next to nothing. */
-  async keep(keys: ReadonlySet<string>): Promise<void> {
+  /** Reads the keys that are new or have changed, and drops all others. The very same set costs almost nothing. */
+  async sync(keys: ReadonlySet<string>): Promise<void> {
     const due = keys === this.#kept ? [...this.#stale].filter((key) => keys.has(key)) : this.#replace(keys);
     this.#stale.clear();
     await inParallel(due, maxInFlight, async (key) => {
@@ -50,7 +51,7 @@ export class WatchedNodes<T> {
     });
   }
 
-  /** Forgets what is not among the keys. Returns those that have to be read. */
+  /** Drops values whose key is not in `keys`. Returns the keys to read. */
   #replace(keys: ReadonlySet<string>): readonly string[] {
     this.#kept = keys;
     for (const key of this.#values.keys()) {
@@ -61,8 +62,8 @@ export class WatchedNodes<T> {
     return [...keys].filter((key) => this.#stale.has(key) || !this.#values.has(key));
   }
 
-  /** Lets the next `keep` read again what `isDue` picks; at most `limit` of it. */
-  distrust(isDue: (value: T) => boolean = () => true, limit = Number.POSITIVE_INFINITY): void {
+  /** Makes the next `keep` re-read the values that `isDue` selects; at most `limit` of them. */
+  invalidate(isDue: (value: T) => boolean = () => true, limit = Number.POSITIVE_INFINITY): void {
     const due = [...this.#values].filter(([, value]) => isDue(value)).slice(0, limit);
     for (const [key] of due) this.#stale.add(key);
     if (due.length > 0) this.#changed();

@@ -1,0 +1,34 @@
+import { Command, CommanderError } from "commander";
+import { addControllers } from "./controllers.ts";
+import { addPreview } from "./preview.ts";
+import { badUsage } from "./settings.ts";
+import { version } from "./version.ts";
+
+/** Runs a command line, without the name of the program, to its end. Returns the exit code. */
+export async function runProgram(args: readonly string[], env: NodeJS.ProcessEnv): Promise<number> {
+  let exitCode = 0;
+  const ended = (code: number): void => {
+    exitCode = code;
+  };
+  const program = new Command("registryhub")
+    .description(
+      "Keeps Istio's ServiceEntries equal to the providers in ZooKeeper, Nacos, Eureka and Consul.",
+    )
+    .showHelpAfterError("(--help lists what there is)")
+    .exitOverride();
+  addControllers(program, env, ended);
+  addPreview(program, env, ended);
+  program
+    .command("version")
+    .description("Print the version.")
+    .action(() => {
+      process.stdout.write(`registryhub ${version}\n`);
+    });
+  try {
+    await program.parseAsync(args, { from: "user" });
+  } catch (error) {
+    if (!(error instanceof CommanderError)) throw error;
+    ended(error.exitCode === 0 ? 0 : badUsage); // it has said why on stderr; 0 = it printed the help
+  }
+  return exitCode;
+}

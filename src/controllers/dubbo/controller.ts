@@ -1,0 +1,148 @@
+import type { KubeClient } from "../../kube/client.ts";
+import type { KubeError } from "../../kube/errors.ts";
+import { createEventRecorder, type EventRecorder } from "../../kube/events.ts";
+import { createReflector, obstacleOf, type Reflector } from "../../kube/reflector.ts";
+import { resources } from "../../kube/resources.ts";
+import type { Ms } from "../../model/entry.ts";
+import type { EnvoyFilter, ServiceEntry } from "../../model/istio.ts";
+import { fieldManagers } from "../../model/labels.ts";
+import { vipPool } from "../../plan/vip.ts";
+import type { Deps } from "../../runtime/deps.ts";
+import type { DubboMetrics } from "../../runtime/metrics.ts";
+import { EntryIndex } from "../writes/entry-index.ts";
+import { WorkQueue } from "../writes/queue.ts";
+import { FilterWorker, type FilterWorkerOptions } from "./filter-worker.ts";
+import { watchRootNamespace } from "./root-namespace.ts";
+
+/** With more filters in the root namespace, istiod's cost per push grows with the square of their number. */
+const manyFilters = 1_000;
+
+export interface DubboControllerOptions extends FilterWorkerOptions {
+  readonly vipCidr: string;
+  readonly foreignServiceEntries: boolean;
+  readonly concurrency: number;
+}
+
+/** ServiceEntries that speak Dubbo -> EnvoyFilters in the root namespace. The queue is keyed by ServiceEntry. */
+export class DubboController {
+  readonly #options: DubboControllerOptions;
+  readonly #client: KubeClient;
+  readonly #metrics: DubboMetrics;
+  readonly #deps: Deps;
+  readonly #serviceEntries: Reflector<ServiceEntry>;
+  readonly #filters: Reflector<EnvoyFilter>;
+  readonly #entries: EntryIndex;
+  #queue: WorkQueue | undefined;
+  #isReady = false;
+  #hadMany = false;
+
+  constructor(options: DubboControllerOptions, client: KubeClient, metrics: DubboMetrics, deps: Deps) {
+    this.#options = options;
+    this.#client = client;
+    this.#metrics = metrics;
+    this.#deps = deps;
+    const { serviceEntries, envoyFilters } = resources;
+    const namespace = options.rootNamespace;
+    this.#serviceEntries = createReflector(client, serviceEntries, { transform: routeFields }, deps);
+    this.#filters = createReflector(
+      client,
+      envoyFilters,
+      { namespace, transform: withoutManagedFields },
+      deps,
+    );
+    this.#entries = new EntryIndex(this.#serviceEntries.objects);
+  }
+
+  /** Names of the queues that have worked on one key for longer than `ms`. */
+  stuckLoops(ms: Ms): readonly string[] {
+    return (this.#queue?.longestRunMs ?? 0) > ms ? ["filters"] : [];
+  }
+
+  /** Works until `signal` aborts. @throws only on a bug. */
+  async run(signal: AbortSignal): Promise<void> {
+    const events = createEventRecorder(this.#client, fieldManagers.dubbo, this.#deps, signal);
+    const tools = { client: this.#client, events, metrics: this.#metrics, deps: this.#deps, signal };
+    const worker = new FilterWorker(this.#world(events), this.#options, tools);
+    const queue = new WorkQueue((key) => worker.work(key), this.#options.concurrency, this.#deps);
+    this.#queue = queue;
+    this.#metrics.beforeRender(() => this.#metrics.queueDepth("filters", queue.depth));
+    const lists = [this.#serviceEntries, this.#filters];
+    for (const list of lists) {
+      list.subscribe(() => {
+        const obstacle = obstacleOf(list.status);
+        if (obstacle) this.#warn(events, obstacle.reason, obstacle.message);
+      });
+    }
+    const touch = (filterKey: string): void => {
+      for (const key of worker.take(filterKey)) queue.add(key);
+    };
+    this.#serviceEntries.subscribe((keys) => {
+      for (const key of keys) {
+        this.#entries.update(key);
+        queue.add(key);
+      }
+      this.#listsChanged(queue, touch);
+    });
+    this.#filters.subscribe((keys) => {
+      for (const key of keys) touch(key);
+      this.#measure(events);
+      this.#listsChanged(queue, touch);
+    });
+    const { rootNamespace } = this.#options;
+    const root = watchRootNamespace(this.#client, rootNamespace, events, this.#metrics, this.#deps, signal);
+    await Promise.all([...lists.map((list) => list.run(signal)), queue.run(signal), root]);
+  }
+
+  /** No object describes this controller's state, so the root namespace gets its Events. */
+  #warn(events: EventRecorder, reason: string, message: string): void {
+    const object = { apiVersion: "v1", kind: "Namespace", metadata: { name: this.#options.rootNamespace } };
+    events.record({ object, type: "Warning", reason, message });
+  }
+
+  #world(events: EventRecorder) {
+    const pool = vipPool(this.#options.vipCidr);
+    return {
+      serviceEntries: this.#serviceEntries,
+      filters: this.#filters,
+      rules: {
+        foreign: this.#options.foreignServiceEntries,
+        accepts: (vip: string) => pool.accepts(vip),
+        hasElder: (vip: string, object: ServiceEntry) => this.#entries.hasElder(vip, object),
+      },
+      isReady: () => this.#isReady,
+      refused: ({ reason, message }: KubeError) => this.#warn(events, reason, message),
+    };
+  }
+
+  /** Nothing is decided while a list is incomplete. Once all are complete, every key is queued again. */
+  #listsChanged(queue: WorkQueue, touch: (filterKey: string) => void): void {
+    const wasReady = this.#isReady;
+    this.#isReady = [this.#serviceEntries, this.#filters].every((list) => list.status.state === "synced");
+    if (!this.#isReady || wasReady) return;
+    queue.retryAll();
+    for (const key of this.#serviceEntries.objects.keys()) queue.add(key);
+    for (const key of this.#filters.objects.keys()) touch(key);
+  }
+
+  #measure(events: EventRecorder): void {
+    const count = this.#filters.objects.size;
+    this.#metrics.envoyFilters(count);
+    const hasMany = count > manyFilters;
+    if (hasMany && !this.#hadMany) {
+      const message = `istiod slows down with more than ${manyFilters} EnvoyFilters; scope services with Sidecar or exportTo, or set l7: false`;
+      this.#warn(events, "ManyEnvoyFilters", message);
+    }
+    this.#hadMany = hasMany;
+  }
+}
+
+/** Drops the endpoints: nothing here depends on them, and they are most of an entry's size. */
+function routeFields(object: ServiceEntry): ServiceEntry {
+  const { endpoints: _, ...spec } = object.spec;
+  return { ...object, metadata: withoutManagedFields(object).metadata, spec };
+}
+
+function withoutManagedFields<T extends ServiceEntry | EnvoyFilter>(object: T): T {
+  const { managedFields: _, ...metadata } = object.metadata;
+  return { ...object, metadata };
+}

@@ -1,0 +1,211 @@
+import { isCovered } from "../../kube/covered.ts";
+import { type KubeError, retryDelay } from "../../kube/errors.ts";
+import type { ObjectStore } from "../../kube/reflector.ts";
+import { objectKey, resources } from "../../kube/resources.ts";
+import type { Ms } from "../../model/entry.ts";
+import type { EnvoyFilter, ServiceEntry } from "../../model/istio.ts";
+import { splitKey } from "../../model/keys.ts";
+import { annotations, fieldManagers, labels } from "../../model/labels.ts";
+import { type RouteRules, type RouteVerdict, routeOf } from "../../translate/dubbo-route.ts";
+import {
+  bufferFilter,
+  type DubboRoute,
+  inboundFilter,
+  outboundFilter,
+} from "../../translate/envoy-filter.ts";
+import { ObjectWriter, type Tools } from "../writes/object-writer.ts";
+import { failedBy, type Outcome } from "../writes/queue.ts";
+import { isWatched } from "../writes/target-namespace.ts";
+
+/**
+ * If somebody deletes an entry, it comes back at once. Its filters stay meanwhile, because a delete would cost
+ * connections.
+ */
+export const filterRemovalDelayMs = 1_000;
+/** Queue keys of filters that belong to a port and not to a ServiceEntry; no namespace has such a name. */
+const bufferKey = (port: number): string => `:buffer/${port}`;
+
+export interface FilterWorkerOptions {
+  readonly rootNamespace: string;
+  /** [] = all. */
+  readonly watchNamespaces: readonly string[];
+  readonly inboundFilters: boolean;
+}
+
+/** What the worker needs from the controller. */
+export interface FilterContext {
+  readonly serviceEntries: ObjectStore<ServiceEntry>;
+  readonly filters: ObjectStore<EnvoyFilter>;
+  readonly rules: RouteRules;
+  /** Whether the cluster's lists are complete; the worker decides nothing before. */
+  isReady(): boolean;
+  /** Called when the API server refuses a write for a reason that only a person can fix. */
+  refused(error: KubeError): void;
+}
+
+/** Reconciles the filters of one ServiceEntry, or of one port, at a time. */
+export class FilterWorker {
+  readonly #world: FilterContext;
+  readonly #options: FilterWorkerOptions;
+  readonly #tools: Tools;
+  readonly #writer: ObjectWriter<EnvoyFilter>;
+  /** Our filters, each with its owner and the port that it routes; and the reverse, by owner. */
+  readonly #known = new Map<string, { readonly owner: string; readonly port: number | undefined }>();
+  readonly #filtersOf = new Map<string, Set<string>>();
+  /** When the worker first saw that the entry of a filter was gone. */
+  readonly #goneAt = new Map<string, Ms>();
+
+  constructor(world: FilterContext, options: FilterWorkerOptions, tools: Tools) {
+    this.#world = world;
+    this.#options = options;
+    this.#tools = tools;
+    this.#writer = new ObjectWriter(world.filters, resources.envoyFilters, fieldManagers.dubbo, tools);
+  }
+
+  /** Records that a filter appeared, changed or went. Returns the queue keys of its owners, old and new. */
+  take(key: string): readonly string[] {
+    const filter = this.#world.filters.objects.get(key);
+    const before = this.#known.get(key);
+    const owner = filter && ownerKey(filter);
+    this.#known.delete(key);
+    const owned = before && this.#filtersOf.get(before.owner);
+    if (before && owned?.delete(key) && owned.size === 0) this.#filtersOf.delete(before.owner);
+    if (filter && owner !== undefined) {
+      this.#known.set(key, { owner, port: routedPort(filter) });
+      this.#filtersOf.set(owner, (this.#filtersOf.get(owner) ?? new Set()).add(key));
+    }
+    const freedPort = owner === undefined ? before?.port : undefined;
+    const buffer = freedPort === undefined ? undefined : bufferKey(freedPort);
+    return [before?.owner, owner, buffer].filter((one) => one !== undefined);
+  }
+
+  /** The queue's work function. */
+  async work(key: string): Promise<Outcome> {
+    if (!this.#world.isReady()) return undefined; // every key is queued again once the lists are complete
+    const port = /^:buffer\/(\d+)$/.exec(key)?.[1];
+    if (port !== undefined) return this.#workBuffer(Number(port));
+    const object = this.#world.serviceEntries.objects.get(key);
+    if (!isWatched(splitKey(key)[0], this.#options)) return undefined;
+    const verdict: RouteVerdict = object ? routeOf(object, this.#world.rules) : { verdict: "none" };
+    if (verdict.verdict === "unclear") return undefined;
+    const delayMs = this.#removalDelayMs(key, object);
+    if (delayMs > 0) return { againInMs: delayMs };
+    const desired = verdict.verdict === "route" ? this.#filtersFor(verdict.route) : [];
+    for (const filter of desired) {
+      const outcome = await this.#ensure(filter);
+      if (outcome !== undefined) return outcome;
+    }
+    const names = new Set(desired.map((filter) => filter.metadata.name));
+    for (const filter of this.#ownedBy(key)) {
+      const outcome = names.has(filter.metadata.name) ? undefined : await this.#remove(filter);
+      if (outcome !== undefined) return outcome;
+    }
+    return undefined;
+  }
+
+  #removalDelayMs(key: string, object: ServiceEntry | undefined): Ms {
+    if (object !== undefined || !this.#filtersOf.has(key)) {
+      this.#goneAt.delete(key);
+      return 0;
+    }
+    const now = this.#tools.deps.clock.monotonic();
+    const goneAt = this.#goneAt.get(key) ?? now;
+    this.#goneAt.set(key, goneAt);
+    return Math.max(0, goneAt + filterRemovalDelayMs - now);
+  }
+
+  /**
+   * The filters of a route. The port's buffer filter comes first: without it the first route would hang on large
+   * answers.
+   */
+  #filtersFor(route: DubboRoute): readonly EnvoyFilter[] {
+    const { rootNamespace, inboundFilters } = this.#options;
+    const outbound = [bufferFilter(route.port, rootNamespace), outboundFilter(route, rootNamespace)];
+    return inboundFilters ? [...outbound, inboundFilter(route, rootNamespace)] : outbound;
+  }
+
+  async #workBuffer(port: number): Promise<Outcome> {
+    const desired = bufferFilter(port, this.#options.rootNamespace);
+    if (this.#isPortUsed(port)) return this.#ensure(desired);
+    const actual = this.#world.filters.objects.get(objectKey(desired));
+    return actual && isOurs(actual) ? this.#remove(actual) : undefined;
+  }
+
+  /** Whether a filter routes the port, or an entry is about to get such a filter. */
+  #isPortUsed(port: number): boolean {
+    for (const known of this.#known.values()) if (known.port === port) return true;
+    for (const object of this.#world.serviceEntries.objects.values()) {
+      const verdict = routeOf(object, this.#world.rules);
+      if (verdict.verdict === "route" && verdict.route.port === port) return true;
+    }
+    return false;
+  }
+
+  *#ownedBy(key: string): Generator<EnvoyFilter> {
+    for (const filterKey of this.#filtersOf.get(key) ?? []) {
+      const filter = this.#world.filters.objects.get(filterKey);
+      if (filter) yield filter;
+    }
+  }
+
+  async #ensure(desired: EnvoyFilter): Promise<Outcome> {
+    const key = objectKey(desired);
+    const actual = this.#world.filters.objects.get(key);
+    if (actual && isCovered(desired, actual)) return undefined;
+    if (actual && !isOurs(actual) && !isAdoptable(actual, desired)) {
+      this.#writer.recordEvent(
+        actual,
+        "NameTaken",
+        "the dubbo-controller needs this name but did not write this EnvoyFilter; delete or rename it",
+      );
+      return { failed: true };
+    }
+    const pauseMs = this.#writer.pauseMs(key, desired);
+    if (pauseMs > 0) return { againInMs: pauseMs };
+    return this.#outcome(await this.#writer.apply(key, desired, actual, { name: desired.metadata.name }));
+  }
+
+  async #remove(filter: EnvoyFilter): Promise<Outcome> {
+    return this.#outcome(
+      await this.#writer.delete(objectKey(filter), filter, { name: filter.metadata.name }),
+    );
+  }
+
+  #outcome(error: KubeError | undefined): Outcome {
+    if (error && retryDelay(error) === undefined) this.#world.refused(error);
+    return failedBy(error);
+  }
+}
+
+function isOurs({ metadata }: EnvoyFilter): boolean {
+  return metadata.labels?.[labels.managedBy] === fieldManagers.dubbo;
+}
+
+/** The listener that a filter changes: "<vip>_<port>" or "virtualInbound"; undefined for a buffer filter. */
+function listenerOf({ spec }: EnvoyFilter): string | undefined {
+  const [patch] = (spec.configPatches ?? []) as readonly { match?: { listener?: { name?: string } } }[];
+  return patch?.match?.listener?.name;
+}
+
+/** The port of an outbound filter, whose large answers need the buffer filter. */
+function routedPort(filter: EnvoyFilter): number | undefined {
+  const port = /_(\d+)$/.exec(listenerOf(filter) ?? "")?.[1];
+  return port === undefined ? undefined : Number(port);
+}
+
+/**
+ * Whether the filter is the old product's, with the same name and listener; it is then taken over in place, without a
+ * drain.
+ */
+function isAdoptable(actual: EnvoyFilter, desired: EnvoyFilter): boolean {
+  return listenerOf(actual) !== undefined && listenerOf(actual) === listenerOf(desired);
+}
+
+/** The queue key of the owner of one of our filters. */
+function ownerKey(filter: EnvoyFilter): string | undefined {
+  if (!isOurs(filter)) return undefined;
+  const port = /^aeraki-outbound-buffer-(\d+)$/.exec(filter.metadata.name)?.[1];
+  return port === undefined
+    ? filter.metadata.annotations?.[annotations.serviceEntry]
+    : bufferKey(Number(port));
+}

@@ -1,0 +1,289 @@
+import type { KubeClient } from "../../kube/client.ts";
+import { createEventRecorder } from "../../kube/events.ts";
+import type { ObjectKey } from "../../kube/resources.ts";
+import { readSecret } from "../../kube/secrets.ts";
+import type { HostKey, Ms } from "../../model/entry.ts";
+import { RegistryError } from "../../model/errors.ts";
+import {
+  type Credentials,
+  type Hub,
+  type HubKey,
+  type HubStatus,
+  parseHub,
+  type RegistryHub,
+  wellFormedStatus,
+} from "../../model/hub.ts";
+import { splitKey } from "../../model/keys.ts";
+import { fieldManagers } from "../../model/labels.ts";
+import { type VipPool, vipPool } from "../../plan/vip.ts";
+import { settleAfterLossMs, settleMs } from "../../registries/index.ts";
+import type { HubMetrics } from "../../runtime/metrics.ts";
+import { WorkQueue } from "../writes/queue.ts";
+import { isWatched, type TargetRules } from "../writes/target-namespace.ts";
+import { HubCluster } from "./cluster.ts";
+import { DeletedHubs } from "./deleted-hubs.ts";
+import { type ClaimingHub, HostWorker } from "./host-worker.ts";
+import { type HubDeps, HubSession } from "./session.ts";
+import { hostOfService, type Services } from "./shadowing-services.ts";
+import { StatusWorker } from "./status-worker.ts";
+
+/** A hub that is missing for a shorter time may be in the middle of a re-creation. */
+const goneAfterMs = 60_000;
+/** Secrets are re-read, not watched: the right to watch them is the right to list all of them. */
+const credentialsMs = 300_000;
+const statusConcurrency = 4;
+/** Merges simultaneous changes into one look at a hub's status. */
+const statusDelayMs = 100;
+
+export interface HubControllerOptions extends TargetRules {
+  readonly vipCidr: string;
+  readonly concurrency: number;
+  readonly emptyGraceMs: Ms;
+  readonly shrinkHoldMs: Ms;
+  readonly resetHoldMs: Ms;
+  readonly settleFactor: number;
+}
+
+/** RegistryHubs and what their registries list -> ServiceEntries and the hubs' status. */
+export class HubController {
+  readonly #options: HubControllerOptions;
+  readonly #client: KubeClient;
+  readonly #metrics: HubMetrics;
+  readonly #deps: HubDeps;
+  readonly #cluster: HubCluster;
+  readonly #gone: DeletedHubs;
+  readonly #sessions = new Map<HubKey, HubSession>();
+  #ordered: readonly HubSession[] = [];
+  #hostQueue: WorkQueue | undefined;
+  #statusQueue: WorkQueue | undefined;
+  #crash: (error: unknown) => void = () => undefined;
+  #reportHold: (hub: RegistryHub, reason: "Shrunk" | "RegistryReset") => void = () => undefined;
+  /** The newest status of each hub. A re-created hub inherits its origin and its hold. */
+  readonly #statuses = new Map<HubKey, HubStatus>();
+  #isReady = false;
+  #servicesState: Services["status"]["state"] = "pending";
+  #running: AbortSignal = AbortSignal.abort();
+
+  constructor(options: HubControllerOptions, client: KubeClient, metrics: HubMetrics, deps: HubDeps) {
+    this.#options = options;
+    this.#client = client;
+    this.#metrics = metrics;
+    this.#deps = deps;
+    this.#cluster = new HubCluster(client, options, deps);
+    const exists = (key: HubKey): Promise<boolean> => this.#cluster.hasHub(key, this.#running);
+    this.#gone = new DeletedHubs(deps.clock, goneAfterMs * options.settleFactor, exists);
+  }
+
+  /** Names of the queues that have worked on one key for longer than `ms`. */
+  stuckLoops(ms: Ms): readonly string[] {
+    const queues = { hosts: this.#hostQueue, status: this.#statusQueue };
+    return Object.entries(queues).flatMap(([name, queue]) => ((queue?.longestRunMs ?? 0) > ms ? [name] : []));
+  }
+
+  /** Works until `signal` aborts. @throws only on a bug. */
+  async run(signal: AbortSignal): Promise<void> {
+    const broken = new AbortController();
+    const running = AbortSignal.any([signal, broken.signal]);
+    this.#running = running;
+    const events = createEventRecorder(this.#client, fieldManagers.registryhub, this.#deps, running);
+    const world = this.#world();
+    const pool = vipPool(this.#options.vipCidr);
+    const options = { pool, graceMs: this.#options.emptyGraceMs };
+    const tools = { client: this.#client, events, metrics: this.#metrics, deps: this.#deps, signal: running };
+    const hosts = new HostWorker(world, options, tools);
+    const statuses = new StatusWorker(world, tools);
+    this.#hostQueue = new WorkQueue((host) => hosts.work(host), this.#options.concurrency, this.#deps);
+    this.#statusQueue = new WorkQueue((key) => statuses.work(key), statusConcurrency, this.#deps);
+    const crashed = new Promise<never>((_, reject) => {
+      this.#crash = reject;
+    });
+    this.#reportHold = (hub, reason) =>
+      events.record({ object: hub, type: "Warning", reason, message: holdMessages[reason] });
+    this.#subscribe();
+    const { hubs, namespaces, serviceEntries, services } = this.#cluster;
+    const loops = [hubs, namespaces, serviceEntries, services, this.#hostQueue, this.#statusQueue];
+    this.#metrics.beforeRender(() => this.#measure(pool));
+    try {
+      await Promise.race([Promise.all(loops.map((loop) => loop.run(running))), crashed]);
+    } finally {
+      for (const session of this.#sessions.values()) session.close();
+      broken.abort();
+    }
+  }
+
+  #world() {
+    const { hubs, entries, serviceEntries, services } = this.#cluster;
+    return {
+      hubs,
+      entries,
+      serviceEntries,
+      services,
+      isReady: () => this.#isReady,
+      sessions: () => this.#ordered,
+      session: (key: HubKey) => this.#sessions.get(key),
+      targetProblem: ({ hub }: ClaimingHub) => this.#cluster.targetProblem(hub),
+      isStarting: () => this.#cluster.isStarting,
+      failure: ({ hub }: HubSession) => this.#cluster.failureOf(hub),
+      goneInMs: (key: HubKey) => this.#goneInMs(key),
+    };
+  }
+
+  #subscribe(): void {
+    const { hubs, namespaces, serviceEntries, services, entries } = this.#cluster;
+    serviceEntries.subscribe((keys) => {
+      for (const key of keys) {
+        const owners = entries.ownersAt(key);
+        this.#enqueueHosts(entries.update(key));
+        for (const owner of [...owners, ...entries.ownersAt(key)]) this.#enqueueStatus(owner);
+      }
+      this.#listsChanged();
+    });
+    namespaces.subscribe((names) => {
+      for (const session of this.#ordered) if (names.has(session.hub.target)) session.enqueueAllHosts();
+      this.#listsChanged();
+    });
+    services.subscribe((keys) => this.#servicesChanged(keys));
+    hubs.subscribe((keys) => {
+      for (const key of keys) this.#takeHub(key);
+      if (hubs.status.state !== "synced") this.#gone.reset();
+      this.#listsChanged();
+    });
+  }
+
+  /** While the state of the list is unchanged, a Service concerns only the hubs that list a host of its name. */
+  #servicesChanged(keys: ReadonlySet<ObjectKey>): void {
+    const { state } = this.#cluster.services.status;
+    const concernsAll = keys.size === 0 || state !== this.#servicesState;
+    this.#servicesState = state;
+    const hosts = [...keys].map(hostOfService);
+    for (const { hub, listings } of this.#ordered)
+      if (concernsAll || hosts.some((host) => listings.has(host))) this.#enqueueStatus(hub.key);
+  }
+
+  /** Nothing is decided while a list is incomplete. Once all are complete, every host is queued again. */
+  #listsChanged(): void {
+    const wasReady = this.#isReady;
+    this.#isReady = this.#cluster.isReady;
+    if (this.#isReady && !wasReady) {
+      this.#hostQueue?.retryAll();
+      this.#enqueueHosts(this.#cluster.entries.hosts());
+      for (const session of this.#ordered) session.enqueueAllHosts();
+    }
+    if (this.#cluster.endsBlindness()) {
+      for (const session of this.#ordered) {
+        this.#dropHub(session);
+        this.#takeHub(session.hub.key);
+      }
+    }
+    for (const session of this.#ordered) {
+      this.#connect(session);
+      this.#enqueueStatus(session.hub.key);
+    }
+  }
+
+  #connect(session: HubSession): void {
+    if (this.#cluster.knowsEntries(() => this.#listsChanged())) session.connect();
+  }
+
+  #takeHub(key: HubKey): void {
+    const object = this.#cluster.hubs.objects.get(key);
+    const session = this.#sessions.get(key);
+    if (object === undefined || !isWatched(object.metadata.namespace ?? "", this.#options)) {
+      if (session) this.#dropHub(session);
+      return;
+    }
+    this.#gone.seen(key);
+    const status = wellFormedStatus(object.status);
+    const previous = status ?? this.#statuses.get(key);
+    if (status) this.#statuses.set(key, status);
+    const hub = parseHub(object);
+    if (session === undefined) {
+      const added = new HubSession(hub, previous, this.#cluster.entries, this.#deps, this.#hooks(key));
+      this.#sessions.set(key, added);
+      this.#order();
+      this.#connect(added);
+      added.enqueueAllHosts();
+      if (object.status === undefined) this.#statusQueue?.add(key);
+    } else if (
+      session.hub.generation !== hub.generation ||
+      session.hub.releaseHold !== hub.releaseHold ||
+      session.hub.uid !== hub.uid
+    ) {
+      session.update(hub);
+      this.#order();
+    }
+  }
+
+  #dropHub(session: HubSession): void {
+    session.close();
+    this.#sessions.delete(session.hub.key);
+    this.#order();
+    this.#metrics.forgetHub(session.hub.key);
+    session.enqueueAllHosts();
+  }
+
+  #order(): void {
+    const age = ({ hub }: HubSession): string => `${hub.createdAt} ${hub.key}`;
+    this.#ordered = [...this.#sessions.values()].sort((a, b) => (age(a) < age(b) ? -1 : 1));
+  }
+
+  #hooks(key: HubKey) {
+    const { shrinkHoldMs, resetHoldMs, settleFactor } = this.#options;
+    return {
+      enqueueHosts: (hosts: Iterable<HostKey>) => this.#enqueueHosts(hosts),
+      enqueueStatus: () => this.#enqueueStatus(key),
+      limitsFor: (hub: Hub) => ({
+        settleMs: settleMs[hub.registry.type] * settleFactor,
+        settleAfterLossMs: settleAfterLossMs[hub.registry.type] * settleFactor,
+        shrinkHoldMs,
+        resetHoldMs,
+      }),
+      credentialsMs: credentialsMs * settleFactor,
+      readCredentials: (hub: Hub, signal: AbortSignal) => this.#readCredentials(hub, signal),
+      onHoldBegan: (reason: "Shrunk" | "RegistryReset") => {
+        const hub = this.#cluster.hubs.objects.get(key);
+        if (hub) this.#reportHold(hub, reason);
+      },
+      crash: (error: unknown) => this.#crash(error),
+    };
+  }
+
+  async #readCredentials(hub: Hub, signal: AbortSignal): Promise<Credentials> {
+    const nextStep = "Fix the Secret of spec.secretRef in the hub's namespace.";
+    const reading = await readSecret(this.#client, hub.namespace, hub.secretName ?? "", signal).catch(
+      (error: unknown) => {
+        throw new RegistryError("SecretInvalid", (error as Error).message, nextStep, { cause: error });
+      },
+    );
+    if ("credentials" in reading) return reading.credentials;
+    throw new RegistryError("SecretInvalid", reading.problem, nextStep);
+  }
+
+  #goneInMs(key: HubKey): Ms | undefined {
+    if (!isWatched(splitKey(key)[0], this.#options)) return undefined;
+    const goneInMs = this.#gone.goneInMs(key);
+    if (goneInMs === 0) this.#statuses.delete(key);
+    return goneInMs;
+  }
+
+  #enqueueStatus(key: HubKey): void {
+    if (this.#sessions.has(key)) this.#statusQueue?.addAfter(key, statusDelayMs);
+  }
+
+  #enqueueHosts(hosts: Iterable<HostKey>): void {
+    for (const host of hosts) this.#hostQueue?.add(host);
+  }
+
+  #measure(pool: VipPool): void {
+    this.#metrics.queueDepth("hosts", this.#hostQueue?.depth ?? 0);
+    this.#metrics.queueDepth("status", this.#statusQueue?.depth ?? 0);
+    this.#metrics.vipPool(pool.size, [...this.#cluster.entries.ips()].filter((ip) => pool.has(ip)).length);
+  }
+}
+
+const holdMessages = {
+  Shrunk:
+    "many services lost their last instance at once; the operator keeps those instances until status.hold.until",
+  RegistryReset:
+    "the registry lost its data; the operator removes nothing until the registry lists 80 % of it again or until status.hold.until",
+} as const;

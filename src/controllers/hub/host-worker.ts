@@ -1,0 +1,313 @@
+import { isCovered } from "../../kube/covered.ts";
+import type { KubeError } from "../../kube/errors.ts";
+import type { ObjectStore } from "../../kube/reflector.ts";
+import { resources } from "../../kube/resources.ts";
+import type { Claim, Entry, HostKey, Ms } from "../../model/entry.ts";
+import type { HubId, HubKey } from "../../model/hub.ts";
+import type { ServiceEntry } from "../../model/istio.ts";
+import { splitKey } from "../../model/keys.ts";
+import { fieldManagers } from "../../model/labels.ts";
+import type { Problem } from "../../model/problems.ts";
+import { parseTime, rfc3339 } from "../../model/time.ts";
+import { claimOf, claimsOn, type HostClaims, mayTakeOver } from "../../plan/claims.ts";
+import { type HostInput, type HostPlan, planHost, type Step } from "../../plan/host.ts";
+import { chooseVip, type VipPool } from "../../plan/vip.ts";
+import type { ApplyFailure } from "../../status/hub-status.ts";
+import { objectName } from "../../translate/names.ts";
+import { portNameOf, serviceEntryOf } from "../../translate/service-entry.ts";
+import { failureOf } from "../writes/apply-failure.ts";
+import type { EntryIndex, HostObject } from "../writes/entry-index.ts";
+import { ObjectWriter, type Tools } from "../writes/object-writer.ts";
+import { failedBy, type Outcome } from "../writes/queue.ts";
+import type { HostLedger } from "./ledger.ts";
+import type { HubSession } from "./session.ts";
+
+/** Dubbo re-registers with delete + create, so a plan that only removes waits this long and is made again. */
+export const entryRemovalDelayMs = 300;
+
+/** What the worker asks of a hub. */
+export interface ClaimingHub extends Pick<HubSession, "id" | "hub" | "claimInputs"> {
+  readonly listings: Pick<HubSession["listings"], "has">;
+  readonly ledger: Pick<HostLedger, "recordPlan" | "recordDryRun" | "markApplied" | "markFailed">;
+}
+
+/** What the worker asks the controller. */
+export interface HostContext {
+  /** The hubs that exist, oldest first. */
+  sessions(): readonly ClaimingHub[];
+  /** Why the hub's entries cannot be written at all. */
+  targetProblem(session: ClaimingHub): ApplyFailure | undefined;
+  /** As `claimsOn` wants it. */
+  goneInMs(hub: HubKey): Ms | undefined;
+  readonly entries: EntryIndex;
+  readonly serviceEntries: ObjectStore<ServiceEntry>;
+  /** Whether the cluster's lists are complete; the worker decides nothing before. */
+  isReady(): boolean;
+}
+
+export interface HostWorkerOptions {
+  readonly pool: VipPool;
+  readonly graceMs: Ms;
+}
+
+/** What the worker remembers of a host between two runs. */
+interface Memo {
+  /** Name, VIP and shape, so that an entry that somebody deletes comes back as it was. */
+  identity?: Pick<Entry, "name" | "vip" | "shape">;
+  emptyAt?: Ms | undefined;
+  removalAt?: Ms | undefined;
+}
+
+/** Reconciles one host at a time: gathers its claims, plans, and makes at most one write. */
+export class HostWorker {
+  readonly #world: HostContext;
+  readonly #options: HostWorkerOptions;
+  readonly #tools: Tools;
+  readonly #writer: ObjectWriter<ServiceEntry>;
+  readonly #memos = new Map<HostKey, Memo>();
+
+  constructor(world: HostContext, options: HostWorkerOptions, tools: Tools) {
+    this.#world = world;
+    this.#options = options;
+    this.#tools = tools;
+    this.#writer = new ObjectWriter(
+      world.serviceEntries,
+      resources.serviceEntries,
+      fieldManagers.registryhub,
+      tools,
+    );
+  }
+
+  /** The queue's work function. */
+  async work(host: HostKey): Promise<Outcome> {
+    if (!this.#world.isReady()) return undefined; // every host is queued again once the lists are complete
+    const found = this.#world.entries.hostObject(host);
+    const { claims, wakeInMs } = this.#claims(host, found?.entry);
+    if (found !== undefined && !mayTakeOver(found, claims)) return this.#conflict(host, found, claims);
+    const plan = planHost(this.#input(host, found, claims));
+    this.#tell(host, plan);
+    this.#dryRun(host, found, claims);
+    const outcome = this.#isBlocked(host) ? undefined : await this.#carryOut(host, plan.step, found);
+    if (claims.size === 0 && found === undefined) this.#forget(host);
+    return outcome ?? (wakeInMs === undefined ? undefined : { againInMs: wakeInMs });
+  }
+
+  #claims(host: HostKey, actual: Entry | undefined): HostClaims {
+    const hubs = this.#world.sessions().map((session) => {
+      const inputs = session.claimInputs(host, actual);
+      return inputs.mayWrite && this.#world.targetProblem(session) !== undefined
+        ? { ...inputs, mayWrite: false }
+        : inputs;
+    });
+    const now = this.#tools.deps.clock.monotonic();
+    return claimsOn(actual, hubs, now, (hub) => this.#world.goneInMs(hub));
+  }
+
+  #conflict(host: HostKey, { object }: HostObject, claims: ReadonlyMap<HubId, Claim>): Outcome {
+    const { namespace, name } = object.metadata;
+    const detail = `ServiceEntry ${namespace}/${name} already has this host and does not belong to the operator; delete it or change its host`;
+    const problem: Problem = { at: splitKey(host)[1], code: "HostConflict", detail, severity: "rejected" };
+    const listing = [...claims].filter(([, claim]) => claim.listed.length > 0);
+    const problems = new Map(listing.map(([id]) => [id, [problem]]));
+    this.#tell(host, { step: { op: "none" }, withheld: new Map(), problems });
+    this.#succeeded(host);
+    return undefined;
+  }
+
+  #input(host: HostKey, occupant: HostObject | undefined, claims: ReadonlyMap<HubId, Claim>): HostInput {
+    const [namespace, hostname] = splitKey(host);
+    const { entries } = this.#world;
+    const actual = occupant?.entry;
+    const memo = this.#memo(host);
+    if (actual?.ours) {
+      const { name, shape } = actual;
+      memo.identity = { name, shape, vip: actual.vip === "" ? (memo.identity?.vip ?? "") : actual.vip };
+    }
+    const isTaken = (name: string): boolean => entries.isNameTaken(namespace, name, host);
+    const remembered = memo.identity && {
+      ...memo.identity,
+      name: isTaken(memo.identity.name) ? "" : memo.identity.name,
+    };
+    return {
+      host,
+      actual,
+      claims,
+      ...(remembered && { remembered }),
+      emptyForMs: this.#emptyForMs(memo, actual),
+      graceMs: this.#options.graceMs,
+      now: rfc3339(this.#tools.deps.clock.now()),
+      portName: (endpoint, port) => portNameOf(endpoint.service.kind, endpoint.protocol, port),
+      chooseName: ({ service }) => {
+        const name = occupant?.object.metadata.name ?? objectName(service.kind, hostname, isTaken);
+        entries.reserve(`${namespace}/${name}`, host);
+        return name;
+      },
+      chooseVip: (current) => this.#chooseVip(host, hostname, current, occupant),
+    };
+  }
+
+  /** Keeps the VIP, unless another, older ServiceEntry also has it. */
+  #chooseVip(
+    host: HostKey,
+    hostname: string,
+    current: string,
+    occupant: HostObject | undefined,
+  ): string | undefined {
+    const { entries } = this.#world;
+    const { pool } = this.#options;
+    const isFree = (ip: string): boolean => pool.accepts(ip) && !entries.isUsed(ip, host);
+    if (isFree(current)) return current;
+    if (occupant?.object.spec.addresses?.includes(current) && pool.accepts(current)) {
+      if (!entries.hasElder(current, occupant.object)) return current;
+      this.#writer.recordEvent(
+        occupant.object,
+        "VipMoved",
+        `an older ServiceEntry also has the virtual IP ${current}, so this ServiceEntry gets another one`,
+      );
+    }
+    const remembered = this.#memo(host).identity?.vip ?? "";
+    const vip = isFree(remembered) ? remembered : chooseVip(hostname, pool, (ip) => entries.isUsed(ip, host));
+    if (vip !== undefined) entries.reserve(vip, host);
+    return vip;
+  }
+
+  /** How long the entry has been empty, on the monotonic clock; after a restart the annotation gives the start. */
+  #emptyForMs(memo: Memo, actual: Entry | undefined): Ms {
+    const { clock } = this.#tools.deps;
+    if (actual?.emptySince === undefined || actual.endpoints.size > 0) {
+      memo.emptyAt = undefined;
+      return 0;
+    }
+    const sinceMs = clock.now() - (parseTime(actual.emptySince) ?? clock.now());
+    memo.emptyAt ??= clock.monotonic() - Math.min(Math.max(sinceMs, 0), this.#options.graceMs);
+    return clock.monotonic() - memo.emptyAt;
+  }
+
+  #tell(host: HostKey, { withheld, problems }: HostPlan): void {
+    for (const session of this.#world.sessions()) {
+      session.ledger.recordPlan(host, withheld.get(session.id) ?? 0, problems.get(session.id) ?? []);
+    }
+  }
+
+  /** Records what observing hubs would do to the host. */
+  #dryRun(host: HostKey, occupant: HostObject | undefined, claims: ReadonlyMap<HubId, Claim>): void {
+    for (const session of this.#world.sessions()) {
+      if (session.hub.policy !== "observe") continue;
+      const inputs = { ...session.claimInputs(host, occupant?.entry), mayWrite: true };
+      const claim = claimOf(inputs, occupant?.entry, this.#tools.deps.clock.monotonic());
+      const plan = claim && planHost(this.#input(host, occupant, new Map([...claims, [session.id, claim]])));
+      const verdict = plan && dryRunResultOf(plan.step, occupant?.object);
+      if (session.ledger.recordDryRun(host, verdict) && verdict !== undefined)
+        this.#tools.deps.logger.info("would write", { hub: session.hub.key, host, verdict });
+    }
+  }
+
+  /** Whether the namespace accepts no writes now; the hubs' status says why. */
+  #isBlocked(host: HostKey): boolean {
+    const [namespace] = splitKey(host);
+    return this.#world.sessions().some((session) => {
+      const problem = session.hub.target === namespace ? this.#world.targetProblem(session) : undefined;
+      return problem?.reason === "NamespaceMissing";
+    });
+  }
+
+  async #carryOut(host: HostKey, step: Step, occupant: HostObject | undefined): Promise<Outcome> {
+    switch (step.op) {
+      case "none":
+        return this.#succeeded(host);
+      case "blocked": {
+        const nextStep = "Widen --vip-cidr, or remove ServiceEntries that nobody needs.";
+        this.#failed(host, { reason: step.reason, detail: "no virtual IP is free in --vip-cidr", nextStep });
+        return { failed: true };
+      }
+      case "delete": {
+        if (occupant === undefined) return undefined;
+        const error = await this.#writer.delete(host, occupant.object, {
+          host,
+          name: occupant.object.metadata.name,
+          why: step.why,
+        });
+        if (error === undefined) this.#forget(host);
+        return this.#settle(host, error);
+      }
+      case "apply": {
+        const outcome = await this.#apply(host, step.entry, occupant);
+        return outcome ?? (step.wakeInMs === undefined ? undefined : { againInMs: step.wakeInMs });
+      }
+    }
+  }
+
+  async #apply(host: HostKey, entry: Entry, occupant: HostObject | undefined): Promise<Outcome> {
+    const desired = serviceEntryOf(entry);
+    const memo = this.#memo(host);
+    if (occupant && isCovered(desired, occupant.object)) {
+      memo.removalAt = undefined;
+      return this.#succeeded(host);
+    }
+    const delayMs = Math.max(
+      this.#removalDelayMs(memo, entry, occupant?.entry),
+      this.#writer.pauseMs(host, desired),
+    );
+    if (delayMs > 0) return { againInMs: delayMs };
+    const fields = { host, name: entry.name, endpoints: entry.endpoints.size };
+    const error = await this.#writer.apply(host, desired, occupant?.object, fields);
+    if (error === undefined) memo.removalAt = undefined;
+    if (error === undefined && entry.emptySince !== undefined)
+      memo.emptyAt ??= this.#tools.deps.clock.monotonic();
+    return this.#settle(host, error);
+  }
+
+  /** How long a plan that only removes endpoints must still wait. */
+  #removalDelayMs(memo: Memo, entry: Entry, actual: Entry | undefined): Ms {
+    const onlyRemoves =
+      actual !== undefined &&
+      entry.endpoints.size < actual.endpoints.size &&
+      [...entry.endpoints.keys()].every((hostPort) => actual.endpoints.has(hostPort));
+    if (!onlyRemoves) return 0;
+    const now = this.#tools.deps.clock.monotonic();
+    memo.removalAt ??= now;
+    return Math.max(0, memo.removalAt + entryRemovalDelayMs - now);
+  }
+
+  #settle(host: HostKey, error: KubeError | undefined): Outcome {
+    if (error === undefined) return this.#succeeded(host);
+    this.#failed(host, failureOf(error));
+    return failedBy(error);
+  }
+
+  #succeeded(host: HostKey): undefined {
+    for (const session of this.#world.sessions()) {
+      const tookMs = session.ledger.markApplied(host);
+      if (tookMs !== undefined) this.#tools.metrics.propagated(tookMs / 1_000);
+    }
+  }
+
+  #failed(host: HostKey, failure: ApplyFailure): void {
+    const entry = this.#world.entries.hostObject(host)?.entry;
+    for (const session of this.#world.sessions()) {
+      if (session.listings.has(host) || entry?.hubs.has(session.id)) session.ledger.markFailed(host, failure);
+    }
+  }
+
+  #memo(host: HostKey): Memo {
+    const memo = this.#memos.get(host) ?? {};
+    this.#memos.set(host, memo);
+    return memo;
+  }
+
+  #forget(host: HostKey): void {
+    this.#memos.delete(host);
+    this.#writer.forget(host);
+    this.#world.entries.release(host);
+  }
+}
+
+function dryRunResultOf(
+  step: Step,
+  object: ServiceEntry | undefined,
+): "create" | "change" | "remove" | undefined {
+  if (step.op === "delete") return "remove";
+  if (step.op !== "apply") return undefined;
+  if (object === undefined) return "create";
+  return isCovered(serviceEntryOf(step.entry), object) ? undefined : "change";
+}

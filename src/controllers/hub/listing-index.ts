@@ -1,0 +1,131 @@
+import type { Endpoint, HostKey } from "../../model/entry.ts";
+import { type Hub, wants } from "../../model/hub.ts";
+import type { Problem } from "../../model/problems.ts";
+import type { Service } from "../../model/service.ts";
+import { preference } from "../../plan/shape.ts";
+import { type HostListing, hostKeyOf, listingOf } from "../../translate/listing.ts";
+
+/** What a newer snapshot changed. */
+export interface ListingChange {
+  /** Hosts whose endpoints may differ. */
+  readonly changed: ReadonlySet<HostKey>;
+  /** Hosts that listed something before and list nothing now, although the hub wants them; and the reverse. */
+  readonly lost: readonly HostKey[];
+  readonly found: readonly HostKey[];
+  /** An unreadable service is readable again, so some of its entries may turn out to be gone. */
+  readonly readAgain: boolean;
+}
+
+/** One hub's listing, by host. Updates compare identities, so an unchanged service costs nothing. */
+export class ListingIndex {
+  readonly #services = new Map<string, Service>();
+  readonly #listings = new Map<string, HostListing>();
+  readonly #byHost = new Map<HostKey, Map<string, readonly Endpoint[]>>();
+  /** The Dubbo interface, or the host of a Spring service, of each unreadable service, by id. */
+  readonly #unknown = new Map<string, string>();
+  #unknownThings: ReadonlySet<string> = new Set();
+  #endpoints = 0;
+
+  /** The number of endpoints over all hosts. */
+  get endpoints(): number {
+    return this.#endpoints;
+  }
+
+  /** The number of hosts with at least one endpoint. */
+  get size(): number {
+    return this.#byHost.size;
+  }
+
+  hosts(): IterableIterator<HostKey> {
+    return this.#byHost.keys();
+  }
+
+  /** Sorted by service, then by address. */
+  listed(host: HostKey): readonly Endpoint[] {
+    const services = this.#byHost.get(host);
+    if (services === undefined) return [];
+    if (services.size === 1) return services.values().next().value ?? [];
+    return [...services].sort(([a], [b]) => (a < b ? -1 : 1)).flatMap(([, endpoints]) => endpoints);
+  }
+
+  has(host: HostKey): boolean {
+    return this.#byHost.has(host);
+  }
+
+  /** Whether the registry's data on this host, or on this Dubbo interface, could not be read. */
+  isUnknown(host: HostKey, service: string): boolean {
+    return this.#unknownThings.has(service) || this.#unknownThings.has(host);
+  }
+
+  get problems(): readonly Problem[] {
+    return [...this.#listings.values()].flatMap((listing) => listing.problems);
+  }
+
+  /** Takes a newer listing. Services that the hub's filter excludes count as absent. */
+  update(services: ReadonlyMap<string, Service>, hub: Hub): ListingChange {
+    const changed = new Set<HostKey>();
+    const before = new Map<HostKey, boolean>();
+    const unwanted = new Set<HostKey>();
+    const markChanged = (listing: HostListing | undefined): void => {
+      for (const host of listing?.byHost.keys() ?? []) {
+        changed.add(host);
+        if (!before.has(host)) before.set(host, this.has(host));
+      }
+    };
+    const unknownBefore = [...this.#unknown.keys()];
+    for (const [id, service] of services) {
+      if (this.#services.get(id) === service || !wants(hub.filter, service.name)) continue;
+      const listing = listingOf(service, hub);
+      markChanged(this.#listings.get(id));
+      markChanged(listing);
+      this.#put(id, service, listing, hub);
+    }
+    for (const [id, service] of this.#services) {
+      const isWanted = wants(hub.filter, service.name);
+      if (services.has(id) && isWanted) continue;
+      const listing = this.#listings.get(id);
+      markChanged(listing);
+      if (!isWanted) for (const host of listing?.byHost.keys() ?? []) unwanted.add(host);
+      this.#drop(id);
+    }
+    this.#unknownThings = new Set(this.#unknown.values());
+    const flips = [...before].filter(([host, was]) => was !== this.has(host));
+    return {
+      changed,
+      lost: flips.filter(([host, was]) => was && !unwanted.has(host)).map(([host]) => host),
+      found: flips.filter(([, was]) => !was).map(([host]) => host),
+      readAgain: unknownBefore.some((id) => !this.#unknown.has(id)),
+    };
+  }
+
+  #put(id: string, service: Service, listing: HostListing, hub: Hub): void {
+    this.#drop(id);
+    this.#services.set(id, service);
+    this.#listings.set(id, listing);
+    for (const [host, endpoints] of listing.byHost) {
+      const byService = this.#byHost.get(host) ?? new Map<string, readonly Endpoint[]>();
+      this.#byHost.set(host, byService.set(id, endpoints));
+      this.#endpoints += usableOf(endpoints);
+    }
+    if (service.instances !== "unknown") return;
+    const what = service.kind === "dubbo" ? service.name : hostKeyOf(service, hub);
+    if (what !== undefined) this.#unknown.set(id, what);
+  }
+
+  #drop(id: string): void {
+    for (const [host, endpoints] of this.#listings.get(id)?.byHost ?? []) {
+      this.#endpoints -= usableOf(endpoints);
+      const byService = this.#byHost.get(host);
+      if (byService?.delete(id) && byService.size === 0) this.#byHost.delete(host);
+    }
+    this.#unknown.delete(id);
+    this.#services.delete(id);
+    this.#listings.delete(id);
+  }
+}
+
+/** How many of a host's endpoints an entry could contain: those that speak the preferred protocol. */
+function usableOf(endpoints: readonly Endpoint[]): number {
+  const counts = preference.map((protocol) => endpoints.filter((one) => one.protocol === protocol).length);
+  return counts.find((count) => count > 0) ?? 0;
+}

@@ -1,0 +1,160 @@
+import { retryDelay } from "../../kube/errors.ts";
+import type { Reflector } from "../../kube/reflector.ts";
+import { writeStatus } from "../../kube/status.ts";
+import type { Ms } from "../../model/entry.ts";
+import { type HubKey, type HubStatus, type RegistryHub, wellFormedStatus } from "../../model/hub.ts";
+import type { ServiceEntry } from "../../model/istio.ts";
+import { rfc3339 } from "../../model/time.ts";
+import type { HubMetrics } from "../../runtime/metrics.ts";
+import { type ApplyFailure, type HubView, hubStatusOf, statusChange } from "../../status/hub-status.ts";
+import type { EntryIndex } from "../writes/entry-index.ts";
+import type { Tools } from "../writes/object-writer.ts";
+import { failedBy, type Outcome } from "../writes/queue.ts";
+import type { HubSession } from "./session.ts";
+import { type Services, shadowsOf } from "./shadowing-services.ts";
+
+const conditionsIntervalMs = 1_000;
+const countsIntervalMs = 10_000;
+/** A look at a hub with 10,000 entries costs 20 ms; looks take about this share of the time. */
+const lookShare = 0.05;
+const maxLookPauseMs = 1_000;
+/** Slower writes are worth reporting. */
+const slowApplyMs = 5_000;
+/** The most telling failure comes first. */
+const severity: readonly ApplyFailure["reason"][] = [
+  "NamespaceNotAllowed",
+  "NamespaceMissing",
+  "IstioMissing",
+  "Forbidden",
+  "VipsExhausted",
+  "ApplyFailed",
+];
+
+/** What the worker needs from the controller. */
+export interface StatusContext {
+  readonly hubs: Reflector<RegistryHub>;
+  readonly serviceEntries: Reflector<ServiceEntry>;
+  readonly services: Services;
+  readonly entries: EntryIndex;
+  /** Whether the first lists of the cluster are still being read, so that nothing is known yet. */
+  isStarting(): boolean;
+  session(key: HubKey): HubSession | undefined;
+  /** Why the operator can write nothing of the hub: its target, or the cluster itself. */
+  failure(session: HubSession): ApplyFailure | undefined;
+}
+
+/**
+ * Writes the status of one hub at a time. Condition changes are written within 1 s, counts at most every 10 s, and
+ * times only along with one of those.
+ */
+export class StatusWorker {
+  readonly #world: StatusContext;
+  readonly #tools: Tools<HubMetrics>;
+  readonly #writtenAt = new Map<HubKey, Ms>();
+  /** When the next look at a hub is allowed. */
+  readonly #lookAt = new Map<HubKey, Ms>();
+
+  constructor(world: StatusContext, tools: Tools<HubMetrics>) {
+    this.#world = world;
+    this.#tools = tools;
+  }
+
+  /** The queue's work function. */
+  async work(key: HubKey): Promise<Outcome> {
+    const session = this.#world.session(key);
+    const object = this.#world.hubs.objects.get(key);
+    if (session === undefined || object === undefined) {
+      this.#writtenAt.delete(key);
+      this.#lookAt.delete(key);
+    }
+    if (session === undefined || object === undefined || this.#world.isStarting()) return undefined;
+    const { client, events, metrics, deps, signal } = this.#tools;
+    const { clock } = deps;
+    const lookedAt = clock.monotonic();
+    const waitMs = (this.#lookAt.get(key) ?? 0) - lookedAt;
+    if (waitMs > 0) return { againInMs: waitMs };
+    const view = this.#view(session, object);
+    this.#measure(session, view);
+    const status = hubStatusOf(view, rfc3339(clock.now()));
+    const change = statusChange(view.previous, status);
+    const tookMs = clock.monotonic() - lookedAt;
+    this.#lookAt.set(key, clock.monotonic() + Math.min(tookMs / lookShare, maxLookPauseMs));
+    const again: Outcome =
+      view.syncing === "briefly" && session.everListed ? { againInMs: slowApplyMs } : undefined;
+    if (change === "none") return again;
+    const intervalMs = change === "conditions" ? conditionsIntervalMs : countsIntervalMs;
+    const dueInMs = (this.#writtenAt.get(key) ?? -intervalMs) + intervalMs - clock.monotonic();
+    if (dueInMs > 0) return { againInMs: dueInMs };
+    const written = await writeStatus(client, session.hub, { previous: object.status, status }, signal);
+    metrics.wrote("RegistryHub", "status", "error" in written ? written.error.reason : "ok");
+    if ("ok" in written) {
+      this.#writtenAt.set(key, clock.monotonic());
+      this.#world.hubs.put(written.ok);
+      return again;
+    }
+    if (written.error.status === 404) return undefined; // deleted meanwhile
+    deps.logger.warn("status not written", { hub: key, error: written.error.message });
+    if (retryDelay(written.error) === undefined) {
+      const message = `the operator cannot write the status: ${written.error.message}`;
+      events.record({ object, type: "Warning", reason: written.error.reason, message });
+    }
+    return failedBy(written.error);
+  }
+
+  #view(session: HubSession, object: RegistryHub): HubView {
+    const { hub } = session;
+    const previous = wellFormedStatus(object.status);
+    return {
+      hub,
+      previous,
+      registry: session.view,
+      failure: this.#failure(session),
+      syncing: this.#syncing(session),
+      held: session.held,
+      ...this.#owned(session, previous),
+      problems: [...session.problems, ...shadowsOf(session.listings.hosts(), this.#world.services, previous)],
+      plan: hub.policy === "observe" ? session.ledger.plan : undefined,
+      origin: session.origin,
+    };
+  }
+
+  /** What the cluster has of the hub; until the ServiceEntries are listed, what the previous status says. */
+  #owned(
+    { id }: HubSession,
+    previous: HubStatus | undefined,
+  ): Pick<HubView, "entries" | "services" | "endpoints"> {
+    if (this.#world.serviceEntries.status.state === "pending" && previous !== undefined) {
+      return { ...previous, entries: new Map(Object.entries(previous.serviceentries)) };
+    }
+    let services = 0;
+    let endpoints = 0;
+    for (const one of this.#world.entries.hostsOf(id)) {
+      if (one.endpoints > 0) services++;
+      endpoints += one.endpoints;
+    }
+    return { entries: this.#world.entries.writesOf(id), services, endpoints };
+  }
+
+  #failure(session: HubSession): ApplyFailure | undefined {
+    const whole = this.#world.failure(session);
+    if (whole !== undefined) return whole;
+    return session.ledger.failures.toSorted(
+      (a, b) => severity.indexOf(a.reason) - severity.indexOf(b.reason),
+    )[0];
+  }
+
+  #syncing(session: HubSession): HubView["syncing"] {
+    if (!session.everListed) return "briefly";
+    const waitingMs = session.ledger.unwrittenForMs;
+    if (waitingMs === 0) return "no";
+    return waitingMs < slowApplyMs ? "briefly" : "long";
+  }
+
+  #measure(session: HubSession, view: HubView): void {
+    const { key, registry } = session.hub;
+    const { metrics } = this.#tools;
+    metrics.registryUp(key, registry.type, session.isSynced);
+    metrics.hubCounts(key, { services: view.services, endpoints: view.endpoints });
+    metrics.heldRemovals(key, view.held?.hold.services ?? 0);
+  }
+}

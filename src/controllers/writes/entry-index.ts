@@ -1,0 +1,196 @@
+import type { Entry, HostKey } from "../../model/entry.ts";
+import type { HubId, HubKey } from "../../model/hub.ts";
+import type { ServiceEntry } from "../../model/istio.ts";
+import { endpointLabels, fieldManagers } from "../../model/labels.ts";
+import { entryOf, hubsOf, identityOf, ownershipOf } from "../../translate/service-entry.ts";
+
+/** "<namespace>/<name>" of a ServiceEntry. */
+type ObjectKey = string;
+
+/** The indexed facts of one ServiceEntry; the object itself stays in the reflector's store. */
+interface Facts {
+  readonly name: string;
+  readonly hosts: readonly HostKey[];
+  readonly ips: readonly string[];
+  readonly owned: boolean;
+  /** The hubs of the ownership labels, each with how many endpoints it vouches for. */
+  readonly hubs: ReadonlyMap<HubId, number>;
+  readonly hubKeys: ReadonlyMap<HubId, HubKey>;
+  /** As in ServiceIdentity.name. */
+  readonly service: string;
+  /** RFC 3339 time of our last write; "" = never. */
+  readonly writtenAt: string;
+}
+
+/** The ServiceEntry that has a host in the cluster: our own, an adoptable one, or somebody else's. */
+export interface HostObject {
+  readonly object: ServiceEntry;
+  readonly entry: Entry | undefined;
+  readonly ownership: "ours" | "adoptable" | "foreign";
+}
+
+/** Indexes over every ServiceEntry of the cluster, updated one object at a time. */
+export class EntryIndex {
+  readonly #objects: ReadonlyMap<ObjectKey, ServiceEntry>;
+  readonly #facts = new Map<ObjectKey, Facts>();
+  readonly #byHost = new Map<HostKey, Set<ObjectKey>>();
+  readonly #byIp = new Map<string, Set<ObjectKey>>();
+  readonly #byHub = new Map<HubId, Set<ObjectKey>>();
+  /** By address, and by object key. */
+  readonly #reserved = new Map<string, HostKey>();
+
+  /** @param objects the reflector's live store. */
+  constructor(objects: ReadonlyMap<ObjectKey, ServiceEntry>) {
+    this.#objects = objects;
+  }
+
+  /**
+   * Re-reads the object under `key` from the store. Returns the hosts that the change concerns, by name or by
+   * address.
+   */
+  update(key: ObjectKey): ReadonlySet<HostKey> {
+    const before = this.#facts.get(key);
+    const object = this.#objects.get(key);
+    const after = object && factsOf(object);
+    if (before) this.#link(key, before, "remove");
+    this.#reserved.delete(key);
+    if (after) {
+      this.#facts.set(key, after);
+      this.#link(key, after, "add");
+      for (const ip of after.ips) this.#reserved.delete(ip);
+    } else {
+      this.#facts.delete(key);
+    }
+    const rivals = [...(after?.ips ?? [])].flatMap((ip) => [...(this.#byIp.get(ip) ?? [])]);
+    const hosts = rivals.flatMap((rival) => this.#facts.get(rival)?.hosts ?? []);
+    return new Set([...(before?.hosts ?? []), ...(after?.hosts ?? []), ...hosts]);
+  }
+
+  /**
+   * The ServiceEntry that has the host: ours first, then an adoptable one, then a foreign one; among equals the first
+   * by name.
+   */
+  hostObject(host: HostKey): HostObject | undefined {
+    const rank = { ours: 0, adoptable: 1, foreign: 2 } as const;
+    const found = [...(this.#byHost.get(host) ?? [])].sort().flatMap((key) => {
+      const object = this.#objects.get(key);
+      return object ? [{ object, ownership: ownershipOf(object) }] : [];
+    });
+    const [first] = found.sort((a, b) => rank[a.ownership] - rank[b.ownership]);
+    return first && { ...first, entry: first.ownership === "foreign" ? undefined : entryOf(first.object) };
+  }
+
+  /** The hosts whose entries carry the hub's label, with the number of endpoints that it vouches for. */
+  *hostsOf(
+    hub: HubId,
+  ): Generator<{ readonly host: HostKey; readonly endpoints: number; readonly service: string }> {
+    for (const key of this.#byHub.get(hub) ?? []) {
+      const facts = this.#facts.get(key);
+      const host = facts?.hosts[0];
+      if (facts && host !== undefined)
+        yield { host, endpoints: facts.hubs.get(hub) ?? 0, service: facts.service };
+    }
+  }
+
+  /** The services of the entries in a namespace that carry the hub's label, as in ServiceIdentity.name. */
+  *servicesOf(hub: HubId, namespace: string): Generator<string> {
+    for (const { host, service } of this.hostsOf(hub)) if (host.startsWith(`${namespace}/`)) yield service;
+  }
+
+  /** Name -> time of our last write, for the written entries that carry the hub's label. */
+  writesOf(hub: HubId): ReadonlyMap<string, string> {
+    const writes = new Map<string, string>();
+    for (const key of this.#byHub.get(hub) ?? []) {
+      const facts = this.#facts.get(key);
+      if (facts && facts.writtenAt !== "") writes.set(facts.name, facts.writtenAt);
+    }
+    return writes;
+  }
+
+  /** The hubs that own the ServiceEntry or a part of it, as far as its annotation names them. */
+  ownersAt(key: ObjectKey): readonly HubKey[] {
+    return [...(this.#facts.get(key)?.hubKeys.values() ?? [])].filter((owner) => owner !== "");
+  }
+
+  hosts(): IterableIterator<HostKey> {
+    return this.#byHost.keys();
+  }
+
+  /** Whether another host has, or has reserved, an object of this name; `except` = the host that asks. */
+  isNameTaken(namespace: string, name: string, except: HostKey): boolean {
+    const key = `${namespace}/${name}`;
+    const facts = this.#facts.get(key);
+    return facts ? !facts.hosts.includes(except) : (this.#reserved.get(key) ?? except) !== except;
+  }
+
+  /** Whether another host's ServiceEntry, or a write not seen yet, has the address; `except` = the host that asks. */
+  isUsed(ip: string, except: HostKey): boolean {
+    const reservedFor = this.#reserved.get(ip);
+    if (reservedFor !== undefined && reservedFor !== except) return true;
+    return [...(this.#byIp.get(ip) ?? [])].some((key) => !this.#facts.get(key)?.hosts.includes(except));
+  }
+
+  /** Whether another ServiceEntry has the address and is older than `object`, so that ours must give way. */
+  hasElder(ip: string, object: ServiceEntry): boolean {
+    const age = (one: ServiceEntry): string =>
+      `${one.metadata.creationTimestamp ?? ""} ${one.metadata.namespace ?? ""}/${one.metadata.name}`;
+    return [...(this.#byIp.get(ip) ?? [])].some((key) => {
+      const other = this.#objects.get(key);
+      return other !== undefined && age(other) < age(object);
+    });
+  }
+
+  /** Reserves an address, or the key of an object, for a host until the store has its entry. */
+  reserve(what: string, host: HostKey): void {
+    this.#reserved.set(what, host);
+  }
+
+  /** Releases what a host has reserved. */
+  release(host: HostKey): void {
+    for (const [what, holder] of this.#reserved) if (holder === host) this.#reserved.delete(what);
+  }
+
+  /** Addresses in use or reserved. */
+  *ips(): Generator<string> {
+    yield* this.#byIp.keys();
+    yield* this.#reserved.keys();
+  }
+
+  #link(key: ObjectKey, facts: Facts, change: "add" | "remove"): void {
+    for (const host of facts.hosts) toggle(this.#byHost, host, key, change);
+    for (const ip of facts.ips) toggle(this.#byIp, ip, key, change);
+    if (facts.owned) for (const hub of facts.hubs.keys()) toggle(this.#byHub, hub, key, change);
+  }
+}
+
+function toggle<K>(index: Map<K, Set<ObjectKey>>, at: K, key: ObjectKey, change: "add" | "remove"): void {
+  const set = index.get(at) ?? new Set();
+  if (change === "add") index.set(at, set.add(key));
+  else if (set.delete(key) && set.size === 0) index.delete(at);
+}
+
+function factsOf(object: ServiceEntry): Facts {
+  const { metadata, spec, status } = object;
+  const hubKeys = hubsOf(object);
+  const hubs = new Map([...hubKeys.keys()].map((id) => [id, 0]));
+  const owned = ownershipOf(object) === "ours";
+  for (const endpoint of owned ? (spec.endpoints ?? []) : []) {
+    for (const id of (endpoint.labels?.[endpointLabels.by] ?? "").split(".")) {
+      if (id !== "") hubs.set(id, (hubs.get(id) ?? 0) + 1);
+    }
+  }
+  const ips = [...(spec.addresses ?? []), ...(status?.addresses ?? []).map((one) => one.value ?? "")];
+  const written = metadata.managedFields?.find(
+    (one) => one.manager === fieldManagers.registryhub && one.subresource === undefined,
+  );
+  return {
+    name: metadata.name,
+    hosts: (spec.hosts ?? []).map((host) => `${metadata.namespace ?? ""}/${host}`),
+    ips: ips.filter((ip) => ip !== ""),
+    owned,
+    hubs,
+    hubKeys: owned ? hubKeys : new Map(),
+    service: spec.hosts?.[0] === undefined ? "" : identityOf(object, spec.hosts[0]).name,
+    writtenAt: written?.time ?? "",
+  };
+}

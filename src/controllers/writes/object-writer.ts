@@ -1,0 +1,116 @@
+import { apply, remove } from "../../kube/apply.ts";
+import type { KubeClient } from "../../kube/client.ts";
+import type { KubeError } from "../../kube/errors.ts";
+import type { EventRecorder } from "../../kube/events.ts";
+import type { ObjectStore } from "../../kube/reflector.ts";
+import { apiVersionOf, type KubeObject, type Resource } from "../../kube/resources.ts";
+import type { Ms } from "../../model/entry.ts";
+import { annotations } from "../../model/labels.ts";
+import type { Deps, Fields } from "../../runtime/deps.ts";
+import type { Metrics } from "../../runtime/metrics.ts";
+import { Contention } from "./contention.ts";
+
+/** From this repair on, a fight over an object gets an Event. */
+const contestedTimes = 3;
+
+/** The shared tools of a worker that writes. */
+export interface Tools<M extends Metrics = Metrics> {
+  readonly client: KubeClient;
+  readonly events: EventRecorder;
+  readonly metrics: M;
+  readonly deps: Deps;
+  readonly signal: AbortSignal;
+}
+
+/**
+ * Writes and deletes the objects of one resource that a controller owns. It counts and logs each write, puts the
+ * answer into the store, and avoids fights. `key` identifies the subject of an object; `fields` are for the log.
+ */
+export class ObjectWriter<T extends KubeObject> {
+  readonly #store: ObjectStore<T>;
+  readonly #resource: Resource;
+  readonly #fieldManager: string;
+  readonly #tools: Tools;
+  readonly #contention: Contention;
+
+  constructor(store: ObjectStore<T>, resource: Resource, fieldManager: string, tools: Tools) {
+    this.#store = store;
+    this.#resource = resource;
+    this.#fieldManager = fieldManager;
+    this.#tools = tools;
+    this.#contention = new Contention(tools.deps.clock);
+  }
+
+  /** How long to wait before this write, because another client keeps undoing it. */
+  pauseMs(key: string, desired: T): Ms {
+    return this.#contention.pauseMs(key, contentHash(desired));
+  }
+
+  /** Creates the object if there is no `actual` one, and changes it otherwise. Returns the error of a failed write. */
+  async apply(
+    key: string,
+    desired: T,
+    actual: T | undefined,
+    fields: Fields,
+  ): Promise<KubeError | undefined> {
+    const { client, deps, signal } = this.#tools;
+    const written = await apply(client, this.#resource, desired, {
+      fieldManager: this.#fieldManager,
+      signal,
+    });
+    if ("error" in written) return this.#failed("apply", written.error, fields);
+    this.#count("apply", "ok");
+    if (actual === undefined) deps.logger.info("object created", { kind: this.#resource.kind, ...fields });
+    else deps.logger.debug("object changed", { kind: this.#resource.kind, ...fields });
+    this.#store.put(written.ok);
+    if (this.#contention.wrote(key, contentHash(desired)) >= contestedTimes) {
+      this.recordEvent(
+        written.ok,
+        "Contended",
+        "another client keeps changing this object; find it in metadata.managedFields and stop it",
+      );
+    }
+    return undefined;
+  }
+
+  /** Deletes exactly this version of the object. Returns the error of a failed delete. */
+  async delete(key: string, object: T, fields: Fields): Promise<KubeError | undefined> {
+    const { client, deps, signal } = this.#tools;
+    const removed = await remove(client, this.#resource, object, signal);
+    if ("error" in removed) return this.#failed("delete", removed.error, fields);
+    this.#count("delete", "ok");
+    deps.logger.info("object deleted", { kind: this.#resource.kind, ...fields });
+    this.forget(key);
+    this.#store.remove(object);
+    return undefined;
+  }
+
+  /** Records an Event on the object, for something that needs a person. */
+  recordEvent(object: T, reason: string, message: string): void {
+    const typed = { ...object, apiVersion: apiVersionOf(this.#resource), kind: this.#resource.kind };
+    this.#tools.events.record({ object: typed, type: "Warning", reason, message });
+  }
+
+  forget(key: string): void {
+    this.#contention.forget(key);
+  }
+
+  #failed(verb: "apply" | "delete", error: KubeError, fields: Fields): KubeError {
+    this.#count(verb, error.reason);
+    this.#tools.deps.logger.warn("object not written", {
+      kind: this.#resource.kind,
+      ...fields,
+      verb,
+      error: error.message,
+    });
+    return error;
+  }
+
+  #count(verb: "apply" | "delete", result: string): void {
+    this.#tools.metrics.wrote(this.#resource.kind, verb, result);
+  }
+}
+
+function contentHash({ metadata }: KubeObject): string {
+  return metadata.annotations?.[annotations.lastApplied] ?? "";
+}

@@ -1,0 +1,53 @@
+import type { Hub, ObjectMeta } from "../../model/hub.ts";
+import { annotations } from "../../model/labels.ts";
+import type { ApplyFailure } from "../../status/hub-status.ts";
+
+/** The part of a Namespace that is kept. */
+export interface Namespace {
+  readonly metadata: ObjectMeta;
+}
+
+export interface TargetRules {
+  readonly allowCrossNamespace: boolean;
+  /** [] = all. */
+  readonly watchNamespaces: readonly string[];
+}
+
+/** Whether the operator handles hubs and ServiceEntries of this namespace. */
+export function isWatched(namespace: string, rules: Pick<TargetRules, "watchNamespaces">): boolean {
+  return rules.watchNamespaces.length === 0 || rules.watchNamespaces.includes(namespace);
+}
+
+/** Why a hub's target cannot receive its entries now, or undefined when it can. */
+export function targetProblem(
+  hub: Hub,
+  namespaces: ReadonlyMap<string, Namespace>,
+  rules: TargetRules,
+): ApplyFailure | undefined {
+  const { target } = hub;
+  if (!isWatched(target, rules)) {
+    const nextStep = "Add the namespace to the operator's --watch-namespaces, or change spec.generate_to.";
+    return {
+      reason: "NamespaceNotAllowed",
+      detail: `this operator does not watch namespace ${target}`,
+      nextStep,
+    };
+  }
+  const namespace = namespaces.get(target);
+  if (namespace === undefined || namespace.metadata.deletionTimestamp !== undefined) {
+    const what = namespace === undefined ? "does not exist" : "is being deleted";
+    const nextStep =
+      "Create the namespace, or change spec.generate_to; the operator then writes the entries.";
+    return { reason: "NamespaceMissing", detail: `namespace ${target} ${what}`, nextStep };
+  }
+  if (target === hub.namespace || rules.allowCrossNamespace || optsIn(namespace, hub.namespace))
+    return undefined;
+  const nextStep = `Annotate the namespace with ${annotations.allowFrom}: "${hub.namespace}".`;
+  const detail = `namespace ${target} does not accept entries from hubs in ${hub.namespace}`;
+  return { reason: "NamespaceNotAllowed", detail, nextStep };
+}
+
+function optsIn({ metadata }: Namespace, from: string): boolean {
+  const allowed = (metadata.annotations?.[annotations.allowFrom] ?? "").split(",").map((name) => name.trim());
+  return allowed.includes("*") || allowed.includes(from);
+}

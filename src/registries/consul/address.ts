@@ -1,7 +1,0 @@
-import { type HttpServer, parseServerUrls } from "../../runtime/servers.ts";
-
-const advice = "Write spec.address as http://consul:8500, several of them separated by commas.";
-
-/** Reads `http://consul-1:8500,https://consul-2:8501`. @throws RegistryError InvalidSpec. */
-export const parseConsulAddress = (address: string): readonly HttpServer[] =>
-  parseServerUrls(address, "", advice);

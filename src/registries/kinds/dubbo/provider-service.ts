@@ -1,0 +1,54 @@
+import type { Problem } from "../../../model/problems.ts";
+import type { Service, ServiceInstance } from "../../../model/service.ts";
+import { sharing } from "../../../runtime/sharing.ts";
+import type { Provider } from "./provider.ts";
+
+/** The service with these providers, in any order. A provider that is announced twice counts once. */
+export function serviceOf(name: string, providers: readonly Provider[]): Service {
+  return withProviders({ id: name, kind: "dubbo", name, instances: [], problems: [] }, providers);
+}
+
+/**
+ * A service with additional providers. Its own instances win over equal ones of `providers`. If they add nothing, the
+ * service is returned as it is. An unreadable service stays unreadable.
+ */
+export function withProviders(service: Service, providers: readonly Provider[]): Service {
+  if (service.instances === "unknown") return service;
+  const found = providers.flatMap(({ instance }) => instance ?? []);
+  const instances = distinct([...service.instances, ...found], instanceKey);
+  const problems = distinct(
+    [...service.problems, ...providers.flatMap(({ problem }) => problem ?? [])],
+    problemKey,
+  );
+  const isSame = instances.length === service.instances.length && problems.length === service.problems.length;
+  return isSame
+    ? service
+    : { ...service, instances: sharingMetadata(instances.toSorted(byAddress)), problems };
+}
+
+/** Instances of a service differ in little but their address, and there may be 100,000, so equal metadata is shared. */
+function sharingMetadata(instances: readonly ServiceInstance[]): readonly ServiceInstance[] {
+  const shared = sharing<ServiceInstance["metadata"]>();
+  return instances.map((instance) => ({ ...instance, metadata: shared(instance.metadata) }));
+}
+
+/** The first of each key. */
+function distinct<T>(items: readonly T[], keyOf: (item: T) => string): T[] {
+  const byKey = new Map<string, T>();
+  for (const item of items) {
+    const key = keyOf(item);
+    if (!byKey.has(key)) byKey.set(key, item);
+  }
+  return [...byKey.values()];
+}
+
+/** One process may offer several versions and groups of an interface on one port; they are different services. */
+const instanceKey = ({ address, port, protocol, version, group }: ServiceInstance): string =>
+  JSON.stringify([address, port, protocol, version, group]);
+
+const problemKey = ({ at, code }: Problem): string => JSON.stringify([at, code]);
+
+function byAddress(a: ServiceInstance, b: ServiceInstance): number {
+  if (a.address !== b.address) return a.address < b.address ? -1 : 1;
+  return a.port - b.port || (instanceKey(a) < instanceKey(b) ? -1 : 1);
+}

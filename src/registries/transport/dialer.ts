@@ -1,0 +1,124 @@
+import { isIP, type Socket, connect as tcpConnect } from "node:net";
+import { createSecureContext, type SecureContext, connect as tlsConnect } from "node:tls";
+import type { Credentials, RegistrySpec } from "../../model/hub.ts";
+import type { Clock } from "../../runtime/deps.ts";
+import { resolveInTime } from "./dial.ts";
+
+/** Two tries fit into the default time of a request. */
+const connectMs = 3_000;
+
+/** PEM, as in a hub's Secret. */
+export interface TlsOptions {
+  readonly ca?: string;
+  readonly cert?: string;
+  readonly key?: string;
+  readonly insecureSkipVerify?: boolean;
+  /** The protocol to negotiate over TLS; without it, nothing is negotiated. */
+  readonly protocol?: "h2";
+}
+
+export interface Endpoint {
+  /** Name or IP literal, IPv6 without brackets. */
+  readonly host: string;
+  readonly port: number;
+  readonly secure: boolean;
+}
+
+/** The TLS options of a hub and its Secret. */
+export function tlsOptionsOf({ insecureSkipVerify }: RegistrySpec["tls"], of: Credentials): TlsOptions {
+  return {
+    insecureSkipVerify,
+    ...(of.caCert !== undefined && { ca: of.caCert }),
+    ...(of.clientCert !== undefined && { cert: of.clientCert }),
+    ...(of.clientKey !== undefined && { key: of.clientKey }),
+  };
+}
+
+/** The PEM texts of `TlsOptions` are unusable. */
+export class BadTlsOptionsError extends Error {
+  override readonly name = "BadTlsOptionsError";
+}
+
+/** Opens sockets; each socket is destroyed when the dialer's signal aborts. */
+export type Dialer = (endpoint: Endpoint) => Promise<Socket>;
+
+/**
+ * Resolves the name on every call, checks its addresses (`resolveDialable`) and dials them one after the other. It
+ * never dials the name, so the checked address is the one reached. A TLS socket is ready and verified against the
+ * name.
+ * The dialer @throws BadTlsOptionsError; DialRefusedError; the error of the resolver or of the last address; the
+ * signal's reason.
+ */
+export function createDialer(tls: TlsOptions, clock: Clock, signal: AbortSignal): Dialer {
+  let context: SecureContext | undefined;
+  return async (endpoint) => {
+    signal.throwIfAborted();
+    if (endpoint.secure) context ??= secureContext(tls);
+    const addresses = await resolveInTime(endpoint.host, clock, signal);
+    let failure: unknown;
+    for (const ip of addresses) {
+      signal.throwIfAborted();
+      try {
+        return await open(connecting(endpoint, ip, tls, context), endpoint.secure, clock, signal);
+      } catch (error) {
+        failure = error;
+      }
+    }
+    throw failure;
+  };
+}
+
+function secureContext({ ca, cert, key }: TlsOptions): SecureContext {
+  try {
+    return createSecureContext({
+      ...(ca !== undefined && { ca }),
+      ...(cert !== undefined && { cert }),
+      ...(key !== undefined && { key }),
+    });
+  } catch {
+    // The library's message may quote the key.
+    throw new BadTlsOptionsError("ca.crt, tls.crt and tls.key are not PEM, or do not belong together");
+  }
+}
+
+function connecting(
+  { host, port, secure }: Endpoint,
+  ip: string,
+  tls: TlsOptions,
+  context: SecureContext | undefined,
+): Socket {
+  if (!secure) return tcpConnect({ host: ip, port, noDelay: true });
+  return tlsConnect({
+    host: ip,
+    port,
+    ...(context !== undefined && { secureContext: context }),
+    rejectUnauthorized: !tls.insecureSkipVerify,
+    ...(tls.protocol && { ALPNProtocols: [tls.protocol] }),
+    ...(isIP(host) === 0 && { servername: host }),
+  });
+}
+
+/**
+ * Resolves with the connected socket. Destroys the socket when that fails or takes too long, and later when `signal`
+ * aborts.
+ */
+function open(socket: Socket, secure: boolean, clock: Clock, signal: AbortSignal): Promise<Socket> {
+  return new Promise((resolve, reject) => {
+    const late = clock.after(connectMs, () =>
+      socket.destroy(new Error(`no answer within ${connectMs / 1_000} s`)),
+    );
+    const stop = (): unknown => socket.destroy(signal.reason);
+    signal.addEventListener("abort", stop, { once: true });
+    socket.once(secure ? "secureConnect" : "connect", () => {
+      late();
+      resolve(socket);
+    });
+    // Stays, because an error without a listener would end the process.
+    socket.on("error", reject);
+    socket.once("close", () => {
+      late();
+      signal.removeEventListener("abort", stop);
+      reject(new Error("connection closed"));
+    });
+  });
+}

@@ -1,0 +1,45 @@
+import type { Clock } from "../../runtime/deps.ts";
+import { createLatest } from "./mailbox.ts";
+
+/** Changes within this time are merged, because providers re-register with delete and create. */
+const debounceMs = 30;
+
+/** The callbacks from a reader to the loop that refreshes it. */
+export interface RefreshHooks {
+  /** `refresh` has work to do. */
+  readonly changed: () => void;
+  /** Everything read so far is useless; the iteration ends with `error`. */
+  readonly onLost: (error: Error) => void;
+}
+
+/** Returns the current value; undefined = no relevant change. */
+export type Refresh<T> = () => Promise<T | undefined>;
+
+/**
+ * Yields a reader's value at first and after each change, with bursts merged. `open` makes the reader, with a signal
+ * that aborts when the iteration ends for any reason. Ends without a value when `signal` aborts.
+ * @throws what `open` or the reader throws, or the error of `onLost`.
+ */
+export async function* refreshes<T>(
+  open: (hooks: RefreshHooks, signal: AbortSignal) => Promise<Refresh<T>>,
+  clock: Pick<Clock, "sleep">,
+  signal: AbortSignal,
+): AsyncGenerator<T> {
+  const done = new AbortController();
+  const stop = AbortSignal.any([signal, done.signal]);
+  const wake = createLatest<"changed">(stop);
+  const changed = (): void => wake.set("changed");
+  try {
+    const refresh = await open({ changed, onLost: (error) => wake.fail(error) }, stop);
+    changed();
+    for await (const _ of wake) {
+      await clock.sleep(debounceMs, stop);
+      const value = await refresh();
+      if (value !== undefined) yield value;
+    }
+  } catch (error) {
+    if (!signal.aborted) throw error;
+  } finally {
+    done.abort();
+  }
+}

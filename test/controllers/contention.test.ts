@@ -1,0 +1,272 @@
+import { describe, expect, test } from "vitest";
+import type { ServiceEntry } from "../../src/model/istio.ts";
+import { addressesOf, entryOf, eventsOf, said, statusOf, writesSince } from "./looks.ts";
+import { openSettled, two } from "./scenes.ts";
+import { hub, minute, openWorld, second, type World } from "./world.ts";
+
+const key = "demo/aeraki-demo-a-demo";
+const [kind, apiVersion] = ["ServiceEntry", "networking.istio.io/v1beta1"] as const;
+
+const empty = (world: World): unknown =>
+  world.person.edit("serviceentries", key, (object) => ({
+    ...object,
+    spec: { ...object.spec, endpoints: [] },
+  }));
+
+/** Somebody else's entry, at an address. */
+const foreign = (name: string, host: string, address = "10.0.0.1"): ServiceEntry => ({
+  apiVersion,
+  kind,
+  metadata: { namespace: "demo", name },
+  spec: {
+    hosts: [host],
+    addresses: [address],
+    resolution: "STATIC",
+    ports: [{ name: "tcp", number: 9090, protocol: "TCP" }],
+    endpoints: [{ address: "10.0.0.2" }],
+  },
+});
+
+describe("somebody", () => {
+  test("who edits an entry sees it restored at once", async () => {
+    const world = await openSettled();
+    empty(world);
+    await world.settle();
+    expect(addressesOf(world, "demo.A")).toEqual(two["demo.A"]);
+  });
+
+  test("who deletes an entry sees it come back at once, with its name and virtual IP", async () => {
+    const world = await openSettled();
+    const before = entryOf(world, "demo.A");
+    world.person.delete("serviceentries", key);
+    await world.settle();
+    expect(addressesOf(world, "demo.A")).toEqual(two["demo.A"]);
+    const same = { metadata: { name: before?.metadata.name }, spec: { addresses: before?.spec.addresses } };
+    expect(entryOf(world, "demo.A")).toMatchObject(same);
+  });
+
+  test("who takes our labels or our address away sees them restored", async () => {
+    const world = await openSettled();
+    const { metadata, spec } = entryOf(world, "demo.A") ?? {};
+    world.person.edit("serviceentries", key, (object) => ({
+      ...object,
+      metadata: {
+        ...object.metadata,
+        labels: { ...object.metadata.labels, "hub.ecns.easystack.cn/feedbeef": "" },
+      },
+      spec: { ...object.spec, addresses: ["10.0.0.1"], ports: [] },
+    }));
+    await world.advance(1 * second);
+    expect(entryOf(world, "demo.A")?.spec).toEqual(spec);
+    expect(entryOf(world, "demo.A")?.metadata.labels).toMatchObject(metadata?.labels ?? {});
+  });
+
+  test("who adds fields, labels and ports of his own keeps them", async () => {
+    const world = await openSettled();
+    const before = world.writes().length;
+    world.person.edit("serviceentries", key, (object) => ({
+      ...object,
+      metadata: { ...object.metadata, labels: { ...object.metadata.labels, team: "red" } },
+      spec: {
+        ...object.spec,
+        exportTo: ["."],
+        ports: [...(object.spec.ports ?? []), { name: "http", number: 80, protocol: "HTTP" }],
+      },
+    }));
+    await world.advance(1 * minute);
+    expect(writesSince(world, before)).toEqual([]);
+    world.registry().set("demo.A", ["10.42.0.9:20880"]);
+    await world.advance(1 * second);
+    const { metadata, spec } = entryOf(world, "demo.A") ?? {};
+    expect(metadata?.labels).toMatchObject({ team: "red" });
+    expect(spec).toMatchObject({ exportTo: ["."] });
+    expect(spec?.ports).toHaveLength(2);
+  });
+
+  test("who fights is fought with ever longer pauses, up to 5 minutes, and an Event tells from the third time on", async () => {
+    const world = await openSettled();
+    const repairs: number[] = [];
+    for (let round = 0; round < 12; round++) {
+      empty(world);
+      await world.settle();
+      const start = world.clock.monotonic();
+      while (addressesOf(world, "demo.A")?.length === 0) await world.advance(500);
+      repairs.push(Math.round((world.clock.monotonic() - start) / 1_000));
+    }
+    expect(repairs).toEqual([0, 1, 2, 4, 8, 16, 32, 64, 128, 256, 300, 300]);
+    expect(eventsOf(world)).toEqual(["ServiceEntry aeraki-demo-a-demo: Contended"]);
+    await world.advance(11 * minute);
+    empty(world);
+    await world.settle();
+    expect(addressesOf(world, "demo.A")).toEqual(two["demo.A"]);
+  });
+
+  test("who fights does not keep news waiting", async () => {
+    const world = await openSettled();
+    for (let round = 0; round < 6; round++) {
+      empty(world);
+      while (addressesOf(world, "demo.A")?.length === 0) await world.advance(500);
+    }
+    empty(world);
+    await world.settle();
+    expect(addressesOf(world, "demo.A")).toEqual([]);
+    world.registry().set("demo.A", ["10.42.0.9:20880"]);
+    await world.settle();
+    expect(addressesOf(world, "demo.A")).toEqual(["10.42.0.9:20880"]);
+  });
+});
+
+describe("a foreign ServiceEntry", () => {
+  test("that has a host first keeps it, which is a problem of the hub; the host is ours when it goes", async () => {
+    const world = openWorld();
+    world.registry().lists(two);
+    world.person.put(foreign("theirs", "demo.a.demo"));
+    world.person.put(hub());
+    await world.hubController.start();
+    await world.advance(1 * minute);
+    expect(addressesOf(world, "demo.B")).toEqual(two["demo.B"]);
+    expect(said(world)).toMatchObject({ phase: "success", Ready: "True Ready" });
+    expect(statusOf(world)).toMatchObject({ rejected: 1, services: 1 });
+    expect(statusOf(world).problems[0]).toMatchObject({ at: "demo.a.demo", severity: "rejected" });
+    expect(statusOf(world).problems[0]?.problem).toContain(
+      "HostConflict: ServiceEntry demo/theirs has this host",
+    );
+    world.person.delete("serviceentries", "demo/theirs");
+    await world.advance(11 * second);
+    expect(addressesOf(world, "demo.A")).toEqual(two["demo.A"]);
+    expect(statusOf(world)).toMatchObject({ rejected: 0, problems: [] });
+  });
+
+  test("of the name that ours would have makes ours take another", async () => {
+    const world = openWorld();
+    world.registry().lists(two);
+    world.person.put(foreign("aeraki-demo-a-demo", "something.else"));
+    world.person.put(hub());
+    await world.hubController.start();
+    await world.advance(1 * minute);
+    expect(entryOf(world, "demo.A")?.metadata.name).toMatch(/^aeraki-demo-a-demo-[0-9a-f]{8}$/);
+    expect(world.person.get("serviceentries", key)?.spec.hosts).toEqual(["something.else"]);
+  });
+
+  test("that is older and has our virtual IP makes ours move, and an Event tells", async () => {
+    const world = openWorld();
+    world.person.put(foreign("older", "something.else", "10.0.0.9"));
+    await world.advance(1 * minute);
+    world.registry().lists(two);
+    world.person.put(hub());
+    await world.hubController.start();
+    await world.advance(1 * minute);
+    const [vip = ""] = entryOf(world, "demo.A")?.spec.addresses ?? [];
+    world.person.put(foreign("older", "something.else", vip));
+    await world.advance(1 * second);
+    expect(entryOf(world, "demo.A")?.spec.addresses).not.toEqual([vip]);
+    expect(eventsOf(world)).toContain("ServiceEntry aeraki-demo-a-demo: VipMoved");
+  });
+
+  test("that is younger and has our virtual IP changes nothing", async () => {
+    const world = await openSettled();
+    const before = world.writes().length;
+    const [vip = ""] = entryOf(world, "demo.A")?.spec.addresses ?? [];
+    world.person.put(foreign("younger", "something.else", vip));
+    await world.advance(1 * minute);
+    expect(writesSince(world, before)).toEqual([]);
+  });
+});
+
+describe("an entry of the old product", () => {
+  /** As aeraki's dubbo2istio left it. */
+  const old: ServiceEntry = {
+    apiVersion,
+    kind,
+    metadata: {
+      namespace: "demo",
+      name: "aeraki-demo-a-demo",
+      labels: { manager: "aeraki", registry: "dubbo2istio" },
+      annotations: { interface: "demo.A", workloadSelector: "" },
+    },
+    spec: {
+      hosts: ["demo.a.demo"],
+      addresses: ["240.240.0.1"],
+      location: "MESH_INTERNAL",
+      resolution: "STATIC",
+      ports: [{ name: "tcp-metaprotocol-dubbo", number: 20_880, protocol: "tcp", targetPort: 20_880 }],
+      endpoints: [
+        {
+          address: "10.42.0.1",
+          ports: { "tcp-metaprotocol-dubbo": 20_880 },
+          labels: { registryName: "hub" },
+        },
+      ],
+    },
+  };
+
+  test("is adopted where it is, with its virtual IP and what it still has", async () => {
+    const world = openWorld();
+    world.person.put(old);
+    world.registry().lists({ "demo.A": ["10.42.0.9:20880"] });
+    world.person.put(hub());
+    await world.hubController.start();
+    await world.advance(30 * second);
+    expect(addressesOf(world, "demo.A")).toEqual(["10.42.0.1:20880", "10.42.0.9:20880"]);
+    expect(entryOf(world, "demo.A")).toMatchObject({
+      metadata: { name: "aeraki-demo-a-demo", labels: { "app.kubernetes.io/managed-by": "registryhub" } },
+      spec: { addresses: ["240.240.0.1"] },
+    });
+    await world.advance(31 * second);
+    expect(addressesOf(world, "demo.A")).toEqual(["10.42.0.9:20880"]);
+  });
+
+  test("that no hub lists is nobody's matter", async () => {
+    const world = openWorld();
+    world.person.put(old);
+    world.registry().lists({});
+    world.person.put(hub());
+    await world.hubController.start();
+    await world.advance(60 * minute);
+    expect(addressesOf(world, "demo.A")).toEqual(["10.42.0.1:20880"]);
+  });
+
+  test("of a Spring service is its hub's by name, and a conflict to every other", async () => {
+    const spring: ServiceEntry = {
+      ...old,
+      metadata: {
+        namespace: "demo",
+        name: "orders.demo",
+        labels: { "registry-name": "hub" },
+        annotations: { manager: "encs", registry: "eureka" },
+      },
+      spec: {
+        ...old.spec,
+        hosts: ["orders.demo"],
+        ports: [{ name: "8080", number: 8080, protocol: "tcp", targetPort: 8080 }],
+        endpoints: [{ address: "10.42.0.1", ports: { "8080": 8080 }, labels: { registryName: "hub" } }],
+      },
+    };
+    const world = openWorld();
+    world.person.put(spring);
+    world.registry("eureka").lists({ ORDERS: ["10.42.0.9:8080"] }, "spring");
+    world.person.put(hub({ type: "eureka", address: "eureka" }, { name: "other" }));
+    await world.hubController.start();
+    await world.advance(1 * minute);
+    expect(statusOf(world, "demo/other").problems[0]?.problem).toContain("HostConflict");
+    expect(addressesOf(world, "ORDERS")).toEqual(["10.42.0.1:8080"]);
+    world.person.put(hub({ type: "eureka", address: "eureka" }));
+    await world.advance(3 * minute);
+    expect(addressesOf(world, "ORDERS")).toEqual(["10.42.0.9:8080"]);
+  });
+});
+
+test("a status that the old product left behind is replaced", async () => {
+  const world = openWorld();
+  world.registry().lists(two);
+  world.person.put(hub());
+  const conditions = [{ failed_reason: "no such host", record_time: "2024-02-04T02:53:25Z" }];
+  world.person.editStatus("registryhubs", "demo/hub", (object) => ({
+    ...object,
+    status: { phase: "failed", conditions },
+  }));
+  await world.hubController.start();
+  await world.advance(1 * minute);
+  expect(said(world)).toMatchObject({ phase: "success", Ready: "True Ready" });
+  expect(statusOf(world).conditions).toHaveLength(4);
+});

@@ -1,0 +1,251 @@
+import { describe, expect, test } from "vitest";
+import type { RegistryHub } from "../../src/model/hub.ts";
+import { addressesOf, entryOf, filtersOf, listedHosts, said, statusOf, writesSince } from "./looks.ts";
+import { hostsOf, openSettled, ten, two, without } from "./scenes.ts";
+import { hubKey, minute, second, type World } from "./world.ts";
+
+/** As `kubectl edit`: these fields of the spec are others from now on. */
+const edit = (world: World, spec: Partial<RegistryHub["spec"]>): RegistryHub =>
+  world.person.edit("registryhubs", hubKey, (object) => ({ ...object, spec: { ...object.spec, ...spec } }));
+
+describe("suspend", () => {
+  test("ends the connection and all writes; everything stays, and the status says so", async () => {
+    const world = await openSettled();
+    edit(world, { suspend: true });
+    await world.advance(1 * minute);
+    expect(world.registry().isWatched).toBe(false);
+    expect(said(world)).toMatchObject({
+      phase: "success",
+      RegistrySynced: "True Synced",
+      Applied: "True Applied",
+      DeletionHeld: "False NothingHeld",
+    });
+    const before = world.writes().length;
+    world.registry().lists({});
+    await world.advance(60 * minute);
+    expect(listedHosts(world)).toEqual(hostsOf(two));
+    expect(writesSince(world, before)).toEqual([]);
+  });
+
+  test("that ends settles first, and then believes what has gone meanwhile", async () => {
+    const world = await openSettled();
+    edit(world, { suspend: true });
+    await world.advance(1 * minute);
+    world.registry().lists({ "demo.A": ["10.42.0.9:20880"], "demo.B": two["demo.B"] ?? [] });
+    edit(world, { suspend: false });
+    await world.advance(59 * second);
+    expect(addressesOf(world, "demo.A")).toEqual(["10.42.0.1:20880", "10.42.0.9:20880"]);
+    await world.advance(2 * second);
+    expect(addressesOf(world, "demo.A")).toEqual(["10.42.0.9:20880"]);
+    expect(said(world)).toMatchObject({ phase: "success", Ready: "True Ready" });
+  });
+
+  test("from the beginning reads and writes nothing", async () => {
+    const world = await openSettled({ spec: { suspend: true } });
+    expect(world.registry().opened).toEqual([]);
+    expect(world.person.list("serviceentries")).toEqual([]);
+    expect(said(world)).toMatchObject({ RegistrySynced: "Unknown Connecting" });
+  });
+
+  test("somebody's edit of an entry of a suspended hub stays until it goes on", async () => {
+    const world = await openSettled();
+    edit(world, { suspend: true });
+    await world.advance(1 * second);
+    const key = `demo/${entryOf(world, "demo.A")?.metadata.name}`;
+    world.person.edit("serviceentries", key, (object) => ({
+      ...object,
+      spec: { ...object.spec, endpoints: [] },
+    }));
+    await world.advance(1 * minute);
+    expect(addressesOf(world, "demo.A")).toEqual([]);
+    edit(world, { suspend: false });
+    await world.advance(1 * second);
+    expect(addressesOf(world, "demo.A")).toEqual(two["demo.A"]);
+  });
+});
+
+describe("policy", () => {
+  test("observe writes nothing, and says what would be", async () => {
+    const world = await openSettled({ spec: { policy: "observe" } });
+    expect(world.person.list("serviceentries")).toEqual([]);
+    expect(said(world)).toMatchObject({
+      phase: "success",
+      Applied: "True Observing",
+      Ready: "True Observing",
+    });
+    expect(statusOf(world).plan).toEqual({ create: 2, change: 0, remove: 0 });
+    world.registry().lists(without(two, 1));
+    await world.advance(20 * second);
+    expect(statusOf(world).plan).toEqual({ create: 1, change: 0, remove: 0 });
+    edit(world, { policy: "sync" });
+    await world.advance(20 * second);
+    expect(listedHosts(world)).toEqual(hostsOf(without(two, 1)));
+    expect(statusOf(world).plan).toBeUndefined();
+    expect(said(world)).toMatchObject({ Applied: "True Applied", Ready: "True Ready" });
+  });
+
+  test("sync → observe keeps everything, and plans what it no longer does", async () => {
+    const world = await openSettled();
+    edit(world, { policy: "observe" });
+    await world.settle();
+    world.registry().lists({ "demo.A": ["10.42.0.9:20880"] });
+    await world.advance(60 * minute);
+    expect(addressesOf(world, "demo.A")).toEqual(two["demo.A"]);
+    expect(addressesOf(world, "demo.B")).toEqual(two["demo.B"]);
+    expect(statusOf(world).plan).toEqual({ create: 0, change: 2, remove: 0 });
+  });
+
+  test("upsert-only adds and changes, and never removes or shows a hold", async () => {
+    const world = await openSettled({ spec: { policy: "upsert-only" }, services: ten });
+    world.registry().lists({ "demo.S0": ["10.42.9.9:20880"] });
+    await world.advance(60 * minute);
+    expect(listedHosts(world)).toEqual(hostsOf(ten));
+    expect(addressesOf(world, "demo.S0")).toEqual(["10.42.0.1:20880", "10.42.9.9:20880"]);
+    expect(said(world)).toMatchObject({
+      phase: "success",
+      DeletionHeld: "False NothingHeld",
+      Ready: "True Ready",
+    });
+  });
+});
+
+describe("another registry", () => {
+  test("keeps what the old one listed until the new one is listed and has settled", async () => {
+    const world = await openSettled();
+    const other = world.registry("other:2181");
+    other.beSilent();
+    edit(world, { address: "other:2181" });
+    await world.advance(10 * minute);
+    expect(world.registry().isWatched).toBe(false);
+    expect(said(world)).toMatchObject({ phase: "pending", RegistrySynced: "Unknown Connecting" });
+    expect(listedHosts(world)).toEqual(hostsOf(two));
+    other.lists({ "demo.A": ["10.42.0.1:20880", "10.42.0.7:20880"] });
+    await world.advance(59 * second);
+    expect(addressesOf(world, "demo.A")).toEqual(["10.42.0.1:20880", "10.42.0.7:20880"]);
+    expect(addressesOf(world, "demo.B")).toEqual(two["demo.B"]);
+    await world.advance(2 * second);
+    expect(addressesOf(world, "demo.B")).toEqual([]);
+    expect(said(world)).toMatchObject({ phase: "success", Ready: "True Ready" });
+    expect(statusOf(world)).toMatchObject({ address: "other:2181", observedGeneration: 2 });
+  });
+
+  test("and its data are no reset", async () => {
+    const world = await openSettled();
+    world.registry().describe({ origin: "0x1/1", position: 500 });
+    await world.advance(1 * minute);
+    const other = world.registry("other:2181");
+    other.lists({ "demo.A": ["10.42.0.7:20880"] });
+    other.describe({ origin: "0x2/2", position: 3 });
+    edit(world, { address: "other:2181" });
+    await world.advance(2 * minute);
+    expect(addressesOf(world, "demo.A")).toEqual(["10.42.0.7:20880"]);
+    expect(statusOf(world).origin).toBe("0x2/2");
+  });
+
+  test("an address that cannot be used is said, and a better one heals it", async () => {
+    const world = await openSettled();
+    world.registry("bad").fail("InvalidSpec", "bad is no address");
+    edit(world, { address: "bad" });
+    await world.advance(1 * minute);
+    expect(said(world)).toMatchObject({ phase: "failed", Ready: "False InvalidSpec" });
+    edit(world, { address: "zk:2181" });
+    await world.advance(5 * second);
+    expect(said(world)).toMatchObject({ phase: "success", Ready: "True Ready" });
+    expect(listedHosts(world)).toEqual(hostsOf(two));
+  });
+
+  test("another root of the same server is another registry", async () => {
+    const world = await openSettled();
+    edit(world, { zookeeper: { root: "/other" } });
+    await world.settle();
+    expect(world.registry().opened.at(-1)?.registry).toMatchObject({ root: "/other" });
+    world.registry().lists({});
+    await world.advance(30 * second);
+    expect(listedHosts(world)).toEqual(hostsOf(two));
+  });
+
+  test("other settings of TLS are the same one, connected anew", async () => {
+    const world = await openSettled();
+    const before = world.writes().length;
+    edit(world, { tls: { enabled: true } });
+    await world.advance(10 * minute);
+    expect(world.registry().opened.map(({ registry }) => registry.tls.enabled)).toEqual([false, true]);
+    expect(writesSince(world, before)).toEqual(["patch registryhubs/status hub"]);
+  });
+});
+
+describe("another target", () => {
+  test("has its entries at once; the old ones stay until the registry has settled anew, and then go", async () => {
+    const world = await openSettled();
+    world.person.createNamespace("elsewhere");
+    edit(world, { generate_to: "elsewhere" });
+    await world.advance(30 * second);
+    expect(addressesOf(world, "demo.A", "elsewhere")).toEqual(two["demo.A"]);
+    expect(addressesOf(world, "demo.A")).toEqual(two["demo.A"]);
+    expect(statusOf(world).generate_to).toBe("elsewhere");
+    await world.advance(1 * minute);
+    expect(addressesOf(world, "demo.A")).toEqual([]);
+    await world.advance(11 * minute);
+    expect(world.person.list("serviceentries", "demo")).toEqual([]);
+    expect(world.person.list("serviceentries", "elsewhere")).toHaveLength(2);
+  });
+});
+
+describe("the filter", () => {
+  test("takes what it no longer wants out of the mesh, after settling and without a brake", async () => {
+    const world = await openSettled({ services: ten });
+    edit(world, { services: { include: ["demo.S1", "demo.S2"] } });
+    await world.advance(30 * second);
+    expect(listedHosts(world)).toEqual(hostsOf(ten));
+    await world.advance(31 * second);
+    expect(listedHosts(world)).toEqual(["demo.s1.demo", "demo.s2.demo"]);
+    expect(world.registry().opened.at(-1)?.wants("demo.S3")).toBe(false);
+  });
+
+  test("brings back what it wants again at once", async () => {
+    const world = await openSettled({ spec: { services: { exclude: ["*.B"] } } });
+    expect(listedHosts(world)).toEqual(["demo.a.demo"]);
+    edit(world, { services: { exclude: [] } });
+    await world.advance(1 * second);
+    expect(listedHosts(world)).toEqual(hostsOf(two));
+  });
+});
+
+describe("what an entry says for its hub", () => {
+  test("l7: false takes the filters away, and true brings them back", async () => {
+    const world = await openSettled();
+    await world.dubboController.start();
+    await world.advance(1 * second);
+    expect(filtersOf(world)).toHaveLength(3);
+    edit(world, { l7: false });
+    await world.advance(2 * second);
+    expect(entryOf(world, "demo.A")?.metadata.annotations).toMatchObject({ "ecns.easystack.cn/l7": "false" });
+    expect(filtersOf(world)).toEqual([]);
+    edit(world, { l7: true });
+    await world.advance(2 * second);
+    expect(filtersOf(world)).toHaveLength(3);
+  });
+
+  test("another protocol of a Spring hub is its entries' protocol", async () => {
+    const world = await openSettled({ spec: { type: "eureka", protocol: "tcp" }, services: {} });
+    world.registry().lists({ ORDERS: ["10.42.0.4:8080"] }, "spring");
+    await world.advance(1 * second);
+    const protocol = (): unknown => entryOf(world, "orders")?.spec.ports?.[0]?.protocol;
+    expect(protocol()).toBe("tcp");
+    edit(world, { protocol: "http" });
+    await world.advance(1 * second);
+    expect(protocol()).toBe("http");
+  });
+
+  test("annotations and labels of the hub that mean nothing here change nothing", async () => {
+    const world = await openSettled();
+    const before = world.writes().length;
+    world.person.edit("registryhubs", hubKey, (object) => ({
+      ...object,
+      metadata: { ...object.metadata, labels: { team: "red" }, annotations: { note: "hello" } },
+    }));
+    await world.advance(10 * minute);
+    expect(writesSince(world, before)).toEqual([]);
+    expect(world.registry().opened).toHaveLength(1);
+  });
+});

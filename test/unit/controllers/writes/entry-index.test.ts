@@ -1,0 +1,182 @@
+import { describe, expect, test } from "vitest";
+import { EntryIndex } from "../../../../src/controllers/writes/entry-index.ts";
+import type { ServiceEntry } from "../../../../src/model/istio.ts";
+
+const ours = { "app.kubernetes.io/managed-by": "registryhub", "hub.ecns.easystack.cn/ddf6610a": "" };
+const old = { manager: "aeraki", registry: "dubbo2istio" };
+
+interface Overrides {
+  readonly labels?: Record<string, string>;
+  readonly annotations?: Record<string, string>;
+  readonly created?: string;
+  readonly spec?: ServiceEntry["spec"];
+  readonly status?: ServiceEntry["status"];
+  readonly managers?: readonly string[];
+}
+
+function object(name: string, overrides: Overrides = {}): ServiceEntry {
+  const {
+    labels = ours,
+    annotations = {},
+    created = "2024-01-01T00:00:00Z",
+    spec,
+    status,
+    managers,
+  } = overrides;
+  const time = "2024-02-04T03:04:20Z";
+  return {
+    apiVersion: "networking.istio.io/v1beta1",
+    kind: "ServiceEntry",
+    metadata: {
+      name,
+      namespace: "ns",
+      labels,
+      annotations: { "ecns.easystack.cn/hubs": "dubbozk/registryhub-sample", ...annotations },
+      creationTimestamp: created,
+      managedFields: (managers ?? ["registryhub"]).map((manager) => ({ manager, time })),
+    },
+    spec: {
+      hosts: ["a.ns"],
+      addresses: ["240.241.0.1"],
+      ports: [{ name: "tcp-metaprotocol-dubbo", number: 1, protocol: "tcp" }],
+      endpoints: [
+        { address: "10.0.0.1", labels: { "ecns.easystack.cn/by": "ddf6610a.00000001" } },
+        { address: "10.0.0.2", labels: { "ecns.easystack.cn/by": "ddf6610a" } },
+      ],
+      ...spec,
+    },
+    ...(status && { status }),
+  };
+}
+
+/** An index over these objects, and a way to change the store below it. */
+function indexOf(...objects: readonly ServiceEntry[]) {
+  const store = new Map<string, ServiceEntry>();
+  const index = new EntryIndex(store);
+  const put = (one: ServiceEntry) => {
+    store.set(`ns/${one.metadata.name}`, one);
+    return index.update(`ns/${one.metadata.name}`);
+  };
+  const remove = (name: string) => {
+    store.delete(`ns/${name}`);
+    return index.update(`ns/${name}`);
+  };
+  for (const one of objects) put(one);
+  return { index, put, remove };
+}
+
+describe("who has a host", () => {
+  test("ours before the old product's before a stranger's", () => {
+    const { index, remove } = indexOf(object("a", { labels: {} }), object("b", { labels: old }), object("c"));
+    const seen = (): readonly unknown[] => [
+      index.hostObject("ns/a.ns")?.object.metadata.name,
+      index.hostObject("ns/a.ns")?.ownership,
+    ];
+    expect(seen()).toEqual(["c", "ours"]);
+    remove("c");
+    expect(seen()).toEqual(["b", "adoptable"]);
+    remove("b");
+    expect(seen()).toEqual(["a", "foreign"]);
+    expect(index.hostObject("ns/a.ns")?.entry).toBeUndefined();
+    remove("a");
+    expect(index.hostObject("ns/a.ns")).toBeUndefined();
+  });
+
+  test("a change concerns the hosts before and after it", () => {
+    const { index, put, remove } = indexOf(object("a"));
+    expect(put(object("a", { spec: { hosts: ["b.ns"] } }))).toEqual(new Set(["ns/a.ns", "ns/b.ns"]));
+    expect([...index.hosts()]).toEqual(["ns/b.ns"]);
+    expect(remove("a")).toEqual(new Set(["ns/b.ns"]));
+    expect(remove("never")).toEqual(new Set());
+  });
+
+  test("a name is taken by whoever has it, or has reserved it, but not from the host that asks", () => {
+    const { index, put } = indexOf(object("a", { labels: {} }));
+    const taken = (name: string, host: string) => index.isNameTaken("ns", name, `ns/${host}.ns`);
+    expect([taken("a", "b"), taken("a", "a"), taken("b", "b")]).toEqual([true, false, false]);
+    index.reserve("ns/b", "ns/b.ns");
+    expect([taken("b", "c"), taken("b", "b")]).toEqual([true, false]);
+    put(object("b", { spec: { hosts: ["b.ns"] } }));
+    index.release("ns/b.ns");
+    expect([taken("b", "c"), taken("b", "b")]).toEqual([true, false]);
+  });
+});
+
+describe("what a hub has", () => {
+  test("hosts, with how many endpoints it vouches for and their interface", () => {
+    const { index } = indexOf(object("a", { annotations: { interface: "a.B" } }));
+    expect([...index.hostsOf("ddf6610a")]).toEqual([{ host: "ns/a.ns", endpoints: 2, service: "a.B" }]);
+    expect([...index.hostsOf("00000001")]).toEqual([{ host: "ns/a.ns", endpoints: 1, service: "a.B" }]);
+    expect([...index.hostsOf("00000002")]).toEqual([]);
+  });
+
+  test.each([
+    ["an interface", { interface: "a.B" }, "a.B"],
+    ["a Spring service", {}, "a"],
+    ["a Spring service of odd spelling", { "ecns.easystack.cn/original-name": "A_1" }, "A_1"],
+  ])("hosts, with what the hub's filter has to judge: %s", (_, annotations, service) => {
+    const { index } = indexOf(object("a", { annotations }));
+    expect([...index.hostsOf("ddf6610a")]).toMatchObject([{ host: "ns/a.ns", service }]);
+  });
+
+  test("an empty entry is still its own; the old product's and strangers' are not", () => {
+    const { index, put } = indexOf(object("a", { spec: { endpoints: [] } }));
+    expect([...index.hostsOf("ddf6610a")]).toMatchObject([{ endpoints: 0 }]);
+    put(object("a", { labels: { ...old, "hub.ecns.easystack.cn/ddf6610a": "" } }));
+    expect([...index.hostsOf("ddf6610a")]).toEqual([]);
+  });
+
+  test("names, with the time of our last write and of nobody else's", () => {
+    const { index, put } = indexOf(object("a"));
+    expect(index.writesOf("ddf6610a")).toEqual(new Map([["a", "2024-02-04T03:04:20Z"]]));
+    put(object("a", { managers: ["kubectl"] }));
+    expect(index.writesOf("ddf6610a")).toEqual(new Map());
+  });
+
+  test("owners are those whose names the annotation tells", () => {
+    const { index } = indexOf(object("a", { labels: { ...ours, "hub.ecns.easystack.cn/00000009": "" } }));
+    expect(index.ownersAt("ns/a")).toEqual(["dubbozk/registryhub-sample"]);
+  });
+});
+
+describe("addresses", () => {
+  const auto = {
+    status: { addresses: [{ value: "240.240.0.7" }] },
+    labels: {},
+    spec: { addresses: [], hosts: ["x.com"] },
+  };
+
+  test("used by any ServiceEntry, in its spec or by Istio's own allocation", () => {
+    const { index, remove } = indexOf(object("a"), object("x", auto));
+    const used = (ip: string) => index.isUsed(ip, "ns/other.ns");
+    expect([used("240.241.0.1"), used("240.240.0.7"), used("240.241.0.2")]).toEqual([true, true, false]);
+    expect(index.isUsed("240.241.0.1", "ns/a.ns")).toBe(false);
+    remove("x");
+    expect(used("240.240.0.7")).toBe(false);
+  });
+
+  test("reserved until the entry is seen, for everybody else", () => {
+    const { index, put } = indexOf();
+    index.reserve("240.241.0.1", "ns/a.ns");
+    expect([index.isUsed("240.241.0.1", "ns/b.ns"), index.isUsed("240.241.0.1", "ns/a.ns")]).toEqual([
+      true,
+      false,
+    ]);
+    put(object("a"));
+    expect(index.isUsed("240.241.0.1", "ns/b.ns")).toBe(true);
+    index.reserve("240.241.0.9", "ns/b.ns");
+    index.release("ns/b.ns");
+    expect(index.isUsed("240.241.0.9", "ns/a.ns")).toBe(false);
+  });
+
+  test("of two that share one, the younger has an elder; of equals the later by name", () => {
+    const young = object("a", { created: "2024-02-02T00:00:00Z" });
+    const [first, second] = [object("b"), object("c")];
+    const { index } = indexOf(young, first, second);
+    expect([young, first, second].map((one) => index.hasElder("240.241.0.1", one))).toEqual([
+      true,
+      false,
+      true,
+    ]);
+  });
+});

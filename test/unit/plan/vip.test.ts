@@ -1,0 +1,79 @@
+import { describe, expect, test } from "vitest";
+import { chooseVip, vipPool } from "../../../src/plan/vip.ts";
+
+const greetingHost = "org.apache.dubbo.samples.api.greetingservice-1.0.0.dubbozk";
+const pool = vipPool("240.241.0.0/16");
+const free = (): boolean => false;
+
+describe("the pool", () => {
+  test.each([
+    ["240.241.0.0/16", 256 * 254, "240.241.0.1", "240.241.255.254"],
+    ["240.241.7.0/24", 254, "240.241.7.1", "240.241.7.254"],
+    ["10.0.0.0/8", 65_536 * 254, "10.0.0.1", "10.255.255.254"],
+    ["240.241.0.0/30", 3, "240.241.0.1", "240.241.0.3"],
+    ["240.241.0.252/30", 3, "240.241.0.252", "240.241.0.254"],
+    ["240.241.0.128/25", 127, "240.241.0.128", "240.241.0.254"],
+  ])("%s has %d addresses, %s to %s", (cidr, size, first, last) => {
+    const some = vipPool(cidr);
+    expect([some.size, some.at(0), some.at(size - 1)]).toEqual([size, first, last]);
+  });
+
+  test("skips .255 and .0 between two blocks", () => {
+    expect([pool.at(253), pool.at(254)]).toEqual(["240.241.0.254", "240.241.1.1"]);
+  });
+
+  test.each([
+    ["", "not an IPv4 network"],
+    ["240.241.0.0", "not an IPv4 network"],
+    ["240.241.0.0/31", "not an IPv4 network"],
+    ["240.0.0.0/7", "not an IPv4 network"],
+    ["300.0.0.0/16", "not an IPv4 network"],
+    ["fd00::/112", "not an IPv4 network"],
+    ["240.241.1.0/16", "write 240.241.0.0/16"],
+  ])("%j is refused: %s", (cidr, message) => {
+    expect(() => vipPool(cidr)).toThrow(message);
+  });
+
+  test.each([
+    ["240.241.3.4", true],
+    ["240.0.0.1", true],
+    ["255.255.255.254", true],
+    ["239.255.255.255", false],
+    ["10.0.0.1", false],
+    ["", false],
+    ["240.241.0.0/24", false],
+    ["240.241.1", false],
+    ["2001:db8::1", false],
+  ])("believes %j: %s", (ip, isBelieved) => {
+    expect(pool.accepts(ip)).toBe(isBelieved);
+  });
+
+  test("believes its own range below 240.0.0.0, too", () => {
+    expect(vipPool("10.96.0.0/16").accepts("10.96.1.2")).toBe(true);
+  });
+});
+
+describe("the choice", () => {
+  test.each([
+    [greetingHost, "240.241.184.190"],
+    ["eureka-provider.springnacos", "240.241.84.46"],
+  ])("%s gets %s in every cluster that has it free", (host, vip) => {
+    expect(chooseVip(host, pool, free)).toBe(vip);
+  });
+
+  test("goes on past used addresses, over the end of a block", () => {
+    const used = new Set(["240.241.184.190", "240.241.184.191"]);
+    expect(chooseVip(greetingHost, pool, (ip) => used.has(ip))).toBe("240.241.184.192");
+    const block = (ip: string): boolean => ip.startsWith("240.241.184.");
+    expect(chooseVip(greetingHost, pool, block)).toBe("240.241.185.1");
+  });
+
+  test("wraps at the end, and ends when nothing is free", () => {
+    const small = vipPool("240.241.0.0/30");
+    const got = ["240.241.0.1", "240.241.0.2", "240.241.0.3"].map((only) =>
+      chooseVip(greetingHost, small, (ip) => ip !== only),
+    );
+    expect(got).toEqual(["240.241.0.1", "240.241.0.2", "240.241.0.3"]);
+    expect(chooseVip(greetingHost, small, () => true)).toBeUndefined();
+  });
+});

@@ -1,0 +1,50 @@
+import { describe, expect, test } from "vitest";
+import {
+  DialRefusedError,
+  describeNetworkError,
+  resolveDialable,
+} from "../../../../src/registries/transport/dial.ts";
+
+describe("what may be dialled", () => {
+  test.each(["127.0.0.1", "::1", "10.0.0.1", "192.168.0.1", "240.241.0.1", "2001:db8::1", "fd00::1"])(
+    "%s may",
+    async (ip) => {
+      expect(await resolveDialable(ip)).toEqual([ip]);
+    },
+  );
+
+  test.each([
+    "0.0.0.0",
+    "0.1.2.3",
+    "169.254.169.254",
+    "224.0.0.1",
+    "239.255.255.255",
+    "255.255.255.255",
+    "::",
+    "fe80::1",
+    "ff02::1",
+    "::ffff:169.254.169.254",
+  ])("%s may not", async (ip) => {
+    await expect(resolveDialable(ip)).rejects.toThrow(DialRefusedError);
+  });
+
+  test("a name is resolved", async () => {
+    expect(["127.0.0.1", "::1"]).toContain((await resolveDialable("localhost"))[0]);
+  });
+
+  test("a name without an address fails with the resolver's own error, in words", async () => {
+    const failure = await resolveDialable("nothing.invalid").catch((error: unknown) => error);
+    expect(failure).not.toBeInstanceOf(DialRefusedError);
+    expect(["no such host", "the name server does not answer"]).toContain(describeNetworkError(failure));
+  });
+
+  test.each(["SSL/TLS_ALERT_BAD_CERTIFICATE", "TLSV13_ALERT_CERTIFICATE_REQUIRED", "TLSV1_ALERT_UNKNOWN_CA"])(
+    "%s is about the client's certificate",
+    (alert) => {
+      const failure = Object.assign(new Error("40:error:0A"), { code: `ERR_SSL_${alert}`, reason: "alert" });
+      expect(describeNetworkError(failure)).toBe(
+        "the server refuses the client's certificate, or demands one",
+      );
+    },
+  );
+});

@@ -1,0 +1,245 @@
+import { describe, expect, test } from "vitest";
+import type { HubStatus } from "../../../src/model/hub.ts";
+import type { Problem } from "../../../src/model/problems.ts";
+import { type HubView, hubStatusOf, statusChange } from "../../../src/status/hub-status.ts";
+import { hubOf } from "../../support/model.ts";
+
+const [now, later] = ["2024-02-04T02:53:25Z", "2024-02-04T02:59:00Z"] as const;
+const unreachable = {
+  state: "failed",
+  code: "RegistryUnreachable",
+  detail: "lookup zookeeper1.default: no such host",
+  nextStep: "Check spec.address.",
+} as const;
+const noNamespace = {
+  reason: "NamespaceMissing",
+  detail: "namespace x does not exist",
+  nextStep: "Create it.",
+} as const;
+const connecting = { state: "connecting", keepPrevious: false } as const;
+const fresh = { state: "connecting", keepPrevious: true } as const;
+
+function view(overrides: Partial<HubView> = {}): HubView {
+  return {
+    hub: hubOf(),
+    previous: undefined,
+    registry: { state: "synced" },
+    failure: undefined,
+    syncing: "no",
+    held: undefined,
+    entries: new Map([["aeraki-x", "2024-02-04T03:04:20Z"]]),
+    services: 1,
+    endpoints: 2,
+    problems: [],
+    plan: undefined,
+    origin: "0x2/1692673338277",
+    ...overrides,
+  };
+}
+
+const status = (overrides: Partial<HubView> = {}, at: string = now): HubStatus =>
+  hubStatusOf(view(overrides), at);
+const condition = (of: HubStatus, type: string) => of.conditions.find((one) => one.type === type);
+const verdict = (of: HubStatus): readonly string[] => [
+  of.phase,
+  ...["RegistrySynced", "Applied", "Ready"].map(
+    (type) => `${condition(of, type)?.status} ${condition(of, type)?.reason}`,
+  ),
+];
+
+describe("conditions and phase", () => {
+  test.each<[string, Partial<HubView>, readonly string[]]>([
+    ["all is well", {}, ["success", "True Synced", "True Applied", "True Ready"]],
+    [
+      "writes are on their way",
+      { syncing: "long" },
+      ["success", "True Synced", "Unknown Syncing", "Unknown Syncing"],
+    ],
+    [
+      "the first listing is awaited",
+      { registry: connecting, syncing: "briefly" },
+      ["pending", "Unknown Connecting", "Unknown Syncing", "Unknown Connecting"],
+    ],
+    [
+      "the registry is away",
+      { registry: unreachable },
+      ["failed", "False RegistryUnreachable", "True Applied", "False RegistryUnreachable"],
+    ],
+    [
+      "the target is missing",
+      { failure: noNamespace },
+      ["failed", "True Synced", "False NamespaceMissing", "False NamespaceMissing"],
+    ],
+    [
+      "both",
+      { registry: unreachable, failure: noNamespace },
+      ["failed", "False RegistryUnreachable", "False NamespaceMissing", "False RegistryUnreachable"],
+    ],
+    [
+      "it only observes",
+      { hub: hubOf({ policy: "observe" }) },
+      ["success", "True Synced", "True Observing", "True Observing"],
+    ],
+    [
+      "it is suspended from the start",
+      { hub: hubOf({ suspend: true }), registry: connecting, syncing: "briefly" },
+      ["pending", "Unknown Connecting", "Unknown Syncing", "Unknown Suspended"],
+    ],
+  ])("%s", (_, overrides, expected) => {
+    expect(verdict(status(overrides))).toEqual(expected);
+  });
+
+  test("while suspended the registry and the writes keep what was known", () => {
+    const failed = status({ registry: unreachable });
+    const suspended = status(
+      { hub: hubOf({ suspend: true }), previous: failed, registry: connecting },
+      later,
+    );
+    expect(verdict(suspended)).toEqual([
+      "failed",
+      "False RegistryUnreachable",
+      "True Applied",
+      "Unknown Suspended",
+    ]);
+    expect(condition(suspended, "Ready")?.failed_reason).toBe(unreachable.detail);
+  });
+
+  test("a fresh process keeps the status until the first answer, then says Connecting", () => {
+    const before = status();
+    const kept = status({ previous: before, registry: fresh, syncing: "briefly" }, later);
+    expect(statusChange(before, kept)).toBe("none");
+    expect(status({ previous: before, registry: connecting, syncing: "briefly" }).phase).toBe("pending");
+  });
+
+  test("writes that are quick are not told, for what was said is not contradicted", () => {
+    expect(verdict(status({ previous: status(), syncing: "briefly" }))[2]).toBe("True Applied");
+    expect(verdict(status({ previous: status(), syncing: "briefly", failure: noNamespace }))[2]).toBe(
+      "False NamespaceMissing",
+    );
+  });
+});
+
+describe("the manual's fields", () => {
+  const failed = status({ registry: unreachable });
+
+  test("stand on Ready while the phase is failed", () => {
+    expect(condition(failed, "Ready")).toEqual({
+      type: "Ready",
+      status: "False",
+      reason: "RegistryUnreachable",
+      message: `${unreachable.detail}. Check spec.address; the operator retries by itself.`,
+      failed_reason: unreachable.detail,
+      record_time: now,
+      lastTransitionTime: now,
+      observedGeneration: 1,
+    });
+    const invalid = status({ registry: { ...unreachable, code: "InvalidSpec" } });
+    expect(condition(invalid, "Ready")?.message).toBe(`${unreachable.detail}. Check spec.address.`);
+    expect(condition(failed, "RegistrySynced")?.failed_reason).toBeUndefined();
+    expect(condition(status({ previous: failed }), "Ready")).not.toHaveProperty("failed_reason");
+  });
+
+  test("record_time is when this reason first appeared", () => {
+    const again = status({ previous: failed, registry: { ...unreachable, detail: "another" } }, later);
+    expect(condition(again, "Ready")).toMatchObject({ record_time: now, failed_reason: "another" });
+    const other = status(
+      { previous: failed, registry: { ...unreachable, code: "RegistryUnauthorized" } },
+      later,
+    );
+    expect(condition(other, "Ready")).toMatchObject({ record_time: later, lastTransitionTime: now });
+  });
+
+  test("failed_reason is that of the failure that is left", () => {
+    const both = status({ registry: unreachable, failure: noNamespace });
+    const left = status({ previous: both, syncing: "briefly" }, later);
+    expect(condition(left, "Ready")).toMatchObject({ reason: "NamespaceMissing" });
+    expect(condition(left, "Ready")?.failed_reason).not.toContain("lookup");
+  });
+
+  test("entries are named with the time of our last write, at most 200 of them", () => {
+    expect(status().serviceentries).toEqual({ "aeraki-x": "2024-02-04T03:04:20Z" });
+    const names = Array.from({ length: 205 }, (_, i) => [`n${String(i).padStart(3, "0")}`, now] as const);
+    const many = status({ entries: new Map(names.toReversed()) });
+    expect(Object.keys(many.serviceentries)).toEqual(names.slice(0, 200).map(([name]) => name));
+    expect(many.truncated).toBe(5);
+  });
+});
+
+describe("held removals", () => {
+  const hold = { since: now, until: later, services: 7, endpoints: 31 };
+
+  test.each(["Settling", "Shrunk", "RegistryReset"] as const)("%s is told, and no failure", (reason) => {
+    const held = status({ held: { reason, hold } });
+    expect(condition(held, "DeletionHeld")).toMatchObject({ status: "True", reason });
+    expect(held).toMatchObject({ hold, phase: "success" });
+    expect(condition(held, "Ready")?.status).toBe("True");
+  });
+
+  test("nothing is held: no hold", () => {
+    expect(condition(status(), "DeletionHeld")).toMatchObject({ status: "False", reason: "NothingHeld" });
+    expect(status()).not.toHaveProperty("hold");
+  });
+});
+
+describe("problems", () => {
+  const problem = (at: string, severity: Problem["severity"] = "rejected"): Problem => ({
+    at,
+    code: "BadPort",
+    detail: "port 0 is not 1..65535",
+    severity,
+  });
+
+  test("the first 20, sorted, rejections first; all rejections are counted", () => {
+    const many = Array.from({ length: 30 }, (_, i) => problem(`n${String(29 - i).padStart(2, "0")}`));
+    const { problems, rejected } = status({ problems: [problem("warned", "warning"), ...many] });
+    expect(rejected).toBe(30);
+    expect(problems).toHaveLength(20);
+    expect(problems[0]).toEqual({
+      at: "n00",
+      problem: "BadPort: port 0 is not 1..65535",
+      severity: "rejected",
+    });
+  });
+
+  test("a long text is cut, and never inside of a character", () => {
+    const { problems } = status({ problems: [problem(`${"a".repeat(511)}😀😀`)] });
+    expect(problems[0]?.at.length).toBeLessThanOrEqual(513);
+    expect(problems[0]?.at.isWellFormed()).toBe(true);
+  });
+
+  test("the largest status stays below 256 kB", () => {
+    const long = "ü".repeat(5_000);
+    const names = Array.from({ length: 500 }, (_, i) => [`${i}-${"n".repeat(245)}`, now] as const);
+    const largest = status({
+      problems: Array.from({ length: 50 }, () => problem(long)),
+      entries: new Map(names),
+    });
+    expect(Buffer.byteLength(JSON.stringify(largest))).toBeLessThan(256 * 1024);
+  });
+
+  test("the origin and the plan are told", () => {
+    const plan = { create: 3, change: 0, remove: 1 };
+    expect(status({ plan })).toMatchObject({ origin: "0x2/1692673338277", plan });
+    expect(status()).not.toHaveProperty("plan");
+  });
+});
+
+describe("what is worth a write", () => {
+  const before = status();
+  test.each<[string, Partial<HubView>, ReturnType<typeof statusChange>]>([
+    ["only times", { entries: new Map([["aeraki-x", later]]) }, "none"],
+    ["a count", { endpoints: 3 }, "counts"],
+    ["another entry", { entries: new Map([["aeraki-y", now]]) }, "counts"],
+    ["a problem", { problems: [{ at: "x", code: "BadPort", detail: "d", severity: "rejected" }] }, "counts"],
+    ["a condition", { syncing: "long" }, "conditions"],
+    ["the origin", { origin: "other" }, "conditions"],
+    ["a generation", { hub: hubOf({}, { generation: 2 }) }, "conditions"],
+    ["an address", { hub: hubOf({ address: "other:2181" }) }, "conditions"],
+  ])("%s: %s", (_, overrides, change) => {
+    expect(statusChange(before, status({ previous: before, ...overrides }, later))).toBe(change);
+  });
+
+  test("the first status", () => {
+    expect(statusChange(undefined, before)).toBe("conditions");
+  });
+});

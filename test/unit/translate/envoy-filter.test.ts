@@ -1,0 +1,91 @@
+import { describe, expect, test } from "vitest";
+import {
+  bufferFilter,
+  type DubboRoute,
+  inboundFilter,
+  outboundFilter,
+} from "../../../src/translate/envoy-filter.ts";
+import { hash } from "../../../src/translate/names.ts";
+import { greeting } from "../../support/model.ts";
+
+const route: DubboRoute = {
+  serviceEntry: "dubbozk/aeraki-x",
+  host: "a.b-1.0.0.dubbozk",
+  vip: "240.241.1.1",
+  port: 20_880,
+  interface: greeting,
+};
+
+describe("the outbound filter", () => {
+  const filter = outboundFilter(route, "servicemesh");
+
+  test("is named and owned so that it is found from its entry", () => {
+    expect(filter.metadata).toMatchObject({
+      name: "aeraki-outbound-a.b-1.0.0.dubbozk-240.241.1.1-20880",
+      namespace: "servicemesh",
+      labels: {
+        "app.kubernetes.io/managed-by": "dubbo-controller",
+        [`serviceentry.ecns.easystack.cn/${hash("dubbozk/aeraki-x")}`]: "",
+      },
+      annotations: { "ecns.easystack.cn/serviceentry": "dubbozk/aeraki-x" },
+    });
+    expect(filter.metadata.annotations?.["ecns.easystack.cn/last-applied"]).toMatch(/^[0-9a-f]{16}$/);
+  });
+
+  test("names no method of the provider", () => {
+    expect(JSON.stringify(filter)).toContain('{"safe_regex":{"regex":".*"}}');
+    expect(JSON.stringify(filter)).not.toContain("exact");
+  });
+
+  test("a name longer than 253 is cut and hashed", () => {
+    const { metadata } = outboundFilter({ ...route, host: `${"a.".repeat(126)}a` }, "servicemesh");
+    expect(metadata.name).toMatch(/^aeraki-outbound-[-a-z0-9.]*[a-z0-9]-[0-9a-f]{8}$/);
+    expect(metadata.name.length).toBeLessThanOrEqual(253);
+  });
+
+  test.each<[keyof DubboRoute, string | number]>([
+    ["host", "c.d"],
+    ["vip", "240.241.1.2"],
+    ["port", 20_881],
+    ["interface", "a.B"],
+  ])("another %s is another content", (field, value) => {
+    const other = outboundFilter({ ...route, [field]: value }, "servicemesh");
+    const hashOf = (one: typeof other): string | undefined =>
+      one.metadata.annotations?.["ecns.easystack.cn/last-applied"];
+    expect(hashOf(other)).not.toBe(hashOf(filter));
+  });
+});
+
+test("the inbound filter takes every interface, for they share the chain of their port", () => {
+  const filter = inboundFilter(route, "servicemesh");
+  expect(filter.metadata.name).toBe("aeraki-inbound-a.b-1.0.0.dubbozk-20880");
+  expect(filter.spec.configPatches).toMatchObject([
+    {
+      match: {
+        context: "SIDECAR_INBOUND",
+        listener: { name: "virtualInbound", filterChain: { destinationPort: 20_880 } },
+      },
+      patch: { value: { typed_config: { multiple_route_config: { route_config: [{ interface: "*" }] } } } },
+    },
+  ]);
+  expect(JSON.stringify(filter.spec)).toContain('"cluster":"inbound|20880||"');
+});
+
+test("the buffer filter belongs to its port and to no entry", () => {
+  expect(bufferFilter(20_880, "servicemesh")).toMatchObject({
+    metadata: {
+      name: "aeraki-outbound-buffer-20880",
+      labels: { "app.kubernetes.io/managed-by": "dubbo-controller" },
+    },
+    spec: {
+      priority: 10,
+      configPatches: [
+        {
+          applyTo: "CLUSTER",
+          match: { context: "SIDECAR_OUTBOUND", cluster: { portNumber: 20_880 } },
+          patch: { operation: "MERGE", value: { per_connection_buffer_limit_bytes: 16_793_600 } },
+        },
+      ],
+    },
+  });
+});

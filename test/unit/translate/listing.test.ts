@@ -1,0 +1,158 @@
+import { describe, expect, test } from "vitest";
+import { listingOf } from "../../../src/translate/listing.ts";
+import { hash } from "../../../src/translate/names.ts";
+import { codesOf, greeting, hubOf, instanceOf, serviceOf } from "../../support/model.ts";
+
+const host = "dubbozk/org.apache.dubbo.samples.api.greetingservice-1.0.0.dubbozk";
+
+describe("a Dubbo service", () => {
+  test("each version and group is a host of its own", () => {
+    const instances = [
+      instanceOf({ version: "1.0.0" }),
+      instanceOf({ version: "2.0.0", port: 20_881 }),
+      instanceOf({ version: "1.0.0", group: "g1", port: 20_882 }),
+      instanceOf({ version: "", port: 20_883 }),
+    ];
+    const { byHost, problems } = listingOf(serviceOf({ name: "a.B", instances }), hubOf());
+    expect([...byHost.keys()].sort()).toEqual([
+      "dubbozk/a.b-1.0.0.dubbozk",
+      "dubbozk/a.b-2.0.0.dubbozk",
+      "dubbozk/a.b-g1-1.0.0.dubbozk",
+      "dubbozk/a.b.dubbozk",
+    ]);
+    expect(problems).toEqual([]);
+  });
+
+  test("an endpoint has the interface's exact spelling and no weight", () => {
+    const instance = instanceOf({
+      weight: 100,
+      locality: "r/z",
+      metadata: { application: "x", token: "s3cret" },
+    });
+    const { byHost } = listingOf(serviceOf({ instances: [instance] }), hubOf());
+    expect(byHost.get(host)).toEqual([
+      {
+        hostPort: "10.42.0.57:20880",
+        address: "10.42.0.57",
+        port: 20_880,
+        protocol: "dubbo",
+        service: { kind: "dubbo", name: greeting, originalName: "", registry: "", registryGroup: "" },
+        locality: "r/z",
+        labels: { application: "x" },
+      },
+    ]);
+  });
+
+  test("the name that a host was made from is kept where it took more than lower-casing", () => {
+    const service = serviceOf({ name: "a.B$C", instances: [instanceOf({ version: "1.0" })] });
+    const [[key, endpoints] = []] = listingOf(service, hubOf()).byHost;
+    expect(key).toBe(`dubbozk/a.b-c-1-${hash("B$C-1")}.0.dubbozk`);
+    expect(endpoints?.[0]?.service).toMatchObject({ name: "a.B$C", originalName: "a.B$C-1.0" });
+  });
+
+  test("what cannot be called is rejected by name, the rest stays", () => {
+    const instances = [
+      instanceOf(),
+      instanceOf({ address: "provider.svc" }),
+      instanceOf({ address: "127.0.0.1" }),
+      instanceOf({ port: 0 }),
+    ];
+    const { byHost, problems } = listingOf(serviceOf({ name: "a.B", instances }), hubOf());
+    expect(byHost.get("dubbozk/a.b-1.0.0.dubbozk")).toHaveLength(1);
+    expect(problems.map(({ at, code, severity }) => [at, code, severity])).toEqual([
+      ["a.B provider.svc:20880", "BadAddress", "rejected"],
+      ["a.B 127.0.0.1:20880", "BadAddress", "rejected"],
+      ["a.B 10.42.0.57:0", "BadPort", "rejected"],
+    ]);
+  });
+
+  test("a host longer than 253 is rejected once, not once per instance", () => {
+    const name = "a.".repeat(150);
+    const instances = [instanceOf(), instanceOf({ port: 2 }), instanceOf({ port: 3 })];
+    const { byHost, problems } = listingOf(serviceOf({ name, instances }), hubOf());
+    expect([...byHost]).toEqual([]);
+    expect(codesOf(problems)).toEqual(["NameTooLong"]);
+  });
+
+  test("what the registry's reader found wrong is passed on; unknown lists nothing", () => {
+    const problem = { at: "a.B", code: "Unreadable", detail: "no right", severity: "warning" } as const;
+    const listing = listingOf(serviceOf({ instances: "unknown", problems: [problem] }), hubOf());
+    expect([...listing.byHost]).toEqual([]);
+    expect(listing.problems).toEqual([problem]);
+  });
+});
+
+describe("a Spring service", () => {
+  const hub = hubOf({
+    type: "eureka",
+    generate_to: "springnacos",
+    address: "http://eureka.springnacos:8761/eureka",
+  });
+  const service = serviceOf({
+    name: "EUREKA-PROVIDER",
+    kind: "spring",
+    instances: [
+      instanceOf({
+        address: "10.42.0.59",
+        port: 9000,
+        protocol: "tcp",
+        version: "",
+        weight: 3,
+        metadata: { zone: "z" },
+      }),
+    ],
+  });
+
+  test("is called by its lower-case name, whatever the versions", () => {
+    expect([...listingOf(service, hub).byHost.keys()]).toEqual(["springnacos/eureka-provider.springnacos"]);
+  });
+
+  test("carries weight and the registry's name for it; what it speaks is not its own to say", () => {
+    const [[endpoint] = []] = listingOf(service, hub).byHost.values();
+    expect(endpoint).toMatchObject({
+      weight: 3,
+      service: { kind: "spring", registry: "eureka" },
+      labels: { eurekaName: "EUREKA-PROVIDER", zone: "z" },
+    });
+    const http = hubOf({ type: "consul", protocol: "http" });
+    const [[other] = []] = listingOf(service, http).byHost.values();
+    expect(other).toMatchObject({ protocol: "tcp", labels: { consulName: "EUREKA-PROVIDER" } });
+  });
+});
+
+describe("one Spring service in several registries", () => {
+  const place = (type: "eureka" | "consul" | "nacos", name: string): readonly unknown[] => {
+    const service = serviceOf({ name, kind: "spring", instances: [instanceOf({ port: 9000 })] });
+    const [[host, endpoints] = []] = listingOf(service, hubOf({ type, generate_to: "ns" })).byHost;
+    return [host, endpoints?.[0]?.service.originalName, endpoints?.[0]?.labels];
+  };
+
+  test("has one host, however they spell it, and endpoints say which registry calls them what", () => {
+    expect(place("eureka", "ORDER-SERVICE")).toEqual([
+      "ns/order-service.ns",
+      "",
+      { eurekaName: "ORDER-SERVICE" },
+    ]);
+    expect(place("consul", "order-service")).toEqual([
+      "ns/order-service.ns",
+      "",
+      { consulName: "order-service" },
+    ]);
+    expect(place("nacos", "Order-Service")).toEqual([
+      "ns/order-service.ns",
+      "",
+      { nacosName: "Order-Service" },
+    ]);
+  });
+
+  test("with a name that DNS does not have, each spelling is a host of its own, and none is order-service", () => {
+    const hosts = ["Order_Service", "ORDER_SERVICE", "order_service"].map((name) => place("consul", name));
+    expect(hosts).toEqual(
+      ["Order_Service", "ORDER_SERVICE", "order_service"].map((name) => [
+        `ns/order-service-${hash(name)}.ns`,
+        name,
+        { consulName: name },
+      ]),
+    );
+  });
+});
