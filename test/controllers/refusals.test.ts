@@ -33,7 +33,7 @@ test("a host that is refused is tried less and less, and one line of the log tel
   await world.advance(60 * minute);
   expect(refusedPatches(world) - before).toBeLessThanOrEqual(count * 7); // each ten minutes
   expect(refusedPatches(world) - before).toBeGreaterThanOrEqual(count * 5);
-  const lines = world.hubController.log.filter(({ message }) => message === "serviceentry not written");
+  const lines = world.hubController.log.filter(({ message }) => message === "object not written");
   expect(lines.filter(({ level }) => level === "warn").length).toBeLessThanOrEqual(9);
   expect(lines[0]).toMatchObject({
     level: "warn",

@@ -47,7 +47,7 @@ describe("the quick start of the README", () => {
     return api.kubectl(args);
   };
 
-  test("is five commands; those for kubectl are accepted, and ends as it says", async () => {
+  test("has five lines, whose kubectl commands work and print what it shows", async () => {
     expect(commands.map((command) => command.split(" ").slice(0, 3).join(" "))).toEqual([
       "kind create cluster",
       "istioctl install -y",

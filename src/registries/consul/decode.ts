@@ -1,6 +1,5 @@
 import * as z from "zod";
 import type { RegistrySpec } from "../../model/hub.ts";
-import type { Problem } from "../../model/problems.ts";
 import {
   distinctInstances,
   type Service,
@@ -8,6 +7,7 @@ import {
   unknownService,
 } from "../../model/service.ts";
 import { readEach } from "../../runtime/json.ts";
+import { badInstance, springInstance } from "../kinds/spring/instance.ts";
 
 /** Go writes empty values as null. */
 const orNothing = <T extends z.ZodType, D>(type: T, nothing: D) =>
@@ -39,9 +39,7 @@ export function decodeService(name: string, entries: readonly unknown[], selecti
     const isAskedFor = entry.Service.Kind === "" && hasAll(entry.Service.Tags, selection.tags);
     return isAskedFor && weight > 0 ? [instanceOf(entry, weight)] : [];
   });
-  const problems = malformed.map(({ address, detail }): Problem => {
-    return { at: `${name} ${address}`, code: "BadInstance", detail, severity: "rejected" };
-  });
+  const problems = malformed.map(({ address, detail }) => badInstance(name, address, detail));
   return { id: name, kind: "spring", name, instances: distinctInstances(instances), problems };
 }
 
@@ -68,16 +66,13 @@ function instanceOf(
 ): ServiceInstance {
   const zone = (Meta as Readonly<Record<string, string>>).zone ?? "";
   const locality = zone.includes("/") || Node.Datacenter === "" ? zone : `${Node.Datacenter}/${zone}`;
-  return {
+  return springInstance({
     address: (Address || Node.Address).replace(/^\[(.*)\]$/, "$1"),
     port: Port,
-    protocol: "tcp",
-    version: "",
-    group: "",
-    ...(weight !== 1 && { weight }),
-    ...(zone !== "" && { locality }),
+    weight,
+    locality: zone === "" ? "" : locality,
     metadata: Meta,
-  };
+  });
 }
 
 const hasAll = (tags: readonly string[], wanted: readonly string[]): boolean =>

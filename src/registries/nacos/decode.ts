@@ -9,6 +9,7 @@ import { type ApplicationInstance, readApplicationInstance } from "../kinds/dubb
 import { type Provider, readProvider } from "../kinds/dubbo/provider.ts";
 import type { ProviderUrl } from "../kinds/dubbo/provider-url.ts";
 import { addressKey, withoutBrackets } from "../kinds/dubbo/registered-addresses.ts";
+import { badInstance, springInstance } from "../kinds/spring/instance.ts";
 import type { Host, ServiceInfo } from "./service-info.ts";
 import { idOf, type ServiceKey, type ServiceName } from "./service-name.ts";
 
@@ -42,7 +43,7 @@ export function decodeApplication(name: string, { hosts }: ServiceInfo): readonl
 /** A service that is not Dubbo's. */
 export function decodeSpring(key: ServiceKey, info: ServiceInfo): Service {
   const hosts = info.hosts.filter((host) => takesTraffic(host) && !isOfDubbo(host));
-  const instances = hosts.map(springInstance);
+  const instances = hosts.map(instanceOf);
   return {
     id: idOf(key),
     kind: "spring",
@@ -58,9 +59,7 @@ export function problemsOf(
   at: string,
   { malformed, hosts, reachProtectionThreshold }: ServiceInfo,
 ): readonly Problem[] {
-  const rejected = malformed.map(({ address, detail }): Problem => {
-    return { at: `${at} ${address}`, code: "BadInstance", detail, severity: "rejected" };
-  });
+  const rejected = malformed.map(({ address, detail }) => badInstance(at, address, detail));
   if (!reachProtectionThreshold || hosts.length === 0) return rejected;
   const detail =
     "too few instances are healthy, so Nacos reports all of them as healthy; check the instances and the protect threshold";
@@ -93,15 +92,8 @@ function urlOf({ ip, port, metadata }: Host, named: readonly (readonly [string, 
   return { scheme: metadata.protocol ?? "dubbo", host: withoutBrackets(ip), port: String(port), parameters };
 }
 
-function springInstance({ ip, port, weight, metadata }: Host): ServiceInstance {
+function instanceOf({ ip, port, weight, metadata }: Host): ServiceInstance {
   const stable = Object.entries(metadata).filter(([key]) => !volatileMetadata.test(key));
-  return {
-    address: withoutBrackets(ip),
-    port,
-    protocol: "tcp",
-    version: "",
-    group: "",
-    ...(weight !== 1 && { weight }),
-    metadata: Object.fromEntries(stable),
-  };
+  const address = withoutBrackets(ip);
+  return springInstance({ address, port, weight, locality: "", metadata: Object.fromEntries(stable) });
 }
