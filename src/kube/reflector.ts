@@ -1,4 +1,4 @@
-import { pause } from "../runtime/clock.ts";
+import { nextTurn, pause } from "../runtime/clock.ts";
 import type { Deps } from "../runtime/deps.ts";
 import { createBackoff } from "./backoff.ts";
 import type { KubeClient } from "./client.ts";
@@ -26,8 +26,8 @@ export interface Reflector<T> {
   readonly objects: ReadonlyMap<ObjectKey, T>;
   readonly status: ReflectorStatus;
   /**
-   * Called after each change with the changed keys, or with none if only `status` changed. Returns the unsubscribe
-   * function.
+   * Called after each change with the changed keys, or with none if only `status` changed. A long list comes in parts,
+   * with the event loop's turn between them, and "synced" with the last one. Returns the unsubscribe function.
    */
   subscribe(listener: (keys: ReadonlySet<ObjectKey>) => void): () => void;
   /** Stores the answer of our own write, so that no decision uses the older version. */
@@ -50,6 +50,9 @@ export function obstacleOf(status: ReflectorStatus): KubeError | undefined {
   return status.state === "pending" || retryDelay(status.error) === undefined ? status.error : undefined;
 }
 
+/** Listeners need some milliseconds for so many objects. */
+const partSize = 200;
+
 /**
  * After a longer outage the reflector lists first: a new watch reports itself open before it has replayed what was
  * missed.
@@ -71,12 +74,13 @@ export function createReflector<T extends KubeObject>(
   let status: ReflectorStatus = { state: "pending" };
   let lostAt: number | undefined;
 
-  function current(changed: ReadonlySet<ObjectKey>): void {
+  async function current(changed: ReadonlySet<ObjectKey>): Promise<void> {
     const isNews = status.state !== "synced";
+    const told = isNews ? await tellInParts(changed, notify) : changed;
     status = { state: "synced" };
     lostAt = undefined;
     if (isNews) logger.info("watching", { objects: store.objects.size });
-    if (isNews || changed.size > 0) notify(changed);
+    if (isNews || told.size > 0) notify(told);
   }
 
   function failed(error: KubeError): void {
@@ -105,7 +109,7 @@ export function createReflector<T extends KubeObject>(
     async run(signal) {
       while (!signal.aborted) {
         try {
-          for await (const changed of listWatch.follow(signal, isLossShort)) current(changed);
+          for await (const changed of listWatch.follow(signal, isLossShort)) await current(changed);
         } catch (error) {
           if (signal.aborted) return;
           if (!(error instanceof KubeError)) throw error;
@@ -123,6 +127,20 @@ export function createReflector<T extends KubeObject>(
 /** Whether a watch cannot continue: its history or its type is gone, or several attempts failed. */
 function mustList({ status }: KubeError, failures: number): boolean {
   return status === 404 || status === 410 || failures % 5 === 0;
+}
+
+/** Tells of all that a long list brought but the rest, which is returned. */
+async function tellInParts(
+  changed: ReadonlySet<ObjectKey>,
+  notify: Listener,
+): Promise<ReadonlySet<ObjectKey>> {
+  const keys = [...changed];
+  let told = 0;
+  for (; keys.length - told > partSize; told += partSize) {
+    notify(new Set(keys.slice(told, told + partSize)));
+    await new Promise<void>((resolve) => nextTurn(resolve));
+  }
+  return new Set(keys.slice(told));
 }
 
 type Listener = (keys: ReadonlySet<ObjectKey>) => void;

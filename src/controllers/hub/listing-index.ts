@@ -3,6 +3,8 @@ import { type Hub, wants } from "../../model/hub.ts";
 import type { Problem } from "../../model/problems.ts";
 import type { Service } from "../../model/service.ts";
 import { preference } from "../../plan/shape.ts";
+import type { Clock } from "../../runtime/deps.ts";
+import { inSlices } from "../../runtime/slices.ts";
 import { type HostListing, hostKeyOf, listingOf } from "../../translate/listing.ts";
 
 /** What a newer snapshot changed. */
@@ -24,6 +26,7 @@ export class ListingIndex {
   /** The Dubbo interface, or the host of a Spring service, of each unreadable service, by id. */
   readonly #unknown = new Map<string, string>();
   #unknownThings: ReadonlySet<string> = new Set();
+  #prepared: { readonly hub: Hub; readonly listings: ReadonlyMap<Service, HostListing> } | undefined;
   #endpoints = 0;
 
   /** The number of endpoints over all hosts. */
@@ -61,6 +64,23 @@ export class ListingIndex {
     return [...this.#listings.values()].flatMap((listing) => listing.problems);
   }
 
+  /**
+   * Translates ahead, in slices, what `update` with the same arguments would translate at once. That takes a third of a
+   * second for 10,000 services of 10 instances.
+   */
+  async prepare(
+    services: ReadonlyMap<string, Service>,
+    hub: Hub,
+    clock: Pick<Clock, "monotonic">,
+  ): Promise<void> {
+    const listings = new Map<Service, HostListing>();
+    const fresh = [...services].filter(([id, service]) => this.#services.get(id) !== service);
+    await inSlices(fresh, clock, ([, service]) => {
+      if (wants(hub.filter, service.name)) listings.set(service, listingOf(service, hub));
+    });
+    this.#prepared = { hub, listings };
+  }
+
   /** Takes a newer listing. Services that the hub's filter excludes count as absent. */
   update(services: ReadonlyMap<string, Service>, hub: Hub): ListingChange {
     const changed = new Set<HostKey>();
@@ -73,9 +93,12 @@ export class ListingIndex {
       }
     };
     const unknownBefore = [...this.#unknown.keys()];
+    const prepared = this.#prepared;
+    this.#prepared = undefined;
     for (const [id, service] of services) {
       if (this.#services.get(id) === service || !wants(hub.filter, service.name)) continue;
-      const listing = listingOf(service, hub);
+      const listing =
+        (prepared?.hub === hub ? prepared.listings.get(service) : undefined) ?? listingOf(service, hub);
       markChanged(this.#listings.get(id));
       markChanged(listing);
       this.#put(id, service, listing, hub);
@@ -126,6 +149,6 @@ export class ListingIndex {
 
 /** How many of a host's endpoints an entry could contain: those that speak the preferred protocol. */
 function usableOf(endpoints: readonly Endpoint[]): number {
-  const counts = preference.map((protocol) => endpoints.filter((one) => one.protocol === protocol).length);
-  return counts.find((count) => count > 0) ?? 0;
+  const preferred = preference.find((protocol) => endpoints.some((one) => one.protocol === protocol));
+  return endpoints.filter(({ protocol }) => protocol === preferred).length;
 }

@@ -218,6 +218,8 @@ export class HubSession {
       return this.#deps.openRegistry(config, this.#deps);
     };
     for await (const state of supervise(open, this.#deps, signal, last)) {
+      if (state.state === "synced")
+        await this.listings.prepare(state.snapshot.services, this.#hub, this.#deps.clock);
       if (signal.aborted) return; // an answer from before the edit belongs to another registry
       this.#take(state);
     }

@@ -2,14 +2,13 @@ import { type KubeError, retryDelay } from "../../kube/errors.ts";
 import type { Ms } from "../../model/entry.ts";
 import { nextTurn } from "../../runtime/clock.ts";
 import type { Deps } from "../../runtime/deps.ts";
+import { sliceMs } from "../../runtime/slices.ts";
 import { moreUrgent, namespaceOf, ReadyKeys, type Turn, type Urgency } from "./ready-keys.ts";
 
 const firstBackoffMs = 1_000;
 const maxBackoffMs = 60_000;
 /** What the API server refuses for good waits longer: it is tried again when something changes, or is called back. */
 const maxRefusedBackoffMs = 600_000;
-/** Keys that wait for nothing are worked on for so long before the event loop has its turn. */
-const sliceMs = 20;
 
 /**
  * The result for a key: done, run again later, or failed (the queue backs off per key, at least `atLeastMs`, and longer

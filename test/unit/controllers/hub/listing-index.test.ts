@@ -1,6 +1,7 @@
 import { describe, expect, test } from "vitest";
 import { ListingIndex } from "../../../../src/controllers/hub/listing-index.ts";
 import type { Service } from "../../../../src/model/service.ts";
+import { systemClock } from "../../../../src/runtime/clock.ts";
 import { hubOf, instanceOf, serviceOf } from "../../../support/model.ts";
 
 const hub = hubOf();
@@ -19,6 +20,35 @@ function indexOf(...services: readonly Service[]): ListingIndex {
   index.update(snapshot(...services), hub);
   return index;
 }
+
+describe("what was prepared", () => {
+  const services = snapshot(one("a.B"), one("b.B", "unknown"));
+  const prepared = async (): Promise<ListingIndex> => {
+    const index = new ListingIndex();
+    await index.prepare(services, hub, systemClock);
+    return index;
+  };
+
+  test("is taken in by update, and not before", async () => {
+    const index = await prepared();
+    expect([index.size, index.problems]).toEqual([0, []]);
+    const plain = new ListingIndex();
+    expect(index.update(services, hub)).toEqual(plain.update(services, hub));
+    expect(index.listed(aHost)).toEqual(plain.listed(aHost));
+  });
+
+  test("is not what an edited hub wants", async () => {
+    const index = await prepared();
+    expect(index.update(services, hubOf({ generate_to: "other" })).found).toEqual(["other/a.b.other"]);
+  });
+
+  test("leaves out what the hub does not want", async () => {
+    const picky = hubOf({ services: { include: ["b.*"] } });
+    const index = new ListingIndex();
+    await index.prepare(snapshot(one("a.B"), one("b.B")), picky, systemClock);
+    expect(index.update(snapshot(one("a.B"), one("b.B")), picky).found).toEqual([bHost]);
+  });
+});
 
 describe("a newer listing", () => {
   const [a, b] = [one("a.B"), one("b.B")];

@@ -1,23 +1,38 @@
 import { expect, onTestFinished, test } from "vitest";
-import { createReflector } from "../../../src/kube/reflector.ts";
-import { resources } from "../../../src/kube/resources.ts";
-import { tooManyRequests } from "../../fakes/api-server/answer.ts";
-import { inProcessClient } from "../../fakes/api-server/in-process.ts";
-import { createFakeApiServer } from "../../fakes/api-server/server.ts";
-import { fakeClock } from "../../support/fake-clock.ts";
-import { silentLogger } from "../../support/model.ts";
+import { createReflector } from "../../src/kube/reflector.ts";
+import { resources } from "../../src/kube/resources.ts";
+import { tooManyRequests } from "../fakes/api-server/answer.ts";
+import { inProcessClient } from "../fakes/api-server/in-process.ts";
+import { createFakeApiServer } from "../fakes/api-server/server.ts";
+import { fakeClock } from "../support/fake-clock.ts";
+import { silentLogger } from "../support/model.ts";
 
 const settled = async (): Promise<void> => {
   for (let turn = 0; turn < 10; turn++) await new Promise((resolve) => setImmediate(resolve));
 };
 
-/** A reflector of ConfigMaps that is synced. */
-async function openSynced() {
+/** A reflector of so many ConfigMaps that is synced, and what its listener was told meanwhile. */
+async function openSynced(count = 0) {
   const clock = fakeClock();
   const server = createFakeApiServer(clock);
+  server.person.createNamespace("demo");
+  for (let at = 0; at < count; at++)
+    server.person.put({
+      apiVersion: "v1",
+      kind: "ConfigMap",
+      metadata: { namespace: "demo", name: `map-${at}` },
+    });
   const client = inProcessClient(server, { user: "test", userAgent: "test/1" }, clock);
   const deps = { clock, logger: silentLogger, random: () => 0.5 };
   const reflector = createReflector(client, resources.configMaps, {}, deps);
+  const told: { readonly what: string; readonly turn: number }[] = [];
+  let turn = 0;
+  const nextTurn = (): void => {
+    turn += 1;
+    if (reflector.status.state === "pending") setImmediate(nextTurn);
+  };
+  nextTurn();
+  reflector.subscribe((keys) => told.push({ what: `${keys.size} ${reflector.status.state}`, turn }));
   const stopping = new AbortController();
   const ended = reflector.run(stopping.signal);
   onTestFinished(async () => {
@@ -36,8 +51,8 @@ async function openSynced() {
     }
   };
   await settled();
-  expect([reflector.status.state, asked("list"), asked("watch")]).toEqual(["synced", 1, 1]);
-  return { server, reflector, asked, breakWatch, pass };
+  expect(reflector.status.state).toBe("synced");
+  return { server, reflector, told, asked, breakWatch, pass };
 }
 
 test("a short loss goes on from where it was, without a list", async () => {
@@ -68,4 +83,10 @@ test("so is the time until the new watch is open", async () => {
   gate.open();
   await settled();
   expect([reflector.status.state, asked("list"), asked("watch")]).toEqual(["synced", 2, 3]);
+});
+
+test("a long list is told in parts between which the event loop has its turn, and is complete with the last (I5)", async () => {
+  const { told } = await openSynced(1_000);
+  expect(told.map(({ what }) => what)).toEqual([...Array(4).fill("200 pending"), "200 synced"]);
+  expect(new Set(told.map(({ turn }) => turn)).size).toBe(5);
 });
