@@ -1,31 +1,24 @@
 import { createServer } from "node:https";
 import type { AddressInfo } from "node:net";
 import { setTimeout as delay } from "node:timers/promises";
-import { beforeAll, expect, test } from "vitest";
+import { expect, test } from "vitest";
 import type { ApiServer } from "../bed/api-server.ts";
 import { selfSigned } from "../support/certificate.ts";
 import { eventually } from "../support/eventually.ts";
-import { showLogsOnFailure } from "../support/show-logs.ts";
 import {
   endpointsOf,
   newTenant,
   providerUrl,
   SOON_MS,
-  startWorld,
   type Tenant,
   untilReady,
-  type World,
+  useWorld,
 } from "./world.ts";
 
 const CROWD = 200;
 const WEBHOOK_MS = 1_000;
 
-let world: World;
-beforeAll(async () => {
-  world = await startWorld();
-  return () => world[Symbol.asyncDispose]();
-});
-showLogsOnFailure(() => [world.controllers.hub]);
+const world = useWorld();
 
 test("an admission webhook that is slow for one namespace delays no other (I3)", async () => {
   const [slow, quick] = [await newTenant(world), await newTenant(world)];
