@@ -46,11 +46,11 @@ format: setup ## Format every file.
 
 .PHONY: test
 test: check bed ## Everything CI runs: check, then each suite once, one after the other.
-	@$(VITEST)
+	@$(VITEST) --coverage
 
 .PHONY: test-unit
-test-unit: setup ## Unit, property, golden and architecture tests: no servers, 40 s on two idle cores.
-	@$(VITEST) --project unit
+test-unit: setup ## Unit, property and golden tests, and both controllers whole on fakes: about a minute, no servers.
+	@$(VITEST) --project unit --coverage
 
 .PHONY: test-fast
 test-fast: setup ## Seconds: those of one registry type or area, and the golden stories; TYPE=nacos, TYPE=hub, part of a file's name.
@@ -66,7 +66,7 @@ test-crd: bed ## The RegistryHub resource on a real API server: what is accepted
 	@$(VITEST) --project crd
 
 .PHONY: test-cluster
-test-cluster: bed ## The Kubernetes client, reflector and apply on a real API server.
+test-cluster: bed ## The Kubernetes client, reflector, apply and election on a real API server; test-unit has them on the fake one.
 	@$(VITEST) --project cluster
 
 .PHONY: test-contract

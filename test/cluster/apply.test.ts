@@ -3,11 +3,13 @@ import { apply, applyStatus, applyTo, remove, type WriteResult } from "../../src
 import { applied } from "../../src/kube/apply-locally.ts";
 import { isCovered } from "../../src/kube/covered.ts";
 import { retryDelay } from "../../src/kube/errors.ts";
+import { objectPath } from "../../src/kube/resources.ts";
 import type { ServiceEntry } from "../../src/model/istio.ts";
 import {
   type Bench,
   createNamespace,
   deleteObject,
+  failure,
   get,
   namesOf,
   openBench,
@@ -106,6 +108,36 @@ describe("apply", () => {
     expect(foretold.labels).toEqual({ shared: "1", team: "red", ...metadata.labels });
     expect(foretold.spec.ports.map(({ name }) => name)).toEqual(["grpc-tri", "http"]);
     expect(applied(desired, undefined, "registryhub")).toBe(desired);
+  });
+
+  test("without force is refused where another manager has another value, and takes nothing", async () => {
+    expectOk(await write(serviceEntry(namespace, "one")));
+    const request = {
+      method: "PATCH",
+      path: objectPath(serviceEntries, { namespace, name: "one" }),
+      query: { fieldManager: "somebody" },
+      body: serviceEntry(namespace, "one", "10.42.0.58"),
+      contentType: "application/apply-patch+yaml",
+      signal: bench.signal,
+    } as const;
+    const error = await failure(bench.client.request(request));
+    expect(error).toMatchObject({ status: 409, reason: "Conflict" });
+    expect(error.message).toContain('conflict with "registryhub"');
+    expect(error.message).toContain(".spec.endpoints");
+    const { spec } = await get<ServiceEntry>(bench, serviceEntries, { namespace, name: "one" });
+    expect(spec.endpoints?.[0]?.address).toBe("10.42.0.57");
+  });
+
+  test("leaves alone what somebody else has changed since, where it is left out", async () => {
+    const { spec, ...rest } = serviceEntry(namespace, "one");
+    expectOk(await write({ ...rest, spec }));
+    await edit("one", { spec: { resolution: "DNS" }, metadata: { labels: { team: "red" } } });
+    const { resolution: _, location: _location, ...fewer } = spec;
+    const left = expectOk(await write({ ...rest, spec: fewer }));
+    expect(left.spec.resolution).toBe("DNS");
+    expect(left.spec.location).toBeUndefined();
+    const owners = left.metadata.managedFields?.map(({ manager, operation }) => `${manager} ${operation}`);
+    expect(owners?.toSorted()).toEqual(["kubectl Update", "registryhub Apply"]);
   });
 
   test("moves the generation with the spec only", async () => {
@@ -227,13 +259,22 @@ describe("remove", () => {
     expect(await namesOf(bench, serviceEntries, namespace)).toEqual(["one"]);
   });
 
-  test("returns the object while a finalizer keeps it", async () => {
+  test("returns the object while a finalizer keeps it: it can be written to, and goes with its last finalizer", async () => {
     const kept = serviceEntry(namespace, "kept");
     await write(kept);
     await edit("kept", { metadata: { finalizers: ["example.org/keep"] } });
     const current = expectOk(await write(kept));
     const terminating = expectOk(await remove(bench.client, serviceEntries, current, bench.signal));
     expect(terminating?.metadata.deletionTimestamp).toBeDefined();
+    const { uid } = current.metadata;
+    const changed = expectOk(await write(serviceEntry(namespace, "kept", "10.42.0.58")));
+    expect(changed.metadata).toMatchObject({
+      uid,
+      deletionTimestamp: terminating?.metadata.deletionTimestamp,
+    });
+    await edit("kept", { metadata: { finalizers: null } });
+    expect(await namesOf(bench, serviceEntries, namespace)).toEqual([]);
+    expect(expectOk(await write(kept)).metadata.uid).not.toBe(uid);
   });
 });
 

@@ -38,6 +38,21 @@ describe("the brake", () => {
     expect(statusOf(world).hold).toBeUndefined();
   });
 
+  test("begins when a registry that restarted has settled, not before, and lasts as long", async () => {
+    const world = await openSettled({ services: ten });
+    world.registry().drop();
+    world.registry().lists({});
+    await world.advance(50 * second);
+    expect(said(world)).toMatchObject({ DeletionHeld: "True Settling" });
+    expect(eventsOf(world)).toEqual([]);
+    await world.advance(15 * second);
+    expect(said(world)).toMatchObject({ DeletionHeld: "True Shrunk" });
+    await world.advance(4 * minute + 50 * second);
+    expect(listedHosts(world)).toEqual(hostsOf(ten));
+    await world.advance(10 * second);
+    expect(listedHosts(world)).toEqual([]);
+  });
+
   test("has no opinion on a few", async () => {
     const world = await openSettled({ services: ten });
     world.registry().lists(without(ten, 3));
