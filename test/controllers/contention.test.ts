@@ -129,7 +129,7 @@ describe("a foreign ServiceEntry", () => {
     expect(statusOf(world)).toMatchObject({ rejected: 1, services: 1 });
     expect(statusOf(world).problems[0]).toMatchObject({ at: "demo.a.demo", severity: "rejected" });
     expect(statusOf(world).problems[0]?.problem).toContain(
-      "HostConflict: ServiceEntry demo/theirs has this host",
+      "HostConflict: ServiceEntry demo/theirs already has this host",
     );
     world.person.delete("serviceentries", "demo/theirs");
     await world.advance(11 * second);

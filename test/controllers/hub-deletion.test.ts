@@ -102,7 +102,7 @@ describe("a hub that seems to be missing", () => {
     await world.advance(30 * minute);
     expect(listedHosts(world)).toEqual(hostsOf(two));
     const told = world.hubController.log.filter(
-      ({ message }) => message === "a missing hub is not believed to be gone",
+      ({ message }) => message === "cannot confirm that a missing hub is deleted",
     );
     expect(told).toHaveLength(1);
   });

@@ -18,7 +18,9 @@ describe("a registry that is lost", () => {
       Applied: "True Applied",
       Ready: "False RegistryUnreachable",
     });
-    expect(messageOf(world, "Ready")).toBe("zk:2181 cannot be reached. Check spec.address.");
+    expect(messageOf(world, "Ready")).toBe(
+      "zk:2181 cannot be reached. Check spec.address; the operator retries by itself.",
+    );
     const ready = statusOf(world).conditions.find(({ type }) => type === "Ready");
     expect(ready?.failed_reason).toBe("zk:2181 cannot be reached");
     await world.advance(60 * minute);

@@ -82,7 +82,7 @@ test("one that becomes unreadable leaves the connection alone", async () => {
   expect(world.registry().isWatched).toBe(true);
   expect(said(world)).toMatchObject({ phase: "success", Ready: "True Ready" });
   expect(world.hubController.log.map(({ message }) => message)).toContain(
-    "secret not readable, the connection stays",
+    "secret not readable, keeping the connection",
   );
 });
 

@@ -117,7 +117,9 @@ describe("hubs of different kinds of services", () => {
     await world.advance(1 * minute);
     expect(addressesOf(world, "demo.A")).toEqual(["10.42.0.1:20880"]);
     expect(statusOf(world, other)).toMatchObject({ rejected: 1 });
-    expect(statusOf(world, other).problems[0]?.problem).toContain("HostConflict: the host belongs to demo.A");
+    expect(statusOf(world, other).problems[0]?.problem).toContain(
+      "HostConflict: service demo.A already owns this host",
+    );
     expect(statusOf(world, one).problems).toEqual([]);
   });
 

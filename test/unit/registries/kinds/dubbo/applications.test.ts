@@ -498,7 +498,7 @@ describe("both levels as one", () => {
     const served = merge({ services, mapping: new Map([["a.B", ["app"]]]), cannotList });
     expect(served.problems).toEqual([]);
     const gone = merge({ services: all, mapping: new Map([["a.Gone", ["app"]]]), cannotList });
-    expect(gone.problems).toEqual([blind]);
+    expect(gone.problems).toEqual([cannotList]);
     expect(gone.services.get("a.Gone")).toBe(empty);
     const unseen = merge({ services, mapping: new Map([["a.Only", ["app"]]]), cannotList });
     expect(unseen.services.get("a.Only")?.instances).toBe("unknown");
