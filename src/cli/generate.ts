@@ -19,7 +19,7 @@ import type { Problem } from "../model/problems.ts";
 import type { Snapshot } from "../model/service.ts";
 import { rfc3339 } from "../model/time.ts";
 import { type ClaimInputs, mayWrite } from "../plan/claims.ts";
-import type { Trust } from "../plan/trust.ts";
+import { type TrustState, untrusted } from "../plan/trust-state.ts";
 import { vipPool } from "../plan/vip.ts";
 import type { Clock } from "../runtime/deps.ts";
 import { hubIdOf } from "../translate/names.ts";
@@ -44,7 +44,8 @@ export interface Generated {
 
 /** The longest delay of a plan that only removes. */
 const removalDelayMs = Math.max(entryRemovalDelayMs, filterRemovalDelayMs);
-const trusted: Trust = { synced: true, settledAt: 0, heldUntil: 0, resetUntil: 0 };
+const unsynced = untrusted({ settleMs: 0, settleAfterLossMs: 0, shrinkHoldMs: 0, resetHoldMs: 0 });
+const trusted: TrustState = { ...unsynced, isSynced: true };
 
 /**
  * Runs the real workers against a copy of the cluster, as if this hub were applied and its listing trusted. A hub
@@ -141,7 +142,7 @@ async function workOff(
 export function claimingHub(
   hub: Hub,
   listings: ListingIndex,
-  trust: Trust,
+  trust: TrustState,
   ledger: ClaimingHub["ledger"],
 ): ClaimingHub {
   const id = hubIdOf(hub.key);
@@ -165,7 +166,7 @@ function bystanderOf(hub: Hub, clock: Clock): ClaimingHub {
     hub,
     mayWrite: mayWrite(hub),
     isPending: false,
-    trust: { ...trusted, synced: false },
+    trust: unsynced,
     listed: [...(actual?.endpoints.values() ?? [])].filter(({ by }) => by.has(id)),
     isUnreadable: false,
   });

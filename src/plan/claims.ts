@@ -1,7 +1,7 @@
-import type { Claim, Endpoint, Entry, Ms } from "../model/entry.ts";
+import type { Claim, Endpoint, Entry, HostKey, Ms } from "../model/entry.ts";
 import type { Hub, HubId, HubKey } from "../model/hub.ts";
 import { splitKey } from "../model/keys.ts";
-import { type Trust, unlistedVerdict } from "./trust.ts";
+import { type TrustState, unlistedVerdict } from "./trust-state.ts";
 
 /** All that decides what one hub claims of one host. */
 export interface ClaimInputs {
@@ -11,7 +11,7 @@ export interface ClaimInputs {
   readonly mayWrite: boolean;
   /** The registry has not been listed yet: until then the hub claims entries of the old product that name it. */
   readonly isPending: boolean;
-  readonly trust: Trust;
+  readonly trust: TrustState;
   /** What the registry lists for the host. */
   readonly listed: readonly Endpoint[];
   /** The registry has the host's service, but it, or a part of it, could not be read. */
@@ -27,23 +27,22 @@ export interface HostClaims {
 }
 
 /**
- * Everything that hubs say about the host of `actual`. A hub that neither lists the host nor owns some of its entry has no
+ * Everything that hubs say about a host, of which the cluster has `actual`. A hub that neither lists the host nor owns some of its entry has no
  * claim, and no more has a hub that is gone.
  *
  * @param hubs those that exist, oldest first.
- * @param now on the monotonic clock, as the deadlines of `trust`.
  * @param goneInMs for a hub that owns some of the entry and does not exist: 0 = it is gone, else how long until it may be;
  * undefined = that cannot be told.
  */
 export function claimsOn(
+  host: HostKey,
   actual: Entry | undefined,
   hubs: readonly ClaimInputs[],
-  now: Ms,
   goneInMs: (hub: HubKey) => Ms | undefined,
 ): HostClaims {
   const claims = new Map<HubId, Claim>();
   for (const inputs of hubs) {
-    const claim = claimOf(inputs, actual, now);
+    const claim = claimOf(host, actual, inputs);
     if (claim !== undefined) claims.set(inputs.id, claim);
   }
   const known = new Set(hubs.map(({ id }) => id));
@@ -59,15 +58,13 @@ export function claimsOn(
 }
 
 /** What one hub claims; undefined = nothing. While it may not write, it only says what must stay. */
-export function claimOf(inputs: ClaimInputs, actual: Entry | undefined, now: Ms): Claim | undefined {
+export function claimOf(host: HostKey, actual: Entry | undefined, inputs: ClaimInputs): Claim | undefined {
   const { hub, mayWrite, trust, isUnreadable } = inputs;
   const listed = mayWrite ? inputs.listed : [];
   if (listed.length === 0 && !owns(inputs, actual)) return undefined;
   const { key, name, l7, protocol } = hub;
-  const unlisted =
-    !mayWrite || isUnreadable
-      ? "unknown"
-      : unlistedVerdict(hub.policy === "upsert-only", trust, listed.length > 0, now);
+  const isUnknown = !mayWrite || isUnreadable || hub.policy === "upsert-only";
+  const unlisted = isUnknown ? "unknown" : unlistedVerdict(trust, host, listed.length > 0);
   return { key, name, l7, protocol, mayWrite, listed, unlisted };
 }
 

@@ -1,8 +1,9 @@
 import type { RegistryErrorCode } from "../model/errors.ts";
 import type { Condition, Hold, Hub, HubStatus } from "../model/hub.ts";
 import type { Problem } from "../model/problems.ts";
-import type { ReasonOf } from "../model/reasons.ts";
+import type { ConditionType, ReasonOf } from "../model/reasons.ts";
 import { conditionOf, type Finding, phaseOf } from "./conditions.ts";
+import { isAbout, type Kept, type Progress, whatToKeep } from "./memory.ts";
 
 const maxEntries = 200;
 const maxProblems = 20;
@@ -11,8 +12,8 @@ const maxTextLength = 512;
 /** The state of the registry, as the status reports it. */
 export type RegistryView =
   | { readonly state: "synced" }
-  /** The registry has not been listed; `keepPrevious` while a new process waits for the first answer. */
-  | { readonly state: "connecting"; readonly keepPrevious: boolean }
+  /** The registry has not been listed. */
+  | { readonly state: "connecting" }
   | {
       readonly state: "failed";
       readonly code: RegistryErrorCode;
@@ -38,11 +39,9 @@ export interface HubView {
   readonly hub: Hub;
   readonly previous: HubStatus | undefined;
   readonly registry: RegistryView;
+  readonly progress: Progress;
   readonly failure: ApplyFailure | undefined;
-  /**
-   * Whether some host waits for its write. "briefly" = nothing contradicts the previous status: either nothing was
-   * listed yet, or the writes have just begun.
-   */
+  /** Whether some host waits for its write. "briefly" = only since a moment, and only because the registry changed. */
   readonly syncing: "no" | "briefly" | "long";
   readonly held: HoldView | undefined;
   /** Name -> RFC 3339 time of the operator's last write. */
@@ -57,7 +56,9 @@ export interface HubView {
 /** The status for a view of the world. `now` is RFC 3339 and becomes the time of whatever changed. */
 export function hubStatusOf(view: HubView, now: string): HubStatus {
   const { hub, previous } = view;
-  const findings = findingsOf(view);
+  const kept = whatToKeep(previous, hub, view.progress);
+  if (kept === "all" && previous !== undefined) return previous;
+  const findings = findingsOf(view, kept);
   const conditions = findings.map((finding) => {
     const before = previous?.conditions.find((one) => one.type === finding.type);
     return conditionOf(finding, before, hub.generation, now);
@@ -74,16 +75,22 @@ export function hubStatusOf(view: HubView, now: string): HubStatus {
     observedGeneration: hub.generation,
     services: view.services,
     endpoints: view.endpoints,
-    ...(view.syncing === "briefly" && previous
-      ? { rejected: previous.rejected, problems: previous.problems }
-      : {
-          rejected: view.problems.filter((problem) => problem.severity === "rejected").length,
-          problems: problemsFor(view.problems),
-        }),
+    ...plannedOf(view, kept),
     ...(view.held && { hold: view.held.hold }),
-    ...(view.plan && { plan: view.plan }),
     origin: view.origin,
     truncated: view.entries.size - names.length,
+  };
+}
+
+/** What the plans of the hosts have shown. While they are being made, the previous status says more. */
+function plannedOf(view: HubView, kept: Kept): Pick<HubStatus, "rejected" | "problems" | "plan"> {
+  const { hub, problems } = view;
+  const before = kept === "applied" || isBrief(view) ? view.previous : undefined;
+  const plan = hub.policy === "observe" ? (before?.plan ?? view.plan) : undefined;
+  return {
+    rejected: before?.rejected ?? problems.filter(({ severity }) => severity === "rejected").length,
+    problems: before?.problems ?? problemsFor(problems),
+    ...(plan && { plan }),
   };
 }
 
@@ -129,17 +136,17 @@ export function statusChange(
   return counts(before) === counts(after) ? "none" : "counts";
 }
 
-function findingsOf(view: HubView): readonly Finding[] {
+function findingsOf(view: HubView, kept: Kept): readonly Finding[] {
   const synced = registrySynced(view);
-  const applied = appliedOf(view);
+  const applied = appliedOf(view, kept);
   return [synced, applied, deletionHeld(view), readyOf(view, [synced, applied])];
 }
 
 function registrySynced(view: HubView): Finding<"RegistrySynced"> {
   const { hub, registry } = view;
   const type = "RegistrySynced";
-  const kept = keptFinding(view, type);
-  if (kept !== undefined) return kept as Finding<"RegistrySynced">;
+  const suspended = suspendedFinding(view, type);
+  if (suspended !== undefined) return suspended as Finding<"RegistrySynced">;
   switch (registry.state) {
     case "synced":
       return {
@@ -165,11 +172,11 @@ function registrySynced(view: HubView): Finding<"RegistrySynced"> {
   }
 }
 
-function appliedOf(view: HubView): Finding<"Applied"> {
+function appliedOf(view: HubView, kept: Kept): Finding<"Applied"> {
   const { hub, failure } = view;
   const type = "Applied";
-  const kept = keptFinding(view, type);
-  if (kept !== undefined) return kept as Finding<"Applied">;
+  const suspended = suspendedFinding(view, type);
+  if (suspended !== undefined) return suspended as Finding<"Applied">;
   if (hub.policy === "observe") {
     return {
       type,
@@ -183,7 +190,9 @@ function appliedOf(view: HubView): Finding<"Applied"> {
     const { reason, detail, nextStep } = failure;
     return { type, status: "False", reason, message: `${detail}. ${nextStep}`, detail };
   }
-  if (view.syncing !== "no")
+  const before = conditionBefore(view, type);
+  if (before?.status === "True" && (kept === "applied" || isBrief(view))) return before as Finding<"Applied">;
+  if (!view.progress.isListed || view.syncing !== "no")
     return { type, status: "Unknown", reason: "Syncing", message: "The operator is writing ServiceEntries." };
   return {
     type,
@@ -193,13 +202,23 @@ function appliedOf(view: HubView): Finding<"Applied"> {
   };
 }
 
-/** A suspended hub keeps its previous finding, and so does a hub whose operator has just started. */
-function keptFinding(view: HubView, type: "RegistrySynced" | "Applied"): Finding | undefined {
-  const isFresh = view.registry.state === "connecting" && view.registry.keepPrevious;
-  const isBrief = type === "Applied" && view.syncing === "briefly" && view.failure === undefined;
-  if (!view.hub.suspend && !isFresh && !isBrief) return undefined;
-  const before = view.previous?.conditions.find((one) => one.type === type);
-  const ready = view.previous?.conditions.find((one) => one.type === "Ready");
+/** Whether writes have just begun, because the registry changed: what the previous status says of them still holds. */
+function isBrief({ previous, hub, progress, syncing }: HubView): boolean {
+  if (!progress.isListed || syncing !== "briefly" || previous === undefined) return false;
+  return isAbout(previous, hub) && previous.observedGeneration === hub.generation;
+}
+
+function conditionBefore({ previous }: HubView, type: ConditionType): Condition | undefined {
+  return previous?.conditions.find((one) => one.type === type);
+}
+
+/** A suspended hub keeps what the previous status says of its registry and its writes. */
+function suspendedFinding(view: HubView, type: "RegistrySynced" | "Applied"): Finding | undefined {
+  const { hub, previous, progress } = view;
+  if (!hub.suspend || previous === undefined || !isAbout(previous, hub) || progress.hasMoved)
+    return undefined;
+  const before = conditionBefore(view, type);
+  const ready = conditionBefore(view, "Ready");
   const detail = ready?.reason === before?.reason ? ready?.failed_reason : undefined;
   return (
     before && ({ ...before, ...(before.status === "False" && detail !== undefined && { detail }) } as Finding)

@@ -1,12 +1,7 @@
 import { describe, expect, test } from "vitest";
-import type { RegistryHub } from "../../src/model/hub.ts";
 import { addressesOf, entryOf, filtersOf, listedHosts, said, statusOf, writesSince } from "./looks.ts";
-import { hostsOf, openSettled, ten, two, without } from "./scenes.ts";
-import { hubKey, minute, second, type World } from "./world.ts";
-
-/** As `kubectl edit`: these fields of the spec are others from now on. */
-const edit = (world: World, spec: Partial<RegistryHub["spec"]>): RegistryHub =>
-  world.person.edit("registryhubs", hubKey, (object) => ({ ...object, spec: { ...object.spec, ...spec } }));
+import { edit, hostsOf, openSettled, ten, two, without } from "./scenes.ts";
+import { hubKey, minute, second } from "./world.ts";
 
 describe("suspend", () => {
   test("ends the connection and all writes; everything stays, and the status says so", async () => {
@@ -37,6 +32,7 @@ describe("suspend", () => {
     expect(addressesOf(world, "demo.A")).toEqual(["10.42.0.1:20880", "10.42.0.9:20880"]);
     await world.advance(2 * second);
     expect(addressesOf(world, "demo.A")).toEqual(["10.42.0.9:20880"]);
+    await world.advance(1 * second);
     expect(said(world)).toMatchObject({ phase: "success", Ready: "True Ready" });
   });
 
@@ -125,6 +121,7 @@ describe("another registry", () => {
     expect(addressesOf(world, "demo.B")).toEqual(two["demo.B"]);
     await world.advance(2 * second);
     expect(addressesOf(world, "demo.B")).toEqual([]);
+    await world.advance(1 * second);
     expect(said(world)).toMatchObject({ phase: "success", Ready: "True Ready" });
     expect(statusOf(world)).toMatchObject({ address: "other:2181", observedGeneration: 2 });
   });
@@ -192,12 +189,14 @@ describe("another target", () => {
 });
 
 describe("the filter", () => {
-  test("takes what it no longer wants out of the mesh, after settling and without a brake", async () => {
+  test("takes what it no longer wants out of the mesh, after settling and the brake (H12)", async () => {
     const world = await openSettled({ services: ten });
     edit(world, { services: { include: ["demo.S1", "demo.S2"] } });
-    await world.advance(30 * second);
+    await world.advance(1 * minute + second);
+    expect(said(world)).toMatchObject({ DeletionHeld: "True Shrunk" });
+    await world.advance(5 * minute - 2 * second);
     expect(listedHosts(world)).toEqual(hostsOf(ten));
-    await world.advance(31 * second);
+    await world.advance(2 * second);
     expect(listedHosts(world)).toEqual(["demo.s1.demo", "demo.s2.demo"]);
     expect(world.registry().opened.at(-1)?.wants("demo.S3")).toBe(false);
   });

@@ -1,7 +1,7 @@
 import type { HubControllerOptions } from "../../src/controllers/hub/controller.ts";
 import type { RegistryHub } from "../../src/model/hub.ts";
 import type { Listed } from "../fakes/registries.ts";
-import { hub, minute, openWorld, type World } from "./world.ts";
+import { hub, hubKey, minute, openWorld, type World } from "./world.ts";
 
 /** Two services of one instance each. */
 export const two: Services = { "demo.A": ["10.42.0.1:20880"], "demo.B": ["10.42.0.2:20880"] };
@@ -21,6 +21,10 @@ export const hostsOf = (services: Services): readonly string[] =>
 /** All but the first `count` services. */
 export const without = (services: Services, count: number): Services =>
   Object.fromEntries(Object.entries(services).slice(count));
+
+/** As `kubectl edit`: these fields of the spec are others from now on. */
+export const edit = (world: World, spec: Partial<RegistryHub["spec"]>): RegistryHub =>
+  world.person.edit("registryhubs", hubKey, (object) => ({ ...object, spec: { ...object.spec, ...spec } }));
 
 interface Scene {
   readonly services?: Services;

@@ -5,15 +5,7 @@ import { expect, test } from "vitest";
 import type { ApiServer } from "../bed/api-server.ts";
 import { selfSigned } from "../support/certificate.ts";
 import { eventually } from "../support/eventually.ts";
-import {
-  endpointsOf,
-  newTenant,
-  providerUrl,
-  SOON_MS,
-  type Tenant,
-  untilReady,
-  useWorld,
-} from "./world.ts";
+import { endpointsOf, newTenant, providerUrl, SOON_MS, type Tenant, untilReady, useWorld } from "./world.ts";
 
 const CROWD = 200;
 const WEBHOOK_MS = 1_000;

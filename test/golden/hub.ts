@@ -7,6 +7,7 @@ import { parseHub, type RegistryHub, wants } from "../../src/model/hub.ts";
 import type { Problem } from "../../src/model/problems.ts";
 import type { Service, Snapshot } from "../../src/model/service.ts";
 import { hubIdOf } from "../../src/translate/names.ts";
+import { trusted } from "../support/model.ts";
 import { read } from "./readers.ts";
 
 /** A hub in `01-registry.yaml`. */
@@ -50,7 +51,7 @@ export async function openHub(moment: HubMoment, { entries }: ClusterCopy): Prom
   const listings = new ListingIndex();
   listings.update(snapshot.services, hub);
   const findings = new Map<HostKey, Finding>();
-  const trust = { synced: vouches, settledAt: 0, heldUntil: 0, resetUntil: 0 };
+  const trust = { ...trusted, isSynced: vouches };
   const claiming = claimingHub(hub, listings, trust, ledgerOf(findings));
   const isPending = registry === undefined && services === undefined;
   return {

@@ -14,7 +14,7 @@ const keysOf = <T extends object>(table: T) =>
 
 const registry: fc.Arbitrary<RegistryView> = fc.oneof(
   fc.constant({ state: "synced" } as const),
-  fc.record({ state: fc.constant("connecting" as const), keepPrevious: fc.boolean() }),
+  fc.constant({ state: "connecting" } as const),
   fc.record({
     state: fc.constant("failed" as const),
     code: keysOf(reasons.RegistrySynced.False),
@@ -31,6 +31,12 @@ const views: fc.Arbitrary<HubView> = fc.record({
     .map((spec) => hubOf(spec)),
   previous: fc.constant(undefined),
   registry,
+  progress: fc.record({
+    isListed: fc.boolean(),
+    hasAnswered: fc.boolean(),
+    hasMoved: fc.boolean(),
+    isFresh: fc.boolean(),
+  }),
   failure: optional(fc.record({ reason: keysOf(reasons.Applied.False), detail: text, nextStep: text })),
   syncing: fc.constantFrom("no", "briefly", "long"),
   held: optional(fc.record({ reason: keysOf(reasons.DeletionHeld.True), hold })),

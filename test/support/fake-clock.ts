@@ -9,6 +9,8 @@ export interface FakeClock extends Clock {
   advance(ms: number): void;
   /** Sets the wall clock forward or back; deadlines do not notice. */
   jump(ms: number): void;
+  /** Timers of a second or more run `ms` later than they are due from now on, as on a busy machine. */
+  runLate(ms: number): void;
   /** How many timers wait. */
   readonly pending: number;
   /** In how many ms the next timer falls due; undefined = none waits. */
@@ -20,8 +22,9 @@ export function fakeClock(): FakeClock {
   const timers = new Set<{ readonly due: number; readonly run: () => void }>();
   let monotonic = 1_000;
   let wall = startMs;
+  let lateMs = 0;
   const after = (ms: number, run: () => void): (() => void) => {
-    const timer = { due: monotonic + ms, run };
+    const timer = { due: monotonic + ms + (ms < 1_000 ? 0 : lateMs), run };
     timers.add(timer);
     return () => timers.delete(timer);
   };
@@ -55,6 +58,9 @@ export function fakeClock(): FakeClock {
     },
     jump: (ms) => {
       wall += ms;
+    },
+    runLate: (ms) => {
+      lateMs = ms;
     },
     get pending() {
       return timers.size;

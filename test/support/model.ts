@@ -4,6 +4,7 @@ import { splitKey } from "../../src/model/keys.ts";
 import type { ProblemCode } from "../../src/model/problems.ts";
 import type { Service, ServiceInstance } from "../../src/model/service.ts";
 import type { HostInput } from "../../src/plan/host.ts";
+import { type TrustState, untrusted } from "../../src/plan/trust-state.ts";
 import { chooseVip, vipPool } from "../../src/plan/vip.ts";
 import type { Logger } from "../../src/runtime/deps.ts";
 import { addrOf } from "../../src/translate/addresses.ts";
@@ -115,6 +116,12 @@ export function inputOf(overrides: Partial<HostInput> = {}): HostInput {
     ...overrides,
   };
 }
+
+/** The trust of a registry that is listed, settled, and has lost nothing. */
+export const trusted: TrustState = {
+  ...untrusted({ settleMs: 0, settleAfterLossMs: 0, shrinkHoldMs: 0, resetHoldMs: 0 }),
+  isSynced: true,
+};
 
 export const addrsOf = (entry: Entry | undefined): readonly string[] => [...(entry?.endpoints.keys() ?? [])];
 

@@ -19,14 +19,17 @@ import { type VipPool, vipPool } from "../../plan/vip.ts";
 import { registries } from "../../registries/index.ts";
 import { pause } from "../../runtime/clock.ts";
 import type { HubMetrics } from "../../runtime/metrics.ts";
+import { nothingRemembered, type RememberedTrust, rememberedTrust } from "../../status/memory.ts";
 import { type Outcome, WorkQueue } from "../writes/queue.ts";
 import type { Urgency } from "../writes/ready-keys.ts";
 import { isWatched, type TargetRules } from "../writes/target-namespace.ts";
 import { HubCluster } from "./cluster.ts";
+import type { HubDeps } from "./connection.ts";
 import { DeletedHubs } from "./deleted-hubs.ts";
+import { isSameRegistry } from "./edits.ts";
 import { HeldBack } from "./held-back-statuses.ts";
 import { type ClaimingHub, type HostContext, HostWorker } from "./host-worker.ts";
-import { type HubDeps, HubSession, type SessionHooks } from "./session.ts";
+import { HubSession, type SessionHooks } from "./session.ts";
 import { hostOfService, type Services } from "./shadowing-services.ts";
 import { type StatusContext, StatusWorker } from "./status-worker.ts";
 
@@ -61,8 +64,8 @@ export class HubController {
   #statusQueue: WorkQueue | undefined;
   #crash: (error: unknown) => void = () => undefined;
   #reportHold: (hub: RegistryHub, reason: "Shrunk" | "RegistryReset") => void = () => undefined;
-  /** The newest status of each hub. A re-created hub inherits its origin and its hold. */
-  readonly #statuses = new Map<HubKey, HubStatus>();
+  /** The newest status of each hub, with the hub of that time. A re-created hub inherits its origin and its hold. */
+  readonly #statuses = new Map<HubKey, { readonly hub: Hub; readonly status: HubStatus }>();
   #isReady = false;
   #servicesState: Services["status"]["state"] = "pending";
   #running: AbortSignal = AbortSignal.abort();
@@ -166,7 +169,7 @@ export class HubController {
     });
     namespaces.subscribe((names) => {
       for (const name of names) this.#hostQueue?.recall(name);
-      for (const session of this.#ordered) if (names.has(session.hub.target)) session.enqueueAllHosts();
+      for (const session of this.#ordered) session.lookAtTarget();
       this.#listsChanged();
     });
     services.subscribe((keys) => this.#servicesChanged(keys));
@@ -223,12 +226,11 @@ export class HubController {
       return;
     }
     this.#gone.seen(key);
-    const status = wellFormedStatus(object.status);
-    const previous = status ?? this.#statuses.get(key);
-    if (status) this.#statuses.set(key, status);
     const hub = parseHub(object);
+    const status = wellFormedStatus(object.status);
     if (session === undefined) {
-      const added = new HubSession(hub, previous, this.#cluster.entries, this.#deps, this.#hooks(key));
+      const memory = status === undefined ? this.#rememberedOf(hub) : rememberedTrust(status, hub);
+      const added = new HubSession(hub, memory, this.#cluster.entries, this.#deps, this.#hooks(key));
       this.#sessions.set(key, added);
       this.#order();
       this.#connect(added);
@@ -244,6 +246,14 @@ export class HubController {
       this.#hostQueue?.recall(hub.target);
       this.#order();
     }
+    if (status?.observedGeneration === hub.generation) this.#statuses.set(key, { hub, status });
+  }
+
+  /** What this process remembers about a re-created hub; nothing if it now has another registry. */
+  #rememberedOf(hub: Hub): RememberedTrust {
+    const before = this.#statuses.get(hub.key);
+    if (before === undefined || !isSameRegistry(before.hub, hub)) return nothingRemembered;
+    return rememberedTrust(before.status, { ...hub, generation: before.status.observedGeneration });
   }
 
   #dropHub(session: HubSession): void {
@@ -273,6 +283,10 @@ export class HubController {
     return {
       enqueueHosts: (hosts: Iterable<HostKey>, urgency: Urgency) => this.#enqueueHosts(hosts, urgency),
       enqueueStatus: () => this.#enqueueStatus(key),
+      targetTakes: (hub: Hub) => {
+        if (this.#cluster.namespaces.status.state === "pending") return undefined;
+        return this.#cluster.targetProblem(hub) === undefined;
+      },
       limitsFor: (hub: Hub) => ({
         settleMs: registries[hub.registry.type].settleMs * settleFactor,
         settleAfterLossMs: registries[hub.registry.type].settleAfterLossMs * settleFactor,

@@ -9,7 +9,7 @@ import { splitKey } from "../../model/keys.ts";
 import { fieldManagers } from "../../model/labels.ts";
 import type { Problem } from "../../model/problems.ts";
 import { parseTime, rfc3339 } from "../../model/time.ts";
-import { claimOf, claimsOn, type HostClaims, mayTakeOver } from "../../plan/claims.ts";
+import { claimOf, claimsOn, type HostClaims, mayTakeOver, mayWrite } from "../../plan/claims.ts";
 import { type HostInput, type HostPlan, planHost, type Step } from "../../plan/host.ts";
 import { chooseVip, type VipPool } from "../../plan/vip.ts";
 import type { ApplyFailure } from "../../status/hub-status.ts";
@@ -99,8 +99,7 @@ export class HostWorker {
         ? { ...inputs, mayWrite: false }
         : inputs;
     });
-    const now = this.#tools.deps.clock.monotonic();
-    return claimsOn(actual, hubs, now, (hub) => this.#world.goneInMs(hub));
+    return claimsOn(host, actual, hubs, (hub) => this.#world.goneInMs(hub));
   }
 
   #conflict(host: HostKey, { object }: HostObject, claims: ReadonlyMap<HubId, Claim>): Outcome {
@@ -194,11 +193,12 @@ export class HostWorker {
     for (const session of this.#world.sessions()) {
       if (session.hub.policy !== "observe") continue;
       const inputs = { ...session.claimInputs(host, occupant?.entry), mayWrite: true };
-      const claim = claimOf(inputs, occupant?.entry, this.#tools.deps.clock.monotonic());
+      const claim = claimOf(host, occupant?.entry, inputs);
       const plan = claim && planHost(this.#input(host, occupant, new Map([...claims, [session.id, claim]])));
       const verdict = plan && dryRunResultOf(plan.step, occupant?.object);
       if (session.ledger.recordDryRun(host, verdict) && verdict !== undefined)
         this.#tools.deps.logger.info("would write", { hub: session.hub.key, host, verdict });
+      session.ledger.markApplied(host); // as far as it ever is
     }
   }
 
@@ -275,8 +275,10 @@ export class HostWorker {
     return failedBy(error);
   }
 
+  /** The host is as planned. A hub that may not write had no say in that. */
   #succeeded(host: HostKey): undefined {
     for (const session of this.#world.sessions()) {
+      if (!mayWrite(session.hub) || this.#world.targetProblem(session) !== undefined) continue;
       const tookMs = session.ledger.markApplied(host);
       if (tookMs !== undefined) this.#tools.metrics.propagated(tookMs / 1_000);
     }

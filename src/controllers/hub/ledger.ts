@@ -7,6 +7,14 @@ import type { ApplyFailure } from "../../status/hub-status.ts";
 /** What the operator would do to a host. */
 export type DryRunResult = "create" | "change" | "remove";
 
+interface Unwritten {
+  readonly since: Ms;
+  /** Not only a listing asked for the host, but a decision: an edit, a namespace that opted in, the end of a hold. */
+  readonly isDecided: boolean;
+  /** The host has been planned since. */
+  readonly isPlanned: boolean;
+}
+
 /** The state of one hub's hosts since they were listed, for the status. Calls `changed` when that state may differ. */
 export class HostLedger {
   readonly #clock: Clock;
@@ -16,18 +24,22 @@ export class HostLedger {
   readonly #problems = new Map<HostKey, readonly Problem[]>();
   readonly #failures = new Map<HostKey, ApplyFailure>();
   readonly #dryRuns = new Map<HostKey, DryRunResult>();
-  /** Hosts that a listing changed and that wait for their plan and write, with the time of the listing. */
-  readonly #unwritten = new Map<HostKey, Ms>();
+  /** Hosts that wait for their plan and write, the oldest first. */
+  readonly #unwritten = new Map<HostKey, Unwritten>();
 
   constructor(clock: Clock, changed: () => void) {
     this.#clock = clock;
     this.#changed = changed;
   }
 
-  /** A listing changed these hosts. */
-  markPending(hosts: Iterable<HostKey>): void {
+  /** A listing, or a decision of ours or of the owner, changed these hosts. */
+  markPending(hosts: Iterable<HostKey>, by: "listing" | "decision"): void {
     const now = this.#clock.monotonic();
-    for (const host of hosts) this.#unwritten.set(host, this.#unwritten.get(host) ?? now);
+    for (const host of hosts) {
+      const before = this.#unwritten.get(host);
+      const isDecided = by === "decision" || before?.isDecided === true;
+      this.#unwritten.set(host, { since: before?.since ?? now, isDecided, isPlanned: false });
+    }
   }
 
   /** Records the results of planning a host. */
@@ -38,16 +50,20 @@ export class HostLedger {
     else this.#withheld.delete(host);
     if (problems.length > 0) this.#problems.set(host, problems);
     else this.#problems.delete(host);
+    const unwritten = this.#unwritten.get(host);
+    if (unwritten) this.#unwritten.set(host, { ...unwritten, isPlanned: true });
     if (isNews) this.#changed();
   }
 
-  /** The host is as planned. Returns how long ago the listing that changed it arrived, if there was one. */
+  /** The host is as planned. Returns how long ago the listing that changed it arrived, if it was a listing. */
   markApplied(host: HostKey): Ms | undefined {
     if (this.#failures.delete(host)) this.#changed();
-    const since = this.#unwritten.get(host);
-    if (!this.#unwritten.delete(host) || since === undefined) return undefined;
-    if (this.#unwritten.size === 0) this.#changed();
-    return this.#clock.monotonic() - since;
+    const unwritten = this.#unwritten.get(host);
+    if (unwritten === undefined || !unwritten.isPlanned) return undefined; // it was planned before something asked for it
+    this.#unwritten.delete(host);
+    const { since, isDecided } = unwritten;
+    if (this.#unwritten.size === 0 || (isDecided && !this.isCarryingOut)) this.#changed();
+    return isDecided ? undefined : this.#clock.monotonic() - since;
   }
 
   /** The write of the host failed. */
@@ -90,10 +106,20 @@ export class HostLedger {
     return { services: this.#withheld.size, endpoints };
   }
 
+  /** Hosts with withheld endpoints. */
+  withheldHosts(): IterableIterator<HostKey> {
+    return this.#withheld.keys();
+  }
+
+  /** Whether a decision still waits for the plan and write of some host. */
+  get isCarryingOut(): boolean {
+    return this.#unwritten.values().some(({ isDecided }) => isDecided);
+  }
+
   /** How long the oldest waiting host has been waiting for its write. */
   get unwrittenForMs(): Ms {
-    const since = this.#unwritten.values().next().value;
-    return since === undefined ? 0 : this.#clock.monotonic() - since;
+    const oldest = this.#unwritten.values().next().value;
+    return oldest === undefined ? 0 : this.#clock.monotonic() - oldest.since;
   }
 
   /** How many hosts the operator would create, change and remove. */

@@ -11,7 +11,7 @@ import { type HostListing, hostKeyOf, listingOf } from "../../translate/listing.
 export interface ListingChange {
   /** Hosts whose endpoints may differ. */
   readonly changed: ReadonlySet<HostKey>;
-  /** Hosts that listed something before and list nothing now, although the hub wants them; and the reverse. */
+  /** Hosts that listed something before and list nothing now, also because of the hub's filter; and the reverse. */
   readonly lost: readonly HostKey[];
   readonly found: readonly HostKey[];
   /** An unreadable service is readable again, so some of its entries may turn out to be gone. */
@@ -85,7 +85,6 @@ export class ListingIndex {
   update(services: ReadonlyMap<string, Service>, hub: Hub): ListingChange {
     const changed = new Set<HostKey>();
     const before = new Map<HostKey, boolean>();
-    const unwanted = new Set<HostKey>();
     const markChanged = (listing: HostListing | undefined): void => {
       for (const host of listing?.byHost.keys() ?? []) {
         changed.add(host);
@@ -104,18 +103,15 @@ export class ListingIndex {
       this.#put(id, service, listing, hub);
     }
     for (const [id, service] of this.#services) {
-      const isWanted = wants(hub.filter, service.name);
-      if (services.has(id) && isWanted) continue;
-      const listing = this.#listings.get(id);
-      markChanged(listing);
-      if (!isWanted) for (const host of listing?.byHost.keys() ?? []) unwanted.add(host);
+      if (services.has(id) && wants(hub.filter, service.name)) continue;
+      markChanged(this.#listings.get(id));
       this.#drop(id);
     }
     this.#unknownThings = new Set(this.#unknown.values());
     const flips = [...before].filter(([host, was]) => was !== this.has(host));
     return {
       changed,
-      lost: flips.filter(([host, was]) => was && !unwanted.has(host)).map(([host]) => host),
+      lost: flips.filter(([, was]) => was).map(([host]) => host),
       found: flips.filter(([, was]) => !was).map(([host]) => host),
       readAgain: unknownBefore.some((id) => !this.#unknown.has(id)),
     };

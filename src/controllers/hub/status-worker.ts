@@ -81,8 +81,7 @@ export class StatusWorker {
     const change = statusChange(view.previous, status);
     const tookMs = clock.monotonic() - lookedAt;
     this.#lookAt.set(key, clock.monotonic() + Math.min(tookMs / lookShare, maxLookPauseMs));
-    const again: Outcome =
-      view.syncing === "briefly" && session.everListed ? { againInMs: slowApplyMs } : undefined;
+    const again: Outcome = view.syncing === "briefly" ? { againInMs: slowApplyMs } : undefined;
     if (change === "none") return again;
     const intervalMs = change === "conditions" ? conditionsIntervalMs : countsIntervalMs;
     const dueInMs = (this.#writtenAt.get(key) ?? -intervalMs) + intervalMs - clock.monotonic();
@@ -111,6 +110,7 @@ export class StatusWorker {
       hub,
       previous,
       registry: session.view,
+      progress: session.progress,
       failure: this.#failure(session),
       syncing: this.#syncing(session),
       held: session.held,
@@ -147,7 +147,7 @@ export class StatusWorker {
   }
 
   #syncing(session: HubSession): HubView["syncing"] {
-    if (!session.everListed) return "briefly";
+    if (session.ledger.isCarryingOut) return "long";
     const waitingMs = session.ledger.unwrittenForMs;
     if (waitingMs === 0) return "no";
     return waitingMs < slowApplyMs ? "briefly" : "long";

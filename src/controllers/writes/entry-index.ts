@@ -92,6 +92,13 @@ export class EntryIndex {
     }
   }
 
+  /** How many endpoints the hub vouches for in the entries of a host. */
+  endpointsOf(hub: HubId, host: HostKey): number {
+    return [...(this.#byHost.get(host) ?? [])]
+      .flatMap((key) => this.#facts.get(key) ?? [])
+      .reduce((sum, { hosts, hubs }) => sum + (hosts[0] === host ? (hubs.get(hub) ?? 0) : 0), 0);
+  }
+
   /** The services of the entries in a namespace that carry the hub's label, as in ServiceIdentity.name. */
   *servicesOf(hub: HubId, namespace: string): Generator<string> {
     for (const { host, service } of this.hostsOf(hub)) if (host.startsWith(`${namespace}/`)) yield service;

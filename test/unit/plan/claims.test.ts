@@ -3,10 +3,14 @@ import type { Entry } from "../../../src/model/entry.ts";
 import { type ClaimInputs, claimsOn, mayTakeOver, mayWrite } from "../../../src/plan/claims.ts";
 import { planHost } from "../../../src/plan/host.ts";
 import { hubIdOf } from "../../../src/translate/names.ts";
-import { claimOf, endpointOf, hubOf, inputOf, springEndpointOf } from "../../support/model.ts";
+import { claimOf, endpointOf, hubOf, inputOf, springEndpointOf, trusted } from "../../support/model.ts";
 
-const now = 1_000;
 const [x, y] = [endpointOf("10.0.0.1:20880"), endpointOf("10.0.0.2:20880")];
+
+const host = inputOf().host;
+/** Of one moment only: nobody asks how long. */
+const now = { monotonic: 0, wall: 0 };
+const period = { since: now, until: now };
 
 /** Of a hub that exists, writes, and whose registry is listed and trusted; it lists nothing unless told otherwise. */
 function inputsOf(name: string, overrides: Partial<ClaimInputs> = {}): ClaimInputs {
@@ -16,7 +20,7 @@ function inputsOf(name: string, overrides: Partial<ClaimInputs> = {}): ClaimInpu
     hub,
     mayWrite: true,
     isPending: false,
-    trust: { synced: true, settledAt: 0, heldUntil: 0, resetUntil: 0 },
+    trust: trusted,
     listed: [],
     isUnreadable: false,
     ...overrides,
@@ -26,7 +30,7 @@ function inputsOf(name: string, overrides: Partial<ClaimInputs> = {}): ClaimInpu
 /** The entry of hubs `a` and `b`: one endpoint by both, one by `b`. */
 const entry = ((): Entry => {
   const hubs = [inputsOf("a", { listed: [x] }), inputsOf("b", { listed: [x, y] })];
-  const { claims } = claimsOn(undefined, hubs, now, () => undefined);
+  const { claims } = claimsOn(host, undefined, hubs, () => undefined);
   const { step } = planHost(inputOf({ claims }));
   if (step.op !== "apply") throw new Error(`planned ${step.op}`);
   return step.entry;
@@ -45,7 +49,7 @@ const adoptable: Entry = {
 const never = (): undefined => undefined;
 const nameOf = (claim: { readonly name: string }): string => claim.name;
 const only = (actual: Entry | undefined, overrides: Partial<ClaimInputs>) =>
-  claimsOn(actual, [inputsOf("c", overrides)], now, () => 0).claims.get(hubIdOf("dubbozk/c"));
+  claimsOn(host, actual, [inputsOf("c", overrides)], () => 0).claims.get(hubIdOf("dubbozk/c"));
 
 describe("a hub has a say", () => {
   test("when it lists the host", () => {
@@ -55,29 +59,28 @@ describe("a hub has a say", () => {
 
   test("when the entry has its label, or one of the endpoints names it", () => {
     const b = inputsOf("b");
-    expect(claimsOn(empty, [b], now, () => 0).claims.get(b.id)?.name).toBe("b");
+    expect(claimsOn(host, empty, [b], () => 0).claims.get(b.id)?.name).toBe("b");
     const unlabelled = { ...entry, hubs: new Map() };
-    expect(claimsOn(unlabelled, [b], now, () => 0).claims.get(b.id)?.name).toBe("b");
+    expect(claimsOn(host, unlabelled, [b], () => 0).claims.get(b.id)?.name).toBe("b");
     expect(only(entry, {})).toBeUndefined();
   });
 
   test("in an entry of the old product that names it, until its registry is listed", () => {
     const say = (name: string, isPending: boolean) =>
-      [...claimsOn(adoptable, [inputsOf(name, { isPending })], now, never).claims.values()].map(nameOf);
+      [...claimsOn(host, adoptable, [inputsOf(name, { isPending })], never).claims.values()].map(nameOf);
     expect([say("a", true), say("b", true), say("c", true)]).toEqual([["a"], ["b"], []]);
     expect([say("a", false), say("b", false)]).toEqual([[], []]);
   });
 });
 
 describe("of what it does not list a hub says", () => {
-  const held = now + 1;
-  const trusted = inputsOf("c").trust;
+  const braking = { ...trusted, losses: new Map([[host, { verdict: "braked" as const, ...period }]]) };
   test.each<[string, "gone" | "unknown", Partial<ClaimInputs>]>([
-    ["gone, when it is believed", "gone", {}],
-    ["unknown, before it has settled", "unknown", { trust: { ...trusted, settledAt: held } }],
-    ["unknown, when its registry is lost", "unknown", { trust: { ...trusted, synced: false } }],
-    ["unknown, in a reset hold", "unknown", { trust: { ...trusted, resetUntil: held } }],
-    ["gone, in the brake's hold, while it lists one", "gone", { trust: { ...trusted, heldUntil: held } }],
+    ["gone, when it is trusted", "gone", {}],
+    ["unknown, before it has settled", "unknown", { trust: { ...trusted, settling: period } }],
+    ["unknown, when its registry is lost", "unknown", { trust: { ...trusted, isSynced: false } }],
+    ["unknown, in a reset hold", "unknown", { trust: { ...trusted, reset: { ...period, endpoints: 1 } } }],
+    ["gone, in the brake's hold, while it lists one", "gone", { trust: braking }],
     ["unknown, when the service could not be read", "unknown", { isUnreadable: true }],
     ["unknown, when it only adds", "unknown", { hub: hubOf({ policy: "upsert-only" }) }],
   ])("%s", (_, unlisted, overrides) => {
@@ -85,14 +88,15 @@ describe("of what it does not list a hub says", () => {
   });
 
   test("unknown, in the brake's hold, of the last instance", () => {
-    const b = inputsOf("b", { trust: { ...trusted, heldUntil: held } });
-    expect(claimsOn(entry, [b], now, never).claims.get(b.id)?.unlisted).toBe("unknown");
+    const b = inputsOf("b", { trust: braking });
+    const unlisted = (at: string) => claimsOn(at, entry, [b], never).claims.get(b.id)?.unlisted;
+    expect([unlisted(host), unlisted("dubbozk/other.dubbozk")]).toEqual(["unknown", "gone"]);
   });
 
   test("unknown, while it may not write, and lists nothing", () => {
     const b = inputsOf("b", { mayWrite: false, listed: [x] });
     const silent = { mayWrite: false, listed: [], unlisted: "unknown" };
-    expect(claimsOn(entry, [b], now, never).claims.get(b.id)).toMatchObject(silent);
+    expect(claimsOn(host, entry, [b], never).claims.get(b.id)).toMatchObject(silent);
     expect(only(undefined, { mayWrite: false, listed: [x] })).toBeUndefined();
   });
 });
@@ -107,7 +111,7 @@ describe("an owner that does not exist", () => {
   const silent = { mayWrite: false, listed: [], unlisted: "unknown" };
 
   test("says unknown until it is gone, and the first that may be gone is waited for", () => {
-    const { claims, wakeInMs } = claimsOn(entry, [], now, (key) => goneIn[key]);
+    const { claims, wakeInMs } = claimsOn(host, entry, [], (key) => goneIn[key]);
     expect([...claims.values()]).toMatchObject([
       { name: "a", ...silent },
       { name: "b", ...silent },
@@ -116,24 +120,24 @@ describe("an owner that does not exist", () => {
   });
 
   test("has no claim when it is gone", () => {
-    const { claims, wakeInMs } = claimsOn(entry, [], now, (key) => (key === "dubbozk/a" ? 0 : 20));
+    const { claims, wakeInMs } = claimsOn(host, entry, [], (key) => (key === "dubbozk/a" ? 0 : 20));
     expect([[...claims.values()].map(nameOf), wakeInMs]).toEqual([["b"], 20]);
   });
 
   test("says unknown for ever where it cannot be told whether it is gone, and where nobody knows its name", () => {
     const nameless = { ...entry, hubs: new Map([...entry.hubs.keys()].map((id) => [id, ""])) };
-    const { claims, wakeInMs } = claimsOn(nameless, [], now, () => 0);
+    const { claims, wakeInMs } = claimsOn(host, nameless, [], () => 0);
     expect([...claims.values()]).toMatchObject([
       { key: "", ...silent },
       { key: "", ...silent },
     ]);
     expect(wakeInMs).toBeUndefined();
-    expect(claimsOn(entry, [], now, never)).toMatchObject({ claims: { size: 2 }, wakeInMs: undefined });
+    expect(claimsOn(host, entry, [], never)).toMatchObject({ claims: { size: 2 }, wakeInMs: undefined });
   });
 
   test("comes after those that exist, and keeps the entry without an EnvoyFilter if it has none", () => {
     const plain = { ...entry, l7: false };
-    const { claims } = claimsOn(plain, [inputsOf("c", { listed: [x] })], now, () => 20);
+    const { claims } = claimsOn(host, plain, [inputsOf("c", { listed: [x] })], () => 20);
     expect([...claims.values()].map(({ name, l7 }) => [name, l7])).toEqual([
       ["c", true],
       ["a", false],

@@ -16,14 +16,18 @@ const noNamespace = {
   detail: "namespace x does not exist",
   nextStep: "Create it.",
 } as const;
-const connecting = { state: "connecting", keepPrevious: false } as const;
-const fresh = { state: "connecting", keepPrevious: true } as const;
+const connecting = { state: "connecting" } as const;
+const listed = { isListed: true, hasAnswered: true, hasMoved: false, isFresh: false } as const;
+/** A process that waits for the registry: for a moment, or for longer. */
+const waiting = { isListed: false, hasAnswered: false, hasMoved: false, isFresh: false } as const;
+const fresh = { ...waiting, isFresh: true } as const;
 
 function view(overrides: Partial<HubView> = {}): HubView {
   return {
     hub: hubOf(),
     previous: undefined,
     registry: { state: "synced" },
+    progress: listed,
     failure: undefined,
     syncing: "no",
     held: undefined,
@@ -57,7 +61,7 @@ describe("conditions and phase", () => {
     ],
     [
       "the first listing is awaited",
-      { registry: connecting, syncing: "briefly" },
+      { registry: connecting, progress: waiting },
       ["pending", "Unknown Connecting", "Unknown Syncing", "Unknown Connecting"],
     ],
     [
@@ -82,7 +86,7 @@ describe("conditions and phase", () => {
     ],
     [
       "it is suspended from the start",
-      { hub: hubOf({ suspend: true }), registry: connecting, syncing: "briefly" },
+      { hub: hubOf({ suspend: true }), registry: connecting, progress: waiting },
       ["pending", "Unknown Connecting", "Unknown Syncing", "Unknown Suspended"],
     ],
   ])("%s", (_, overrides, expected) => {
@@ -104,18 +108,93 @@ describe("conditions and phase", () => {
     expect(condition(suspended, "Ready")?.failed_reason).toBe(unreachable.detail);
   });
 
-  test("a fresh process keeps the status until the first answer, then says Connecting", () => {
-    const before = status();
-    const kept = status({ previous: before, registry: fresh, syncing: "briefly" }, later);
-    expect(statusChange(before, kept)).toBe("none");
-    expect(status({ previous: before, registry: connecting, syncing: "briefly" }).phase).toBe("pending");
+  test("writes that are quick are not told, for what was said is not contradicted", () => {
+    const brief = (overrides: Partial<HubView>) =>
+      verdict(status({ previous: status(), syncing: "briefly", ...overrides }))[2];
+    expect(brief({})).toBe("True Applied");
+    expect(brief({ failure: noNamespace })).toBe("False NamespaceMissing");
+    expect(brief({ previous: status({ failure: noNamespace }) })).toBe("Unknown Syncing");
+    expect(brief({ hub: hubOf({ l7: false }, { generation: 2 }) })).toBe("Unknown Syncing");
+    expect(brief({ hub: hubOf({ generate_to: "elsewhere" }) })).toBe("Unknown Syncing");
+  });
+});
+
+describe("a status of an earlier process", () => {
+  const problem = { at: "x", code: "BadPort", detail: "port 0", severity: "rejected" } as const;
+  const hold = { since: now, until: later, services: 7, endpoints: 31 };
+  const before = status({ problems: [problem], held: { reason: "Settling", hold } });
+  const next = (overrides: Partial<HubView>) =>
+    status({ previous: before, registry: connecting, progress: waiting, ...overrides }, later);
+
+  test("stays as it is while nothing has happened yet", () => {
+    expect(next({ progress: fresh, failure: noNamespace })).toEqual(before);
+    const edited = { hub: hubOf({ l7: false }, { generation: 2 }) };
+    expect(next({ ...edited, progress: fresh })).toEqual(before); // and does not claim to have seen the edit
   });
 
-  test("writes that are quick are not told, for what was said is not contradicted", () => {
-    expect(verdict(status({ previous: status(), syncing: "briefly" }))[2]).toBe("True Applied");
-    expect(verdict(status({ previous: status(), syncing: "briefly", failure: noNamespace }))[2]).toBe(
-      "False NamespaceMissing",
-    );
+  test.each<[string, Partial<HubView>]>([
+    ["the registry stays silent", {}],
+    ["it answers with an error", { registry: unreachable, progress: { ...fresh, hasAnswered: true } }],
+  ])(
+    "keeps what it says of the writes when %s, and no hold that this process does not know",
+    (_, overrides) => {
+      const kept = next(overrides);
+      expect(verdict(kept)[2]).toBe("True Applied");
+      expect(kept).toMatchObject({ rejected: 1, problems: before.problems });
+      expect(condition(kept, "DeletionHeld")?.reason).toBe("NothingHeld");
+      expect(kept.phase).toBe(overrides.registry === undefined ? "pending" : "failed");
+    },
+  );
+
+  test("keeps the plan of a hub that observes (H6)", () => {
+    const hub = hubOf({ policy: "observe" });
+    const [plan, none] = [
+      { create: 3, change: 0, remove: 1 },
+      { create: 0, change: 0, remove: 0 },
+    ];
+    const previous = status({ hub, plan });
+    expect(next({ hub, previous, plan: none }).plan).toEqual(plan);
+    expect(next({ hub, previous, plan: none, progress: listed, syncing: "briefly" }).plan).toEqual(plan);
+    expect(next({ hub, previous, plan: none, progress: listed }).plan).toEqual(none);
+    expect(next({ previous })).not.toHaveProperty("plan");
+  });
+
+  test("does not keep a failed write that is over (H16)", () => {
+    const previous = status({ failure: noNamespace });
+    expect(verdict(next({ previous }))[2]).toBe("Unknown Syncing");
+    expect(verdict(next({ previous, failure: noNamespace }))[2]).toBe("False NamespaceMissing");
+  });
+
+  test.each<[string, Partial<HubView>]>([
+    ["of another address", { hub: hubOf({ address: "other:2181" }) }],
+    ["of another type", { hub: hubOf({ type: "nacos" }) }],
+    ["of another target", { hub: hubOf({ generate_to: "elsewhere" }) }],
+    ["of another root, as this process has seen", { progress: { ...fresh, hasMoved: true } }],
+    ["of the old product", { previous: { ...before, conditions: [] } }],
+  ])("is not kept %s (H16)", (_, overrides) => {
+    const after = next({ progress: fresh, ...overrides });
+    expect(verdict(after)).toEqual([
+      "pending",
+      "Unknown Connecting",
+      "Unknown Syncing",
+      "Unknown Connecting",
+    ]);
+    expect(after).toMatchObject({ rejected: 0, problems: [] });
+  });
+
+  test("does not stand for another spec, once the registry is silent for long", () => {
+    expect(verdict(next({ hub: hubOf({ l7: false }, { generation: 2 }) }))[2]).toBe("Unknown Syncing");
+  });
+
+  test("of a suspended hub keeps registry, writes and problems, but not those of another registry", () => {
+    const hub = hubOf({ suspend: true }, { generation: 2 });
+    const suspended = next({ hub });
+    expect(verdict(suspended).slice(1, 3)).toEqual(["True Synced", "True Applied"]);
+    expect(suspended.problems).toEqual(before.problems);
+    const moved = next({ hub: { ...hub, target: "elsewhere" } });
+    expect(verdict(moved).slice(1, 3)).toEqual(["Unknown Connecting", "Unknown Syncing"]);
+    const other = next({ hub, progress: { ...waiting, hasMoved: true } });
+    expect(verdict(other).slice(1, 3)).toEqual(["Unknown Connecting", "Unknown Syncing"]);
   });
 });
 
@@ -151,7 +230,7 @@ describe("the manual's fields", () => {
 
   test("failed_reason is that of the failure that is left", () => {
     const both = status({ registry: unreachable, failure: noNamespace });
-    const left = status({ previous: both, syncing: "briefly" }, later);
+    const left = status({ previous: both, failure: noNamespace }, later);
     expect(condition(left, "Ready")).toMatchObject({ reason: "NamespaceMissing" });
     expect(condition(left, "Ready")?.failed_reason).not.toContain("lookup");
   });
@@ -219,7 +298,8 @@ describe("problems", () => {
 
   test("the origin and the plan are told", () => {
     const plan = { create: 3, change: 0, remove: 1 };
-    expect(status({ plan })).toMatchObject({ origin: "0x2/1692673338277", plan });
+    const hub = hubOf({ policy: "observe" });
+    expect(status({ hub, plan })).toMatchObject({ origin: "0x2/1692673338277", plan });
     expect(status()).not.toHaveProperty("plan");
   });
 });
