@@ -1,3 +1,4 @@
+import type { IncomingMessage, ServerResponse } from "node:http";
 import { createServer } from "node:https";
 import type { AddressInfo } from "node:net";
 import { setTimeout as delay } from "node:timers/promises";
@@ -37,12 +38,8 @@ const endpoints = async (tenant: Tenant): Promise<readonly string[]> =>
 /** An admission webhook that lets every write of a ServiceEntry of the namespace pass, after so long. Disposal takes it away. */
 async function slowAdmission(api: ApiServer, namespace: string, ms: number): Promise<AsyncDisposable> {
   const { certificate, key } = selfSigned("webhook");
-  const server = createServer({ cert: certificate, key }, async (request, response) => {
-    const review = JSON.parse(Buffer.concat(await request.toArray()).toString()) as Review;
-    await delay(ms);
-    const { apiVersion, kind, request: asked } = review;
-    response.setHeader("content-type", "application/json");
-    response.end(JSON.stringify({ apiVersion, kind, response: { uid: asked.uid, allowed: true } }));
+  const server = createServer({ cert: certificate, key }, (request, response) => {
+    void answer(request, response, ms);
   });
   await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
   const { port } = server.address() as AddressInfo;
@@ -78,6 +75,14 @@ async function slowAdmission(api: ApiServer, namespace: string, ms: number): Pro
       await new Promise((resolve) => server.close(resolve));
     },
   };
+}
+
+async function answer(request: IncomingMessage, response: ServerResponse, ms: number): Promise<void> {
+  const review = JSON.parse(Buffer.concat(await request.toArray()).toString()) as Review;
+  await delay(ms);
+  const { apiVersion, kind, request: asked } = review;
+  response.setHeader("content-type", "application/json");
+  response.end(JSON.stringify({ apiVersion, kind, response: { uid: asked.uid, allowed: true } }));
 }
 
 /** Source: k8s.io/api/admission/v1/types.go (AdmissionReview). */
