@@ -111,8 +111,10 @@ async function launch(options: NacosOptions, archive: readonly string[]): Promis
   const api = nacosApi(version, port, ADMIN);
   const program = await nacosProgram({ ...options, auth, port }, folder, archive);
   const readiness = `http://127.0.0.1:${port}${FLAVOURS[version].readiness}`;
-  const start = () => patiently(() => startServer(program, readiness));
-  let server = await start();
+  const wipeHome = () => rm(home, { recursive: true });
+  const start = (isNew: boolean) =>
+    patiently(() => startServer(program, readiness), isNew ? wipeHome : () => Promise.resolve());
+  let server = await start(true);
   starting.defer(() => server.kill());
   if (auth) await api.createAdmin();
   const owned = starting.move();
@@ -128,8 +130,8 @@ async function launch(options: NacosOptions, archive: readonly string[]): Promis
     stop: () => server.terminate(STOP_MS),
     async restart({ wipe = false } = {}) {
       await server.kill();
-      if (wipe) await rm(home, { recursive: true });
-      server = await start();
+      if (wipe) await wipeHome();
+      server = await start(wipe);
       if (wipe && auth) await api.createAdmin();
     },
     [Symbol.asyncDispose]: () => owned.disposeAsync(),
@@ -207,12 +209,19 @@ function tlsProperties({ certificateFile, keyFile, clientCaFile }: NacosTls): Re
   };
 }
 
-/** Its embedded database gives up on a machine that is busy with others (seen three times); then once more. */
-async function patiently(start: () => Promise<ServerProcess>): Promise<ServerProcess> {
+/**
+ * Its embedded database gives up on a machine that is busy with others (seen four times); then once more. One that it has
+ * half made it cannot open, so where there was none before, `forget` takes it away.
+ */
+async function patiently(
+  start: () => Promise<ServerProcess>,
+  forget: () => Promise<void>,
+): Promise<ServerProcess> {
   try {
     return await start();
   } catch (error) {
     if (!String(error).includes("Login timeout exceeded")) throw error;
+    await forget();
     return start();
   }
 }
