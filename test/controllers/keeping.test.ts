@@ -190,3 +190,13 @@ test("a step of the wall clock moves no deadline", async () => {
   await world.advance(2 * minute + second);
   expect(addressesOf(world, "demo.S0")).toEqual([]);
 });
+
+test("timers that are late, as in a busy process, keep nothing for longer than they are late", async () => {
+  const world = await openSettled({ services: ten });
+  world.clock.runLate(250);
+  world.registry().lists({});
+  await world.advance(5 * minute);
+  expect(addressesOf(world, "demo.S0")).toEqual(ten["demo.S0"]);
+  await world.advance(1 * second);
+  expect(addressesOf(world, "demo.S0")).toEqual([]);
+});
