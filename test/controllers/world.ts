@@ -111,7 +111,7 @@ export function openWorld({ busyMs = 0 }: WorldOptions = {}): World {
       stopping.abort();
       await ended;
     });
-    const process: Process<O> = {
+    const self: Process<O> = {
       log,
       async start(next = {}) {
         options = { ...options, ...next };
@@ -127,16 +127,17 @@ export function openWorld({ busyMs = 0 }: WorldOptions = {}): World {
         await settle();
       },
       async restart(next = {}) {
-        await process.stop();
-        await process.start(next);
+        await self.stop();
+        await self.start(next);
       },
       metrics: async () => withoutComments((await current?.render()) ?? ""),
       stuckLoops: (ms) => current?.stuckLoops(ms) ?? [],
     };
-    return process;
+    return self;
   }
 
-  const clientOf = (user: string) => inProcessClient(api, { user, userAgent: `${user}/test` }, clock);
+  const clientOf = (user: string, concurrency: number) =>
+    inProcessClient(api, { user, userAgent: `${user}/test`, concurrency }, clock);
 
   return {
     clock,
@@ -145,11 +146,17 @@ export function openWorld({ busyMs = 0 }: WorldOptions = {}): World {
     hubController: processOf(hubDefaults, (options, deps) => {
       const metrics = createHubMetrics(clock);
       const open = { ...deps, openRegistry: registries.open };
-      return running(new HubController(options, clientOf("registryhub"), metrics, open), metrics);
+      return running(
+        new HubController(options, clientOf("registryhub", options.concurrency), metrics, open),
+        metrics,
+      );
     }),
     dubboController: processOf(dubboDefaults, (options, deps) => {
       const metrics = createDubboMetrics();
-      return running(new DubboController(options, clientOf("dubbo-controller"), metrics, deps), metrics);
+      return running(
+        new DubboController(options, clientOf("dubbo-controller", options.concurrency), metrics, deps),
+        metrics,
+      );
     }),
     registry: (address = zk) => registries.at(address),
     settle,

@@ -6,7 +6,6 @@ import {
   type Answer,
   alreadyExists,
   conflict,
-  invalid,
   namespaceMissing,
   namespaceTerminating,
   notFound,
@@ -17,6 +16,7 @@ import type { History } from "./history.ts";
 import { appliedTo, updated, type Writer } from "./ownership.ts";
 import type { ApiRequest } from "./request.ts";
 import { type ApiType, isCustom, type Stored } from "./types.ts";
+import { refuseUnkeyed, validate } from "./validation.ts";
 
 /** What one request about one object comes to. @throws Refusal */
 export type Operation = (request: ApiRequest, type: ApiType) => Answer;
@@ -148,10 +148,7 @@ export function createCore(history: History, namespaceType: ApiType, now: () => 
       if (!isKept) {
         history.remove(type, live);
         const details = { name: live.metadata.name, kind: type.plural, uid: live.metadata.uid };
-        return {
-          code: 200,
-          body: { kind: "Status", apiVersion: "v1", metadata: {}, status: "Success", details },
-        };
+        return { code: 200, body: { kind: "Status", metadata: {}, status: "Success", details } };
       }
       if (live.metadata.deletionTimestamp !== undefined) return { code: 200, body: live };
       const metadata = { ...live.metadata, deletionTimestamp: rfc3339(now()) };
@@ -226,43 +223,6 @@ function withData({ stringData, ...secret }: Stored): Stored {
     Buffer.from(text).toString("base64"),
   ]);
   return { ...secret, data: { ...(secret.data as object), ...(Object.fromEntries(data) as object) } };
-}
-
-/** A stored list whose elements lack their key cannot be merged with anything: the server says 500. */
-function refuseUnkeyed(type: ApiType, { status, metadata }: Stored): void {
-  const conditions = isObject(status) ? status.conditions : undefined;
-  const key = type.listKeys["status.conditions"];
-  if (key === undefined || !Array.isArray(conditions)) return;
-  if (conditions.every((one: unknown) => isObject(one) && one[key] !== undefined)) return;
-  const message = `failed to create typed live object (${metadata.namespace ?? ""}/${metadata.name}): .status.conditions: element 0: associative list with keys has an element that omits key field "type"`;
-  throw new Refusal({
-    code: 500,
-    body: { kind: "Status", status: "Failure", message, reason: "InternalError", code: 500 },
-  });
-}
-
-const maxPort = 65_535;
-
-/** The little validation that tests rely on: names, and the ports of a ServiceEntry. */
-function validate(type: ApiType, object: Stored): void {
-  const { name } = object.metadata;
-  if (!/^[a-z0-9]([-a-z0-9.]*[a-z0-9])?$/.test(name) || /[.-]\.|\.-/.test(name) || name.length > 253)
-    throw new Refusal(
-      invalid(type, name, `metadata.name: Invalid value: "${name}": a lowercase RFC 1123 subdomain`),
-    );
-  if (type.plural !== "serviceentries") return;
-  const ports = (
-    isObject(object.spec) && Array.isArray(object.spec.ports) ? object.spec.ports : []
-  ) as Json[];
-  for (const [at, { number }] of ports.entries())
-    if (!(Number(number) >= 1 && Number(number) <= maxPort))
-      throw new Refusal(
-        invalid(
-          type,
-          name,
-          `spec.ports[${at}].number: Invalid value: ${String(number)}: port number must be between 1-65535`,
-        ),
-      );
 }
 
 /** As the server sends it: items of lists of built-in types carry no kind. */

@@ -16,6 +16,11 @@ export type Json = Readonly<Record<string, unknown>>;
 export const isObject = (value: unknown): value is Json =>
   typeof value === "object" && value !== null && !Array.isArray(value);
 
+/** As it comes out of a connection: what one side keeps is never the other's, and what is undefined is not there. */
+export function copied(value: unknown): unknown {
+  return value === undefined ? undefined : (JSON.parse(JSON.stringify(value)) as unknown);
+}
+
 const elementOf = (key: string, element: unknown): string =>
   `k:${JSON.stringify({ [key]: isObject(element) ? element[key] : undefined })}`;
 

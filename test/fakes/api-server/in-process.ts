@@ -1,7 +1,9 @@
 import type { KubeClient, KubeRequest } from "../../../src/kube/client.ts";
 import { KubeError, refused, unreachable } from "../../../src/kube/errors.ts";
+import { createGate } from "../../../src/kube/gate.ts";
 import type { Clock } from "../../../src/runtime/deps.ts";
 import type { Answer } from "./answer.ts";
+import { copied } from "./fields.ts";
 import { parseRequest } from "./request.ts";
 import type { FakeApiServer } from "./server.ts";
 import type { SentEvent, WatchStream } from "./watch-stream.ts";
@@ -13,11 +15,15 @@ const defaultTimeoutMs = 30_000;
 export interface ClientIdentity {
   readonly user: string;
   readonly userAgent: string;
+  /** Writes in flight at once. */
+  readonly concurrency: number;
 }
 
 /** A KubeClient without a socket: it promises what `createClient` does, and its time is the clock's. */
 export function inProcessClient(server: FakeApiServer, identity: ClientIdentity, clock: Clock): KubeClient {
+  const { user, userAgent, concurrency } = identity;
   const closing = new AbortController();
+  const writes = createGate(concurrency);
 
   /** The answer, unless time is up, the signal aborts, or the client is closed before. */
   async function ask(request: KubeRequest): Promise<Answer> {
@@ -31,7 +37,14 @@ export function inProcessClient(server: FakeApiServer, identity: ClientIdentity,
     );
     const aborted = (): void => over.reject(signal.reason);
     signal.addEventListener("abort", aborted, { once: true });
-    const raw = { method, path, ...identity, ...(query && { query }), ...(contentType && { contentType }) };
+    const raw = {
+      method,
+      path,
+      user,
+      userAgent,
+      ...(query && { query }),
+      ...(contentType && { contentType }),
+    };
     try {
       const parsed = parseRequest({ ...raw, body: copied(body) });
       return await Promise.race([server.handle(parsed).catch(broken(request)), over.promise]);
@@ -50,7 +63,8 @@ export function inProcessClient(server: FakeApiServer, identity: ClientIdentity,
 
   return {
     async request<T>(request: KubeRequest): Promise<T> {
-      const { body } = await accepted(request);
+      const leave = request.method === "GET" ? undefined : await writes.enter(request.signal);
+      const { body } = await accepted(request).finally(leave);
       if (typeof body === "string")
         throw new KubeError(
           { status: 0, reason: "BadAnswer", text: "the API server answered something other than JSON" },
@@ -74,11 +88,6 @@ const broken =
   (error: unknown): never => {
     throw unreachable(request, origin, error);
   };
-
-/** What one side keeps is never the other's. */
-function copied(value: unknown): unknown {
-  return value === undefined ? undefined : (JSON.parse(JSON.stringify(value)) as unknown);
-}
 
 /** @throws the signal's reason as soon as it aborts. */
 async function* linesOf(watch: WatchStream, signal: AbortSignal): AsyncGenerator<Buffer> {

@@ -5,6 +5,7 @@ import type { RegistryHub } from "../../../src/model/hub.ts";
 import type { EnvoyFilter, ServiceEntry } from "../../../src/model/istio.ts";
 import { splitKey } from "../../../src/model/keys.ts";
 import type { Answer } from "./answer.ts";
+import { copied } from "./fields.ts";
 import type { History } from "./history.ts";
 import type { ApiRequest } from "./request.ts";
 import { type ApiType, apiTypes, type Stored } from "./types.ts";
@@ -76,7 +77,17 @@ export function createPerson({ manager, serve, typeOf, history }: Place): Person
     const version = versions.at(-1) ?? "";
     const whom = { user: "person", userAgent: manager, manager };
     const rest = { subresource: "", query: {}, contentType: "application/json", body: undefined, ...whom };
-    const { code, body } = serve({ verb, group, version, resource, namespace, name, ...rest, ...more });
+    const { code, body } = serve({
+      verb,
+      group,
+      version,
+      resource,
+      namespace,
+      name,
+      ...rest,
+      ...more,
+      body: copied(more.body),
+    });
     if (code >= 300) throw new Error((body as { message?: string }).message ?? String(body));
     return structuredClone(body) as Stored;
   }

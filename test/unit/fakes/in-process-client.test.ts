@@ -16,7 +16,7 @@ function open() {
   const server = createFakeApiServer(clock);
   server.person.createNamespace("demo");
   server.person.put({ apiVersion: "v1", kind: "ConfigMap", metadata: { namespace: "demo", name: "one" } });
-  const client = inProcessClient(server, { user: "test", userAgent: "test/1" }, clock);
+  const client = inProcessClient(server, { user: "test", userAgent: "test/1", concurrency: 2 }, clock);
   const stopping = new AbortController();
   const read = () => client.request({ method: "GET", path, signal: stopping.signal });
   return { clock, server, client, stopping, read };
@@ -87,4 +87,22 @@ test("nobody shares an object with the server", async () => {
     data: { value: "a" },
   });
   expect(await read()).not.toBe(await read());
+});
+
+test("no more writes are under way at once than it may make", async () => {
+  const { server, client, stopping } = open();
+  const gate = server.hold({ verb: "create" });
+  const create = (name: string) =>
+    client.request({
+      method: "POST",
+      path: "/api/v1/namespaces/demo/configmaps",
+      body: { metadata: { name } },
+      signal: stopping.signal,
+    });
+  const all = Promise.all(["a", "b", "c"].map(create));
+  await expect.poll(() => gate.waiting.length).toBe(2);
+  expect(server.writes()).toHaveLength(2);
+  gate.open();
+  await all;
+  expect(server.person.list("configmaps", "demo")).toHaveLength(4);
 });
