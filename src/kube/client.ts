@@ -5,7 +5,7 @@ import { type ApiEndpoint, type ConnectorOptions, createConnector } from "./conn
 import { KubeError, refused, unreachable } from "./errors.ts";
 import { kubeconfigProblem } from "./kubeconfig.ts";
 import type { Dispatchers } from "./pool.ts";
-import { createGate } from "./semaphore.ts";
+import { createSemaphore } from "./semaphore.ts";
 
 const defaultTimeoutMs = 30_000;
 
@@ -49,7 +49,7 @@ export interface KubeClient {
 /** Reads no file and opens no connection before the first request. */
 export function createClient(options: ClientOptions, deps: Deps): KubeClient {
   const connector = createConnector(options, deps);
-  const writes = createGate(options.concurrency);
+  const writes = createSemaphore(options.concurrency);
 
   async function connect(): Promise<ApiEndpoint> {
     try {

@@ -1,12 +1,12 @@
 /** Lets at most `limit` tasks run at once; the others wait in order. */
-export interface Gate {
+export interface Semaphore {
   /**
    * Resolves when this task may run, with the function that ends it. @throws the signal's reason if it aborts first.
    */
   enter(signal: AbortSignal): Promise<() => void>;
 }
 
-export function createGate(limit: number): Gate {
+export function createSemaphore(limit: number): Semaphore {
   const waiting = new Set<() => void>();
   let running = 0;
 

@@ -6,6 +6,7 @@ import {
   type Answer,
   alreadyExists,
   conflict,
+  invalid,
   namespaceMissing,
   namespaceTerminating,
   notFound,

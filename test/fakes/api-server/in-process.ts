@@ -1,6 +1,6 @@
 import type { KubeClient, KubeRequest } from "../../../src/kube/client.ts";
 import { KubeError, refused, unreachable } from "../../../src/kube/errors.ts";
-import { createGate } from "../../../src/kube/gate.ts";
+import { createSemaphore } from "../../../src/kube/semaphore.ts";
 import type { Clock } from "../../../src/runtime/deps.ts";
 import type { Answer } from "./answer.ts";
 import { copied } from "./fields.ts";
@@ -23,7 +23,7 @@ export interface ClientIdentity {
 export function inProcessClient(server: FakeApiServer, identity: ClientIdentity, clock: Clock): KubeClient {
   const { user, userAgent, concurrency } = identity;
   const closing = new AbortController();
-  const writes = createGate(concurrency);
+  const writes = createSemaphore(concurrency);
 
   /** The answer, unless time is up, the signal aborts, or the client is closed before. */
   async function ask(request: KubeRequest): Promise<Answer> {

@@ -2,7 +2,7 @@ import fc from "fast-check";
 import { describe, expect, test } from "vitest";
 import { createBackoff } from "../../../src/kube/backoff.ts";
 import { KubeError, refused, retryDelay } from "../../../src/kube/errors.ts";
-import { createGate } from "../../../src/kube/semaphore.ts";
+import { createSemaphore } from "../../../src/kube/semaphore.ts";
 import { linesOf } from "../../../src/kube/watch.ts";
 
 const attempt = { method: "PATCH", path: "/api/v1/namespaces/ns/configmaps/one" };
@@ -33,7 +33,7 @@ describe("refusals", () => {
 
 describe("gate", () => {
   test("never more than its limit are inside, and all get in", async () => {
-    const gate = createGate(3);
+    const gate = createSemaphore(3);
     const { signal } = new AbortController();
     let inside = 0;
     let most = 0;
@@ -49,7 +49,7 @@ describe("gate", () => {
   });
 
   test("who gives up waiting takes no place", async () => {
-    const gate = createGate(1);
+    const gate = createSemaphore(1);
     const leave = await gate.enter(new AbortController().signal);
     const impatient = new AbortController();
     const waiting = gate.enter(impatient.signal);

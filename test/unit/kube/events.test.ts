@@ -12,7 +12,7 @@ function open() {
   const clock = fakeClock();
   const server = createFakeApiServer(clock);
   server.person.createNamespace("demo");
-  const client = inProcessClient(server, { user: "test", userAgent: "test/1" }, clock);
+  const client = inProcessClient(server, { user: "test", userAgent: "test/1", concurrency: 16 }, clock);
   const deps = { clock, logger: silentLogger, random: () => 0.5 };
   const stopping = new AbortController();
   onTestFinished(() => stopping.abort());

@@ -1,6 +1,6 @@
 import { expect, test } from "vitest";
-import { inSlices } from "../../src/runtime/slices.ts";
-import { fakeClock } from "../support/fake-clock.ts";
+import { inSlices } from "../../../src/runtime/slices.ts";
+import { fakeClock } from "../../support/fake-clock.ts";
 
 test("after 20 ms the event loop has its turn, and every item is done in the end", async () => {
   const clock = fakeClock();

@@ -1,11 +1,11 @@
 import { expect, onTestFinished, test } from "vitest";
-import { createReflector } from "../../src/kube/reflector.ts";
-import { resources } from "../../src/kube/resources.ts";
-import { tooManyRequests } from "../fakes/api-server/answer.ts";
-import { inProcessClient } from "../fakes/api-server/in-process.ts";
-import { createFakeApiServer } from "../fakes/api-server/server.ts";
-import { fakeClock } from "../support/fake-clock.ts";
-import { silentLogger } from "../support/model.ts";
+import { createReflector } from "../../../src/kube/reflector.ts";
+import { resources } from "../../../src/kube/resources.ts";
+import { tooManyRequests } from "../../fakes/api-server/answer.ts";
+import { inProcessClient } from "../../fakes/api-server/in-process.ts";
+import { createFakeApiServer } from "../../fakes/api-server/server.ts";
+import { fakeClock } from "../../support/fake-clock.ts";
+import { silentLogger } from "../../support/model.ts";
 
 const settled = async (): Promise<void> => {
   for (let turn = 0; turn < 10; turn++) await new Promise((resolve) => setImmediate(resolve));
@@ -22,7 +22,7 @@ async function openSynced(count = 0) {
       kind: "ConfigMap",
       metadata: { namespace: "demo", name: `map-${at}` },
     });
-  const client = inProcessClient(server, { user: "test", userAgent: "test/1" }, clock);
+  const client = inProcessClient(server, { user: "test", userAgent: "test/1", concurrency: 16 }, clock);
   const deps = { clock, logger: silentLogger, random: () => 0.5 };
   const reflector = createReflector(client, resources.configMaps, {}, deps);
   const told: { readonly what: string; readonly turn: number }[] = [];
