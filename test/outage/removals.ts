@@ -31,14 +31,12 @@ export function removals(row: Row): void {
     await accepts(stage);
     const all = stage.living;
     const left = await stage.leave(all);
-    const allLeft = Date.now();
     await says(stage, { phase: "success", held: "Shrunk" });
-    const { since, services } = stage.hold;
+    const { since, until, services } = stage.hold;
     expect(services).toBeGreaterThan(1);
+    expect(Date.parse(until) - Date.parse(since)).toBeGreaterThanOrEqual(SHRINK_HOLD_MS);
     const others = all.filter(({ service }) => service !== stage.services[0]);
-    // Each service is held for itself, from its own loss on.
-    const [firstEnd, lastEnd] = [Date.parse(since) + SHRINK_HOLD_MS, allLeft + SHRINK_HOLD_MS];
-    await emptiesAt(stage, others, left, firstEnd, lastEnd);
+    await emptiesAt(stage, others, left, { from: left + SHRINK_HOLD_MS, to: Date.parse(until) });
   });
 
   row("services are removed one each second: the brake counts over its window", async (stage) => {
@@ -56,6 +54,9 @@ export function removals(row: Row): void {
     for (const { gone, left } of believed)
       for (const one of gone)
         expect(await stage.removed(one, left, REACT_MS)).toBeLessThan(Date.parse(since) + REACT_MS);
-    for (const { gone, left } of held) await emptiesAt(stage, gone, left, left + SHRINK_HOLD_MS);
+    for (const { gone, left } of held) {
+      const from = left + SHRINK_HOLD_MS; // each service has its own hold
+      await emptiesAt(stage, gone, left, { from, to: from + stage.registry.tellMs });
+    }
   });
 }
