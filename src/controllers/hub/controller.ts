@@ -1,11 +1,8 @@
 import type { KubeClient } from "../../kube/client.ts";
 import { createEventRecorder } from "../../kube/events.ts";
 import type { ObjectKey } from "../../kube/resources.ts";
-import { readSecret } from "../../kube/secrets.ts";
 import type { HostKey, Ms } from "../../model/entry.ts";
-import { RegistryError } from "../../model/errors.ts";
 import {
-  type Credentials,
   type Hub,
   type HubKey,
   type HubStatus,
@@ -25,6 +22,7 @@ import type { Urgency } from "../writes/ready-keys.ts";
 import { isWatched, type TargetRules } from "../writes/target-namespace.ts";
 import { HubCluster } from "./cluster.ts";
 import type { HubDeps } from "./connection.ts";
+import { readCredentials } from "./credentials.ts";
 import { DeletedHubs } from "./deleted-hubs.ts";
 import { isSameRegistry } from "./edits.ts";
 import { HeldBack } from "./held-back-statuses.ts";
@@ -294,24 +292,13 @@ export class HubController {
         resetHoldMs,
       }),
       credentialsMs: credentialsMs * settleFactor,
-      readCredentials: (hub: Hub, signal: AbortSignal) => this.#readCredentials(hub, signal),
+      readCredentials: (hub: Hub, signal: AbortSignal) => readCredentials(this.#client, hub, signal),
       onHoldBegan: (reason: "Shrunk" | "RegistryReset") => {
         const hub = this.#cluster.hubs.objects.get(key);
         if (hub) this.#reportHold(hub, reason);
       },
       crash: (error: unknown) => this.#crash(error),
     };
-  }
-
-  async #readCredentials(hub: Hub, signal: AbortSignal): Promise<Credentials> {
-    const nextStep = "Fix the Secret of spec.secretRef in the hub's namespace.";
-    const reading = await readSecret(this.#client, hub.namespace, hub.secretName ?? "", signal).catch(
-      (error: unknown) => {
-        throw new RegistryError("SecretInvalid", (error as Error).message, nextStep, { cause: error });
-      },
-    );
-    if ("credentials" in reading) return reading.credentials;
-    throw new RegistryError("SecretInvalid", reading.problem, nextStep);
   }
 
   #goneInMs(key: HubKey): Ms | undefined {
