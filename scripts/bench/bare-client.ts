@@ -1,6 +1,7 @@
 import { readFile } from "node:fs/promises";
 import { Agent, request } from "undici";
-import { type KubeObject, objectPath, type Resource } from "../../src/kube/resources.ts";
+import { objectPath, type Resource } from "../../src/kube/resources.ts";
+import type { KubeObject } from "../../src/model/kubernetes.ts";
 import type { ApiServer } from "../../test/bed/api-server.ts";
 
 /** How many writes the operator has in flight by default. */

@@ -1,5 +1,5 @@
 import { setTimeout as delay } from "node:timers/promises";
-import type { RegistryHubSpec } from "../../src/model/hub.ts";
+import type { RegistryHubSpec } from "../../src/model/registryhub.ts";
 import type { RegistryAdapter } from "../../src/registries/adapter.ts";
 import { startController } from "../../test/support/controllers.ts";
 import { type BareReader, readBare } from "./bare-reader.ts";

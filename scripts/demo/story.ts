@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
-import type { RegistryHub } from "../../src/model/hub.ts";
 import type { EnvoyFilter, ServiceEntry } from "../../src/model/istio.ts";
+import type { RegistryHub } from "../../src/model/registryhub.ts";
 import { eventually } from "../../test/support/eventually.ts";
 import type { DemoRegistry, DemoSpring } from "./registry.ts";
 import { filledSample, rootNamespace, type Stage, secondProvider } from "./stage.ts";

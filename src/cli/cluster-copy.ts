@@ -4,19 +4,20 @@ import { applied } from "../kube/apply-locally.ts";
 import type { KubeClient, KubeRequest } from "../kube/client.ts";
 import type { EventNote } from "../kube/events.ts";
 import type { ObjectStore } from "../kube/reflector.ts";
-import { type KubeObject, objectKey } from "../kube/resources.ts";
+import { objectKey } from "../kube/resources.ts";
 import type { Ms } from "../model/entry.ts";
-import type { RegistryHub } from "../model/hub.ts";
 import type { EnvoyFilter, ServiceEntry } from "../model/istio.ts";
+import type { KubeObject, Stored } from "../model/kubernetes.ts";
+import type { RegistryHub } from "../model/registryhub.ts";
 import type { Deps } from "../runtime/deps.ts";
 
 /** The objects of a cluster that the operator's workers read. */
 export interface Cluster {
-  readonly hubs: readonly RegistryHub[];
+  readonly hubs: readonly Stored<RegistryHub>[];
   /** Those of all namespaces, because their hosts, names and addresses are taken. */
-  readonly serviceEntries: readonly ServiceEntry[];
+  readonly serviceEntries: readonly Stored<ServiceEntry>[];
   /** Of the root namespace. */
-  readonly envoyFilters: readonly EnvoyFilter[];
+  readonly envoyFilters: readonly Stored<EnvoyFilter>[];
 }
 
 /** A cluster without any of the operator's objects. */
@@ -38,9 +39,9 @@ export interface StoreCopy<T extends KubeObject> extends ObjectStore<T> {
 
 /** A copy of a cluster for the operator's own workers. It takes their writes, and nothing reaches the cluster. */
 export interface ClusterCopy {
-  readonly hubs: readonly RegistryHub[];
-  readonly serviceEntries: StoreCopy<ServiceEntry>;
-  readonly envoyFilters: StoreCopy<EnvoyFilter>;
+  readonly hubs: readonly Stored<RegistryHub>[];
+  readonly serviceEntries: StoreCopy<Stored<ServiceEntry>>;
+  readonly envoyFilters: StoreCopy<Stored<EnvoyFilter>>;
   readonly entries: EntryIndex;
   /** The tools of a worker. Only `pass` advances the monotonic clock. */
   readonly tools: Tools;

@@ -1,7 +1,8 @@
 import type { Hub } from "../model/hub.ts";
 import type { ServiceEntry } from "../model/istio.ts";
+import type { Stored } from "../model/kubernetes.ts";
 import { registries } from "../registries/index.ts";
-import { entryOf } from "../translate/service-entry.ts";
+import { entryOf } from "../translate/read-back/service-entry.ts";
 import type { Change, ClusterCopy } from "./cluster-copy.ts";
 import type { Generated } from "./generate.ts";
 
@@ -39,8 +40,8 @@ const tally = (changes: readonly Change[]): string => {
   return `${created} to create, ${changes.length - created - deleted} to change, ${deleted} to delete`;
 };
 
-function endpointsOf({ before, after }: Change<ServiceEntry>) {
-  const addrs = (object: ServiceEntry | undefined): ReadonlySet<string> =>
+function endpointsOf({ before, after }: Change<Stored<ServiceEntry>>) {
+  const addrs = (object: Stored<ServiceEntry> | undefined): ReadonlySet<string> =>
     new Set(object && entryOf(object)?.endpoints.keys());
   const [had, has] = [addrs(before), addrs(after)];
   return {

@@ -4,7 +4,7 @@ import { mkdir, mkdtemp, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { dirname, join } from "node:path";
 import { yamlOf } from "../kube/manifests.ts";
-import type { KubeObject } from "../kube/resources.ts";
+import type { KubeObject } from "../model/kubernetes.ts";
 import { annotations } from "../model/labels.ts";
 import type { Change } from "./cluster-copy.ts";
 

@@ -13,8 +13,9 @@ import { HostLedger } from "../controllers/hub/ledger.ts";
 import { ListingIndex } from "../controllers/hub/listing-index.ts";
 import type { Outcome } from "../controllers/writes/queue.ts";
 import type { Entry, HostKey, Ms } from "../model/entry.ts";
-import { type Hub, parseHub } from "../model/hub.ts";
+import type { Hub } from "../model/hub.ts";
 import type { ServiceEntry } from "../model/istio.ts";
+import type { Stored } from "../model/kubernetes.ts";
 import type { Problem } from "../model/problems.ts";
 import type { Snapshot } from "../model/service.ts";
 import { rfc3339 } from "../model/time.ts";
@@ -23,7 +24,8 @@ import { type TrustState, untrusted } from "../plan/trust-state.ts";
 import { vipPool } from "../plan/vip.ts";
 import type { Clock } from "../runtime/deps.ts";
 import { hubIdOf } from "../translate/names.ts";
-import { hubsOf } from "../translate/service-entry.ts";
+import { readHub } from "../translate/read-back/hub.ts";
+import { hubsOf } from "../translate/read-back/service-entry.ts";
 import type { ClusterCopy } from "./cluster-copy.ts";
 
 /** As in Config. */
@@ -105,7 +107,7 @@ export async function generateFilters(
   const rules = {
     foreign: options.foreignServiceEntries,
     accepts: (vip: string) => pool.accepts(vip),
-    hasElder: (vip: string, object: ServiceEntry) => entries.hasElder(vip, object),
+    hasElder: (vip: string, object: Stored<ServiceEntry>) => entries.hasElder(vip, object),
   };
   const refused = (error: Error): never => {
     throw error; // a copy takes every write
@@ -177,7 +179,8 @@ function bystanderOf(hub: Hub, clock: Clock): ClaimingHub {
 /** Oldest first. A hub that the cluster does not have yet is the youngest. */
 function inOrder(applicant: ClaimingHub, { hubs, tools }: ClusterCopy): readonly ClaimingHub[] {
   const { clock } = tools.deps;
-  const parsed = hubs.map(parseHub);
+  // A hub that cannot be read lists nothing; its part of the cluster stays, as that of a missing hub.
+  const parsed = hubs.map(readHub).flatMap((reading) => ("hub" in reading ? [reading.hub] : []));
   const createdAt = parsed.find(({ key }) => key === applicant.hub.key)?.createdAt ?? rfc3339(clock.now());
   const others = parsed.filter(({ key }) => key !== applicant.hub.key).map((hub) => bystanderOf(hub, clock));
   const age = ({ hub }: ClaimingHub): string =>

@@ -1,6 +1,9 @@
 import { parseManifests } from "../kube/manifests.ts";
-import { credentialsOf, type Secret } from "../kube/secrets.ts";
-import { type Credentials, type Hub, parseHub, type RegistryHub, registryTypes } from "../model/hub.ts";
+import type { Credentials, Hub } from "../model/hub.ts";
+import type { KubeObject } from "../model/kubernetes.ts";
+import { readHub } from "../translate/read-back/hub.ts";
+import { fieldsOf, isFields, listOf, textFieldsOf } from "../translate/read-back/json.ts";
+import { readCredentials, type StoredSecret } from "../translate/read-back/secret.ts";
 
 /** The file is unusable for a preview. The message says why, and never holds a value of a Secret. */
 export class PreviewFileError extends Error {
@@ -13,26 +16,26 @@ export class PreviewFileError extends Error {
  */
 export function readPreviewFile(text: string): { readonly hub: Hub; readonly credentials: Credentials } {
   const objects = manifestsOf(text);
-  const [object, ...others] = objects.filter(({ kind }) => kind === "RegistryHub") as RegistryHub[];
+  const [object, ...others] = objects.filter(({ kind }) => kind === "RegistryHub");
   if (object === undefined) throw new PreviewFileError("the file has no RegistryHub");
   if (others.length > 0)
     throw new PreviewFileError("the file has several RegistryHubs; preview one at a time");
-  const hub = parseHub(wellFormed(object));
+  const hubReading = readHub(named(object));
+  if ("problem" in hubReading) throw new PreviewFileError(hubReading.problem.detail);
+  const { hub } = hubReading;
   if (hub.secretName === undefined) return { hub, credentials: {} };
-  const secrets = objects.filter(({ kind }) => kind === "Secret") as unknown as Secret[];
-  const secret = secrets.find(({ metadata }) => metadata.name === hub.secretName);
+  const secrets = objects.filter(({ kind }) => kind === "Secret").map(named);
+  const secret: StoredSecret | undefined = secrets.find(({ metadata }) => metadata.name === hub.secretName);
   if (secret === undefined) {
     const advice = "add it as another YAML document";
     throw new PreviewFileError(`the hub's Secret ${hub.secretName} is not in the file: ${advice}`);
   }
-  const reading = credentialsOf(secret, hub.secretName);
-  if ("problem" in reading) throw new PreviewFileError(reading.problem);
+  const reading = readCredentials(secret);
+  if ("problem" in reading) throw new PreviewFileError(`Secret ${hub.secretName} ${reading.problem}`);
   return { hub, credentials: reading.credentials };
 }
 
-interface Manifest {
-  readonly kind?: unknown;
-}
+type Manifest = Readonly<Record<string, unknown>>;
 
 function manifestsOf(text: string): readonly Manifest[] {
   let documents: readonly unknown[];
@@ -42,28 +45,20 @@ function manifestsOf(text: string): readonly Manifest[] {
     // The parser's message quotes the text, which may be a Secret's.
     throw new PreviewFileError("the file is not YAML", { cause });
   }
-  return documents.flatMap((document) => {
-    if (typeof document !== "object" || document === null) return [];
-    const { items } = document as { readonly items?: unknown };
-    return Array.isArray(items) ? (items as Manifest[]) : [document];
+  const objects = documents.flatMap((document) => {
+    const { items } = fieldsOf(document);
+    return Array.isArray(items) ? listOf(items) : [document];
   });
+  return objects.filter(isFields);
 }
 
-/** Checks the required fields and adds kubectl's default namespace. @throws PreviewFileError. */
-function wellFormed(object: RegistryHub): RegistryHub {
-  const { spec, metadata } = object as Partial<RegistryHub>;
-  const required = { "metadata.name": metadata?.name, ...prefixed(spec) };
-  for (const [field, value] of Object.entries(required))
-    if (typeof value !== "string" || value === "") throw new PreviewFileError(`${field} is missing`);
-  if (!registryTypes.some((type) => type === spec?.type))
-    throw new PreviewFileError(
-      `spec.type ${JSON.stringify(spec?.type)} is not one of ${registryTypes.join(", ")}`,
-    );
-  return { ...object, metadata: { ...object.metadata, namespace: metadata?.namespace ?? "default" } };
+/** The object as the API server would store it, in kubectl's default namespace. @throws PreviewFileError without a name. */
+function named(object: Manifest): KubeObject {
+  const { name, namespace = "default", labels, annotations } = fieldsOf(object.metadata);
+  if (typeof name !== "string" || name === "") throw new PreviewFileError("metadata.name is missing");
+  if (typeof namespace !== "string") throw new PreviewFileError("metadata.namespace is not a text");
+  return {
+    ...object,
+    metadata: { name, namespace, labels: textFieldsOf(labels), annotations: textFieldsOf(annotations) },
+  };
 }
-
-const prefixed = (spec: Partial<RegistryHub["spec"]> | undefined): Record<string, unknown> => ({
-  "spec.type": spec?.type,
-  "spec.address": spec?.address,
-  "spec.generate_to": spec?.generate_to,
-});

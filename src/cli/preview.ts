@@ -13,6 +13,7 @@ import { systemClock } from "../runtime/clock.ts";
 import type { Deps } from "../runtime/deps.ts";
 import { createLogger } from "../runtime/logger.ts";
 import { hubIdOf } from "../translate/names.ts";
+import { entryOf } from "../translate/read-back/service-entry.ts";
 import { type Cluster, type ClusterCopy, copyOf, emptyCluster } from "./cluster-copy.ts";
 import { DiffError, printDiff } from "./diff.ts";
 import { summaryOf } from "./diff-summary.ts";
@@ -141,6 +142,6 @@ function* remarks({ problems, withoutVip }: Generated): Generator<string> {
 
 function totals({ key }: Hub, { serviceEntries, envoyFilters }: ClusterCopy): string {
   const entries = [...serviceEntries.objects.values()];
-  const endpoints = entries.reduce((sum, { spec }) => sum + (spec.endpoints?.length ?? 0), 0);
+  const endpoints = entries.reduce((sum, object) => sum + (entryOf(object)?.endpoints.size ?? 0), 0);
   return `${key}: ${entries.length} ServiceEntries with ${endpoints} endpoints, ${envoyFilters.objects.size} EnvoyFilters`;
 }

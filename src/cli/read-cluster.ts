@@ -1,9 +1,10 @@
 import type { KubeClient } from "../kube/client.ts";
 import { KubeError } from "../kube/errors.ts";
 import { list } from "../kube/list.ts";
-import { type KubeObject, type Resource, resources } from "../kube/resources.ts";
-import type { RegistryHub } from "../model/hub.ts";
+import { type Resource, resources } from "../kube/resources.ts";
 import type { EnvoyFilter, ServiceEntry } from "../model/istio.ts";
+import type { KubeObject, Stored } from "../model/kubernetes.ts";
+import type { RegistryHub } from "../model/registryhub.ts";
 import type { Cluster } from "./cluster-copy.ts";
 import { DiffError } from "./diff.ts";
 import { otherKubeconfig } from "./settings.ts";
@@ -21,15 +22,15 @@ export async function readCluster(client: KubeClient, rootNamespace: string): Pr
     const transform = (object: T): T => object;
     return (await list<T>(client, resource, { selection, pageSize, transform, signal })).objects;
   };
-  const known = all<RegistryHub>(resources.registryHubs).catch((error: unknown) => {
+  const known = all<Stored<RegistryHub>>(resources.registryHubs).catch((error: unknown) => {
     if (error instanceof KubeError && error.reason === "ResourceTypeMissing") return [];
     throw error;
   });
   try {
     const [hubs, serviceEntries, envoyFilters] = await Promise.all([
       known,
-      all<ServiceEntry>(resources.serviceEntries),
-      all<EnvoyFilter>(resources.envoyFilters, rootNamespace),
+      all<Stored<ServiceEntry>>(resources.serviceEntries),
+      all<Stored<EnvoyFilter>>(resources.envoyFilters, rootNamespace),
     ]);
     return { hubs, serviceEntries, envoyFilters };
   } catch (error) {

@@ -1,6 +1,5 @@
-import type { FieldSet } from "../model/hub.ts";
+import type { FieldSet, KubeObject } from "../model/kubernetes.ts";
 import { isCovered, isObject, keyOf, listMapKeys } from "./covered.ts";
-import type { KubeObject } from "./resources.ts";
 
 /**
  * The object that `apply` would make of `actual`. Desired fields get their desired values. Fields that the manager

@@ -1,6 +1,7 @@
+import type { KubeObject } from "../model/kubernetes.ts";
 import type { KubeClient } from "./client.ts";
 import { KubeError } from "./errors.ts";
-import { apiVersionOf, type KubeObject, objectPath, type Resource } from "./resources.ts";
+import { apiVersionOf, objectPath, type Resource } from "./resources.ts";
 
 /**
  * The result of one write. A failure is a value, because it belongs to one object, and that object's queue decides

@@ -1,16 +1,4 @@
-/** The body of a Kubernetes error answer. Source: k8s.io/apimachinery/pkg/apis/meta/v1/types.go (Status, StatusDetails). */
-export interface Status {
-  readonly kind?: string;
-  readonly code?: number;
-  readonly reason?: string;
-  readonly message?: string;
-  readonly details?: {
-    readonly name?: string;
-    readonly kind?: string;
-    readonly retryAfterSeconds?: number;
-    readonly causes?: readonly { readonly reason?: string; readonly field?: string }[];
-  };
-}
+import { isObject } from "./covered.ts";
 
 /** The failed request, for the message; without its query. */
 export interface Attempt {
@@ -52,17 +40,21 @@ export class KubeError extends Error {
 
 /** The error for an answer whose HTTP status is not 2xx; `retryAfter` is the header of that name, in seconds. */
 export function refused(attempt: Attempt, httpStatus: number, body: string, retryAfter?: string): KubeError {
-  return errorOf(attempt, { ...parseStatus(body), code: httpStatus }, retryAfter);
+  return errorOf(attempt, { ...parse(body), code: httpStatus }, retryAfter);
 }
 
-/** The error for a Status: an ERROR event of a watch, or the body of a refusal. */
-export function errorOf(attempt: Attempt, status: Status, retryAfter?: string): KubeError {
-  const code = status.code ?? 500;
-  const seconds = Number(retryAfter ?? status.details?.retryAfterSeconds);
+/**
+ * The error for a Status: an ERROR event of a watch, or the body of a refusal. A proxy that answers in the API server's
+ * place may send any other JSON. Source: k8s.io/apimachinery/pkg/apis/meta/v1/types.go (Status, StatusDetails).
+ */
+export function errorOf(attempt: Attempt, status: unknown, retryAfter?: string): KubeError {
+  const { code: stated, message, reason, details } = fieldsOf(status);
+  const code = typeof stated === "number" ? stated : 500;
+  const seconds = Number(retryAfter ?? fieldsOf(details).retryAfterSeconds);
   const failure = {
     status: code,
-    reason: reasonOf(code, status),
-    text: status.message ?? `the API server answered ${code} without a reason`,
+    reason: reasonOf(code, reason, fieldsOf(details)),
+    text: typeof message === "string" ? message : `the API server answered ${code} without a reason`,
     retryAfterMs: Number.isFinite(seconds) ? seconds * 1_000 : undefined,
   };
   return new KubeError(failure, attempt);
@@ -90,10 +82,13 @@ export function retryDelay(error: KubeError): number | undefined {
   return retryable || retryAfterMs !== undefined ? (retryAfterMs ?? 0) : undefined;
 }
 
-function parseStatus(body: string): Status {
+type Fields = Readonly<Record<string, unknown>>;
+
+const fieldsOf = (value: unknown): Fields => (isObject(value) ? value : {});
+
+function parse(body: string): Fields {
   try {
-    const parsed: unknown = JSON.parse(body);
-    return typeof parsed === "object" && parsed !== null ? parsed : {};
+    return fieldsOf(JSON.parse(body));
   } catch {
     return {}; // A proxy's HTML page, or "404 page not found"; only the HTTP status is useful.
   }
@@ -103,10 +98,12 @@ function parseStatus(body: string): Status {
  * A 404 without a name concerns the resource type: its CRD is not installed. An apply with a uid is told that a uid
  * cannot be changed if the object is another one now.
  */
-function reasonOf(httpStatus: number, { reason, details }: Status): string {
-  const terminating = details?.causes?.some((cause) => cause.reason === "NamespaceTerminating");
-  if (terminating || (httpStatus === 404 && details?.kind === "namespaces")) return "NamespaceMissing";
-  if (httpStatus === 404 && details?.name === undefined) return "ResourceTypeMissing";
-  if (details?.causes?.some((cause) => cause.field === "metadata.uid")) return "Conflict";
-  return reason ?? (httpStatus === 429 ? "TooManyRequests" : "Unknown");
+function reasonOf(httpStatus: number, reason: unknown, { name, kind, causes }: Fields): string {
+  const known = Array.isArray(causes) ? causes.map(fieldsOf) : [];
+  const isTerminating = known.some((cause) => cause.reason === "NamespaceTerminating");
+  if (isTerminating || (httpStatus === 404 && kind === "namespaces")) return "NamespaceMissing";
+  if (httpStatus === 404 && name === undefined) return "ResourceTypeMissing";
+  if (known.some((cause) => cause.field === "metadata.uid")) return "Conflict";
+  if (typeof reason === "string") return reason;
+  return httpStatus === 429 ? "TooManyRequests" : "Unknown";
 }

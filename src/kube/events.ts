@@ -1,9 +1,10 @@
 import { createHash } from "node:crypto";
+import type { KubeObject } from "../model/kubernetes.ts";
 import { rfc3339 } from "../model/time.ts";
 import type { Deps } from "../runtime/deps.ts";
 import { apply } from "./apply.ts";
 import type { KubeClient } from "./client.ts";
-import { apiVersionOf, type KubeObject, objectKey, resources } from "./resources.ts";
+import { apiVersionOf, objectKey, resources } from "./resources.ts";
 import { createTokenBucket } from "./token-bucket.ts";
 
 /** Minimum time between two writes of one (object, reason). */

@@ -1,8 +1,9 @@
 import type { Ms } from "../model/entry.ts";
+import type { KubeObject } from "../model/kubernetes.ts";
 import { rfc3339Micro } from "../model/time.ts";
 import type { KubeClient } from "./client.ts";
 import { KubeError } from "./errors.ts";
-import { apiVersionOf, collectionPath, type KubeObject, objectPath, resources } from "./resources.ts";
+import { apiVersionOf, collectionPath, objectPath, resources } from "./resources.ts";
 
 /** The record of the leader in the API server. Source: k8s.io/api/coordination/v1/types.go. */
 export interface Lease extends KubeObject {

@@ -1,8 +1,9 @@
+import type { KubeObject } from "../model/kubernetes.ts";
 import type { Deps } from "../runtime/deps.ts";
 import type { KubeClient } from "./client.ts";
 import { errorOf, KubeError } from "./errors.ts";
 import { list, type Selection } from "./list.ts";
-import { collectionPath, type KubeObject, type ObjectKey, objectKey, type Resource } from "./resources.ts";
+import { collectionPath, type ObjectKey, objectKey, type Resource } from "./resources.ts";
 import type { Store } from "./store.ts";
 import { type WatchEvent, watch } from "./watch.ts";
 

@@ -1,5 +1,8 @@
+import type { KubeObject } from "../model/kubernetes.ts";
 import type { KubeClient } from "./client.ts";
-import { collectionPath, type KubeObject, type Resource } from "./resources.ts";
+import { isObject } from "./covered.ts";
+import { KubeError } from "./errors.ts";
+import { collectionPath, isKubeObject, isRevision, type Resource } from "./resources.ts";
 
 /** Which objects of a type. */
 export interface Selection {
@@ -34,7 +37,11 @@ export async function list<T extends KubeObject>(
   let token = "";
   for (;;) {
     const query = { ...selectors(selection), limit: `${pageSize}`, ...(token !== "" && { continue: token }) };
-    const page = await client.request<Page<T>>({ method: "GET", path, query, signal });
+    const page = await client.request<unknown>({ method: "GET", path, query, signal });
+    if (!isPage<T>(page)) {
+      const text = "the API server answered something other than a list";
+      throw new KubeError({ status: 0, reason: "BadAnswer", text }, { method: "GET", path });
+    }
     objects.push(...page.items.map(transform));
     token = page.metadata.continue ?? "";
     if (token === "") return { objects, resourceVersion: page.metadata.resourceVersion };
@@ -46,6 +53,12 @@ export interface ListOptions<T> {
   readonly pageSize: number;
   readonly transform: (object: T) => T;
   readonly signal: AbortSignal;
+}
+
+function isPage<T extends KubeObject>(value: unknown): value is Page<T> {
+  if (!isObject(value) || !isObject(value.metadata) || !Array.isArray(value.items)) return false;
+  const { resourceVersion, continue: token = "" } = value.metadata;
+  return isRevision(resourceVersion) && typeof token === "string" && value.items.every(isKubeObject);
 }
 
 /** The query of a list or watch. */

@@ -1,10 +1,11 @@
+import type { KubeObject } from "../model/kubernetes.ts";
 import { nextTurn, pause } from "../runtime/clock.ts";
 import type { Deps } from "../runtime/deps.ts";
 import { createBackoff } from "./backoff.ts";
 import type { KubeClient } from "./client.ts";
 import { KubeError, retryDelay } from "./errors.ts";
 import { createListWatch, type ListWatchOptions } from "./list-watch.ts";
-import { type KubeObject, type ObjectKey, objectKey, type Resource } from "./resources.ts";
+import { type ObjectKey, objectKey, type Resource } from "./resources.ts";
 import { createStore } from "./store.ts";
 
 /** How much is known of the objects: nothing yet; all of them, now; all of them, at an earlier time. */

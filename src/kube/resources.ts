@@ -1,11 +1,5 @@
-import type { ObjectMeta } from "../model/hub.ts";
-
-/** The fields of every object of the Kubernetes API. Items in lists of built-in types have no apiVersion and kind. */
-export interface KubeObject {
-  readonly apiVersion?: string;
-  readonly kind?: string;
-  readonly metadata: ObjectMeta;
-}
+import type { KubeObject, ObjectMeta } from "../model/kubernetes.ts";
+import { isObject } from "./covered.ts";
 
 /** The place of one type of object in the API. */
 export interface Resource {
@@ -43,6 +37,19 @@ export const resources = {
   leases: { group: "coordination.k8s.io", version: "v1", plural: "leases", kind: "Lease" },
   events: { group: "", version: "v1", plural: "events", kind: "Event" },
 } as const satisfies Record<string, Resource>;
+
+/** Whether an answer is an object that can be kept: it has a name, and its version can be compared. */
+export function isKubeObject(value: unknown): value is KubeObject {
+  if (!isObject(value) || !isObject(value.metadata)) return false;
+  const { name, namespace, resourceVersion } = value.metadata;
+  const isNamed = typeof name === "string" && (namespace === undefined || typeof namespace === "string");
+  return isNamed && (resourceVersion === undefined || isRevision(resourceVersion));
+}
+
+/** Whether it is a resourceVersion: a revision of one counter (KEP-5504). */
+export function isRevision(value: unknown): value is string {
+  return typeof value === "string" && /^\d+$/.test(value);
+}
 
 /** "networking.istio.io/v1beta1"; "v1" for the core group. */
 export function apiVersionOf({ group, version }: Resource): string {

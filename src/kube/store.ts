@@ -1,4 +1,5 @@
-import { type KubeObject, type ObjectKey, objectKey } from "./resources.ts";
+import type { KubeObject } from "../model/kubernetes.ts";
+import { type ObjectKey, objectKey } from "./resources.ts";
 
 /**
  * The newest known version of each object, fed by lists, watch events and the answers of our own writes in any order.

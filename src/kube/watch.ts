@@ -1,14 +1,16 @@
+import type { KubeObject } from "../model/kubernetes.ts";
 import { linkAbort } from "../runtime/abort.ts";
 import type { Deps } from "../runtime/deps.ts";
 import type { KubeClient } from "./client.ts";
-import { KubeError, type Status } from "./errors.ts";
+import { isObject } from "./covered.ts";
+import { KubeError } from "./errors.ts";
 import { type Selection, selectors } from "./list.ts";
-import { collectionPath, type KubeObject, type Resource } from "./resources.ts";
+import { collectionPath, isKubeObject, isRevision, type Resource } from "./resources.ts";
 
 /** Source: k8s.io/apimachinery/pkg/apis/meta/v1/watch.go, pkg/watch/watch.go. A BOOKMARK's object has a resourceVersion only. */
 export type WatchEvent<T> =
   | { readonly type: "ADDED" | "MODIFIED" | "DELETED" | "BOOKMARK"; readonly object: T }
-  | { readonly type: "ERROR"; readonly object: Status };
+  | { readonly type: "ERROR"; readonly object: unknown };
 
 export interface WatchOptions {
   readonly selection: Selection;
@@ -58,7 +60,7 @@ export async function* watch<T extends KubeObject>(
     yield [];
     for await (const lines of linesOf(body)) {
       stopTimer();
-      yield lines.map((line) => JSON.parse(line) as WatchEvent<T>);
+      yield lines.map((line) => eventIn<T>(line));
       stopTimer = clock.after(idleMs, onSilence);
     }
   } catch (error) {
@@ -71,10 +73,25 @@ export async function* watch<T extends KubeObject>(
   }
 }
 
+/** @throws SyntaxError when it is none. */
+function eventIn<T extends KubeObject>(line: string): WatchEvent<T> {
+  const event: unknown = JSON.parse(line);
+  if (isEvent<T>(event)) return event;
+  throw new SyntaxError("a line of the watch is no event");
+}
+
+function isEvent<T extends KubeObject>(event: unknown): event is WatchEvent<T> {
+  if (!isObject(event) || !isObject(event.object)) return false;
+  const { type, object } = event;
+  if (type === "ERROR") return true;
+  if (type === "BOOKMARK") return isObject(object.metadata) && isRevision(object.metadata.resourceVersion);
+  return (type === "ADDED" || type === "MODIFIED" || type === "DELETED") && isKubeObject(object);
+}
+
 function broken(error: unknown, attempt: { readonly method: string; readonly path: string }): unknown {
   if (error instanceof SyntaxError)
     return new KubeError(
-      { status: 0, reason: "BadAnswer", text: "the watch did not send JSON lines" },
+      { status: 0, reason: "BadAnswer", text: "the watch sent something other than events" },
       attempt,
     );
   const { code, message } = error as { code?: string; message?: string };

@@ -1,12 +1,16 @@
-import type { ObjectMeta } from "./hub.ts";
+import type { ObjectMeta } from "./kubernetes.ts";
 
-/** Only the fields of Istio's API that the operator reads or writes. */
+// Only the fields of Istio's API that the operator reads or writes. A field is optional unless Istio's CRD requires it.
+// A stored object may be looser still (`Stored`).
+
+/** Source: istio.io/api networking/v1beta1, customresourcedefinitions.gen.yaml. */
 export interface ServiceEntry {
   readonly apiVersion: "networking.istio.io/v1beta1";
   readonly kind: "ServiceEntry";
   readonly metadata: ObjectMeta;
   readonly spec: ServiceEntrySpec;
-  readonly status?: { readonly addresses?: readonly { readonly value?: string }[] };
+  /** Istio writes it; its CRD allows any content. */
+  readonly status?: unknown;
 }
 
 export interface ServiceEntrySpec {
@@ -21,12 +25,15 @@ export interface ServiceEntrySpec {
 export interface ServiceEntryPort {
   readonly name: string;
   readonly number: number;
-  readonly protocol: string;
+  /** Absent = Istio detects it. */
+  readonly protocol?: string;
   readonly targetPort?: number;
 }
 
 export interface WorkloadEntry {
-  readonly address: string;
+  /** An endpoint has an `address`, a `network` or both. */
+  readonly address?: string;
+  readonly network?: string;
   /** Port name of the ServiceEntry -> the endpoint's real port. */
   readonly ports?: Readonly<Record<string, number>>;
   readonly labels?: Readonly<Record<string, string>>;
@@ -34,6 +41,7 @@ export interface WorkloadEntry {
   readonly locality?: string;
 }
 
+/** Source: istio.io/api networking/v1alpha3, customresourcedefinitions.gen.yaml. */
 export interface EnvoyFilter {
   readonly apiVersion: "networking.istio.io/v1alpha3";
   readonly kind: "EnvoyFilter";

@@ -1,5 +1,5 @@
 import type { HostKey } from "../model/entry.ts";
-import type { Hold } from "../model/hub.ts";
+import type { Hold } from "../model/registryhub.ts";
 import { parseTime, rfc3339 } from "../model/time.ts";
 import { brakedHosts, later, type Moment, type Period, toldUntil } from "./losses.ts";
 import { noData, type TrustLimits, type TrustState, untrusted } from "./trust-state.ts";

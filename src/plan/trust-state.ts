@@ -1,5 +1,5 @@
 import type { Claim, HostKey, Ms } from "../model/entry.ts";
-import type { Hold } from "../model/hub.ts";
+import type { Hold } from "../model/registryhub.ts";
 import { brakedHosts, isBraking, type Losses, type Period } from "./losses.ts";
 
 export interface TrustLimits {

@@ -1,5 +1,5 @@
-import type { Condition, Phase } from "../model/hub.ts";
 import type { ConditionStatus, ConditionType, ReasonOf } from "../model/reasons.ts";
+import type { Condition, Phase } from "../model/registryhub.ts";
 
 /** A condition without its time: one observation of the world. */
 export type Finding<T extends ConditionType = ConditionType> = {

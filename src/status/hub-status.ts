@@ -1,7 +1,8 @@
 import type { RegistryErrorCode } from "../model/errors.ts";
-import type { Condition, Hold, Hub, HubStatus } from "../model/hub.ts";
+import type { Hub } from "../model/hub.ts";
 import type { Problem } from "../model/problems.ts";
 import type { ConditionType, ReasonOf } from "../model/reasons.ts";
+import type { Condition, Hold, HubStatus } from "../model/registryhub.ts";
 import { conditionOf, type Finding, phaseOf } from "./conditions.ts";
 import { isAbout, type Kept, type Progress, whatToKeep } from "./memory.ts";
 

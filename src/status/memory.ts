@@ -1,4 +1,5 @@
-import type { Hold, Hub, HubStatus } from "../model/hub.ts";
+import type { Hub } from "../model/hub.ts";
+import type { Hold, HubStatus } from "../model/registryhub.ts";
 
 /** What an earlier status says about a hub's trust. */
 export interface RememberedTrust {

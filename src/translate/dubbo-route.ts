@@ -1,8 +1,9 @@
 import { isIP } from "node:net";
 import type { ServiceEntry } from "../model/istio.ts";
-import { annotations, dubboPortName, labels } from "../model/labels.ts";
+import type { Stored } from "../model/kubernetes.ts";
+import { dubboPortName } from "../model/labels.ts";
 import type { DubboRoute } from "./envoy-filter.ts";
-import { isPortOfOurs, ownershipOf } from "./service-entry.ts";
+import { isPortOfOurs, type RouteFacts, routeFactsOf } from "./read-back/service-entry.ts";
 
 /** What decides whether a ServiceEntry gets an EnvoyFilter. */
 export interface RouteRules {
@@ -11,7 +12,7 @@ export interface RouteRules {
   /** Whether the operator accepts an address of its own entry. */
   accepts(vip: string): boolean;
   /** Whether an older ServiceEntry also uses the address. */
-  hasElder(vip: string, object: ServiceEntry): boolean;
+  hasElder(vip: string, object: Stored<ServiceEntry>): boolean;
 }
 
 /**
@@ -24,30 +25,35 @@ export type RouteVerdict =
   | { readonly verdict: "none" | "unclear" };
 
 /** Reads the Dubbo route of a ServiceEntry. */
-export function routeOf(object: ServiceEntry, rules: RouteRules): RouteVerdict {
-  const { metadata, spec } = object;
-  const notes = metadata.annotations ?? {};
-  const port = spec.ports?.find((one) => one.name === dubboPortName);
-  if (notes[annotations.l7] === "false") return { verdict: "none" };
+export function routeOf(object: Stored<ServiceEntry>, rules: RouteRules): RouteVerdict {
+  const facts = routeFactsOf(object);
+  if (!facts.l7) return { verdict: "none" };
+  const port = facts.ports.find((one) => one.name === dubboPortName);
   // Our entry gets another known port name once its service speaks another protocol. If somebody renamed the port,
   // the hub controller is about to repair it.
   if (port === undefined)
-    return { verdict: spec.ports?.some((one) => isPortOfOurs(one.name)) ? "none" : "unclear" };
-  const [host, vip, iface] = [spec.hosts?.[0], spec.addresses?.[0], notes[annotations.interface]];
+    return { verdict: facts.ports.some((one) => isPortOfOurs(one.name)) ? "none" : "unclear" };
+  const { host, interface: iface, addresses } = facts;
+  const [vip, ...others] = addresses;
   if (host === undefined || vip === undefined || iface === undefined) return { verdict: "unclear" };
-  if (spec.addresses?.length !== 1 || !mayRoute(object, vip, iface, rules)) return { verdict: "unclear" };
-  const serviceEntry = `${metadata.namespace ?? ""}/${metadata.name}`;
-  return { verdict: "route", route: { serviceEntry, host, vip, port: port.number, interface: iface } };
+  // If an older entry has the address, a label must not suffice to take its listener.
+  const isAlone = others.length === 0 && !rules.hasElder(vip, object);
+  if (!isAlone || !isLegal(host, iface) || !mayRoute(facts, vip, rules)) return { verdict: "unclear" };
+  return {
+    verdict: "route",
+    route: { serviceEntry: facts.key, host, vip, port: port.number, interface: iface },
+  };
+}
+
+/** Whether host and interface can be parts of the filter, and the host a part of its name. */
+function isLegal(host: string, iface: string): boolean {
+  return /^[a-z0-9]([-.a-z0-9]*[a-z0-9])?$/.test(host) && /^[\p{L}_$][\p{L}\p{N}_$.]*$/u.test(iface);
 }
 
 /**
  * A filter in the root namespace changes every proxy, so the right to write a ServiceEntry must not grant that power.
  */
-function mayRoute(object: ServiceEntry, vip: string, iface: string, rules: RouteRules): boolean {
-  if (!/^[\p{L}_$][\p{L}\p{N}_$.]*$/u.test(iface)) return false;
-  if (!/^[a-z0-9]([-.a-z0-9]*[a-z0-9])?$/.test(object.spec.hosts?.[0] ?? "")) return false; // the host is part of the filter's name
-  if (rules.hasElder(vip, object)) return false; // otherwise a label would suffice to take another service's listener
-  if (ownershipOf(object) === "ours") return rules.accepts(vip);
-  const isMarked = object.metadata.labels?.[labels.manager] === "aeraki";
+function mayRoute({ ownership, isMarked }: RouteFacts, vip: string, rules: RouteRules): boolean {
+  if (ownership === "ours") return rules.accepts(vip);
   return rules.foreign && isMarked && isIP(vip) === 4;
 }

@@ -6,14 +6,9 @@ import { KubeError } from "../../src/kube/errors.ts";
 import type { KubeconfigPlaces } from "../../src/kube/kubeconfig.ts";
 import type { ListWatchOptions } from "../../src/kube/list-watch.ts";
 import { createReflector, type Reflector } from "../../src/kube/reflector.ts";
-import {
-  collectionPath,
-  type KubeObject,
-  objectPath,
-  type Resource,
-  resources,
-} from "../../src/kube/resources.ts";
+import { collectionPath, objectPath, type Resource, resources } from "../../src/kube/resources.ts";
 import type { ServiceEntry } from "../../src/model/istio.ts";
+import type { KubeObject } from "../../src/model/kubernetes.ts";
 import { systemClock } from "../../src/runtime/clock.ts";
 import type { Deps, Fields, Logger } from "../../src/runtime/deps.ts";
 import { temporaryFolder } from "../bed/watchdog.ts";

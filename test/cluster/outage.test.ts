@@ -1,6 +1,6 @@
 import { afterAll, beforeAll, expect, test } from "vitest";
 import type { Reflector } from "../../src/kube/reflector.ts";
-import type { KubeObject } from "../../src/kube/resources.ts";
+import type { KubeObject } from "../../src/model/kubernetes.ts";
 import { eventually } from "../support/eventually.ts";
 import { openScene } from "./scene.ts";
 import { startServer, type TestServer } from "./server.ts";

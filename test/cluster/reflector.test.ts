@@ -1,7 +1,7 @@
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { apply, remove } from "../../src/kube/apply.ts";
-import type { KubeObject } from "../../src/kube/resources.ts";
 import type { ServiceEntry } from "../../src/model/istio.ts";
+import type { KubeObject } from "../../src/model/kubernetes.ts";
 import { eventually } from "../support/eventually.ts";
 import {
   type Bench,

@@ -1,7 +1,7 @@
 import { apply } from "../../src/kube/apply.ts";
 import type { ListWatchOptions } from "../../src/kube/list-watch.ts";
 import type { Reflector } from "../../src/kube/reflector.ts";
-import type { KubeObject } from "../../src/kube/resources.ts";
+import type { KubeObject } from "../../src/model/kubernetes.ts";
 import { type FaultProxy, startProxy } from "../bed/fault-proxy.ts";
 import {
   type Bench,

@@ -68,7 +68,7 @@ describe("ZooKeeper: what Dubbo 3.3 registers", () => {
     }, 20_000);
     const cluster = copyOf(emptyCluster, countingDeps());
     await generate(hubOf(), snapshot, cluster, readConfig({}, {}));
-    entries = [...cluster.serviceEntries.objects.values()];
+    entries = [...cluster.serviceEntries.objects.values()] as ServiceEntry[];
   });
   afterAll(() => stack.disposeAsync());
 

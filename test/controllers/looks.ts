@@ -1,6 +1,6 @@
-import type { HubStatus } from "../../src/model/hub.ts";
 import type { ServiceEntry } from "../../src/model/istio.ts";
 import type { ConditionType } from "../../src/model/reasons.ts";
+import type { HubStatus } from "../../src/model/registryhub.ts";
 import { home, hubKey, rootNamespace, type World } from "./world.ts";
 
 /** The ServiceEntry of a service. @throws Error when there is more than one. */

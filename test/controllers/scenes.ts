@@ -1,5 +1,5 @@
 import type { HubControllerOptions } from "../../src/controllers/hub/controller.ts";
-import type { RegistryHub } from "../../src/model/hub.ts";
+import type { RegistryHub } from "../../src/model/registryhub.ts";
 import type { Listed } from "../fakes/registries.ts";
 import { hub, hubKey, minute, openWorld, type World } from "./world.ts";
 

@@ -2,7 +2,7 @@ import { setImmediate as nextTurn } from "node:timers/promises";
 import { onTestFinished } from "vitest";
 import { DubboController, type DubboControllerOptions } from "../../src/controllers/dubbo/controller.ts";
 import { HubController, type HubControllerOptions } from "../../src/controllers/hub/controller.ts";
-import type { RegistryHub } from "../../src/model/hub.ts";
+import type { RegistryHub } from "../../src/model/registryhub.ts";
 import type { Clock, Deps, Fields, Logger } from "../../src/runtime/deps.ts";
 import { createDubboMetrics, createHubMetrics } from "../../src/runtime/metrics.ts";
 import { inProcessClient } from "../fakes/api-server/in-process.ts";

@@ -5,7 +5,7 @@ import { join } from "node:path";
 import { text } from "node:stream/consumers";
 import { fileURLToPath } from "node:url";
 import { describe, expect, test } from "vitest";
-import type { KubeObject } from "../../src/kube/resources.ts";
+import type { KubeObject } from "../../src/model/kubernetes.ts";
 import { startConsul } from "../bed/consul.ts";
 import { run } from "../bed/run.ts";
 import { temporaryFolder } from "../bed/watchdog.ts";

@@ -1,6 +1,6 @@
 import { beforeAll, describe, expect, test } from "vitest";
-import type { RegistryHubSpec } from "../../src/model/hub.ts";
 import type { ServiceEntry, ServiceEntryPort } from "../../src/model/istio.ts";
+import type { RegistryHubSpec } from "../../src/model/registryhub.ts";
 import { type Nacos, startNacos } from "../bed/nacos.ts";
 import { eventually } from "../support/eventually.ts";
 import { type HttpRegistrant, httpRegistrant } from "../support/nacos-http-registrant.ts";

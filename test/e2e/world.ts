@@ -1,7 +1,7 @@
 import { beforeAll, expect } from "vitest";
-import type { HubStatus, RegistryHub, RegistryHubSpec } from "../../src/model/hub.ts";
 import type { ServiceEntry } from "../../src/model/istio.ts";
 import type { ConditionType } from "../../src/model/reasons.ts";
+import type { HubStatus, RegistryHub, RegistryHubSpec } from "../../src/model/registryhub.ts";
 import { type ApiServer, startApiServer } from "../bed/api-server.ts";
 import { startZooKeeper, type ZooKeeper } from "../bed/zookeeper.ts";
 import { type ClusterRecorder, recordCluster } from "../support/cluster-recorder.ts";
@@ -189,7 +189,7 @@ function pathOf(url: string, root: string): string {
 /** The endpoints of an entry as "ip:port", sorted; IPv6 in brackets. */
 export function endpointsOf({ spec }: ServiceEntry): readonly string[] {
   return (spec.endpoints ?? [])
-    .map(({ address, ports }) => {
+    .map(({ address = "", ports }) => {
       const port = Object.values(ports ?? {})[0];
       return address.includes(":") ? `[${address}]:${port}` : `${address}:${port}`;
     })

@@ -1,8 +1,8 @@
 import { type Cluster, type ClusterCopy, copyOf } from "../../src/cli/cluster-copy.ts";
 import type { KubeClient } from "../../src/kube/client.ts";
 import { isObject, keyOf, listMapKeys } from "../../src/kube/covered.ts";
-import { type KubeObject, objectKey } from "../../src/kube/resources.ts";
-import type { FieldSet } from "../../src/model/hub.ts";
+import { objectKey } from "../../src/kube/resources.ts";
+import type { FieldSet, KubeObject } from "../../src/model/kubernetes.ts";
 import type { Deps } from "../../src/runtime/deps.ts";
 
 /**

@@ -3,11 +3,12 @@ import { claimingHub } from "../../src/cli/generate.ts";
 import type { ClaimingHub } from "../../src/controllers/hub/host-worker.ts";
 import { ListingIndex } from "../../src/controllers/hub/listing-index.ts";
 import type { HostKey } from "../../src/model/entry.ts";
-import { parseHub, type RegistryHub, wants } from "../../src/model/hub.ts";
+import { wants } from "../../src/model/hub.ts";
 import type { Problem } from "../../src/model/problems.ts";
+import type { RegistryHub } from "../../src/model/registryhub.ts";
 import type { Service, Snapshot } from "../../src/model/service.ts";
 import { hubIdOf } from "../../src/translate/names.ts";
-import { trusted } from "../support/model.ts";
+import { hubIn, trusted } from "../support/model.ts";
 import { read } from "./readers.ts";
 
 /** A hub in `01-registry.yaml`. */
@@ -39,7 +40,7 @@ export interface StoryHub {
 /** Reads the hub's registry as the operator would. */
 export async function openHub(moment: HubMoment, { entries }: ClusterCopy): Promise<StoryHub> {
   const { hub: object, vouches, registry, services } = moment;
-  const hub = parseHub({ apiVersion: "ecns.easystack.cn/v1alpha1", kind: "RegistryHub", ...object });
+  const hub = hubIn(object);
   const config = {
     registry: hub.registry,
     credentials: {},

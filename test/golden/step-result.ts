@@ -1,7 +1,8 @@
 import type { Change, ClusterCopy } from "../../src/cli/cluster-copy.ts";
-import { type KubeObject, objectKey } from "../../src/kube/resources.ts";
+import { objectKey } from "../../src/kube/resources.ts";
 import type { HostKey } from "../../src/model/entry.ts";
 import type { EnvoyFilter, ServiceEntry } from "../../src/model/istio.ts";
+import type { KubeObject } from "../../src/model/kubernetes.ts";
 import { annotations } from "../../src/model/labels.ts";
 import type { StoryHub } from "./hub.ts";
 
@@ -21,7 +22,8 @@ export function resultOf(
   hubs: readonly StoryHub[],
   deletions: ReadonlyMap<HostKey, unknown>,
 ): StepResult {
-  const changes = new Map(serviceEntries.changes().map((change) => [hostOf(change), change]));
+  const changed = serviceEntries.changes() as readonly Change<ServiceEntry>[];
+  const changes = new Map(changed.map((change) => [hostOf(change), change]));
   const hosts = new Set([...changes.keys(), ...hubs.flatMap(({ findings }) => [...findings.keys()])]);
   return {
     snapshots: hubs.map(({ claiming, listings, snapshot }) => ({
@@ -29,8 +31,12 @@ export function resultOf(
       services: [...snapshot.services.values()],
       problems: [...snapshot.problems, ...listings.problems],
     })),
-    serviceEntries: [...serviceEntries.objects.values()].map(bare).sort(byOrder(objectKey)),
-    envoyFilters: [...envoyFilters.objects.values()].map(bare).sort(byOrder(orderOfFilter)),
+    serviceEntries: ([...serviceEntries.objects.values()] as ServiceEntry[])
+      .map(bare)
+      .sort(byOrder(objectKey)),
+    envoyFilters: ([...envoyFilters.objects.values()] as EnvoyFilter[])
+      .map(bare)
+      .sort(byOrder(orderOfFilter)),
     plan: [...hosts].sort().map((host) => ({
       host,
       ...stepOf(changes.get(host), deletions.get(host)),

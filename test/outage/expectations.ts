@@ -1,6 +1,6 @@
 import { expect } from "vitest";
-import type { Phase } from "../../src/model/hub.ts";
 import type { ConditionType } from "../../src/model/reasons.ts";
+import type { Phase } from "../../src/model/registryhub.ts";
 import { eventually } from "../support/eventually.ts";
 import type { Provider } from "./registry.ts";
 import type { Stage } from "./stage.ts";

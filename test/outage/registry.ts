@@ -1,4 +1,4 @@
-import type { RegistryHubSpec } from "../../src/model/hub.ts";
+import type { RegistryHubSpec } from "../../src/model/registryhub.ts";
 import type { FaultProxy } from "../bed/fault-proxy.ts";
 
 /** One instance of a service. Instances with one address are one process: they have one connection to the registry. */

@@ -1,7 +1,7 @@
 import { setTimeout as delay } from "node:timers/promises";
-import type { KubeObject } from "../../src/kube/resources.ts";
-import type { HubStatus, RegistryHub } from "../../src/model/hub.ts";
 import type { ServiceEntry } from "../../src/model/istio.ts";
+import type { KubeObject } from "../../src/model/kubernetes.ts";
+import type { HubStatus, RegistryHub } from "../../src/model/registryhub.ts";
 import { registries } from "../../src/registries/index.ts";
 import type { ApiServer } from "../bed/api-server.ts";
 import type { AuditedWrite } from "../bed/audit-log.ts";

@@ -3,7 +3,8 @@ import type { Claim, Endpoint, Entry } from "../../src/model/entry.ts";
 import type { ServiceInstance } from "../../src/model/service.ts";
 import { type HostInput, type HostPlan, planHost } from "../../src/plan/host.ts";
 import { hubIdOf } from "../../src/translate/names.ts";
-import { entryOf, serviceEntryOf } from "../../src/translate/service-entry.ts";
+import { entryOf } from "../../src/translate/read-back/service-entry.ts";
+import { serviceEntryOf } from "../../src/translate/service-entry.ts";
 import { claimOf, endpointOf, inputOf, springEndpointOf } from "../support/model.ts";
 
 /** Hubs, oldest first. */

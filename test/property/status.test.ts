@@ -1,8 +1,8 @@
 import fc from "fast-check";
 import { expect, test } from "vitest";
-import type { HubStatus } from "../../src/model/hub.ts";
 import { problemCodes } from "../../src/model/problems.ts";
 import { reasons } from "../../src/model/reasons.ts";
+import type { HubStatus } from "../../src/model/registryhub.ts";
 import { phaseOf } from "../../src/status/conditions.ts";
 import { type HubView, hubStatusOf, type RegistryView, statusChange } from "../../src/status/hub-status.ts";
 import { hubOf } from "../support/model.ts";

@@ -1,6 +1,6 @@
 import { createInterface } from "node:readline";
 import { Readable } from "node:stream";
-import type { KubeObject } from "../../src/kube/resources.ts";
+import type { KubeObject } from "../../src/model/kubernetes.ts";
 import { eventually } from "./eventually.ts";
 
 /** The kinds that the operator writes. */

@@ -1,7 +1,7 @@
 import { readFile } from "node:fs/promises";
 import { Agent, fetch } from "undici";
-import type { RegistryHub } from "../../src/model/hub.ts";
 import type { EnvoyFilter, ServiceEntry } from "../../src/model/istio.ts";
+import type { RegistryHub } from "../../src/model/registryhub.ts";
 import type { ApiServer } from "../bed/api-server.ts";
 
 /** Reads a cluster as its administrator, without the cost of a kubectl for each look. Disposal closes its connections. */

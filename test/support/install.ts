@@ -1,6 +1,6 @@
 import { fileURLToPath } from "node:url";
 import { parseManifests } from "../../src/kube/manifests.ts";
-import type { KubeObject } from "../../src/kube/resources.ts";
+import type { KubeObject } from "../../src/model/kubernetes.ts";
 import type { ApiServer } from "../bed/api-server.ts";
 import { kubeBinaries } from "../bed/kube-binaries.ts";
 import { run } from "../bed/run.ts";

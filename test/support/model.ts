@@ -1,7 +1,9 @@
 import type { Claim, Endpoint, Entry } from "../../src/model/entry.ts";
-import { type Hub, parseHub, type RegistryHub } from "../../src/model/hub.ts";
+import type { Hub } from "../../src/model/hub.ts";
 import { splitKey } from "../../src/model/keys.ts";
+import type { Stored } from "../../src/model/kubernetes.ts";
 import type { ProblemCode } from "../../src/model/problems.ts";
+import type { RegistryHub } from "../../src/model/registryhub.ts";
 import type { Service, ServiceInstance } from "../../src/model/service.ts";
 import type { HostInput } from "../../src/plan/host.ts";
 import { type TrustState, untrusted } from "../../src/plan/trust-state.ts";
@@ -9,6 +11,7 @@ import { chooseVip, vipPool } from "../../src/plan/vip.ts";
 import type { Logger } from "../../src/runtime/deps.ts";
 import { addrOf } from "../../src/translate/addresses.ts";
 import { objectName } from "../../src/translate/names.ts";
+import { readHub } from "../../src/translate/read-back/hub.ts";
 import { portNameOf } from "../../src/translate/service-entry.ts";
 
 export const greeting = "org.apache.dubbo.samples.api.GreetingService";
@@ -35,7 +38,14 @@ export function hubObject(
 }
 
 export function hubOf(...args: Parameters<typeof hubObject>): Hub {
-  return parseHub(hubObject(...args));
+  return hubIn(hubObject(...args));
+}
+
+/** @throws Error when this version cannot use it. */
+export function hubIn(object: Stored<RegistryHub>): Hub {
+  const reading = readHub(object);
+  if ("problem" in reading) throw new Error(reading.problem.detail);
+  return reading.hub;
 }
 
 export function instanceOf(overrides: Partial<ServiceInstance> = {}): ServiceInstance {

@@ -1,5 +1,5 @@
 import type { HostKey } from "../../src/model/entry.ts";
-import type { Hold } from "../../src/model/hub.ts";
+import type { Hold } from "../../src/model/registryhub.ts";
 import { holdOf, restoredTrust } from "../../src/plan/hold.ts";
 import type { Moment } from "../../src/plan/losses.ts";
 import { step, type TrustEvent, type TrustStep } from "../../src/plan/trust.ts";

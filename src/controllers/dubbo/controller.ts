@@ -5,10 +5,12 @@ import { createReflector, obstacleOf, type Reflector } from "../../kube/reflecto
 import { resources } from "../../kube/resources.ts";
 import type { Ms } from "../../model/entry.ts";
 import type { EnvoyFilter, ServiceEntry } from "../../model/istio.ts";
+import type { Stored } from "../../model/kubernetes.ts";
 import { fieldManagers } from "../../model/labels.ts";
 import { vipPool } from "../../plan/vip.ts";
 import type { Deps } from "../../runtime/deps.ts";
 import type { DubboMetrics } from "../../runtime/metrics.ts";
+import { withoutEndpoints, withoutManagedFields } from "../../translate/read-back/kept.ts";
 import { EntryIndex } from "../writes/entry-index.ts";
 import { WorkQueue } from "../writes/queue.ts";
 import type { Urgency } from "../writes/ready-keys.ts";
@@ -30,8 +32,8 @@ export class DubboController {
   readonly #client: KubeClient;
   readonly #metrics: DubboMetrics;
   readonly #deps: Deps;
-  readonly #serviceEntries: Reflector<ServiceEntry>;
-  readonly #filters: Reflector<EnvoyFilter>;
+  readonly #serviceEntries: Reflector<Stored<ServiceEntry>>;
+  readonly #filters: Reflector<Stored<EnvoyFilter>>;
   readonly #entries: EntryIndex;
   #queue: WorkQueue | undefined;
   #isReady = false;
@@ -44,7 +46,7 @@ export class DubboController {
     this.#deps = deps;
     const { serviceEntries, envoyFilters } = resources;
     const namespace = options.rootNamespace;
-    this.#serviceEntries = createReflector(client, serviceEntries, { transform: routeFields }, deps);
+    this.#serviceEntries = createReflector(client, serviceEntries, { transform: withoutEndpoints }, deps);
     this.#filters = createReflector(
       client,
       envoyFilters,
@@ -117,7 +119,7 @@ export class DubboController {
       rules: {
         foreign: this.#options.foreignServiceEntries,
         accepts: (vip: string) => pool.accepts(vip),
-        hasElder: (vip: string, object: ServiceEntry) => this.#entries.hasElder(vip, object),
+        hasElder: (vip: string, object: Stored<ServiceEntry>) => this.#entries.hasElder(vip, object),
       },
       isReady: () => this.#isReady,
       refused: ({ reason, message }: KubeError) => this.#warn(events, reason, message),
@@ -144,15 +146,4 @@ export class DubboController {
     }
     this.#hadMany = hasMany;
   }
-}
-
-/** Drops the endpoints: nothing here depends on them, and they are most of an entry's size. */
-function routeFields(object: ServiceEntry): ServiceEntry {
-  const { endpoints: _, ...spec } = object.spec;
-  return { ...object, metadata: withoutManagedFields(object).metadata, spec };
-}
-
-function withoutManagedFields<T extends ServiceEntry | EnvoyFilter>(object: T): T {
-  const { managedFields: _, ...metadata } = object.metadata;
-  return { ...object, metadata };
 }

@@ -5,7 +5,8 @@ import { objectKey, resources } from "../../kube/resources.ts";
 import type { Ms } from "../../model/entry.ts";
 import type { EnvoyFilter, ServiceEntry } from "../../model/istio.ts";
 import { splitKey } from "../../model/keys.ts";
-import { annotations, fieldManagers, labels } from "../../model/labels.ts";
+import type { Stored } from "../../model/kubernetes.ts";
+import { fieldManagers } from "../../model/labels.ts";
 import { type RouteRules, type RouteVerdict, routeOf } from "../../translate/dubbo-route.ts";
 import {
   bufferFilter,
@@ -13,6 +14,7 @@ import {
   inboundFilter,
   outboundFilter,
 } from "../../translate/envoy-filter.ts";
+import { type FilterFacts, filterFactsOf } from "../../translate/read-back/envoy-filter.ts";
 import { ObjectWriter, type Tools } from "../writes/object-writer.ts";
 import { failedBy, type Outcome } from "../writes/queue.ts";
 import { isWatched } from "../writes/target-namespace.ts";
@@ -34,8 +36,8 @@ export interface FilterWorkerOptions {
 
 /** What the worker needs from the controller. */
 export interface FilterContext {
-  readonly serviceEntries: ObjectStore<ServiceEntry>;
-  readonly filters: ObjectStore<EnvoyFilter>;
+  readonly serviceEntries: ObjectStore<Stored<ServiceEntry>>;
+  readonly filters: ObjectStore<Stored<EnvoyFilter>>;
   readonly rules: RouteRules;
   /** Whether the cluster's lists are complete; the worker decides nothing before. */
   isReady(): boolean;
@@ -48,7 +50,7 @@ export class FilterWorker {
   readonly #world: FilterContext;
   readonly #options: FilterWorkerOptions;
   readonly #tools: Tools;
-  readonly #writer: ObjectWriter<EnvoyFilter>;
+  readonly #writer: ObjectWriter<Stored<EnvoyFilter>>;
   /** Our filters, each with its owner and the port that it routes; and the reverse, by owner. */
   readonly #known = new Map<string, { readonly owner: string; readonly port: number | undefined }>();
   readonly #filtersOf = new Map<string, Set<string>>();
@@ -66,12 +68,13 @@ export class FilterWorker {
   take(key: string): readonly string[] {
     const filter = this.#world.filters.objects.get(key);
     const before = this.#known.get(key);
-    const owner = filter && ownerKey(filter);
+    const facts = filter && filterFactsOf(filter);
+    const owner = facts && ownerKey(facts);
     this.#known.delete(key);
     const owned = before && this.#filtersOf.get(before.owner);
     if (before && owned?.delete(key) && owned.size === 0) this.#filtersOf.delete(before.owner);
-    if (filter && owner !== undefined) {
-      this.#known.set(key, { owner, port: routedPort(filter) });
+    if (facts && owner !== undefined) {
+      this.#known.set(key, { owner, port: facts.routedPort });
       this.#filtersOf.set(owner, (this.#filtersOf.get(owner) ?? new Set()).add(key));
     }
     const freedPort = owner === undefined ? before?.port : undefined;
@@ -103,7 +106,7 @@ export class FilterWorker {
     return undefined;
   }
 
-  #removalDelayMs(key: string, object: ServiceEntry | undefined): Ms {
+  #removalDelayMs(key: string, object: Stored<ServiceEntry> | undefined): Ms {
     if (object !== undefined || !this.#filtersOf.has(key)) {
       this.#goneAt.delete(key);
       return 0;
@@ -128,7 +131,7 @@ export class FilterWorker {
     const desired = bufferFilter(port, this.#options.rootNamespace);
     if (this.#isPortUsed(port)) return this.#ensure(desired);
     const actual = this.#world.filters.objects.get(objectKey(desired));
-    return actual && isOurs(actual) ? this.#remove(actual) : undefined;
+    return actual && filterFactsOf(actual).isOurs ? this.#remove(actual) : undefined;
   }
 
   /** Whether a filter routes the port, or an entry is about to get such a filter. */
@@ -141,7 +144,7 @@ export class FilterWorker {
     return false;
   }
 
-  *#ownedBy(key: string): Generator<EnvoyFilter> {
+  *#ownedBy(key: string): Generator<Stored<EnvoyFilter>> {
     for (const filterKey of this.#filtersOf.get(key) ?? []) {
       const filter = this.#world.filters.objects.get(filterKey);
       if (filter) yield filter;
@@ -152,7 +155,7 @@ export class FilterWorker {
     const key = objectKey(desired);
     const actual = this.#world.filters.objects.get(key);
     if (actual && isCovered(desired, actual)) return undefined;
-    if (actual && !isOurs(actual) && !isAdoptable(actual, desired)) {
+    if (actual && !isToBeWritten(actual, desired)) {
       this.#writer.recordEvent(
         actual,
         "NameTaken",
@@ -165,7 +168,7 @@ export class FilterWorker {
     return this.#outcome(await this.#writer.apply(key, desired, actual, { name: desired.metadata.name }));
   }
 
-  async #remove(filter: EnvoyFilter): Promise<Outcome> {
+  async #remove(filter: Stored<EnvoyFilter>): Promise<Outcome> {
     return this.#outcome(
       await this.#writer.delete(objectKey(filter), filter, { name: filter.metadata.name }),
     );
@@ -177,35 +180,17 @@ export class FilterWorker {
   }
 }
 
-function isOurs({ metadata }: EnvoyFilter): boolean {
-  return metadata.labels?.[labels.managedBy] === fieldManagers.dubbo;
-}
-
-/** The listener that a filter changes: "<vip>_<port>" or "virtualInbound"; undefined for a buffer filter. */
-function listenerOf({ spec }: EnvoyFilter): string | undefined {
-  const [patch] = (spec.configPatches ?? []) as readonly { match?: { listener?: { name?: string } } }[];
-  return patch?.match?.listener?.name;
-}
-
-/** The port of an outbound filter, whose large answers need the buffer filter. */
-function routedPort(filter: EnvoyFilter): number | undefined {
-  const port = /_(\d+)$/.exec(listenerOf(filter) ?? "")?.[1];
-  return port === undefined ? undefined : Number(port);
-}
-
 /**
- * Whether the filter is the old product's, with the same name and listener; it is then taken over in place, without a
- * drain.
+ * Whether the filter is ours, or the old product's with the same name and listener; that one is taken over in place,
+ * without a drain.
  */
-function isAdoptable(actual: EnvoyFilter, desired: EnvoyFilter): boolean {
-  return listenerOf(actual) !== undefined && listenerOf(actual) === listenerOf(desired);
+function isToBeWritten(actual: Stored<EnvoyFilter>, desired: EnvoyFilter): boolean {
+  const { isOurs, listener } = filterFactsOf(actual);
+  return isOurs || (listener !== undefined && listener === filterFactsOf(desired).listener);
 }
 
 /** The queue key of the owner of one of our filters. */
-function ownerKey(filter: EnvoyFilter): string | undefined {
-  if (!isOurs(filter)) return undefined;
-  const port = /^aeraki-outbound-buffer-(\d+)$/.exec(filter.metadata.name)?.[1];
-  return port === undefined
-    ? filter.metadata.annotations?.[annotations.serviceEntry]
-    : bufferKey(Number(port));
+function ownerKey({ isOurs, bufferPort, serviceEntry }: FilterFacts): string | undefined {
+  if (!isOurs) return undefined;
+  return bufferPort === undefined ? serviceEntry : bufferKey(bufferPort);
 }

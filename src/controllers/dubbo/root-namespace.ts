@@ -1,7 +1,8 @@
 import type { KubeClient } from "../../kube/client.ts";
 import { KubeError } from "../../kube/errors.ts";
 import type { EventRecorder } from "../../kube/events.ts";
-import { type KubeObject, objectPath, resources } from "../../kube/resources.ts";
+import { objectPath, resources } from "../../kube/resources.ts";
+import type { KubeObject } from "../../model/kubernetes.ts";
 import { pause } from "../../runtime/clock.ts";
 import type { Deps } from "../../runtime/deps.ts";
 import type { DubboMetrics } from "../../runtime/metrics.ts";

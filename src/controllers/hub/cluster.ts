@@ -1,18 +1,20 @@
 import type { KubeClient } from "../../kube/client.ts";
 import { KubeError } from "../../kube/errors.ts";
 import { createReflector, obstacleOf, type Reflector } from "../../kube/reflector.ts";
-import { type KubeObject, objectPath, resources } from "../../kube/resources.ts";
+import { objectPath, resources } from "../../kube/resources.ts";
 import type { Ms } from "../../model/entry.ts";
-import type { Hub, HubKey, RegistryHub } from "../../model/hub.ts";
-import type { ServiceEntry, WorkloadEntry } from "../../model/istio.ts";
+import type { Hub, HubKey } from "../../model/hub.ts";
+import type { ServiceEntry } from "../../model/istio.ts";
 import { splitKey } from "../../model/keys.ts";
-import { fieldManagers } from "../../model/labels.ts";
+import type { KubeObject, Stored } from "../../model/kubernetes.ts";
+import type { RegistryHub } from "../../model/registryhub.ts";
 import type { Deps } from "../../runtime/deps.ts";
 import { sharing } from "../../runtime/sharing.ts";
 import type { ApplyFailure } from "../../status/hub-status.ts";
+import { nameOnly, namespaceOnly, withOwnWritesOnly } from "../../translate/read-back/kept.ts";
 import { failureOf } from "../writes/apply-failure.ts";
 import { EntryIndex } from "../writes/entry-index.ts";
-import { type Namespace, type TargetRules, targetProblem } from "../writes/target-namespace.ts";
+import { type TargetRules, targetProblem } from "../writes/target-namespace.ts";
 
 /** How long the ServiceEntry type must be missing before it counts as not installed. */
 const typeMissingMs = 10_000;
@@ -22,9 +24,9 @@ const typeMissingMs = 10_000;
  * Services are only for a warning.
  */
 export class HubCluster {
-  readonly hubs: Reflector<RegistryHub>;
-  readonly namespaces: Reflector<Namespace & KubeObject>;
-  readonly serviceEntries: Reflector<ServiceEntry>;
+  readonly hubs: Reflector<Stored<RegistryHub>>;
+  readonly namespaces: Reflector<KubeObject>;
+  readonly serviceEntries: Reflector<Stored<ServiceEntry>>;
   readonly services: Reflector<KubeObject>;
   readonly entries: EntryIndex;
   readonly #client: KubeClient;
@@ -39,12 +41,12 @@ export class HubCluster {
     this.#rules = rules;
     this.#deps = deps;
     const { registryHubs, namespaces, serviceEntries, services } = resources;
-    this.hubs = createReflector<RegistryHub>(client, registryHubs, {}, deps);
-    this.namespaces = createReflector<Namespace & KubeObject>(client, namespaces, { transform: slim }, deps);
-    this.serviceEntries = createReflector<ServiceEntry>(
+    this.hubs = createReflector(client, registryHubs, {}, deps);
+    this.namespaces = createReflector(client, namespaces, { transform: namespaceOnly }, deps);
+    this.serviceEntries = createReflector(
       client,
       serviceEntries,
-      { transform: ownFields },
+      { transform: (object) => withOwnWritesOnly(object, sharing) },
       deps,
     );
     const logger = deps.logger.child({ neededFor: "only the warning ShadowsService" });
@@ -135,54 +137,4 @@ export class HubCluster {
       });
     this.#unconfirmed = reason;
   }
-}
-
-/** Keeps only that the object exists, and its version. */
-function nameOnly({ metadata: { name, namespace, uid, resourceVersion } }: KubeObject): KubeObject {
-  return {
-    metadata: {
-      name,
-      ...(namespace !== undefined && { namespace }),
-      ...(uid !== undefined && { uid }),
-      ...(resourceVersion !== undefined && { resourceVersion }),
-    },
-  };
-}
-
-function slim(object: Namespace & KubeObject): Namespace & KubeObject {
-  const { annotations, deletionTimestamp } = object.metadata;
-  return {
-    metadata: {
-      ...nameOnly(object).metadata,
-      ...(annotations !== undefined && { annotations }),
-      ...(deletionTimestamp !== undefined && { deletionTimestamp }),
-    },
-  };
-}
-
-/** Keeps of managedFields only the times of our own writes. */
-function ownFields(object: ServiceEntry): ServiceEntry {
-  const managedFields = (object.metadata.managedFields ?? [])
-    .filter((one) => one.manager === fieldManagers.registryhub && one.subresource === undefined)
-    .map(({ manager, time }) => ({
-      ...(manager !== undefined && { manager }),
-      ...(time !== undefined && { time }),
-    }));
-  const endpoints = object.spec.endpoints && sharingFields(object.spec.endpoints);
-  return {
-    ...object,
-    metadata: { ...object.metadata, managedFields },
-    spec: { ...object.spec, ...(endpoints && { endpoints }) },
-  };
-}
-
-/** The endpoints of an entry differ in little but their address, so equal values are shared. */
-function sharingFields(endpoints: readonly WorkloadEntry[]): readonly WorkloadEntry[] {
-  const labelsOf = sharing<NonNullable<WorkloadEntry["labels"]>>();
-  const portsOf = sharing<NonNullable<WorkloadEntry["ports"]>>();
-  return endpoints.map((endpoint) => ({
-    ...endpoint,
-    ...(endpoint.labels && { labels: labelsOf(endpoint.labels) }),
-    ...(endpoint.ports && { ports: portsOf(endpoint.ports) }),
-  }));
 }

@@ -2,27 +2,24 @@ import type { KubeClient } from "../../kube/client.ts";
 import { createEventRecorder } from "../../kube/events.ts";
 import type { ObjectKey } from "../../kube/resources.ts";
 import type { HostKey, Ms } from "../../model/entry.ts";
-import {
-  type Hub,
-  type HubKey,
-  type HubStatus,
-  parseHub,
-  type RegistryHub,
-  wellFormedStatus,
-} from "../../model/hub.ts";
+import type { Hub, HubKey } from "../../model/hub.ts";
 import { splitKey } from "../../model/keys.ts";
+import type { KubeObject } from "../../model/kubernetes.ts";
 import { fieldManagers } from "../../model/labels.ts";
+import type { HubStatus } from "../../model/registryhub.ts";
 import { type VipPool, vipPool } from "../../plan/vip.ts";
 import { registries } from "../../registries/index.ts";
 import { pause } from "../../runtime/clock.ts";
 import type { HubMetrics } from "../../runtime/metrics.ts";
 import { nothingRemembered, type RememberedTrust, rememberedTrust } from "../../status/memory.ts";
+import { readHub } from "../../translate/read-back/hub.ts";
+import { readStatus } from "../../translate/read-back/hub-status.ts";
 import { type Outcome, WorkQueue } from "../writes/queue.ts";
 import type { Urgency } from "../writes/ready-keys.ts";
 import { isWatched, type TargetRules } from "../writes/target-namespace.ts";
 import { HubCluster } from "./cluster.ts";
 import type { HubDeps } from "./connection.ts";
-import { readCredentials } from "./credentials.ts";
+import { credentialsOf } from "./credentials.ts";
 import { DeletedHubs } from "./deleted-hubs.ts";
 import { isSameRegistry } from "./edits.ts";
 import { HeldBack } from "./held-back-statuses.ts";
@@ -61,7 +58,7 @@ export class HubController {
   #hostQueue: WorkQueue | undefined;
   #statusQueue: WorkQueue | undefined;
   #crash: (error: unknown) => void = () => undefined;
-  #reportHold: (hub: RegistryHub, reason: "Shrunk" | "RegistryReset") => void = () => undefined;
+  #reportHold: (hub: KubeObject, reason: "Shrunk" | "RegistryReset") => void = () => undefined;
   /** The newest status of each hub, with the hub of that time. A re-created hub inherits its origin and its hold. */
   readonly #statuses = new Map<HubKey, { readonly hub: Hub; readonly status: HubStatus }>();
   #isReady = false;
@@ -98,7 +95,6 @@ export class HubController {
     );
     const world = this.#world();
     const pool = vipPool(this.#options.vipCidr);
-    const options = { pool, graceMs: this.#options.emptyGraceMs };
     const recall = (namespace: string): void => this.#hostQueue?.recall(namespace);
     const tools = {
       client: this.#client,
@@ -108,7 +104,7 @@ export class HubController {
       signal: running,
       recall,
     };
-    const hosts = new HostWorker(world, options, tools);
+    const hosts = new HostWorker(world, { pool, graceMs: this.#options.emptyGraceMs }, tools);
     const statuses = new StatusWorker(world, tools);
     const { concurrency } = this.#options;
     const hooks = (loop: string) => ({ sliceBegins: () => this.#metrics.sliceBegins(loop) });
@@ -217,15 +213,20 @@ export class HubController {
     const object = this.#cluster.hubs.objects.get(key);
     const session = this.#sessions.get(key);
     if (object === undefined || !isWatched(object.metadata.namespace ?? "", this.#options)) {
-      if (session) {
-        this.#dropHub(session);
-        void this.#forgetWhenGone(key);
-      }
+      if (session) this.#dropHub(session);
+      void this.#forgetWhenGone(key);
       return;
     }
     this.#gone.seen(key);
-    const hub = parseHub(object);
-    const status = wellFormedStatus(object.status);
+    const reading = readHub(object);
+    if ("problem" in reading) {
+      const error = reading.problem.detail;
+      this.#deps.logger.warn("the hub cannot be read; its entries stay", { hub: key, error });
+      if (session) this.#dropHub(session);
+      return;
+    }
+    const { hub } = reading;
+    const status = readStatus(object.status);
     if (session === undefined) {
       const memory = status === undefined ? this.#rememberedOf(hub) : rememberedTrust(status, hub);
       const added = new HubSession(hub, memory, this.#cluster.entries, this.#deps, this.#hooks(key));
@@ -292,7 +293,7 @@ export class HubController {
         resetHoldMs,
       }),
       credentialsMs: credentialsMs * settleFactor,
-      readCredentials: (hub: Hub, signal: AbortSignal) => readCredentials(this.#client, hub, signal),
+      readCredentials: (hub: Hub, signal: AbortSignal) => credentialsOf(this.#client, hub, signal),
       onHoldBegan: (reason: "Shrunk" | "RegistryReset") => {
         const hub = this.#cluster.hubs.objects.get(key);
         if (hub) this.#reportHold(hub, reason);

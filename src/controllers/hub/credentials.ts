@@ -2,18 +2,19 @@ import type { KubeClient } from "../../kube/client.ts";
 import { readSecret } from "../../kube/secrets.ts";
 import { RegistryError } from "../../model/errors.ts";
 import type { Credentials, Hub } from "../../model/hub.ts";
+import { readCredentials } from "../../translate/read-back/secret.ts";
 
-const nextStep = "Fix the Secret of spec.secretRef in the hub's namespace.";
-
-/** Reads the credentials of the Secret that the hub names. @throws RegistryError SecretInvalid. */
-export async function readCredentials(
+/** Reads the credentials for the hub's registry from its Secret. @throws RegistryError SecretInvalid. */
+export async function credentialsOf(
   client: KubeClient,
-  { namespace, secretName = "" }: Hub,
+  { namespace, secretName = "" }: Pick<Hub, "namespace" | "secretName">,
   signal: AbortSignal,
 ): Promise<Credentials> {
-  const reading = await readSecret(client, namespace, secretName, signal).catch((error: unknown) => {
+  const nextStep = "Fix the Secret of spec.secretRef in the hub's namespace.";
+  const secret = await readSecret(client, namespace, secretName, signal).catch((error: unknown) => {
     throw new RegistryError("SecretInvalid", (error as Error).message, nextStep, { cause: error });
   });
+  const reading = secret ? readCredentials(secret) : { problem: "does not exist" };
   if ("credentials" in reading) return reading.credentials;
-  throw new RegistryError("SecretInvalid", reading.problem, nextStep);
+  throw new RegistryError("SecretInvalid", `Secret ${namespace}/${secretName} ${reading.problem}`, nextStep);
 }

@@ -6,6 +6,7 @@ import type { Claim, Entry, HostKey, Ms } from "../../model/entry.ts";
 import type { HubId, HubKey } from "../../model/hub.ts";
 import type { ServiceEntry } from "../../model/istio.ts";
 import { splitKey } from "../../model/keys.ts";
+import type { Stored } from "../../model/kubernetes.ts";
 import { fieldManagers } from "../../model/labels.ts";
 import type { Problem } from "../../model/problems.ts";
 import { parseTime, rfc3339 } from "../../model/time.ts";
@@ -14,6 +15,7 @@ import { type HostInput, type HostPlan, planHost, type Step } from "../../plan/h
 import { chooseVip, type VipPool } from "../../plan/vip.ts";
 import type { ApplyFailure } from "../../status/hub-status.ts";
 import { objectName } from "../../translate/names.ts";
+import { addressesOf } from "../../translate/read-back/service-entry.ts";
 import { portNameOf, serviceEntryOf } from "../../translate/service-entry.ts";
 import { failureOf } from "../writes/apply-failure.ts";
 import type { EntryIndex, HostObject } from "../writes/entry-index.ts";
@@ -40,7 +42,7 @@ export interface HostContext {
   /** As `claimsOn` wants it. */
   goneInMs(hub: HubKey): Ms | undefined;
   readonly entries: EntryIndex;
-  readonly serviceEntries: ObjectStore<ServiceEntry>;
+  readonly serviceEntries: ObjectStore<Stored<ServiceEntry>>;
   /** Whether the cluster's lists are complete; the worker decides nothing before. */
   isReady(): boolean;
 }
@@ -63,7 +65,7 @@ export class HostWorker {
   readonly #world: HostContext;
   readonly #options: HostWorkerOptions;
   readonly #tools: Tools;
-  readonly #writer: ObjectWriter<ServiceEntry>;
+  readonly #writer: ObjectWriter<Stored<ServiceEntry>>;
   readonly #memos = new Map<HostKey, Memo>();
 
   constructor(world: HostContext, options: HostWorkerOptions, tools: Tools) {
@@ -156,7 +158,7 @@ export class HostWorker {
     const { pool } = this.#options;
     const isFree = (ip: string): boolean => pool.accepts(ip) && !entries.isUsed(ip, host);
     if (isFree(current)) return current;
-    if (occupant?.object.spec.addresses?.includes(current) && pool.accepts(current)) {
+    if (occupant && addressesOf(occupant.object).includes(current) && pool.accepts(current)) {
       if (!entries.hasElder(current, occupant.object)) return current;
       this.#writer.recordEvent(
         occupant.object,
@@ -306,7 +308,7 @@ export class HostWorker {
 
 function dryRunResultOf(
   step: Step,
-  object: ServiceEntry | undefined,
+  object: Stored<ServiceEntry> | undefined,
 ): "create" | "change" | "remove" | undefined {
   if (step.op === "delete") return "remove";
   if (step.op !== "apply") return undefined;

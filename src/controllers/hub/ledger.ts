@@ -1,6 +1,6 @@
 import type { HostKey, Ms } from "../../model/entry.ts";
-import type { HubStatus } from "../../model/hub.ts";
 import type { Problem } from "../../model/problems.ts";
+import type { HubStatus } from "../../model/registryhub.ts";
 import type { Clock } from "../../runtime/deps.ts";
 import type { ApplyFailure } from "../../status/hub-status.ts";
 

@@ -1,9 +1,10 @@
 import type { Reflector } from "../../kube/reflector.ts";
-import type { KubeObject, ObjectKey } from "../../kube/resources.ts";
+import type { ObjectKey } from "../../kube/resources.ts";
 import type { HostKey } from "../../model/entry.ts";
-import type { HubStatus } from "../../model/hub.ts";
 import { splitKey } from "../../model/keys.ts";
+import type { KubeObject } from "../../model/kubernetes.ts";
 import type { Problem } from "../../model/problems.ts";
+import type { HubStatus } from "../../model/registryhub.ts";
 
 /** The cluster's Services as far as they are known; nothing waits for them. */
 export type Services = Pick<Reflector<KubeObject>, "objects" | "status">;

@@ -2,11 +2,14 @@ import { retryDelay } from "../../kube/errors.ts";
 import type { Reflector } from "../../kube/reflector.ts";
 import { writeStatus } from "../../kube/status.ts";
 import type { Ms } from "../../model/entry.ts";
-import { type HubKey, type HubStatus, type RegistryHub, wellFormedStatus } from "../../model/hub.ts";
+import type { HubKey } from "../../model/hub.ts";
 import type { ServiceEntry } from "../../model/istio.ts";
+import type { Stored } from "../../model/kubernetes.ts";
+import type { HubStatus, RegistryHub } from "../../model/registryhub.ts";
 import { rfc3339 } from "../../model/time.ts";
 import type { HubMetrics } from "../../runtime/metrics.ts";
 import { type ApplyFailure, type HubView, hubStatusOf, statusChange } from "../../status/hub-status.ts";
+import { isMergeable, readStatus } from "../../translate/read-back/hub-status.ts";
 import type { EntryIndex } from "../writes/entry-index.ts";
 import type { Tools } from "../writes/object-writer.ts";
 import type { Outcome } from "../writes/queue.ts";
@@ -32,8 +35,8 @@ const severity: readonly ApplyFailure["reason"][] = [
 
 /** What the worker needs from the controller. */
 export interface StatusContext {
-  readonly hubs: Reflector<RegistryHub>;
-  readonly serviceEntries: Reflector<ServiceEntry>;
+  readonly hubs: Reflector<Stored<RegistryHub>>;
+  readonly serviceEntries: Reflector<Stored<ServiceEntry>>;
   readonly services: Services;
   readonly entries: EntryIndex;
   /** Whether the first lists of the cluster are still being read, so that nothing is known yet. */
@@ -86,7 +89,8 @@ export class StatusWorker {
     const intervalMs = change === "conditions" ? conditionsIntervalMs : countsIntervalMs;
     const dueInMs = (this.#writtenAt.get(key) ?? -intervalMs) + intervalMs - clock.monotonic();
     if (dueInMs > 0) return { againInMs: dueInMs };
-    const written = await writeStatus(client, session.hub, { previous: object.status, status }, signal);
+    const replaces = !isMergeable(object.status);
+    const written = await writeStatus(client, session.hub, { status, replaces }, signal);
     metrics.wrote("RegistryHub", "status", "error" in written ? written.error.reason : "ok");
     if ("ok" in written) {
       this.#writtenAt.set(key, clock.monotonic());
@@ -103,9 +107,9 @@ export class StatusWorker {
     return { failed: true, atLeastMs: retryDelay(written.error) ?? 0 };
   }
 
-  #view(session: HubSession, object: RegistryHub): HubView {
+  #view(session: HubSession, object: Stored<RegistryHub>): HubView {
     const { hub } = session;
-    const previous = wellFormedStatus(object.status);
+    const previous = readStatus(object.status);
     return {
       hub,
       previous,

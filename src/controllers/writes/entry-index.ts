@@ -1,38 +1,32 @@
 import type { Entry, HostKey } from "../../model/entry.ts";
 import type { HubId, HubKey } from "../../model/hub.ts";
 import type { ServiceEntry } from "../../model/istio.ts";
-import { endpointLabels, fieldManagers } from "../../model/labels.ts";
-import { entryOf, hubsOf, identityOf, ownershipOf } from "../../translate/service-entry.ts";
+import type { Stored } from "../../model/kubernetes.ts";
+import {
+  type EntryFacts,
+  entryOf,
+  factsOf,
+  type Ownership,
+  ownershipOf,
+} from "../../translate/read-back/service-entry.ts";
 
 /** "<namespace>/<name>" of a ServiceEntry. */
 type ObjectKey = string;
 
-/** The indexed facts of one ServiceEntry; the object itself stays in the reflector's store. */
-interface Facts {
-  readonly name: string;
-  readonly hosts: readonly HostKey[];
-  readonly ips: readonly string[];
-  readonly owned: boolean;
-  /** The hubs of the ownership labels, each with how many endpoints it vouches for. */
-  readonly hubs: ReadonlyMap<HubId, number>;
-  readonly hubKeys: ReadonlyMap<HubId, HubKey>;
-  /** As in ServiceIdentity.name. */
-  readonly service: string;
-  /** RFC 3339 time of our last write; "" = never. */
-  readonly writtenAt: string;
-}
-
 /** The ServiceEntry that has a host in the cluster: our own, an adoptable one, or somebody else's. */
 export interface HostObject {
-  readonly object: ServiceEntry;
+  readonly object: Stored<ServiceEntry>;
   readonly entry: Entry | undefined;
-  readonly ownership: "ours" | "adoptable" | "foreign";
+  readonly ownership: Ownership;
 }
 
-/** Indexes over every ServiceEntry of the cluster, updated one object at a time. */
+/**
+ * Indexes over every ServiceEntry of the cluster, updated one object at a time. They hold facts; the objects stay in
+ * the reflector's store.
+ */
 export class EntryIndex {
-  readonly #objects: ReadonlyMap<ObjectKey, ServiceEntry>;
-  readonly #facts = new Map<ObjectKey, Facts>();
+  readonly #objects: ReadonlyMap<ObjectKey, Stored<ServiceEntry>>;
+  readonly #facts = new Map<ObjectKey, EntryFacts>();
   readonly #byHost = new Map<HostKey, Set<ObjectKey>>();
   readonly #byIp = new Map<string, Set<ObjectKey>>();
   readonly #byHub = new Map<HubId, Set<ObjectKey>>();
@@ -40,7 +34,7 @@ export class EntryIndex {
   readonly #reserved = new Map<string, HostKey>();
 
   /** @param objects the reflector's live store. */
-  constructor(objects: ReadonlyMap<ObjectKey, ServiceEntry>) {
+  constructor(objects: ReadonlyMap<ObjectKey, Stored<ServiceEntry>>) {
     this.#objects = objects;
   }
 
@@ -138,8 +132,8 @@ export class EntryIndex {
   }
 
   /** Whether another ServiceEntry has the address and is older than `object`, so that ours must give way. */
-  hasElder(ip: string, object: ServiceEntry): boolean {
-    const age = (one: ServiceEntry): string =>
+  hasElder(ip: string, object: Stored<ServiceEntry>): boolean {
+    const age = (one: Stored<ServiceEntry>): string =>
       `${one.metadata.creationTimestamp ?? ""} ${one.metadata.namespace ?? ""}/${one.metadata.name}`;
     return [...(this.#byIp.get(ip) ?? [])].some((key) => {
       const other = this.#objects.get(key);
@@ -163,7 +157,7 @@ export class EntryIndex {
     yield* this.#reserved.keys();
   }
 
-  #link(key: ObjectKey, facts: Facts, change: "add" | "remove"): void {
+  #link(key: ObjectKey, facts: EntryFacts, change: "add" | "remove"): void {
     for (const host of facts.hosts) toggle(this.#byHost, host, key, change);
     for (const ip of facts.ips) toggle(this.#byIp, ip, key, change);
     if (facts.owned) for (const hub of facts.hubs.keys()) toggle(this.#byHub, hub, key, change);
@@ -174,30 +168,4 @@ function toggle<K>(index: Map<K, Set<ObjectKey>>, at: K, key: ObjectKey, change:
   const set = index.get(at) ?? new Set();
   if (change === "add") index.set(at, set.add(key));
   else if (set.delete(key) && set.size === 0) index.delete(at);
-}
-
-function factsOf(object: ServiceEntry): Facts {
-  const { metadata, spec, status } = object;
-  const hubKeys = hubsOf(object);
-  const hubs = new Map([...hubKeys.keys()].map((id) => [id, 0]));
-  const owned = ownershipOf(object) === "ours";
-  for (const endpoint of owned ? (spec.endpoints ?? []) : []) {
-    for (const id of (endpoint.labels?.[endpointLabels.by] ?? "").split(".")) {
-      if (id !== "") hubs.set(id, (hubs.get(id) ?? 0) + 1);
-    }
-  }
-  const ips = [...(spec.addresses ?? []), ...(status?.addresses ?? []).map((one) => one.value ?? "")];
-  const written = metadata.managedFields?.find(
-    (one) => one.manager === fieldManagers.registryhub && one.subresource === undefined,
-  );
-  return {
-    name: metadata.name,
-    hosts: (spec.hosts ?? []).map((host) => `${metadata.namespace ?? ""}/${host}`),
-    ips: ips.filter((ip) => ip !== ""),
-    owned,
-    hubs,
-    hubKeys: owned ? hubKeys : new Map(),
-    service: spec.hosts?.[0] === undefined ? "" : identityOf(object, spec.hosts[0]).name,
-    writtenAt: written?.time ?? "",
-  };
 }

@@ -1,11 +1,8 @@
-import type { Hub, ObjectMeta } from "../../model/hub.ts";
+import type { Hub } from "../../model/hub.ts";
+import type { KubeObject } from "../../model/kubernetes.ts";
 import { annotations } from "../../model/labels.ts";
 import type { ApplyFailure } from "../../status/hub-status.ts";
-
-/** The part of a Namespace that is kept. */
-export interface Namespace {
-  readonly metadata: ObjectMeta;
-}
+import { admitsHubsOf, isTerminating } from "../../translate/read-back/namespace.ts";
 
 export interface TargetRules {
   readonly allowCrossNamespace: boolean;
@@ -21,7 +18,7 @@ export function isWatched(namespace: string, rules: Pick<TargetRules, "watchName
 /** Why a hub's target cannot receive its entries now, or undefined when it can. */
 export function targetProblem(
   hub: Hub,
-  namespaces: ReadonlyMap<string, Namespace>,
+  namespaces: ReadonlyMap<string, KubeObject>,
   rules: TargetRules,
 ): ApplyFailure | undefined {
   const { target } = hub;
@@ -34,20 +31,15 @@ export function targetProblem(
     };
   }
   const namespace = namespaces.get(target);
-  if (namespace === undefined || namespace.metadata.deletionTimestamp !== undefined) {
+  if (namespace === undefined || isTerminating(namespace)) {
     const what = namespace === undefined ? "does not exist" : "is being deleted";
     const nextStep =
       "Create the namespace, or change spec.generate_to; the operator then writes the entries.";
     return { reason: "NamespaceMissing", detail: `namespace ${target} ${what}`, nextStep };
   }
-  if (target === hub.namespace || rules.allowCrossNamespace || optsIn(namespace, hub.namespace))
+  if (target === hub.namespace || rules.allowCrossNamespace || admitsHubsOf(namespace, hub.namespace))
     return undefined;
   const nextStep = `Annotate the namespace with ${annotations.allowFrom}: "${hub.namespace}".`;
   const detail = `namespace ${target} does not accept entries from hubs in ${hub.namespace}`;
   return { reason: "NamespaceNotAllowed", detail, nextStep };
-}
-
-function optsIn({ metadata }: Namespace, from: string): boolean {
-  const allowed = (metadata.annotations?.[annotations.allowFrom] ?? "").split(",").map((name) => name.trim());
-  return allowed.includes("*") || allowed.includes(from);
 }

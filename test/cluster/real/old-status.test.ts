@@ -1,6 +1,7 @@
 import { expect, test } from "vitest";
 import { writeStatus } from "../../../src/kube/status.ts";
-import type { HubStatus, RegistryHub } from "../../../src/model/hub.ts";
+import type { HubStatus, RegistryHub } from "../../../src/model/registryhub.ts";
+import { isMergeable } from "../../../src/translate/read-back/hub-status.ts";
 import { startApiServer } from "../../bed/api-server.ts";
 import { eventually } from "../../support/eventually.ts";
 import { openBench } from "../cluster.ts";
@@ -70,7 +71,6 @@ test("a status that the old product left behind is replaced, though no apply cou
   const bench = openBench(server.kubeconfig);
   const read = async (): Promise<RegistryHub> =>
     JSON.parse(await server.kubectl(["get", "registryhubs", "old", "-o", "json"])) as RegistryHub;
-  const previous = (await read()).status;
   const refused = { ...hub, metadata: { name: "new" }, spec: { ...spec, type: "etcd" } };
   await eventually(async () => {
     const dryRun = server.kubectl(["create", "--dry-run=server", "-f", "-"], {
@@ -80,7 +80,8 @@ test("a status that the old product left behind is replaced, though no apply cou
   }, 20_000);
 
   const of = { name: "old", namespace: "default" };
-  const written = await writeStatus(bench.client, of, { previous, status }, bench.signal);
+  const replaces = !isMergeable((await read()).status);
+  const written = await writeStatus(bench.client, of, { status, replaces }, bench.signal);
   expect(written).toMatchObject({ ok: { spec, status } });
   expect((await read()).status).toEqual(status);
 });

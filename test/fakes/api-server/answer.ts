@@ -1,4 +1,3 @@
-import type { Status } from "../../../src/kube/errors.ts";
 import type { ApiRequest } from "./request.ts";
 import { type ApiType, qualified } from "./types.ts";
 import type { WatchStream } from "./watch-stream.ts";
@@ -10,6 +9,14 @@ export interface Answer {
   /** Text is sent as it is, everything else as JSON. */
   readonly body: unknown;
   readonly watch?: WatchStream;
+}
+
+/** The `details` of a Status. Source: k8s.io/apimachinery/pkg/apis/meta/v1/types.go (StatusDetails). */
+interface StatusDetails {
+  readonly name?: string;
+  readonly kind?: string;
+  readonly retryAfterSeconds?: number;
+  readonly causes?: readonly { readonly reason?: string; readonly field?: string }[];
 }
 
 /** Thrown where a request is refused; it never leaves the server. */
@@ -28,7 +35,7 @@ export function failure(
   code: number,
   reason: string,
   message: string,
-  details: Status["details"] = {},
+  details: StatusDetails = {},
   retryAfter?: number,
 ): Answer {
   const body = {

@@ -1,5 +1,5 @@
 import { isDeepStrictEqual } from "node:util";
-import type { FieldSet } from "../../../src/model/hub.ts";
+import type { FieldSet } from "../../../src/model/kubernetes.ts";
 import type { ApiType } from "./types.ts";
 
 /**

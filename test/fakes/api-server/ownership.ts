@@ -1,5 +1,5 @@
 import { isDeepStrictEqual } from "node:util";
-import type { ManagedFields } from "../../../src/model/hub.ts";
+import type { ManagedFields } from "../../../src/model/kubernetes.ts";
 import { type Answer, failure } from "./answer.ts";
 import {
   dottedPath,

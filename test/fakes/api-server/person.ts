@@ -1,9 +1,8 @@
 import type { Lease } from "../../../src/kube/lease.ts";
 import type { ObjectKey } from "../../../src/kube/resources.ts";
-import type { Secret } from "../../../src/kube/secrets.ts";
-import type { RegistryHub } from "../../../src/model/hub.ts";
 import type { EnvoyFilter, ServiceEntry } from "../../../src/model/istio.ts";
 import { splitKey } from "../../../src/model/keys.ts";
+import type { RegistryHub } from "../../../src/model/registryhub.ts";
 import type { Answer } from "./answer.ts";
 import { copied } from "./fields.ts";
 import type { History } from "./history.ts";
@@ -22,6 +21,11 @@ export interface Kinds {
   readonly configmaps: Stored;
   readonly podtemplates: Stored;
   readonly events: Event;
+}
+
+export interface Secret extends Stored {
+  /** Base64. */
+  readonly data?: Readonly<Record<string, string>>;
 }
 
 /** Of a core Event what tests read. */

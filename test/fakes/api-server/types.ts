@@ -1,5 +1,4 @@
-import type { KubeObject } from "../../../src/kube/resources.ts";
-import type { ObjectMeta } from "../../../src/model/hub.ts";
+import type { KubeObject, ObjectMeta } from "../../../src/model/kubernetes.ts";
 
 /** An object as the server keeps it: whatever was sent, besides what every object has. */
 export interface Stored extends KubeObject {

@@ -3,8 +3,8 @@ import { type Change, type Cluster, copyOf, emptyCluster } from "../../../src/cl
 import { summaryOf } from "../../../src/cli/diff-summary.ts";
 import { generate } from "../../../src/cli/generate.ts";
 import { readConfig } from "../../../src/config.ts";
-import type { RegistryHub } from "../../../src/model/hub.ts";
 import type { EnvoyFilter, ServiceEntry } from "../../../src/model/istio.ts";
+import type { RegistryHub } from "../../../src/model/registryhub.ts";
 import { hubIdOf } from "../../../src/translate/names.ts";
 import { fakeClock } from "../../support/fake-clock.ts";
 import { codesOf, hubObject, hubOf, instanceOf, serviceOf, silentLogger } from "../../support/model.ts";
@@ -22,13 +22,13 @@ async function changed(cluster: Cluster, addresses: readonly string[], hub: Regi
   const parsed = hubOf(hub.spec, hub.metadata);
   const generated = await generate(parsed, { services, problems: [] }, copy, config);
   return {
-    entries: copy.serviceEntries.changes(),
-    filters: copy.envoyFilters.changes(),
+    entries: copy.serviceEntries.changes() as readonly Change<ServiceEntry>[],
+    filters: copy.envoyFilters.changes() as readonly Change<EnvoyFilter>[],
     codes: codesOf(generated.problems),
     summary: [...summaryOf(parsed, generated, copy)],
     cluster: {
       hubs: [...cluster.hubs.filter(({ metadata }) => metadata.name !== hub.metadata.name), hub],
-      serviceEntries: [...copy.serviceEntries.objects.values()],
+      serviceEntries: [...copy.serviceEntries.objects.values()] as readonly ServiceEntry[],
       envoyFilters: [...copy.envoyFilters.objects.values()],
     },
   };
@@ -41,11 +41,11 @@ const having = async (addresses: readonly string[], cluster = emptyCluster, hub 
 /** The cluster with its only ServiceEntry edited. */
 const edited = (cluster: Cluster, edit: (entry: ServiceEntry) => ServiceEntry): Cluster => ({
   ...cluster,
-  serviceEntries: cluster.serviceEntries.map(edit),
+  serviceEntries: cluster.serviceEntries.map((one) => edit(one as ServiceEntry)),
 });
 
 const addressesOf = (entry: ServiceEntry | undefined): readonly string[] =>
-  (entry?.spec.endpoints ?? []).map(({ address }) => address);
+  (entry?.spec.endpoints ?? []).map(({ address = "" }) => address);
 const byOf = (entry: ServiceEntry | undefined) =>
   entry?.spec.endpoints?.map(({ labels }) => labels?.["ecns.easystack.cn/by"]);
 const only = <T extends ServiceEntry | EnvoyFilter>(changes: readonly Change<T>[]): Change<T> => {

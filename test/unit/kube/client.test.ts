@@ -25,6 +25,18 @@ describe("refusals", () => {
     expect(error.message).not.toContain("secret");
   });
 
+  test("a body that is JSON and no Status says no more than its HTTP status", () => {
+    const odd = [
+      '{"message":["x"]}',
+      '{"details":7,"reason":{}}',
+      '{"details":{"causes":"x"}}',
+      '"x"',
+      "null",
+    ];
+    for (const body of odd)
+      expect(refused(attempt, 503, body)).toMatchObject({ status: 503, reason: "Unknown" });
+  });
+
   test("a long message is cut", () => {
     const error = refused(attempt, 422, JSON.stringify({ message: "x".repeat(100_000) }));
     expect(error.message.length).toBeLessThan(1_200);

@@ -1,6 +1,6 @@
 import { expect, onTestFinished, test } from "vitest";
 import { createEventRecorder } from "../../../src/kube/events.ts";
-import type { KubeObject } from "../../../src/kube/resources.ts";
+import type { KubeObject } from "../../../src/model/kubernetes.ts";
 import { inProcessClient } from "../../fakes/api-server/in-process.ts";
 import { createFakeApiServer } from "../../fakes/api-server/server.ts";
 import { fakeClock } from "../../support/fake-clock.ts";

@@ -1,7 +1,7 @@
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
-import type { KubeObject } from "../../../src/kube/resources.ts";
 import { createStore } from "../../../src/kube/store.ts";
+import type { KubeObject } from "../../../src/model/kubernetes.ts";
 
 const object = (name: string, resourceVersion: number, uid = `${name}-uid`): KubeObject => ({
   metadata: { namespace: "ns", name, uid, resourceVersion: `${resourceVersion}` },

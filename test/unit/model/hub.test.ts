@@ -1,5 +1,6 @@
 import { describe, expect, test } from "vitest";
-import { type HubStatus, wants, wellFormedStatus } from "../../../src/model/hub.ts";
+import { wants } from "../../../src/model/hub.ts";
+import { readStatus } from "../../../src/translate/read-back/hub-status.ts";
 import { hubOf } from "../../support/model.ts";
 
 test("the defaults of a hub", () => {
@@ -74,9 +75,9 @@ describe("globs", () => {
 });
 
 test("the old product's status, which has no conditions or none with a type, is made to be relied on", () => {
-  const old = { phase: "success", serviceentries: { a: "2024-02-04T03:04:20Z" } } as unknown as HubStatus;
-  const failed = { ...old, conditions: [{ failed_reason: "x" }] } as unknown as HubStatus;
+  const old = { phase: "success", serviceentries: { a: "2024-02-04T03:04:20Z" } };
+  const failed = { ...old, conditions: [{ failed_reason: "x" }] };
   const relied = { conditions: [], problems: [], origin: "", serviceentries: { a: "2024-02-04T03:04:20Z" } };
-  expect([wellFormedStatus(old), wellFormedStatus(failed)]).toMatchObject([relied, relied]);
-  expect(wellFormedStatus(undefined)).toBeUndefined();
+  expect([readStatus(old), readStatus(failed)]).toMatchObject([relied, relied]);
+  expect(readStatus(undefined)).toBeUndefined();
 });

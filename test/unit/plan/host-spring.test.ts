@@ -2,7 +2,8 @@ import { describe, expect, test } from "vitest";
 import type { Claim, Endpoint, Entry } from "../../../src/model/entry.ts";
 import { planHost, type Step } from "../../../src/plan/host.ts";
 import { hubIdOf } from "../../../src/translate/names.ts";
-import { entryOf, serviceEntryOf } from "../../../src/translate/service-entry.ts";
+import { entryOf } from "../../../src/translate/read-back/service-entry.ts";
+import { serviceEntryOf } from "../../../src/translate/service-entry.ts";
 import { addrsOf, claimOf, inputOf, springEndpointOf } from "../../support/model.ts";
 
 interface Named {

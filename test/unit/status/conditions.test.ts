@@ -1,6 +1,6 @@
 import { describe, expect, test } from "vitest";
-import type { Condition } from "../../../src/model/hub.ts";
 import type { ConditionStatus } from "../../../src/model/reasons.ts";
+import type { Condition } from "../../../src/model/registryhub.ts";
 import { conditionOf, type Finding, phaseOf } from "../../../src/status/conditions.ts";
 
 const [early, late] = ["2024-02-04T03:00:00Z", "2024-02-04T04:00:00Z"] as const;

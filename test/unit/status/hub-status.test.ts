@@ -1,6 +1,6 @@
 import { describe, expect, test } from "vitest";
-import type { HubStatus } from "../../../src/model/hub.ts";
 import type { Problem } from "../../../src/model/problems.ts";
+import type { HubStatus } from "../../../src/model/registryhub.ts";
 import { type HubView, hubStatusOf, statusChange } from "../../../src/status/hub-status.ts";
 import { hubOf } from "../../support/model.ts";
 

@@ -1,5 +1,5 @@
 import { expect, test } from "vitest";
-import type { HubStatus } from "../../../src/model/hub.ts";
+import type { HubStatus } from "../../../src/model/registryhub.ts";
 import { nothingRemembered, rememberedTrust } from "../../../src/status/memory.ts";
 import { hubOf } from "../../support/model.ts";
 

@@ -1,13 +1,8 @@
 import { describe, expect, test } from "vitest";
 import type { Entry, EntryEndpoint } from "../../../src/model/entry.ts";
 import type { ServiceEntry, ServiceEntryPort } from "../../../src/model/istio.ts";
-import {
-  entryOf,
-  hubsOf,
-  ownershipOf,
-  portNameOf,
-  serviceEntryOf,
-} from "../../../src/translate/service-entry.ts";
+import { entryOf, hubsOf, ownershipOf } from "../../../src/translate/read-back/service-entry.ts";
+import { portNameOf, serviceEntryOf } from "../../../src/translate/service-entry.ts";
 import { endpointOf, greeting } from "../../support/model.ts";
 
 const host = "org.apache.dubbo.samples.api.greetingservice-1.0.0.dubbozk";

@@ -10,7 +10,7 @@ interface Overrides {
   readonly annotations?: Record<string, string>;
   readonly created?: string;
   readonly spec?: ServiceEntry["spec"];
-  readonly status?: ServiceEntry["status"];
+  readonly status?: object;
   readonly managers?: readonly string[];
 }
 

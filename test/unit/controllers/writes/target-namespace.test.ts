@@ -1,13 +1,13 @@
 import { describe, expect, test } from "vitest";
 import {
   isWatched,
-  type Namespace,
   type TargetRules,
   targetProblem,
 } from "../../../../src/controllers/writes/target-namespace.ts";
+import type { KubeObject } from "../../../../src/model/kubernetes.ts";
 import { hubOf } from "../../../support/model.ts";
 
-const namespaces = (...list: readonly Namespace["metadata"][]): ReadonlyMap<string, Namespace> =>
+const namespaces = (...list: readonly KubeObject["metadata"][]): ReadonlyMap<string, KubeObject> =>
   new Map(list.map((metadata) => [metadata.name, { metadata }]));
 const open: TargetRules = { allowCrossNamespace: true, watchNamespaces: [] };
 const closed: TargetRules = { ...open, allowCrossNamespace: false };
@@ -18,7 +18,7 @@ const optIn = (value: string) => ({
 const abroad = hubOf({ generate_to: "other" });
 
 describe("a target", () => {
-  test.each<[string, Namespace["metadata"] | undefined, TargetRules, string | undefined]>([
+  test.each<[string, KubeObject["metadata"] | undefined, TargetRules, string | undefined]>([
     ["that exists", { name: "other" }, open, undefined],
     ["that is missing", undefined, open, "NamespaceMissing"],
     [

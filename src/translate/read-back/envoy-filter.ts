@@ -1,0 +1,35 @@
+import type { EnvoyFilter } from "../../model/istio.ts";
+import type { Stored } from "../../model/kubernetes.ts";
+import { annotations, fieldManagers, labels } from "../../model/labels.ts";
+import { fieldsOf, listOf, objectAnnotations, objectLabels, textOf } from "./json.ts";
+
+/** The facts of an EnvoyFilter that the dubbo-controller depends on. */
+export interface FilterFacts {
+  readonly isOurs: boolean;
+  /** "<namespace>/<name>" of its ServiceEntry. */
+  readonly serviceEntry: string | undefined;
+  /** The port whose buffers it sets; undefined for any other filter. */
+  readonly bufferPort: number | undefined;
+  /** The listener of its first patch: "<vip>_<port>" or "virtualInbound"; undefined for a buffer filter. */
+  readonly listener: string | undefined;
+  /** The port of an outbound filter, whose large answers need the buffer filter. */
+  readonly routedPort: number | undefined;
+}
+
+/** Reads an EnvoyFilter of any owner. */
+export function filterFactsOf(object: Stored<EnvoyFilter>): FilterFacts {
+  const [patch] = listOf(fieldsOf(object.spec).configPatches);
+  const listener = textOf(fieldsOf(fieldsOf(fieldsOf(patch).match).listener).name);
+  return {
+    isOurs: objectLabels(object)[labels.managedBy] === fieldManagers.dubbo,
+    serviceEntry: objectAnnotations(object)[annotations.serviceEntry],
+    bufferPort: portIn(/^aeraki-outbound-buffer-(\d+)$/, object.metadata.name),
+    listener,
+    routedPort: portIn(/_(\d+)$/, listener ?? ""),
+  };
+}
+
+function portIn(pattern: RegExp, text: string): number | undefined {
+  const port = pattern.exec(text)?.[1];
+  return port === undefined ? undefined : Number(port);
+}

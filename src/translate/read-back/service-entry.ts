@@ -1,0 +1,305 @@
+import type {
+  Entry,
+  EntryEndpoint,
+  EntryShape,
+  HostKey,
+  HostPort,
+  ServiceIdentity,
+} from "../../model/entry.ts";
+import type { HubId, HubKey } from "../../model/hub.ts";
+import type { ServiceEntry } from "../../model/istio.ts";
+import type { ManagedFields, Stored } from "../../model/kubernetes.ts";
+import { annotations, endpointLabels, fieldManagers, labels } from "../../model/labels.ts";
+import type { Protocol } from "../../model/service.ts";
+import { addrOf } from "../addresses.ts";
+import { hubIdOf } from "../names.ts";
+import { dubboMarks, dubboPortNames, springManager, weightScale } from "../service-entry.ts";
+import {
+  fieldsOf,
+  listOf,
+  numberOf,
+  objectAnnotations,
+  objectKeyOf,
+  objectLabels,
+  textFieldsOf,
+  textOf,
+  textsOf,
+} from "./json.ts";
+
+/** The maker of a ServiceEntry: the operator, the old product or somebody else. */
+export type Ownership = "ours" | "adoptable" | "foreign";
+
+/** The facts of one ServiceEntry for an index over all of them, foreign ones included. */
+export interface EntryFacts {
+  readonly name: string;
+  readonly hosts: readonly HostKey[];
+  /** Of spec and status. */
+  readonly ips: readonly string[];
+  readonly owned: boolean;
+  /** The hubs of the ownership labels, each with how many endpoints it vouches for. */
+  readonly hubs: ReadonlyMap<HubId, number>;
+  readonly hubKeys: ReadonlyMap<HubId, HubKey>;
+  /** As in ServiceIdentity.name. */
+  readonly service: string;
+  /** RFC 3339 time of our last write; "" = never. */
+  readonly writtenAt: string;
+}
+
+/** The facts of a ServiceEntry that decide about its EnvoyFilters. */
+export interface RouteFacts {
+  /** "<namespace>/<name>". */
+  readonly key: string;
+  readonly ownership: Ownership;
+  /** It has the label of the old product's Dubbo entries. */
+  readonly isMarked: boolean;
+  readonly l7: boolean;
+  readonly host: string | undefined;
+  readonly addresses: readonly string[];
+  /** The exact spelling. */
+  readonly interface: string | undefined;
+  readonly ports: readonly EntryPort[];
+}
+
+/** A port that Istio accepts. */
+export interface EntryPort {
+  readonly name: string;
+  /** 1..65535. */
+  readonly number: number;
+  readonly protocol: string;
+}
+
+/** An endpoint that a proxy could call. */
+interface StoredEndpoint {
+  readonly address: string;
+  /** By port name of the entry. */
+  readonly ports: Readonly<Record<string, unknown>>;
+  readonly labels: Readonly<Record<string, string>>;
+  readonly weight: number | undefined;
+  readonly locality: string | undefined;
+}
+
+/** Whether the operator, the old product or somebody else made this object. */
+export function ownershipOf(object: Stored<ServiceEntry>): Ownership {
+  const has = objectLabels(object);
+  if (has[labels.managedBy] === fieldManagers.registryhub) return "ours";
+  const aeraki = Object.entries(dubboMarks).every(([key, value]) => has[key] === value);
+  const encs =
+    objectAnnotations(object)[annotations.manager] === springManager &&
+    has[labels.registryName] !== undefined;
+  return aeraki || encs ? "adoptable" : "foreign";
+}
+
+/**
+ * Reads back a ServiceEntry of ours or of the old product; undefined when it has no host, or when neither it nor its
+ * endpoints name a port. A field that is not as Istio describes it counts as absent.
+ */
+export function entryOf(object: Stored<ServiceEntry>): Entry | undefined {
+  const { metadata } = object;
+  const [host] = hostsOf(object);
+  const endpoints = endpointsOf(object);
+  const port = ourPort(portsOf(object), endpoints);
+  if (host === undefined || port === undefined) return undefined;
+  const notes = objectAnnotations(object);
+  const shape: EntryShape = {
+    service: identityOf(object, host, endpoints),
+    protocol: protocolOf(port),
+    port: port.number,
+    portName: port.name,
+  };
+  const addresses = addressesOf(object);
+  const emptySince = notes[annotations.emptySince];
+  return {
+    host: `${metadata.namespace ?? ""}/${host}`,
+    name: metadata.name,
+    vip: addresses.length === 1 ? (addresses[0] ?? "") : "",
+    shape,
+    ours: ownershipOf(object) === "ours",
+    hubs: hubsOf(object),
+    endpoints: heldEndpoints(endpoints, shape),
+    ...(emptySince !== undefined && { emptySince }),
+    l7: notes[annotations.l7] !== "false",
+    registryName: objectLabels(object)[labels.registryName] ?? "",
+  };
+}
+
+/** Reads the facts for an index. */
+export function factsOf(object: Stored<ServiceEntry>): EntryFacts {
+  const { name, namespace = "" } = object.metadata;
+  const hosts = hostsOf(object);
+  const endpoints = endpointsOf(object);
+  const hubKeys = hubsOf(object);
+  const hubs = new Map([...hubKeys.keys()].map((id) => [id, 0]));
+  const owned = ownershipOf(object) === "ours";
+  for (const id of owned ? endpoints.flatMap(vouchersOf) : []) hubs.set(id, (hubs.get(id) ?? 0) + 1);
+  const allocated = listOf(fieldsOf(object.status).addresses).map((one) => textOf(fieldsOf(one).value) ?? "");
+  return {
+    name,
+    hosts: hosts.map((host) => `${namespace}/${host}`),
+    ips: [...addressesOf(object), ...allocated].filter((ip) => ip !== ""),
+    owned,
+    hubs,
+    hubKeys: owned ? hubKeys : new Map(),
+    service: hosts[0] === undefined ? "" : identityOf(object, hosts[0], endpoints).name,
+    writtenAt: ownWritesOf(object)[0]?.time ?? "",
+  };
+}
+
+/** Reads the facts that decide about the filters. */
+export function routeFactsOf(object: Stored<ServiceEntry>): RouteFacts {
+  const notes = objectAnnotations(object);
+  return {
+    key: objectKeyOf(object),
+    ownership: ownershipOf(object),
+    isMarked: objectLabels(object)[labels.manager] === dubboMarks[labels.manager],
+    l7: notes[annotations.l7] !== "false",
+    host: hostsOf(object)[0],
+    addresses: addressesOf(object),
+    interface: notes[annotations.interface],
+    ports: portsOf(object),
+  };
+}
+
+/** The hubs of the ownership labels; "" for a label whose hub the annotation does not name. */
+export function hubsOf(object: Stored<ServiceEntry>): ReadonlyMap<HubId, HubKey> {
+  const names = (objectAnnotations(object)[annotations.hubs] ?? "").split(",").filter((key) => key !== "");
+  const byId = new Map(names.map((key) => [hubIdOf(key), key]));
+  const ids = Object.keys(objectLabels(object)).filter((key) => key.startsWith(labels.hub));
+  return new Map(ids.map((label) => label.slice(labels.hub.length)).map((id) => [id, byId.get(id) ?? ""]));
+}
+
+/** Our own writes in managedFields, with their times and without their fields. */
+export function ownWritesOf({ metadata }: Stored<ServiceEntry>): readonly ManagedFields[] {
+  return listOf(metadata.managedFields).flatMap((one) => {
+    const { manager, subresource, time } = fieldsOf(one);
+    if (manager !== fieldManagers.registryhub || subresource !== undefined) return [];
+    return [{ manager, ...(typeof time === "string" && { time }) }];
+  });
+}
+
+/** The addresses of the entry's spec; Istio may have allocated others. */
+export function addressesOf({ spec }: Stored<ServiceEntry>): readonly string[] {
+  return textsOf(fieldsOf(spec).addresses);
+}
+
+function hostsOf({ spec }: Stored<ServiceEntry>): readonly string[] {
+  return textsOf(fieldsOf(spec).hosts);
+}
+
+/** A port without a name or a number counts as absent; one without a protocol is TCP. */
+function portsOf({ spec }: Stored<ServiceEntry>): readonly EntryPort[] {
+  return listOf(fieldsOf(spec).ports).flatMap((one) => {
+    const { name, number, protocol } = fieldsOf(one);
+    if (typeof name !== "string" || !isPortNumber(number)) return [];
+    return [{ name, number, protocol: textOf(protocol) ?? "tcp" }];
+  });
+}
+
+/** An endpoint with a network and no address stands for a gateway, never for an instance of a registry. */
+function endpointsOf({ spec }: Stored<ServiceEntry>): readonly StoredEndpoint[] {
+  return listOf(fieldsOf(spec).endpoints).flatMap((one) => {
+    const { address, ports, labels: has, weight, locality } = fieldsOf(one);
+    if (typeof address !== "string" || address === "") return [];
+    return [
+      {
+        address,
+        ports: fieldsOf(ports),
+        labels: textFieldsOf(has),
+        weight: numberOf(weight),
+        locality: textOf(locality),
+      },
+    ];
+  });
+}
+
+/** The endpoint's own number for a port of the entry. A name may be any text, even "constructor". */
+function portAt(ports: Readonly<Record<string, unknown>>, name: string): number | undefined {
+  const number = Object.hasOwn(ports, name) ? ports[name] : undefined;
+  return isPortNumber(number) ? number : undefined;
+}
+
+function isPortNumber(value: unknown): value is number {
+  return typeof value === "number" && Number.isInteger(value) && value >= 1 && value <= 65_535;
+}
+
+/**
+ * The port that the endpoints refer to; other ports do not matter. If somebody removed or renamed it, the endpoints
+ * still name it, so that the entry is repaired and not mistaken for another one.
+ */
+function ourPort(ports: readonly EntryPort[], endpoints: readonly StoredEndpoint[]): EntryPort | undefined {
+  const [name] = endpoints.flatMap((endpoint) => Object.keys(endpoint.ports));
+  const known =
+    ports.find((port) => (name === undefined ? isPortOfOurs(port.name) : port.name === name)) ?? ports[0];
+  if (name === undefined || known?.name === name) return known;
+  const [number] = endpoints.flatMap((endpoint) => portAt(endpoint.ports, name) ?? []);
+  const like = known ?? (number === undefined ? undefined : { number, protocol: "tcp" });
+  return like && { name, number: like.number, protocol: like.protocol };
+}
+
+/** Whether Dubbo services have ports of this name. */
+export function isPortOfOurs(name: string): boolean {
+  return Object.values(dubboPortNames).includes(name) && name !== dubboPortNames.tcp;
+}
+
+/**
+ * The service of an entry whose host is `host`. Without an annotation, a Spring service gets its name from the host.
+ */
+function identityOf(
+  object: Stored<ServiceEntry>,
+  host: string,
+  endpoints: readonly StoredEndpoint[],
+): ServiceIdentity {
+  const notes = objectAnnotations(object);
+  // If somebody removed the annotation, the endpoints still have it.
+  const marked = objectLabels(object)[labels.manager] === dubboMarks[labels.manager];
+  const listed = endpoints.find((endpoint) => endpoint.labels[annotations.interface] !== undefined);
+  const iface = notes[annotations.interface] ?? (marked ? listed?.labels[annotations.interface] : undefined);
+  const kind = iface === undefined ? "spring" : "dubbo";
+  const originalName = notes[annotations.originalName] ?? "";
+  const name = iface ?? (originalName || host.slice(0, -((object.metadata.namespace ?? "").length + 1)));
+  return {
+    kind,
+    name,
+    originalName,
+    registry: notes[annotations.registry] ?? "",
+    registryGroup: notes[annotations.registryGroup] ?? "",
+  };
+}
+
+function protocolOf(port: EntryPort): Protocol {
+  const named = (["dubbo", "grpc", "http"] as const).find(
+    (protocol) => dubboPortNames[protocol] === port.name,
+  );
+  if (named !== undefined) return named;
+  const protocol = port.protocol.toLowerCase();
+  return protocol === "http" || protocol === "grpc" ? protocol : "tcp";
+}
+
+function vouchersOf({ labels: has }: StoredEndpoint): readonly HubId[] {
+  return (has[endpointLabels.by] ?? "").split(".").filter((id) => id !== "");
+}
+
+function heldEndpoints(
+  endpoints: readonly StoredEndpoint[],
+  shape: EntryShape,
+): ReadonlyMap<HostPort, EntryEndpoint> {
+  const result = new Map<HostPort, EntryEndpoint>();
+  for (const endpoint of endpoints) {
+    const { address, ports, labels: has, weight, locality } = endpoint;
+    const port = portAt(ports, shape.portName) ?? shape.port;
+    const hostPort = addrOf(address, port);
+    const { [endpointLabels.registryName]: registryName = "", [endpointLabels.by]: _, ...rest } = has;
+    result.set(hostPort, {
+      hostPort,
+      address,
+      port,
+      protocol: shape.protocol,
+      service: shape.service,
+      ...(weight !== undefined && weight !== weightScale && { weight: weight / weightScale }),
+      ...(locality !== undefined && { locality }),
+      labels: rest,
+      by: new Set(vouchersOf(endpoint)),
+      registryName,
+    });
+  }
+  return result;
+}
