@@ -79,6 +79,24 @@ describe("somebody", () => {
     });
   });
 
+  test("who gives an adopted entry an address that cannot be believed sees its own restored (H13)", async () => {
+    const world = await openSettled();
+    const addresses = ["240.240.0.1"];
+    const address = (ip: string): unknown =>
+      world.person.edit("serviceentries", key, (object) => ({
+        ...object,
+        spec: { ...object.spec, addresses: [ip] },
+      }));
+    address("240.240.0.1");
+    await world.advance(1 * minute);
+    expect(entryOf(world, "demo.A")?.spec?.addresses).toEqual(addresses);
+    for (const ip of ["10.0.0.1", "192.168.0.1"]) {
+      address(ip);
+      await world.advance(1 * minute);
+      expect(entryOf(world, "demo.A")?.spec?.addresses).toEqual(addresses);
+    }
+  });
+
   test("who deletes an entry sees it come back at once, with its name and virtual IP", async () => {
     const world = await openSettled();
     const before = entryOf(world, "demo.A");
