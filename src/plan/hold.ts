@@ -48,7 +48,7 @@ export function holdOf(
   trust: TrustState,
   facts: WithheldFacts,
 ): HeldRemovals | { readonly reason: "Settling"; readonly hold: Hold } | undefined {
-  const { inherited, reset, settling, isSynced } = trust;
+  const { inherited, reset, settling } = trust;
   const { withheld } = facts;
   const isNewReset = reset !== undefined && inherited?.reason === "Shrunk";
   if (inherited !== undefined && !inherited.isReleased && !isNewReset) return inherited;
@@ -59,7 +59,7 @@ export function holdOf(
   }
   const brake = brakeOf(trust, facts);
   if (brake !== undefined) return { reason: "Shrunk", hold: brake };
-  if (!isSynced || settling === undefined || withheld.services === 0) return undefined;
+  if (settling === undefined || withheld.services === 0) return undefined;
   return { reason: "Settling", hold: { ...told(settling), ...withheld } };
 }
 

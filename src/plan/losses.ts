@@ -70,14 +70,12 @@ export function brakedHosts(losses: Losses): ReadonlyMap<HostKey, Period> {
   return new Map([...losses].flatMap(([host, loss]) => (loss.verdict === "braked" ? [[host, loss]] : [])));
 }
 
-/** Changes each loss; undefined removes it. Returns the same map when nothing differs. */
+/** Changes each loss; undefined removes it. */
 export function mapped(losses: Losses, change: (loss: Loss) => Loss | undefined): Losses {
-  let isChanged = false;
   const after = new Map<HostKey, Loss>();
   for (const [host, loss] of losses) {
     const next = change(loss);
     if (next !== undefined) after.set(host, next);
-    isChanged ||= next !== loss;
   }
-  return isChanged ? after : losses;
+  return after;
 }

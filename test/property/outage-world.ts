@@ -86,6 +86,8 @@ export class World {
   readonly cluster = new Map<HostKey, Entry>();
   writes = 0;
   #waiting = new Set<HostKey>();
+  /** Hosts of hubs that are missing, and not gone yet. */
+  readonly #pending = new Set<HostKey>();
   /** Of each hub, the instances that run and that the cluster has had of it. */
   readonly #alive = new Map<HubId, Set<string>>();
 
@@ -106,7 +108,7 @@ export class World {
       const next = this.members
         .flatMap((member) => [
           { at: (dueOf(member.trust) ?? Infinity) + lateMs, run: () => this.step(member, { type: "due" }) },
-          { at: member.healBy - 1, run: () => this.heal(member) },
+          { at: mayRemove(member) ? member.healBy - 1 : Infinity, run: () => this.heal(member) },
         ])
         .reduce((first, other) => (other.at < first.at ? other : first));
       if (next.at > until) break;
@@ -115,7 +117,7 @@ export class World {
       this.plan();
     }
     this.#wait(until - this.now.monotonic);
-    for (const host of this.cluster.keys()) this.#waiting.add(host); // a hub may have been missing for long enough
+    this.#ask(this.#pending);
   }
 
   /** These instances of a service run from now on, and no others. */
@@ -146,9 +148,7 @@ export class World {
     const before = member.listed;
     const isFirst = !member.trust.isSynced;
     const readAgain = [...couldNotRead].some((host) => !unreadable.has(host));
-    const knowsNoHold = member.trust.inherited === undefined;
-    if (isFirst && !member.isTruthful)
-      this.#promise(member, member.isPending && knowsNoHold ? limits.settleMs : Infinity);
+    if (isFirst) this.#promiseToSettle(member, member.isPending && member.trust.inherited === undefined);
     Object.assign(member, { listed: view, isPending: false, couldNotRead: unreadable });
     const lost = [...before.keys()].filter((host) => !view.has(host) && !unreadable.has(host));
     this.step(member, {
@@ -176,13 +176,15 @@ export class World {
     const effects = editEffects(member.hub, hub);
     member.hub = hub;
     if (effects.has("reopen")) this.lose(member, false);
-    if (effects.has("resettle")) this.resettle(member);
+    if (effects.has("resettle")) this.#resettle(member);
     this.#ask(hosts);
   }
 
-  resettle(member: Member): void {
-    const lost = this.#missing(member);
-    this.step(member, { type: "edited", lost, found: [], listedHosts: member.listed.size });
+  /** The hub's target takes its entries, or does so no more. */
+  allow(member: Member, isAllowed: boolean): void {
+    const isNew = isAllowed && !member.isAllowed;
+    member.isAllowed = isAllowed;
+    if (isNew) this.#resettle(member);
     this.#ask(hosts);
   }
 
@@ -195,6 +197,7 @@ export class World {
   delete(member: Member): void {
     member.missingSince ??= this.now.monotonic;
     this.#alive.delete(member.id);
+    this.#ask(hosts);
   }
 
   create(member: Member): void {
@@ -247,10 +250,18 @@ export class World {
     member.healBy = Math.min(member.healBy, this.now.monotonic + ms);
   }
 
-  #promise(member: Member, ms: Ms): void {
+  /** Settling protects what the registry does not show; what was promised before stands, for it is held as well. */
+  #promiseToSettle(member: Member, isAllThatProtects: boolean): void {
+    if (member.isTruthful) return;
     const isOver = member.healBy === Infinity || member.healBy <= this.now.monotonic;
     if (isOver) member.healBy = Infinity;
-    this.promise(member, isOver ? limits.settleMs : ms);
+    if (isOver || isAllThatProtects) this.promise(member, limits.settleMs);
+  }
+
+  #resettle(member: Member): void {
+    this.#promiseToSettle(member, false);
+    const lost = this.#missing(member);
+    this.step(member, { type: "edited", lost, found: [], listedHosts: member.listed.size });
   }
 
   #open(member: Member): void {
@@ -270,7 +281,9 @@ export class World {
       return since === undefined ? undefined : Math.max(0, since + goneAfterMs - this.now.monotonic);
     };
     const inputs = this.members.filter(({ missingSince }) => missingSince === undefined).map(inputsOf(host));
-    const { claims } = claimsOn(host, actual, inputs, goneInMs);
+    const { claims, wakeInMs } = claimsOn(host, actual, inputs, goneInMs);
+    if (wakeInMs === undefined) this.#pending.delete(host);
+    else this.#pending.add(host);
     const plan = planHost(inputOf({ host, actual, claims }));
     const { step: planned } = plan;
     if (planned.op === "none" || (planned.op === "apply" && isSame(planned.entry, actual))) return false;
@@ -296,17 +309,14 @@ export class World {
     });
   }
 
-  /** Of what runs and is wanted, what the cluster has is expected to stay. */
+  /** Of what runs and is wanted, the cluster is expected to keep what the registry has listed since it runs. */
   #noteAlive(member: Member): void {
     if (member.missingSince !== undefined) return;
     const { exclude } = member.hub.filter;
-    const wanted = new Map([...member.truth].filter(([host]) => !exclude.includes(host)));
-    const vouched = this.vouchedBy(member);
+    const running = instancesOf(new Map([...member.truth].filter(([host]) => !exclude.includes(host))));
     const before = this.#alive.get(member.id) ?? new Set();
-    const alive = [...instancesOf(wanted)].filter(
-      (instance) => before.has(instance) || vouched.has(instance),
-    );
-    this.#alive.set(member.id, new Set(alive));
+    const seen = instancesOf(member.listed).intersection(this.vouchedBy(member));
+    this.#alive.set(member.id, running.intersection(before.union(seen)));
   }
 
   #wait(ms: Ms): void {
@@ -328,6 +338,8 @@ const inputsOf =
   });
 
 const figureOf = ({ address }: Pick<Endpoint, "address">): string => address.split(".").at(-1) ?? "";
+
+const mayRemove = ({ hub, isAllowed }: Member): boolean => isAllowed && hub.policy === "sync" && !hub.suspend;
 
 /** Whether a write would change nothing that matters to the mesh. */
 function isSame(planned: Entry, actual: Entry | undefined): boolean {

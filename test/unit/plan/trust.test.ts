@@ -1,5 +1,6 @@
 import { describe, expect, test } from "vitest";
 import { rfc3339 } from "../../../src/model/time.ts";
+import { holdOf } from "../../../src/plan/hold.ts";
 import { unlistedVerdict } from "../../../src/plan/trust-state.ts";
 import type { RememberedTrust } from "../../../src/status/memory.ts";
 import {
@@ -124,6 +125,14 @@ describe("the brake", () => {
     });
   });
 
+  test("a trickle that adds up is held as far as it is still in the cluster", () => {
+    const story = settledStory(10);
+    for (const left of [9, 8, 7]) story.list(hosts(left));
+    expect(story.gone).toEqual(hosts(3, 7));
+    story.list(hosts(6));
+    expect(story.gone).toEqual([]);
+  });
+
   test("a trickle that is slower does not", () => {
     const story = settledStory(10);
     for (const left of [9, 8, 7, 6, 5, 4]) {
@@ -176,6 +185,14 @@ describe("the brake", () => {
     story.list(hosts(5));
     expect(story.gone).toEqual([]);
     expect(story.steps.at(-1)).toEqual({ changed: new Set(hosts(1, 5)), began: undefined });
+  });
+
+  test("holds also one that is lost when nearly all others are back", () => {
+    const story = settledStory(100);
+    story.list(hosts(70));
+    story.list(hosts(99));
+    story.list(hosts(98));
+    expect([story.gone, story.held?.hold.services]).toEqual([[], 2]);
   });
 
   test("lets go of what is back, and ends with the last one", () => {
@@ -410,6 +427,14 @@ describe("a registry that lost its data", () => {
     expect(story.gone).toEqual(hosts(2, 8));
   });
 
+  test("and of which the brake held much is braked again when it has recovered", () => {
+    const story = settledStory(100, "o1");
+    story.list(hosts(70), "o1");
+    story.lose(true).list(hosts(70), "o2");
+    story.pass(hour);
+    expect([story.list(hosts(75), "o2", 80), story.gone]).toEqual(["Shrunk", []]);
+  });
+
   test("settles for longer than one that was lost out of reach", () => {
     const story = new Story(undefined, hosts(2));
     const settlesFor = () => {
@@ -472,6 +497,14 @@ describe("after a restart", () => {
     story.list([]);
     story.pass(minute);
     expect([story.phase, story.gone]).toEqual(["trusted", hosts(10)]);
+  });
+
+  test.each([
+    ["o1", "o3", "RegistryReset"], // another loss of data
+    ["", "o3", undefined], // nothing is known of the data before
+  ])("a reset hold that is over, of origin '%s': data of origin '%s' begin %s", (origin, seen, began) => {
+    const story = new Story({ ...held("RegistryReset", at(-hour)), origin }, hosts(10));
+    expect(story.list(hosts(6), seen)).toBe(began);
   });
 
   test("a hold that runs out while the registry settles does not begin again", () => {
@@ -647,6 +680,27 @@ describe("an edit", () => {
     story.edit(hosts(10));
     story.pass(minute);
     expect(story.phase).toBe("trusted");
+  });
+});
+
+describe("what the status tells", () => {
+  const facts = { withheld: { services: 0, endpoints: 0 }, missing: () => 0, endpointsOf: () => 0 };
+
+  test("is no settling when nothing is withheld", () => {
+    const story = new Story(undefined, hosts(10));
+    story.list(hosts(10));
+    expect([story.phase, story.held]).toEqual(["settling", undefined]);
+  });
+
+  test.each([
+    [5, 3, 5],
+    [0, 3, 3],
+  ])("of a loss of data: %d services withheld, %d missing: %d", (services, missing, expected) => {
+    const story = new Story({ origin: "o1", held: undefined }, hosts(10));
+    story.list([], "o2");
+    const withheld = { services, endpoints: services };
+    const { hold } = holdOf(story.state, { ...facts, withheld, missing: () => missing }) ?? {};
+    expect(hold).toMatchObject({ services: expected, endpoints: 10 });
   });
 });
 
