@@ -10,8 +10,8 @@ interface HeldRemovals {
 }
 
 /**
- * The trust at the start of a process. A hold goes on until its end, for its full length at most: a wall clock may be wrong.
- * `origin` "" = nothing is known about the registry's earlier data.
+ * The trust at the start of a process. A hold goes on until its end, for its full length at most: a wall clock may be
+ * wrong. `origin` "" = nothing is known about the registry's earlier data.
  */
 export function restoredTrust(
   limits: TrustLimits,

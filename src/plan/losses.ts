@@ -43,8 +43,8 @@ export function toldUntil({ until }: Period): number {
 }
 
 /**
- * The brake judges the losses of a settled hub that lists `listedHosts` hosts. If too many hosts are lost, or it holds some
- * already, it holds each lost host for `holdMs` from its own loss. Otherwise the lost hosts count as gone.
+ * The brake judges the losses of a settled hub that lists `listedHosts` hosts. If too many hosts are lost, or it holds
+ * some already, it holds each lost host for `holdMs` from its own loss. Otherwise the lost hosts count as gone.
  */
 export function braked(losses: Losses, listedHosts: number, holdMs: Ms, now: Moment): Losses {
   const isHeld = isBraking(losses) || isMassLoss(listedHosts + losses.size, losses.size);

@@ -10,7 +10,7 @@ export interface OriginFacts {
   endpointsInCluster(): number;
 }
 
-/** Takes a listing's origin. Another origin begins the hold, enough endpoints end it. A missing root replaces no origin. */
+/** Takes a listing's origin. Another origin begins the hold, enough endpoints end it. A missing root is no origin. */
 export function withOrigin(state: TrustState, listing: OriginFacts, now: Moment): TrustState {
   const { origin, judgedOrigin } = state;
   const seen = listing.origin ?? (judgedOrigin === "" ? "" : noData);

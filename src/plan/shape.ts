@@ -15,7 +15,7 @@ export function fits(endpoint: Endpoint, shape: EntryShape): boolean {
 
 /**
  * Whether an endpoint belongs to the entry's service. Spring services that differ only in spelling are one service. A
- * registry without scopes has the same services as a registry with scopes.
+ * registry without groups has the same services as a registry with groups.
  */
 export function isSameService({ service }: Endpoint, shape: EntryShape): boolean {
   const { kind, name, registryGroup } = shape.service;

@@ -129,9 +129,9 @@ function settlingFrom(state: TrustState, now: Moment): TrustState {
 }
 
 /**
- * The loss of a host that the listing lacks; undefined = the host counts as gone. An inherited hold covers as many hosts as
- * the status counted: it holds them until its end, and if that has passed they count as gone. If more hosts are missing, the
- * brake holds all of them for its full length from the end of settling.
+ * The loss of a host that the listing lacks; undefined = the host counts as gone. An inherited hold covers as many hosts
+ * as the status counted: it holds them until its end, and if that has passed they count as gone. If more hosts are
+ * missing, the brake holds all of them for its full length from the end of settling.
  */
 function inheritedLoss(state: TrustState, missing: number, now: Moment): Loss | undefined {
   const { inherited, settling, reset, limits } = state;
@@ -145,7 +145,7 @@ function inheritedLoss(state: TrustState, missing: number, now: Moment): Loss | 
   return { verdict: reason === "Shrunk" ? "braked" : "reset", since, until };
 }
 
-/** Records the lost hosts as `loss`, and removes the found ones. `isAnew` = lost hosts that count as gone are judged again. */
+/** Records the lost hosts as `loss`, and removes the found ones; `isAnew` = also judges those again that count as gone. */
 function withListing(
   state: TrustState,
   { lost, found, listedHosts }: ListingFacts,
@@ -163,8 +163,8 @@ function withListing(
 }
 
 /**
- * Releases the hosts that the brake holds until `until` or earlier, and a settling or a hold after a loss of data that ends
- * exactly then. Released hosts count as gone; the brake judges unjudged ones.
+ * Releases the hosts that the brake holds until `until` or earlier, and a settling or a hold after a loss of data that
+ * ends exactly then. Released hosts count as gone; the brake judges unjudged ones.
  */
 function released(state: TrustState, until: string, now: Moment): TrustState {
   const asked = parseTime(until);

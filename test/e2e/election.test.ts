@@ -12,6 +12,8 @@ const HANDOVER_MS = 5_000;
 const FAILOVER_MS = 20_000;
 const PAUSE_MS = 60_000;
 const MANY = 400;
+/** A busy machine writes 20 of them in a second, and an EnvoyFilter for each. */
+const MANY_MS = 45_000;
 
 const world = useWorld({ hub: flags, dubbo: ["--leader-elect"] });
 /** As alice, so that the API server tells the writes of the two apart. */
@@ -110,7 +112,7 @@ test("a leader that is stopped in the middle of its work writes nothing when it 
   const written = (await tenant.entries()).length;
   expect(written).toBeLessThan(MANY);
   await takesOver(second, before, FAILOVER_MS);
-  await untilReady(tenant);
+  await untilReady(tenant, { deadlineMs: MANY_MS });
   expect(await tenant.entries()).toHaveLength(MANY);
   const named = async (iface: string) =>
     (await tenant.entries()).find(({ spec }) => spec.hosts?.[0]?.startsWith(`org.example.${iface}-`));

@@ -60,7 +60,7 @@ export function dataLosses(row: Row): void {
       const since = await loseData(stage, buried);
       const until = Date.parse(stage.hold.until);
       await stage.registry.refill(stage.services.slice(10));
-      await emptiesAt(stage, buried, since, until);
+      await emptiesAt(stage, buried, since, { from: until, to: until });
       for (const one of buried)
         expect(await stage.removed(one, since, REACT_MS)).toBeGreaterThanOrEqual(until - 1_000);
     },

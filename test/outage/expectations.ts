@@ -67,21 +67,22 @@ export async function recovers(stage: Stage): Promise<void> {
   await accepts(stage);
 }
 
-/**
- * Each service lost its last instance when a hold was over: not before, and not much later than that and the end of
- * settling.
- */
+/** Each of these services, whose instances left at `left`, lost its last one when a hold was over. */
 export async function emptiesAt(
   stage: Stage,
   gone: readonly Provider[],
   left: number,
-  until: number,
-  settledAt = until,
+  hold: {
+    /** Not before; status.hold.until, or the end of a service's own hold. */
+    readonly from: number;
+    /** Not much later: the last end of a hold, or of settling. */
+    readonly to: number;
+  },
 ): Promise<void> {
   for (const instances of Map.groupBy(gone, ({ service }) => service).values()) {
     const removed = await Promise.all(instances.map((one) => stage.removed(one, left, CONVERGE_MS)));
-    expect(Math.max(...removed)).toBeGreaterThanOrEqual(until - ROUNDED_MS);
-    expect(Math.max(...removed)).toBeLessThan(Math.max(until, settledAt) + REACT_MS);
+    expect(Math.max(...removed)).toBeGreaterThanOrEqual(hold.from - ROUNDED_MS);
+    expect(Math.max(...removed)).toBeLessThan(hold.to + REACT_MS);
   }
 }
 

@@ -1,6 +1,6 @@
 import { emptiesAt, REACT_MS, recovers, says } from "./expectations.ts";
 import type { Row } from "./outages.ts";
-import type { Stage } from "./stage.ts";
+import { SHRINK_HOLD_MS, type Stage } from "./stage.ts";
 
 /** The operator itself ends, and starts in a world that is not whole. */
 export function operatorOutages(row: Row): void {
@@ -33,7 +33,7 @@ export function operatorOutages(row: Row): void {
       const { all, left, until } = await pullTheBrake(stage);
       await stage.killOperator();
       await stage.startOperator();
-      await emptiesAt(stage, all, left, until, Date.now() + stage.settleMs);
+      await emptiesAt(stage, all, left, endOf(left, Math.max(until, Date.now() + stage.settleMs)));
     },
   );
 
@@ -42,9 +42,11 @@ export function operatorOutages(row: Row): void {
     await stage.killOperator();
     await stage.lasts(until - Date.now() - 3_000); // when the hold ends it has not settled yet
     await stage.startOperator();
-    await emptiesAt(stage, all, left, until, Date.now() + stage.settleMs);
+    await emptiesAt(stage, all, left, endOf(left, Math.max(until, Date.now() + stage.settleMs)));
   });
 }
+
+const endOf = (left: number, to: number) => ({ from: left + SHRINK_HOLD_MS, to });
 
 /** Ends all providers at once. Returns when they left, and until when their last instances are held. */
 async function pullTheBrake(stage: Stage) {

@@ -31,7 +31,9 @@ export interface StageOptions {
 const SERVICES = 30;
 const APPEAR_MS = 40_000;
 
-const TIMES = ["--empty-grace=3s", "--shrink-hold=12s", "--reset-hold=60s"];
+/** How long the brake holds a service, from its own loss. */
+export const SHRINK_HOLD_MS = 12_000;
+const TIMES = ["--empty-grace=3s", `--shrink-hold=${SHRINK_HOLD_MS / 1_000}s`, "--reset-hold=60s"];
 const HUB = "outage";
 const SECRET = "login";
 

@@ -60,6 +60,11 @@ export class ListingIndex {
     return this.#unknownThings.has(service) || this.#unknownThings.has(host);
   }
 
+  /** Whether the registry has services that could not be read. */
+  get hasUnreadable(): boolean {
+    return this.#unknownThings.size > 0;
+  }
+
   get problems(): readonly Problem[] {
     return [...this.#listings.values()].flatMap((listing) => listing.problems);
   }

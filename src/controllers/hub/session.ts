@@ -269,6 +269,7 @@ export class HubSession {
   }
 
   #isReadable(host: HostKey): boolean {
+    if (!this.listings.hasUnreadable) return true; // reading entries back takes time
     const service = this.#entries.hostObject(host)?.entry?.shape.service.name ?? "";
     return !this.listings.isUnknown(host, service);
   }

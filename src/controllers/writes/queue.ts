@@ -54,7 +54,7 @@ interface Timer {
  * A queue of keys "<namespace>/<rest>", never of events. Adding a key that waits changes at most its urgency; adding a
  * running key runs it once more. No key ever runs twice at once, and a failing key delays no other.
  *
- * Namespaces take turns (`Lanes`), and a namespace gets a worker only while it has fewer than are free. So a namespace
+ * Namespaces take turns (`ReadyKeys`), and a namespace gets a worker only while it has fewer than are free. So a namespace
  * alone has half of the workers, and one is left for the next one. Work begins in a microtask, never inside `add`, and
  * gives the event loop its turn every 20 ms.
  */

@@ -112,6 +112,7 @@ export class Applications {
 
   readonly #names = memoizeLast((listed: Names | undefined) => new Set(childrenOf(listed)));
 
+  // The parameters below that begin with `_` are versions of what the body reads: another one makes it run again.
   readonly #paths = memoizeLast(
     (_listings: number) => new Set([...this.#listings.keys()].flatMap((name) => this.#pathsOf(name))),
   );

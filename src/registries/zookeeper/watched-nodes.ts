@@ -8,7 +8,7 @@ export const maxInFlight = 64;
 type Read<T> = (key: string, changed: () => void) => Promise<T>;
 
 /**
- * The values of nodes. Each is read once, and again only after its watch has fired. Errors: `keep` throws the errors
+ * The values of nodes. Each is read once, and again only after its watch has fired. Errors: `sync` throws the errors
  * of reading.
  */
 export class WatchedNodes<T> {
@@ -19,7 +19,7 @@ export class WatchedNodes<T> {
   #kept: ReadonlySet<string> = new Set();
   #version = 0;
 
-  /** `changed` is called whenever `keep` has something to read. */
+  /** `changed` is called whenever `sync` has something to read. */
   constructor(read: Read<T>, changed: () => void) {
     this.#read = read;
     this.#changed = changed;
@@ -62,7 +62,7 @@ export class WatchedNodes<T> {
     return [...keys].filter((key) => this.#stale.has(key) || !this.#values.has(key));
   }
 
-  /** Makes the next `keep` re-read the values that `isDue` selects; at most `limit` of them. */
+  /** Makes the next `sync` re-read the values that `isDue` selects; at most `limit` of them. */
   invalidate(isDue: (value: T) => boolean = () => true, limit = Number.POSITIVE_INFINITY): void {
     const due = [...this.#values].filter(([, value]) => isDue(value)).slice(0, limit);
     for (const [key] of due) this.#stale.add(key);

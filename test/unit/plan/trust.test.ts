@@ -1,6 +1,7 @@
 import { describe, expect, test } from "vitest";
 import { rfc3339 } from "../../../src/model/time.ts";
 import { unlistedVerdict } from "../../../src/plan/trust-state.ts";
+import type { RememberedTrust } from "../../../src/status/memory.ts";
 import {
   held,
   hosts,
@@ -218,7 +219,7 @@ describe("the owner's annotation", () => {
     story.list(hosts(6));
     const { until } = story;
     for (const other of ["", "soon", at(-hour), rfc3339(Date.parse(until) - second)]) story.release(other);
-    expect(story.gone).toEqual([]);
+    expect([story.phase, story.gone]).toEqual(["braking", []]);
     story.release(until);
     expect([story.gone, story.steps.at(-1)?.changed]).toEqual([hosts(4, 6), new Set(hosts(4, 6))]);
     story.pass(second);
@@ -391,6 +392,14 @@ describe("a registry that lost its data", () => {
     expect([story.phase, story.gone]).toEqual(["trusted", hosts(8, 2)]);
   });
 
+  test("that was released does not count what it held as lost", () => {
+    const story = new Story(memory, hosts(100));
+    story.list(hosts(50), "o2");
+    story.pass(minute).release(story.until);
+    expect(story.list(hosts(45), "o2")).toBeUndefined();
+    expect(story.gone).toEqual(hosts(55, 45));
+  });
+
   test("takes over what the brake holds", () => {
     const story = settledStory(10, "o1");
     story.list(hosts(6), "o1");
@@ -538,6 +547,38 @@ describe("after a restart", () => {
     },
   );
 
+  test.each(["Shrunk", "RegistryReset"] as const)("of a %s hold only its own time releases it", (reason) => {
+    const story = new Story(held(reason, at(4 * minute)), hosts(10));
+    story.release(at(4 * minute - second));
+    expect(story.held?.reason).toBe(reason);
+    story.release(at(5 * minute)); // later: the brake's hold is over by then, a loss of data has one end only
+    expect(story.held?.reason).toBe(reason === "Shrunk" ? undefined : reason);
+  });
+
+  test.each<[string, RememberedTrust, (story: Story) => unknown]>([
+    ["a reset hold went on", held("RegistryReset", at(20 * hour), { services: 30, endpoints: 100 }), () => 0],
+    [
+      "more was missing than a reset hold was about",
+      held("RegistryReset", at(20 * hour), { endpoints: 100 }),
+      () => 0,
+    ],
+    [
+      "the brake held them before",
+      held("Shrunk", at(4 * minute), { services: 30 }),
+      (story) => story.lose(true),
+    ],
+  ])("what is missing when a registry has recovered is braked, though %s", (_, memory, happens) => {
+    const story = new Story(memory, hosts(100));
+    happens(story);
+    story.list(hosts(70), "o1");
+    story.pass(hour);
+    expect(story.phase).toBe("reset");
+    expect(story.list(hosts(75), "o1", 80)).toBe("Shrunk");
+    expect(story.gone).toEqual([]);
+    story.pass(5 * minute);
+    expect(story.gone).toEqual(hosts(25, 75));
+  });
+
   test("a time that is none is over", () => {
     const story = new Story(held("Shrunk", "soon", { since: "then" }), hosts(10));
     story.list(hosts(6), "o1");
@@ -572,6 +613,14 @@ describe("an edit", () => {
     expect(story.gone).toHaveLength(29);
     story.edit();
     expect(story.gone).toEqual([]);
+    story.pass(minute);
+    expect([story.phase, story.gone]).toEqual(["braking", []]);
+  });
+
+  test("judges once more what was believed a moment ago", () => {
+    const story = settledStory(10);
+    story.list(hosts(9));
+    story.pass(4 * minute).edit(hosts(5));
     story.pass(minute);
     expect([story.phase, story.gone]).toEqual(["braking", []]);
   });
