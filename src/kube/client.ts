@@ -12,8 +12,6 @@ const defaultTimeoutMs = 30_000;
 export interface ClientOptions extends ConnectorOptions {
   /** Limit of concurrent writes and of connections; watches do not count. */
   readonly concurrency: number;
-  /** Called right before each write is sent. If it throws, the write fails with that error. */
-  readonly beforeWrite?: () => void;
 }
 
 export interface KubeRequest {
@@ -66,7 +64,6 @@ export function createClient(options: ClientOptions, deps: Deps): KubeClient {
     read: (body: Body) => T,
   ): Promise<Awaited<T>> {
     const connection = await connect();
-    if (request.method !== "GET") options.beforeWrite?.();
     const { signal, stopTimer, unlink } = startLimit(request, deps.clock);
     try {
       const options = dispatchOptions(connection, request, signal);

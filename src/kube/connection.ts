@@ -22,6 +22,8 @@ export interface ConnectorOptions extends KubeconfigPlaces {
   readonly userAgent: string;
   /** Limit of connections, not counting those of watches. */
   readonly concurrency: number;
+  /** Called when each write goes out on its connection. If it throws, nothing is sent, and the write fails with that error. */
+  readonly beforeWrite?: () => void;
 }
 
 export interface Connector {
@@ -38,7 +40,7 @@ export interface Connector {
  * the CA or the client certificate changed, a new pool replaces the old one, which first finishes its requests.
  */
 export function createConnector(options: ConnectorOptions, deps: Deps): Connector {
-  const pool = createPool(options.concurrency, deps.logger);
+  const pool = createPool(options.concurrency, deps.logger, options.beforeWrite ?? (() => undefined));
   let config: KubeConfig | undefined;
   let current: Promise<ApiEndpoint> | undefined;
   let refreshAt = 0;

@@ -17,8 +17,8 @@ export interface Pool {
   close(): Promise<void>;
 }
 
-/** `connections` limits the connections for requests. */
-export function createPool(connections: number, logger: Logger): Pool {
+/** `connections` limits the connections for requests. Calls `beforeWrite` as ClientOptions says. */
+export function createPool(connections: number, logger: Logger, beforeWrite: () => void): Pool {
   const open = new Set<Dispatcher>();
   let newest: ({ readonly key: string } & Dispatchers) | undefined;
 
@@ -44,7 +44,7 @@ export function createPool(connections: number, logger: Logger): Pool {
       for (const old of open) retire(old);
       newest = {
         key,
-        requests: add(openDispatcher(tls, proxyUrl, connections)),
+        requests: add(openDispatcher(tls, proxyUrl, connections)).compose(asking(beforeWrite)),
         watches: add(openDispatcher(tls, proxyUrl, null)),
       };
       return newest;
@@ -52,6 +52,26 @@ export function createPool(connections: number, logger: Logger): Pool {
     async close() {
       await Promise.all([...open].map((dispatcher) => dispatcher.destroy()));
     },
+  };
+}
+
+/**
+ * Calls `beforeWrite` when a write goes out on its connection, and not when undici is given it: undici keeps every request
+ * until the end of the turn of the event loop, or until a connection is free, and the process may be stopped in between.
+ */
+function asking(beforeWrite: () => void): Dispatcher.DispatcherComposeInterceptor {
+  return (dispatch) => (options, handler) => {
+    if (options.method === "GET") return dispatch(options, handler);
+    return dispatch(options, {
+      onRequestStart(controller, context) {
+        beforeWrite(); // undici fails the request with what it throws, and sends nothing
+        handler.onRequestStart?.(controller, context);
+      },
+      onResponseStart: (...args) => handler.onResponseStart?.(...args),
+      onResponseData: (...args) => handler.onResponseData?.(...args),
+      onResponseEnd: (...args) => handler.onResponseEnd?.(...args),
+      onResponseError: (...args) => handler.onResponseError?.(...args),
+    });
   };
 }
 

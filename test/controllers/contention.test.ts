@@ -35,6 +35,68 @@ describe("somebody", () => {
     expect(addressesOf(world, "demo.A")).toEqual(two["demo.A"]);
   });
 
+  describe("who adds a host to an entry (H1)", () => {
+    const alias = (world: World): unknown =>
+      world.person.edit("serviceentries", key, (object) => ({
+        ...object,
+        spec: { ...object.spec, hosts: [...(object.spec?.hosts ?? []), "alias.example"] },
+      }));
+    /** One entry per service, with the first one's name, virtual IP and endpoints as they were. */
+    const expectWhole = (world: World, before: ServiceEntry | undefined): void => {
+      expect(entryOf(world, "demo.A")?.metadata.name).toBe(before?.metadata.name);
+      expect(entryOf(world, "demo.A")?.spec?.addresses).toEqual(before?.spec?.addresses);
+      expect(addressesOf(world, "demo.A")).toEqual(two["demo.A"]);
+      expect(world.person.list("serviceentries")).toHaveLength(2);
+    };
+
+    test("sees it taken away, and nothing else happens", async () => {
+      const world = await openSettled();
+      const before = entryOf(world, "demo.A");
+      alias(world);
+      await world.advance(10 * second);
+      expectWhole(world, before);
+      expect(entryOf(world, "demo.A")?.spec?.hosts).toEqual(before?.spec?.hosts);
+    });
+
+    test("while the registry is down costs nothing", async () => {
+      const world = await openSettled();
+      const before = entryOf(world, "demo.A");
+      world.registry().fail();
+      alias(world);
+      await world.advance(2 * minute);
+      expectWhole(world, before);
+    });
+
+    test.each(["up", "down"])("while no operator runs and the registry is %s costs nothing", async (is) => {
+      const world = await openSettled();
+      const before = entryOf(world, "demo.A");
+      await world.hubController.stop();
+      alias(world);
+      if (is === "down") world.registry().fail();
+      await world.hubController.start();
+      await world.advance(5 * minute);
+      expectWhole(world, before);
+    });
+  });
+
+  test("who gives an adopted entry an address that cannot be believed sees its own restored (H13)", async () => {
+    const world = await openSettled();
+    const addresses = ["240.240.0.1"];
+    const address = (ip: string): unknown =>
+      world.person.edit("serviceentries", key, (object) => ({
+        ...object,
+        spec: { ...object.spec, addresses: [ip] },
+      }));
+    address("240.240.0.1");
+    await world.advance(1 * minute);
+    expect(entryOf(world, "demo.A")?.spec?.addresses).toEqual(addresses);
+    for (const ip of ["10.0.0.1", "192.168.0.1"]) {
+      address(ip);
+      await world.advance(1 * minute);
+      expect(entryOf(world, "demo.A")?.spec?.addresses).toEqual(addresses);
+    }
+  });
+
   test("who deletes an entry sees it come back at once, with its name and virtual IP", async () => {
     const world = await openSettled();
     const before = entryOf(world, "demo.A");

@@ -2,7 +2,7 @@ import { describe, expect, test } from "vitest";
 import type { DubboControllerOptions } from "../../src/controllers/dubbo/controller.ts";
 import type { EnvoyFilter, ServiceEntry } from "../../src/model/istio.ts";
 import { entryOf, eventsOf, filtersOf, writesSince } from "./looks.ts";
-import { two } from "./scenes.ts";
+import { ten, two } from "./scenes.ts";
 import { hub, minute, openWorld, rootNamespace, second, type World } from "./world.ts";
 
 /** Both controllers, a hub and two Dubbo services on one port. */
@@ -49,6 +49,23 @@ describe("the filters of an entry", () => {
     expect(JSON.stringify(filter?.spec)).toContain('"interface":"demo.A"');
     const first = world.api.writes({ resource: "envoyfilters" })[0]?.name;
     expect(first).toBe(buffer);
+  });
+
+  test("of ten entries at once are there at once: the filter of their port is written once", async () => {
+    const world = openWorld();
+    await world.dubboController.start();
+    await world.advance(1 * minute);
+    world.registry().lists(ten);
+    world.person.put(hub());
+    const held = world.api.hold({ resource: "envoyfilters", verb: "patch" });
+    await world.hubController.start();
+    await world.settle();
+    held.open();
+    await world.settle();
+    expect(filtersOf(world)).toHaveLength(11);
+    const writes = world.api.writes({ resource: "envoyfilters" });
+    expect(writes.filter(({ name }) => name === buffer)).toHaveLength(1);
+    expect(writes.map(({ code }) => code).filter((code) => code === 409)).toEqual([]);
   });
 
   test("stay as they are while instances come and go", async () => {

@@ -57,6 +57,9 @@ export class FilterWorker {
   /** When the worker first saw that the entry of a filter was gone. */
   readonly #goneAt = new Map<string, Ms>();
 
+  /** Filters that are compared and written at this moment. */
+  readonly #underway = new Map<string, Promise<Outcome>>();
+
   constructor(world: FilterContext, options: FilterWorkerOptions, tools: Tools) {
     this.#world = world;
     this.#options = options;
@@ -151,8 +154,16 @@ export class FilterWorker {
     }
   }
 
+  /** All entries of a port need its buffer filter. One of them writes it; the others wait for the answer. */
   async #ensure(desired: EnvoyFilter): Promise<Outcome> {
     const key = objectKey(desired);
+    for (let other = this.#underway.get(key); other; other = this.#underway.get(key)) await other;
+    const ensuring = this.#ensureAlone(key, desired).finally(() => this.#underway.delete(key));
+    this.#underway.set(key, ensuring);
+    return ensuring;
+  }
+
+  async #ensureAlone(key: string, desired: EnvoyFilter): Promise<Outcome> {
     const actual = this.#world.filters.objects.get(key);
     if (actual && isCovered(desired, actual)) return undefined;
     if (actual && !isToBeWritten(actual, desired)) {

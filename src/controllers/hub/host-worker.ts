@@ -128,9 +128,10 @@ export class HostWorker {
     const { entries } = this.#world;
     const actual = occupant?.entry;
     const memo = this.#memo(host);
-    if (actual?.ours) {
+    if (occupant !== undefined && actual?.ours) {
       const { name, shape } = actual;
-      memo.identity = { name, shape, vip: actual.vip === "" ? (memo.identity?.vip ?? "") : actual.vip };
+      const vip = this.#isBelieved(actual.vip, occupant) ? actual.vip : (memo.identity?.vip ?? "");
+      memo.identity = { name, shape, vip };
     }
     const isTaken = (name: string): boolean => entries.isNameTaken(namespace, name, host);
     const remembered = memo.identity && {
@@ -153,6 +154,11 @@ export class HostWorker {
       },
       chooseVip: (current) => this.#chooseVip(host, hostname, current, occupant),
     };
+  }
+
+  /** Whether the entry may have this VIP. The worker does not remember one that somebody wrote and that it takes away. */
+  #isBelieved(vip: string, { object }: HostObject): boolean {
+    return this.#options.pool.accepts(vip) && !this.#world.entries.hasElder(vip, object);
   }
 
   /** Keeps the VIP, unless another, older ServiceEntry also has it. */

@@ -32,6 +32,10 @@ export type Ownership = "ours" | "adoptable" | "foreign";
 /** The facts of one ServiceEntry for an index over all of them, foreign ones included. */
 export interface EntryFacts {
   readonly name: string;
+  /**
+   * The hosts that nobody else can have: of a foreign entry all, of ours and of the old product's only the first. A
+   * host that somebody adds to an entry of ours is no second identity of it; the next write takes it away.
+   */
   readonly hosts: readonly HostKey[];
   /** Of spec and status. */
   readonly ips: readonly string[];
@@ -125,11 +129,12 @@ export function entryOf(object: Stored<ServiceEntry>): Entry | undefined {
 /** Reads the facts for an index. */
 export function factsOf(object: Stored<ServiceEntry>): EntryFacts {
   const { name, namespace = "" } = object.metadata;
-  const hosts = hostsOf(object);
+  const ownership = ownershipOf(object);
+  const hosts = hostsOf(object).slice(0, ownership === "foreign" ? undefined : 1);
   const endpoints = endpointsOf(object);
   const hubKeys = hubsOf(object);
   const hubs = new Map([...hubKeys.keys()].map((id) => [id, 0]));
-  const owned = ownershipOf(object) === "ours";
+  const owned = ownership === "ours";
   for (const id of owned ? endpoints.flatMap(vouchersOf) : []) hubs.set(id, (hubs.get(id) ?? 0) + 1);
   const allocated = listOf(fieldsOf(object.status).addresses).map((one) => textOf(fieldsOf(one).value) ?? "");
   return {
