@@ -124,6 +124,7 @@ const silentMetrics: Tools["metrics"] = {
   queueDepth: () => undefined,
   sliceBegins: () => () => undefined,
   propagated: () => undefined,
+  internalError: () => undefined,
   beforeRender: () => undefined,
   render: () => Promise.resolve(""),
 };

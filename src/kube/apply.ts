@@ -56,11 +56,12 @@ export function applyStatus<T extends KubeObject>(
   return patch(client, resource, objectPath(resource, object.metadata, "status"), object, options);
 }
 
-/** Removes the whole status of an object, whoever wrote it. */
-export function clearStatus<T extends KubeObject>(
+/** As `applyStatus`, but by a merge patch, which merges no lists; null removes the whole status of any writer. */
+export function patchStatus<T extends KubeObject>(
   client: KubeClient,
   resource: Resource,
   { metadata }: KubeObject,
+  status: object | null,
   { fieldManager, signal }: ApplyOptions,
 ): Promise<WriteResult<T>> {
   return result(
@@ -68,7 +69,7 @@ export function clearStatus<T extends KubeObject>(
       method: "PATCH",
       path: objectPath(resource, metadata, "status"),
       query: { fieldManager },
-      body: { status: null },
+      body: { status },
       contentType: "application/merge-patch+json",
       signal,
     }),

@@ -1,7 +1,7 @@
 import type { ReasonOf } from "./reasons.ts";
 
 /** Why the operator cannot read a registry; one code per next step of a person. Each is a reason of RegistrySynced. */
-export type RegistryErrorCode = ReasonOf<"RegistrySynced", "False">;
+export type RegistryErrorCode = Exclude<ReasonOf<"RegistrySynced", "False">, "InternalError">;
 
 /**
  * The registry, or the network path to it, fails. Adapters throw it, and only `supervise` catches it.

@@ -1,7 +1,7 @@
 import type { ObjectMeta } from "./kubernetes.ts";
 
-// Only the fields of Istio's API that the operator reads or writes. A field is optional unless Istio's CRD requires it.
-// A stored object may be looser still (`Stored`).
+// Only the fields of Istio's API that the operator reads or writes. A field is optional unless Istio's CRD requires it;
+// only a filter's spec is not, because every filter of ours has one. A stored object may be looser still (`Stored`).
 
 /** Source: istio.io/api networking/v1beta1, customresourcedefinitions.gen.yaml. */
 export interface ServiceEntry {

@@ -13,6 +13,8 @@ export const reasons = {
         "The server's answers do not fit this type of registry, or they show that the registry lost data.",
       SecretInvalid: "The Secret of spec.secretRef is missing, lacks a key, or the operator may not read it.",
       InvalidSpec: "This version of the operator cannot use the spec.",
+      InternalError:
+        "A bug of the operator stopped its work on the hub. Its entries stay, and the operator tries again.",
     },
     Unknown: { Connecting: "The operator is waiting for the registry's first complete listing." },
   },
@@ -30,6 +32,8 @@ export const reasons = {
       Forbidden: "The operator's ServiceAccount lacks a permission.",
       VipsExhausted: "Every virtual IP in --vip-cidr is in use.",
       ApplyFailed: "The API server refused a write.",
+      InternalError:
+        "A bug of the operator stopped its work on a host. The host stays as it is, and the operator tries again.",
     },
     Unknown: { Syncing: "The operator is writing ServiceEntries." },
   },

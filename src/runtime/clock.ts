@@ -39,6 +39,16 @@ export const systemClock: Clock = {
   after,
 };
 
+/** The clock, but `contain` calls the functions of its timers, so that an error of theirs does not end the process. */
+export function containedClock(clock: Clock, contain: (run: () => void) => void): Clock {
+  return {
+    now: () => clock.now(),
+    monotonic: () => clock.monotonic(),
+    sleep: (ms, signal) => clock.sleep(ms, signal),
+    after: (ms, run) => clock.after(ms, () => contain(run)),
+  };
+}
+
 /** Calls `run` after the event loop has had its turn, so that everything that arrived meanwhile comes first. */
 export function nextTurn(run: () => void): void {
   setImmediate(run);

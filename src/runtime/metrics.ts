@@ -19,6 +19,8 @@ export interface Metrics {
   leads(): void;
   /** Before each rendering, `measure` sets the values that are only computed on demand. */
   beforeRender(measure: () => void): void;
+  /** A bug of the operator stopped the work on one thing of this kind. */
+  internalError(about: "hub" | "host" | "status" | "filter" | "object"): void;
   /** All metrics in Prometheus' text format. */
   render(): Promise<string>;
 }
@@ -116,6 +118,12 @@ function createBase(registry: Registry): Metrics {
     buckets: propagationBuckets,
     registers: [registry],
   });
+  const internalErrors = new Counter({
+    name: "registryhub_internal_errors_total",
+    help: "Bugs of the operator that stopped the work on one thing, by its kind; the log has the stack.",
+    labelNames: ["about"],
+    registers: [registry],
+  });
   let measure = (): void => undefined;
   const leader = gauge(registry, "leader", "1 while this process is the leader, 0 while it stands by.");
   return {
@@ -125,6 +133,7 @@ function createBase(registry: Registry): Metrics {
     queueDepth: (queue, keys) => depth.set({ queue }, keys),
     sliceBegins: createSlices(registry),
     propagated: (seconds) => propagation.observe(seconds),
+    internalError: (about) => internalErrors.inc({ about }),
     beforeRender(next) {
       measure = next;
     },

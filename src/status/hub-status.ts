@@ -1,10 +1,15 @@
-import type { RegistryErrorCode } from "../model/errors.ts";
-import type { Hub } from "../model/hub.ts";
 import type { Problem } from "../model/problems.ts";
 import type { ConditionType, ReasonOf } from "../model/reasons.ts";
 import type { Condition, Hold, HubStatus } from "../model/registryhub.ts";
 import { conditionOf, type Finding, phaseOf } from "./conditions.ts";
-import { isAbout, type Kept, type Progress, whatToKeep } from "./memory.ts";
+import {
+  isAbout,
+  isOfAnotherTry,
+  type Kept,
+  type Progress,
+  type StatusSubject,
+  whatToKeep,
+} from "./memory.ts";
 
 const maxEntries = 200;
 const maxProblems = 20;
@@ -17,7 +22,7 @@ export type RegistryView =
   | { readonly state: "connecting" }
   | {
       readonly state: "failed";
-      readonly code: RegistryErrorCode;
+      readonly code: ReasonOf<"RegistrySynced", "False">;
       readonly detail: string;
       /** What a person should check, in one sentence. */
       readonly nextStep: string;
@@ -37,7 +42,7 @@ export interface HoldView {
 
 /** Everything that determines a hub's status. */
 export interface HubView {
-  readonly hub: Hub;
+  readonly hub: StatusSubject;
   readonly previous: HubStatus | undefined;
   readonly registry: RegistryView;
   readonly progress: Progress;
@@ -218,6 +223,7 @@ function suspendedFinding(view: HubView, type: "RegistrySynced" | "Applied"): Fi
   const { hub, previous, progress } = view;
   if (!hub.suspend || previous === undefined || !isAbout(previous, hub) || progress.hasMoved)
     return undefined;
+  if (isOfAnotherTry(previous, hub)) return undefined;
   const before = conditionBefore(view, type);
   const ready = conditionBefore(view, "Ready");
   const detail = ready?.reason === before?.reason ? ready?.failed_reason : undefined;

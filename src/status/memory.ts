@@ -1,6 +1,11 @@
 import type { Hub } from "../model/hub.ts";
 import type { Hold, HubStatus } from "../model/registryhub.ts";
 
+/** The part of a hub that its status depends on. */
+export type StatusSubject = Pick<Hub, "generation" | "target" | "policy" | "suspend"> & {
+  readonly registry: { readonly type: string; readonly address: string };
+};
+
 /** What an earlier status says about a hub's trust. */
 export interface RememberedTrust {
   /** "" = not known, or perhaps the origin of data that the hub no longer asks for. */
@@ -20,6 +25,8 @@ export interface Progress {
   readonly hasMoved: boolean;
   /** The process started to look at the hub a few seconds ago. */
   readonly isFresh: boolean;
+  /** The hub has no session, so nothing is read or written for it. */
+  readonly hasNoSession?: true;
 }
 
 /**
@@ -30,11 +37,19 @@ export interface Progress {
  */
 export type Kept = "all" | "applied" | "nothing";
 
-export function whatToKeep(previous: HubStatus | undefined, hub: Hub, progress: Progress): Kept {
+export function whatToKeep(previous: HubStatus | undefined, hub: StatusSubject, progress: Progress): Kept {
   if (previous === undefined || !isOwnStatus(previous) || !isAbout(previous, hub)) return "nothing";
+  if (progress.hasNoSession) return "applied";
   if (progress.hasMoved || progress.isListed) return "nothing";
-  if (!progress.hasAnswered && progress.isFresh) return "all";
+  if (!progress.hasAnswered && progress.isFresh && !isOfAnotherTry(previous, hub)) return "all";
   return hub.suspend || previous.observedGeneration === hub.generation ? "applied" : "nothing";
+}
+
+/** Whether the status says that the hub was not served, and the hub was edited since: an edit is another try. */
+export function isOfAnotherTry({ conditions, observedGeneration }: HubStatus, hub: StatusSubject): boolean {
+  const synced = conditions.find((one) => one.type === "RegistrySynced");
+  const wasUnserved = synced?.reason === "InvalidSpec" || synced?.reason === "InternalError";
+  return wasUnserved && observedGeneration !== hub.generation;
 }
 
 /** The old product's conditions have no type. */
@@ -43,7 +58,7 @@ function isOwnStatus({ conditions }: HubStatus): boolean {
 }
 
 /** Whether a status describes the hub's present registry and target. */
-export function isAbout(status: HubStatus, { registry, target }: Hub): boolean {
+export function isAbout(status: HubStatus, { registry, target }: StatusSubject): boolean {
   return (
     status.address === registry.address && status.type === registry.type && status.generate_to === target
   );
@@ -53,7 +68,7 @@ export function isAbout(status: HubStatus, { registry, target }: Hub): boolean {
  * The part of an earlier status that still applies. The origin applies only if the hub was not edited since, because an
  * edit of the type block chooses other data. A hold survives every edit but one of address, type or target.
  */
-export function rememberedTrust(status: HubStatus | undefined, hub: Hub): RememberedTrust {
+export function rememberedTrust(status: HubStatus | undefined, hub: StatusSubject): RememberedTrust {
   if (status === undefined || !isAbout(status, hub)) return nothingRemembered;
   const { reason } =
     status.conditions.find((one) => one.type === "DeletionHeld" && one.status === "True") ?? {};

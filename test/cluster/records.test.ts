@@ -1,6 +1,6 @@
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from "vitest";
 import { createEventRecorder } from "../../src/kube/events.ts";
-import { collectionPath, resources } from "../../src/kube/resources.ts";
+import { collectionPath, objectPath, resources } from "../../src/kube/resources.ts";
 import { readSecret } from "../../src/kube/secrets.ts";
 import { writeStatus } from "../../src/kube/status.ts";
 import type { KubeObject } from "../../src/model/kubernetes.ts";
@@ -68,12 +68,25 @@ describe("status", () => {
     });
 
   const write = (newest: HubStatus) =>
-    writeStatus(bench.client, { name: "hub", namespace }, { status: newest, replaces: false }, bench.signal);
+    writeStatus(bench.client, { name: "hub", namespace }, newest, bench.signal);
 
   test("is written as a whole: what a later status lacks goes", async () => {
     const { spec } = await createHub();
     expect(await write(status)).toMatchObject({ ok: { spec, status } });
     const later = { ...status, serviceentries: { two: "2026-11-21T12:01:00Z" } };
+    expect(await write(later)).toMatchObject({ ok: { status: later } });
+    const hub = await get<RegistryHub>(bench, resources.registryHubs, { namespace, name: "hub" });
+    expect(hub.status).toEqual(later);
+  });
+
+  test("is written as a whole: what somebody else has put there goes", async () => {
+    await createHub();
+    await write(status);
+    const path = objectPath(resources.registryHubs, { namespace, name: "hub" }, "status");
+    const body = { status: { hold: { since: "s", until: "u" }, plan: { create: 1 } } };
+    const contentType = "application/merge-patch+json";
+    await bench.client.request({ method: "PATCH", path, body, contentType, signal: bench.signal });
+    const later = { ...status, services: 2 };
     expect(await write(later)).toMatchObject({ ok: { status: later } });
     const hub = await get<RegistryHub>(bench, resources.registryHubs, { namespace, name: "hub" });
     expect(hub.status).toEqual(later);

@@ -23,6 +23,8 @@ export interface ScriptedRegistry {
   describe(what: Partial<Pick<Snapshot, "problems" | "origin" | "position">>): void;
   /** Breaks every watch, now and until `heal`. */
   fail(code?: RegistryErrorCode, detail?: string): void;
+  /** What reads it has a bug, now and until `heal`: each watch throws what no adapter may. */
+  haveBug(error: Error): void;
   /** Breaks the watch once; with `reset` it also shows that the data are lost. */
   drop(options?: { readonly reset?: boolean }): void;
   heal(): void;
@@ -57,7 +59,7 @@ function createRegistry(address: string): Registry {
   let services = new Map<string, Service>();
   let about: Pick<Snapshot, "problems" | "origin" | "position"> = { problems: [] };
   let snapshot: Snapshot | undefined = { services, ...about };
-  let failure: { readonly error: RegistryError; readonly once: boolean } | undefined;
+  let failure: { readonly error: Error; readonly once: boolean } | undefined;
   let wake = Promise.withResolvers<void>();
 
   function changed(): void {
@@ -125,6 +127,10 @@ function createRegistry(address: string): Registry {
     },
     fail(code = "RegistryUnreachable", detail = `${address} cannot be reached`) {
       failure = { error: new RegistryError(code, detail, "Check spec.address."), once: false };
+      changed();
+    },
+    haveBug(error) {
+      failure = { error, once: false };
       changed();
     },
     drop({ reset = false } = {}) {

@@ -12,6 +12,7 @@ import type { Deps } from "../../runtime/deps.ts";
 import type { DubboMetrics } from "../../runtime/metrics.ts";
 import { withoutEndpoints, withoutManagedFields } from "../../translate/read-back/kept.ts";
 import { EntryIndex } from "../writes/entry-index.ts";
+import { reportBug } from "../writes/internal-error.ts";
 import { WorkQueue } from "../writes/queue.ts";
 import type { Urgency } from "../writes/ready-keys.ts";
 import { type FilterContext, FilterWorker, type FilterWorkerOptions } from "./filter-worker.ts";
@@ -61,15 +62,18 @@ export class DubboController {
     return (this.#queue?.longestRunMs ?? 0) > ms ? ["filters"] : [];
   }
 
-  /** Works until `signal` aborts. @throws only on a bug. */
+  /** Works until `signal` aborts. @throws only on a bug that concerns more than one key. */
   async run(signal: AbortSignal): Promise<void> {
     const events = createEventRecorder(this.#client, fieldManagers.dubbo, this.#metrics, this.#deps, signal);
     const recall = (): void => queue.recall(); // filters are all in one namespace, whatever the keys say
     const tools = { client: this.#client, events, metrics: this.#metrics, deps: this.#deps, signal, recall };
     const worker = new FilterWorker(this.#world(events), this.#options, tools);
-    const sliceBegins = (): (() => void) => this.#metrics.sliceBegins("filters");
     const queue = new WorkQueue((key) => worker.work(key), this.#options.concurrency, this.#deps, {
-      sliceBegins,
+      sliceBegins: () => this.#metrics.sliceBegins("filters"),
+      onBug: (key, error) => {
+        reportBug(tools, "filter", { key }, error);
+        return { failed: true };
+      },
     });
     this.#queue = queue;
     this.#metrics.beforeRender(() => this.#metrics.queueDepth("filters", queue.depth));
@@ -81,11 +85,19 @@ export class DubboController {
       });
     }
     const touch = (filterKey: string, urgency: Urgency): void => {
-      for (const key of worker.take(filterKey)) queue.add(key, urgency);
+      try {
+        for (const key of worker.take(filterKey)) queue.add(key, urgency);
+      } catch (error) {
+        reportBug(tools, "object", { envoyFilter: filterKey }, error);
+      }
     };
     this.#serviceEntries.subscribe((keys) => {
       for (const key of keys) {
-        this.#entries.update(key);
+        try {
+          this.#entries.update(key);
+        } catch (error) {
+          reportBug(tools, "object", { serviceEntry: key }, error);
+        }
         queue.add(key, this.#urgency);
       }
       this.#listsChanged(queue, touch);

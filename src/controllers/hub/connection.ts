@@ -31,8 +31,8 @@ export interface ConnectionHooks {
   readonly credentialsMs: Ms;
   /** @throws RegistryError SecretInvalid. */
   readCredentials(hub: Hub, signal: AbortSignal): Promise<Credentials>;
-  /** Reports a bug; the process must end. */
-  crash(error: unknown): void;
+  /** Reports a bug: nothing is read any more. */
+  onBug(error: unknown): void;
 }
 
 /** The connection of one hub to its registry, and what is known of the registry through it. */
@@ -73,8 +73,8 @@ export class HubConnection {
   /** Reads the registry of this hub until `stop`. */
   start(hub: Hub): void {
     const { signal } = this.#watching;
-    this.#follow(hub, signal).catch((error: unknown) => this.#hooks.crash(error));
-    this.#refreshCredentials(hub, signal).catch((error: unknown) => this.#hooks.crash(error));
+    this.#follow(hub, signal).catch((error: unknown) => this.#hooks.onBug(error));
+    this.#refreshCredentials(hub, signal).catch((error: unknown) => this.#hooks.onBug(error));
   }
 
   /** Ends the connection; `forget` also drops the snapshot, which belongs to another registry. */

@@ -19,6 +19,7 @@ import { addressesOf } from "../../translate/read-back/service-entry.ts";
 import { portNameOf, serviceEntryOf } from "../../translate/service-entry.ts";
 import { failureOf } from "../writes/apply-failure.ts";
 import type { EntryIndex, HostObject } from "../writes/entry-index.ts";
+import { bugFailure, reportBug } from "../writes/internal-error.ts";
 import { ObjectWriter, type Tools } from "../writes/object-writer.ts";
 import { failedBy, type Outcome } from "../writes/queue.ts";
 import type { HostLedger } from "./ledger.ts";
@@ -92,6 +93,13 @@ export class HostWorker {
     const outcome = this.#isBlocked(host) ? undefined : await this.#carryOut(host, plan.step, found);
     if (claims.size === 0 && found === undefined) this.#forget(host);
     return outcome ?? (wakeInMs === undefined ? undefined : { againInMs: wakeInMs });
+  }
+
+  /** A bug stopped the work on the host: the host stays as it is, and its hubs report the bug. */
+  failedBy(host: HostKey, error: unknown): Outcome {
+    reportBug(this.#tools, "host", { host }, error);
+    this.#failed(host, { reason: "InternalError", ...bugFailure("host", error) });
+    return { failed: true };
   }
 
   #claims(host: HostKey, actual: Entry | undefined): HostClaims {
@@ -293,9 +301,9 @@ export class HostWorker {
   }
 
   #failed(host: HostKey, failure: ApplyFailure): void {
-    const entry = this.#world.entries.hostObject(host)?.entry;
+    const owners = this.#world.entries.hubsAt(host);
     for (const session of this.#world.sessions()) {
-      if (session.listings.has(host) || entry?.hubs.has(session.id)) session.ledger.markFailed(host, failure);
+      if (session.listings.has(host) || owners.has(session.id)) session.ledger.markFailed(host, failure);
     }
   }
 

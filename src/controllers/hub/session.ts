@@ -8,6 +8,8 @@ import { holdOf, restoredTrust } from "../../plan/hold.ts";
 import type { TrustStep } from "../../plan/trust.ts";
 import { type TrustLimits, unlistedVerdict } from "../../plan/trust-state.ts";
 import type { RegistryState } from "../../registries/supervise.ts";
+import { containedClock } from "../../runtime/clock.ts";
+import type { Deps } from "../../runtime/deps.ts";
 import type { RegistryView } from "../../status/hub-status.ts";
 import type { Progress, RememberedTrust } from "../../status/memory.ts";
 import { hubIdOf } from "../../translate/names.ts";
@@ -24,13 +26,15 @@ const startupGraceMs = 10_000;
 
 /** What a session needs from its controller. */
 export interface SessionHooks
-  extends Pick<ConnectionHooks, "enqueueStatus" | "credentialsMs" | "readCredentials" | "crash"> {
+  extends Pick<ConnectionHooks, "enqueueStatus" | "credentialsMs" | "readCredentials"> {
   /** Queues these hosts for a new plan: they changed, or only have to be looked at. */
   enqueueHosts(hosts: Iterable<HostKey>, urgency: Urgency): void;
   limitsFor(hub: Hub): TrustLimits;
   /** Whether the hub's target takes its entries; undefined = not known yet. */
   targetTakes(hub: Hub): boolean | undefined;
   onHoldBegan(reason: "Shrunk" | "RegistryReset"): void;
+  /** Reports a bug: the session is of no use any more. */
+  onBug(error: unknown): void;
 }
 
 /** One hub while it exists: its connection to the registry, its listing, and how far its silence counts. */
@@ -40,7 +44,7 @@ export class HubSession {
   /** The state of the hub's hosts. */
   readonly ledger: HostLedger;
   readonly #entries: EntryIndex;
-  readonly #deps: HubDeps;
+  readonly #deps: Deps;
   readonly #hooks: SessionHooks;
   readonly #startedAt: Ms;
   readonly #trust: HubTrust;
@@ -52,27 +56,34 @@ export class HubSession {
   #hasMoved = false;
   #targetTakes: boolean | undefined;
   #mayConnect = false;
+  #isClosed = false;
 
   constructor(hub: Hub, memory: RememberedTrust, entries: EntryIndex, deps: HubDeps, hooks: SessionHooks) {
     this.id = hubIdOf(hub.key);
     this.#hub = hub;
     this.#entries = entries;
-    this.#deps = { ...deps, logger: deps.logger.child({ hub: hub.key, type: hub.registry.type }) };
+    const clock = containedClock(deps.clock, (run) => this.#contain(run));
+    const logger = deps.logger.child({ hub: hub.key, type: hub.registry.type });
+    this.#deps = { ...deps, clock, logger };
     this.#hooks = hooks;
-    this.ledger = new HostLedger(deps.clock, () => hooks.enqueueStatus());
-    this.#startedAt = deps.clock.monotonic();
-    const trust = restoredTrust(hooks.limitsFor(hub), memory, momentOf(deps.clock));
-    this.#trust = new HubTrust(deps.clock, trust, (change) => this.#trustChanged(change));
-    this.#connection = new HubConnection(this.#deps, {
-      ...hooks,
-      prepare: ({ services }) => this.listings.prepare(services, this.#hub, deps.clock),
-      onState: (state, before) => this.#take(state, before),
-      reconnect: () => this.#reconnect(),
-      known: () => entries.servicesOf(this.id, this.#hub.target),
-    });
+    this.ledger = new HostLedger(clock, () => hooks.enqueueStatus());
+    this.#startedAt = clock.monotonic();
+    const trust = restoredTrust(hooks.limitsFor(hub), memory, momentOf(clock));
+    this.#trust = new HubTrust(clock, trust, (change) => this.#trustChanged(change));
+    this.#connection = new HubConnection(
+      { ...deps, clock, logger },
+      {
+        ...hooks,
+        onBug: (error) => this.#onBug(error),
+        prepare: ({ services }) => this.listings.prepare(services, this.#hub, clock),
+        onState: (state, before) => this.#take(state, before),
+        reconnect: () => this.#reconnect(),
+        known: () => entries.servicesOf(this.id, this.#hub.target),
+      },
+    );
     this.#targetTakes = hooks.targetTakes(hub);
     this.#trust.take({ type: "released", until: hub.releaseHold });
-    deps.clock.after(startupGraceMs, () => hooks.enqueueStatus());
+    clock.after(startupGraceMs, () => hooks.enqueueStatus());
   }
 
   /**
@@ -159,8 +170,22 @@ export class HubSession {
 
   /** Ends the connection; the cluster stays as it is. */
   close(): void {
+    this.#isClosed = true;
     this.#connection.close();
     this.#trust.close();
+  }
+
+  #contain(run: () => void): void {
+    try {
+      run();
+    } catch (error) {
+      this.#onBug(error);
+    }
+  }
+
+  #onBug(error: unknown): void {
+    if (this.#isClosed) this.#deps.logger.error("bug in a closed session", { error });
+    else this.#hooks.onBug(error);
   }
 
   /** The state of the registry, for the status. */

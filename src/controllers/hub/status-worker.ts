@@ -2,19 +2,23 @@ import { retryDelay } from "../../kube/errors.ts";
 import type { Reflector } from "../../kube/reflector.ts";
 import { writeStatus } from "../../kube/status.ts";
 import type { Ms } from "../../model/entry.ts";
-import type { HubKey } from "../../model/hub.ts";
+import type { HubId, HubKey } from "../../model/hub.ts";
 import type { ServiceEntry } from "../../model/istio.ts";
+import { splitKey } from "../../model/keys.ts";
 import type { Stored } from "../../model/kubernetes.ts";
 import type { HubStatus, RegistryHub } from "../../model/registryhub.ts";
 import { rfc3339 } from "../../model/time.ts";
 import type { HubMetrics } from "../../runtime/metrics.ts";
 import { type ApplyFailure, type HubView, hubStatusOf, statusChange } from "../../status/hub-status.ts";
-import { isMergeable, readStatus } from "../../translate/read-back/hub-status.ts";
+import { rememberedTrust, type StatusSubject } from "../../status/memory.ts";
+import { hubIdOf } from "../../translate/names.ts";
+import { readStatus } from "../../translate/read-back/hub-status.ts";
 import type { EntryIndex } from "../writes/entry-index.ts";
 import type { Tools } from "../writes/object-writer.ts";
 import type { Outcome } from "../writes/queue.ts";
 import type { HubSession } from "./session.ts";
 import { type Services, shadowsOf } from "./shadowing-services.ts";
+import type { UnservedHub } from "./unserved-hubs.ts";
 
 const conditionsIntervalMs = 1_000;
 const countsIntervalMs = 10_000;
@@ -30,6 +34,7 @@ const severity: readonly ApplyFailure["reason"][] = [
   "IstioMissing",
   "Forbidden",
   "VipsExhausted",
+  "InternalError",
   "ApplyFailed",
 ];
 
@@ -44,6 +49,8 @@ export interface StatusContext {
   /** Whether the entries cannot be seen, so that nothing shows whether a registry with another origin has lost its data. */
   isBlind(): boolean;
   session(key: HubKey): HubSession | undefined;
+  /** Why a hub that exists has no session. */
+  unserved(key: HubKey): UnservedHub | undefined;
   /** Why the operator can write nothing of the hub: its target, or the cluster itself. */
   failure(session: HubSession): ApplyFailure | undefined;
 }
@@ -67,19 +74,23 @@ export class StatusWorker {
   /** The queue's work function. */
   async work(key: HubKey): Promise<Outcome> {
     const session = this.#world.session(key);
+    const unserved = this.#world.unserved(key);
     const object = this.#world.hubs.objects.get(key);
-    if (session === undefined || object === undefined) {
+    if ((session ?? unserved) === undefined || object === undefined) {
       this.#writtenAt.delete(key);
       this.#lookAt.delete(key);
     }
-    if (session === undefined || object === undefined || this.#world.isStarting()) return undefined;
+    if (object === undefined || this.#world.isStarting()) return undefined;
     const { client, events, metrics, deps, signal } = this.#tools;
     const { clock } = deps;
     const lookedAt = clock.monotonic();
     const waitMs = (this.#lookAt.get(key) ?? 0) - lookedAt;
     if (waitMs > 0) return { againInMs: waitMs };
-    const view = this.#view(session, object);
-    this.#measure(session, view);
+    const view = session
+      ? this.#view(session, object)
+      : unserved && this.#unservedView(key, unserved, object);
+    if (view === undefined) return undefined;
+    this.#measure(key, view, session?.isSynced ?? false);
     const status = hubStatusOf(view, rfc3339(clock.now()));
     const change = statusChange(view.previous, status);
     const tookMs = clock.monotonic() - lookedAt;
@@ -89,8 +100,8 @@ export class StatusWorker {
     const intervalMs = change === "conditions" ? conditionsIntervalMs : countsIntervalMs;
     const dueInMs = (this.#writtenAt.get(key) ?? -intervalMs) + intervalMs - clock.monotonic();
     if (dueInMs > 0) return { againInMs: dueInMs };
-    const replaces = !isMergeable(object.status);
-    const written = await writeStatus(client, session.hub, { status, replaces }, signal);
+    const [namespace, name] = splitKey(key);
+    const written = await writeStatus(client, { namespace, name }, status, signal);
     metrics.wrote("RegistryHub", "status", "error" in written ? written.error.reason : "ok");
     if ("ok" in written) {
       this.#writtenAt.set(key, clock.monotonic());
@@ -118,18 +129,44 @@ export class StatusWorker {
       failure: this.#failure(session),
       syncing: this.#syncing(session),
       held: session.held,
-      ...this.#owned(session, previous),
+      ...this.#owned(session.id, previous),
       problems: [...session.problems, ...shadowsOf(session.listings.hosts(), this.#world.services, previous)],
       plan: hub.policy === "observe" ? session.ledger.plan : undefined,
       origin: this.#world.isBlind() ? (previous?.origin ?? "") : session.origin,
     };
   }
 
+  /** An unserved hub: the status says why, and the rest stays as before. */
+  #unservedView(
+    key: HubKey,
+    { code, detail, nextStep, kept }: UnservedHub,
+    object: Stored<RegistryHub>,
+  ): HubView {
+    const previous = readStatus(object.status);
+    const hub: StatusSubject = {
+      generation: object.metadata.generation ?? 0,
+      target: kept?.generate_to ?? "",
+      policy: kept?.plan ? "observe" : "sync",
+      suspend: false,
+      registry: { type: kept?.type ?? "", address: kept?.address ?? "" },
+    };
+    return {
+      hub,
+      previous,
+      registry: { state: "failed", code, detail, nextStep },
+      progress: { isListed: false, hasAnswered: true, hasMoved: false, isFresh: false, hasNoSession: true },
+      failure: undefined,
+      syncing: "no",
+      held: rememberedTrust(kept, hub).held,
+      ...this.#owned(hubIdOf(key), previous),
+      problems: [],
+      plan: kept?.plan,
+      origin: kept?.origin ?? "",
+    };
+  }
+
   /** What the cluster has of the hub; until the ServiceEntries are listed, what the previous status says. */
-  #owned(
-    { id }: HubSession,
-    previous: HubStatus | undefined,
-  ): Pick<HubView, "entries" | "services" | "endpoints"> {
+  #owned(id: HubId, previous: HubStatus | undefined): Pick<HubView, "entries" | "services" | "endpoints"> {
     if (this.#world.serviceEntries.status.state === "pending" && previous !== undefined) {
       return { ...previous, entries: new Map(Object.entries(previous.serviceentries)) };
     }
@@ -157,10 +194,9 @@ export class StatusWorker {
     return waitingMs < slowApplyMs ? "briefly" : "long";
   }
 
-  #measure(session: HubSession, view: HubView): void {
-    const { key, registry } = session.hub;
+  #measure(key: HubKey, view: HubView, isSynced: boolean): void {
     const { metrics } = this.#tools;
-    metrics.registryUp(key, registry.type, session.isSynced);
+    metrics.registryUp(key, view.hub.registry.type, isSynced);
     metrics.hubCounts(key, { services: view.services, endpoints: view.endpoints });
     metrics.heldRemovals(key, view.held?.hold.services ?? 0);
   }

@@ -113,6 +113,12 @@ export class EntryIndex {
     return [...(this.#facts.get(key)?.hubKeys.values() ?? [])].filter((owner) => owner !== "");
   }
 
+  /** The hubs of the ownership labels of the objects that have the host. */
+  hubsAt(host: HostKey): ReadonlySet<HubId> {
+    const facts = [...(this.#byHost.get(host) ?? [])].map((key) => this.#facts.get(key));
+    return new Set(facts.flatMap((one) => [...(one?.hubs.keys() ?? [])]));
+  }
+
   hosts(): IterableIterator<HostKey> {
     return this.#byHost.keys();
   }
@@ -121,6 +127,7 @@ export class EntryIndex {
   isNameTaken(namespace: string, name: string, except: HostKey): boolean {
     const key = `${namespace}/${name}`;
     const facts = this.#facts.get(key);
+    if (facts === undefined && this.#objects.has(key)) return true; // a bug stopped its `update`
     return facts ? !facts.hosts.includes(except) : (this.#reserved.get(key) ?? except) !== except;
   }
 

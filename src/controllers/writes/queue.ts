@@ -75,6 +75,7 @@ export class WorkQueue {
   #sliceEnds: Ms | undefined;
   #open = false;
   #hasEnded = false;
+  #signal: AbortSignal = AbortSignal.abort();
   #crash: (error: unknown) => void = () => undefined;
 
   constructor(
@@ -164,6 +165,7 @@ export class WorkQueue {
   async run(signal: AbortSignal): Promise<void> {
     const { promise, resolve, reject } = Promise.withResolvers<void>();
     this.#crash = reject;
+    this.#signal = signal;
     signal.addEventListener("abort", () => resolve(), { once: true });
     if (signal.aborted) resolve();
     this.#open = true;
@@ -238,6 +240,7 @@ export class WorkQueue {
     try {
       return await this.#work(key);
     } catch (error) {
+      if (this.#signal.aborted) return undefined; // the work was given up
       if (this.#hooks.onBug === undefined) throw error;
       return this.#hooks.onBug(key, error);
     }

@@ -26,7 +26,7 @@ export interface ConnectionOptions {
   readonly secure: boolean;
   readonly onPush: (type: string, body: unknown) => void;
   /** Called once if the connection breaks after it was opened. */
-  readonly onLost: (error: RegistryError) => void;
+  readonly onLost: (error: Error) => void;
 }
 
 /** The fields of the answer, or why there are none. */
@@ -233,7 +233,7 @@ export class NacosConnection {
       if (error instanceof RegistryError) this.#lose(error);
       else if (isMalformed(error))
         this.#lose(this.#error("RegistryBadResponse", "a push does not have Nacos' form"));
-      else throw error;
+      else this.#lose(error as Error); // a bug: the reader must hear of it, because nobody catches what a stream's handler throws
     }
   }
 
@@ -258,7 +258,7 @@ export class NacosConnection {
     return error;
   }
 
-  #lose(error: RegistryError): void {
+  #lose(error: Error): void {
     const wasOpen = this.#state === "open";
     this.#end(error);
     if (wasOpen) this.#options.onLost(error);

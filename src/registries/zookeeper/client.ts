@@ -30,7 +30,7 @@ type Dialling = Omit<ConnectionOptions, "server" | "ip" | "onLost">;
 export async function openSession(
   registry: RegistrySpec<"zookeeper">,
   credentials: Credentials,
-  onLost: (error: RegistryError) => void,
+  onLost: (error: Error) => void,
   deps: Deps,
   signal: AbortSignal,
 ): Promise<Session> {
@@ -41,7 +41,7 @@ export async function openSession(
   const dialling: Dialling = { ...(tls && { tls }), onEvent: (path) => fire(watches, path) };
   const dial = async (server: Server, ip: string): Promise<Session> => {
     let isInUse = false;
-    const lost = (error: RegistryError): void => void (isInUse && onLost(error));
+    const lost = (error: Error): void => void (isInUse && onLost(error));
     const connection = await ZkConnection.open({ ...dialling, server, ip, onLost: lost }, deps.clock, signal);
     const session = createSession(connection, server.name, chroot, watches);
     try {

@@ -40,7 +40,7 @@ export interface ConnectionOptions {
   /** Called with the path of each watch that fired. */
   readonly onEvent: (path: string) => void;
   /** Called once if the connection breaks, after every open request was rejected with the same error. */
-  readonly onLost: (error: RegistryError) => void;
+  readonly onLost: (error: Error) => void;
 }
 
 /** An answer: the server's error code and, if it is 0, the record. */
@@ -142,7 +142,10 @@ export class ZkConnection {
     try {
       split(chunk);
     } catch (error) {
-      if (!(error instanceof RangeError)) throw error;
+      if (!(error instanceof RangeError)) {
+        this.#lose(error as Error); // a bug: the reader must hear of it, because nobody catches what a socket's handler throws
+        return;
+      }
       const start = JSON.stringify(chunk.toString("latin1", 0, 16));
       this.#fail(
         "RegistryBadResponse",
@@ -186,8 +189,11 @@ export class ZkConnection {
   }
 
   #fail(code: RegistryErrorCode, what: string): void {
+    this.#lose(this.#failure(code, what));
+  }
+
+  #lose(error: Error): void {
     const wasOpen = this.#state === "open";
-    const error = this.#failure(code, what);
     this.#end(error);
     if (wasOpen) this.#options.onLost(error);
   }

@@ -2,7 +2,7 @@ import { type Hub, type RegistrySpec, registryTypes } from "../../model/hub.ts";
 import type { Stored } from "../../model/kubernetes.ts";
 import { annotations } from "../../model/labels.ts";
 import type { RegistryHub } from "../../model/registryhub.ts";
-import { fieldsOf, isFields, numberOf, objectAnnotations, objectKeyOf, textOf } from "./json.ts";
+import { countOf, fieldsOf, isFields, objectAnnotations, objectKeyOf, textOf } from "./json.ts";
 
 /** Why this version cannot use a hub. `detail` names the field and shows no value that may be a secret. */
 export interface SpecProblem {
@@ -46,7 +46,7 @@ function hubOf(object: Stored<RegistryHub>): Hub {
     name: metadata.name,
     uid: textOf(metadata.uid) ?? "",
     createdAt: textOf(metadata.creationTimestamp) ?? "",
-    generation: numberOf(metadata.generation) ?? 0,
+    generation: countOf(metadata.generation) ?? 0,
     registry: registryOf(spec),
     target: required(spec, "spec.generate_to", namespaceName),
     protocol: optional(spec, "spec.protocol", oneOf(["tcp", "http"])) ?? "tcp",

@@ -33,6 +33,11 @@ export function numberOf(value: unknown): number | undefined {
   return typeof value === "number" && Number.isFinite(value) ? value : undefined;
 }
 
+/** The value if it is a whole number of things. */
+export function countOf(value: unknown): number | undefined {
+  return typeof value === "number" && Number.isSafeInteger(value) && value >= 0 ? value : undefined;
+}
+
 /** The fields whose values are texts; the same object if all are, as in nearly every one. */
 export function textFieldsOf(value: unknown): Texts {
   const fields = fieldsOf(value);

@@ -216,9 +216,9 @@ function endpointsOf({ spec }: Stored<ServiceEntry>): readonly StoredEndpoint[] 
   });
 }
 
-/** The endpoint's own number for a port of the entry. A name may be any text, even "constructor". */
+/** The endpoint's own number for a port of the entry. A name may be any text, even one that objects inherit. */
 function portAt(ports: Readonly<Record<string, unknown>>, name: string): number | undefined {
-  const number = Object.hasOwn(ports, name) ? ports[name] : undefined;
+  const number = ports[name];
   return isPortNumber(number) ? number : undefined;
 }
 

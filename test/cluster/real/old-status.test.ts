@@ -1,40 +1,15 @@
 import { expect, test } from "vitest";
 import { writeStatus } from "../../../src/kube/status.ts";
-import type { HubStatus, RegistryHub } from "../../../src/model/registryhub.ts";
-import { isMergeable } from "../../../src/translate/read-back/hub-status.ts";
+import type { HubStatus } from "../../../src/model/registryhub.ts";
+import { hubStatusOf } from "../../../src/status/hub-status.ts";
+import { readHub } from "../../../src/translate/read-back/hub.ts";
 import { startApiServer } from "../../bed/api-server.ts";
-import { eventually } from "../../support/eventually.ts";
 import { openBench } from "../cluster.ts";
+import { storedHub, upgradeOver } from "./old-crd.ts";
 
 // On the real server only: it is about a CRD that is replaced by one with another schema.
 
-/** A CRD without a schema of the status, as the old product's was. */
-const anything = { type: "object", "x-kubernetes-preserve-unknown-fields": true };
-const oldCrd = {
-  apiVersion: "apiextensions.k8s.io/v1",
-  kind: "CustomResourceDefinition",
-  metadata: { name: "registryhubs.ecns.easystack.cn" },
-  spec: {
-    group: "ecns.easystack.cn",
-    scope: "Namespaced",
-    names: { kind: "RegistryHub", plural: "registryhubs", singular: "registryhub" },
-    versions: [
-      {
-        name: "v1alpha1",
-        served: true,
-        storage: true,
-        subresources: { status: {} },
-        schema: { openAPIV3Schema: { type: "object", properties: { spec: anything, status: anything } } },
-      },
-    ],
-  },
-};
 const spec = { generate_to: "default", type: "zookeeper", address: "zookeeper1.default:2181" };
-const oldStatus = {
-  phase: "failed",
-  conditions: [{ failed_reason: "no such host", record_time: "2024-02-04T02:53:25Z" }],
-  serviceentries: {},
-};
 const status: HubStatus = {
   address: spec.address,
   type: spec.type,
@@ -51,37 +26,65 @@ const status: HubStatus = {
   truncated: 0,
 };
 
-test("a status that the old product left behind is replaced, though no apply could merge it", async () => {
-  await using server = await startApiServer({ controllerManager: false });
-  const established = ["wait", "--for=condition=Established", "crd", "--all", "--timeout=60s"];
-  await server.kubectl(["create", "-f", "-"], { input: JSON.stringify(oldCrd) });
-  await server.kubectl(established);
-  const hub = {
-    apiVersion: "ecns.easystack.cn/v1alpha1",
-    kind: "RegistryHub",
-    metadata: { name: "old" },
-    spec,
+test("a status that another version left behind is replaced, though no apply could merge it", async () => {
+  const left = {
+    "of-the-old-product": {
+      phase: "failed",
+      conditions: [{ failed_reason: "no such host", record_time: "2024-02-04T02:53:25Z" }],
+      serviceentries: {},
+    },
+    "of-other-types": { phase: 7, serviceentries: ["a"], conditions: "none", problems: { a: 1 }, hold: "on" },
   };
-  await server.kubectl(["create", "-f", "-"], { input: JSON.stringify(hub) });
-  const patch = JSON.stringify({ status: oldStatus });
-  await server.kubectl(["patch", "registryhubs", "old", "--subresource=status", "--type=merge", "-p", patch]);
-  await server.kubectl(["apply", "-f", "crds/registryhub.yaml"]);
-  await server.kubectl(established);
-
+  await using server = await startApiServer({ controllerManager: false });
+  const hubs = Object.entries(left).map(([name, one]) => [name, { spec, status: one }] as const);
+  await upgradeOver(server, Object.fromEntries(hubs));
   const bench = openBench(server.kubeconfig);
-  const read = async (): Promise<RegistryHub> =>
-    JSON.parse(await server.kubectl(["get", "registryhubs", "old", "-o", "json"])) as RegistryHub;
-  const refused = { ...hub, metadata: { name: "new" }, spec: { ...spec, type: "etcd" } };
-  await eventually(async () => {
-    const dryRun = server.kubectl(["create", "--dry-run=server", "-f", "-"], {
-      input: JSON.stringify(refused),
+  for (const name of Object.keys(left)) {
+    const of = { name, namespace: "default" };
+    expect(await writeStatus(bench.client, of, status, bench.signal)).toMatchObject({
+      ok: { spec, status },
     });
-    await expect(dryRun, "the new schema is in force").rejects.toThrow("spec.type");
-  }, 20_000);
+    expect((await storedHub(server, name)).status).toEqual(status);
+  }
+});
 
-  const of = { name: "old", namespace: "default" };
-  const replaces = !isMergeable((await read()).status);
-  const written = await writeStatus(bench.client, of, { status, replaces }, bench.signal);
-  expect(written).toMatchObject({ ok: { spec, status } });
-  expect((await read()).status).toEqual(status);
+test("a hub that an older CRD let through, and this one would refuse, can be told so", async () => {
+  const specs = {
+    "unknown-type": { ...spec, type: "Eureka" },
+    "no-address": { generate_to: "default", type: "zookeeper" },
+    "no-target": { type: "zookeeper", address: spec.address },
+    "unknown-policy": { ...spec, policy: "Sync" },
+    "nothing-at-all": {},
+    "list-for-text": { ...spec, services: { include: "*" } },
+  };
+  await using server = await startApiServer({ controllerManager: false });
+  const hubs = Object.entries(specs).map(([name, one]) => [name, { spec: one }] as const);
+  await upgradeOver(server, Object.fromEntries(hubs));
+  const bench = openBench(server.kubeconfig);
+  for (const name of Object.keys(specs)) {
+    const reading = readHub(await storedHub(server, name));
+    if (!("problem" in reading)) throw new Error(`${name} can be read`);
+    const registry = { type: "", address: "" };
+    const told = hubStatusOf(
+      {
+        hub: { generation: 1, target: "", policy: "sync", suspend: false, registry },
+        previous: undefined,
+        registry: { state: "failed", code: "InvalidSpec", ...reading.problem },
+        failure: undefined,
+        progress: { isListed: false, hasAnswered: true, hasMoved: false, isFresh: false, hasNoSession: true },
+        syncing: "no",
+        held: undefined,
+        entries: new Map(),
+        services: 0,
+        endpoints: 0,
+        problems: [],
+        plan: undefined,
+        origin: "",
+      },
+      "2024-02-04T03:00:00Z",
+    );
+    const of = { name, namespace: "default" };
+    const written = await writeStatus(bench.client, of, told, bench.signal);
+    expect({ name, written }).toMatchObject({ name, written: { ok: { status: { phase: "failed" } } } });
+  }
 });

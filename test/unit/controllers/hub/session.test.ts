@@ -58,7 +58,7 @@ function openSession() {
     credentialsMs: hour,
     readCredentials: async () => ({}),
     onHoldBegan: (reason) => began.push(reason),
-    crash: (error) => {
+    onBug: (error) => {
       throw error;
     },
   });

@@ -387,6 +387,17 @@ describe("bugs", () => {
     await pass(1_000);
     expect(started).toEqual(["a", "b", "a"]);
   });
+
+  test("are nobody's concern after the signal: the work was given up", async () => {
+    const told: unknown[] = [];
+    const { add, open, ended, abort } = running(4, { onBug: (key) => void told.push(key) });
+    await add("a");
+    abort();
+    open.get("a")?.reject(new Error("aborted"));
+    await ended;
+    await settled();
+    expect(told).toEqual([]);
+  });
 });
 
 test("the end comes with the signal and leaves no timer, not even of work that was under way", async () => {

@@ -1,5 +1,5 @@
 import { describe, expect, test } from "vitest";
-import { isMergeable, readStatus } from "../../../../src/translate/read-back/hub-status.ts";
+import { readStatus } from "../../../../src/translate/read-back/hub-status.ts";
 
 const condition = {
   type: "Ready",
@@ -30,12 +30,10 @@ const status = {
 describe("what an earlier process wrote", () => {
   test("is read as it is", () => {
     expect(readStatus(status)).toEqual(status);
-    expect(isMergeable(status)).toBe(true);
   });
 
   test("may be nothing", () => {
     expect([undefined, null, "none", 7, []].map(readStatus)).toEqual(Array(5).fill(undefined));
-    expect(isMergeable(undefined)).toBe(true);
   });
 });
 
@@ -63,24 +61,5 @@ describe("of what others left behind", () => {
     expect(read).toMatchObject({ phase: "pending", serviceentries: { b: "2024-02-04T03:04:20Z" } });
     expect(read).toMatchObject({ problems: [], services: 0, origin: "" });
     expect(read).not.toHaveProperty("hold");
-  });
-
-  test.each([
-    ["a condition without a type", { conditions: [{ failed_reason: "x" }] }],
-    ["two conditions of one type", { conditions: [condition, condition] }],
-    ["conditions that are no list", { conditions: "none" }],
-    ["a condition that is a text", { conditions: ["failed"] }],
-    ["entries that are a list", { serviceentries: ["a"] }],
-    ["an entry that has no time", { serviceentries: { a: 1 } }],
-    ["a phase that is a number", { phase: 1 }],
-    ["a count that is a text", { services: "1" }],
-    ["a problem that is a text", { problems: ["p"] }],
-    ["a hold that is a text", { hold: "until tomorrow" }],
-  ])("%s has to go before a status can be applied", (_, odd) => {
-    expect(isMergeable({ ...status, ...odd })).toBe(false);
-  });
-
-  test("what lacks fields, or has more, can stay", () => {
-    expect(isMergeable({ phase: "failed", later: ["x"], hold: null })).toBe(true);
   });
 });

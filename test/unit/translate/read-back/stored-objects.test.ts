@@ -7,8 +7,7 @@ import { fakeClock } from "../../../support/fake-clock.ts";
 import { pool, silentLogger } from "../../../support/model.ts";
 
 /**
- * Objects that the API server stores, each of which once ended a controller at every start (H3): what reads them takes them for
- * what they are.
+ * Objects that the API server stores. Each of them once ended a controller at every start (H3), and is read now.
  */
 
 const ours = { "app.kubernetes.io/managed-by": "registryhub", "hub.ecns.easystack.cn/ddf6610a": "" };
