@@ -12,7 +12,15 @@ function suite(
 ): TestProjectInlineConfiguration {
   return {
     extends: true,
-    test: { name, include, testTimeout: timeoutMs, hookTimeout: timeoutMs, sequence: { groupOrder } },
+    // vitest leaves one processor free, which is half of two.
+    test: {
+      name,
+      include,
+      testTimeout: timeoutMs,
+      hookTimeout: timeoutMs,
+      sequence: { groupOrder },
+      maxWorkers: "100%",
+    },
   };
 }
 
