@@ -58,7 +58,7 @@ export function untrusted(limits: TrustLimits): TrustState {
   };
 }
 
-export function phaseOf(trust: TrustState): TrustPhase {
+export function trustPhaseOf(trust: TrustState): TrustPhase {
   if (!trust.isSynced) return "unsynced";
   if (trust.reset !== undefined) return "reset";
   if (trust.settling !== undefined) return "settling";

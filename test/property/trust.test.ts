@@ -3,7 +3,13 @@ import { expect, test } from "vitest";
 import type { HostKey } from "../../src/model/entry.ts";
 import { hasEnded, isBraking, type Loss, type Moment } from "../../src/plan/losses.ts";
 import { step, type TrustEvent, type TrustStep } from "../../src/plan/trust.ts";
-import { dueOf, phaseOf, type TrustState, unlistedVerdict, untrusted } from "../../src/plan/trust-state.ts";
+import {
+  dueOf,
+  type TrustState,
+  trustPhaseOf,
+  unlistedVerdict,
+  untrusted,
+} from "../../src/plan/trust-state.ts";
 
 const limits = { settleMs: 60, settleAfterLossMs: 100, shrinkHoldMs: 300, resetHoldMs: 2_000 };
 const all: readonly HostKey[] = Array.from({ length: 12 }, (_, at) => `ns/h${at}`);
@@ -189,7 +195,7 @@ test("after the last event everything that is not listed is gone", () =>
     const machine = play(story, new Machine());
     machine.happen({ what: "lists", listed: all.slice(0, 2), origin: "o1", afterMs: 0 });
     machine.pass(limits.resetHoldMs + limits.settleAfterLossMs + limits.shrinkHoldMs);
-    expect([phaseOf(machine.state), dueOf(machine.state)]).toEqual(["trusted", undefined]);
+    expect([trustPhaseOf(machine.state), dueOf(machine.state)]).toEqual(["trusted", undefined]);
     expect(all.filter((host) => machine.isMissing(host) && !machine.isGone(host))).toEqual([]);
   }));
 

@@ -5,10 +5,10 @@ import type { Moment } from "../../src/plan/losses.ts";
 import { step, type TrustEvent, type TrustStep } from "../../src/plan/trust.ts";
 import {
   dueOf,
-  phaseOf,
   type TrustLimits,
   type TrustPhase,
   type TrustState,
+  trustPhaseOf,
   unlistedVerdict,
 } from "../../src/plan/trust-state.ts";
 import { nothingRemembered, type RememberedTrust } from "../../src/status/memory.ts";
@@ -113,7 +113,7 @@ export class Story {
   }
 
   get phase(): TrustPhase {
-    return phaseOf(this.state);
+    return trustPhaseOf(this.state);
   }
 
   /** The hosts of the cluster that the registry does not list and that are believed to be gone. */

@@ -9,9 +9,9 @@ const maxMs = { slice: 30_000, worker: 1_000 } as const;
 const againMs = 100;
 
 /**
- * Holds statuses back while hosts of the hub's target still have to be planned: what was found out about them before would
- * be told as if it were so now. (A restart wrote DeletionHeld=True/Settling of hosts that had been planned before their
- * registry was listed, and took it back.)
+ * Holds a status back while hosts of the hub's target wait for their plan, because their earlier findings would appear
+ * as today's. Without it, a restart wrote DeletionHeld=True/Settling for hosts that were planned before their registry
+ * was listed, and took it back.
  */
 export class HeldBack {
   readonly #since = new Map<HubKey, Ms>();

@@ -1,7 +1,7 @@
 import { expect, test } from "vitest";
 import { HubTrust } from "../../../../src/controllers/hub/trust.ts";
 import type { TrustStep } from "../../../../src/plan/trust.ts";
-import { phaseOf, untrusted } from "../../../../src/plan/trust-state.ts";
+import { trustPhaseOf, untrusted } from "../../../../src/plan/trust-state.ts";
 import { fakeClock } from "../../../support/fake-clock.ts";
 import { hosts, limits, minute } from "../../../support/trust-story.ts";
 
@@ -18,11 +18,11 @@ function running() {
 test("one timer, for the next deadline, and what it brings about is told", () => {
   const { clock, changes, trust } = running();
   trust.take(listing);
-  expect([phaseOf(trust.state), clock.pending]).toEqual(["settling", 1]);
+  expect([trustPhaseOf(trust.state), clock.pending]).toEqual(["settling", 1]);
   clock.advance(minute);
-  expect([phaseOf(trust.state), clock.pending]).toEqual(["braking", 1]);
+  expect([trustPhaseOf(trust.state), clock.pending]).toEqual(["braking", 1]);
   clock.advance(5 * minute);
-  expect([phaseOf(trust.state), clock.pending]).toEqual(["trusted", 0]);
+  expect([trustPhaseOf(trust.state), clock.pending]).toEqual(["trusted", 0]);
   expect(changes).toEqual([
     { changed: "everything", began: undefined },
     { changed: "everything", began: "Shrunk" },
