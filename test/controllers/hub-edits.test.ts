@@ -14,6 +14,7 @@ describe("suspend", () => {
       RegistrySynced: "True Synced",
       Applied: "True Applied",
       DeletionHeld: "False NothingHeld",
+      Ready: "True Suspended",
     });
     const before = world.writes().length;
     world.registry().lists({});
@@ -40,7 +41,33 @@ describe("suspend", () => {
     const world = await openSettled({ spec: { suspend: true } });
     expect(world.registry().opened).toEqual([]);
     expect(world.person.list("serviceentries")).toEqual([]);
-    expect(said(world)).toMatchObject({ RegistrySynced: "Unknown Connecting" });
+    expect(said(world)).toMatchObject({
+      phase: "success",
+      RegistrySynced: "Unknown Connecting",
+      Ready: "True Suspended",
+    });
+  });
+
+  test("of a hub that failed is a success, also after a restart; when it ends the hub fails as before", async () => {
+    const world = await openSettled();
+    world.registry().fail();
+    await world.advance(1 * minute);
+    expect(said(world)).toMatchObject({ phase: "failed" });
+    const suspended = {
+      phase: "success",
+      RegistrySynced: "False RegistryUnreachable",
+      Ready: "True Suspended",
+    };
+    edit(world, { suspend: true });
+    await world.advance(2 * second);
+    expect(said(world)).toMatchObject(suspended);
+    await world.hubController.restart();
+    await world.advance(1 * minute);
+    expect(said(world)).toMatchObject(suspended);
+    edit(world, { suspend: false });
+    await world.advance(1 * minute);
+    expect(said(world)).toMatchObject({ phase: "failed", Ready: "False RegistryUnreachable" });
+    expect(statusOf(world).conditions.find(({ type }) => type === "Ready")).toHaveProperty("failed_reason");
   });
 
   test("somebody's edit of an entry of a suspended hub stays until it goes on", async () => {
