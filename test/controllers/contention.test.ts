@@ -107,6 +107,62 @@ describe("somebody", () => {
     expect(entryOf(world, "demo.A")).toMatchObject(same);
   });
 
+  describe("who holds an entry by a finalizer", () => {
+    const hold = (world: World, finalizers: readonly string[]): unknown =>
+      world.person.edit("serviceentries", key, (object) => ({
+        ...object,
+        metadata: { ...object.metadata, finalizers },
+      }));
+    const deletes = ({ api }: World): number =>
+      api.writes({ verb: "delete", resource: "serviceentries" }).length;
+
+    test("keeps it beyond its end, and what returns meanwhile is in it, and in the next one (H8)", async () => {
+      const world = await openSettled();
+      const before = entryOf(world, "demo.A");
+      hold(world, ["example.com/hold"]);
+      world.registry().remove("demo.A");
+      await world.advance(12 * minute);
+      expect(entryOf(world, "demo.A")?.metadata).toHaveProperty("deletionTimestamp");
+      await world.advance(60 * minute);
+      expect(deletes(world)).toBe(1);
+      world.registry().set("demo.A", ["10.42.0.9:20880"]);
+      await world.advance(1 * second);
+      expect(addressesOf(world, "demo.A")).toEqual(["10.42.0.9:20880"]);
+      expect(said(world)).toMatchObject({ Ready: "True Ready" });
+      hold(world, []);
+      await world.settle();
+      expect(addressesOf(world, "demo.A")).toEqual(["10.42.0.9:20880"]);
+      expect(entryOf(world, "demo.A")?.metadata.uid).not.toBe(before?.metadata.uid);
+      expect(entryOf(world, "demo.A")?.metadata.name).toBe(before?.metadata.name);
+      expect(entryOf(world, "demo.A")?.spec.addresses).toEqual(before?.spec.addresses);
+    });
+
+    test("and lets it go when nothing has returned, sees it gone", async () => {
+      const world = await openSettled();
+      hold(world, ["example.com/hold"]);
+      world.registry().remove("demo.A");
+      await world.advance(12 * minute);
+      hold(world, []);
+      await world.advance(1 * minute);
+      expect(entryOf(world, "demo.A")).toBeUndefined();
+      expect(deletes(world)).toBe(1);
+      expect(said(world)).toMatchObject({ Ready: "True Ready" });
+    });
+
+    test("and deletes it himself sees it come back at once when he lets it go", async () => {
+      const world = await openSettled();
+      hold(world, ["example.com/hold"]);
+      world.person.delete("serviceentries", key);
+      world.registry().set("demo.A", ["10.42.0.9:20880"]);
+      await world.advance(1 * minute);
+      expect(addressesOf(world, "demo.A")).toEqual(["10.42.0.9:20880"]);
+      hold(world, []);
+      await world.settle();
+      expect(addressesOf(world, "demo.A")).toEqual(["10.42.0.9:20880"]);
+      expect(entryOf(world, "demo.A")?.metadata).not.toHaveProperty("deletionTimestamp");
+    });
+  });
+
   test("who takes our labels or our address away sees them restored", async () => {
     const world = await openSettled();
     const { metadata, spec } = entryOf(world, "demo.A") ?? {};
