@@ -12,6 +12,7 @@ import {
 import { HostLedger } from "../controllers/hub/ledger.ts";
 import { ListingIndex } from "../controllers/hub/listing-index.ts";
 import type { Outcome } from "../controllers/writes/queue.ts";
+import { objectKey } from "../kube/resources.ts";
 import type { Entry, HostKey, Ms } from "../model/entry.ts";
 import type { Hub } from "../model/hub.ts";
 import type { ServiceEntry } from "../model/istio.ts";
@@ -107,6 +108,7 @@ export async function generateFilters(
   const rules = {
     foreign: options.foreignServiceEntries,
     accepts: (vip: string) => pool.accepts(vip),
+    isCopy: (object: Stored<ServiceEntry>) => entries.isCopy(objectKey(object)),
     hasElder: (vip: string, object: Stored<ServiceEntry>) => entries.hasElder(vip, object),
   };
   const refused = (error: Error): never => {

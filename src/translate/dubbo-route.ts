@@ -11,6 +11,8 @@ export interface RouteRules {
   readonly foreign: boolean;
   /** Whether the operator accepts an address of its own entry. */
   accepts(vip: string): boolean;
+  /** Whether another object is the entry of its host. */
+  isCopy(object: Stored<ServiceEntry>): boolean;
   /** Whether an older ServiceEntry also uses the address. */
   hasElder(vip: string, object: Stored<ServiceEntry>): boolean;
 }
@@ -27,6 +29,7 @@ export type RouteVerdict =
 /** Reads the Dubbo route of a ServiceEntry. */
 export function routeOf(object: Stored<ServiceEntry>, rules: RouteRules): RouteVerdict {
   const facts = routeFactsOf(object);
+  if (rules.isCopy(object)) return { verdict: "unclear" };
   if (!facts.l7) return { verdict: "none" };
   const port = facts.ports.find((one) => one.name === dubboPortName);
   // Our entry gets another known port name once its service speaks another protocol. If somebody renamed the port,

@@ -1,6 +1,6 @@
 import { describe, expect, test } from "vitest";
 import type { ServiceEntry } from "../../src/model/istio.ts";
-import { addressesOf, entryOf, eventsOf, said, statusOf, writesSince } from "./looks.ts";
+import { addressesOf, entryOf, eventsOf, filtersOf, said, statusOf, writesSince } from "./looks.ts";
 import { openSettled, two } from "./scenes.ts";
 import { hub, minute, openWorld, second, type World } from "./world.ts";
 
@@ -105,6 +105,64 @@ describe("somebody", () => {
     expect(addressesOf(world, "demo.A")).toEqual(two["demo.A"]);
     const same = { metadata: { name: before?.metadata.name }, spec: { addresses: before?.spec.addresses } };
     expect(entryOf(world, "demo.A")).toMatchObject(same);
+  });
+
+  describe("who copies an entry under another name (H7)", () => {
+    const copied = (world: World, name: string): unknown => {
+      const { metadata, spec } = entryOf(world, "demo.A") ?? { metadata: {}, spec: {} };
+      const { labels, annotations } = metadata as ServiceEntry["metadata"];
+      const put = { apiVersion, kind, metadata: { namespace: "demo", name, labels, annotations }, spec };
+      return world.person.put(put as ServiceEntry);
+    };
+    const addresses = ({ person }: World, name: string): unknown =>
+      person.get("serviceentries", `demo/${name}`)?.spec.endpoints?.map(({ address }) => address);
+
+    test.each(["a-backup", "z-backup"])(
+      "as %s sees the entry followed as before, and the copy left alone and named",
+      async (name) => {
+        const world = await openSettled();
+        await world.dubboController.start();
+        const filters = filtersOf(world);
+        copied(world, name);
+        await world.hubController.restart();
+        await world.advance(2 * minute);
+        world.registry().set("demo.A", ["10.42.0.9:20880"]);
+        await world.advance(20 * second);
+        expect(addresses(world, "aeraki-demo-a-demo")).toEqual(["10.42.0.9"]);
+        expect(addresses(world, name)).toEqual(["10.42.0.1"]);
+        expect(filtersOf(world)).toEqual(filters);
+        const { serviceentries, services, endpoints, rejected, problems } = statusOf(world);
+        expect({ services, endpoints, rejected }).toEqual({ services: 2, endpoints: 2, rejected: 0 });
+        expect(Object.keys(serviceentries)).toEqual(["aeraki-demo-a-demo", "aeraki-demo-b-demo"]);
+        expect(problems).toMatchObject([{ at: "demo.a.demo", severity: "warning" }]);
+        expect(problems[0]?.problem).toContain(
+          `HostConflict: ServiceEntry demo/${name} is a copy of the entry`,
+        );
+        world.person.delete("serviceentries", `demo/${name}`);
+        await world.advance(20 * second);
+        expect(statusOf(world).problems).toEqual([]);
+      },
+    );
+
+    test("and deletes the entry has made the copy the entry, filter included", async () => {
+      const world = await openSettled();
+      await world.dubboController.start();
+      const filters = filtersOf(world);
+      copied(world, "a-backup");
+      await world.advance(1 * second);
+      world.person.delete("serviceentries", key);
+      await world.advance(20 * second);
+      expect(world.api.writes({ resource: "envoyfilters", verb: "delete" })).toEqual([]);
+      world.registry().set("demo.A", ["10.42.0.9:20880"]);
+      await world.advance(20 * second);
+      expect(world.person.list("serviceentries").map(({ metadata }) => metadata.name)).toEqual([
+        "a-backup",
+        "aeraki-demo-b-demo",
+      ]);
+      expect(addresses(world, "a-backup")).toEqual(["10.42.0.9"]);
+      expect(filtersOf(world)).toEqual(filters);
+      expect(statusOf(world).problems).toEqual([]);
+    });
   });
 
   describe("who holds an entry by a finalizer", () => {

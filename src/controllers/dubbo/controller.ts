@@ -2,7 +2,7 @@ import type { KubeClient } from "../../kube/client.ts";
 import type { KubeError } from "../../kube/errors.ts";
 import { createEventRecorder, type EventRecorder } from "../../kube/events.ts";
 import { createReflector, obstacleOf, type Reflector } from "../../kube/reflector.ts";
-import { resources } from "../../kube/resources.ts";
+import { objectKey, resources } from "../../kube/resources.ts";
 import type { Ms } from "../../model/entry.ts";
 import type { EnvoyFilter, ServiceEntry } from "../../model/istio.ts";
 import type { Stored } from "../../model/kubernetes.ts";
@@ -94,7 +94,8 @@ export class DubboController {
     this.#serviceEntries.subscribe((keys) => {
       for (const key of keys) {
         try {
-          this.#entries.update(key);
+          for (const host of this.#entries.update(key))
+            for (const other of this.#entries.keysAt(host)) queue.add(other, this.#urgency);
         } catch (error) {
           reportBug(tools, "object", { serviceEntry: key }, error);
         }
@@ -131,6 +132,7 @@ export class DubboController {
       rules: {
         foreign: this.#options.foreignServiceEntries,
         accepts: (vip: string) => pool.accepts(vip),
+        isCopy: (object: Stored<ServiceEntry>) => this.#entries.isCopy(objectKey(object)),
         hasElder: (vip: string, object: Stored<ServiceEntry>) => this.#entries.hasElder(vip, object),
       },
       isReady: () => this.#isReady,

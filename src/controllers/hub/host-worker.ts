@@ -8,7 +8,6 @@ import type { ServiceEntry } from "../../model/istio.ts";
 import { splitKey } from "../../model/keys.ts";
 import type { Stored } from "../../model/kubernetes.ts";
 import { fieldManagers } from "../../model/labels.ts";
-import type { Problem } from "../../model/problems.ts";
 import { parseTime, rfc3339 } from "../../model/time.ts";
 import { claimOf, claimsOn, type HostClaims, mayTakeOver, mayWrite } from "../../plan/claims.ts";
 import { type HostInput, type HostPlan, planHost, type Step } from "../../plan/host.ts";
@@ -22,6 +21,7 @@ import type { EntryIndex, HostObject } from "../writes/entry-index.ts";
 import { bugFailure, reportBug } from "../writes/internal-error.ts";
 import { ObjectWriter, type Tools } from "../writes/object-writer.ts";
 import { failedBy, type Outcome } from "../writes/queue.ts";
+import { copyOfEntry, foreignHost, withProblems } from "./host-problems.ts";
 import type { HostLedger } from "./ledger.ts";
 import type { HubSession } from "./session.ts";
 
@@ -88,7 +88,8 @@ export class HostWorker {
     const { claims, wakeInMs } = this.#claims(host, found?.entry);
     if (found !== undefined && !mayTakeOver(found, claims)) return this.#conflict(host, found, claims);
     const plan = planHost(this.#input(host, found, claims));
-    this.#tell(host, plan);
+    const copies = this.#world.entries.copiesAt(host).map((copy) => copyOfEntry(host, copy));
+    this.#tell(host, withProblems(plan, claims, copies));
     this.#dryRun(host, found, claims);
     const outcome = this.#isBlocked(host) ? undefined : await this.#carryOut(host, plan.step, found);
     if (claims.size === 0 && found === undefined) this.#forget(host);
@@ -112,12 +113,9 @@ export class HostWorker {
     return claimsOn(host, actual, hubs, (hub) => this.#world.goneInMs(hub));
   }
 
-  #conflict(host: HostKey, { object }: HostObject, claims: ReadonlyMap<HubId, Claim>): Outcome {
-    const { namespace, name } = object.metadata;
-    const detail = `ServiceEntry ${namespace}/${name} already has this host and does not belong to the operator; delete it or change its host`;
-    const problem: Problem = { at: splitKey(host)[1], code: "HostConflict", detail, severity: "rejected" };
+  #conflict(host: HostKey, found: HostObject, claims: ReadonlyMap<HubId, Claim>): Outcome {
     const listing = [...claims].filter(([, claim]) => claim.listed.length > 0);
-    const problems = new Map(listing.map(([id]) => [id, [problem]]));
+    const problems = new Map(listing.map(([id]) => [id, [foreignHost(host, found)]]));
     this.#tell(host, { step: { op: "none" }, withheld: new Map(), problems });
     this.#succeeded(host);
     return undefined;

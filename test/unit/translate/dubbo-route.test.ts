@@ -35,7 +35,12 @@ function entry({ labels = ours, annotations, spec }: Overrides = {}): ServiceEnt
   };
 }
 
-const rules: RouteRules = { foreign: false, accepts: (vip) => pool.accepts(vip), hasElder: () => false };
+const rules: RouteRules = {
+  foreign: false,
+  accepts: (vip) => pool.accepts(vip),
+  isCopy: () => false,
+  hasElder: () => false,
+};
 const foreign: RouteRules = { ...rules, foreign: true };
 const theirs = { labels: { manager: "aeraki", registry: "dubbo2istio" } };
 
@@ -49,6 +54,13 @@ describe("entries of ours", () => {
     ["renamed its port", { spec: { ports: [{ name: "tcp-dubbo", number: 20_880, protocol: "tcp" }] } }],
   ])("where somebody %s are about to be repaired, so nothing follows", (_, overrides) => {
     expect(routeOf(entry(overrides), rules)).toEqual({ verdict: "unclear" });
+  });
+
+  test.each<[string, Overrides]>([
+    ["a copy of one", {}],
+    ["a copy of one that has no filters", { annotations: { "ecns.easystack.cn/l7": "false" } }],
+  ])("decide nothing as %s", (_, overrides) => {
+    expect(routeOf(entry(overrides), { ...rules, isCopy: () => true })).toEqual({ verdict: "unclear" });
   });
 
   test("with the address of an older entry get no route: a label alone must not take over a listener", () => {

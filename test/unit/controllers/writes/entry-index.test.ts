@@ -82,6 +82,29 @@ describe("who has a host", () => {
     expect(index.hostObject("ns/a.ns")).toBeUndefined();
   });
 
+  test("of several of ours the one with the base name, else the oldest; the others are copies and count for nothing", () => {
+    const [old, young] = [object("a", { created: "2023-01-01T00:00:00Z" }), object("b")];
+    const dubbo = object("aeraki-a-ns", { annotations: { interface: "a" }, created: "2025-01-01T00:00:00Z" });
+    const { index, put, remove } = indexOf(young, old, object("0", { labels: {} }));
+    const seen = (): readonly unknown[] => [
+      index.hostObject("ns/a.ns")?.object.metadata.name,
+      index.copiesAt("ns/a.ns"),
+      index.isCopy("ns/b"),
+    ];
+    expect(seen()).toEqual(["a", ["ns/b"], true]);
+    put(dubbo);
+    expect(seen()).toEqual(["aeraki-a-ns", ["ns/a", "ns/b"], true]);
+    expect([...index.hostsOf("ddf6610a")]).toMatchObject([{ host: "ns/a.ns", endpoints: 2 }]);
+    expect(index.endpointsOf("ddf6610a", "ns/a.ns")).toBe(2);
+    expect([...index.writesOf("ddf6610a").keys()]).toEqual(["aeraki-a-ns"]);
+    expect(index.hasElder("240.241.0.1", dubbo)).toBe(true); // the stranger's
+    remove("0");
+    expect(index.hasElder("240.241.0.1", dubbo)).toBe(false);
+    remove("aeraki-a-ns");
+    remove("a");
+    expect(seen()).toEqual(["b", [], false]);
+  });
+
   test("a change concerns the hosts before and after it", () => {
     const { index, put, remove } = indexOf(object("a"));
     expect(put(object("a", { spec: { hosts: ["b.ns"] } }))).toEqual(new Set(["ns/a.ns", "ns/b.ns"]));

@@ -35,7 +35,12 @@ function occupantOf(some: Some) {
   return index.hostObject("ns/a.ns");
 }
 
-const rules = { foreign: true, accepts: (vip: string) => pool.accepts(vip), hasElder: () => false };
+const rules = {
+  foreign: true,
+  accepts: (vip: string) => pool.accepts(vip),
+  isCopy: () => false,
+  hasElder: () => false,
+};
 const bare = { name: "9000", number: 9_000 };
 const gateway = { network: "east" };
 const instance = { address: "10.0.0.1", labels: { "ecns.easystack.cn/by": "ddf6610a" } };
