@@ -1,7 +1,16 @@
 import { describe, expect, test } from "vitest";
-import { addressesOf, entryOf, filtersOf, listedHosts, said, statusOf, writesSince } from "./looks.ts";
+import {
+  addressesOf,
+  entryOf,
+  eventsOf,
+  filtersOf,
+  listedHosts,
+  said,
+  statusOf,
+  writesSince,
+} from "./looks.ts";
 import { edit, hostsOf, openSettled, ten, two, without } from "./scenes.ts";
-import { hubKey, minute, second } from "./world.ts";
+import { hub, hubKey, minute, openWorld, second } from "./world.ts";
 
 describe("suspend", () => {
   test("ends the connection and all writes; everything stays, and the status says so", async () => {
@@ -116,6 +125,34 @@ describe("policy", () => {
     expect(addressesOf(world, "demo.A")).toEqual(two["demo.A"]);
     expect(addressesOf(world, "demo.B")).toEqual(two["demo.B"]);
     expect(statusOf(world).plan).toEqual({ create: 0, change: 2, remove: 0 });
+  });
+
+  test("observe moves no virtual IP, and neither says so nor reserves another one (H18)", async () => {
+    const world = openWorld();
+    world.person.createNamespace("red");
+    world.registry("red:2181").lists({ "demo.Red": ["10.42.7.1:20880"] });
+    world.person.put(hub({ address: "red:2181", generate_to: "red" }, { namespace: "red" }));
+    await world.hubController.start();
+    await world.advance(10 * second);
+    world.registry().lists({ "demo.A": ["10.42.0.1:20880"] });
+    world.person.put(hub());
+    await world.advance(2 * minute);
+    edit(world, { policy: "observe" });
+    await world.settle();
+    const addresses = entryOf(world, "demo.Red", "red")?.spec.addresses;
+    world.person.edit("serviceentries", "demo/aeraki-demo-a-demo", (object) => ({
+      ...object,
+      spec: { ...object.spec, addresses },
+    }));
+    await world.advance(1 * minute);
+    expect(entryOf(world, "demo.A")?.spec.addresses).toEqual(addresses);
+    expect(statusOf(world).plan).toEqual({ create: 0, change: 1, remove: 0 });
+    expect(eventsOf(world)).toEqual([]);
+    expect(await world.hubController.metrics()).toContain("registryhub_vip_pool_used 1");
+    edit(world, { policy: "sync" });
+    await world.settle();
+    expect(entryOf(world, "demo.A")?.spec.addresses).not.toEqual(addresses);
+    expect(eventsOf(world)).toEqual(["ServiceEntry aeraki-demo-a-demo: VipMoved"]);
   });
 
   test("upsert-only adds and changes, and never removes or shows a hold", async () => {

@@ -11,10 +11,9 @@ import { fieldManagers } from "../../model/labels.ts";
 import { parseTime, rfc3339 } from "../../model/time.ts";
 import { claimOf, claimsOn, type HostClaims, mayTakeOver, mayWrite } from "../../plan/claims.ts";
 import { type HostInput, type HostPlan, planHost, type Step } from "../../plan/host.ts";
-import { chooseVip, type VipPool } from "../../plan/vip.ts";
+import type { VipPool } from "../../plan/vip.ts";
 import type { ApplyFailure } from "../../status/hub-status.ts";
 import { objectName } from "../../translate/names.ts";
-import { addressesOf } from "../../translate/read-back/service-entry.ts";
 import { portNameOf, serviceEntryOf } from "../../translate/service-entry.ts";
 import { failureOf } from "../writes/apply-failure.ts";
 import type { EntryIndex, HostObject } from "../writes/entry-index.ts";
@@ -24,6 +23,7 @@ import { failedBy, type Outcome } from "../writes/queue.ts";
 import { copyOfEntry, foreignHost, withProblems } from "./host-problems.ts";
 import type { HostLedger } from "./ledger.ts";
 import type { HubSession } from "./session.ts";
+import { mayKeepVip, type VipContext, vipOf } from "./virtual-ips.ts";
 
 /** Dubbo re-registers with delete + create, so a plan that only removes waits this long and is made again. */
 export const entryRemovalDelayMs = 300;
@@ -67,10 +67,12 @@ export class HostWorker {
   readonly #options: HostWorkerOptions;
   readonly #tools: Tools;
   readonly #writer: ObjectWriter<Stored<ServiceEntry>>;
+  readonly #vips: VipContext;
   readonly #memos = new Map<HostKey, Memo>();
 
   constructor(world: HostContext, options: HostWorkerOptions, tools: Tools) {
     this.#world = world;
+    this.#vips = { entries: world.entries, pool: options.pool };
     this.#options = options;
     this.#tools = tools;
     this.#writer = new ObjectWriter(
@@ -87,6 +89,7 @@ export class HostWorker {
     const found = this.#world.entries.hostObject(host);
     const { claims, wakeInMs } = this.#claims(host, found?.entry);
     if (found !== undefined && !mayTakeOver(found, claims)) return this.#conflict(host, found, claims);
+    this.#remember(host, found);
     const plan = planHost(this.#input(host, found, claims));
     const copies = this.#world.entries.copiesAt(host).map((copy) => copyOfEntry(host, copy));
     this.#tell(host, withProblems(plan, claims, copies));
@@ -121,16 +124,20 @@ export class HostWorker {
     return undefined;
   }
 
+  /** Remembers an entry of ours, but no virtual IP that somebody wrote and that the worker takes away. */
+  #remember(host: HostKey, found: HostObject | undefined): void {
+    if (found?.entry === undefined || !found.entry.ours) return;
+    const memo = this.#memo(host);
+    const { name, shape } = found.entry;
+    const vip = mayKeepVip(this.#vips, found) ? found.entry.vip : (memo.identity?.vip ?? "");
+    memo.identity = { name, shape, vip };
+  }
+
   #input(host: HostKey, occupant: HostObject | undefined, claims: ReadonlyMap<HubId, Claim>): HostInput {
     const [namespace, hostname] = splitKey(host);
     const { entries } = this.#world;
     const actual = occupant?.entry;
     const memo = this.#memo(host);
-    if (occupant !== undefined && actual?.ours) {
-      const { name, shape } = actual;
-      const vip = this.#isBelieved(actual.vip, occupant) ? actual.vip : (memo.identity?.vip ?? "");
-      memo.identity = { name, shape, vip };
-    }
     const isTaken = (name: string): boolean => entries.isNameTaken(namespace, name, host);
     const remembered = memo.identity && {
       ...memo.identity,
@@ -141,47 +148,14 @@ export class HostWorker {
       actual,
       claims,
       ...(remembered && { remembered }),
+      vip: vipOf(this.#vips, host, occupant, memo.identity?.vip ?? ""),
       emptyForMs: this.#emptyForMs(memo, actual),
       graceMs: this.#options.graceMs,
       now: rfc3339(this.#tools.deps.clock.now()),
       portName: (endpoint, port) => portNameOf(endpoint.service.kind, endpoint.protocol, port),
-      chooseName: ({ service }) => {
-        const name = occupant?.object.metadata.name ?? objectName(service.kind, hostname, isTaken);
-        entries.reserve(`${namespace}/${name}`, host);
-        return name;
-      },
-      chooseVip: (current) => this.#chooseVip(host, hostname, current, occupant),
+      chooseName: ({ service }) =>
+        occupant?.object.metadata.name ?? objectName(service.kind, hostname, isTaken),
     };
-  }
-
-  /** Whether the entry may have this VIP. The worker does not remember one that somebody wrote and that it takes away. */
-  #isBelieved(vip: string, { object }: HostObject): boolean {
-    return this.#options.pool.accepts(vip) && !this.#world.entries.hasElder(vip, object);
-  }
-
-  /** Keeps the VIP, unless another, older ServiceEntry also has it. */
-  #chooseVip(
-    host: HostKey,
-    hostname: string,
-    current: string,
-    occupant: HostObject | undefined,
-  ): string | undefined {
-    const { entries } = this.#world;
-    const { pool } = this.#options;
-    const isFree = (ip: string): boolean => pool.accepts(ip) && !entries.isUsed(ip, host);
-    if (isFree(current)) return current;
-    if (occupant && addressesOf(occupant.object).includes(current) && pool.accepts(current)) {
-      if (!entries.hasElder(current, occupant.object)) return current;
-      this.#writer.recordEvent(
-        occupant.object,
-        "VipMoved",
-        `an older ServiceEntry also has the virtual IP ${current}, so this ServiceEntry gets another one`,
-      );
-    }
-    const remembered = this.#memo(host).identity?.vip ?? "";
-    const vip = isFree(remembered) ? remembered : chooseVip(hostname, pool, (ip) => entries.isUsed(ip, host));
-    if (vip !== undefined) entries.reserve(vip, host);
-    return vip;
   }
 
   /** How long the entry has been empty, on the monotonic clock; after a restart the annotation gives the start. */
@@ -264,11 +238,21 @@ export class HostWorker {
     );
     if (delayMs > 0) return { againInMs: delayMs };
     const fields = { host, name: entry.name, endpoints: entry.endpoints.size };
+    const { entries } = this.#world;
+    if (occupant === undefined) entries.reserve(`${splitKey(host)[0]}/${entry.name}`, host);
+    if (occupant?.entry?.vip !== entry.vip) entries.reserve(entry.vip, host);
     const error = await this.#writer.apply(host, desired, occupant?.object, fields);
+    if (error === undefined && occupant !== undefined) this.#tellMove(occupant, entry);
     if (error === undefined) memo.removalAt = undefined;
     if (error === undefined && entry.emptySince !== undefined)
       memo.emptyAt ??= this.#tools.deps.clock.monotonic();
     return this.#settle(host, error);
+  }
+
+  #tellMove({ object, entry: before }: HostObject, { vip }: Entry): void {
+    if (before === undefined || before.vip === vip || !this.#options.pool.accepts(before.vip)) return;
+    const message = `an older ServiceEntry also has the virtual IP ${before.vip}, so this ServiceEntry got another one`;
+    this.#writer.recordEvent(object, "VipMoved", message);
   }
 
   /** How long a plan that only removes endpoints must still wait. */
