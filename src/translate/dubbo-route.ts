@@ -13,8 +13,8 @@ export interface RouteRules {
   accepts(vip: string): boolean;
   /** Whether another object is the entry of its host. */
   isCopy(object: Stored<ServiceEntry>): boolean;
-  /** Whether an older ServiceEntry also uses the address. */
-  hasElder(vip: string, object: Stored<ServiceEntry>): boolean;
+  /** Whether the address is another ServiceEntry's. */
+  isTaken(vip: string, object: Stored<ServiceEntry>): boolean;
 }
 
 /**
@@ -39,8 +39,8 @@ export function routeOf(object: Stored<ServiceEntry>, rules: RouteRules): RouteV
   const { host, interface: iface, addresses } = facts;
   const [vip, ...others] = addresses;
   if (host === undefined || vip === undefined || iface === undefined) return { verdict: "unclear" };
-  // If an older entry has the address, a label must not suffice to take its listener.
-  const isAlone = others.length === 0 && !rules.hasElder(vip, object);
+  // If the address is another entry's, a label must not suffice to take its listener.
+  const isAlone = others.length === 0 && !rules.isTaken(vip, object);
   if (!isAlone || !isLegal(host, iface) || !mayRoute(facts, vip, rules)) return { verdict: "unclear" };
   return {
     verdict: "route",

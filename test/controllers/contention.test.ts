@@ -323,29 +323,108 @@ describe("a foreign ServiceEntry", () => {
     expect(entryOf(world, "demo.A")?.metadata.name).toMatch(/^aeraki-demo-a-demo-[0-9a-f]{8}$/);
     expect(world.person.get("serviceentries", key)?.spec.hosts).toEqual(["something.else"]);
   });
+});
 
-  test("that is older and has our virtual IP makes ours move, and an Event tells", async () => {
+describe("another ServiceEntry with the virtual IP of one of ours", () => {
+  const theirs = "red/theirs";
+  const vipOf = (world: World, service = "demo.A", namespace = "demo"): string =>
+    entryOf(world, service, namespace)?.spec.addresses?.[0] ?? "";
+  const take = (world: World, of: string, vip: string): unknown =>
+    world.person.edit("serviceentries", of, (object) => ({
+      ...object,
+      spec: { ...object.spec, addresses: [vip] },
+    }));
+  /** One of another namespace, older than ours, whose owner has written these labels and annotations. */
+  async function openBesideOlder(
+    labels: Readonly<Record<string, string>> = {},
+    annotations: Readonly<Record<string, string>> = {},
+  ): Promise<World> {
     const world = openWorld();
-    world.person.put(foreign("older", "something.else", "10.0.0.9"));
+    world.person.createNamespace("red");
+    const stranger = foreign("theirs", "something.else");
+    const metadata = { namespace: "red", name: "theirs", labels, annotations };
+    const ports = [{ name: "tcp-metaprotocol-dubbo", number: 20_880, protocol: "tcp" }];
+    world.person.put({ ...stranger, metadata, spec: { ...stranger.spec, exportTo: ["."], ports } });
     await world.advance(1 * minute);
     world.registry().lists(two);
     world.person.put(hub());
     await world.hubController.start();
+    await world.dubboController.start({ foreignServiceEntries: true });
+    await world.advance(2 * minute);
+    return world;
+  }
+
+  test.each<[string, Readonly<Record<string, string>>, Readonly<Record<string, string>>]>([
+    ["a stranger's", {}, {}],
+    [
+      "one that looks like the old product's",
+      { manager: "aeraki", registry: "dubbo2istio" },
+      { interface: "demo.X" },
+    ],
+  ])("moves nothing and takes no filter, however old, and is named: %s (H9)", async (_, labels, notes) => {
+    const world = await openBesideOlder(labels, notes);
+    const [vip, filters] = [vipOf(world), filtersOf(world)];
+    take(world, theirs, vip);
     await world.advance(1 * minute);
-    const [vip = ""] = entryOf(world, "demo.A")?.spec.addresses ?? [];
-    world.person.put(foreign("older", "something.else", vip));
-    await world.advance(1 * second);
-    expect(entryOf(world, "demo.A")?.spec.addresses).not.toEqual([vip]);
-    expect(eventsOf(world)).toContain("ServiceEntry aeraki-demo-a-demo: VipMoved");
+    await world.hubController.restart();
+    await world.dubboController.restart();
+    await world.advance(1 * minute);
+    expect(vipOf(world)).toBe(vip);
+    expect(filtersOf(world)).toEqual(filters);
+    expect(eventsOf(world)).toEqual([]);
+    const [problem, ...more] = statusOf(world).problems;
+    expect(problem).toMatchObject({ at: "demo.a.demo", severity: "warning" });
+    expect(problem?.problem).toContain("VipShared: ServiceEntry red/theirs,");
+    expect(more).toEqual([]);
+    world.person.delete("envoyfilters", `istio-system/${filters.find((one) => one.includes("demo.a.demo"))}`);
+    await world.advance(5 * second);
+    expect(vipOf(world)).toBe(vip);
+    expect(filtersOf(world)).toEqual(filters);
+    take(world, theirs, "10.0.0.1");
+    await world.advance(20 * second);
+    expect(statusOf(world).problems).toEqual([]);
   });
 
-  test("that is younger and has our virtual IP changes nothing", async () => {
+  test("does not get it when somebody deletes ours, which comes back with it", async () => {
+    const world = await openBesideOlder();
+    const vip = vipOf(world);
+    take(world, theirs, vip);
+    await world.advance(1 * second);
+    world.person.delete("serviceentries", key);
+    await world.settle();
+    expect(vipOf(world)).toBe(vip);
+  });
+
+  test("and one more are counted", async () => {
     const world = await openSettled();
-    const before = world.writes().length;
-    const [vip = ""] = entryOf(world, "demo.A")?.spec.addresses ?? [];
-    world.person.put(foreign("younger", "something.else", vip));
+    for (const name of ["b", "a"]) world.person.put(foreign(name, `${name}.example`, vipOf(world)));
+    await world.advance(20 * second);
+    expect(statusOf(world).problems.map(({ problem }) => problem)).toEqual([
+      expect.stringContaining("VipShared: ServiceEntry demo/a and 1 more, which"),
+    ]);
+  });
+
+  test("gives it back if it is ours and somebody has written it there, however old; an Event tells", async () => {
+    const world = openWorld();
+    world.person.createNamespace("red");
+    world.registry("red").lists({ "demo.Red": ["10.42.7.1:20880"] });
+    world.person.put(hub({ address: "red", generate_to: "red" }, { namespace: "red" }));
+    await world.hubController.start();
+    await world.dubboController.start();
     await world.advance(1 * minute);
-    expect(writesSince(world, before)).toEqual([]);
+    world.registry().lists(two);
+    world.person.put(hub());
+    await world.advance(1 * minute);
+    const [vip, own, filters] = [vipOf(world), vipOf(world, "demo.Red", "red"), filtersOf(world)];
+    const before = world.api.writes({ resource: "envoyfilters" }).length;
+    take(world, "red/aeraki-demo-red-red", vip);
+    await world.advance(1 * second);
+    expect([vipOf(world), vipOf(world, "demo.Red", "red")]).toEqual([vip, own]);
+    expect(eventsOf(world)).toEqual(["ServiceEntry aeraki-demo-red-red: VipMoved"]);
+    await world.advance(1 * minute);
+    expect(filtersOf(world)).toEqual(filters);
+    expect(world.api.writes({ resource: "envoyfilters" }).slice(before)).toEqual([]);
+    expect(statusOf(world).problems).toEqual([]);
   });
 });
 

@@ -2,7 +2,7 @@ import type { KubeClient } from "../../kube/client.ts";
 import type { KubeError } from "../../kube/errors.ts";
 import { createEventRecorder, type EventRecorder } from "../../kube/events.ts";
 import { createReflector, obstacleOf, type Reflector } from "../../kube/reflector.ts";
-import { objectKey, resources } from "../../kube/resources.ts";
+import { resources } from "../../kube/resources.ts";
 import type { Ms } from "../../model/entry.ts";
 import type { EnvoyFilter, ServiceEntry } from "../../model/istio.ts";
 import type { Stored } from "../../model/kubernetes.ts";
@@ -129,12 +129,9 @@ export class DubboController {
     return {
       serviceEntries: this.#serviceEntries,
       filters: this.#filters,
-      rules: {
-        foreign: this.#options.foreignServiceEntries,
-        accepts: (vip: string) => pool.accepts(vip),
-        isCopy: (object: Stored<ServiceEntry>) => this.#entries.isCopy(objectKey(object)),
-        hasElder: (vip: string, object: Stored<ServiceEntry>) => this.#entries.hasElder(vip, object),
-      },
+      entries: this.#entries,
+      foreign: this.#options.foreignServiceEntries,
+      accepts: (vip: string) => pool.accepts(vip),
       isReady: () => this.#isReady,
       refused: ({ reason, message }: KubeError) => this.#warn(events, reason, message),
     };

@@ -18,6 +18,13 @@ export function copyOfEntry(host: HostKey, copy: string): Problem {
   return { at: splitKey(host)[1], code: "HostConflict", detail, severity: "warning" };
 }
 
+/** ServiceEntries that are not ours have the virtual IP of the entry. */
+export function sharedVip(host: HostKey, [first = "", ...others]: readonly string[]): Problem {
+  const more = others.length > 0 ? ` and ${others.length} more` : "";
+  const detail = `ServiceEntry ${first}${more}, which does not belong to the operator, has this host's virtual IP; give it another address, because connections may reach either`;
+  return { at: splitKey(host)[1], code: "VipShared", detail, severity: "warning" };
+}
+
 /** The plan with these problems of the host for every hub that claims it. */
 export function withProblems(
   plan: HostPlan,

@@ -8,6 +8,7 @@ import type { ServiceEntry } from "../../model/istio.ts";
 import { splitKey } from "../../model/keys.ts";
 import type { Stored } from "../../model/kubernetes.ts";
 import { fieldManagers } from "../../model/labels.ts";
+import type { Problem } from "../../model/problems.ts";
 import { parseTime, rfc3339 } from "../../model/time.ts";
 import { claimOf, claimsOn, type HostClaims, mayTakeOver, mayWrite } from "../../plan/claims.ts";
 import { type HostInput, type HostPlan, planHost, type Step } from "../../plan/host.ts";
@@ -20,10 +21,10 @@ import type { EntryIndex, HostObject } from "../writes/entry-index.ts";
 import { bugFailure, reportBug } from "../writes/internal-error.ts";
 import { ObjectWriter, type Tools } from "../writes/object-writer.ts";
 import { failedBy, type Outcome } from "../writes/queue.ts";
-import { copyOfEntry, foreignHost, withProblems } from "./host-problems.ts";
+import { copyOfEntry, foreignHost, sharedVip, withProblems } from "./host-problems.ts";
 import type { HostLedger } from "./ledger.ts";
 import type { HubSession } from "./session.ts";
-import { mayKeepVip, type VipContext, vipOf } from "./virtual-ips.ts";
+import { mayKeepVip, strangersAt, type VipContext, vipOf } from "./virtual-ips.ts";
 
 /** Dubbo re-registers with delete + create, so a plan that only removes waits this long and is made again. */
 export const entryRemovalDelayMs = 300;
@@ -72,7 +73,12 @@ export class HostWorker {
 
   constructor(world: HostContext, options: HostWorkerOptions, tools: Tools) {
     this.#world = world;
-    this.#vips = { entries: world.entries, pool: options.pool };
+    this.#vips = {
+      entries: world.entries,
+      objects: world.serviceEntries.objects,
+      pool: options.pool,
+      targetOf: (key) => world.sessions().find(({ hub }) => hub.key === key)?.hub.target,
+    };
     this.#options = options;
     this.#tools = tools;
     this.#writer = new ObjectWriter(
@@ -91,8 +97,7 @@ export class HostWorker {
     if (found !== undefined && !mayTakeOver(found, claims)) return this.#conflict(host, found, claims);
     this.#remember(host, found);
     const plan = planHost(this.#input(host, found, claims));
-    const copies = this.#world.entries.copiesAt(host).map((copy) => copyOfEntry(host, copy));
-    this.#tell(host, withProblems(plan, claims, copies));
+    this.#tell(host, withProblems(plan, claims, this.#problems(host, found)));
     this.#dryRun(host, found, claims);
     const outcome = this.#isBlocked(host) ? undefined : await this.#carryOut(host, plan.step, found);
     if (claims.size === 0 && found === undefined) this.#forget(host);
@@ -122,6 +127,13 @@ export class HostWorker {
     this.#tell(host, { step: { op: "none" }, withheld: new Map(), problems });
     this.#succeeded(host);
     return undefined;
+  }
+
+  /** What is the matter with the host's entry in the cluster. */
+  #problems(host: HostKey, found: HostObject | undefined): readonly Problem[] {
+    const copies = this.#world.entries.copiesAt(host).map((copy) => copyOfEntry(host, copy));
+    const strangers = found ? strangersAt(this.#vips, found) : [];
+    return strangers.length > 0 ? [...copies, sharedVip(host, strangers)] : copies;
   }
 
   /** Remembers an entry of ours, but no virtual IP that somebody wrote and that the worker takes away. */
@@ -251,7 +263,7 @@ export class HostWorker {
 
   #tellMove({ object, entry: before }: HostObject, { vip }: Entry): void {
     if (before === undefined || before.vip === vip || !this.#options.pool.accepts(before.vip)) return;
-    const message = `an older ServiceEntry also has the virtual IP ${before.vip}, so this ServiceEntry got another one`;
+    const message = `another ServiceEntry of the operator also has the virtual IP ${before.vip}, so this one got another`;
     this.#writer.recordEvent(object, "VipMoved", message);
   }
 

@@ -55,7 +55,8 @@ export class EntryIndex {
     } else {
       this.#facts.delete(key);
     }
-    const rivals = [...(after?.ips ?? [])].flatMap((ip) => [...(this.#byIp.get(ip) ?? [])]);
+    const ips = new Set([...(before?.ips ?? []), ...(after?.ips ?? [])]);
+    const rivals = [...ips].flatMap((ip) => [...(this.#byIp.get(ip) ?? [])]);
     const hosts = rivals.flatMap((rival) => this.#facts.get(rival)?.hosts ?? []);
     return new Set([...(before?.hosts ?? []), ...(after?.hosts ?? []), ...hosts]);
   }
@@ -141,19 +142,18 @@ export class EntryIndex {
 
   /** Whether another host's ServiceEntry, or a write not seen yet, has the address; `except` = the host that asks. */
   isUsed(ip: string, except: HostKey): boolean {
-    const reservedFor = this.#reserved.get(ip);
-    if (reservedFor !== undefined && reservedFor !== except) return true;
+    if (this.isReserved(ip, except)) return true;
     return [...(this.#byIp.get(ip) ?? [])].some((key) => !this.#facts.get(key)?.hosts.includes(except));
   }
 
-  /** Whether another ServiceEntry has the address and is older than `object`, so that ours must give way. */
-  hasElder(ip: string, object: Stored<ServiceEntry>): boolean {
-    const age = (one: Stored<ServiceEntry>): string =>
-      `${one.metadata.creationTimestamp ?? ""} ${one.metadata.namespace ?? ""}/${one.metadata.name}`;
-    return [...(this.#byIp.get(ip) ?? [])].some((key) => {
-      const other = this.#objects.get(key);
-      return other !== undefined && !this.isCopy(key) && age(other) < age(object);
-    });
+  /** The other ServiceEntries that have the address, whoever made them; copies do not count. */
+  *othersAt(ip: string, except?: ObjectKey): Generator<ObjectKey> {
+    for (const key of this.#byIp.get(ip) ?? []) if (key !== except && !this.isCopy(key)) yield key;
+  }
+
+  /** Whether a write for another host, not seen yet, has the address. */
+  isReserved(ip: string, except: HostKey): boolean {
+    return (this.#reserved.get(ip) ?? except) !== except;
   }
 
   /** Reserves an address, or the key of an object, for a host until the store has its entry. */

@@ -13,7 +13,7 @@ import { annotations, endpointLabels, fieldManagers, labels } from "../../model/
 import type { Protocol } from "../../model/service.ts";
 import { addrOf } from "../addresses.ts";
 import { baseName, hubIdOf } from "../names.ts";
-import { dubboMarks, dubboPortNames, springManager, weightScale } from "../service-entry.ts";
+import { dubboMarks, dubboPortNames, serviceEntryOf, springManager, weightScale } from "../service-entry.ts";
 import {
   fieldsOf,
   listOf,
@@ -174,6 +174,13 @@ export function routeFactsOf(object: Stored<ServiceEntry>): RouteFacts {
     interface: notes[annotations.interface],
     ports: portsOf(object),
   };
+}
+
+/** Whether nobody has changed what the operator wrote last, its address included; additions of others do not count. */
+export function isAsWritten(object: Stored<ServiceEntry>): boolean {
+  const entry = entryOf(object);
+  const written = entry && objectAnnotations(serviceEntryOf(entry))[annotations.lastApplied];
+  return written !== undefined && written === objectAnnotations(object)[annotations.lastApplied];
 }
 
 /** The hubs of the ownership labels; "" for a label whose hub the annotation does not name. */
