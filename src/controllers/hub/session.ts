@@ -34,6 +34,8 @@ export interface SessionHooks extends Pick<ConnectionHooks, "credentialsMs" | "r
   /** Whether the hub's target takes its entries; undefined = not known yet. */
   targetTakes(hub: Hub): boolean | undefined;
   onHoldBegan(reason: "Shrunk" | "RegistryReset"): void;
+  /** A listing is being taken in; the returned function ends that. */
+  sliceBegins(): () => void;
   /** Reports a bug: the session is of no use any more. */
   onBug(error: unknown): void;
 }
@@ -219,9 +221,11 @@ export class HubSession {
   }
 
   #take(state: RegistryState, before: RegistryState): void {
+    const ends = this.#hooks.sliceBegins();
     if (state.state === "synced") this.#listed(state.snapshot, state.first);
     else this.#lost(state.error, before.state === "synced" ? undefined : before.error);
     this.#enqueueStatus();
+    ends();
   }
 
   #lost(error: RegistryError | undefined, before: RegistryError | undefined): void {
@@ -241,7 +245,7 @@ export class HubSession {
       this.#deps.logger.info("registry listed", { services: services.size, endpoints: listedEndpoints });
     const missing = first || readAgain ? this.#missing() : [];
     this.ledger.markPending(changed, "listing");
-    this.#judge({
+    const judged = this.#judge({
       type: "listed",
       lost: [...lost.filter((host) => this.#isReadable(host)), ...missing],
       found,
@@ -250,7 +254,8 @@ export class HubSession {
       origin,
       endpointsInCluster: () => this.#endpointsInCluster(),
     });
-    this.#hooks.enqueueHosts(changed, first ? "look" : "changed"); // a first listing is no change
+    if (judged === "everything" && first) return; // a first listing is no change, and all hosts are queued
+    this.#hooks.enqueueHosts(changed, first ? "look" : "changed");
     if (readAgain) this.enqueueAllHosts();
   }
 
@@ -301,11 +306,13 @@ export class HubSession {
     return !this.listings.isUnknown(host, service);
   }
 
-  #judge(event: TrustEvent): void {
-    this.#trustChanged(this.#trust.take(event));
+  /** Returns the hosts about which the hub says something else than before. They are queued. */
+  #judge(event: TrustEvent): TrustChange["changed"] {
+    const change = this.#trust.take(event);
+    this.#trustChanged(change);
+    return change.changed;
   }
 
-  /** Everything is judged now. Queues the hosts about which the hub says something else than before. */
   #trustChanged({ changed, began }: TrustChange): void {
     if (began !== undefined && this.#hub.policy === "sync") this.#hooks.onHoldBegan(began);
     const released = [...this.ledger.withheldHosts()].filter(

@@ -276,8 +276,9 @@ export class HubSessions {
 
   #hooksFor(key: HubKey): SessionHooks {
     const { shrinkHoldMs, resetHoldMs, settleFactor } = this.#options;
-    const { cluster, client } = this.#place;
+    const { cluster, client, metrics } = this.#place;
     return {
+      sliceBegins: () => metrics.sliceBegins("listings"),
       enqueueHosts: this.#hooks.enqueueHosts,
       enqueueStatus: this.#hooks.enqueueStatus,
       targetTakes: (hub: Hub) => {
