@@ -12,8 +12,8 @@ import type { ManagedFields, Stored } from "../../model/kubernetes.ts";
 import { annotations, endpointLabels, fieldManagers, labels } from "../../model/labels.ts";
 import type { Protocol } from "../../model/service.ts";
 import { addrOf } from "../addresses.ts";
-import { hubIdOf } from "../names.ts";
-import { dubboMarks, dubboPortNames, springManager, weightScale } from "../service-entry.ts";
+import { baseName, hubIdOf } from "../names.ts";
+import { dubboMarks, dubboPortNames, serviceEntryOf, springManager, weightScale } from "../service-entry.ts";
 import {
   fieldsOf,
   listOf,
@@ -39,7 +39,9 @@ export interface EntryFacts {
   readonly hosts: readonly HostKey[];
   /** Of spec and status. */
   readonly ips: readonly string[];
-  readonly owned: boolean;
+  readonly ownership: Ownership;
+  /** Of the objects that have one host, the one whose text sorts first is the host's entry. */
+  readonly precedence: string;
   /** The hubs of the ownership labels, each with how many endpoints it vouches for. */
   readonly hubs: ReadonlyMap<HubId, number>;
   readonly hubKeys: ReadonlyMap<HubId, HubKey>;
@@ -136,17 +138,27 @@ export function factsOf(object: Stored<ServiceEntry>): EntryFacts {
   const hubs = new Map([...hubKeys.keys()].map((id) => [id, 0]));
   const owned = ownership === "ours";
   for (const id of owned ? endpoints.flatMap(vouchersOf) : []) hubs.set(id, (hubs.get(id) ?? 0) + 1);
+  const [first = ""] = hosts;
+  const service = identityOf(object, first, endpoints);
   const allocated = listOf(fieldsOf(object.status).addresses).map((one) => textOf(fieldsOf(one).value) ?? "");
   return {
     name,
     hosts: hosts.map((host) => `${namespace}/${host}`),
     ips: [...addressesOf(object), ...allocated].filter((ip) => ip !== ""),
-    owned,
+    ownership,
+    precedence: precedenceOf(object, baseName(service.kind, first)),
     hubs,
     hubKeys: owned ? hubKeys : new Map(),
-    service: hosts[0] === undefined ? "" : identityOf(object, hosts[0], endpoints).name,
+    service: service.name,
     writtenAt: ownWritesOf(object)[0]?.time ?? "",
   };
+}
+
+/** Ours before the old product's before a stranger's; among equals the one with the host's base name, else the oldest. */
+function precedenceOf(object: Stored<ServiceEntry>, base: string): string {
+  const { name, creationTimestamp = "" } = object.metadata;
+  const rank = { ours: 0, adoptable: 1, foreign: 2 }[ownershipOf(object)];
+  return `${rank} ${name === base ? 0 : 1} ${creationTimestamp} ${name}`;
 }
 
 /** Reads the facts that decide about the filters. */
@@ -162,6 +174,13 @@ export function routeFactsOf(object: Stored<ServiceEntry>): RouteFacts {
     interface: notes[annotations.interface],
     ports: portsOf(object),
   };
+}
+
+/** Whether nobody has changed what the operator wrote last, its address included; additions of others do not count. */
+export function isAsWritten(object: Stored<ServiceEntry>): boolean {
+  const entry = entryOf(object);
+  const written = entry && objectAnnotations(serviceEntryOf(entry))[annotations.lastApplied];
+  return written !== undefined && written === objectAnnotations(object)[annotations.lastApplied];
 }
 
 /** The hubs of the ownership labels; "" for a label whose hub the annotation does not name. */
