@@ -167,7 +167,7 @@ describe("what a hub lists comes back when somebody deletes it; of a hub that is
     expect(addressesOf(world, "demo.A")).toEqual([old]);
   });
 
-  describe("that writes nothing for a while, with the name and the virtual IP that it had (H30)", () => {
+  describe("that writes nothing for a while, with the name and the virtual IP that it had", () => {
     const name = "aeraki-demo-a-demo-adopted";
     /** The entry has a name and an address that nobody would choose for it today. */
     async function openAdopted(): Promise<World> {
