@@ -1,7 +1,7 @@
 import type { Claim, Endpoint, Entry, HostKey, Ms } from "../model/entry.ts";
 import type { Hub, HubId, HubKey } from "../model/hub.ts";
 import { splitKey } from "../model/keys.ts";
-import { type TrustState, unlistedVerdict } from "./trust-state.ts";
+import { isTrusted, type TrustState } from "./trust-state.ts";
 
 /** All that decides what one hub claims of one host. */
 export interface ClaimInputs {
@@ -66,6 +66,12 @@ export function claimOf(host: HostKey, actual: Entry | undefined, inputs: ClaimI
   const isUnknown = !mayWrite || isUnreadable || hub.policy === "upsert-only";
   const unlisted = isUnknown ? "unknown" : unlistedVerdict(trust, host, listed.length > 0);
   return { key, name, l7, protocol, mayWrite, listed, unlisted };
+}
+
+/** What the hub says of the endpoints of a host that it does not list; `listsAny` = it lists others of the host. */
+export function unlistedVerdict(trust: TrustState, host: HostKey, listsAny: boolean): Claim["unlisted"] {
+  if (!isTrusted(trust)) return "unknown";
+  return !listsAny && trust.losses.get(host)?.verdict === "braked" ? "unknown" : "gone";
 }
 
 /** Whether the hub itself wants to write; its target may still not take it. */
