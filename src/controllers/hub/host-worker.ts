@@ -24,12 +24,13 @@ import { ObjectWriter, type Tools } from "../writes/object-writer.ts";
 import { failedBy, type Outcome } from "../writes/queue.ts";
 import type { HostLedger } from "./ledger.ts";
 import type { HubSession } from "./session.ts";
+import type { UnexplainedEntries } from "./unexplained-entries.ts";
 
 /** Dubbo re-registers with delete + create, so a plan that only removes waits this long and is made again. */
 export const entryRemovalDelayMs = 300;
 
 /** What the worker asks of a hub. */
-export interface ClaimingHub extends Pick<HubSession, "id" | "hub" | "claimInputs"> {
+export interface ClaimingHub extends Pick<HubSession, "hub" | "claimInputs"> {
   readonly listings: Pick<HubSession["listings"], "has">;
   readonly ledger: Pick<HostLedger, "recordPlan" | "recordDryRun" | "markApplied" | "markFailed">;
 }
@@ -43,6 +44,7 @@ export interface HostContext {
   /** As `claimsOn` wants it. */
   goneInMs(hub: HubKey): Ms | undefined;
   readonly entries: EntryIndex;
+  readonly unexplained: UnexplainedEntries;
   readonly serviceEntries: ObjectStore<Stored<ServiceEntry>>;
   /** Whether the cluster's lists are complete; the worker decides nothing before. */
   isReady(): boolean;
@@ -85,7 +87,8 @@ export class HostWorker {
   async work(host: HostKey): Promise<Outcome> {
     if (!this.#world.isReady()) return undefined; // every host is queued again once the lists are complete
     const found = this.#world.entries.hostObject(host);
-    const { claims, wakeInMs } = this.#claims(host, found?.entry);
+    const { claims, wakeInMs, isUnexplained } = this.#claims(host, found?.entry);
+    this.#world.unexplained.record(host, isUnexplained ? found?.entry?.name : undefined);
     if (found !== undefined && !mayTakeOver(found, claims)) return this.#conflict(host, found, claims);
     const plan = planHost(this.#input(host, found, claims));
     this.#tell(host, plan);
@@ -199,8 +202,8 @@ export class HostWorker {
   }
 
   #tell(host: HostKey, { withheld, problems }: HostPlan): void {
-    for (const session of this.#world.sessions()) {
-      session.ledger.recordPlan(host, withheld.get(session.id) ?? 0, problems.get(session.id) ?? []);
+    for (const { hub, ledger } of this.#world.sessions()) {
+      ledger.recordPlan(host, withheld.get(hub.id) ?? 0, problems.get(hub.id) ?? []);
     }
   }
 
@@ -210,7 +213,8 @@ export class HostWorker {
       if (session.hub.policy !== "observe") continue;
       const inputs = { ...session.claimInputs(host, occupant?.entry), mayWrite: true };
       const claim = claimOf(host, occupant?.entry, inputs);
-      const plan = claim && planHost(this.#input(host, occupant, new Map([...claims, [session.id, claim]])));
+      const plan =
+        claim && planHost(this.#input(host, occupant, new Map([...claims, [session.hub.id, claim]])));
       const verdict = plan && dryRunResultOf(plan.step, occupant?.object);
       if (session.ledger.recordDryRun(host, verdict) && verdict !== undefined)
         this.#tools.deps.logger.info("would write", { hub: session.hub.key, host, verdict });
@@ -301,9 +305,8 @@ export class HostWorker {
   }
 
   #failed(host: HostKey, failure: ApplyFailure): void {
-    const owners = this.#world.entries.hubsAt(host);
-    for (const session of this.#world.sessions()) {
-      if (session.listings.has(host) || owners.has(session.id)) session.ledger.markFailed(host, failure);
+    for (const { hub, listings, ledger } of this.#world.sessions()) {
+      if (listings.has(host) || this.#world.entries.has(hub, host)) ledger.markFailed(host, failure);
     }
   }
 

@@ -1,5 +1,5 @@
-import type { Entry, HostKey } from "../../model/entry.ts";
-import type { HubId, HubKey } from "../../model/hub.ts";
+import { type Entry, type HostKey, isOwner } from "../../model/entry.ts";
+import type { HubId, HubIdentity, HubKey } from "../../model/hub.ts";
 import type { ServiceEntry } from "../../model/istio.ts";
 import type { Stored } from "../../model/kubernetes.ts";
 import {
@@ -74,49 +74,42 @@ export class EntryIndex {
     return first && { ...first, entry: first.ownership === "foreign" ? undefined : entryOf(first.object) };
   }
 
-  /** The hosts whose entries carry the hub's label, with the number of endpoints that it vouches for. */
+  /** The hosts whose entries are the hub's, with the number of endpoints that it vouches for. */
   *hostsOf(
-    hub: HubId,
+    hub: HubIdentity,
   ): Generator<{ readonly host: HostKey; readonly endpoints: number; readonly service: string }> {
-    for (const key of this.#byHub.get(hub) ?? []) {
-      const facts = this.#facts.get(key);
-      const host = facts?.hosts[0];
-      if (facts && host !== undefined)
-        yield { host, endpoints: facts.hubs.get(hub) ?? 0, service: facts.service };
-    }
+    for (const { host, facts } of this.#owned(hub))
+      yield { host, endpoints: facts.vouched.get(hub.id) ?? 0, service: facts.service };
   }
 
   /** How many endpoints the hub vouches for in the entries of a host. */
-  endpointsOf(hub: HubId, host: HostKey): number {
-    return [...(this.#byHost.get(host) ?? [])]
-      .flatMap((key) => this.#facts.get(key) ?? [])
-      .reduce((sum, { hosts, hubs }) => sum + (hosts[0] === host ? (hubs.get(hub) ?? 0) : 0), 0);
+  endpointsOf(hub: HubIdentity, host: HostKey): number {
+    return this.#factsAt(host)
+      .filter(({ hubs }) => isOwner(hub, host, hubs))
+      .reduce((sum, { vouched }) => sum + (vouched.get(hub.id) ?? 0), 0);
   }
 
-  /** The services of the entries in a namespace that carry the hub's label, as in ServiceIdentity.name. */
-  *servicesOf(hub: HubId, namespace: string): Generator<string> {
-    for (const { host, service } of this.hostsOf(hub)) if (host.startsWith(`${namespace}/`)) yield service;
+  /** The services of the hub's entries in its target, as in ServiceIdentity.name. */
+  *servicesOf(hub: HubIdentity): Generator<string> {
+    for (const { host, service } of this.hostsOf(hub)) if (host.startsWith(`${hub.target}/`)) yield service;
   }
 
-  /** Name -> time of our last write, for the written entries that carry the hub's label. */
-  writesOf(hub: HubId): ReadonlyMap<string, string> {
-    const writes = new Map<string, string>();
-    for (const key of this.#byHub.get(hub) ?? []) {
-      const facts = this.#facts.get(key);
-      if (facts && facts.writtenAt !== "") writes.set(facts.name, facts.writtenAt);
-    }
-    return writes;
+  /** Name -> time of our last write, for the hub's entries that we have written. */
+  writesOf(hub: HubIdentity): ReadonlyMap<string, string> {
+    const facts = [...this.#owned(hub)].map((one) => one.facts);
+    return new Map(
+      facts.filter(({ writtenAt }) => writtenAt !== "").map(({ name, writtenAt }) => [name, writtenAt]),
+    );
   }
 
   /** The hubs that own the ServiceEntry or a part of it, as far as its annotation names them. */
   ownersAt(key: ObjectKey): readonly HubKey[] {
-    return [...(this.#facts.get(key)?.hubKeys.values() ?? [])].filter((owner) => owner !== "");
+    return [...(this.#facts.get(key)?.hubs.values() ?? [])].filter((owner) => owner !== "");
   }
 
-  /** The hubs of the ownership labels of the objects that have the host. */
-  hubsAt(host: HostKey): ReadonlySet<HubId> {
-    const facts = [...(this.#byHost.get(host) ?? [])].map((key) => this.#facts.get(key));
-    return new Set(facts.flatMap((one) => [...(one?.hubs.keys() ?? [])]));
+  /** Whether an entry of the host is the hub's. */
+  has(hub: HubIdentity, host: HostKey): boolean {
+    return this.#factsAt(host).some(({ hubs }) => isOwner(hub, host, hubs));
   }
 
   hosts(): IterableIterator<HostKey> {
@@ -164,10 +157,22 @@ export class EntryIndex {
     yield* this.#reserved.keys();
   }
 
+  *#owned(hub: HubIdentity): Generator<{ readonly host: HostKey; readonly facts: EntryFacts }> {
+    for (const key of this.#byHub.get(hub.id) ?? []) {
+      const facts = this.#facts.get(key);
+      const host = facts?.hosts[0];
+      if (facts && host !== undefined && isOwner(hub, host, facts.hubs)) yield { host, facts };
+    }
+  }
+
+  #factsAt(host: HostKey): readonly EntryFacts[] {
+    return [...(this.#byHost.get(host) ?? [])].flatMap((key) => this.#facts.get(key) ?? []);
+  }
+
   #link(key: ObjectKey, facts: EntryFacts, change: "add" | "remove"): void {
     for (const host of facts.hosts) toggle(this.#byHost, host, key, change);
     for (const ip of facts.ips) toggle(this.#byIp, ip, key, change);
-    if (facts.owned) for (const hub of facts.hubs.keys()) toggle(this.#byHub, hub, key, change);
+    for (const hub of facts.hubs.keys()) toggle(this.#byHub, hub, key, change);
   }
 }
 

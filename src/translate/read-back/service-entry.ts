@@ -6,7 +6,7 @@ import type {
   HostPort,
   ServiceIdentity,
 } from "../../model/entry.ts";
-import type { HubId, HubKey } from "../../model/hub.ts";
+import type { HubId } from "../../model/hub.ts";
 import type { ServiceEntry } from "../../model/istio.ts";
 import type { ManagedFields, Stored } from "../../model/kubernetes.ts";
 import { annotations, endpointLabels, fieldManagers, labels } from "../../model/labels.ts";
@@ -39,10 +39,10 @@ export interface EntryFacts {
   readonly hosts: readonly HostKey[];
   /** Of spec and status. */
   readonly ips: readonly string[];
-  readonly owned: boolean;
-  /** The hubs of the ownership labels, each with how many endpoints it vouches for. */
-  readonly hubs: ReadonlyMap<HubId, number>;
-  readonly hubKeys: ReadonlyMap<HubId, HubKey>;
+  /** As in Entry.hubs; none unless the entry is ours. */
+  readonly hubs: Entry["hubs"];
+  /** How many endpoints each of them vouches for. */
+  readonly vouched: ReadonlyMap<HubId, number>;
   /** As in ServiceIdentity.name. */
   readonly service: string;
   /** RFC 3339 time of our last write; "" = never. */
@@ -118,7 +118,7 @@ export function entryOf(object: Stored<ServiceEntry>): Entry | undefined {
     vip: addresses.length === 1 ? (addresses[0] ?? "") : "",
     shape,
     ours: ownershipOf(object) === "ours",
-    hubs: hubsOf(object),
+    hubs: hubsOf(object, endpoints),
     endpoints: heldEndpoints(endpoints, shape),
     ...(emptySince !== undefined && { emptySince }),
     l7: notes[annotations.l7] !== "false",
@@ -132,18 +132,16 @@ export function factsOf(object: Stored<ServiceEntry>): EntryFacts {
   const ownership = ownershipOf(object);
   const hosts = hostsOf(object).slice(0, ownership === "foreign" ? undefined : 1);
   const endpoints = endpointsOf(object);
-  const hubKeys = hubsOf(object);
-  const hubs = new Map([...hubKeys.keys()].map((id) => [id, 0]));
-  const owned = ownership === "ours";
-  for (const id of owned ? endpoints.flatMap(vouchersOf) : []) hubs.set(id, (hubs.get(id) ?? 0) + 1);
+  const vouched = new Map<HubId, number>();
+  for (const id of endpoints.flatMap((endpoint) => [...vouchersOf(endpoint)]))
+    vouched.set(id, (vouched.get(id) ?? 0) + 1);
   const allocated = listOf(fieldsOf(object.status).addresses).map((one) => textOf(fieldsOf(one).value) ?? "");
   return {
     name,
     hosts: hosts.map((host) => `${namespace}/${host}`),
     ips: [...addressesOf(object), ...allocated].filter((ip) => ip !== ""),
-    owned,
-    hubs,
-    hubKeys: owned ? hubKeys : new Map(),
+    hubs: ownership === "ours" ? hubsOf(object, endpoints) : new Map(),
+    vouched,
     service: hosts[0] === undefined ? "" : identityOf(object, hosts[0], endpoints).name,
     writtenAt: ownWritesOf(object)[0]?.time ?? "",
   };
@@ -164,12 +162,19 @@ export function routeFactsOf(object: Stored<ServiceEntry>): RouteFacts {
   };
 }
 
-/** The hubs of the ownership labels; "" for a label whose hub the annotation does not name. */
-export function hubsOf(object: Stored<ServiceEntry>): ReadonlyMap<HubId, HubKey> {
+/** As Entry.hubs: the hubs of the ownership labels, of the endpoints and of the annotation. */
+export function hubsOf(object: Stored<ServiceEntry>, endpoints = endpointsOf(object)): Entry["hubs"] {
   const names = (objectAnnotations(object)[annotations.hubs] ?? "").split(",").filter((key) => key !== "");
-  const byId = new Map(names.map((key) => [hubIdOf(key), key]));
-  const ids = Object.keys(objectLabels(object)).filter((key) => key.startsWith(labels.hub));
-  return new Map(ids.map((label) => label.slice(labels.hub.length)).map((id) => [id, byId.get(id) ?? ""]));
+  const ids = [...hubLabelsOf(object), ...endpoints.flatMap((endpoint) => [...vouchersOf(endpoint)])];
+  return new Map([
+    ...ids.map((id) => [id, ""] as const),
+    ...names.map((key) => [hubIdOf(key), key] as const),
+  ]);
+}
+
+function hubLabelsOf(object: Stored<ServiceEntry>): readonly HubId[] {
+  const keys = Object.keys(objectLabels(object)).filter((key) => key.startsWith(labels.hub));
+  return keys.map((key) => key.slice(labels.hub.length));
 }
 
 /** Our own writes in managedFields, with their times and without their fields. */
@@ -279,8 +284,8 @@ function protocolOf(port: EntryPort): Protocol {
   return protocol === "http" || protocol === "grpc" ? protocol : "tcp";
 }
 
-function vouchersOf({ labels: has }: StoredEndpoint): readonly HubId[] {
-  return (has[endpointLabels.by] ?? "").split(".").filter((id) => id !== "");
+function vouchersOf({ labels: has }: StoredEndpoint): ReadonlySet<HubId> {
+  return new Set((has[endpointLabels.by] ?? "").split(".").filter((id) => id !== ""));
 }
 
 function heldEndpoints(
@@ -302,7 +307,7 @@ function heldEndpoints(
       ...(weight !== undefined && weight !== weightScale && { weight: weight / weightScale }),
       ...(locality !== undefined && { locality }),
       labels: rest,
-      by: new Set(vouchersOf(endpoint)),
+      by: vouchersOf(endpoint),
       registryName,
     });
   }

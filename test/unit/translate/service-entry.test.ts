@@ -87,7 +87,7 @@ test.each([
   ["a Spring entry with a weight and without", bothWeights],
   ["an empty entry without L7", emptyEntry],
   ["an altered name", alteredEntry],
-  ["IPv6", dubboEntry({ endpoints: new Map([["[2001:db8::1]:1", held("2001:db8::1:1", ["a", "b"])]]) })],
+  ["IPv6", dubboEntry({ endpoints: new Map([["[2001:db8::1]:1", held("2001:db8::1:1", ["ddf6610a"])]]) })],
 ])("what is written is what is read back: %s", (_, entry) => {
   expect(entryOf(serviceEntryOf(entry))).toEqual(entry);
 });
@@ -267,13 +267,16 @@ describe("what is read", () => {
     expect(entryOf(object({}, { ports: [] }))).toBeUndefined();
   });
 
-  test("hubs are those of the labels, with the names that match", () => {
+  test("hubs are those of labels, endpoints and annotation, with the names of the annotation", () => {
     const labels = { "hub.ecns.easystack.cn/ddf6610a": "", "hub.ecns.easystack.cn/00000000": "" };
     const annotations = { "ecns.easystack.cn/hubs": "dubbozk/registryhub-sample,else/where" };
-    expect(hubsOf(object({ labels, annotations }))).toEqual(
+    const endpoints = [{ address: "10.0.0.1", labels: { "ecns.easystack.cn/by": "ddf6610a.00000001" } }];
+    expect(hubsOf(object({ labels, annotations }, { endpoints }))).toEqual(
       new Map([
         ["ddf6610a", "dubbozk/registryhub-sample"],
         ["00000000", ""],
+        ["00000001", ""],
+        ["03dc7072", "else/where"],
       ]),
     );
   });
