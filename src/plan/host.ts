@@ -196,7 +196,7 @@ function problemOf(
     return { at, code: "MixedProtocols", detail, severity: "rejected" };
   }
   if (kept.has(endpoint.hostPort) && (merged.get(endpoint.hostPort)?.by.size ?? 0) > maxHubsPerEndpoint) {
-    const detail = `more than ${maxHubsPerEndpoint} hubs list this endpoint; the entry records only the oldest ${maxHubsPerEndpoint}`;
+    const detail = `more than ${maxHubsPerEndpoint} hubs list this endpoint; its label names only the oldest ${maxHubsPerEndpoint}`;
     return { at, code: "TooManyHubs", detail, severity: "warning" };
   }
   return undefined;

@@ -2,7 +2,7 @@ import { describe, expect, test } from "vitest";
 import type { ServiceEntry } from "../../src/model/istio.ts";
 import { annotations, labels } from "../../src/model/labels.ts";
 import { hubIdOf } from "../../src/translate/names.ts";
-import { entryOf, listedHosts, messageOf, said, statusOf, writesSince } from "./looks.ts";
+import { addressesOf, entryOf, listedHosts, messageOf, said, statusOf, writesSince } from "./looks.ts";
 import { hostsOf, openSettled, two } from "./scenes.ts";
 import { home, hour, hub, hubKey, minute, openWorld, second, type World } from "./world.ts";
 
@@ -226,5 +226,36 @@ describe("an entry that names a hub whose name is lost", () => {
     await world.advance(1 * second);
     expect(entryOf(world, "demo.A")?.metadata.annotations?.[annotations.hubs]).toBe(hubKey);
     expect(warnings(world)).toBe(0);
+  });
+});
+
+describe("an endpoint of more hubs than its label can name", () => {
+  const names = Array.from({ length: 8 }, (_, at) => `hub-${at}`);
+
+  async function openEight(): Promise<World> {
+    const world = openWorld();
+    await world.hubController.start();
+    for (const name of names) {
+      world.registry(name).lists({ "demo.A": ["10.42.0.1:20880"], "demo.B": ["10.42.0.2:20880"] });
+      world.person.put(hub({ address: name }, { name }));
+      await world.advance(1 * second);
+    }
+    await world.advance(2 * minute);
+    return world;
+  }
+
+  test("stays for the one that it cannot name, while that one's registry is down after a restart", async () => {
+    const world = await openEight();
+    expect(statusOf(world, "demo/hub-7")).toMatchObject({ services: 2, endpoints: 2 });
+    await world.hubController.stop();
+    for (const name of names.slice(0, 7)) world.registry(name).lists({ "demo.B": ["10.42.0.2:20880"] });
+    world.registry("hub-7").fail();
+    await world.hubController.start();
+    await world.advance(3 * hour);
+    expect(addressesOf(world, "demo.A")).toEqual(["10.42.0.1:20880"]);
+    world.registry("hub-7").lists({ "demo.B": ["10.42.0.2:20880"] });
+    world.registry("hub-7").heal();
+    await world.advance(3 * minute);
+    expect(addressesOf(world, "demo.A")).toEqual([]);
   });
 });

@@ -9,7 +9,13 @@ import type {
 import type { HubId } from "../../model/hub.ts";
 import type { ServiceEntry } from "../../model/istio.ts";
 import type { ManagedFields, Stored } from "../../model/kubernetes.ts";
-import { annotations, endpointLabels, fieldManagers, labels } from "../../model/labels.ts";
+import {
+  annotations,
+  endpointLabels,
+  fieldManagers,
+  labels,
+  maxHubsPerEndpoint,
+} from "../../model/labels.ts";
 import type { Protocol } from "../../model/service.ts";
 import { addrOf } from "../addresses.ts";
 import { hubIdOf } from "../names.ts";
@@ -119,7 +125,7 @@ export function entryOf(object: Stored<ServiceEntry>): Entry | undefined {
     shape,
     ours: ownershipOf(object) === "ours",
     hubs: hubsOf(object, endpoints),
-    endpoints: heldEndpoints(endpoints, shape),
+    endpoints: heldEndpoints(endpoints, shape, hubLabelsOf(object)),
     ...(emptySince !== undefined && { emptySince }),
     l7: notes[annotations.l7] !== "false",
     registryName: objectLabels(object)[labels.registryName] ?? "",
@@ -132,8 +138,9 @@ export function factsOf(object: Stored<ServiceEntry>): EntryFacts {
   const ownership = ownershipOf(object);
   const hosts = hostsOf(object).slice(0, ownership === "foreign" ? undefined : 1);
   const endpoints = endpointsOf(object);
+  const labelled = hubLabelsOf(object);
   const vouched = new Map<HubId, number>();
-  for (const id of endpoints.flatMap((endpoint) => [...vouchersOf(endpoint)]))
+  for (const id of endpoints.flatMap((endpoint) => [...vouchersOf(endpoint, labelled)]))
     vouched.set(id, (vouched.get(id) ?? 0) + 1);
   const allocated = listOf(fieldsOf(object.status).addresses).map((one) => textOf(fieldsOf(one).value) ?? "");
   return {
@@ -165,7 +172,7 @@ export function routeFactsOf(object: Stored<ServiceEntry>): RouteFacts {
 /** As Entry.hubs: the hubs of the ownership labels, of the endpoints and of the annotation. */
 export function hubsOf(object: Stored<ServiceEntry>, endpoints = endpointsOf(object)): Entry["hubs"] {
   const names = (objectAnnotations(object)[annotations.hubs] ?? "").split(",").filter((key) => key !== "");
-  const ids = [...hubLabelsOf(object), ...endpoints.flatMap((endpoint) => [...vouchersOf(endpoint)])];
+  const ids = [...hubLabelsOf(object), ...endpoints.flatMap((endpoint) => [...vouchersOf(endpoint, [])])];
   return new Map([
     ...ids.map((id) => [id, ""] as const),
     ...names.map((key) => [hubIdOf(key), key] as const),
@@ -284,13 +291,16 @@ function protocolOf(port: EntryPort): Protocol {
   return protocol === "http" || protocol === "grpc" ? protocol : "tcp";
 }
 
-function vouchersOf({ labels: has }: StoredEndpoint): ReadonlySet<HubId> {
-  return new Set((has[endpointLabels.by] ?? "").split(".").filter((id) => id !== ""));
+/** The label has no room for more ids, so any hub of the entry may vouch for an endpoint where it is full. */
+function vouchersOf({ labels: has }: StoredEndpoint, labelled: readonly HubId[]): ReadonlySet<HubId> {
+  const ids = (has[endpointLabels.by] ?? "").split(".").filter((id) => id !== "");
+  return new Set(ids.length < maxHubsPerEndpoint ? ids : [...ids, ...labelled]);
 }
 
 function heldEndpoints(
   endpoints: readonly StoredEndpoint[],
   shape: EntryShape,
+  labelled: readonly HubId[],
 ): ReadonlyMap<HostPort, EntryEndpoint> {
   const result = new Map<HostPort, EntryEndpoint>();
   for (const endpoint of endpoints) {
@@ -307,7 +317,7 @@ function heldEndpoints(
       ...(weight !== undefined && weight !== weightScale && { weight: weight / weightScale }),
       ...(locality !== undefined && { locality }),
       labels: rest,
-      by: vouchersOf(endpoint),
+      by: vouchersOf(endpoint, labelled),
       registryName,
     });
   }

@@ -1,7 +1,7 @@
 import { describe, expect, test } from "vitest";
 import type { Entry, EntryEndpoint } from "../../../src/model/entry.ts";
 import type { ServiceEntry, ServiceEntryPort } from "../../../src/model/istio.ts";
-import { entryOf, hubsOf, ownershipOf } from "../../../src/translate/read-back/service-entry.ts";
+import { entryOf, factsOf, hubsOf, ownershipOf } from "../../../src/translate/read-back/service-entry.ts";
 import { portNameOf, serviceEntryOf } from "../../../src/translate/service-entry.ts";
 import { endpointOf, greeting } from "../../support/model.ts";
 
@@ -279,6 +279,20 @@ describe("what is read", () => {
         ["03dc7072", "else/where"],
       ]),
     );
+  });
+
+  test("an endpoint whose label is full may be any hub's of the entry", () => {
+    const ids = Array.from({ length: 8 }, (_, at) => `0000000${at}`);
+    const labels = Object.fromEntries(ids.map((id) => [`hub.ecns.easystack.cn/${id}`, ""]));
+    const vouchersOf = (count: number) => {
+      const by = { "ecns.easystack.cn/by": ids.slice(0, count).join(".") };
+      const one = object({ labels }, { endpoints: [{ address: "10.0.0.1", labels: by }] });
+      const read = [...(entryOf(one)?.endpoints.values() ?? [])].flatMap((endpoint) => [...endpoint.by]);
+      expect([...factsOf(one).vouched.keys()]).toEqual(read);
+      return read;
+    };
+    expect(vouchersOf(6)).toEqual(ids.slice(0, 6));
+    expect(vouchersOf(7)).toEqual(ids);
   });
 
   test("Dubbo's interface keeps its spelling", () => {
