@@ -15,8 +15,6 @@ import { UnexplainedEntries } from "../controllers/hub/unexplained-entries.ts";
 import type { Outcome } from "../controllers/writes/queue.ts";
 import type { Entry, HostKey, Ms } from "../model/entry.ts";
 import type { Hub } from "../model/hub.ts";
-import type { ServiceEntry } from "../model/istio.ts";
-import type { Stored } from "../model/kubernetes.ts";
 import type { Problem } from "../model/problems.ts";
 import type { Snapshot } from "../model/service.ts";
 import { rfc3339 } from "../model/time.ts";
@@ -112,15 +110,18 @@ export async function generateFilters(
 ): Promise<void> {
   const { entries, serviceEntries, envoyFilters, tools } = cluster;
   const pool = vipPool(options.vipCidr);
-  const rules = {
-    foreign: options.foreignServiceEntries,
-    accepts: (vip: string) => pool.accepts(vip),
-    hasElder: (vip: string, object: Stored<ServiceEntry>) => entries.hasElder(vip, object),
-  };
   const refused = (error: Error): never => {
     throw error; // a copy takes every write
   };
-  const world = { serviceEntries, filters: envoyFilters, rules, isReady: () => true, refused };
+  const world = {
+    serviceEntries,
+    filters: envoyFilters,
+    entries,
+    foreign: options.foreignServiceEntries,
+    accepts: (vip: string) => pool.accepts(vip),
+    isReady: () => true,
+    refused,
+  };
   const worker = new FilterWorker(world, { ...options, watchNamespaces: [] }, tools);
   for (const key of envoyFilters.objects.keys()) worker.take(key);
   const waiting = new Set(keys);

@@ -15,7 +15,9 @@ export const problemCodes = {
     "Too few instances are healthy, so the registry reports all of them as healthy. Check the instances.",
   NameTooLong: "The host would be longer than 253 characters. Shorten the service name, group or version.",
   HostConflict:
-    "Another service or a foreign ServiceEntry already owns this host and keeps it. Rename one of the two.",
+    "Another service or a foreign ServiceEntry already owns this host and keeps it: rename one of the two. Or somebody copied the service's entry: delete the copy.",
+  VipShared:
+    "A ServiceEntry that is not the operator's has the virtual IP of this host, so connections may reach either. Give that ServiceEntry another address.",
   ShadowsService:
     "A Kubernetes Service has the same name in the mesh, so callers reach one of the two at random. Rename the Service, or use another namespace.",
   MixedProtocols:

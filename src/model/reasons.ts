@@ -54,11 +54,11 @@ export const reasons = {
     True: {
       Ready: "The operator has read the registry and written every ServiceEntry of the hub as planned.",
       Observing: "The operator has read the registry. It writes nothing because spec.policy is observe.",
+      Suspended:
+        "spec.suspend is true: as asked, the operator does not connect to the registry and writes nothing.",
     },
     False: {},
-    Unknown: {
-      Suspended: "spec.suspend is true: the operator does not connect to the registry and writes nothing.",
-    },
+    Unknown: {},
   },
 } as const;
 

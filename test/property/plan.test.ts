@@ -5,6 +5,7 @@ import type { Claim, Endpoint, Entry } from "../../src/model/entry.ts";
 import { splitKey } from "../../src/model/keys.ts";
 import { type ClaimInputs, claimsOn } from "../../src/plan/claims.ts";
 import { fits } from "../../src/plan/shape.ts";
+import { isAsWritten } from "../../src/translate/read-back/service-entry.ts";
 import { serviceEntryOf } from "../../src/translate/service-entry.ts";
 import { hubOf, inputOf, trusted } from "../support/model.ts";
 import { dubboHosts, hubs, look, springHosts, stored } from "./arbitraries.ts";
@@ -148,6 +149,15 @@ describe.each([
   test("what was written is what is read back", () =>
     law((actual) => {
       expect(actual && stored(actual)).toEqual(actual);
+    }));
+
+  test("what was written is as written, whatever others add, until somebody changes the address", () =>
+    law((actual) => {
+      if (actual === undefined) return;
+      const object = serviceEntryOf(actual);
+      const withSpec = (spec: object) => ({ ...object, spec: { ...object.spec, ...spec } });
+      expect(isAsWritten(withSpec({ exportTo: ["."] }))).toBe(true);
+      expect(isAsWritten(withSpec({ addresses: ["240.241.0.99"] }))).toBe(false);
     }));
 });
 

@@ -94,7 +94,8 @@ export class DubboController {
     this.#serviceEntries.subscribe((keys) => {
       for (const key of keys) {
         try {
-          this.#entries.update(key);
+          for (const host of this.#entries.update(key))
+            for (const other of this.#entries.keysAt(host)) queue.add(other, this.#urgency);
         } catch (error) {
           reportBug(tools, "object", { serviceEntry: key }, error);
         }
@@ -128,11 +129,9 @@ export class DubboController {
     return {
       serviceEntries: this.#serviceEntries,
       filters: this.#filters,
-      rules: {
-        foreign: this.#options.foreignServiceEntries,
-        accepts: (vip: string) => pool.accepts(vip),
-        hasElder: (vip: string, object: Stored<ServiceEntry>) => this.#entries.hasElder(vip, object),
-      },
+      entries: this.#entries,
+      foreign: this.#options.foreignServiceEntries,
+      accepts: (vip: string) => pool.accepts(vip),
       isReady: () => this.#isReady,
       refused: ({ reason, message }: KubeError) => this.#warn(events, reason, message),
     };

@@ -7,6 +7,7 @@ import type { EnvoyFilter, ServiceEntry } from "../../model/istio.ts";
 import { splitKey } from "../../model/keys.ts";
 import type { Stored } from "../../model/kubernetes.ts";
 import { fieldManagers } from "../../model/labels.ts";
+import { keepsVip, type VipHolder } from "../../plan/vip.ts";
 import { type RouteRules, type RouteVerdict, routeOf } from "../../translate/dubbo-route.ts";
 import {
   bufferFilter,
@@ -15,6 +16,8 @@ import {
   outboundFilter,
 } from "../../translate/envoy-filter.ts";
 import { type FilterFacts, filterFactsOf } from "../../translate/read-back/envoy-filter.ts";
+import { ownershipOf } from "../../translate/read-back/service-entry.ts";
+import type { EntryIndex } from "../writes/entry-index.ts";
 import { ObjectWriter, type Tools } from "../writes/object-writer.ts";
 import { failedBy, type Outcome } from "../writes/queue.ts";
 import { isWatched } from "../writes/target-namespace.ts";
@@ -38,11 +41,19 @@ export interface FilterWorkerOptions {
 export interface FilterContext {
   readonly serviceEntries: ObjectStore<Stored<ServiceEntry>>;
   readonly filters: ObjectStore<Stored<EnvoyFilter>>;
-  readonly rules: RouteRules;
+  readonly entries: EntryIndex;
+  /** As in RouteRules. */
+  readonly foreign: boolean;
+  accepts(vip: string): boolean;
   /** Whether the cluster's lists are complete; the worker decides nothing before. */
   isReady(): boolean;
   /** Called when the API server refuses a write for a reason that only a person can fix. */
   refused(error: KubeError): void;
+}
+
+interface KnownFilter extends Pick<FilterFacts, "listener"> {
+  readonly owner: string;
+  readonly port: FilterFacts["routedPort"];
 }
 
 /** Reconciles the filters of one ServiceEntry, or of one port, at a time. */
@@ -51,8 +62,9 @@ export class FilterWorker {
   readonly #options: FilterWorkerOptions;
   readonly #tools: Tools;
   readonly #writer: ObjectWriter<Stored<EnvoyFilter>>;
-  /** Our filters, each with its owner and the port that it routes; and the reverse, by owner. */
-  readonly #known = new Map<string, { readonly owner: string; readonly port: number | undefined }>();
+  readonly #rules: RouteRules;
+  /** Our filters, each with its owner and the listener and port that it routes; and the reverse, by owner. */
+  readonly #known = new Map<string, KnownFilter>();
   readonly #filtersOf = new Map<string, Set<string>>();
   /** When the worker first saw that the entry of a filter was gone. */
   readonly #goneAt = new Map<string, Ms>();
@@ -64,6 +76,12 @@ export class FilterWorker {
     this.#world = world;
     this.#options = options;
     this.#tools = tools;
+    this.#rules = {
+      foreign: world.foreign,
+      accepts: (vip) => world.accepts(vip),
+      isCopy: (object) => world.entries.isCopy(objectKey(object)),
+      isTaken: (vip, object) => this.#isTaken(vip, object),
+    };
     this.#writer = new ObjectWriter(world.filters, resources.envoyFilters, fieldManagers.dubbo, tools);
   }
 
@@ -77,7 +95,7 @@ export class FilterWorker {
     const owned = before && this.#filtersOf.get(before.owner);
     if (before && owned?.delete(key) && owned.size === 0) this.#filtersOf.delete(before.owner);
     if (facts && owner !== undefined) {
-      this.#known.set(key, { owner, port: facts.routedPort });
+      this.#known.set(key, { owner, listener: facts.listener, port: facts.routedPort });
       this.#filtersOf.set(owner, (this.#filtersOf.get(owner) ?? new Set()).add(key));
     }
     const freedPort = owner === undefined ? before?.port : undefined;
@@ -92,7 +110,7 @@ export class FilterWorker {
     if (port !== undefined) return this.#workBuffer(Number(port));
     const object = this.#world.serviceEntries.objects.get(key);
     if (!isWatched(splitKey(key)[0], this.#options)) return undefined;
-    const verdict: RouteVerdict = object ? routeOf(object, this.#world.rules) : { verdict: "none" };
+    const verdict: RouteVerdict = object ? routeOf(object, this.#rules) : { verdict: "none" };
     if (verdict.verdict === "unclear") return undefined;
     const delayMs = this.#removalDelayMs(key, object);
     if (delayMs > 0) return { againInMs: delayMs };
@@ -107,6 +125,27 @@ export class FilterWorker {
       if (outcome !== undefined) return outcome;
     }
     return undefined;
+  }
+
+  /**
+   * Whether the address is another ServiceEntry's. No stranger's takes it from one of ours; of several of ours the one
+   * that has the filter keeps it.
+   */
+  #isTaken(vip: string, object: Stored<ServiceEntry>): boolean {
+    const own = objectKey(object);
+    const rank = (one: Stored<ServiceEntry>): number => (ownershipOf(one) === "ours" ? 0 : 1);
+    return [...this.#world.entries.othersAt(vip, own)].some((key) => {
+      const other = this.#world.serviceEntries.objects.get(key);
+      if (other === undefined) return false;
+      if (rank(other) !== rank(object)) return rank(other) < rank(object);
+      return keepsVip(this.#holderOf(vip, key, other), this.#holderOf(vip, own, object));
+    });
+  }
+
+  #holderOf(vip: string, key: string, { metadata }: Stored<ServiceEntry>): VipHolder {
+    const filters = [...(this.#filtersOf.get(key) ?? [])].map((filter) => this.#known.get(filter));
+    const isIncumbent = filters.some((filter) => filter?.listener?.startsWith(`${vip}_`));
+    return { isIncumbent, createdAt: metadata.creationTimestamp ?? "", key };
   }
 
   #removalDelayMs(key: string, object: Stored<ServiceEntry> | undefined): Ms {
@@ -141,7 +180,7 @@ export class FilterWorker {
   #isPortUsed(port: number): boolean {
     for (const known of this.#known.values()) if (known.port === port) return true;
     for (const object of this.#world.serviceEntries.objects.values()) {
-      const verdict = routeOf(object, this.#world.rules);
+      const verdict = routeOf(object, this.#rules);
       if (verdict.verdict === "route" && verdict.route.port === port) return true;
     }
     return false;

@@ -12,19 +12,20 @@ import type { Problem } from "../../model/problems.ts";
 import { parseTime, rfc3339 } from "../../model/time.ts";
 import { claimOf, claimsOn, type HostClaims, mayTakeOver, mayWrite } from "../../plan/claims.ts";
 import { type HostInput, type HostPlan, planHost, type Step } from "../../plan/host.ts";
-import { chooseVip, type VipPool } from "../../plan/vip.ts";
+import type { VipPool } from "../../plan/vip.ts";
 import type { ApplyFailure } from "../../status/hub-status.ts";
 import { objectName } from "../../translate/names.ts";
-import { addressesOf } from "../../translate/read-back/service-entry.ts";
 import { portNameOf, serviceEntryOf } from "../../translate/service-entry.ts";
 import { failureOf } from "../writes/apply-failure.ts";
 import type { EntryIndex, HostObject } from "../writes/entry-index.ts";
 import { bugFailure, reportBug } from "../writes/internal-error.ts";
 import { ObjectWriter, type Tools } from "../writes/object-writer.ts";
 import { failedBy, type Outcome } from "../writes/queue.ts";
+import { copyOfEntry, foreignHost, sharedVip, withProblems } from "./host-problems.ts";
 import type { HostLedger } from "./ledger.ts";
 import type { HubSession } from "./session.ts";
 import type { UnexplainedEntries } from "./unexplained-entries.ts";
+import { mayKeepVip, strangersAt, type VipContext, vipOf } from "./virtual-ips.ts";
 
 /** Dubbo re-registers with delete + create, so a plan that only removes waits this long and is made again. */
 export const entryRemovalDelayMs = 300;
@@ -69,10 +70,17 @@ export class HostWorker {
   readonly #options: HostWorkerOptions;
   readonly #tools: Tools;
   readonly #writer: ObjectWriter<Stored<ServiceEntry>>;
+  readonly #vips: VipContext;
   readonly #memos = new Map<HostKey, Memo>();
 
   constructor(world: HostContext, options: HostWorkerOptions, tools: Tools) {
     this.#world = world;
+    this.#vips = {
+      entries: world.entries,
+      objects: world.serviceEntries.objects,
+      pool: options.pool,
+      targetOf: (key) => world.sessions().find(({ hub }) => hub.key === key)?.hub.target,
+    };
     this.#options = options;
     this.#tools = tools;
     this.#writer = new ObjectWriter(
@@ -90,8 +98,9 @@ export class HostWorker {
     const { claims, wakeInMs, isUnexplained } = this.#claims(host, found?.entry);
     this.#world.unexplained.record(host, isUnexplained ? found?.entry?.name : undefined);
     if (found !== undefined && !mayTakeOver(found, claims)) return this.#conflict(host, found, claims);
+    this.#remember(host, found);
     const plan = planHost(this.#input(host, found, claims));
-    this.#tell(host, plan);
+    this.#tell(host, withProblems(plan, claims, this.#problems(host, found)));
     this.#dryRun(host, found, claims);
     const outcome = this.#isBlocked(host) ? undefined : await this.#carryOut(host, plan.step, found);
     if (claims.size === 0 && found === undefined) this.#forget(host);
@@ -115,15 +124,28 @@ export class HostWorker {
     return claimsOn(host, actual, hubs, (hub) => this.#world.goneInMs(hub));
   }
 
-  #conflict(host: HostKey, { object }: HostObject, claims: ReadonlyMap<HubId, Claim>): Outcome {
-    const { namespace, name } = object.metadata;
-    const detail = `ServiceEntry ${namespace}/${name} already has this host and does not belong to the operator; delete it or change its host`;
-    const problem: Problem = { at: splitKey(host)[1], code: "HostConflict", detail, severity: "rejected" };
+  #conflict(host: HostKey, found: HostObject, claims: ReadonlyMap<HubId, Claim>): Outcome {
     const listing = [...claims].filter(([, claim]) => claim.listed.length > 0);
-    const problems = new Map(listing.map(([id]) => [id, [problem]]));
+    const problems = new Map(listing.map(([id]) => [id, [foreignHost(host, found)]]));
     this.#tell(host, { step: { op: "none" }, withheld: new Map(), problems });
     this.#succeeded(host);
     return undefined;
+  }
+
+  /** What is the matter with the host's entry in the cluster. */
+  #problems(host: HostKey, found: HostObject | undefined): readonly Problem[] {
+    const copies = this.#world.entries.copiesAt(host).map((copy) => copyOfEntry(host, copy));
+    const strangers = found ? strangersAt(this.#vips, found) : [];
+    return strangers.length > 0 ? [...copies, sharedVip(host, strangers)] : copies;
+  }
+
+  /** Remembers an entry of ours, but no virtual IP that somebody wrote and that the worker takes away. */
+  #remember(host: HostKey, found: HostObject | undefined): void {
+    if (found?.entry === undefined || !found.entry.ours) return;
+    const memo = this.#memo(host);
+    const { name, shape } = found.entry;
+    const vip = mayKeepVip(this.#vips, found) ? found.entry.vip : (memo.identity?.vip ?? "");
+    memo.identity = { name, shape, vip };
   }
 
   #input(host: HostKey, occupant: HostObject | undefined, claims: ReadonlyMap<HubId, Claim>): HostInput {
@@ -131,11 +153,6 @@ export class HostWorker {
     const { entries } = this.#world;
     const actual = occupant?.entry;
     const memo = this.#memo(host);
-    if (occupant !== undefined && actual?.ours) {
-      const { name, shape } = actual;
-      const vip = this.#isBelieved(actual.vip, occupant) ? actual.vip : (memo.identity?.vip ?? "");
-      memo.identity = { name, shape, vip };
-    }
     const isTaken = (name: string): boolean => entries.isNameTaken(namespace, name, host);
     const remembered = memo.identity && {
       ...memo.identity,
@@ -146,47 +163,14 @@ export class HostWorker {
       actual,
       claims,
       ...(remembered && { remembered }),
+      vip: vipOf(this.#vips, host, occupant, memo.identity?.vip ?? ""),
       emptyForMs: this.#emptyForMs(memo, actual),
       graceMs: this.#options.graceMs,
       now: rfc3339(this.#tools.deps.clock.now()),
       portName: (endpoint, port) => portNameOf(endpoint.service.kind, endpoint.protocol, port),
-      chooseName: ({ service }) => {
-        const name = occupant?.object.metadata.name ?? objectName(service.kind, hostname, isTaken);
-        entries.reserve(`${namespace}/${name}`, host);
-        return name;
-      },
-      chooseVip: (current) => this.#chooseVip(host, hostname, current, occupant),
+      chooseName: ({ service }) =>
+        occupant?.object.metadata.name ?? objectName(service.kind, hostname, isTaken),
     };
-  }
-
-  /** Whether the entry may have this VIP. The worker does not remember one that somebody wrote and that it takes away. */
-  #isBelieved(vip: string, { object }: HostObject): boolean {
-    return this.#options.pool.accepts(vip) && !this.#world.entries.hasElder(vip, object);
-  }
-
-  /** Keeps the VIP, unless another, older ServiceEntry also has it. */
-  #chooseVip(
-    host: HostKey,
-    hostname: string,
-    current: string,
-    occupant: HostObject | undefined,
-  ): string | undefined {
-    const { entries } = this.#world;
-    const { pool } = this.#options;
-    const isFree = (ip: string): boolean => pool.accepts(ip) && !entries.isUsed(ip, host);
-    if (isFree(current)) return current;
-    if (occupant && addressesOf(occupant.object).includes(current) && pool.accepts(current)) {
-      if (!entries.hasElder(current, occupant.object)) return current;
-      this.#writer.recordEvent(
-        occupant.object,
-        "VipMoved",
-        `an older ServiceEntry also has the virtual IP ${current}, so this ServiceEntry gets another one`,
-      );
-    }
-    const remembered = this.#memo(host).identity?.vip ?? "";
-    const vip = isFree(remembered) ? remembered : chooseVip(hostname, pool, (ip) => entries.isUsed(ip, host));
-    if (vip !== undefined) entries.reserve(vip, host);
-    return vip;
   }
 
   /** How long the entry has been empty, on the monotonic clock; after a restart the annotation gives the start. */
@@ -270,11 +254,21 @@ export class HostWorker {
     );
     if (delayMs > 0) return { againInMs: delayMs };
     const fields = { host, name: entry.name, endpoints: entry.endpoints.size };
+    const { entries } = this.#world;
+    if (occupant === undefined) entries.reserve(`${splitKey(host)[0]}/${entry.name}`, host);
+    if (occupant?.entry?.vip !== entry.vip) entries.reserve(entry.vip, host);
     const error = await this.#writer.apply(host, desired, occupant?.object, fields);
+    if (error === undefined && occupant !== undefined) this.#tellMove(occupant, entry);
     if (error === undefined) memo.removalAt = undefined;
     if (error === undefined && entry.emptySince !== undefined)
       memo.emptyAt ??= this.#tools.deps.clock.monotonic();
     return this.#settle(host, error);
+  }
+
+  #tellMove({ object, entry: before }: HostObject, { vip }: Entry): void {
+    if (before === undefined || before.vip === vip || !this.#options.pool.accepts(before.vip)) return;
+    const message = `another ServiceEntry of the operator also has the virtual IP ${before.vip}, so this one got another`;
+    this.#writer.recordEvent(object, "VipMoved", message);
   }
 
   /** How long a plan that only removes endpoints must still wait. */

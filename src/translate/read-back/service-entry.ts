@@ -18,8 +18,8 @@ import {
 } from "../../model/labels.ts";
 import type { Protocol } from "../../model/service.ts";
 import { addrOf } from "../addresses.ts";
-import { hubIdOf } from "../names.ts";
-import { dubboMarks, dubboPortNames, springManager, weightScale } from "../service-entry.ts";
+import { baseName, hubIdOf } from "../names.ts";
+import { dubboMarks, dubboPortNames, serviceEntryOf, springManager, weightScale } from "../service-entry.ts";
 import {
   fieldsOf,
   listOf,
@@ -45,6 +45,9 @@ export interface EntryFacts {
   readonly hosts: readonly HostKey[];
   /** Of spec and status. */
   readonly ips: readonly string[];
+  readonly ownership: Ownership;
+  /** Of the objects that have one host, the one whose text sorts first is the host's entry. */
+  readonly precedence: string;
   /** As in Entry.hubs; none unless the entry is ours. */
   readonly hubs: Entry["hubs"];
   /** How many endpoints each of them vouches for. */
@@ -142,16 +145,27 @@ export function factsOf(object: Stored<ServiceEntry>): EntryFacts {
   const vouched = new Map<HubId, number>();
   for (const id of endpoints.flatMap((endpoint) => [...vouchersOf(endpoint, labelled)]))
     vouched.set(id, (vouched.get(id) ?? 0) + 1);
+  const [first = ""] = hosts;
+  const service = identityOf(object, first, endpoints);
   const allocated = listOf(fieldsOf(object.status).addresses).map((one) => textOf(fieldsOf(one).value) ?? "");
   return {
     name,
     hosts: hosts.map((host) => `${namespace}/${host}`),
     ips: [...addressesOf(object), ...allocated].filter((ip) => ip !== ""),
+    ownership,
+    precedence: precedenceOf(object, baseName(service.kind, first)),
     hubs: ownership === "ours" ? hubsOf(object, endpoints) : new Map(),
     vouched,
-    service: hosts[0] === undefined ? "" : identityOf(object, hosts[0], endpoints).name,
+    service: service.name,
     writtenAt: ownWritesOf(object)[0]?.time ?? "",
   };
+}
+
+/** Ours before the old product's before a stranger's; among equals the one with the host's base name, else the oldest. */
+function precedenceOf(object: Stored<ServiceEntry>, base: string): string {
+  const { name, creationTimestamp = "" } = object.metadata;
+  const rank = { ours: 0, adoptable: 1, foreign: 2 }[ownershipOf(object)];
+  return `${rank} ${name === base ? 0 : 1} ${creationTimestamp} ${name}`;
 }
 
 /** Reads the facts that decide about the filters. */
@@ -167,6 +181,13 @@ export function routeFactsOf(object: Stored<ServiceEntry>): RouteFacts {
     interface: notes[annotations.interface],
     ports: portsOf(object),
   };
+}
+
+/** Whether nobody has changed what the operator wrote last, its address included; additions of others do not count. */
+export function isAsWritten(object: Stored<ServiceEntry>): boolean {
+  const entry = entryOf(object);
+  const written = entry && objectAnnotations(serviceEntryOf(entry))[annotations.lastApplied];
+  return written !== undefined && written === objectAnnotations(object)[annotations.lastApplied];
 }
 
 /** As Entry.hubs: the hubs of the ownership labels, of the endpoints and of the annotation. */

@@ -86,6 +86,27 @@ describe("who has a host", () => {
     expect(index.hostObject("ns/a.ns")).toBeUndefined();
   });
 
+  test("of several of ours the one with the base name, else the oldest; the others are copies and count for nothing", () => {
+    const [old, young] = [object("a", { created: "2023-01-01T00:00:00Z" }), object("b")];
+    const dubbo = object("aeraki-a-ns", { annotations: { interface: "a" }, created: "2025-01-01T00:00:00Z" });
+    const { index, put, remove } = indexOf(young, old, object("0", { labels: {} }));
+    const seen = (): readonly unknown[] => [
+      index.hostObject("ns/a.ns")?.object.metadata.name,
+      index.copiesAt("ns/a.ns"),
+      index.isCopy("ns/b"),
+    ];
+    expect(seen()).toEqual(["a", ["ns/b"], true]);
+    put(dubbo);
+    expect(seen()).toEqual(["aeraki-a-ns", ["ns/a", "ns/b"], true]);
+    expect([...index.hostsOf(sample)]).toMatchObject([{ host: "ns/a.ns", endpoints: 2 }]);
+    expect(index.endpointsOf(sample, "ns/a.ns")).toBe(2);
+    expect([...index.writesOf(sample).keys()]).toEqual(["aeraki-a-ns"]);
+    expect([...index.othersAt("240.241.0.1", "ns/aeraki-a-ns")]).toEqual(["ns/0"]);
+    remove("aeraki-a-ns");
+    remove("a");
+    expect(seen()).toEqual(["b", [], false]);
+  });
+
   test("a change concerns the hosts before and after it", () => {
     const { index, put, remove } = indexOf(object("a"));
     expect(put(object("a", { spec: { hosts: ["b.ns"] } }))).toEqual(new Set(["ns/a.ns", "ns/b.ns"]));
@@ -175,14 +196,14 @@ describe("addresses", () => {
     expect(index.isUsed("240.241.0.9", "ns/a.ns")).toBe(false);
   });
 
-  test("of two that share one, the younger has an elder; of equals the later by name", () => {
-    const young = object("a", { created: "2024-02-02T00:00:00Z" });
-    const [first, second] = [object("b"), object("c")];
-    const { index } = indexOf(young, first, second);
-    expect([young, first, second].map((one) => index.hasElder("240.241.0.1", one))).toEqual([
-      true,
-      false,
-      true,
-    ]);
+  test("that several have, by ServiceEntry; a change of one concerns the others, before and after it", () => {
+    const other = object("b", { spec: { hosts: ["b.ns"] } });
+    const { index, put } = indexOf(object("a"), other);
+    expect([...index.othersAt("240.241.0.1", "ns/a")]).toEqual(["ns/b"]);
+    expect([...index.othersAt("240.241.0.1")]).toEqual(["ns/a", "ns/b"]);
+    const moved = { ...other, spec: { ...other.spec, addresses: ["240.241.0.2"] } };
+    expect(put(moved)).toEqual(new Set(["ns/a.ns", "ns/b.ns"]));
+    expect([...index.othersAt("240.241.0.1", "ns/a")]).toEqual([]);
+    expect(put(other)).toEqual(new Set(["ns/a.ns", "ns/b.ns"]));
   });
 });

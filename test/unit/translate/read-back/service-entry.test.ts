@@ -74,6 +74,8 @@ describe("facts", () => {
       name: "x",
       hosts: [],
       ips: [],
+      ownership: "ours",
+      precedence: "0 1  x",
       hubs: new Map([["ddf6610a", ""]]),
       vouched: new Map(),
       service: "",
