@@ -24,7 +24,10 @@ export const problemCodes = {
     "Instances of one service speak different protocols; the entry contains only those that speak its protocol. Or the hubs of a Spring service differ in spec.protocol; the entry keeps its protocol.",
   TooManyEndpoints:
     "The service has more than 2000 instances. The entry keeps those it contains and leaves out the rest.",
-  TooManyHubs: "More than seven hubs list the same endpoint. The entry records only the oldest seven.",
+  TooManyHubs:
+    "More than seven hubs list the same endpoint. Its label names only the oldest seven; the others keep it all the same.",
+  UnexplainedEntry:
+    "A ServiceEntry of the operator names no hub, or one whose name is lost, so nobody can tell what of it is gone. It stays until you delete it; what a registry lists comes back.",
   TokenRequired:
     "The provider demands a token. The operator never copies it, so consumers must send it themselves.",
   Unreadable:

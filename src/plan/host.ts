@@ -53,14 +53,14 @@ export interface HostPlan {
 
 /**
  * Decides what to do about one host. Pure, and the only place that decides a removal. An endpoint leaves when every
- * hub that vouched for it says "gone" or is itself gone. An entry leaves when it has been empty for the grace time or
- * no hub claims it.
+ * hub that vouched for it says "gone" or is itself gone. An entry leaves when it has been empty for the grace time, or
+ * when it names hubs and all of them are gone.
  */
 export function planHost(input: HostInput): HostPlan {
   const { actual, claims } = input;
   const nothing: HostPlan = { step: { op: "none" }, withheld: new Map(), problems: new Map() };
   const isListed = [...claims.values()].some((claim) => claim.listed.length > 0);
-  if (!isListed && (actual === undefined || !actual.ours)) return nothing;
+  if (!isListed && (!actual?.ours || actual.hubs.size === 0)) return nothing;
 
   if (actual !== undefined && claims.size > 0 && [...claims.values()].every((claim) => !claim.mayWrite))
     return nothing;
@@ -197,7 +197,7 @@ function problemOf(
     return { at, code: "MixedProtocols", detail, severity: "rejected" };
   }
   if (kept.has(endpoint.hostPort) && (merged.get(endpoint.hostPort)?.by.size ?? 0) > maxHubsPerEndpoint) {
-    const detail = `more than ${maxHubsPerEndpoint} hubs list this endpoint; the entry records only the oldest ${maxHubsPerEndpoint}`;
+    const detail = `more than ${maxHubsPerEndpoint} hubs list this endpoint; its label names only the oldest ${maxHubsPerEndpoint}`;
     return { at, code: "TooManyHubs", detail, severity: "warning" };
   }
   return undefined;

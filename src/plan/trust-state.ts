@@ -1,4 +1,4 @@
-import type { Claim, HostKey, Ms } from "../model/entry.ts";
+import type { Ms } from "../model/entry.ts";
 import type { Hold } from "../model/registryhub.ts";
 import { brakedHosts, isBraking, type Losses, type Period } from "./losses.ts";
 
@@ -68,12 +68,6 @@ export function trustPhaseOf(trust: TrustState): TrustPhase {
 /** Whether only the brake limits what counts as gone: the phases "trusted" and "braking". */
 export function isTrusted({ isSynced, reset, settling }: TrustState): boolean {
   return isSynced && reset === undefined && settling === undefined;
-}
-
-/** What the hub says of the endpoints of a host that it does not list; `listsAny` = it lists others of the host. */
-export function unlistedVerdict(trust: TrustState, host: HostKey, listsAny: boolean): Claim["unlisted"] {
-  if (!isTrusted(trust)) return "unknown";
-  return !listsAny && trust.losses.get(host)?.verdict === "braked" ? "unknown" : "gone";
 }
 
 /** When the next period ends, on the monotonic clock: the time of the next "due" event. undefined = never. */

@@ -24,13 +24,14 @@ import { failedBy, type Outcome } from "../writes/queue.ts";
 import { copyOfEntry, foreignHost, sharedVip, withProblems } from "./host-problems.ts";
 import type { HostLedger } from "./ledger.ts";
 import type { HubSession } from "./session.ts";
+import type { UnexplainedEntries } from "./unexplained-entries.ts";
 import { mayKeepVip, strangersAt, type VipContext, vipOf } from "./virtual-ips.ts";
 
 /** Dubbo re-registers with delete + create, so a plan that only removes waits this long and is made again. */
 export const entryRemovalDelayMs = 300;
 
 /** What the worker asks of a hub. */
-export interface ClaimingHub extends Pick<HubSession, "id" | "hub" | "claimInputs"> {
+export interface ClaimingHub extends Pick<HubSession, "hub" | "claimInputs"> {
   readonly listings: Pick<HubSession["listings"], "has">;
   readonly ledger: Pick<HostLedger, "recordPlan" | "recordDryRun" | "markApplied" | "markFailed">;
 }
@@ -44,6 +45,7 @@ export interface HostContext {
   /** As `claimsOn` wants it. */
   goneInMs(hub: HubKey): Ms | undefined;
   readonly entries: EntryIndex;
+  readonly unexplained: UnexplainedEntries;
   readonly serviceEntries: ObjectStore<Stored<ServiceEntry>>;
   /** Whether the cluster's lists are complete; the worker decides nothing before. */
   isReady(): boolean;
@@ -97,7 +99,8 @@ export class HostWorker {
     const found = this.#world.entries.hostObject(host);
     this.#remember(host, found);
     const last = this.#memos.get(host)?.last;
-    const { claims, wakeInMs } = this.#claims(host, found === undefined ? last : found.entry);
+    const { claims, wakeInMs, isUnexplained } = this.#claims(host, found === undefined ? last : found.entry);
+    this.#world.unexplained.record(host, isUnexplained ? found?.entry?.name : undefined);
     if (found !== undefined && !mayTakeOver(found, claims)) return this.#conflict(host, found, claims);
     const plan = planHost(this.#input(host, found, claims));
     this.#tell(host, withProblems(plan, claims, this.#problems(host, found)));
@@ -204,8 +207,8 @@ export class HostWorker {
   }
 
   #tell(host: HostKey, { withheld, problems }: HostPlan): void {
-    for (const session of this.#world.sessions()) {
-      session.ledger.recordPlan(host, withheld.get(session.id) ?? 0, problems.get(session.id) ?? []);
+    for (const { hub, ledger } of this.#world.sessions()) {
+      ledger.recordPlan(host, withheld.get(hub.id) ?? 0, problems.get(hub.id) ?? []);
     }
   }
 
@@ -215,7 +218,8 @@ export class HostWorker {
       if (session.hub.policy !== "observe") continue;
       const inputs = { ...session.claimInputs(host, occupant?.entry), mayWrite: true };
       const claim = claimOf(host, occupant?.entry, inputs);
-      const plan = claim && planHost(this.#input(host, occupant, new Map([...claims, [session.id, claim]])));
+      const plan =
+        claim && planHost(this.#input(host, occupant, new Map([...claims, [session.hub.id, claim]])));
       const verdict = plan && dryRunResultOf(plan.step, occupant?.object);
       if (session.ledger.recordDryRun(host, verdict) && verdict !== undefined)
         this.#tools.deps.logger.info("would write", { hub: session.hub.key, host, verdict });
@@ -314,9 +318,8 @@ export class HostWorker {
   }
 
   #failed(host: HostKey, failure: ApplyFailure): void {
-    const owners = this.#world.entries.hubsAt(host);
-    for (const session of this.#world.sessions()) {
-      if (session.listings.has(host) || owners.has(session.id)) session.ledger.markFailed(host, failure);
+    for (const { hub, listings, ledger } of this.#world.sessions()) {
+      if (listings.has(host) || this.#world.entries.has(hub, host)) ledger.markFailed(host, failure);
     }
   }
 

@@ -2,7 +2,7 @@ import { writeStatus } from "../../kube/apply.ts";
 import { retryDelay } from "../../kube/errors.ts";
 import type { Reflector } from "../../kube/reflector.ts";
 import type { Ms } from "../../model/entry.ts";
-import type { Hub, HubId, HubKey } from "../../model/hub.ts";
+import type { Hub, HubIdentity, HubKey } from "../../model/hub.ts";
 import type { ServiceEntry } from "../../model/istio.ts";
 import { splitKey } from "../../model/keys.ts";
 import type { Stored } from "../../model/kubernetes.ts";
@@ -18,6 +18,7 @@ import type { Tools } from "../writes/object-writer.ts";
 import type { Outcome, WorkQueue } from "../writes/queue.ts";
 import type { HubSession } from "./session.ts";
 import { type Services, shadowsOf } from "./shadowing-services.ts";
+import type { UnexplainedEntries } from "./unexplained-entries.ts";
 import type { UnservedHub } from "./unserved-hubs.ts";
 
 const conditionsIntervalMs = 1_000;
@@ -47,6 +48,7 @@ export interface StatusContext {
   readonly serviceEntries: Reflector<Stored<ServiceEntry>>;
   readonly services: Services;
   readonly entries: EntryIndex;
+  readonly unexplained: UnexplainedEntries;
   /** Whether the first lists of the cluster are still being read, so that nothing is known yet. */
   isStarting(): boolean;
   /** Whether the entries cannot be seen, so that nothing shows whether a registry with another origin has lost its data. */
@@ -152,8 +154,12 @@ export class StatusWorker {
       failure: this.#failure(session),
       syncing: this.#syncing(session),
       held: session.held,
-      ...this.#owned(session.id, previous),
-      problems: [...session.problems, ...shadowsOf(session.listings.hosts(), this.#world.services, previous)],
+      ...this.#owned(hub, previous),
+      problems: [
+        ...session.problems,
+        ...this.#world.unexplained.problemsIn(hub.target),
+        ...shadowsOf(session.listings.hosts(), this.#world.services, previous),
+      ],
       plan: hub.policy === "observe" ? session.ledger.plan : undefined,
       origin: this.#world.isBlind() ? (previous?.origin ?? "") : session.origin,
     };
@@ -181,7 +187,7 @@ export class StatusWorker {
       failure: undefined,
       syncing: "no",
       held: rememberedTrust(kept, hub).held,
-      ...this.#owned(hubIdOf(key), previous),
+      ...this.#owned({ id: hubIdOf(key), key, target: hub.target }, previous),
       problems: [],
       plan: kept?.plan,
       origin: kept?.origin ?? "",
@@ -189,17 +195,20 @@ export class StatusWorker {
   }
 
   /** What the cluster has of the hub; until the ServiceEntries are listed, what the previous status says. */
-  #owned(id: HubId, previous: HubStatus | undefined): Pick<HubView, "entries" | "services" | "endpoints"> {
+  #owned(
+    hub: HubIdentity,
+    previous: HubStatus | undefined,
+  ): Pick<HubView, "entries" | "services" | "endpoints"> {
     if (this.#world.serviceEntries.status.state === "pending" && previous !== undefined) {
       return { ...previous, entries: new Map(Object.entries(previous.serviceentries)) };
     }
     let services = 0;
     let endpoints = 0;
-    for (const one of this.#world.entries.hostsOf(id)) {
+    for (const one of this.#world.entries.hostsOf(hub)) {
       if (one.endpoints > 0) services++;
       endpoints += one.endpoints;
     }
-    return { entries: this.#world.entries.writesOf(id), services, endpoints };
+    return { entries: this.#world.entries.writesOf(hub), services, endpoints };
   }
 
   #failure(session: HubSession): ApplyFailure | undefined {

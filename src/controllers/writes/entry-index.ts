@@ -1,5 +1,5 @@
-import type { Entry, HostKey } from "../../model/entry.ts";
-import type { HubId, HubKey } from "../../model/hub.ts";
+import { type Entry, type HostKey, isOwner } from "../../model/entry.ts";
+import type { HubId, HubIdentity, HubKey } from "../../model/hub.ts";
 import type { ServiceEntry } from "../../model/istio.ts";
 import type { Stored } from "../../model/kubernetes.ts";
 import {
@@ -89,43 +89,41 @@ export class EntryIndex {
     return host !== undefined && this.copiesAt(host).includes(key);
   }
 
-  /** The hosts whose entries carry the hub's label, with the number of endpoints that it vouches for. */
+  /** The hosts whose entries are the hub's, with the number of endpoints that it vouches for. */
   *hostsOf(
-    hub: HubId,
+    hub: HubIdentity,
   ): Generator<{ readonly host: HostKey; readonly endpoints: number; readonly service: string }> {
-    for (const { hosts, hubs, service } of this.#entriesOf(hub)) {
-      const [host] = hosts;
-      if (host !== undefined) yield { host, endpoints: hubs.get(hub) ?? 0, service };
-    }
+    for (const { host, facts } of this.#entriesOf(hub))
+      yield { host, endpoints: facts.vouched.get(hub.id) ?? 0, service: facts.service };
   }
 
   /** How many endpoints the hub vouches for in the entry of a host. */
-  endpointsOf(hub: HubId, host: HostKey): number {
-    const key = this.keysAt(host)[0];
-    return (key === undefined ? undefined : this.#facts.get(key)?.hubs.get(hub)) ?? 0;
+  endpointsOf(hub: HubIdentity, host: HostKey): number {
+    const facts = this.#factsOf(host);
+    return facts !== undefined && isOwner(hub, host, facts.hubs) ? (facts.vouched.get(hub.id) ?? 0) : 0;
   }
 
-  /** The services of the entries in a namespace that carry the hub's label, as in ServiceIdentity.name. */
-  *servicesOf(hub: HubId, namespace: string): Generator<string> {
-    for (const { host, service } of this.hostsOf(hub)) if (host.startsWith(`${namespace}/`)) yield service;
+  /** The services of the hub's entries in its target, as in ServiceIdentity.name. */
+  *servicesOf(hub: HubIdentity): Generator<string> {
+    for (const { host, service } of this.hostsOf(hub)) if (host.startsWith(`${hub.target}/`)) yield service;
   }
 
-  /** Name -> time of our last write, for the written entries that carry the hub's label. */
-  writesOf(hub: HubId): ReadonlyMap<string, string> {
-    const writes = new Map<string, string>();
-    for (const { name, writtenAt } of this.#entriesOf(hub)) if (writtenAt !== "") writes.set(name, writtenAt);
-    return writes;
+  /** Name -> time of our last write, for the hub's entries that we have written. */
+  writesOf(hub: HubIdentity): ReadonlyMap<string, string> {
+    const facts = [...this.#entriesOf(hub)].map((one) => one.facts);
+    return new Map(
+      facts.filter(({ writtenAt }) => writtenAt !== "").map(({ name, writtenAt }) => [name, writtenAt]),
+    );
   }
 
   /** The hubs that own the ServiceEntry or a part of it, as far as its annotation names them. */
   ownersAt(key: ObjectKey): readonly HubKey[] {
-    return [...(this.#facts.get(key)?.hubKeys.values() ?? [])].filter((owner) => owner !== "");
+    return [...(this.#facts.get(key)?.hubs.values() ?? [])].filter((owner) => owner !== "");
   }
 
-  /** The hubs of the ownership labels of the objects that have the host. */
-  hubsAt(host: HostKey): ReadonlySet<HubId> {
-    const facts = [...(this.#byHost.get(host) ?? [])].map((key) => this.#facts.get(key));
-    return new Set(facts.flatMap((one) => [...(one?.hubs.keys() ?? [])]));
+  /** Whether the entry of the host is the hub's. */
+  has(hub: HubIdentity, host: HostKey): boolean {
+    return isOwner(hub, host, this.#factsOf(host)?.hubs ?? new Map());
   }
 
   hosts(): IterableIterator<HostKey> {
@@ -172,20 +170,26 @@ export class EntryIndex {
     yield* this.#reserved.keys();
   }
 
-  /** The facts of the entries that carry the hub's label, without copies. */
-  *#entriesOf(hub: HubId): Generator<EntryFacts> {
-    for (const key of this.#byHub.get(hub) ?? []) {
+  /** The entries that are the hub's, without copies. */
+  *#entriesOf(hub: HubIdentity): Generator<{ readonly host: HostKey; readonly facts: EntryFacts }> {
+    for (const key of this.#byHub.get(hub.id) ?? []) {
       const facts = this.#facts.get(key);
       const host = facts?.hosts[0];
-      if (facts && (host === undefined || this.keysAt(host)[0] === key)) yield facts;
+      if (facts && host !== undefined && isOwner(hub, host, facts.hubs) && this.#factsOf(host) === facts)
+        yield { host, facts };
     }
+  }
+
+  /** Of the host's entry. */
+  #factsOf(host: HostKey): EntryFacts | undefined {
+    const key = this.keysAt(host)[0];
+    return key === undefined ? undefined : this.#facts.get(key);
   }
 
   #link(key: ObjectKey, facts: EntryFacts, change: "add" | "remove"): void {
     for (const host of facts.hosts) toggle(this.#byHost, host, key, change);
     for (const ip of facts.ips) toggle(this.#byIp, ip, key, change);
-    if (facts.ownership === "ours")
-      for (const hub of facts.hubs.keys()) toggle(this.#byHub, hub, key, change);
+    for (const hub of facts.hubs.keys()) toggle(this.#byHub, hub, key, change);
   }
 }
 

@@ -6,10 +6,16 @@ import type {
   HostPort,
   ServiceIdentity,
 } from "../../model/entry.ts";
-import type { HubId, HubKey } from "../../model/hub.ts";
+import type { HubId } from "../../model/hub.ts";
 import type { ServiceEntry } from "../../model/istio.ts";
 import type { ManagedFields, Stored } from "../../model/kubernetes.ts";
-import { annotations, endpointLabels, fieldManagers, labels } from "../../model/labels.ts";
+import {
+  annotations,
+  endpointLabels,
+  fieldManagers,
+  labels,
+  maxHubsPerEndpoint,
+} from "../../model/labels.ts";
 import type { Protocol } from "../../model/service.ts";
 import { addrOf } from "../addresses.ts";
 import { baseName, hubIdOf } from "../names.ts";
@@ -42,9 +48,10 @@ export interface EntryFacts {
   readonly ownership: Ownership;
   /** Of the objects that have one host, the one whose text sorts first is the host's entry. */
   readonly precedence: string;
-  /** The hubs of the ownership labels, each with how many endpoints it vouches for. */
-  readonly hubs: ReadonlyMap<HubId, number>;
-  readonly hubKeys: ReadonlyMap<HubId, HubKey>;
+  /** As in Entry.hubs; none unless the entry is ours. */
+  readonly hubs: Entry["hubs"];
+  /** How many endpoints each of them vouches for. */
+  readonly vouched: ReadonlyMap<HubId, number>;
   /** As in ServiceIdentity.name. */
   readonly service: string;
   /** RFC 3339 time of our last write; "" = never. */
@@ -120,8 +127,8 @@ export function entryOf(object: Stored<ServiceEntry>): Entry | undefined {
     vip: addresses.length === 1 ? (addresses[0] ?? "") : "",
     shape,
     ours: ownershipOf(object) === "ours",
-    hubs: hubsOf(object),
-    endpoints: heldEndpoints(endpoints, shape),
+    hubs: hubsOf(object, endpoints),
+    endpoints: heldEndpoints(endpoints, shape, hubLabelsOf(object)),
     ...(emptySince !== undefined && { emptySince }),
     l7: notes[annotations.l7] !== "false",
     registryName: objectLabels(object)[labels.registryName] ?? "",
@@ -134,10 +141,10 @@ export function factsOf(object: Stored<ServiceEntry>): EntryFacts {
   const ownership = ownershipOf(object);
   const hosts = hostsOf(object).slice(0, ownership === "foreign" ? undefined : 1);
   const endpoints = endpointsOf(object);
-  const hubKeys = hubsOf(object);
-  const hubs = new Map([...hubKeys.keys()].map((id) => [id, 0]));
-  const owned = ownership === "ours";
-  for (const id of owned ? endpoints.flatMap(vouchersOf) : []) hubs.set(id, (hubs.get(id) ?? 0) + 1);
+  const labelled = hubLabelsOf(object);
+  const vouched = new Map<HubId, number>();
+  for (const id of endpoints.flatMap((endpoint) => [...vouchersOf(endpoint, labelled)]))
+    vouched.set(id, (vouched.get(id) ?? 0) + 1);
   const [first = ""] = hosts;
   const service = identityOf(object, first, endpoints);
   const allocated = listOf(fieldsOf(object.status).addresses).map((one) => textOf(fieldsOf(one).value) ?? "");
@@ -147,8 +154,8 @@ export function factsOf(object: Stored<ServiceEntry>): EntryFacts {
     ips: [...addressesOf(object), ...allocated].filter((ip) => ip !== ""),
     ownership,
     precedence: precedenceOf(object, baseName(service.kind, first)),
-    hubs,
-    hubKeys: owned ? hubKeys : new Map(),
+    hubs: ownership === "ours" ? hubsOf(object, endpoints) : new Map(),
+    vouched,
     service: service.name,
     writtenAt: ownWritesOf(object)[0]?.time ?? "",
   };
@@ -183,12 +190,19 @@ export function isAsWritten(object: Stored<ServiceEntry>): boolean {
   return written !== undefined && written === objectAnnotations(object)[annotations.lastApplied];
 }
 
-/** The hubs of the ownership labels; "" for a label whose hub the annotation does not name. */
-export function hubsOf(object: Stored<ServiceEntry>): ReadonlyMap<HubId, HubKey> {
+/** As Entry.hubs: the hubs of the ownership labels, of the endpoints and of the annotation. */
+export function hubsOf(object: Stored<ServiceEntry>, endpoints = endpointsOf(object)): Entry["hubs"] {
   const names = (objectAnnotations(object)[annotations.hubs] ?? "").split(",").filter((key) => key !== "");
-  const byId = new Map(names.map((key) => [hubIdOf(key), key]));
-  const ids = Object.keys(objectLabels(object)).filter((key) => key.startsWith(labels.hub));
-  return new Map(ids.map((label) => label.slice(labels.hub.length)).map((id) => [id, byId.get(id) ?? ""]));
+  const ids = [...hubLabelsOf(object), ...endpoints.flatMap((endpoint) => [...vouchersOf(endpoint, [])])];
+  return new Map([
+    ...ids.map((id) => [id, ""] as const),
+    ...names.map((key) => [hubIdOf(key), key] as const),
+  ]);
+}
+
+function hubLabelsOf(object: Stored<ServiceEntry>): readonly HubId[] {
+  const keys = Object.keys(objectLabels(object)).filter((key) => key.startsWith(labels.hub));
+  return keys.map((key) => key.slice(labels.hub.length));
 }
 
 /** Our own writes in managedFields, with their times and without their fields. */
@@ -298,13 +312,16 @@ function protocolOf(port: EntryPort): Protocol {
   return protocol === "http" || protocol === "grpc" ? protocol : "tcp";
 }
 
-function vouchersOf({ labels: has }: StoredEndpoint): readonly HubId[] {
-  return (has[endpointLabels.by] ?? "").split(".").filter((id) => id !== "");
+/** The label has no room for more ids, so any hub of the entry may vouch for an endpoint where it is full. */
+function vouchersOf({ labels: has }: StoredEndpoint, labelled: readonly HubId[]): ReadonlySet<HubId> {
+  const ids = (has[endpointLabels.by] ?? "").split(".").filter((id) => id !== "");
+  return new Set(ids.length < maxHubsPerEndpoint ? ids : [...ids, ...labelled]);
 }
 
 function heldEndpoints(
   endpoints: readonly StoredEndpoint[],
   shape: EntryShape,
+  labelled: readonly HubId[],
 ): ReadonlyMap<HostPort, EntryEndpoint> {
   const result = new Map<HostPort, EntryEndpoint>();
   for (const endpoint of endpoints) {
@@ -321,7 +338,7 @@ function heldEndpoints(
       ...(weight !== undefined && weight !== weightScale && { weight: weight / weightScale }),
       ...(locality !== undefined && { locality }),
       labels: rest,
-      by: new Set(vouchersOf(endpoint)),
+      by: vouchersOf(endpoint, labelled),
       registryName,
     });
   }

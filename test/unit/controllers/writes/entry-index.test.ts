@@ -49,6 +49,10 @@ function object(name: string, overrides: Overrides = {}): ServiceEntry {
   };
 }
 
+/** The hub that the annotation of these objects names, and others that are told apart by their ids alone. */
+const sample = { id: "ddf6610a", key: "dubbozk/registryhub-sample", target: "ns" };
+const nameless = (id: string) => ({ id, key: `ns/${id}`, target: "ns" });
+
 /** An index over these objects, and a way to change the store below it. */
 function indexOf(...objects: readonly ServiceEntry[]) {
   const store = new Map<string, ServiceEntry>();
@@ -94,9 +98,9 @@ describe("who has a host", () => {
     expect(seen()).toEqual(["a", ["ns/b"], true]);
     put(dubbo);
     expect(seen()).toEqual(["aeraki-a-ns", ["ns/a", "ns/b"], true]);
-    expect([...index.hostsOf("ddf6610a")]).toMatchObject([{ host: "ns/a.ns", endpoints: 2 }]);
-    expect(index.endpointsOf("ddf6610a", "ns/a.ns")).toBe(2);
-    expect([...index.writesOf("ddf6610a").keys()]).toEqual(["aeraki-a-ns"]);
+    expect([...index.hostsOf(sample)]).toMatchObject([{ host: "ns/a.ns", endpoints: 2 }]);
+    expect(index.endpointsOf(sample, "ns/a.ns")).toBe(2);
+    expect([...index.writesOf(sample).keys()]).toEqual(["aeraki-a-ns"]);
     expect([...index.othersAt("240.241.0.1", "ns/aeraki-a-ns")]).toEqual(["ns/0"]);
     remove("aeraki-a-ns");
     remove("a");
@@ -126,9 +130,11 @@ describe("who has a host", () => {
 describe("what a hub has", () => {
   test("hosts, with how many endpoints it vouches for and their interface", () => {
     const { index } = indexOf(object("a", { annotations: { interface: "a.B" } }));
-    expect([...index.hostsOf("ddf6610a")]).toEqual([{ host: "ns/a.ns", endpoints: 2, service: "a.B" }]);
-    expect([...index.hostsOf("00000001")]).toEqual([{ host: "ns/a.ns", endpoints: 1, service: "a.B" }]);
-    expect([...index.hostsOf("00000002")]).toEqual([]);
+    expect([...index.hostsOf(sample)]).toEqual([{ host: "ns/a.ns", endpoints: 2, service: "a.B" }]);
+    expect([...index.hostsOf(nameless("00000001"))]).toEqual([
+      { host: "ns/a.ns", endpoints: 1, service: "a.B" },
+    ]);
+    expect([...index.hostsOf(nameless("00000002"))]).toEqual([]);
   });
 
   test.each([
@@ -137,21 +143,21 @@ describe("what a hub has", () => {
     ["a Spring service of odd spelling", { "ecns.easystack.cn/original-name": "A_1" }, "A_1"],
   ])("hosts, with what the hub's filter has to judge: %s", (_, annotations, service) => {
     const { index } = indexOf(object("a", { annotations }));
-    expect([...index.hostsOf("ddf6610a")]).toMatchObject([{ host: "ns/a.ns", service }]);
+    expect([...index.hostsOf(sample)]).toMatchObject([{ host: "ns/a.ns", service }]);
   });
 
   test("an empty entry is still its own; the old product's and strangers' are not", () => {
     const { index, put } = indexOf(object("a", { spec: { endpoints: [] } }));
-    expect([...index.hostsOf("ddf6610a")]).toMatchObject([{ endpoints: 0 }]);
+    expect([...index.hostsOf(sample)]).toMatchObject([{ endpoints: 0 }]);
     put(object("a", { labels: { ...old, "hub.ecns.easystack.cn/ddf6610a": "" } }));
-    expect([...index.hostsOf("ddf6610a")]).toEqual([]);
+    expect([...index.hostsOf(sample)]).toEqual([]);
   });
 
   test("names, with the time of our last write and of nobody else's", () => {
     const { index, put } = indexOf(object("a"));
-    expect(index.writesOf("ddf6610a")).toEqual(new Map([["a", "2024-02-04T03:04:20Z"]]));
+    expect(index.writesOf(sample)).toEqual(new Map([["a", "2024-02-04T03:04:20Z"]]));
     put(object("a", { managers: ["kubectl"] }));
-    expect(index.writesOf("ddf6610a")).toEqual(new Map());
+    expect(index.writesOf(sample)).toEqual(new Map());
   });
 
   test("owners are those whose names the annotation tells", () => {
