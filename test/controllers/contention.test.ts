@@ -1,7 +1,7 @@
 import { describe, expect, test } from "vitest";
 import type { ServiceEntry } from "../../src/model/istio.ts";
-import { addressesOf, entryOf, eventsOf, filtersOf, said, statusOf, writesSince } from "./looks.ts";
-import { openSettled, two } from "./scenes.ts";
+import { addressesOf, entryOf, eventsOf, filtersOf, listedHosts, said, statusOf, writesSince } from "./looks.ts";
+import { openSettled, ten, two } from "./scenes.ts";
 import { home, hub, minute, openWorld, second, type World } from "./world.ts";
 
 const key = "demo/aeraki-demo-a-demo";
@@ -219,6 +219,24 @@ describe("somebody", () => {
       expect(addressesOf(world, "demo.A")).toEqual(["10.42.0.9:20880"]);
       expect(entryOf(world, "demo.A")?.metadata).not.toHaveProperty("deletionTimestamp");
     });
+  });
+
+  test("who deletes all entries at once sees each come back with its virtual IP, whoever else needs one", async () => {
+    const many = Object.fromEntries(
+      Array.from({ length: 25 }, (_, at) => [`demo.M${at}`, [`10.42.0.${at + 1}:20880`]]),
+    );
+    const world = await openSettled({ services: many, options: { vipCidr: "240.241.0.0/26" } });
+    const vips = (): readonly unknown[] =>
+      world.person.list("serviceentries", home).map(({ metadata, spec }) => [metadata.name, spec.addresses]);
+    const before = vips();
+    world.person.createNamespace("other");
+    world.registry("other:2181").lists(ten);
+    for (const { metadata } of world.person.list("serviceentries", home))
+      world.person.delete("serviceentries", `${home}/${metadata.name}`);
+    world.person.put(hub({ address: "other:2181", generate_to: "other" }, { name: "other" }));
+    await world.advance(10 * second);
+    expect(listedHosts(world, "other")).toHaveLength(10);
+    expect(vips()).toEqual(before);
   });
 
   test("who leaves only an unreadable copy of an entry, under another name, gets that one repaired", async () => {

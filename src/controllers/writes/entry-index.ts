@@ -54,6 +54,7 @@ export class EntryIndex {
       for (const ip of after.ips) this.#reserved.delete(ip);
     } else {
       this.#facts.delete(key);
+      if (before?.ownership === "ours") this.#reserveAll(key, before);
     }
     const ips = new Set([...(before?.ips ?? []), ...(after?.ips ?? [])]);
     const rivals = [...ips].flatMap((ip) => [...(this.#byIp.get(ip) ?? [])]);
@@ -157,6 +158,12 @@ export class EntryIndex {
   /** Reserves an address, or the key of an object, for a host until the store has its entry. */
   reserve(what: string, host: HostKey): void {
     this.#reserved.set(what, host);
+  }
+
+  /** Until somebody has looked at the host of an entry that is gone, nobody else gets its name and its address. */
+  #reserveAll(key: ObjectKey, { hosts: [host], ips }: EntryFacts): void {
+    if (host === undefined || this.#byHost.has(host)) return;
+    for (const what of [key, ...ips]) if (!this.#byIp.has(what)) this.reserve(what, host);
   }
 
   /** Releases what a host has reserved. */
