@@ -4,6 +4,7 @@ import type { KubeObject, Stored } from "../model/kubernetes.ts";
 import { fieldManagers } from "../model/labels.ts";
 import type { HubStatus, RegistryHub } from "../model/registryhub.ts";
 import type { KubeClient } from "./client.ts";
+import { isObject } from "./covered.ts";
 import { KubeError } from "./errors.ts";
 import { apiVersionOf, objectPath, type Resource, resources } from "./resources.ts";
 
@@ -54,9 +55,10 @@ export function applyTo<T extends KubeObject>(
  * Replaces the whole status of the hub of this name with `status`; a deleted hub is a 404. Returns the current hub.
  * A re-created hub gets the status too: its name is its identity, and the API server ignores a uid here.
  *
- * Server-side apply keeps fields that another client wrote, and cannot merge with values of other types than the CRD's
- * (500): the old product's conditions have no type, and an older CRD may have accepted such a spec. In both cases the
- * old status is removed first. If the spec is the part that cannot be merged, the status is written by a plain patch.
+ * Server-side apply keeps fields that another client wrote; a plain patch then removes them, so that there is a status at
+ * every moment: a later process takes over a hold from it. Server-side apply cannot merge with values of other types than
+ * the CRD's (500): the old product's conditions have no type, and an older CRD may have accepted such a spec. The old
+ * status is then removed first. If the spec is the part that cannot be merged, the status is written by a plain patch.
  */
 export async function writeStatus(
   client: KubeClient,
@@ -70,8 +72,8 @@ export async function writeStatus(
   const path = objectPath(registryHubs, metadata, "status");
   const applyAll = () =>
     patch(client, registryHubs, path, { metadata, status } as Stored<RegistryHub>, { fieldManager, signal });
-  /** A merge patch merges no lists; null removes the whole status of any writer. */
-  const merge = (next: HubStatus | null) => {
+  /** A merge patch merges no lists; null removes what it stands for, of any writer. */
+  const merge = (next: unknown) => {
     const contentType = "application/merge-patch+json";
     const body = { status: next };
     return result(
@@ -86,13 +88,24 @@ export async function writeStatus(
     );
   };
   const applied = await applyAll();
-  const isDone =
-    "ok" in applied ? isDeepStrictEqual(applied.ok.status, status) : !isUnmergeable(applied.error);
-  if (isDone) return applied;
+  if ("ok" in applied)
+    return isDeepStrictEqual(applied.ok.status, status)
+      ? applied
+      : merge(replacement(applied.ok.status, status));
+  if (!isUnmergeable(applied.error)) return applied;
   const cleared = await merge(null);
   if ("error" in cleared) return cleared;
   const again = await applyAll();
   return "error" in again && isUnmergeable(again.error) ? merge(status) : again;
+}
+
+/** The merge patch that makes `stored` equal to `wanted`. */
+function replacement(stored: unknown, wanted: unknown): unknown {
+  if (!isObject(stored) || !isObject(wanted)) return wanted;
+  const fields = Object.keys({ ...stored, ...wanted });
+  return Object.fromEntries(
+    fields.map((field) => [field, field in wanted ? replacement(stored[field], wanted[field]) : null]),
+  );
 }
 
 /**

@@ -1,5 +1,6 @@
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from "vitest";
 import { writeStatus } from "../../src/kube/apply.ts";
+import type { KubeClient } from "../../src/kube/client.ts";
 import { createEventRecorder } from "../../src/kube/events.ts";
 import { collectionPath, objectPath, resources } from "../../src/kube/resources.ts";
 import { readSecret } from "../../src/kube/secrets.ts";
@@ -90,6 +91,29 @@ describe("status", () => {
     expect(await write(later)).toMatchObject({ ok: { status: later } });
     const hub = await get<RegistryHub>(bench, resources.registryHubs, { namespace, name: "hub" });
     expect(hub.status).toEqual(later);
+  });
+
+  test("is there at every moment, whatever somebody else has put there", async () => {
+    await createHub();
+    await write(status);
+    const of = { namespace, name: "hub" };
+    const path = objectPath(resources.registryHubs, of, "status");
+    const body = { status: { serviceentries: { theirs: "t" }, hold: { since: "s", until: "u" } } };
+    const contentType = "application/merge-patch+json";
+    await bench.client.request({ method: "PATCH", path, body, contentType, signal: bench.signal });
+    const seen: unknown[] = [];
+    const later = { ...status, origin: "0x1/1" };
+    const looking: Pick<KubeClient, "request"> = {
+      request: async (request) => {
+        const answer = await bench.client.request(request);
+        seen.push((await get<RegistryHub>(bench, resources.registryHubs, of)).status?.origin);
+        return answer as never;
+      },
+    };
+    const written = await writeStatus(looking as KubeClient, of, later, bench.signal);
+    expect(written).toMatchObject({ ok: { status: later } });
+    expect((await get<RegistryHub>(bench, resources.registryHubs, of)).status).toEqual(later);
+    expect(new Set(seen)).toEqual(new Set([later.origin]));
   });
 
   test("of a hub that is gone is a 404, and creates nothing", async () => {

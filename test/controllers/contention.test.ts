@@ -1,6 +1,15 @@
 import { describe, expect, test } from "vitest";
 import type { ServiceEntry } from "../../src/model/istio.ts";
-import { addressesOf, entryOf, eventsOf, filtersOf, listedHosts, said, statusOf, writesSince } from "./looks.ts";
+import {
+  addressesOf,
+  entryOf,
+  eventsOf,
+  filtersOf,
+  listedHosts,
+  said,
+  statusOf,
+  writesSince,
+} from "./looks.ts";
 import { openSettled, ten, two } from "./scenes.ts";
 import { home, hub, minute, openWorld, second, type World } from "./world.ts";
 

@@ -101,10 +101,8 @@ export class HostWorker {
     const last = this.#memos.get(host)?.last;
     const { claims, wakeInMs, isUnexplained } = this.#claims(host, found === undefined ? last : found.entry);
     const isLeftOver = found?.ownership === "ours" && found.entry === undefined && claims.size === 0;
-    this.#world.unexplained.record(
-      host,
-      isUnexplained || isLeftOver ? found?.object.metadata.name : undefined,
-    );
+    const name = found?.object.metadata.name;
+    this.#world.unexplained.record(host, isUnexplained || isLeftOver ? name : undefined);
     if (found !== undefined && !mayTakeOver(found, claims)) return this.#conflict(host, found, claims);
     const plan = planHost(this.#input(host, found, claims));
     this.#tell(host, withProblems(plan, claims, this.#problems(host, found)));
@@ -179,11 +177,8 @@ export class HostWorker {
     const actual = occupant?.entry;
     const memo = this.#memo(host);
     const isTaken = (name: string): boolean => entries.isNameTaken(namespace, name, host);
-    const nameOf = ({ name }: Entry): string => (isTaken(name) ? "" : name);
-    const remembered = memo.last && {
-      ...memo.last,
-      name: occupant?.object.metadata.name ?? nameOf(memo.last),
-    };
+    const nameOf = ({ name }: Entry): string => occupant?.object.metadata.name ?? (isTaken(name) ? "" : name);
+    const remembered = memo.last && { ...memo.last, name: nameOf(memo.last) };
     return {
       host,
       actual,
