@@ -342,6 +342,21 @@ describe("a loss of data", () => {
     },
   );
 
+  test("while entries are in the old target too ends when the registry lists as much as before", async () => {
+    const world = await openWithOrigin();
+    world.person.createNamespace("other");
+    edit(world, { generate_to: "other" });
+    await world.advance(10 * second);
+    world.registry().describe({ origin: "0x2/2" });
+    world.registry().lists(without(ten, 9));
+    await world.advance(1 * minute);
+    expect(statusOf(world)).toMatchObject({ hold: { endpoints: 10 } });
+    world.registry().lists(ten);
+    await world.advance(2 * minute);
+    expect(said(world)).toMatchObject({ DeletionHeld: "False NothingHeld" });
+    expect([listedHosts(world), listedHosts(world, "other").length]).toEqual([[], 10]);
+  });
+
   describe("is not", () => {
     const otherRoot = { zookeeper: { root: "/other" } };
 

@@ -1,6 +1,7 @@
 import type { Entry, HostKey, Ms } from "../../model/entry.ts";
 import type { RegistryError } from "../../model/errors.ts";
 import type { Hub, HubKey } from "../../model/hub.ts";
+import { splitKey } from "../../model/keys.ts";
 import type { Problem } from "../../model/problems.ts";
 import type { Snapshot } from "../../model/service.ts";
 import { type ClaimInputs, mayWrite, unlistedVerdict } from "../../plan/claims.ts";
@@ -299,8 +300,14 @@ export class HubSession {
       .filter((host) => this.#isReadable(host));
   }
 
+  /** After another target both namespaces have what the registry lists once, so only the fuller one counts. */
   #endpointsInCluster(): number {
-    return [...this.#entries.hostsOf(this.#hub)].reduce((sum, { endpoints }) => sum + endpoints, 0);
+    const counts = new Map<string, number>();
+    for (const { host, endpoints } of this.#entries.hostsOf(this.#hub)) {
+      const [namespace] = splitKey(host);
+      counts.set(namespace, (counts.get(namespace) ?? 0) + endpoints);
+    }
+    return Math.max(0, ...counts.values());
   }
 
   #isReadable(host: HostKey): boolean {
