@@ -107,7 +107,7 @@ describe("somebody", () => {
     expect(entryOf(world, "demo.A")).toMatchObject(same);
   });
 
-  describe("who copies an entry under another name (H7)", () => {
+  describe("who copies an entry under another name", () => {
     const copied = (world: World, name: string): unknown => {
       const { metadata, spec } = entryOf(world, "demo.A") ?? { metadata: {}, spec: {} };
       const { labels, annotations } = metadata as ServiceEntry["metadata"];
@@ -174,7 +174,7 @@ describe("somebody", () => {
     const deletes = ({ api }: World): number =>
       api.writes({ verb: "delete", resource: "serviceentries" }).length;
 
-    test("keeps it beyond its end, and what returns meanwhile is in it, and in the next one (H8)", async () => {
+    test("keeps it beyond its end, and what returns meanwhile is in it, and in the next one", async () => {
       const world = await openSettled();
       const before = entryOf(world, "demo.A");
       hold(world, ["example.com/hold"]);
@@ -361,7 +361,7 @@ describe("another ServiceEntry with the virtual IP of one of ours", () => {
       { manager: "aeraki", registry: "dubbo2istio" },
       { interface: "demo.X" },
     ],
-  ])("moves nothing and takes no filter, however old, and is named: %s (H9)", async (_, labels, notes) => {
+  ])("moves nothing and takes no filter, however old, and is named: %s", async (_, labels, notes) => {
     const world = await openBesideOlder(labels, notes);
     const [vip, filters] = [vipOf(world), filtersOf(world)];
     take(world, theirs, vip);

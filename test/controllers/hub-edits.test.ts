@@ -127,7 +127,7 @@ describe("policy", () => {
     expect(statusOf(world).plan).toEqual({ create: 0, change: 2, remove: 0 });
   });
 
-  test("observe moves no virtual IP, and neither says so nor reserves another one (H18)", async () => {
+  test("observe moves no virtual IP, and neither says so nor reserves another one", async () => {
     const world = openWorld();
     world.person.createNamespace("red");
     world.registry("red:2181").lists({ "demo.Red": ["10.42.7.1:20880"] });

@@ -56,10 +56,12 @@ export interface HostWorkerOptions {
   readonly graceMs: Ms;
 }
 
+const noEndpoints: Entry["endpoints"] = new Map();
+
 /** What the worker remembers of a host between two runs. */
 interface Memo {
-  /** Name, VIP and shape, so that an entry that somebody deletes comes back as it was. */
-  identity?: Pick<Entry, "name" | "vip" | "shape">;
+  /** Our entry as it was last, without endpoints, so that it comes back as it was if somebody deletes it. */
+  last?: Entry;
   emptyAt?: Ms | undefined;
   removalAt?: Ms | undefined;
 }
@@ -95,16 +97,17 @@ export class HostWorker {
   async work(host: HostKey): Promise<Outcome> {
     if (!this.#world.isReady()) return undefined; // every host is queued again once the lists are complete
     const found = this.#world.entries.hostObject(host);
-    const { claims, wakeInMs, isUnexplained } = this.#claims(host, found?.entry);
+    this.#remember(host, found);
+    const last = this.#memos.get(host)?.last;
+    const { claims, wakeInMs, isUnexplained } = this.#claims(host, found === undefined ? last : found.entry);
     this.#world.unexplained.record(host, isUnexplained ? found?.entry?.name : undefined);
     if (found !== undefined && !mayTakeOver(found, claims)) return this.#conflict(host, found, claims);
-    this.#remember(host, found);
     const plan = planHost(this.#input(host, found, claims));
     this.#tell(host, withProblems(plan, claims, this.#problems(host, found)));
     this.#dryRun(host, found, claims);
     const outcome = this.#isBlocked(host) ? undefined : await this.#carryOut(host, plan.step, found);
-    if (claims.size === 0 && found === undefined) this.#forget(host);
-    return outcome ?? (wakeInMs === undefined ? undefined : { againInMs: wakeInMs });
+    const isMissed = this.#world.entries.keysAt(host).length === 0 && this.#isMissed(host, last, claims);
+    return outcome ?? firstOf(wakeInMs, isMissed ? this.#options.graceMs : undefined);
   }
 
   /** A bug stopped the work on the host: the host stays as it is, and its hubs report the bug. */
@@ -143,9 +146,27 @@ export class HostWorker {
   #remember(host: HostKey, found: HostObject | undefined): void {
     if (found?.entry === undefined || !found.entry.ours) return;
     const memo = this.#memo(host);
-    const { name, shape } = found.entry;
-    const vip = mayKeepVip(this.#vips, found) ? found.entry.vip : (memo.identity?.vip ?? "");
-    memo.identity = { name, shape, vip };
+    const vip = mayKeepVip(this.#vips, found) ? found.entry.vip : (memo.last?.vip ?? "");
+    memo.last = { ...found.entry, vip, endpoints: noEndpoints };
+  }
+
+  /**
+   * Whether an entry that somebody deleted may have to come back as it was, because a hub that it names writes nothing
+   * now or cannot tell that the service is gone. What nobody misses is forgotten.
+   */
+  #isMissed(host: HostKey, last: Entry | undefined, claims: ReadonlyMap<HubId, Claim>): boolean {
+    const isWanted = [...claims.values()].some(
+      ({ listed, unlisted }) => listed.length > 0 || unlisted === "unknown",
+    );
+    if (!isWanted) this.#forget(host);
+    else if (last !== undefined) this.#reserve(host, last);
+    return isWanted && last !== undefined;
+  }
+
+  #reserve(host: HostKey, { name, vip }: Entry): void {
+    const { entries } = this.#world;
+    entries.reserve(`${splitKey(host)[0]}/${name}`, host);
+    if (vip !== "") entries.reserve(vip, host);
   }
 
   #input(host: HostKey, occupant: HostObject | undefined, claims: ReadonlyMap<HubId, Claim>): HostInput {
@@ -154,16 +175,16 @@ export class HostWorker {
     const actual = occupant?.entry;
     const memo = this.#memo(host);
     const isTaken = (name: string): boolean => entries.isNameTaken(namespace, name, host);
-    const remembered = memo.identity && {
-      ...memo.identity,
-      name: isTaken(memo.identity.name) ? "" : memo.identity.name,
+    const remembered = memo.last && {
+      ...memo.last,
+      name: isTaken(memo.last.name) ? "" : memo.last.name,
     };
     return {
       host,
       actual,
       claims,
       ...(remembered && { remembered }),
-      vip: vipOf(this.#vips, host, occupant, memo.identity?.vip ?? ""),
+      vip: vipOf(this.#vips, host, occupant, memo.last?.vip ?? ""),
       emptyForMs: this.#emptyForMs(memo, actual),
       graceMs: this.#options.graceMs,
       now: rfc3339(this.#tools.deps.clock.now()),
@@ -254,9 +275,7 @@ export class HostWorker {
     );
     if (delayMs > 0) return { againInMs: delayMs };
     const fields = { host, name: entry.name, endpoints: entry.endpoints.size };
-    const { entries } = this.#world;
-    if (occupant === undefined) entries.reserve(`${splitKey(host)[0]}/${entry.name}`, host);
-    if (occupant?.entry?.vip !== entry.vip) entries.reserve(entry.vip, host);
+    if (occupant?.entry?.vip !== entry.vip) this.#reserve(host, entry);
     const error = await this.#writer.apply(host, desired, occupant?.object, fields);
     if (error === undefined && occupant !== undefined) this.#tellMove(occupant, entry);
     if (error === undefined) memo.removalAt = undefined;
@@ -315,6 +334,12 @@ export class HostWorker {
     this.#writer.forget(host);
     this.#world.entries.release(host);
   }
+}
+
+/** Another look at the earlier of these times. */
+function firstOf(...inMs: readonly (Ms | undefined)[]): Outcome {
+  const times = inMs.filter((one) => one !== undefined);
+  return times.length > 0 ? { againInMs: Math.min(...times) } : undefined;
 }
 
 function dryRunResultOf(
