@@ -81,6 +81,10 @@ test-outage: bed ## Outages of a real registry under the built controllers; TYPE
 test-e2e: bed ## The program as a process, with real servers, and kubectl as its user.
 	@$(VITEST) --project e2e
 
+.PHONY: test-upgrade
+test-upgrade: bed ## The first version makes 300 entries from all four registries, this one takes over, and back.
+	@$(VITEST) --project upgrade
+
 .PHONY: golden
 golden: setup ## Rewrite the expected files of the golden stories; read the diff before committing it.
 	@$(NPM) run vitest -- --project unit test/golden --update
