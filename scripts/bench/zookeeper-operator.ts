@@ -42,8 +42,26 @@ export interface FirstSync extends Stretch {
   readonly readMs: number;
 }
 
+/** While what the event loop had to wait. */
+export const phases = [
+  "first sync",
+  "changes, end of settling, rest",
+  "restart",
+  "registry lost and back",
+  "API server lost and back",
+] as const;
+
+/** The longest times that other work had to wait for its turn. */
+export interface Pauses {
+  /** A turn of the event loop, as a timer saw it: with all that other processes took meanwhile. */
+  readonly loopMs: number;
+  /** A turn of the event loop, in processor time of the process itself. */
+  readonly sliceMs: number;
+}
+
 /** Everything that is measured of one operator. */
 export interface Measured {
+  readonly pauses: Readonly<Record<(typeof phases)[number], Pauses>>;
   /** Memory without a hub, after the first sync, and at rest. */
   readonly empty: ProcessCost;
   readonly synced: ProcessCost;
@@ -99,6 +117,7 @@ export async function measureOperator(
   const empty = await costOf(controller.pid);
   const sync = await firstSync(stage, zooKeeper, services);
   const settled = delay(settledMs);
+  const firstPauses = await pausesOf(controller);
   const synced = await costOf(controller.pid);
   const entries = await readBack(api);
   await delay(calmMs);
@@ -117,12 +136,29 @@ export async function measureOperator(
   });
   await settled;
   const rest = await during(stage, () => delay(restMs), 0);
+  const restPauses = await pausesOf(controller);
   const rested = await memoryOf(controller);
   const restart = await restartOperator(stage);
+  const restartPauses = await pausesOf(controller);
   const restarted = await memoryOf(controller);
   const provider = await restartProvider(zooKeeper, stage.watch, () => writesOf(api));
+  await pausesOf(controller);
+  await untilListed(controller, () => zooKeeper.restart());
+  await delay(settledMs);
+  const lostPauses = await pausesOf(controller);
+  await api.kill();
+  await api.restart();
+  await delay(settledMs);
+  const blindPauses = await pausesOf(controller);
   await tree.reset();
   return {
+    pauses: {
+      "first sync": firstPauses,
+      "changes, end of settling, rest": restPauses,
+      restart: restartPauses,
+      "registry lost and back": lostPauses,
+      "API server lost and back": blindPauses,
+    },
     empty,
     synced,
     rested,
@@ -164,19 +200,33 @@ async function firstSync(
 /** The time until the registry is listed again; the processor time and the writes until it has settled. */
 async function restartOperator({ api, controller }: Stage): Promise<Stretch> {
   const before = await writesOf(api);
-  const lines = controller.log().length;
   const started = performance.now();
-  await controller.restart();
-  await eventually(() => {
-    const isListed = controller
-      .log()
-      .slice(lines)
-      .some(({ msg }) => msg === "registry listed");
-    if (!isListed) throw new Error("the registry is not listed yet");
-  }, syncMs);
+  await untilListed(controller, () => controller.restart());
   const tookMs = performance.now() - started;
   await delay(settledMs);
   return { tookMs, cpuMs: (await costOf(controller.pid)).cpuMs, ...since(before, await writesOf(api)) };
+}
+
+/** Returns when the registry has been listed anew after `run`. */
+async function untilListed(controller: ControllerProcess, run: () => Promise<unknown>): Promise<void> {
+  const lines = controller.log().length;
+  await run();
+  await eventually(() => {
+    const later = controller.log().slice(lines);
+    if (!later.some(({ msg }) => msg === "registry listed"))
+      throw new Error("the registry is not listed yet");
+  }, syncMs);
+}
+
+/** Since the last call, or the start of the process. */
+async function pausesOf(controller: ControllerProcess): Promise<Pauses> {
+  const { body } = await controller.get("/metrics");
+  const longest = (pattern: RegExp): number =>
+    1_000 * Math.max(...body.matchAll(pattern).map(([, seconds]) => Number(seconds)));
+  return {
+    loopMs: longest(/^registryhub_event_loop_delay_seconds\{quantile="1"\} (\S+)$/gm),
+    sliceMs: longest(/^registryhub_longest_slice_seconds\{.*\} (\S+)$/gm),
+  };
 }
 
 /** Registers a provider. Returns how long it took until an API watch shows it, in ms. */

@@ -7,6 +7,7 @@ import {
   type Measured,
   measureFirstSync,
   measureOperator,
+  phases,
   restMs,
 } from "./zookeeper-operator.ts";
 import { instances, plantTree } from "./zookeeper-tree.ts";
@@ -36,6 +37,7 @@ export async function benchZooKeeper(services: number): Promise<Section> {
       ...changeRows(measured, floor),
       ...writeRows(measured),
       ...costRows(measured, services),
+      ...pauseRows(measured),
     ],
   };
 }
@@ -101,6 +103,14 @@ function writeRows({
       value: [sync, stretch, bursting, rest, restart].map(({ statuses }) => statuses).join(" / "),
     },
   ];
+}
+
+function pauseRows({ pauses }: Measured): readonly Row[] {
+  return phases.map((phase) => ({
+    what: `longest slice of our own work: ${phase}`,
+    value: `${ms(pauses[phase].sliceMs)} of processor time; a timer was late by ${ms(pauses[phase].loopMs)}`,
+    target: "≤ 50 ms",
+  }));
 }
 
 function costRows(measured: Measured, services: number): readonly Row[] {

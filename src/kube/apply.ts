@@ -1,7 +1,11 @@
-import type { KubeObject } from "../model/kubernetes.ts";
+import { isDeepStrictEqual } from "node:util";
+import type { Hub } from "../model/hub.ts";
+import type { KubeObject, Stored } from "../model/kubernetes.ts";
+import { fieldManagers } from "../model/labels.ts";
+import type { HubStatus, RegistryHub } from "../model/registryhub.ts";
 import type { KubeClient } from "./client.ts";
 import { KubeError } from "./errors.ts";
-import { apiVersionOf, objectPath, type Resource } from "./resources.ts";
+import { apiVersionOf, objectPath, type Resource, resources } from "./resources.ts";
 
 /**
  * The result of one write. A failure is a value, because it belongs to one object, and that object's queue decides
@@ -46,34 +50,57 @@ export function applyTo<T extends KubeObject>(
   return apply(client, resource, { ...object, metadata: { ...object.metadata, ...precondition } }, options);
 }
 
-/** As `apply`, for the status of an existing object (404 otherwise). */
-export function applyStatus<T extends KubeObject>(
+/**
+ * Replaces the whole status of the hub of this name with `status`; a deleted hub is a 404. Returns the current hub.
+ * A re-created hub gets the status too: its name is its identity, and the API server ignores a uid here.
+ *
+ * Server-side apply keeps fields that another client wrote, and cannot merge with values of other types than the CRD's
+ * (500): the old product's conditions have no type, and an older CRD may have accepted such a spec. In both cases the
+ * old status is removed first. If the spec is the part that cannot be merged, the status is written by a plain patch.
+ */
+export async function writeStatus(
   client: KubeClient,
-  resource: Resource,
-  object: T,
-  options: ApplyOptions,
-): Promise<WriteResult<T>> {
-  return patch(client, resource, objectPath(resource, object.metadata, "status"), object, options);
+  { name, namespace }: Pick<Hub, "name" | "namespace">,
+  status: HubStatus,
+  signal: AbortSignal,
+): Promise<WriteResult<Stored<RegistryHub>>> {
+  const { registryHubs } = resources;
+  const metadata = { name, namespace };
+  const fieldManager = fieldManagers.registryhub;
+  const path = objectPath(registryHubs, metadata, "status");
+  const applyAll = () =>
+    patch(client, registryHubs, path, { metadata, status } as Stored<RegistryHub>, { fieldManager, signal });
+  /** A merge patch merges no lists; null removes the whole status of any writer. */
+  const merge = (next: HubStatus | null) => {
+    const contentType = "application/merge-patch+json";
+    const body = { status: next };
+    return result(
+      client.request<Stored<RegistryHub>>({
+        method: "PATCH",
+        path,
+        query: { fieldManager },
+        body,
+        contentType,
+        signal,
+      }),
+    );
+  };
+  const applied = await applyAll();
+  const isDone =
+    "ok" in applied ? isDeepStrictEqual(applied.ok.status, status) : !isUnmergeable(applied.error);
+  if (isDone) return applied;
+  const cleared = await merge(null);
+  if ("error" in cleared) return cleared;
+  const again = await applyAll();
+  return "error" in again && isUnmergeable(again.error) ? merge(status) : again;
 }
 
-/** As `applyStatus`, but by a merge patch, which merges no lists; null removes the whole status of any writer. */
-export function patchStatus<T extends KubeObject>(
-  client: KubeClient,
-  resource: Resource,
-  { metadata }: KubeObject,
-  status: object | null,
-  { fieldManager, signal }: ApplyOptions,
-): Promise<WriteResult<T>> {
-  return result(
-    client.request<T>({
-      method: "PATCH",
-      path: objectPath(resource, metadata, "status"),
-      query: { fieldManager },
-      body: { status },
-      contentType: "application/merge-patch+json",
-      signal,
-    }),
-  );
+/**
+ * "failed to create typed live object" or, of an object that nobody owns a field of yet, "failed to convert new object to smd
+ * typed". Source: k8s.io/apimachinery/pkg/util/managedfields/internal/structuredmerge.go, manager.go.
+ */
+function isUnmergeable({ status, message }: KubeError): boolean {
+  return status === 500 && /\btyped\b/.test(message);
 }
 
 function patch<T extends KubeObject>(

@@ -16,7 +16,7 @@ export function withOrigin(state: TrustState, listing: OriginFacts, now: Moment)
   const seen = listing.origin ?? (judgedOrigin === "" ? "" : noData);
   const isOther = judgedOrigin !== "" && seen !== judgedOrigin && seen !== origin;
   const next = { ...state, origin: listing.origin ?? origin, judgedOrigin: seen };
-  if (state.reset !== undefined) return withRecovery(next, listing.listedEndpoints);
+  if (state.reset !== undefined) return withRecovery(next, listing.listedEndpoints, now);
   return isOther ? withReset(next, listing.listedEndpoints, listing.endpointsInCluster(), now) : next;
 }
 
@@ -34,11 +34,12 @@ export function withReset(state: TrustState, listed: number, endpoints: number, 
   return { ...state, reset, losses: mapped(state.losses, held) };
 }
 
-/** Ends the hold when most endpoints are back. The brake judges the rest. */
-function withRecovery(state: TrustState, listedEndpoints: number): TrustState {
+/** Ends the hold when most endpoints are back, and settles, because the others may be on their way. The brake judges the rest. */
+function withRecovery(state: TrustState, listedEndpoints: number, now: Moment): TrustState {
   if (!hasRecovered(listedEndpoints, state.reset?.endpoints ?? 0)) return state;
   const unheld = (loss: Loss): Loss => (loss.verdict === "reset" ? { verdict: "unjudged" } : loss);
-  return { ...state, reset: undefined, losses: mapped(state.losses, unheld) };
+  const settling = periodFrom(now, state.limits.settleAfterLossMs);
+  return { ...state, reset: undefined, settling, losses: mapped(state.losses, unheld) };
 }
 
 /** Whether a registry that lost its data lists enough again: 80 % of the endpoints that the hub had. */

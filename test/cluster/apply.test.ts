@@ -1,5 +1,5 @@
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from "vitest";
-import { apply, applyStatus, applyTo, remove, type WriteResult } from "../../src/kube/apply.ts";
+import { apply, applyTo, remove, type WriteResult } from "../../src/kube/apply.ts";
 import { applied } from "../../src/kube/apply-locally.ts";
 import { isCovered } from "../../src/kube/covered.ts";
 import { retryDelay } from "../../src/kube/errors.ts";
@@ -276,14 +276,4 @@ describe("remove", () => {
     expect(await namesOf(bench, serviceEntries, namespace)).toEqual([]);
     expect(expectOk(await write(kept)).metadata.uid).not.toBe(uid);
   });
-});
-
-test("applyStatus writes the status and nothing else", async () => {
-  expectOk(await write(serviceEntry(namespace, "one")));
-  const status = { addresses: [{ value: "240.241.0.9", host: `one.${namespace}` }] };
-  const object = { ...serviceEntry(namespace, "one", "10.42.9.9"), status };
-  const options = { fieldManager: "registryhub", signal: bench.signal };
-  const written = expectOk(await applyStatus(bench.client, serviceEntries, object, options));
-  expect(written.status).toMatchObject(status);
-  expect(written.spec.endpoints?.[0]?.address).toBe("10.42.0.57");
 });

@@ -1,8 +1,8 @@
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from "vitest";
+import { writeStatus } from "../../src/kube/apply.ts";
 import { createEventRecorder } from "../../src/kube/events.ts";
 import { collectionPath, objectPath, resources } from "../../src/kube/resources.ts";
 import { readSecret } from "../../src/kube/secrets.ts";
-import { writeStatus } from "../../src/kube/status.ts";
 import type { KubeObject } from "../../src/model/kubernetes.ts";
 import type { HubStatus, RegistryHub } from "../../src/model/registryhub.ts";
 import type { Clock } from "../../src/runtime/deps.ts";

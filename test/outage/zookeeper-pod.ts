@@ -15,7 +15,7 @@ export interface Pod extends AsyncDisposable {
 }
 
 const BEAT_MS = 200;
-/** A session that has not answered for this long is given up, as one that has expired is. */
+/** A session that leaves one request unanswered for this long is given up, as one that has expired is. */
 const PATIENCE_MS = 2_000;
 const REGISTER_MS = 15_000;
 
@@ -33,15 +33,13 @@ export function startPod(server: ZooKeeper, sessionTimeoutMs: number, returnMs: 
     while (!stopping.signal.aborted) {
       // A server that is starting swallows connections: only one that serves is dialled.
       if (session === undefined && (await ask(server.port, "srvr")).includes("\nMode:")) {
-        const writer = await connectZkWriter(server.address, { sessionTimeoutMs });
-        session = {
-          writer,
-          registered: new Set(),
-          registersAt: performance.now() + (sessions > 0 ? returnMs : 0),
-        };
-        sessions++;
+        const writer = await connectZkWriter(server.address, { sessionTimeoutMs }).catch(() => undefined); // it is asked again
+        const registersAt = performance.now() + (sessions > 0 ? returnMs : 0);
+        if (writer !== undefined) session = { writer, registered: new Set(), registersAt };
+        if (writer !== undefined) sessions++;
       }
-      if (session !== undefined && !(await within(beat(session), PATIENCE_MS))) await drop();
+      // Why it fails is of no interest: the session is replaced in any case.
+      if (session !== undefined) await beat(session).catch(drop);
       await delay(BEAT_MS, undefined, { signal: stopping.signal }).catch(() => undefined); // the end of the loop
     }
     await drop();
@@ -50,10 +48,10 @@ export function startPod(server: ZooKeeper, sessionTimeoutMs: number, returnMs: 
     for (const path of performance.now() < registersAt ? [] : wanted) {
       if (!registered.has(path) && (await register(writer, path))) registered.add(path);
       if (wanted.has(path)) continue;
-      await exists(writer.delete(path)); // it was removed while it was being registered
+      await exists(answered(writer.delete(path))); // it was removed while it was being registered
       registered.delete(path);
     }
-    await writer.getChildren("/"); // fails once the session has
+    await answered(writer.getChildren("/")); // fails once the session has
   }
   async function drop(): Promise<void> {
     const ended = session;
@@ -98,9 +96,9 @@ interface Session {
 /** False when the directory is missing. */
 async function register(writer: ZkWriter, path: string): Promise<boolean> {
   const directory = path.slice(0, path.lastIndexOf("/"));
-  if (!(await exists(writer.getChildren(directory)))) return false;
-  await exists(writer.delete(path)); // of a session before this one
-  await writer.create(path, { ephemeral: true });
+  if (!(await exists(answered(writer.getChildren(directory))))) return false;
+  await exists(answered(writer.delete(path))); // of a session before this one
+  await answered(writer.create(path, { ephemeral: true }));
   return true;
 }
 
@@ -115,11 +113,10 @@ async function exists(answer: Promise<unknown>): Promise<boolean> {
   }
 }
 
-/** Whether `work` succeeds within `ms`. Why it does not is of no interest: the session is replaced in any case. */
-async function within(work: Promise<void>, ms: number): Promise<boolean> {
-  const inTime = work.then(
-    () => true,
-    () => false,
-  );
-  return Promise.race([inTime, delay(ms, false, { ref: false })]);
+/** @throws Error when there is no answer in time. */
+function answered<T>(answer: Promise<T>): Promise<T> {
+  const silence = delay(PATIENCE_MS, undefined, { ref: false }).then((): never => {
+    throw new Error(`no answer within ${PATIENCE_MS} ms`);
+  });
+  return Promise.race([answer, silence]);
 }

@@ -7,11 +7,10 @@ import { fieldManagers } from "../../model/labels.ts";
 import { type VipPool, vipPool } from "../../plan/vip.ts";
 import type { HubMetrics } from "../../runtime/metrics.ts";
 import { reportBug } from "../writes/internal-error.ts";
-import { type Outcome, WorkQueue } from "../writes/queue.ts";
+import { WorkQueue } from "../writes/queue.ts";
 import type { Urgency } from "../writes/ready-keys.ts";
 import { HubCluster } from "./cluster.ts";
 import type { HubDeps } from "./connection.ts";
-import { HeldBack } from "./held-back-statuses.ts";
 import { type ClaimingHub, type HostContext, HostWorker } from "./host-worker.ts";
 import type { HubSession } from "./session.ts";
 import { HubSessions, type HubSessionsOptions } from "./sessions.ts";
@@ -96,12 +95,7 @@ export class HubController {
       onBug: (host, error) => hosts.failedBy(host, error),
     });
     this.#hostQueue = hostQueue;
-    const heldBack = new HeldBack(this.#deps.clock, hostQueue);
-    const workStatus = async (key: HubKey): Promise<Outcome> => {
-      const againInMs = heldBack.againInMs(key, this.#sessions.get(key)?.hub.target ?? "");
-      return againInMs === undefined ? statuses.work(key) : { againInMs };
-    };
-    this.#statusQueue = new WorkQueue(workStatus, statusConcurrency, this.#deps, {
+    this.#statusQueue = new WorkQueue((key) => statuses.work(key), statusConcurrency, this.#deps, {
       sliceBegins: () => this.#metrics.sliceBegins("status"),
       onBug: (key, error) => {
         reportBug(tools, "status", { hub: key }, error);
@@ -134,6 +128,7 @@ export class HubController {
       targetProblem: ({ hub }: ClaimingHub) => this.#cluster.targetProblem(hub),
       isStarting: () => this.#cluster.isStarting,
       isBlind: () => this.#cluster.isBlind,
+      waitsFor: (target) => this.#hostQueue?.waitsFor(target) ?? "nothing",
       failure: ({ hub }: HubSession) => this.#cluster.failureOf(hub),
       goneInMs: (key: HubKey) => this.#sessions.goneInMs(key),
     };

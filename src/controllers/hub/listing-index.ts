@@ -18,15 +18,20 @@ export interface ListingChange {
   readonly readAgain: boolean;
 }
 
+interface CountedListing extends HostListing {
+  /** How many endpoints the entries of its hosts could contain. */
+  readonly usable: number;
+}
+
 /** One hub's listing, by host. Updates compare identities, so an unchanged service costs nothing. */
 export class ListingIndex {
   readonly #services = new Map<string, Service>();
-  readonly #listings = new Map<string, HostListing>();
+  readonly #listings = new Map<string, CountedListing>();
   readonly #byHost = new Map<HostKey, Map<string, readonly Endpoint[]>>();
   /** The Dubbo interface, or the host of a Spring service, of each unreadable service, by id. */
   readonly #unknown = new Map<string, string>();
   #unknownThings: ReadonlySet<string> = new Set();
-  #prepared: { readonly hub: Hub; readonly listings: ReadonlyMap<Service, HostListing> } | undefined;
+  #prepared: { readonly hub: Hub; readonly listings: ReadonlyMap<Service, CountedListing> } | undefined;
   #endpoints = 0;
 
   /** The number of endpoints over all hosts. */
@@ -78,10 +83,10 @@ export class ListingIndex {
     hub: Hub,
     clock: Pick<Clock, "monotonic">,
   ): Promise<void> {
-    const listings = new Map<Service, HostListing>();
+    const listings = new Map<Service, CountedListing>();
     const fresh = [...services].filter(([id, service]) => this.#services.get(id) !== service);
     await inSlices(fresh, clock, ([, service]) => {
-      if (wants(hub.filter, service.name)) listings.set(service, listingOf(service, hub));
+      if (wants(hub.filter, service.name)) listings.set(service, countedListing(service, hub));
     });
     this.#prepared = { hub, listings };
   }
@@ -102,7 +107,7 @@ export class ListingIndex {
     for (const [id, service] of services) {
       if (this.#services.get(id) === service || !wants(hub.filter, service.name)) continue;
       const listing =
-        (prepared?.hub === hub ? prepared.listings.get(service) : undefined) ?? listingOf(service, hub);
+        (prepared?.hub === hub ? prepared.listings.get(service) : undefined) ?? countedListing(service, hub);
       markChanged(this.#listings.get(id));
       markChanged(listing);
       this.#put(id, service, listing, hub);
@@ -122,23 +127,24 @@ export class ListingIndex {
     };
   }
 
-  #put(id: string, service: Service, listing: HostListing, hub: Hub): void {
+  #put(id: string, service: Service, listing: CountedListing, hub: Hub): void {
     this.#drop(id);
     this.#services.set(id, service);
     this.#listings.set(id, listing);
     for (const [host, endpoints] of listing.byHost) {
       const byService = this.#byHost.get(host) ?? new Map<string, readonly Endpoint[]>();
       this.#byHost.set(host, byService.set(id, endpoints));
-      this.#endpoints += usableOf(endpoints);
     }
+    this.#endpoints += listing.usable;
     if (service.instances !== "unknown") return;
     const what = service.kind === "dubbo" ? service.name : hostKeyOf(service, hub);
     if (what !== undefined) this.#unknown.set(id, what);
   }
 
   #drop(id: string): void {
-    for (const [host, endpoints] of this.#listings.get(id)?.byHost ?? []) {
-      this.#endpoints -= usableOf(endpoints);
+    const listing = this.#listings.get(id);
+    this.#endpoints -= listing?.usable ?? 0;
+    for (const host of listing?.byHost.keys() ?? []) {
       const byService = this.#byHost.get(host);
       if (byService?.delete(id) && byService.size === 0) this.#byHost.delete(host);
     }
@@ -146,6 +152,12 @@ export class ListingIndex {
     this.#services.delete(id);
     this.#listings.delete(id);
   }
+}
+
+function countedListing(service: Service, hub: Hub): CountedListing {
+  const listing = listingOf(service, hub);
+  const usable = listing.byHost.values().reduce((sum, endpoints) => sum + usableOf(endpoints), 0);
+  return { ...listing, usable };
 }
 
 /** How many of a host's endpoints an entry could contain: those that speak the preferred protocol. */

@@ -1,11 +1,11 @@
 import type { Entry, HostKey, Ms } from "../../model/entry.ts";
 import type { RegistryError } from "../../model/errors.ts";
-import type { Hub, HubId } from "../../model/hub.ts";
+import type { Hub, HubId, HubKey } from "../../model/hub.ts";
 import type { Problem } from "../../model/problems.ts";
 import type { Snapshot } from "../../model/service.ts";
 import { type ClaimInputs, mayWrite } from "../../plan/claims.ts";
 import { holdOf, restoredTrust } from "../../plan/hold.ts";
-import type { TrustStep } from "../../plan/trust.ts";
+import type { TrustEvent } from "../../plan/trust.ts";
 import { type TrustLimits, unlistedVerdict } from "../../plan/trust-state.ts";
 import type { RegistryState } from "../../registries/supervise.ts";
 import { containedClock } from "../../runtime/clock.ts";
@@ -19,20 +19,23 @@ import { type ConnectionHooks, HubConnection, type HubDeps } from "./connection.
 import { editEffects } from "./edits.ts";
 import { HostLedger } from "./ledger.ts";
 import { ListingIndex } from "./listing-index.ts";
-import { HubTrust, momentOf } from "./trust.ts";
+import { HubTrust, momentOf, type TrustChange } from "./trust.ts";
 
 /** How long an earlier process's status stays while the registry has not answered yet. */
 const startupGraceMs = 10_000;
 
 /** What a session needs from its controller. */
-export interface SessionHooks
-  extends Pick<ConnectionHooks, "enqueueStatus" | "credentialsMs" | "readCredentials"> {
+export interface SessionHooks extends Pick<ConnectionHooks, "credentialsMs" | "readCredentials"> {
   /** Queues these hosts for a new plan: they changed, or only have to be looked at. */
   enqueueHosts(hosts: Iterable<HostKey>, urgency: Urgency): void;
+  /** The hub's status may have changed; "now" = the hub has none yet. */
+  enqueueStatus(key: HubKey, when: "soon" | "now"): void;
   limitsFor(hub: Hub): TrustLimits;
   /** Whether the hub's target takes its entries; undefined = not known yet. */
   targetTakes(hub: Hub): boolean | undefined;
   onHoldBegan(reason: "Shrunk" | "RegistryReset"): void;
+  /** A listing is being taken in; the returned function ends that. */
+  sliceBegins(): () => void;
   /** Reports a bug: the session is of no use any more. */
   onBug(error: unknown): void;
 }
@@ -66,7 +69,7 @@ export class HubSession {
     const logger = deps.logger.child({ hub: hub.key, type: hub.registry.type });
     this.#deps = { ...deps, clock, logger };
     this.#hooks = hooks;
-    this.ledger = new HostLedger(clock, () => hooks.enqueueStatus());
+    this.ledger = new HostLedger(clock, () => this.#enqueueStatus());
     this.#startedAt = clock.monotonic();
     const trust = restoredTrust(hooks.limitsFor(hub), memory, momentOf(clock));
     this.#trust = new HubTrust(clock, trust, (change) => this.#trustChanged(change));
@@ -77,13 +80,14 @@ export class HubSession {
         onBug: (error) => this.#onBug(error),
         prepare: ({ services }) => this.listings.prepare(services, this.#hub, clock),
         onState: (state, before) => this.#take(state, before),
+        enqueueStatus: () => this.#enqueueStatus(),
         reconnect: () => this.#reconnect(),
         known: () => entries.servicesOf(this.id, this.#hub.target),
       },
     );
     this.#targetTakes = hooks.targetTakes(hub);
-    this.#trust.take({ type: "released", until: hub.releaseHold });
-    clock.after(startupGraceMs, () => hooks.enqueueStatus());
+    this.#judge({ type: "released", until: hub.releaseHold });
+    clock.after(startupGraceMs, () => this.#enqueueStatus());
   }
 
   /**
@@ -151,9 +155,9 @@ export class HubSession {
     const found = effects.has("relist") ? this.#relist() : [];
     if (effects.has("resettle")) this.#resettle(found);
     if (effects.has("expect")) this.ledger.markPending(this.listings.hosts(), "decision");
-    this.#trust.take({ type: "released", until: hub.releaseHold });
+    this.#judge({ type: "released", until: hub.releaseHold });
     if (effects.size > 0) this.#hooks.enqueueHosts(hostsBefore.union(this.#hosts()), "look");
-    this.#hooks.enqueueStatus();
+    this.#enqueueStatus();
   }
 
   /** Namespaces have changed. If the target takes entries from now on, the hub may remove more than before. */
@@ -213,13 +217,15 @@ export class HubSession {
     this.#loseTrust(false);
     this.#connection.stop();
     if (this.#mayConnect && !this.#hub.suspend) this.#connection.start(this.#hub);
-    this.#hooks.enqueueStatus();
+    this.#enqueueStatus();
   }
 
   #take(state: RegistryState, before: RegistryState): void {
+    const ends = this.#hooks.sliceBegins();
     if (state.state === "synced") this.#listed(state.snapshot, state.first);
     else this.#lost(state.error, before.state === "synced" ? undefined : before.error);
-    this.#hooks.enqueueStatus();
+    this.#enqueueStatus();
+    ends();
   }
 
   #lost(error: RegistryError | undefined, before: RegistryError | undefined): void {
@@ -239,7 +245,7 @@ export class HubSession {
       this.#deps.logger.info("registry listed", { services: services.size, endpoints: listedEndpoints });
     const missing = first || readAgain ? this.#missing() : [];
     this.ledger.markPending(changed, "listing");
-    this.#trust.take({
+    const judged = this.#judge({
       type: "listed",
       lost: [...lost.filter((host) => this.#isReadable(host)), ...missing],
       found,
@@ -248,17 +254,18 @@ export class HubSession {
       origin,
       endpointsInCluster: () => this.#endpointsInCluster(),
     });
-    this.#hooks.enqueueHosts(changed, first ? "look" : "changed"); // a first listing is no change
+    if (judged === "everything" && first) return; // a first listing is no change, and all hosts are queued
+    this.#hooks.enqueueHosts(changed, first ? "look" : "changed");
     if (readAgain) this.enqueueAllHosts();
   }
 
   #loseTrust(dataWasLost: boolean): void {
-    this.#trust.take({ type: "lost", dataWasLost, endpointsInCluster: () => this.#endpointsInCluster() });
+    this.#judge({ type: "lost", dataWasLost, endpointsInCluster: () => this.#endpointsInCluster() });
   }
 
   /** The hub has another registry; drops everything read from the old one. */
   #forget(): void {
-    this.#trust.take({ type: "moved", limits: this.#hooks.limitsFor(this.#hub) });
+    this.#judge({ type: "moved", limits: this.#hooks.limitsFor(this.#hub) });
     this.#isListed = false;
     this.#hasMoved = true;
     this.#connection.stop(true);
@@ -267,7 +274,7 @@ export class HubSession {
   /** The hub may remove more than before: settles, and judges what the cluster has and the registry lacks. */
   #resettle(found: Iterable<HostKey>): void {
     const lost = this.#missing();
-    this.#trust.take({ type: "edited", lost, found, listedHosts: this.listings.size });
+    this.#judge({ type: "edited", lost, found, listedHosts: this.listings.size });
   }
 
   /** The same snapshot now means other hosts or endpoints. Returns the hosts that now list something. */
@@ -299,8 +306,14 @@ export class HubSession {
     return !this.listings.isUnknown(host, service);
   }
 
-  /** Everything is judged now. Queues the hosts about which the hub says something else than before. */
-  #trustChanged({ changed, began }: Omit<TrustStep, "state">): void {
+  /** Returns the hosts about which the hub says something else than before. They are queued. */
+  #judge(event: TrustEvent): TrustChange["changed"] {
+    const change = this.#trust.take(event);
+    this.#trustChanged(change);
+    return change.changed;
+  }
+
+  #trustChanged({ changed, began }: TrustChange): void {
     if (began !== undefined && this.#hub.policy === "sync") this.#hooks.onHoldBegan(began);
     const released = [...this.ledger.withheldHosts()].filter(
       (host) => (changed === "everything" || changed.has(host)) && this.#mayRemove(host),
@@ -308,13 +321,17 @@ export class HubSession {
     this.ledger.markPending(released, "decision");
     if (changed === "everything") this.enqueueAllHosts();
     else this.#hooks.enqueueHosts(changed, "look");
-    this.#hooks.enqueueStatus();
+    this.#enqueueStatus();
   }
 
   /** Whether the hub vouches for the absence of the host's unlisted endpoints. */
   #mayRemove(host: HostKey): boolean {
     if (this.#hub.policy !== "sync" || !this.#isReadable(host)) return false;
     return unlistedVerdict(this.#trust.state, host, this.listings.has(host)) === "gone";
+  }
+
+  #enqueueStatus(): void {
+    this.#hooks.enqueueStatus(this.#hub.key, "soon");
   }
 
   /** Queues everything that the hub lists or owns. */

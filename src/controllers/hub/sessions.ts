@@ -1,5 +1,5 @@
 import type { KubeClient } from "../../kube/client.ts";
-import type { HostKey, Ms } from "../../model/entry.ts";
+import type { Ms } from "../../model/entry.ts";
 import type { Hub, HubKey } from "../../model/hub.ts";
 import { splitKey } from "../../model/keys.ts";
 import type { KubeObject } from "../../model/kubernetes.ts";
@@ -11,7 +11,6 @@ import { nothingRemembered, type RememberedTrust, rememberedTrust } from "../../
 import { hubIdOf } from "../../translate/names.ts";
 import { readHub } from "../../translate/read-back/hub.ts";
 import { readStatus } from "../../translate/read-back/hub-status.ts";
-import type { Urgency } from "../writes/ready-keys.ts";
 import { isWatched, type TargetRules } from "../writes/target-namespace.ts";
 import type { HubCluster } from "./cluster.ts";
 import type { HubDeps } from "./connection.ts";
@@ -41,11 +40,7 @@ export interface HubSessionsPlace {
 }
 
 /** What the sessions need from their controller. */
-export interface HubSessionsHooks {
-  /** Queues these hosts for a new plan: they changed, or only have to be looked at. */
-  enqueueHosts(hosts: Iterable<HostKey>, urgency: Urgency): void;
-  /** The hub's status may have changed; "now" = the hub has none yet. */
-  enqueueStatus(key: HubKey, when: "soon" | "now"): void;
+export interface HubSessionsHooks extends Pick<SessionHooks, "enqueueHosts" | "enqueueStatus"> {
   /** An edit of a hub may have ended the reason of refused writes in the namespace. */
   recall(namespace: string): void;
   /** Records a Warning on the hub. */
@@ -281,10 +276,11 @@ export class HubSessions {
 
   #hooksFor(key: HubKey): SessionHooks {
     const { shrinkHoldMs, resetHoldMs, settleFactor } = this.#options;
-    const { cluster, client } = this.#place;
+    const { cluster, client, metrics } = this.#place;
     return {
-      enqueueHosts: (hosts: Iterable<HostKey>, urgency: Urgency) => this.#hooks.enqueueHosts(hosts, urgency),
-      enqueueStatus: () => this.#hooks.enqueueStatus(key, "soon"),
+      sliceBegins: () => metrics.sliceBegins("listings"),
+      enqueueHosts: this.#hooks.enqueueHosts,
+      enqueueStatus: this.#hooks.enqueueStatus,
       targetTakes: (hub: Hub) => {
         if (cluster.namespaces.status.state === "pending") return undefined;
         return cluster.targetProblem(hub) === undefined;

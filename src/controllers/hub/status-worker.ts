@@ -1,8 +1,8 @@
+import { writeStatus } from "../../kube/apply.ts";
 import { retryDelay } from "../../kube/errors.ts";
 import type { Reflector } from "../../kube/reflector.ts";
-import { writeStatus } from "../../kube/status.ts";
 import type { Ms } from "../../model/entry.ts";
-import type { HubId, HubKey } from "../../model/hub.ts";
+import type { Hub, HubId, HubKey } from "../../model/hub.ts";
 import type { ServiceEntry } from "../../model/istio.ts";
 import { splitKey } from "../../model/keys.ts";
 import type { Stored } from "../../model/kubernetes.ts";
@@ -15,7 +15,7 @@ import { hubIdOf } from "../../translate/names.ts";
 import { readStatus } from "../../translate/read-back/hub-status.ts";
 import type { EntryIndex } from "../writes/entry-index.ts";
 import type { Tools } from "../writes/object-writer.ts";
-import type { Outcome } from "../writes/queue.ts";
+import type { Outcome, WorkQueue } from "../writes/queue.ts";
 import type { HubSession } from "./session.ts";
 import { type Services, shadowsOf } from "./shadowing-services.ts";
 import type { UnservedHub } from "./unserved-hubs.ts";
@@ -25,6 +25,9 @@ const countsIntervalMs = 10_000;
 /** A look at a hub with 10,000 entries costs 20 ms; looks take about this share of the time. */
 const lookShare = 0.05;
 const maxLookPauseMs = 1_000;
+/** How long a status waits for hosts that are planned as fast as the processor allows, and for those that wait for writes. */
+const maxHeldBackMs = { slice: 30_000, worker: 1_000 } as const;
+const heldBackMs = 100;
 /** Slower writes are worth reporting. */
 const slowApplyMs = 5_000;
 /** The most telling failure comes first. */
@@ -51,6 +54,8 @@ export interface StatusContext {
   session(key: HubKey): HubSession | undefined;
   /** Why a hub that exists has no session. */
   unserved(key: HubKey): UnservedHub | undefined;
+  /** What the hosts of the target that have to be planned wait for. */
+  waitsFor(target: string): ReturnType<WorkQueue["waitsFor"]>;
   /** Why the operator can write nothing of the hub: its target, or the cluster itself. */
   failure(session: HubSession): ApplyFailure | undefined;
 }
@@ -65,6 +70,8 @@ export class StatusWorker {
   readonly #writtenAt = new Map<HubKey, Ms>();
   /** When the next look at a hub is allowed. */
   readonly #lookAt = new Map<HubKey, Ms>();
+  /** Since when statuses have been held back. */
+  readonly #heldBackAt = new Map<HubKey, Ms>();
 
   constructor(world: StatusContext, tools: Tools<HubMetrics>) {
     this.#world = world;
@@ -79,11 +86,13 @@ export class StatusWorker {
     if ((session ?? unserved) === undefined || object === undefined) {
       this.#writtenAt.delete(key);
       this.#lookAt.delete(key);
+      this.#heldBackAt.delete(key);
     }
     if (object === undefined || this.#world.isStarting()) return undefined;
     const { client, events, metrics, deps, signal } = this.#tools;
     const { clock } = deps;
     const lookedAt = clock.monotonic();
+    if (session !== undefined && this.#isHeldBack(session.hub, lookedAt)) return { againInMs: heldBackMs };
     const waitMs = (this.#lookAt.get(key) ?? 0) - lookedAt;
     if (waitMs > 0) return { againInMs: waitMs };
     const view = session
@@ -116,6 +125,20 @@ export class StatusWorker {
     }
     // Not as patient as with hosts: nothing calls a status back, and there are not many.
     return { failed: true, atLeastMs: retryDelay(written.error) ?? 0 };
+  }
+
+  /**
+   * Whether hosts of the hub's target wait for their plan, because their earlier findings would appear as today's.
+   * Otherwise a restart would write DeletionHeld=True/Settling for hosts that were planned before their registry was
+   * listed, and take it back.
+   */
+  #isHeldBack({ key, target }: Hub, now: Ms): boolean {
+    const waitsFor = this.#world.waitsFor(target);
+    const since = this.#heldBackAt.get(key) ?? now;
+    const isHeldBack = waitsFor !== "nothing" && now - since < maxHeldBackMs[waitsFor];
+    if (isHeldBack) this.#heldBackAt.set(key, since);
+    else this.#heldBackAt.delete(key);
+    return isHeldBack;
   }
 
   #view(session: HubSession, object: Stored<RegistryHub>): HubView {

@@ -3,17 +3,20 @@ import { step, type TrustEvent, type TrustStep } from "../../plan/trust.ts";
 import { dueOf, type TrustState } from "../../plan/trust-state.ts";
 import type { Clock } from "../../runtime/deps.ts";
 
+/** What a step has changed, everything being judged. */
+export type TrustChange = Omit<TrustStep, "state">;
+
 /** Runs the machine of plan/trust.ts for one hub, with one timer for the next deadline. */
 export class HubTrust {
   readonly #clock: Clock;
-  readonly #onTrustChanged: (change: Omit<TrustStep, "state">) => void;
+  readonly #onDue: (change: TrustChange) => void;
   #state: TrustState;
   #disarm: () => void = () => undefined;
 
-  /** @param onTrustChanged called after each step, when everything is judged. */
-  constructor(clock: Clock, state: TrustState, onTrustChanged: (change: Omit<TrustStep, "state">) => void) {
+  /** @param onDue called after a step that a deadline has caused. */
+  constructor(clock: Clock, state: TrustState, onDue: (change: TrustChange) => void) {
     this.#clock = clock;
-    this.#onTrustChanged = onTrustChanged;
+    this.#onDue = onDue;
     this.#state = state;
     this.#arm();
   }
@@ -22,11 +25,11 @@ export class HubTrust {
     return this.#state;
   }
 
-  take(event: TrustEvent): void {
+  take(event: TrustEvent): TrustChange {
     const { state, ...change } = step(this.#state, event, momentOf(this.#clock));
     this.#state = state;
     this.#arm();
-    this.#onTrustChanged(change);
+    return change;
   }
 
   /** Cancels the timer. */
@@ -39,7 +42,7 @@ export class HubTrust {
     const due = dueOf(this.#state);
     if (due === undefined) return;
     this.#disarm = this.#clock.after(Math.max(0, due - this.#clock.monotonic()), () =>
-      this.take({ type: "due" }),
+      this.#onDue(this.take({ type: "due" })),
     );
   }
 }

@@ -1,5 +1,4 @@
 import type { Clock } from "../../runtime/deps.ts";
-import { createLatest } from "./mailbox.ts";
 
 /** Changes within this time are merged, because providers re-register with delete and create. */
 const debounceMs = 30;
@@ -8,7 +7,7 @@ const debounceMs = 30;
 export interface RefreshHooks {
   /** `refresh` has work to do. */
   readonly changed: () => void;
-  /** Everything read so far is useless; the iteration ends with `error`. */
+  /** Everything read so far is useless; the iteration ends with the first `error`. */
   readonly onLost: (error: Error) => void;
 }
 
@@ -27,15 +26,32 @@ export async function* refreshes<T>(
 ): AsyncGenerator<T> {
   const done = new AbortController();
   const stop = AbortSignal.any([signal, done.signal]);
-  const wake = createLatest<"changed">(stop);
-  const changed = (): void => wake.set("changed");
+  let isStale = true;
+  let failure: Error | undefined;
+  let bell = Promise.withResolvers<void>();
+  const ring = (): void => bell.resolve();
+  stop.addEventListener("abort", ring, { once: true });
+  const changed = (): void => {
+    isStale = true;
+    ring();
+  };
+  const onLost = (error: Error): void => {
+    failure ??= error;
+    ring();
+  };
   try {
-    const refresh = await open({ changed, onLost: (error) => wake.fail(error) }, stop);
-    changed();
-    for await (const _ of wake) {
-      await clock.sleep(debounceMs, stop);
-      const value = await refresh();
-      if (value !== undefined) yield value;
+    const refresh = await open({ changed, onLost }, stop);
+    while (!signal.aborted) {
+      if (failure !== undefined) throw failure;
+      if (isStale) {
+        isStale = false; // what changes during the refresh asks for another one
+        await clock.sleep(debounceMs, stop);
+        const value = await refresh();
+        if (value !== undefined) yield value;
+      } else {
+        await bell.promise;
+        bell = Promise.withResolvers();
+      }
     }
   } catch (error) {
     if (!signal.aborted) throw error;

@@ -5,8 +5,8 @@ import type { Clock, Deps } from "../../runtime/deps.ts";
 import { tlsOptionsOf } from "../transport/dialer.ts";
 import { dialAny, type Server } from "../transport/servers.ts";
 import { parseConnectString } from "./address.ts";
-import { type ConnectionOptions, ZkConnection } from "./connection.ts";
-import { createSession, fire, type Session, successful, type Watches } from "./session.ts";
+import { ZkConnection } from "./connection.ts";
+import { createSession, type Session, successful } from "./session.ts";
 import { int, text } from "./wire.ts";
 
 /**
@@ -14,9 +14,6 @@ import { int, text } from "./wire.ts";
  * Source: measured on 3.9.4.
  */
 const catchUpMs = 2_000;
-
-/** The connection options that all servers share. */
-type Dialling = Omit<ConnectionOptions, "server" | "ip" | "onLost">;
 
 /**
  * Opens a session on any server of the connect string. It tries the servers in random order, resolves each name on
@@ -36,14 +33,10 @@ export async function openSession(
 ): Promise<Session> {
   const { servers, chroot } = parseConnectString(registry.address);
   const digest = digestOf(credentials);
-  const watches: Watches = new Map();
   const tls = registry.tls.enabled ? tlsOptionsOf(registry.tls, credentials) : undefined;
-  const dialling: Dialling = { ...(tls && { tls }), onEvent: (path) => fire(watches, path) };
   const dial = async (server: Server, ip: string): Promise<Session> => {
-    let isInUse = false;
-    const lost = (error: Error): void => void (isInUse && onLost(error));
-    const connection = await ZkConnection.open({ ...dialling, server, ip, onLost: lost }, deps.clock, signal);
-    const session = createSession(connection, server.name, chroot, watches);
+    const connection = await ZkConnection.open({ server, ip, ...(tls && { tls }) }, deps.clock, signal);
+    const session = createSession(connection, server.name, chroot);
     try {
       await login(connection, server, digest);
       await catchUp(session, deps.clock, signal);
@@ -51,7 +44,7 @@ export async function openSession(
       connection.close();
       throw error;
     }
-    isInUse = true;
+    connection.whenLost(onLost);
     return session;
   };
   return dialAny(servers, dial, deps, signal);

@@ -37,10 +37,6 @@ export interface ConnectionOptions {
   /** The IP address of `server` to dial. */
   readonly ip: string;
   readonly tls?: TlsOptions;
-  /** Called with the path of each watch that fired. */
-  readonly onEvent: (path: string) => void;
-  /** Called once if the connection breaks, after every open request was rejected with the same error. */
-  readonly onLost: (error: Error) => void;
 }
 
 /** An answer: the server's error code and, if it is 0, the record. */
@@ -59,12 +55,15 @@ interface Pending {
  * a byte it counts as broken, because a frozen server closes nothing.
  */
 export class ZkConnection {
+  /** What to call, once, when the watch of a path fires. Paths have the chroot. */
+  readonly watches = new Map<string, () => void>();
   readonly #options: ConnectionOptions;
   readonly #clock: Clock;
   readonly #signal: AbortSignal;
   readonly #socket: Socket;
   readonly #opened = Promise.withResolvers<number>();
   readonly #pending = new Map<number, Pending>();
+  #onLost: (error: Error) => void = () => undefined;
   #state: "opening" | "open" | "closed" = "opening";
   #lastXid = 0;
   #lastZxid = 0n;
@@ -73,7 +72,7 @@ export class ZkConnection {
   #cancelTimer: () => void;
 
   /**
-   * Opens a session. It lives until `close`, an abort of `signal`, or `onLost`.
+   * Opens a session. It lives until `close`, an abort of `signal`, or its loss.
    * @throws RegistryError when the server grants no session; the signal's reason.
    */
   static async open(options: ConnectionOptions, clock: Clock, signal: AbortSignal): Promise<ZkConnection> {
@@ -97,6 +96,11 @@ export class ZkConnection {
     );
     signal.addEventListener("abort", this.close, { once: true });
     this.#socket.write(connectRequest(sessionTimeoutMs));
+  }
+
+  /** Has `onLost` called once if the connection breaks, after every open request was rejected with the same error. */
+  whenLost(onLost: (error: Error) => void): void {
+    this.#onLost = onLost;
   }
 
   /** The newest transaction in any answer. */
@@ -168,7 +172,10 @@ export class ZkConnection {
     if (number === xid.event) {
       record.int(); // type
       record.int(); // state
-      this.#options.onEvent(record.text());
+      const path = record.text();
+      const changed = this.watches.get(path);
+      this.watches.delete(path);
+      changed?.();
       return;
     }
     if (zxid > this.#lastZxid) this.#lastZxid = zxid;
@@ -195,7 +202,7 @@ export class ZkConnection {
   #lose(error: Error): void {
     const wasOpen = this.#state === "open";
     this.#end(error);
-    if (wasOpen) this.#options.onLost(error);
+    if (wasOpen) this.#onLost(error);
   }
 
   #failure(code: RegistryErrorCode, what: string): RegistryError {

@@ -33,23 +33,8 @@ export interface Session {
   sync(): Promise<void>;
 }
 
-/** The callbacks of watched paths, by path with chroot. */
-export type Watches = Map<string, () => void>;
-
-/** Calls the callback of a fired watch. */
-export function fire(watches: Watches, path: string): void {
-  const changed = watches.get(path);
-  watches.delete(path);
-  changed?.();
-}
-
-/** A session over an open connection that passes its events to `fire(watches, …)`. */
-export function createSession(
-  connection: ZkConnection,
-  server: string,
-  chroot: string,
-  watches: Watches,
-): Session {
+/** A session over an open connection. */
+export function createSession(connection: ZkConnection, server: string, chroot: string): Session {
   const read = async <T>(
     type: ReadType,
     path: string,
@@ -57,7 +42,7 @@ export function createSession(
     decode: (record: Reader) => T,
   ): Promise<T | Obstacle> => {
     const fullPath = below(chroot, path);
-    if (changed) watches.set(fullPath, changed); // before the request, because the event may follow the answer at once
+    if (changed) connection.watches.set(fullPath, changed); // before the request, because the event may follow the answer at once
     const reply = await connection.request(opcode[type], text(fullPath), bool(changed !== undefined));
     if (reply.error === errorCode.noNode) return "missing";
     if (reply.error === errorCode.noAuth) return "forbidden";

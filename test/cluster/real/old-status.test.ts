@@ -1,5 +1,5 @@
 import { expect, test } from "vitest";
-import { writeStatus } from "../../../src/kube/status.ts";
+import { writeStatus } from "../../../src/kube/apply.ts";
 import type { HubStatus } from "../../../src/model/registryhub.ts";
 import { hubStatusOf } from "../../../src/status/hub-status.ts";
 import { readHub } from "../../../src/translate/read-back/hub.ts";

@@ -1,6 +1,5 @@
 import { expect, test } from "vitest";
-import { HubTrust } from "../../../../src/controllers/hub/trust.ts";
-import type { TrustStep } from "../../../../src/plan/trust.ts";
+import { HubTrust, type TrustChange } from "../../../../src/controllers/hub/trust.ts";
 import { trustPhaseOf, untrusted } from "../../../../src/plan/trust-state.ts";
 import { fakeClock } from "../../../support/fake-clock.ts";
 import { hosts, limits, minute } from "../../../support/trust-story.ts";
@@ -10,21 +9,20 @@ const listing = { type: "listed", lost: hosts(4, 6), found: [], ...counts } as c
 
 function running() {
   const clock = fakeClock();
-  const changes: Omit<TrustStep, "state">[] = [];
+  const changes: TrustChange[] = [];
   const trust = new HubTrust(clock, untrusted(limits), (change) => changes.push(change));
   return { clock, changes, trust };
 }
 
 test("one timer, for the next deadline, and what it brings about is told", () => {
   const { clock, changes, trust } = running();
-  trust.take(listing);
+  expect(trust.take(listing)).toEqual({ changed: "everything", began: undefined });
   expect([trustPhaseOf(trust.state), clock.pending]).toEqual(["settling", 1]);
   clock.advance(minute);
   expect([trustPhaseOf(trust.state), clock.pending]).toEqual(["braking", 1]);
   clock.advance(5 * minute);
   expect([trustPhaseOf(trust.state), clock.pending]).toEqual(["trusted", 0]);
   expect(changes).toEqual([
-    { changed: "everything", began: undefined },
     { changed: "everything", began: "Shrunk" },
     { changed: new Set(hosts(4, 6)), began: undefined },
   ]);
