@@ -12,6 +12,8 @@ INSTALLED := node_modules/.package-lock.json
 TYPE ?=
 ONCE ?=
 SIZE ?=
+LAYER ?=
+WORKERS ?=
 
 .PHONY: help
 help: ## Print every target.
@@ -81,6 +83,14 @@ test-outage: bed ## Outages of a real registry under the built controllers; TYPE
 test-e2e: bed ## The program as a process, with real servers, and kubectl as its user.
 	@$(VITEST) --project e2e
 
+.PHONY: test-upgrade
+test-upgrade: bed ## The first version makes 300 entries from all four registries, this one takes over, and back.
+	@$(VITEST) --project upgrade
+
+.PHONY: mutants
+mutants: setup ## Mutation tests, not part of CI; LAYER=plan, status, removal, translate or controllers; WORKERS=2.
+	@LAYER=$(LAYER) WORKERS=$(or $(WORKERS),2) $(NPM) run mutants
+
 .PHONY: golden
 golden: setup ## Rewrite the expected files of the golden stories; read the diff before committing it.
 	@$(NPM) run vitest -- --project unit test/golden --update
@@ -112,4 +122,4 @@ bench: bed ## Measure on real servers, 40 minutes in all, and write docs/perform
 
 .PHONY: clean
 clean: ## Remove what was built; the servers of the test bed stay in their cache.
-	rm -rf dist coverage
+	rm -rf dist coverage .stryker
