@@ -2,7 +2,7 @@ import { describe, expect, test } from "vitest";
 import type { ServiceEntry } from "../../src/model/istio.ts";
 import { addressesOf, entryOf, eventsOf, filtersOf, said, statusOf, writesSince } from "./looks.ts";
 import { openSettled, two } from "./scenes.ts";
-import { hub, minute, openWorld, second, type World } from "./world.ts";
+import { home, hub, minute, openWorld, second, type World } from "./world.ts";
 
 const key = "demo/aeraki-demo-a-demo";
 const [kind, apiVersion] = ["ServiceEntry", "networking.istio.io/v1beta1"] as const;
@@ -219,6 +219,23 @@ describe("somebody", () => {
       expect(addressesOf(world, "demo.A")).toEqual(["10.42.0.9:20880"]);
       expect(entryOf(world, "demo.A")?.metadata).not.toHaveProperty("deletionTimestamp");
     });
+  });
+
+  test("who leaves only an unreadable copy of an entry, under another name, gets that one repaired", async () => {
+    const world = await openSettled();
+    const { metadata, spec } = entryOf(world, "demo.A") as ServiceEntry;
+    const { labels, annotations } = metadata;
+    world.person.put({
+      apiVersion: "networking.istio.io/v1beta1",
+      kind: "ServiceEntry",
+      metadata: { namespace: home, name: "copy", labels, annotations },
+      spec: { hosts: spec.hosts, addresses: spec.addresses },
+    });
+    world.person.delete("serviceentries", `${home}/${metadata.name}`);
+    await world.advance(10 * second);
+    expect(entryOf(world, "demo.A")?.metadata.name).toBe("copy");
+    expect(entryOf(world, "demo.A")?.spec).toEqual(spec);
+    expect(said(world)).toMatchObject({ phase: "success", Applied: "True Applied" });
   });
 
   test("who takes our labels or our address away sees them restored", async () => {

@@ -201,6 +201,22 @@ describe("an entry that names no hub", () => {
   });
 });
 
+test("an entry without an endpoint or a port, which cannot be read, is named to the hubs until one lists its host", async () => {
+  const world = await openSettled();
+  world.registry().remove("demo.A");
+  await world.advance(2 * second);
+  const key = `${home}/${entryOf(world, "demo.A")?.metadata.name ?? ""}`;
+  world.person.edit("serviceentries", key, (object) => ({ ...object, spec: { ...object.spec, ports: [] } }));
+  await world.advance(3 * hour);
+  expect(entryOf(world, "demo.A")?.spec.ports).toEqual([]);
+  expect(statusOf(world).problems).toMatchObject([{ at: "demo.a.demo", severity: "warning" }]);
+  expect(await unexplainedIn(world)).toBe("1");
+  world.registry().lists(two);
+  await world.advance(20 * second);
+  expect(listedHosts(world)).toEqual(hostsOf(two));
+  expect(statusOf(world).problems).toEqual([]);
+});
+
 describe("an entry that names a hub whose name is lost", () => {
   test("stays when the hub is deleted, and that is told once", async () => {
     const world = await openSettled();

@@ -100,7 +100,11 @@ export class HostWorker {
     this.#remember(host, found);
     const last = this.#memos.get(host)?.last;
     const { claims, wakeInMs, isUnexplained } = this.#claims(host, found === undefined ? last : found.entry);
-    this.#context.unexplained.record(host, isUnexplained ? found?.entry?.name : undefined);
+    const isLeftOver = found?.ownership === "ours" && found.entry === undefined && claims.size === 0;
+    this.#context.unexplained.record(
+      host,
+      isUnexplained || isLeftOver ? found?.object.metadata.name : undefined,
+    );
     if (found !== undefined && !mayTakeOver(found, claims)) return this.#conflict(host, found, claims);
     const plan = planHost(this.#input(host, found, claims));
     this.#tell(host, withProblems(plan, claims, this.#problems(host, found)));
@@ -175,9 +179,10 @@ export class HostWorker {
     const actual = found?.entry;
     const memo = this.#memo(host);
     const isTaken = (name: string): boolean => entries.isNameTaken(namespace, name, host);
+    const nameOf = ({ name }: Entry): string => (isTaken(name) ? "" : name);
     const remembered = memo.last && {
       ...memo.last,
-      name: isTaken(memo.last.name) ? "" : memo.last.name,
+      name: found?.object.metadata.name ?? nameOf(memo.last),
     };
     return {
       host,

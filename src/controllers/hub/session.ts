@@ -197,14 +197,22 @@ export class HubSession {
     return this.#connection.state.state === "synced" && this.#trust.state.isSynced;
   }
 
-  /** The hold to report, if the policy removes anything at all. */
+  /**
+   * The hold to report. A hub that removes nothing has none, unless its registry lost its data: only the status tells a
+   * later process of that.
+   */
   get held(): ReturnType<typeof holdOf> {
-    if (this.#hub.policy !== "sync" || this.#hub.suspend) return undefined;
-    return holdOf(this.#trust.state, {
+    const held = holdOf(this.#trust.state, {
       withheld: this.isSynced ? this.ledger.withheld : { services: 0, endpoints: 0 },
       missing: () => this.#missing().length,
       endpointsOf: (host) => this.#entries.endpointsOf(this.#hub, host),
     });
+    return this.#removes || held?.reason === "RegistryReset" ? held : undefined;
+  }
+
+  /** Whether the hub removes anything at all. */
+  get #removes(): boolean {
+    return this.#hub.policy === "sync" && !this.#hub.suspend;
   }
 
   /** Starts reading again, if the hub wants that. */
@@ -309,7 +317,7 @@ export class HubSession {
   }
 
   #trustChanged({ changed, began }: TrustChange): void {
-    if (began !== undefined && this.#hub.policy === "sync") this.#hooks.onHoldBegan(began);
+    if (began === "RegistryReset" || (began !== undefined && this.#removes)) this.#hooks.onHoldBegan(began);
     const released = [...this.ledger.withheldHosts()].filter(
       (host) => (changed === "everything" || changed.has(host)) && this.#mayRemove(host),
     );
