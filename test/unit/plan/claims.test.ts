@@ -61,7 +61,9 @@ describe("a hub has a say", () => {
     const b = inputsOf("b");
     expect(claimsOn(host, empty, [b], () => 0).claims.get(b.id)?.name).toBe("b");
     const unlabelled = { ...entry, hubs: new Map() };
-    expect(claimsOn(host, unlabelled, [b], () => 0).claims.get(b.id)?.name).toBe("b");
+    const hubs = [inputsOf("a"), b];
+    const { claims } = claimsOn(host, unlabelled, hubs, () => 0);
+    expect([...claims.values()].map(nameOf)).toEqual(["a", "b"]);
     expect(only(entry, {})).toBeUndefined();
   });
 
@@ -132,6 +134,12 @@ describe("an owner that does not exist", () => {
       { key: "", ...silent },
     ]);
     expect(wakeInMs).toBeUndefined();
+    const unlabelled = { ...entry, hubs: new Map() };
+    const byEndpoints = claimsOn(host, unlabelled, [], () => 0).claims;
+    expect([...byEndpoints.values()]).toMatchObject([
+      { key: "", ...silent },
+      { key: "", ...silent },
+    ]);
     expect(claimsOn(host, entry, [], never)).toMatchObject({ claims: { size: 2 }, wakeInMs: undefined });
   });
 
@@ -160,7 +168,8 @@ describe("the host's ServiceEntry may be written", () => {
     ["the old product's that names the hub", { ownership: "adoptable", entry: spring("c") }, true],
     ["the old product's that names another hub", { ownership: "adoptable", entry: spring("d") }, false],
     ["the old product's, unreadable", { ownership: "adoptable", entry: undefined }, false],
-    ["somebody else's", { ownership: "foreign", entry: undefined }, false],
+    ["somebody else's", { ownership: "foreign", entry: adoptable }, false],
+    ["somebody else's, unreadable", { ownership: "foreign", entry: undefined }, false],
   ] as const)("%s: %s", (_, existing, may) => {
     expect(mayTakeOver(existing, claims)).toBe(may);
   });
