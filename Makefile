@@ -9,9 +9,13 @@ NODE := $(NPM) run node --
 # CI=1: a test never writes a snapshot file; only `make golden` does.
 VITEST := CI=1 $(NPM) run vitest --
 INSTALLED := node_modules/.package-lock.json
+# The version that test-upgrade upgrades from.
+EARLIER = $(shell sed -n 's/^export const earlierCommit = "\(.*\)";/\1/p' test/bed/earlier-version.ts)
 TYPE ?=
 ONCE ?=
 SIZE ?=
+LAYER ?=
+WORKERS ?=
 
 .PHONY: help
 help: ## Print every target.
@@ -46,7 +50,9 @@ format: setup ## Format every file.
 
 .PHONY: test
 test: check bed ## Everything CI runs: check, then each suite once, one after the other.
-	@$(VITEST) --coverage
+	@if git cat-file -e $(EARLIER); then $(VITEST) --coverage; else \
+	  echo 'this clone has not its whole history: make test-upgrade is left out' >&2; \
+	  $(VITEST) --coverage --project '!upgrade'; fi
 
 .PHONY: test-unit
 test-unit: setup ## Unit, property and golden tests, and both controllers whole on fakes: 75 s on two idle cores, no servers.
@@ -81,6 +87,14 @@ test-outage: bed ## Outages of a real registry under the built controllers; TYPE
 test-e2e: bed ## The program as a process, with real servers, and kubectl as its user.
 	@$(VITEST) --project e2e
 
+.PHONY: test-upgrade
+test-upgrade: bed ## The first version makes 300 entries from all four registries, this one takes over, and back.
+	@$(VITEST) --project upgrade
+
+.PHONY: mutants
+mutants: setup ## Mutation tests, not part of CI; LAYER=plan, status, removal, translate or controllers; WORKERS=2.
+	@LAYER=$(LAYER) WORKERS=$(or $(WORKERS),2) $(NPM) run mutants
+
 .PHONY: golden
 golden: setup ## Rewrite the expected files of the golden stories; read the diff before committing it.
 	@$(NPM) run vitest -- --project unit test/golden --update
@@ -112,4 +126,4 @@ bench: bed ## Measure on real servers, 40 minutes in all, and write docs/perform
 
 .PHONY: clean
 clean: ## Remove what was built; the servers of the test bed stay in their cache.
-	rm -rf dist coverage
+	rm -rf dist coverage .stryker

@@ -73,6 +73,7 @@ export default defineConfig({
       serverSuite("contract", 5, 180 * seconds),
       serverSuite("outage", 6, 600 * seconds),
       serverSuite("e2e", 7, 600 * seconds),
+      serverSuite("upgrade", 8, 180 * seconds),
     ],
   },
 });

@@ -92,7 +92,9 @@ async function setStage(): Promise<Stage> {
   await using starting = new AsyncDisposableStack();
   const api = starting.use(await startCluster());
   const watch = starting.use(await watchEntries(api));
-  const controller = starting.use(await startController("hub-controller", api.kubeconfig, [], memoryFlags));
+  const controller = starting.use(
+    await startController("hub-controller", api.kubeconfig, [], { nodeFlags: memoryFlags }),
+  );
   const owned = starting.move();
   return { api, watch, controller, [Symbol.asyncDispose]: () => owned.disposeAsync() };
 }

@@ -6,8 +6,10 @@ import type { Protocol, ServiceKind } from "./service.ts";
 export type HostKey = string;
 /** "10.42.0.57:20880" or "[2001:db8::1]:20880". */
 export type HostPort = string;
-/** Milliseconds; a point in time is on the monotonic clock. */
+/** A length of time in milliseconds. */
 export type Ms = number;
+/** A point in time: milliseconds on the monotonic clock. */
+export type Instant = number;
 
 /** The service behind an entry; one object shared by all its endpoints. */
 export interface ServiceIdentity {

@@ -1,4 +1,4 @@
-import type { Ms } from "../model/entry.ts";
+import type { Instant, Ms } from "../model/entry.ts";
 import type { Hold } from "../model/registryhub.ts";
 import { brakedHosts, isBraking, type Losses, type Period } from "./losses.ts";
 
@@ -71,7 +71,7 @@ export function isTrusted({ isSynced, reset, settling }: TrustState): boolean {
 }
 
 /** When the next period ends, on the monotonic clock: the time of the next "due" event. undefined = never. */
-export function dueOf({ settling, reset, losses }: TrustState): Ms | undefined {
+export function dueOf({ settling, reset, losses }: TrustState): Instant | undefined {
   const periods = [settling, reset, ...brakedHosts(losses).values()].filter((one) => one !== undefined);
   return periods.length === 0 ? undefined : Math.min(...periods.map(({ until }) => until.monotonic));
 }

@@ -280,16 +280,14 @@ function withManualFields(
   now: string,
 ): readonly Condition[] {
   const before = previous?.conditions.find((one) => one.type === "Ready");
-  const failed = findings.find(
-    (one) => (one.type === "RegistrySynced" || one.type === "Applied") && one.status === "False",
-  );
+  const failed = findings.find(({ status }) => status === "False"); // RegistrySynced and Applied come first
   return conditions.map((condition) => {
     if (condition.type !== "Ready") return condition;
-    const isSame = before?.reason === condition.reason && before.record_time !== undefined;
+    const recorded = before?.reason === condition.reason ? before.record_time : undefined;
     return {
       ...condition,
       failed_reason: failed?.detail ?? failed?.message ?? "",
-      record_time: isSame ? (before.record_time ?? now) : now,
+      record_time: recorded ?? now,
     };
   });
 }

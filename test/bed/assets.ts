@@ -4,6 +4,7 @@ import { buildahPackages, canBuildImages } from "./buildah.ts";
 import { consulBinary } from "./consul-binary.ts";
 import { prepareDubboGo } from "./dubbo-go-provider.ts";
 import { prepareDubbo } from "./dubbo-provider.ts";
+import { earlierCommit, earlierVersion, hasEarlierVersion } from "./earlier-version.ts";
 import { prepareEureka } from "./eureka.ts";
 import { istioCrds } from "./istio-crds.ts";
 import { classPath } from "./java.ts";
@@ -40,6 +41,7 @@ export const assets: readonly Asset[] = [
   { name: "kube", prepare: prepareKube },
   { name: "kube-api", prepare: prepareKubeApi }, // a part of it, all that the demo needs
   { name: "images", prepare: prepareImages },
+  { name: "earlier-version", prepare: prepareEarlierVersion },
 ];
 
 /** Makes sure that these are there, in the order of the rows. @throws Error naming one that is none. */
@@ -65,5 +67,12 @@ async function prepareImages(): Promise<Record<string, string>> {
   if (await canBuildImages())
     return { BUILDAH: await buildahPackages(), BASE_IMAGE_STORAGE: await baseImageStorage() };
   say("no images can be built on this machine: test/e2e/image.test.ts will fail");
+  return {};
+}
+
+/** Only the upgrade suite needs it. Where there is no history that suite fails, and everything else runs. */
+async function prepareEarlierVersion(): Promise<Record<string, string>> {
+  if (await hasEarlierVersion()) return { EARLIER_REGISTRYHUB: (await earlierVersion()).program };
+  say(`this clone does not have commit ${earlierCommit}: test/upgrade will fail (git fetch --unshallow)`);
   return {};
 }

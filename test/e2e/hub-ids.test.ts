@@ -36,11 +36,6 @@ test("a hub with the id of another one touches nothing of it, and gets its turn 
   const evil = await newTenant(world, namesake.namespace);
   const other = providerUrl("org.example.Mine", "10.42.9.3:20880");
   await evil.applyHub({ zookeeper: { root: "/nothing" } }, namesake.name);
-  await eventually(async () => {
-    const ready = conditionOf(await evil.hub(namesake.name), "Ready");
-    expect(ready).toMatchObject({ status: "False", reason: "InvalidSpec" });
-    expect(ready.message).toContain("Rename the hub");
-  }, STATUS_MS);
 
   // A younger hub settles, and its service goes: by then the first one would have removed what it could.
   const [node = ""] = await evil.provide(other);
@@ -51,6 +46,11 @@ test("a hub with the id of another one touches nothing of it, and gets its turn 
   expect(await recording.changes()).toEqual([]);
   expect((await good.entries()).map(endpointsOf)).toEqual([["10.42.9.1:20880"], ["10.42.9.2:20880"]]);
   await untilReady(good, victim);
+  await eventually(async () => {
+    const ready = conditionOf(await evil.hub(namesake.name), "Ready");
+    expect(ready).toMatchObject({ status: "False", reason: "InvalidSpec" });
+    expect(ready.message).toContain("Rename the hub");
+  }, STATUS_MS);
 
   await world.api.kubectl(["delete", "registryhub", victim.name, "-n", good.namespace]);
   await untilReady(evil, namesake);

@@ -157,7 +157,7 @@ describe("whatever is stored is read without a throw", () => {
           for (const host of index.update("ns/x")) index.hostObject(host);
         }
         objects.clear();
-        index.update("ns/x");
+        for (const host of index.update("ns/x")) index.release(host);
         expect([[...index.hosts()], [...index.ips()]]).toEqual([[], []]);
       },
       fewRuns,

@@ -53,6 +53,8 @@ export interface ControllersOptions {
   readonly hub?: readonly string[];
   /** Flags of the dubbo-controller. */
   readonly dubbo?: readonly string[];
+  /** Another bundle than that of this checkout. */
+  readonly program?: string;
 }
 
 /** Both controllers. Disposal kills them. */
@@ -69,10 +71,13 @@ const START_MS = 20_000;
 
 /** Starts both controllers; returns when they serve /healthz, which is before they have listed anything. */
 export async function startControllers(options: ControllersOptions): Promise<Controllers> {
-  const { hubKubeconfig, dubboKubeconfig } = options;
+  const { hubKubeconfig, dubboKubeconfig, program } = options;
+  const launch = program === undefined ? {} : { program };
   await using starting = new AsyncDisposableStack();
-  const hub = starting.use(await startController("hub-controller", hubKubeconfig, options.hub));
-  const dubbo = starting.use(await startController("dubbo-controller", dubboKubeconfig, options.dubbo));
+  const hub = starting.use(await startController("hub-controller", hubKubeconfig, options.hub, launch));
+  const dubbo = starting.use(
+    await startController("dubbo-controller", dubboKubeconfig, options.dubbo, launch),
+  );
   const owned = starting.move();
   return {
     hub,
@@ -91,16 +96,24 @@ export const memoryFlags: readonly string[] = ["--max-semi-space-size=4", "--hea
 /** The same for what glibc allocates: by default every thread has heaps of its own. */
 const memoryEnv = { MALLOC_ARENA_MAX: "2" } as const;
 
-/** Starts one controller; returns when it serves /healthz. `nodeFlags` are Node's own; traces of tests name the sources. */
+/** What runs a controller. */
+export interface Launch {
+  /** Node's own. Default: those of an installation, and traces name the sources. */
+  readonly nodeFlags?: readonly string[];
+  /** Path of a bundle. Default: that of this checkout, built. */
+  readonly program?: string;
+}
+
+/** Starts one controller; returns when it serves /healthz. */
 export async function startController(
   name: Controller,
   kubeconfig: string,
   flags: readonly string[] = [],
-  nodeFlags: readonly string[] = ["--enable-source-maps", ...memoryFlags],
+  { nodeFlags = ["--enable-source-maps", ...memoryFlags], ...given }: Launch = {},
 ): Promise<ControllerProcess> {
   await using starting = new AsyncDisposableStack();
   const folder = starting.use(temporaryFolder(name)).path;
-  const program = await builtProgram();
+  const program = given.program ?? (await builtProgram());
   const launch = (current: readonly string[]) =>
     startServerProcess({
       name,

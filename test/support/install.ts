@@ -1,3 +1,4 @@
+import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { parseManifests } from "../../src/kube/manifests.ts";
 import type { KubeObject } from "../../src/model/kubernetes.ts";
@@ -41,8 +42,9 @@ export interface Role extends KubeObject {
   }[];
 }
 
-const folderOf = (overlay: Overlay): string =>
-  fileURLToPath(new URL(`../../config/${overlay}`, import.meta.url));
+/** This checkout. */
+export const checkout = fileURLToPath(new URL("../..", import.meta.url));
+const folderOf = (overlay: Overlay, root = checkout): string => join(root, "config", overlay);
 
 /** Every object that kustomize makes of the overlay. */
 export async function renderInstall(overlay: Overlay): Promise<readonly KubeObject[]> {
@@ -62,9 +64,13 @@ export function findObject<T extends KubeObject>(
   return found as T;
 }
 
-/** `kubectl apply -k`; returns when hubs can be created. */
-export async function applyInstall(api: ApiServer, overlay: Overlay = "default"): Promise<void> {
-  await api.kubectl(["apply", "-k", folderOf(overlay)]);
+/** `kubectl apply -k`, of this checkout or another one at `root`; returns when hubs can be created. */
+export async function applyInstall(
+  api: ApiServer,
+  overlay: Overlay = "default",
+  root?: string,
+): Promise<void> {
+  await api.kubectl(["apply", "-k", folderOf(overlay, root)]);
   await api.kubectl(["wait", "--for=condition=Established", "crd/registryhubs.ecns.easystack.cn"]);
 }
 

@@ -67,7 +67,7 @@ export class DubboController {
     const events = createEventRecorder(this.#client, fieldManagers.dubbo, this.#metrics, this.#deps, signal);
     const recall = (): void => queue.recall(); // filters are all in one namespace, whatever the keys say
     const tools = { client: this.#client, events, metrics: this.#metrics, deps: this.#deps, signal, recall };
-    const worker = new FilterWorker(this.#world(events), this.#options, tools);
+    const worker = new FilterWorker(this.#context(events), this.#options, tools);
     const queue = new WorkQueue((key) => worker.work(key), this.#options.concurrency, this.#deps, {
       sliceBegins: () => this.#metrics.sliceBegins("filters"),
       onBug: (key, error) => {
@@ -124,7 +124,7 @@ export class DubboController {
     events.record({ object, type: "Warning", reason, message });
   }
 
-  #world(events: EventRecorder): FilterContext {
+  #context(events: EventRecorder): FilterContext {
     const pool = vipPool(this.#options.vipCidr);
     return {
       serviceEntries: this.#serviceEntries,

@@ -2,7 +2,7 @@ import { isCovered } from "../../kube/covered.ts";
 import { type KubeError, retryDelay } from "../../kube/errors.ts";
 import type { ObjectStore } from "../../kube/reflector.ts";
 import { objectKey, resources } from "../../kube/resources.ts";
-import type { Ms } from "../../model/entry.ts";
+import type { Instant, Ms } from "../../model/entry.ts";
 import type { EnvoyFilter, ServiceEntry } from "../../model/istio.ts";
 import { splitKey } from "../../model/keys.ts";
 import type { Stored } from "../../model/kubernetes.ts";
@@ -58,7 +58,7 @@ interface KnownFilter extends Pick<FilterFacts, "listener"> {
 
 /** Reconciles the filters of one ServiceEntry, or of one port, at a time. */
 export class FilterWorker {
-  readonly #world: FilterContext;
+  readonly #context: FilterContext;
   readonly #options: FilterWorkerOptions;
   readonly #tools: Tools;
   readonly #writer: ObjectWriter<Stored<EnvoyFilter>>;
@@ -67,27 +67,27 @@ export class FilterWorker {
   readonly #known = new Map<string, KnownFilter>();
   readonly #filtersOf = new Map<string, Set<string>>();
   /** When the worker first saw that the entry of a filter was gone. */
-  readonly #goneAt = new Map<string, Ms>();
+  readonly #goneAt = new Map<string, Instant>();
 
   /** Filters that are compared and written at this moment. */
   readonly #underway = new Map<string, Promise<Outcome>>();
 
-  constructor(world: FilterContext, options: FilterWorkerOptions, tools: Tools) {
-    this.#world = world;
+  constructor(context: FilterContext, options: FilterWorkerOptions, tools: Tools) {
+    this.#context = context;
     this.#options = options;
     this.#tools = tools;
     this.#rules = {
-      foreign: world.foreign,
-      accepts: (vip) => world.accepts(vip),
-      isCopy: (object) => world.entries.isCopy(objectKey(object)),
+      foreign: context.foreign,
+      accepts: (vip) => context.accepts(vip),
+      isCopy: (object) => context.entries.isCopy(objectKey(object)),
       isTaken: (vip, object) => this.#isTaken(vip, object),
     };
-    this.#writer = new ObjectWriter(world.filters, resources.envoyFilters, fieldManagers.dubbo, tools);
+    this.#writer = new ObjectWriter(context.filters, resources.envoyFilters, fieldManagers.dubbo, tools);
   }
 
   /** Records that a filter appeared, changed or went. Returns the queue keys of its owners, old and new. */
   take(key: string): readonly string[] {
-    const filter = this.#world.filters.objects.get(key);
+    const filter = this.#context.filters.objects.get(key);
     const before = this.#known.get(key);
     const facts = filter && filterFactsOf(filter);
     const owner = facts && ownerKey(facts);
@@ -105,10 +105,10 @@ export class FilterWorker {
 
   /** The queue's work function. */
   async work(key: string): Promise<Outcome> {
-    if (!this.#world.isReady()) return undefined; // every key is queued again once the lists are complete
+    if (!this.#context.isReady()) return undefined; // every key is queued again once the lists are complete
     const port = /^:buffer\/(\d+)$/.exec(key)?.[1];
     if (port !== undefined) return this.#workBuffer(Number(port));
-    const object = this.#world.serviceEntries.objects.get(key);
+    const object = this.#context.serviceEntries.objects.get(key);
     if (!isWatched(splitKey(key)[0], this.#options)) return undefined;
     const verdict: RouteVerdict = object ? routeOf(object, this.#rules) : { verdict: "none" };
     if (verdict.verdict === "unclear") return undefined;
@@ -134,8 +134,8 @@ export class FilterWorker {
   #isTaken(vip: string, object: Stored<ServiceEntry>): boolean {
     const own = objectKey(object);
     const rank = (one: Stored<ServiceEntry>): number => (ownershipOf(one) === "ours" ? 0 : 1);
-    return [...this.#world.entries.othersAt(vip, own)].some((key) => {
-      const other = this.#world.serviceEntries.objects.get(key);
+    return [...this.#context.entries.othersAt(vip, own)].some((key) => {
+      const other = this.#context.serviceEntries.objects.get(key);
       if (other === undefined) return false;
       if (rank(other) !== rank(object)) return rank(other) < rank(object);
       return keepsVip(this.#holderOf(vip, key, other), this.#holderOf(vip, own, object));
@@ -172,14 +172,14 @@ export class FilterWorker {
   async #workBuffer(port: number): Promise<Outcome> {
     const desired = bufferFilter(port, this.#options.rootNamespace);
     if (this.#isPortUsed(port)) return this.#ensure(desired);
-    const actual = this.#world.filters.objects.get(objectKey(desired));
+    const actual = this.#context.filters.objects.get(objectKey(desired));
     return actual && filterFactsOf(actual).isOurs ? this.#remove(actual) : undefined;
   }
 
   /** Whether a filter routes the port, or an entry is about to get such a filter. */
   #isPortUsed(port: number): boolean {
     for (const known of this.#known.values()) if (known.port === port) return true;
-    for (const object of this.#world.serviceEntries.objects.values()) {
+    for (const object of this.#context.serviceEntries.objects.values()) {
       const verdict = routeOf(object, this.#rules);
       if (verdict.verdict === "route" && verdict.route.port === port) return true;
     }
@@ -188,7 +188,7 @@ export class FilterWorker {
 
   *#ownedBy(key: string): Generator<Stored<EnvoyFilter>> {
     for (const filterKey of this.#filtersOf.get(key) ?? []) {
-      const filter = this.#world.filters.objects.get(filterKey);
+      const filter = this.#context.filters.objects.get(filterKey);
       if (filter) yield filter;
     }
   }
@@ -203,7 +203,7 @@ export class FilterWorker {
   }
 
   async #ensureAlone(key: string, desired: EnvoyFilter): Promise<Outcome> {
-    const actual = this.#world.filters.objects.get(key);
+    const actual = this.#context.filters.objects.get(key);
     if (actual && isCovered(desired, actual)) return undefined;
     if (actual && !isToBeWritten(actual, desired)) {
       this.#writer.recordEvent(
@@ -225,7 +225,7 @@ export class FilterWorker {
   }
 
   #outcome(error: KubeError | undefined): Outcome {
-    if (error && retryDelay(error) === undefined) this.#world.refused(error);
+    if (error && retryDelay(error) === undefined) this.#context.refused(error);
     return failedBy(error);
   }
 }

@@ -82,7 +82,7 @@ export class HubController {
       running,
     );
     this.#events = events;
-    const world = this.#world();
+    const context = this.#context();
     const pool = vipPool(this.#options.vipCidr);
     const recall = (namespace: string): void => this.#hostQueue?.recall(namespace);
     const tools = {
@@ -93,8 +93,8 @@ export class HubController {
       signal: running,
       recall,
     };
-    const hosts = new HostWorker(world, { pool, graceMs: this.#options.emptyGraceMs }, tools);
-    const statuses = new StatusWorker(world, tools);
+    const hosts = new HostWorker(context, { pool, graceMs: this.#options.emptyGraceMs }, tools);
+    const statuses = new StatusWorker(context, tools);
     const { concurrency } = this.#options;
     const hostQueue = new WorkQueue((host) => hosts.work(host), concurrency, this.#deps, {
       sliceBegins: () => this.#metrics.sliceBegins("hosts"),
@@ -120,7 +120,7 @@ export class HubController {
     }
   }
 
-  #world(): HostContext & StatusContext {
+  #context(): HostContext & StatusContext {
     const { hubs, entries, serviceEntries, services } = this.#cluster;
     return {
       hubs,

@@ -2,7 +2,7 @@ import { isCovered } from "../../kube/covered.ts";
 import type { KubeError } from "../../kube/errors.ts";
 import type { ObjectStore } from "../../kube/reflector.ts";
 import { resources } from "../../kube/resources.ts";
-import type { Claim, Entry, HostKey, Ms } from "../../model/entry.ts";
+import type { Claim, Entry, HostKey, Instant, Ms } from "../../model/entry.ts";
 import type { HubId, HubKey } from "../../model/hub.ts";
 import type { ServiceEntry } from "../../model/istio.ts";
 import { splitKey } from "../../model/keys.ts";
@@ -62,31 +62,31 @@ const noEndpoints: Entry["endpoints"] = new Map();
 interface Memo {
   /** Our entry as it was last, without endpoints, so that it comes back as it was if somebody deletes it. */
   last?: Entry;
-  emptyAt?: Ms | undefined;
-  removalAt?: Ms | undefined;
+  emptyAt?: Instant | undefined;
+  removalAt?: Instant | undefined;
 }
 
 /** Reconciles one host at a time: gathers its claims, plans, and makes at most one write. */
 export class HostWorker {
-  readonly #world: HostContext;
+  readonly #context: HostContext;
   readonly #options: HostWorkerOptions;
   readonly #tools: Tools;
   readonly #writer: ObjectWriter<Stored<ServiceEntry>>;
   readonly #vips: VipContext;
   readonly #memos = new Map<HostKey, Memo>();
 
-  constructor(world: HostContext, options: HostWorkerOptions, tools: Tools) {
-    this.#world = world;
+  constructor(context: HostContext, options: HostWorkerOptions, tools: Tools) {
+    this.#context = context;
     this.#vips = {
-      entries: world.entries,
-      objects: world.serviceEntries.objects,
+      entries: context.entries,
+      objects: context.serviceEntries.objects,
       pool: options.pool,
-      targetOf: (key) => world.sessions().find(({ hub }) => hub.key === key)?.hub.target,
+      targetOf: (key) => context.sessions().find(({ hub }) => hub.key === key)?.hub.target,
     };
     this.#options = options;
     this.#tools = tools;
     this.#writer = new ObjectWriter(
-      world.serviceEntries,
+      context.serviceEntries,
       resources.serviceEntries,
       fieldManagers.registryhub,
       tools,
@@ -95,20 +95,20 @@ export class HostWorker {
 
   /** The queue's work function. */
   async work(host: HostKey): Promise<Outcome> {
-    if (!this.#world.isReady()) return undefined; // every host is queued again once the lists are complete
-    const found = this.#world.entries.hostObject(host);
+    if (!this.#context.isReady()) return undefined; // every host is queued again once the lists are complete
+    const found = this.#context.entries.hostObject(host);
     this.#remember(host, found);
     const last = this.#memos.get(host)?.last;
     const { claims, wakeInMs, isUnexplained } = this.#claims(host, found === undefined ? last : found.entry);
     const isLeftOver = found?.ownership === "ours" && found.entry === undefined && claims.size === 0;
     const name = found?.object.metadata.name;
-    this.#world.unexplained.record(host, isUnexplained || isLeftOver ? name : undefined);
+    this.#context.unexplained.record(host, isUnexplained || isLeftOver ? name : undefined);
     if (found !== undefined && !mayTakeOver(found, claims)) return this.#conflict(host, found, claims);
     const plan = planHost(this.#input(host, found, claims));
     this.#tell(host, withProblems(plan, claims, this.#problems(host, found)));
     this.#dryRun(host, found, claims);
     const outcome = this.#isBlocked(host) ? undefined : await this.#carryOut(host, plan.step, found);
-    const isMissed = this.#world.entries.keysAt(host).length === 0 && this.#isMissed(host, last, claims);
+    const isMissed = this.#context.entries.keysAt(host).length === 0 && this.#isMissed(host, last, claims);
     return outcome ?? firstOf(wakeInMs, isMissed ? this.#options.graceMs : undefined);
   }
 
@@ -120,13 +120,13 @@ export class HostWorker {
   }
 
   #claims(host: HostKey, actual: Entry | undefined): HostClaims {
-    const hubs = this.#world.sessions().map((session) => {
+    const hubs = this.#context.sessions().map((session) => {
       const inputs = session.claimInputs(host, actual);
-      return inputs.mayWrite && this.#world.targetProblem(session) !== undefined
+      return inputs.mayWrite && this.#context.targetProblem(session) !== undefined
         ? { ...inputs, mayWrite: false }
         : inputs;
     });
-    return claimsOn(host, actual, hubs, (hub) => this.#world.goneInMs(hub));
+    return claimsOn(host, actual, hubs, (hub) => this.#context.goneInMs(hub));
   }
 
   #conflict(host: HostKey, found: HostObject, claims: ReadonlyMap<HubId, Claim>): Outcome {
@@ -139,7 +139,7 @@ export class HostWorker {
 
   /** What is the matter with the host's entry in the cluster. */
   #problems(host: HostKey, found: HostObject | undefined): readonly Problem[] {
-    const copies = this.#world.entries.copiesAt(host).map((copy) => copyOfEntry(host, copy));
+    const copies = this.#context.entries.copiesAt(host).map((copy) => copyOfEntry(host, copy));
     const strangers = found ? strangersAt(this.#vips, found) : [];
     return strangers.length > 0 ? [...copies, sharedVip(host, strangers)] : copies;
   }
@@ -166,31 +166,30 @@ export class HostWorker {
   }
 
   #reserve(host: HostKey, { name, vip }: Entry): void {
-    const { entries } = this.#world;
+    const { entries } = this.#context;
     entries.reserve(`${splitKey(host)[0]}/${name}`, host);
     if (vip !== "") entries.reserve(vip, host);
   }
 
-  #input(host: HostKey, occupant: HostObject | undefined, claims: ReadonlyMap<HubId, Claim>): HostInput {
+  #input(host: HostKey, found: HostObject | undefined, claims: ReadonlyMap<HubId, Claim>): HostInput {
     const [namespace, hostname] = splitKey(host);
-    const { entries } = this.#world;
-    const actual = occupant?.entry;
+    const { entries } = this.#context;
+    const actual = found?.entry;
     const memo = this.#memo(host);
     const isTaken = (name: string): boolean => entries.isNameTaken(namespace, name, host);
-    const nameOf = ({ name }: Entry): string => occupant?.object.metadata.name ?? (isTaken(name) ? "" : name);
+    const nameOf = ({ name }: Entry): string => found?.object.metadata.name ?? (isTaken(name) ? "" : name);
     const remembered = memo.last && { ...memo.last, name: nameOf(memo.last) };
     return {
       host,
       actual,
       claims,
       ...(remembered && { remembered }),
-      vip: vipOf(this.#vips, host, occupant, memo.last?.vip ?? ""),
+      vip: vipOf(this.#vips, host, found, memo.last?.vip ?? ""),
       emptyForMs: this.#emptyForMs(memo, actual),
       graceMs: this.#options.graceMs,
       now: rfc3339(this.#tools.deps.clock.now()),
       portName: (endpoint, port) => portNameOf(endpoint.service.kind, endpoint.protocol, port),
-      chooseName: ({ service }) =>
-        occupant?.object.metadata.name ?? objectName(service.kind, hostname, isTaken),
+      chooseName: ({ service }) => found?.object.metadata.name ?? objectName(service.kind, hostname, isTaken),
     };
   }
 
@@ -207,20 +206,19 @@ export class HostWorker {
   }
 
   #tell(host: HostKey, { withheld, problems }: HostPlan): void {
-    for (const { hub, ledger } of this.#world.sessions()) {
+    for (const { hub, ledger } of this.#context.sessions()) {
       ledger.recordPlan(host, withheld.get(hub.id) ?? 0, problems.get(hub.id) ?? []);
     }
   }
 
   /** Records what observing hubs would do to the host. */
-  #dryRun(host: HostKey, occupant: HostObject | undefined, claims: ReadonlyMap<HubId, Claim>): void {
-    for (const session of this.#world.sessions()) {
+  #dryRun(host: HostKey, found: HostObject | undefined, claims: ReadonlyMap<HubId, Claim>): void {
+    for (const session of this.#context.sessions()) {
       if (session.hub.policy !== "observe") continue;
-      const inputs = { ...session.claimInputs(host, occupant?.entry), mayWrite: true };
-      const claim = claimOf(host, occupant?.entry, inputs);
-      const plan =
-        claim && planHost(this.#input(host, occupant, new Map([...claims, [session.hub.id, claim]])));
-      const verdict = plan && dryRunResultOf(plan.step, occupant?.object);
+      const inputs = { ...session.claimInputs(host, found?.entry), mayWrite: true };
+      const claim = claimOf(host, found?.entry, inputs);
+      const plan = claim && planHost(this.#input(host, found, new Map([...claims, [session.hub.id, claim]])));
+      const verdict = plan && dryRunResultOf(plan.step, found?.object);
       if (session.ledger.recordDryRun(host, verdict) && verdict !== undefined)
         this.#tools.deps.logger.info("would write", { hub: session.hub.key, host, verdict });
       session.ledger.markApplied(host); // as far as it ever is
@@ -230,13 +228,13 @@ export class HostWorker {
   /** Whether the namespace accepts no writes now; the hubs' status says why. */
   #isBlocked(host: HostKey): boolean {
     const [namespace] = splitKey(host);
-    return this.#world.sessions().some((session) => {
-      const problem = session.hub.target === namespace ? this.#world.targetProblem(session) : undefined;
+    return this.#context.sessions().some((session) => {
+      const problem = session.hub.target === namespace ? this.#context.targetProblem(session) : undefined;
       return problem?.reason === "NamespaceMissing";
     });
   }
 
-  async #carryOut(host: HostKey, step: Step, occupant: HostObject | undefined): Promise<Outcome> {
+  async #carryOut(host: HostKey, step: Step, found: HostObject | undefined): Promise<Outcome> {
     switch (step.op) {
       case "none":
         return this.#succeeded(host);
@@ -246,38 +244,38 @@ export class HostWorker {
         return { failed: true };
       }
       case "delete": {
-        if (occupant === undefined) return undefined;
-        const error = await this.#writer.delete(host, occupant.object, {
+        if (found === undefined) return undefined;
+        const error = await this.#writer.delete(host, found.object, {
           host,
-          name: occupant.object.metadata.name,
+          name: found.object.metadata.name,
           why: step.why,
         });
         if (error === undefined) this.#forget(host);
         return this.#settle(host, error);
       }
       case "apply": {
-        const outcome = await this.#apply(host, step.entry, occupant);
+        const outcome = await this.#apply(host, step.entry, found);
         return outcome ?? (step.wakeInMs === undefined ? undefined : { againInMs: step.wakeInMs });
       }
     }
   }
 
-  async #apply(host: HostKey, entry: Entry, occupant: HostObject | undefined): Promise<Outcome> {
+  async #apply(host: HostKey, entry: Entry, found: HostObject | undefined): Promise<Outcome> {
     const desired = serviceEntryOf(entry);
     const memo = this.#memo(host);
-    if (occupant && isCovered(desired, occupant.object)) {
+    if (found && isCovered(desired, found.object)) {
       memo.removalAt = undefined;
       return this.#succeeded(host);
     }
     const delayMs = Math.max(
-      this.#removalDelayMs(memo, entry, occupant?.entry),
+      this.#removalDelayMs(memo, entry, found?.entry),
       this.#writer.pauseMs(host, desired),
     );
     if (delayMs > 0) return { againInMs: delayMs };
     const fields = { host, name: entry.name, endpoints: entry.endpoints.size };
-    if (occupant?.entry?.vip !== entry.vip) this.#reserve(host, entry);
-    const error = await this.#writer.apply(host, desired, occupant?.object, fields);
-    if (error === undefined && occupant !== undefined) this.#tellMove(occupant, entry);
+    if (found?.entry?.vip !== entry.vip) this.#reserve(host, entry);
+    const error = await this.#writer.apply(host, desired, found?.object, fields);
+    if (error === undefined && found !== undefined) this.#tellMove(found, entry);
     if (error === undefined) memo.removalAt = undefined;
     if (error === undefined && entry.emptySince !== undefined)
       memo.emptyAt ??= this.#tools.deps.clock.monotonic();
@@ -310,16 +308,16 @@ export class HostWorker {
 
   /** The host is as planned. A hub that may not write had no say in that. */
   #succeeded(host: HostKey): undefined {
-    for (const session of this.#world.sessions()) {
-      if (!mayWrite(session.hub) || this.#world.targetProblem(session) !== undefined) continue;
+    for (const session of this.#context.sessions()) {
+      if (!mayWrite(session.hub) || this.#context.targetProblem(session) !== undefined) continue;
       const tookMs = session.ledger.markApplied(host);
       if (tookMs !== undefined) this.#tools.metrics.propagated(tookMs / 1_000);
     }
   }
 
   #failed(host: HostKey, failure: ApplyFailure): void {
-    for (const { hub, listings, ledger } of this.#world.sessions()) {
-      if (listings.has(host) || this.#world.entries.has(hub, host)) ledger.markFailed(host, failure);
+    for (const { hub, listings, ledger } of this.#context.sessions()) {
+      if (listings.has(host) || this.#context.entries.has(hub, host)) ledger.markFailed(host, failure);
     }
   }
 
@@ -332,7 +330,7 @@ export class HostWorker {
   #forget(host: HostKey): void {
     this.#memos.delete(host);
     this.#writer.forget(host);
-    this.#world.entries.release(host);
+    this.#context.entries.release(host);
   }
 }
 

@@ -1,4 +1,4 @@
-import type { Entry, HostKey, Ms } from "../../model/entry.ts";
+import type { Entry, HostKey, Instant } from "../../model/entry.ts";
 import type { RegistryError } from "../../model/errors.ts";
 import type { Hub, HubKey } from "../../model/hub.ts";
 import { splitKey } from "../../model/keys.ts";
@@ -48,7 +48,7 @@ export class HubSession {
   readonly #entries: EntryIndex;
   readonly #deps: Deps;
   readonly #hooks: SessionHooks;
-  readonly #startedAt: Ms;
+  readonly #startedAt: Instant;
   readonly #trust: HubTrust;
   readonly #connection: HubConnection;
   #hub: Hub;

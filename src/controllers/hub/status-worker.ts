@@ -1,7 +1,7 @@
 import { writeStatus } from "../../kube/apply.ts";
 import { retryDelay } from "../../kube/errors.ts";
 import type { Reflector } from "../../kube/reflector.ts";
-import type { Ms } from "../../model/entry.ts";
+import type { Instant } from "../../model/entry.ts";
 import type { Hub, HubIdentity, HubKey } from "../../model/hub.ts";
 import type { ServiceEntry } from "../../model/istio.ts";
 import { splitKey } from "../../model/keys.ts";
@@ -67,30 +67,30 @@ export interface StatusContext {
  * times only along with one of those.
  */
 export class StatusWorker {
-  readonly #world: StatusContext;
+  readonly #context: StatusContext;
   readonly #tools: Tools<HubMetrics>;
-  readonly #writtenAt = new Map<HubKey, Ms>();
+  readonly #writtenAt = new Map<HubKey, Instant>();
   /** When the next look at a hub is allowed. */
-  readonly #lookAt = new Map<HubKey, Ms>();
+  readonly #lookAt = new Map<HubKey, Instant>();
   /** Since when statuses have been held back. */
-  readonly #heldBackAt = new Map<HubKey, Ms>();
+  readonly #heldBackAt = new Map<HubKey, Instant>();
 
-  constructor(world: StatusContext, tools: Tools<HubMetrics>) {
-    this.#world = world;
+  constructor(context: StatusContext, tools: Tools<HubMetrics>) {
+    this.#context = context;
     this.#tools = tools;
   }
 
   /** The queue's work function. */
   async work(key: HubKey): Promise<Outcome> {
-    const session = this.#world.session(key);
-    const unserved = this.#world.unserved(key);
-    const object = this.#world.hubs.objects.get(key);
+    const session = this.#context.session(key);
+    const unserved = this.#context.unserved(key);
+    const object = this.#context.hubs.objects.get(key);
     if ((session ?? unserved) === undefined || object === undefined) {
       this.#writtenAt.delete(key);
       this.#lookAt.delete(key);
       this.#heldBackAt.delete(key);
     }
-    if (object === undefined || this.#world.isStarting()) return undefined;
+    if (object === undefined || this.#context.isStarting()) return undefined;
     const { client, events, metrics, deps, signal } = this.#tools;
     const { clock } = deps;
     const lookedAt = clock.monotonic();
@@ -116,7 +116,7 @@ export class StatusWorker {
     metrics.wrote("RegistryHub", "status", "error" in written ? written.error.reason : "ok");
     if ("ok" in written) {
       this.#writtenAt.set(key, clock.monotonic());
-      this.#world.hubs.put(written.ok);
+      this.#context.hubs.put(written.ok);
       return again;
     }
     if (written.error.status === 404) return undefined; // deleted meanwhile
@@ -134,8 +134,8 @@ export class StatusWorker {
    * Otherwise a restart would write DeletionHeld=True/Settling for hosts that were planned before their registry was
    * listed, and take it back.
    */
-  #isHeldBack({ key, target }: Hub, now: Ms): boolean {
-    const waitsFor = this.#world.waitsFor(target);
+  #isHeldBack({ key, target }: Hub, now: Instant): boolean {
+    const waitsFor = this.#context.waitsFor(target);
     const since = this.#heldBackAt.get(key) ?? now;
     const isHeldBack = waitsFor !== "nothing" && now - since < maxHeldBackMs[waitsFor];
     if (isHeldBack) this.#heldBackAt.set(key, since);
@@ -157,11 +157,11 @@ export class StatusWorker {
       ...this.#owned(hub, previous),
       problems: [
         ...session.problems,
-        ...this.#world.unexplained.problemsIn(hub.target),
-        ...shadowsOf(session.listings.hosts(), this.#world.services, previous),
+        ...this.#context.unexplained.problemsIn(hub.target),
+        ...shadowsOf(session.listings.hosts(), this.#context.services, previous),
       ],
       plan: hub.policy === "observe" ? session.ledger.plan : undefined,
-      origin: this.#world.isBlind() ? (previous?.origin ?? "") : session.origin,
+      origin: this.#context.isBlind() ? (previous?.origin ?? "") : session.origin,
     };
   }
 
@@ -199,20 +199,20 @@ export class StatusWorker {
     hub: HubIdentity,
     previous: HubStatus | undefined,
   ): Pick<HubView, "entries" | "services" | "endpoints"> {
-    if (this.#world.serviceEntries.status.state === "pending" && previous !== undefined) {
+    if (this.#context.serviceEntries.status.state === "pending" && previous !== undefined) {
       return { ...previous, entries: new Map(Object.entries(previous.serviceentries)) };
     }
     let services = 0;
     let endpoints = 0;
-    for (const one of this.#world.entries.hostsOf(hub)) {
+    for (const one of this.#context.entries.hostsOf(hub)) {
       if (one.endpoints > 0) services++;
       endpoints += one.endpoints;
     }
-    return { entries: this.#world.entries.writesOf(hub), services, endpoints };
+    return { entries: this.#context.entries.writesOf(hub), services, endpoints };
   }
 
   #failure(session: HubSession): ApplyFailure | undefined {
-    const whole = this.#world.failure(session);
+    const whole = this.#context.failure(session);
     if (whole !== undefined) return whole;
     return session.ledger.failures.toSorted(
       (a, b) => severity.indexOf(a.reason) - severity.indexOf(b.reason),

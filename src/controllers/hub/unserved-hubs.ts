@@ -1,4 +1,4 @@
-import type { Ms } from "../../model/entry.ts";
+import type { Instant } from "../../model/entry.ts";
 import type { HubKey } from "../../model/hub.ts";
 import type { ReasonOf } from "../../model/reasons.ts";
 import type { HubStatus } from "../../model/registryhub.ts";
@@ -48,7 +48,10 @@ interface Unserved {
 export class UnservedHubs {
   readonly #hubs = new Map<HubKey, Unserved>();
   /** Bugs in a row. */
-  readonly #bugs = new Map<HubKey, { readonly count: number; readonly at: Ms; readonly eventAt: Ms }>();
+  readonly #bugs = new Map<
+    HubKey,
+    { readonly count: number; readonly at: Instant; readonly eventAt: Instant }
+  >();
   readonly #tools: Pick<Tools, "deps" | "metrics">;
   readonly #hooks: UnservedHooks;
 

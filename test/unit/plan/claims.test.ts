@@ -242,7 +242,8 @@ describe("the host's ServiceEntry may be written", () => {
     ["the old product's that names the hub", { ownership: "adoptable", entry: spring("c") }, true],
     ["the old product's that names another hub", { ownership: "adoptable", entry: spring("d") }, false],
     ["the old product's, unreadable", { ownership: "adoptable", entry: undefined }, false],
-    ["somebody else's", { ownership: "foreign", entry: undefined }, false],
+    ["somebody else's", { ownership: "foreign", entry: adoptable }, false],
+    ["somebody else's, unreadable", { ownership: "foreign", entry: undefined }, false],
   ] as const)("%s: %s", (_, existing, may) => {
     expect(mayTakeOver(existing, claims)).toBe(may);
   });

@@ -56,6 +56,12 @@ describe("a Spring service in two registries", () => {
     ]);
   });
 
+  test("keeps the name of its hub when an older one joins", () => {
+    const ofB = madeOf([b, { listed: [fromConsul] }]);
+    const joined = next(ofB, [a, { listed: [fromEureka] }], [b, { listed: [fromConsul] }]);
+    expect([ofB.registryName, joined.registryName]).toEqual(["b", "b"]);
+  });
+
   test("whose first hub is gone is that of the other, under the same port and VIP", () => {
     const left = next(both, [b, { listed: [fromConsul] }]);
     expect(left.shape).toEqual({ ...both.shape, service: { ...both.shape.service, registry: "consul" } });

@@ -2,7 +2,7 @@ import { describe, expect, test } from "vitest";
 import type { Claim, Endpoint, Entry } from "../../../src/model/entry.ts";
 import { maxEndpoints, planHost, type Step } from "../../../src/plan/host.ts";
 import { hubIdOf } from "../../../src/translate/names.ts";
-import { addrsOf, claimOf, codesOf, endpointOf, inputOf } from "../../support/model.ts";
+import { addrsOf, claimOf, endpointOf, inputOf } from "../../support/model.ts";
 
 const [a, b] = ["dubbozk/a", "dubbozk/b"].map((key) => ({ key, id: hubIdOf(key) })) as [Named, Named];
 interface Named {
@@ -38,7 +38,9 @@ describe("what a claim adds", () => {
       ours: true,
       hubs: new Map([[a.id, a.key]]),
       l7: true,
+      registryName: "", // only Spring entries name a hub
     });
+    expect(plan(undefined, [[a, { listed: [x] }]]).step).not.toHaveProperty("wakeInMs");
   });
 
   test("two hubs: the union, and every endpoint says who vouches for it, the oldest first", () => {
@@ -118,6 +120,20 @@ describe("what stays and what goes", () => {
     ]);
     expect(byOf(entryAfter(step), x)).toEqual([b.id]);
     expect([...entryAfter(step).hubs.keys()]).toEqual([b.id]);
+  });
+
+  test("an entry that is not empty yet is not deleted, however long ago it was", () => {
+    const { step } = plan(both, [[a, {}]], { emptyForMs: 86_400_000 });
+    expect(entryAfter(step)).toMatchObject({ emptySince: inputOf().now, endpoints: new Map() });
+  });
+
+  test("an endpoint names no hub whose name nobody knows, if another vouches for it", () => {
+    const nameless = { ...claimOf("", { unlisted: "unknown" }), name: "" };
+    const named = claims([[b, { unlisted: "unknown" }]]);
+    const unnamed = [...shared.endpoints].map(([at, one]) => [at, { ...one, registryName: "c" }] as const);
+    const actual = { ...shared, endpoints: new Map(unnamed) };
+    const { step } = planHost(inputOf({ actual, claims: new Map([[a.id, nameless], ...named]) }));
+    expect(entryAfter(step).endpoints.get(x.hostPort)?.registryName).toBe("b");
   });
 
   test("hubs that do not write change nothing, whatever somebody did to the entry", () => {
@@ -289,7 +305,16 @@ describe("problems", () => {
     const tri = endpointOf("10.0.0.3:50052", { protocol: "grpc" });
     const { step, problems } = plan(undefined, [[a, { listed: [x, tri] }]]);
     expect(addrsOf(entryAfter(step))).toEqual([x.hostPort]);
-    expect(codesOf(problems.get(a.id) ?? [])).toEqual(["MixedProtocols"]);
+    expect(problems.get(a.id)).toEqual([
+      {
+        at: `${x.service.name} ${tri.hostPort}`,
+        code: "MixedProtocols",
+        detail: expect.stringContaining(
+          "the instance speaks grpc, but the entry's protocol is dubbo",
+        ) as string,
+        severity: "rejected",
+      },
+    ]);
   });
 
   test.each([
@@ -300,7 +325,8 @@ describe("problems", () => {
     const other = { ...y, service: { ...service, originalName: "", registry: "", registryGroup: "" } };
     const { step, problems } = plan(incumbent, [[a, { listed: [other, x] }]]);
     expect(addrsOf(entryAfter(step))).toEqual([x.hostPort]);
-    expect(codesOf(problems.get(a.id) ?? [])).toEqual(["HostConflict"]);
+    const detail = `service ${x.service.name} already owns this host; rename one of the two`;
+    expect(problems.get(a.id)).toMatchObject([{ code: "HostConflict", severity: "rejected", detail }]);
   });
 
   test("the incumbent keeps its host against the same name in another group", () => {
@@ -322,23 +348,39 @@ describe("problems", () => {
 
   test("the eighth hub of an endpoint is told that it is not recorded", () => {
     const hubs = Array.from({ length: 8 }, (_, i) => ({ key: `ns/h${i}`, id: hubIdOf(`ns/h${i}`) }));
-    const { problems } = plan(
-      undefined,
-      hubs.map((hub) => [hub, { listed: [x] }] as const),
-    );
-    expect(codesOf(problems.get(hubs[7]?.id ?? "") ?? [])).toEqual(["TooManyHubs"]);
+    const problemsOf = (count: number) =>
+      plan(
+        undefined,
+        hubs.slice(0, count).map((hub) => [hub, { listed: [x] }] as const),
+      ).problems;
+    expect(problemsOf(7).size).toBe(0);
+    expect(problemsOf(8).get(hubs[7]?.id ?? "")).toMatchObject([
+      {
+        code: "TooManyHubs",
+        detail: expect.stringContaining("more than 7 hubs") as string,
+        severity: "warning",
+      },
+    ]);
   });
 
   test("2,000 endpoints stand, those already in the cluster first", () => {
     const many = Array.from({ length: maxEndpoints + 5 }, (_, i) =>
       endpointOf(`10.1.${i >> 8}.${i & 255}:1`),
     );
-    const last = many.at(-1) ?? x;
-    const { step, problems } = plan(made([a, { listed: [last] }]), [[a, { listed: many }]]);
-    const kept = addrsOf(entryAfter(step));
+    const last = many.toSorted((one, other) => (one.hostPort < other.hostPort ? 1 : -1))[0] ?? x;
+    const keptOf = (actual: Entry | undefined) =>
+      addrsOf(entryAfter(plan(actual, [[a, { listed: many }]]).step));
+    const kept = keptOf(made([a, { listed: [last] }]));
     expect(kept).toHaveLength(maxEndpoints);
     expect(kept).toContain(last.hostPort);
     expect(kept).toEqual([...kept].sort());
-    expect(codesOf(problems.get(a.id) ?? [])).toEqual(["TooManyEndpoints"]);
+    expect(keptOf(undefined)).not.toContain(last.hostPort);
+    expect(plan(undefined, [[a, { listed: many }]]).problems.get(a.id)).toMatchObject([
+      {
+        code: "TooManyEndpoints",
+        detail: expect.stringContaining("the 5 instances") as string,
+        severity: "rejected",
+      },
+    ]);
   });
 });

@@ -714,3 +714,32 @@ test("periods without length end where they begin", () => {
   expect(story.list(hosts(5))).toBeUndefined();
   expect([story.phase, story.gone]).toEqual(["trusted", hosts(5, 5)]);
 });
+
+describe("of several holds at once", () => {
+  test("the brake's is told from the earliest loss to the latest end, in whatever order they came", () => {
+    const moment = (ms: number) => ({ monotonic: ms, wall: start + ms });
+    const loss = (since: number, until: number) =>
+      ({ verdict: "braked", since: moment(since), until: moment(until) }) as const;
+    const losses = new Map([
+      ["ns/h0", loss(2 * second, 9 * second)],
+      ["ns/h1", loss(second, 8 * second)],
+      ["ns/h2", loss(3 * second, 7 * second)],
+    ]);
+    const facts = { withheld: { services: 3, endpoints: 3 }, missing: () => 3, endpointsOf: () => 1 };
+    const hold = { since: at(second), until: at(9 * second), services: 3, endpoints: 3 };
+    expect(holdOf({ ...settledStory(4).state, losses }, facts)).toEqual({ reason: "Shrunk", hold });
+  });
+
+  test("a loss of data that an earlier process told is told as it was", () => {
+    const story = new Story(held("RegistryReset", at(hour)), hosts(10));
+    expect(story.held).toMatchObject({ reason: "RegistryReset", hold: { services: 4, endpoints: 10 } });
+  });
+
+  test("a brake that is released before the first listing leaves a loss of data on", () => {
+    const story = new Story(held("Shrunk", at(4 * minute)), hosts(10));
+    story.lose(true).release(at(4 * minute));
+    expect(story.held?.reason).toBe("RegistryReset");
+    story.list([]);
+    expect([story.phase, story.gone]).toEqual(["reset", []]);
+  });
+});

@@ -8,7 +8,7 @@ const free = (): boolean => false;
 describe("the pool", () => {
   test.each([
     ["240.241.0.0/16", 256 * 254, "240.241.0.1", "240.241.255.254"],
-    ["240.241.7.0/24", 254, "240.241.7.1", "240.241.7.254"],
+    ["240.241.17.0/24", 254, "240.241.17.1", "240.241.17.254"],
     ["10.0.0.0/8", 65_536 * 254, "10.0.0.1", "10.255.255.254"],
     ["240.241.0.0/30", 3, "240.241.0.1", "240.241.0.3"],
     ["240.241.0.252/30", 3, "240.241.0.252", "240.241.0.254"],
@@ -27,6 +27,9 @@ describe("the pool", () => {
     ["240.241.0.0", "not an IPv4 network"],
     ["240.241.0.0/31", "not an IPv4 network"],
     ["240.0.0.0/7", "not an IPv4 network"],
+    ["1240.241.0.0.0/16", "not an IPv4 network"],
+    [" 240.241.0.0/16", "not an IPv4 network"],
+    ["240.241.0.0/16,", "not an IPv4 network"],
     ["300.0.0.0/16", "not an IPv4 network"],
     ["fd00::/112", "not an IPv4 network"],
     ["240.241.1.0/16", "write 240.241.0.0/16"],
@@ -36,6 +39,7 @@ describe("the pool", () => {
 
   test.each([
     ["240.241.3.4", true],
+    ["240.0.0.0", true],
     ["240.0.0.1", true],
     ["255.255.255.254", true],
     ["239.255.255.255", false],
@@ -43,13 +47,16 @@ describe("the pool", () => {
     ["", false],
     ["240.241.0.0/24", false],
     ["240.241.1", false],
+    ["0.240.241.1.1", false],
     ["2001:db8::1", false],
   ])("believes %j: %s", (ip, isBelieved) => {
     expect(pool.accepts(ip)).toBe(isBelieved);
   });
 
   test("believes its own range below 240.0.0.0, too", () => {
-    expect(vipPool("10.96.0.0/16").accepts("10.96.1.2")).toBe(true);
+    const { accepts } = vipPool("10.96.0.0/16");
+    const asked = ["10.95.255.255", "10.96.1.2", "10.96.255.254", "10.97.0.0"];
+    expect(asked.filter(accepts)).toEqual(["10.96.1.2", "10.96.255.254"]);
   });
 });
 

@@ -90,7 +90,19 @@ describe("conditions and phase", () => {
       ["success", "Unknown Connecting", "Unknown Syncing", "True Suspended"],
     ],
   ])("%s", (_, overrides, expected) => {
-    expect(verdict(status(overrides))).toEqual(expected);
+    const told = status(overrides);
+    expect(verdict(told)).toEqual(expected);
+    for (const { message } of told.conditions) expect(message).toMatch(/^\S.*\.$/);
+  });
+
+  test("each has a time of its own", () => {
+    const times = (of: HubStatus) => of.conditions.map((one) => one.lastTransitionTime);
+    expect(times(status({ previous: status(), failure: noNamespace }, later))).toEqual([
+      now,
+      later,
+      now,
+      later,
+    ]);
   });
 
   test("while suspended the registry and the writes keep what was known", () => {
@@ -198,6 +210,11 @@ describe("a status of an earlier process", () => {
     expect(verdict(moved).slice(1, 3)).toEqual(["Unknown Connecting", "Unknown Syncing"]);
     const other = next({ hub, progress: { ...waiting, hasMoved: true } });
     expect(verdict(other).slice(1, 3)).toEqual(["Unknown Connecting", "Unknown Syncing"]);
+    const invalid = status({ registry: { ...unreachable, code: "InvalidSpec" } });
+    expect(verdict(next({ hub, previous: invalid }))[1]).toBe("Unknown Connecting"); // the edit is another try
+    const conditions = before.conditions.filter(({ type }) => type === "RegistrySynced");
+    const partial = next({ hub, previous: { ...before, conditions } });
+    expect(verdict(partial).slice(1, 3)).toEqual(["True Synced", "Unknown Syncing"]);
   });
 });
 
@@ -234,8 +251,10 @@ describe("the manual's fields", () => {
   test("failed_reason is that of the failure that is left", () => {
     const both = status({ registry: unreachable, failure: noNamespace });
     const left = status({ previous: both, failure: noNamespace }, later);
-    expect(condition(left, "Ready")).toMatchObject({ reason: "NamespaceMissing" });
-    expect(condition(left, "Ready")?.failed_reason).not.toContain("lookup");
+    expect(condition(left, "Ready")).toMatchObject({
+      reason: "NamespaceMissing",
+      failed_reason: noNamespace.detail,
+    });
   });
 
   test("entries are named with the time of our last write, at most 200 of them", () => {
@@ -284,9 +303,10 @@ describe("problems", () => {
   });
 
   test("a long text is cut, and never inside of a character", () => {
-    const { problems } = status({ problems: [problem(`${"a".repeat(511)}😀😀`)] });
-    expect(problems[0]?.at.length).toBeLessThanOrEqual(513);
-    expect(problems[0]?.at.isWellFormed()).toBe(true);
+    const told = (at: string) => status({ problems: [problem(at)] }).problems[0]?.at;
+    expect(told("a".repeat(512))).toBe("a".repeat(512));
+    expect(told(`${"a".repeat(512)}b`)).toBe(`${"a".repeat(512)}…`);
+    expect(told(`${"a".repeat(511)}😀😀`)).toBe(`${"a".repeat(511)}\u{FFFD}…`);
   });
 
   test("the largest status stays below 256 kB", () => {
@@ -314,6 +334,7 @@ describe("what is worth a write", () => {
     ["a count", { endpoints: 3 }, "counts"],
     ["another entry", { entries: new Map([["aeraki-y", now]]) }, "counts"],
     ["a problem", { problems: [{ at: "x", code: "BadPort", detail: "d", severity: "rejected" }] }, "counts"],
+    ["a warning", { problems: [{ at: "x", code: "BadPort", detail: "d", severity: "warning" }] }, "counts"],
     ["a condition", { syncing: "long" }, "conditions"],
     ["the origin", { origin: "other" }, "conditions"],
     ["a generation", { hub: hubOf({}, { generation: 2 }) }, "conditions"],
@@ -324,5 +345,13 @@ describe("what is worth a write", () => {
 
   test("the first status", () => {
     expect(statusChange(undefined, before)).toBe("conditions");
+  });
+
+  test("not the order in which the API server gives the names of entries", () => {
+    const named = (...names: string[]): HubStatus => ({
+      ...before,
+      serviceentries: Object.fromEntries(names.map((name) => [name, now])),
+    });
+    expect(statusChange(named("b", "a"), named("a", "b"))).toBe("none");
   });
 });

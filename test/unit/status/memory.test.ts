@@ -1,6 +1,6 @@
-import { expect, test } from "vitest";
+import { describe, expect, test } from "vitest";
 import type { HubStatus } from "../../../src/model/registryhub.ts";
-import { nothingRemembered, rememberedTrust } from "../../../src/status/memory.ts";
+import { nothingRemembered, type Progress, rememberedTrust, whatToKeep } from "../../../src/status/memory.ts";
 import { hubOf } from "../../support/model.ts";
 
 const hold = { since: "2024-02-04T02:00:00Z", until: "2024-02-04T02:05:00Z", services: 4, endpoints: 10 };
@@ -54,7 +54,58 @@ test.each<[string, HubStatus | undefined, Parameters<typeof hubOf>, unknown]>([
   ["nothing of another target", status, [{ generate_to: "other" }], nothingRemembered],
   ["no hold in mere settling", reasoned({ reason: "Settling" }), [], { origin: "o1", held: undefined }],
   ["no hold that no condition names", reasoned({ status: "False" }), [], { origin: "o1", held: undefined }],
+  [
+    "no hold without its times",
+    { ...status, hold: undefined } as unknown as HubStatus,
+    [],
+    { origin: "o1", held: undefined },
+  ],
   ["nothing where there is none", undefined, [], nothingRemembered],
 ])("of trust it remembers %s", (_, before, hub, expected) => {
   expect(rememberedTrust(before, hubOf(...hub))).toEqual(expected);
+});
+
+describe("of what an earlier process told it keeps", () => {
+  const fresh = { isListed: false, hasAnswered: false, hasMoved: false, isFresh: true } as const;
+  const silent = { ...fresh, isFresh: false };
+  const edited = hubOf({ l7: false }, { generation: 2 });
+  const unserved = (reason: "InvalidSpec" | "InternalError"): HubStatus => ({
+    ...status,
+    conditions: [
+      ...status.conditions,
+      ...reasoned({ type: "RegistrySynced", status: "False", reason }).conditions,
+    ],
+  });
+
+  test.each<[string, HubStatus | undefined, Parameters<typeof whatToKeep>[1], Progress, string]>([
+    ["all in the first moments", status, hubOf(), fresh, "all"],
+    ["all in the first moments after an edit", status, edited, fresh, "all"],
+    ["the writes while the registry is silent", status, hubOf(), silent, "applied"],
+    [
+      "the writes when it has answered with an error",
+      status,
+      hubOf(),
+      { ...fresh, hasAnswered: true },
+      "applied",
+    ],
+    ["nothing of another spec, after the first moments", status, edited, silent, "nothing"],
+    [
+      "the writes of a suspended hub, whatever was edited",
+      status,
+      { ...edited, suspend: true },
+      silent,
+      "applied",
+    ],
+    ["the writes of a hub without a session", status, edited, { ...silent, hasNoSession: true }, "applied"],
+    ["nothing once the registry is listed", status, hubOf(), { ...fresh, isListed: true }, "nothing"],
+    ["nothing of another registry", status, hubOf(), { ...fresh, hasMoved: true }, "nothing"],
+    ["nothing of another address", status, hubOf({ address: "other:2181" }), fresh, "nothing"],
+    ["nothing of the old product", { ...status, conditions: [] }, hubOf(), fresh, "nothing"],
+    ["nothing where there is nothing", undefined, hubOf(), fresh, "nothing"],
+    ["all of an unreadable spec", unserved("InvalidSpec"), hubOf(), fresh, "all"],
+    ["nothing of an unreadable spec that was edited", unserved("InvalidSpec"), edited, fresh, "nothing"],
+    ["nothing of a bug, after an edit", unserved("InternalError"), edited, fresh, "nothing"],
+  ])("%s", (_, previous, hub, progress, kept) => {
+    expect(whatToKeep(previous, hub, progress)).toBe(kept);
+  });
 });

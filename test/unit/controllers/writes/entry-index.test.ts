@@ -160,6 +160,20 @@ describe("what a hub has", () => {
     expect(index.writesOf(sample)).toEqual(new Map());
   });
 
+  test("nothing of an entry that gives its id to another", () => {
+    const { index } = indexOf(object("a"));
+    const namesake = { ...sample, key: "evil/x" };
+    const seen = (hub: typeof sample): readonly unknown[] => [
+      [...index.hostsOf(hub)].length,
+      [...index.servicesOf(hub)],
+      index.endpointsOf(hub, "ns/a.ns"),
+      index.writesOf(hub).size,
+      index.has(hub, "ns/a.ns"),
+    ];
+    expect(seen(sample)).toEqual([1, ["a"], 2, 1, true]);
+    expect(seen(namesake)).toEqual([0, [], 0, 0, false]);
+  });
+
   test("owners are those whose names the annotation tells", () => {
     const { index } = indexOf(object("a", { labels: { ...ours, "hub.ecns.easystack.cn/00000009": "" } }));
     expect(index.ownersAt("ns/a")).toEqual(["dubbozk/registryhub-sample"]);

@@ -1,0 +1,44 @@
+/**
+ * Mutants of one layer (`make mutants LAYER=plan`): each is a small change of the code, and a test of the fast suite has to
+ * fail because of it. What is known of earlier runs is in .stryker, so only what has changed is tried again.
+ */
+const controllers = (...names) => names.map((name) => `src/controllers/${name}.ts`);
+
+/** What LAYER can be, and which files are mutated then. `removal`: what decides, besides plan, that something goes. */
+const layers = {
+  all: ["src/{plan,status,translate,controllers}/**/*.ts"],
+  plan: ["src/plan/**/*.ts"],
+  status: ["src/status/**/*.ts"],
+  removal: controllers(
+    ...["deleted-hubs", "edits", "host-worker", "listing-index", "session", "trust"].map(
+      (name) => `hub/${name}`,
+    ),
+    "dubbo/filter-worker",
+    "writes/object-writer",
+  ),
+  translate: ["src/translate/**/*.ts"],
+  controllers: ["src/controllers/**/*.ts"],
+};
+
+const layer = process.env.LAYER || "all";
+const mutate = layers[layer];
+if (mutate === undefined)
+  throw new Error(`LAYER is one of ${Object.keys(layers).join(", ")}, not "${layer}"`);
+
+export default {
+  mutate,
+  testRunner: "vitest",
+  plugins: ["@stryker-mutator/vitest-runner"],
+  vitest: { configFile: "test/mutants.config.ts", pool: "threads" },
+  tsconfigFile: "none", // it would rewrite ours with an API that TypeScript 7 does not have
+  timeoutMS: 30_000, // a busy machine kills no mutant
+  concurrency: Number(process.env.WORKERS ?? 2),
+  incremental: true,
+  incrementalFile: `.stryker/${layer}.json`,
+  tempDirName: ".stryker/tmp",
+  reporters: ["clear-text", "progress-append-only", "html"],
+  ignoreStatic: true, // tables: each of their mutants would run every test
+  htmlReporter: { fileName: `.stryker/${layer}.html` },
+  clearTextReporter: { allowColor: false, logTests: false, reportTests: false },
+  ignorePatterns: ["dist", "coverage", ".stryker"],
+};
