@@ -1,4 +1,5 @@
 import { describe, expect, test } from "vitest";
+import { deniedByWebhook } from "../fakes/api-server/answer.ts";
 import { addressesOf, entryOf, listedHosts } from "./looks.ts";
 import { openSettled } from "./scenes.ts";
 import { hub, minute, openWorld, second, type World } from "./world.ts";
@@ -81,4 +82,32 @@ test("services that want their virtual IPs at one moment get one each", async ()
 test("nothing is asked for in a namespace that is missing", async () => {
   const world = await openSettled({ spec: { generate_to: "later" } });
   expect(world.api.writes({ resource: "serviceentries" })).toEqual([]);
+});
+
+test("every write is in the log and counted, with what it was about", async () => {
+  const world = await openSettled();
+  world.registry().set("demo.A", ["10.42.0.1:20880", "10.42.0.9:20880"]);
+  await world.advance(2 * second);
+  world.api.refuse({ name: "aeraki-demo-b-demo", verb: "patch" }, () => deniedByWebhook("not here"));
+  world.registry().remove("demo.B");
+  await world.advance(2 * second);
+  world.registry().remove("demo.A");
+  await world.advance(20 * minute); // the brake, then the grace
+  const of = { kind: "ServiceEntry", host: "demo/demo.a.demo", name: "aeraki-demo-a-demo" };
+  const told = world.hubController.log
+    .filter(({ fields }) => fields.host === of.host)
+    .map(({ level, message, fields }) => ({ level, message, fields }));
+  expect(told).toMatchObject([
+    { level: "info", message: "object created", fields: { ...of, endpoints: 1 } },
+    { level: "debug", message: "object changed", fields: { ...of, endpoints: 2 } },
+    { level: "debug", message: "object changed", fields: { ...of, endpoints: 0 } },
+    { level: "info", message: "object deleted", fields: { ...of, why: "empty" } },
+  ]);
+  const metrics = await world.hubController.metrics();
+  const counted = (verb: string, result: string) =>
+    new RegExp(`registryhub_writes_total{kind="ServiceEntry",verb="${verb}",result="${result}"} (\\d+)`).exec(
+      metrics,
+    )?.[1];
+  expect([counted("apply", "ok"), counted("delete", "ok")]).toEqual(["4", "1"]);
+  expect(Number(counted("apply", "Forbidden"))).toBeGreaterThan(0);
 });
