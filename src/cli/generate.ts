@@ -11,11 +11,10 @@ import {
 } from "../controllers/hub/host-worker.ts";
 import { HostLedger } from "../controllers/hub/ledger.ts";
 import { ListingIndex } from "../controllers/hub/listing-index.ts";
+import { UnexplainedEntries } from "../controllers/hub/unexplained-entries.ts";
 import type { Outcome } from "../controllers/writes/queue.ts";
 import type { Entry, HostKey, Ms } from "../model/entry.ts";
 import type { Hub } from "../model/hub.ts";
-import type { ServiceEntry } from "../model/istio.ts";
-import type { Stored } from "../model/kubernetes.ts";
 import type { Problem } from "../model/problems.ts";
 import type { Snapshot } from "../model/service.ts";
 import { rfc3339 } from "../model/time.ts";
@@ -23,7 +22,6 @@ import { type ClaimInputs, mayWrite } from "../plan/claims.ts";
 import { type TrustState, untrusted } from "../plan/trust-state.ts";
 import { vipPool } from "../plan/vip.ts";
 import type { Clock } from "../runtime/deps.ts";
-import { hubIdOf } from "../translate/names.ts";
 import { readHub } from "../translate/read-back/hub.ts";
 import { hubsOf } from "../translate/read-back/service-entry.ts";
 import type { ClusterCopy } from "./cluster-copy.ts";
@@ -68,9 +66,9 @@ export async function generate(
   const applicant = claimingHub({ ...hub, policy, suspend: false }, listings, trusted, ledger);
   const hubs = inOrder(applicant, cluster);
   const owned = (): string[] =>
-    [...serviceEntries.objects].filter(([, one]) => hubsOf(one).has(applicant.id)).map(([key]) => key);
+    [...serviceEntries.objects].filter(([, one]) => hubsOf(one).has(hub.id)).map(([key]) => key);
   const ownedBefore = owned();
-  const ownedHosts = [...entries.hostsOf(applicant.id)].map(({ host }) => host);
+  const ownedHosts = [...entries.hostsOf(hub)].map(({ host }) => host);
   const hosts = [...listings.hosts(), ...ownedHosts].sort();
   const world = { sessions: () => hubs, goneInMs: () => undefined };
   const withoutVip = await generateEntries(hosts, world, cluster, options);
@@ -90,7 +88,15 @@ export async function generateEntries(
   options: Pick<GenerateOptions, "vipCidr" | "emptyGraceMs">,
 ): Promise<readonly HostKey[]> {
   const { entries, serviceEntries, tools } = cluster;
-  const world = { ...hubs, entries, serviceEntries, isReady: () => true, targetProblem: () => undefined };
+  const unexplained = new UnexplainedEntries(tools.deps.logger, () => undefined);
+  const world = {
+    ...hubs,
+    entries,
+    unexplained,
+    serviceEntries,
+    isReady: () => true,
+    targetProblem: () => undefined,
+  };
   const pool = vipPool(options.vipCidr);
   const worker = new HostWorker(world, { pool, graceMs: options.emptyGraceMs }, tools);
   return workOff(new Set(hosts), worker, cluster);
@@ -104,15 +110,18 @@ export async function generateFilters(
 ): Promise<void> {
   const { entries, serviceEntries, envoyFilters, tools } = cluster;
   const pool = vipPool(options.vipCidr);
-  const rules = {
-    foreign: options.foreignServiceEntries,
-    accepts: (vip: string) => pool.accepts(vip),
-    hasElder: (vip: string, object: Stored<ServiceEntry>) => entries.hasElder(vip, object),
-  };
   const refused = (error: Error): never => {
     throw error; // a copy takes every write
   };
-  const world = { serviceEntries, filters: envoyFilters, rules, isReady: () => true, refused };
+  const world = {
+    serviceEntries,
+    filters: envoyFilters,
+    entries,
+    foreign: options.foreignServiceEntries,
+    accepts: (vip: string) => pool.accepts(vip),
+    isReady: () => true,
+    refused,
+  };
   const worker = new FilterWorker(world, { ...options, watchNamespaces: [] }, tools);
   for (const key of envoyFilters.objects.keys()) worker.take(key);
   const waiting = new Set(keys);
@@ -147,33 +156,27 @@ export function claimingHub(
   trust: TrustState,
   ledger: ClaimingHub["ledger"],
 ): ClaimingHub {
-  const id = hubIdOf(hub.key);
   const claimInputs = (host: HostKey, actual: Entry | undefined): ClaimInputs => ({
-    id,
     hub,
     mayWrite: mayWrite(hub),
-    isPending: false,
     trust,
     listed: listings.listed(host),
     isUnreadable: listings.isUnknown(host, actual?.shape.service.name ?? ""),
   });
-  return { id, hub, listings, ledger, claimInputs };
+  return { hub, listings, ledger, claimInputs };
 }
 
 /** Another hub of the cluster: its registry is not read, so it lists what the cluster has of it. */
 function bystanderOf(hub: Hub, clock: Clock): ClaimingHub {
-  const id = hubIdOf(hub.key);
   const claimInputs = (_host: HostKey, actual: Entry | undefined): ClaimInputs => ({
-    id,
     hub,
     mayWrite: mayWrite(hub),
-    isPending: false,
     trust: unsynced,
-    listed: [...(actual?.endpoints.values() ?? [])].filter(({ by }) => by.has(id)),
+    listed: [...(actual?.endpoints.values() ?? [])].filter(({ by }) => by.has(hub.id)),
     isUnreadable: false,
   });
   const ledger = new HostLedger(clock, () => undefined);
-  return { id, hub, listings: new ListingIndex(), ledger, claimInputs };
+  return { hub, listings: new ListingIndex(), ledger, claimInputs };
 }
 
 /** Oldest first. A hub that the cluster does not have yet is the youngest. */

@@ -12,7 +12,6 @@ import { openRegistry } from "../registries/index.ts";
 import { systemClock } from "../runtime/clock.ts";
 import type { Deps } from "../runtime/deps.ts";
 import { createLogger } from "../runtime/logger.ts";
-import { hubIdOf } from "../translate/names.ts";
 import { entryOf } from "../translate/read-back/service-entry.ts";
 import { type Cluster, type ClusterCopy, copyOf, emptyCluster } from "./cluster-copy.ts";
 import { DiffError, printDiff } from "./diff.ts";
@@ -71,7 +70,7 @@ async function preview(flags: PreviewFlags, env: NodeJS.ProcessEnv): Promise<num
       registry: hub.registry,
       credentials,
       wants: (name: string) => wants(hub.filter, name),
-      known: () => cluster.entries.servicesOf(hubIdOf(hub.key), hub.target),
+      known: () => cluster.entries.servicesOf(hub),
     };
     const snapshot = await readOnce(openRegistry(registry, deps));
     const generated = await generate(hub, snapshot, cluster, config);

@@ -1,4 +1,4 @@
-import type { Ms } from "../model/entry.ts";
+import type { Instant } from "../model/entry.ts";
 import { pause } from "../runtime/clock.ts";
 import type { Deps } from "../runtime/deps.ts";
 import type { KubeClient } from "./client.ts";
@@ -25,9 +25,9 @@ export class Election {
   readonly #lease: ReturnType<typeof leaseClient>;
   readonly #deps: Deps;
   /** The newest Lease seen, and since when it has been unchanged. */
-  #seen: { readonly lease: Lease; readonly text: string; readonly at: Ms } | undefined;
+  #seen: { readonly lease: Lease; readonly text: string; readonly at: Instant } | undefined;
   /** On the monotonic clock; 0 = not held. Counts from just before the renewing request was sent. */
-  #heldUntil: Ms = 0;
+  #heldUntil: Instant = 0;
   #problem: string | undefined;
 
   /** `client` serves nothing else, because a renewal must not wait behind other writes. */

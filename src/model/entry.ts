@@ -1,12 +1,15 @@
-import type { HubId, HubKey } from "./hub.ts";
+import type { HubId, HubIdentity, HubKey } from "./hub.ts";
+import { splitKey } from "./keys.ts";
 import type { Protocol, ServiceKind } from "./service.ts";
 
 /** "<target namespace>/<host>": the key of one ServiceEntry, and the unit of work of the hub controller. */
 export type HostKey = string;
 /** "10.42.0.57:20880" or "[2001:db8::1]:20880". */
 export type HostPort = string;
-/** Milliseconds; a point in time is on the monotonic clock. */
+/** A length of time in milliseconds. */
 export type Ms = number;
+/** A point in time: milliseconds on the monotonic clock. */
+export type Instant = number;
 
 /** The service behind an entry; one object shared by all its endpoints. */
 export interface ServiceIdentity {
@@ -67,7 +70,7 @@ export interface Entry {
   readonly shape: EntryShape;
   /** Ours by label. false = made by the old product; any other ServiceEntry is foreign and never becomes an Entry. */
   readonly ours: boolean;
-  /** The hubs of the ownership labels, with their names from the annotation ("" if it does not name them). */
+  /** Every hub that the entry or one of its endpoints names, with its name; "" where the annotation does not tell it. */
   readonly hubs: ReadonlyMap<HubId, HubKey>;
   readonly endpoints: ReadonlyMap<HostPort, EntryEndpoint>;
   /** RFC 3339, while the entry has no endpoints. */
@@ -76,6 +79,18 @@ export interface Entry {
   readonly l7: boolean;
   /** The registry-name label of a Spring entry, for people; "" on Dubbo entries. */
   readonly registryName: string;
+}
+
+/**
+ * Whether the hub is one of those that an entry names. Anybody can give a hub a name with a certain id, so an id counts
+ * only with the name behind it, or, where nobody knows that, in the hub's own target. In another namespace, where the
+ * hub may have written earlier, it has only hosts of that namespace.
+ */
+export function isOwner({ id, key, target }: HubIdentity, host: HostKey, hubs: Entry["hubs"]): boolean {
+  const [namespace, hostname] = splitKey(host);
+  const name = hubs.get(id);
+  if (namespace === target) return name === key || name === "";
+  return name === key && hostname.endsWith(`.${namespace}`);
 }
 
 /** What one hub says about one host. `unlisted` is the only place where "gone" and "unknown" differ. */

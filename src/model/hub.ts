@@ -9,6 +9,7 @@ export type Policy = "sync" | "upsert-only" | "observe";
 
 /** A hub with every default filled in; the rest of the code works with this type. */
 export interface Hub {
+  readonly id: HubId;
   readonly key: HubKey;
   readonly namespace: string;
   readonly name: string;
@@ -28,6 +29,9 @@ export interface Hub {
   /** Value of the release annotation; "" = none. */
   readonly releaseHold: string;
 }
+
+/** What decides whether an entry is a hub's. */
+export type HubIdentity = Pick<Hub, "id" | "key" | "target">;
 
 /** Globs over interface or service names; `*` spans dots, and case does not matter, as in hosts. */
 export interface ServiceFilter {

@@ -39,7 +39,10 @@ export const endpointLabels = {
   by: `${prefix}/by`,
 } as const;
 
-/** How many hubs the label `by` can name: a label's value has at most 63 characters, and an id has 8. */
+/**
+ * How many hubs the label `by` can name: a label's value has at most 63 characters, and an id has 8. Where it is full,
+ * every hub of the entry may vouch for the endpoint.
+ */
 export const maxHubsPerEndpoint = 7;
 
 /** Names of the controllers. Deployment, Lease, field manager and `managed-by` share them. */

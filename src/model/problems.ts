@@ -15,14 +15,19 @@ export const problemCodes = {
     "Too few instances are healthy, so the registry reports all of them as healthy. Check the instances.",
   NameTooLong: "The host would be longer than 253 characters. Shorten the service name, group or version.",
   HostConflict:
-    "Another service or a foreign ServiceEntry already owns this host and keeps it. Rename one of the two.",
+    "Another service or a foreign ServiceEntry already owns this host and keeps it: rename one of the two. Or somebody copied the service's entry: delete the copy.",
+  VipShared:
+    "A ServiceEntry that is not the operator's has the virtual IP of this host, so connections may reach either. Give that ServiceEntry another address.",
   ShadowsService:
     "A Kubernetes Service has the same name in the mesh, so callers reach one of the two at random. Rename the Service, or use another namespace.",
   MixedProtocols:
     "Instances of one service speak different protocols; the entry contains only those that speak its protocol. Or the hubs of a Spring service differ in spec.protocol; the entry keeps its protocol.",
   TooManyEndpoints:
     "The service has more than 2000 instances. The entry keeps those it contains and leaves out the rest.",
-  TooManyHubs: "More than seven hubs list the same endpoint. The entry records only the oldest seven.",
+  TooManyHubs:
+    "More than seven hubs list the same endpoint. Its label names only the oldest seven; the others keep it all the same.",
+  UnexplainedEntry:
+    "A ServiceEntry of the operator names no hub, or one whose name is lost, so nobody can tell what of it is gone. It stays until you delete it; what a registry lists comes back.",
   TokenRequired:
     "The provider demands a token. The operator never copies it, so consumers must send it themselves.",
   Unreadable:

@@ -12,7 +12,8 @@ export const reasons = {
       RegistryBadResponse:
         "The server's answers do not fit this type of registry, or they show that the registry lost data.",
       SecretInvalid: "The Secret of spec.secretRef is missing, lacks a key, or the operator may not read it.",
-      InvalidSpec: "This version of the operator cannot use the spec.",
+      InvalidSpec:
+        "This version of the operator cannot use the spec, or another hub has the id that the name gives.",
       InternalError:
         "A bug of the operator stopped its work on the hub. Its entries stay, and the operator tries again.",
     },
@@ -53,11 +54,11 @@ export const reasons = {
     True: {
       Ready: "The operator has read the registry and written every ServiceEntry of the hub as planned.",
       Observing: "The operator has read the registry. It writes nothing because spec.policy is observe.",
+      Suspended:
+        "spec.suspend is true: as asked, the operator does not connect to the registry and writes nothing.",
     },
     False: {},
-    Unknown: {
-      Suspended: "spec.suspend is true: the operator does not connect to the registry and writes nothing.",
-    },
+    Unknown: {},
   },
 } as const;
 

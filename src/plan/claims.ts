@@ -1,16 +1,13 @@
-import type { Claim, Endpoint, Entry, HostKey, Ms } from "../model/entry.ts";
+import { type Claim, type Endpoint, type Entry, type HostKey, isOwner, type Ms } from "../model/entry.ts";
 import type { Hub, HubId, HubKey } from "../model/hub.ts";
 import { splitKey } from "../model/keys.ts";
-import { type TrustState, unlistedVerdict } from "./trust-state.ts";
+import { isTrusted, type TrustState } from "./trust-state.ts";
 
 /** All that decides what one hub claims of one host. */
 export interface ClaimInputs {
-  readonly id: HubId;
   readonly hub: Hub;
   /** false = the hub only says what must stay: it is suspended, observes, or its target does not take its entries. */
   readonly mayWrite: boolean;
-  /** The registry has not been listed yet: until then the hub claims entries of the old product that name it. */
-  readonly isPending: boolean;
   readonly trust: TrustState;
   /** What the registry lists for the host. */
   readonly listed: readonly Endpoint[];
@@ -24,11 +21,14 @@ export interface HostClaims {
   readonly claims: ReadonlyMap<HubId, Claim>;
   /** When a missing hub may turn out to be gone; undefined = no such hub has a claim. */
   readonly wakeInMs: Ms | undefined;
+  /** Nobody can tell where the entry, or a part of it, comes from, so it stays until somebody deletes it. */
+  readonly isUnexplained: boolean;
 }
 
 /**
- * Everything that hubs say about a host, of which the cluster has `actual`. A hub that neither lists the host nor owns some of its entry has no
- * claim, and no more has a hub that is gone.
+ * Everything that hubs say about a host, of which the cluster has `actual`. A hub that neither lists the host nor owns
+ * some of its entry has no claim, and no more has a hub that is gone. Of two hubs with one id the one that the entry
+ * names has a claim, else the older one.
  *
  * @param hubs those that exist, oldest first.
  * @param goneInMs for a hub that owns some of the entry and does not exist: 0 = it is gone, else how long until it may be;
@@ -43,29 +43,39 @@ export function claimsOn(
   const claims = new Map<HubId, Claim>();
   for (const inputs of hubs) {
     const claim = claimOf(host, actual, inputs);
-    if (claim !== undefined) claims.set(inputs.id, claim);
+    if (claim !== undefined && !claims.has(inputs.hub.id)) claims.set(inputs.hub.id, claim);
   }
-  const known = new Set(hubs.map(({ id }) => id));
+  const existing = new Set(hubs.map(({ hub }) => hub.key));
   let wakeInMs: Ms | undefined;
-  for (const [id, key] of ownersOf(actual)) {
-    if (known.has(id)) continue;
-    const leftMs = key === "" ? undefined : goneInMs(key);
+  let isUnexplained = actual?.ours === true && actual.hubs.size === 0 && claims.size === 0;
+  for (const [id, key] of actual?.hubs ?? []) {
+    if (claims.has(id)) continue;
+    const isExplained = key !== "" && !existing.has(key);
+    const leftMs = isExplained ? goneInMs(key) : undefined;
     if (leftMs === 0) continue;
     if (leftMs !== undefined) wakeInMs = Math.min(leftMs, wakeInMs ?? leftMs);
+    if (!isExplained) isUnexplained = true;
     claims.set(id, claimOfMissing(key, actual));
   }
-  return { claims, wakeInMs };
+  return { claims, wakeInMs, isUnexplained };
 }
 
 /** What one hub claims; undefined = nothing. While it may not write, it only says what must stay. */
 export function claimOf(host: HostKey, actual: Entry | undefined, inputs: ClaimInputs): Claim | undefined {
   const { hub, mayWrite, trust, isUnreadable } = inputs;
+  if (isOfNamesake(hub, actual)) return undefined;
   const listed = mayWrite ? inputs.listed : [];
-  if (listed.length === 0 && !owns(inputs, actual)) return undefined;
+  if (listed.length === 0 && !owns(inputs, host, actual)) return undefined;
   const { key, name, l7, protocol } = hub;
   const isUnknown = !mayWrite || isUnreadable || hub.policy === "upsert-only";
   const unlisted = isUnknown ? "unknown" : unlistedVerdict(trust, host, listed.length > 0);
   return { key, name, l7, protocol, mayWrite, listed, unlisted };
+}
+
+/** What the hub says of the endpoints of a host that it does not list; `listsAny` = it lists others of the host. */
+export function unlistedVerdict(trust: TrustState, host: HostKey, listsAny: boolean): Claim["unlisted"] {
+  if (!isTrusted(trust)) return "unknown";
+  return !listsAny && trust.losses.get(host)?.verdict === "braked" ? "unknown" : "gone";
 }
 
 /** Whether the hub itself wants to write; its target may still not take it. */
@@ -85,24 +95,23 @@ export function mayTakeOver(
   return [...claims.values()].some((claim) => claim.name === entry.registryName);
 }
 
-function owns({ id, hub, isPending }: ClaimInputs, actual: Entry | undefined): boolean {
+/** Whether the entry gives the hub's id to another hub. */
+function isOfNamesake({ id, key }: Hub, actual: Entry | undefined): boolean {
+  const name = actual?.hubs.get(id) ?? "";
+  return name !== "" && name !== key;
+}
+
+/** Until a hub has settled, it also owns what only names it for people: an entry of the old product, an endpoint without `by`. */
+function owns({ hub, trust }: ClaimInputs, host: HostKey, actual: Entry | undefined): boolean {
   if (actual === undefined) return false;
-  if (actual.hubs.has(id)) return true;
-  const endpoints = [...actual.endpoints.values()];
-  if (actual.ours) return endpoints.some((endpoint) => endpoint.by.has(id));
-  const names = [actual.registryName, ...endpoints.map((endpoint) => endpoint.registryName)];
-  return isPending && names.includes(hub.name);
+  if (isOwner(hub, host, actual.hubs)) return true;
+  if (isTrusted(trust) || splitKey(host)[0] !== hub.target) return false;
+  const nameless = [...actual.endpoints.values()].filter(({ by }) => by.size === 0);
+  const names = nameless.map(({ registryName }) => registryName);
+  return names.includes(hub.name) || (!actual.ours && actual.registryName === hub.name);
 }
 
 function claimOfMissing(key: HubKey, actual: Entry | undefined): Claim {
   const name = splitKey(key)[1];
   return { key, name, l7: actual?.l7 ?? true, mayWrite: false, listed: [], unlisted: "unknown" };
-}
-
-/** The hubs of the labels and those that endpoints name; "" where the annotation does not tell the name. */
-function ownersOf(actual: Entry | undefined): ReadonlyMap<HubId, HubKey> {
-  const owners = new Map(actual?.hubs);
-  for (const { by } of actual?.endpoints.values() ?? [])
-    for (const id of by) if (!owners.has(id)) owners.set(id, "");
-  return owners;
 }

@@ -23,17 +23,18 @@ export interface HostInput {
   readonly actual: Entry | undefined;
   /** By hub, oldest first. A hub that is gone has no claim. */
   readonly claims: ReadonlyMap<HubId, Claim>;
-  /** Name, VIP and shape of an entry that somebody deleted; the new entry gets the same ones. */
-  readonly remembered?: Pick<Entry, "name" | "vip" | "shape">; // name "" = another host has the name now
+  /** Name and shape of an entry that somebody deleted; the new entry gets the same ones. */
+  readonly remembered?: Pick<Entry, "name" | "shape">; // name "" = another host has the name now
+  /** The VIP that the host keeps or gets; undefined = none is free. */
+  readonly vip: string | undefined;
   /** How long `actual` has been empty. */
   readonly emptyForMs: Ms;
   readonly graceMs: Ms;
   /** RFC 3339: becomes `emptySince` when the entry becomes empty. */
   readonly now: string;
   readonly portName: (endpoint: Endpoint, port: number) => string;
+  /** The name of a new entry. */
   readonly chooseName: (shape: EntryShape) => string;
-  /** Returns the VIP that the host keeps or gets; undefined when none is free. */
-  readonly chooseVip: (current: string) => string | undefined;
 }
 
 export type Step =
@@ -52,14 +53,14 @@ export interface HostPlan {
 
 /**
  * Decides what to do about one host. Pure, and the only place that decides a removal. An endpoint leaves when every
- * hub that vouched for it says "gone" or is itself gone. An entry leaves when it has been empty for the grace time or
- * no hub claims it.
+ * hub that vouched for it says "gone" or is itself gone. An entry leaves when it has been empty for the grace time, or
+ * when it names hubs and all of them are gone.
  */
 export function planHost(input: HostInput): HostPlan {
   const { actual, claims } = input;
   const nothing: HostPlan = { step: { op: "none" }, withheld: new Map(), problems: new Map() };
   const isListed = [...claims.values()].some((claim) => claim.listed.length > 0);
-  if (!isListed && (actual === undefined || !actual.ours)) return nothing;
+  if (!isListed && (!actual?.ours || actual.hubs.size === 0)) return nothing;
 
   if (actual !== undefined && claims.size > 0 && [...claims.values()].every((claim) => !claim.mayWrite))
     return nothing;
@@ -196,7 +197,7 @@ function problemOf(
     return { at, code: "MixedProtocols", detail, severity: "rejected" };
   }
   if (kept.has(endpoint.hostPort) && (merged.get(endpoint.hostPort)?.by.size ?? 0) > maxHubsPerEndpoint) {
-    const detail = `more than ${maxHubsPerEndpoint} hubs list this endpoint; the entry records only the oldest ${maxHubsPerEndpoint}`;
+    const detail = `more than ${maxHubsPerEndpoint} hubs list this endpoint; its label names only the oldest ${maxHubsPerEndpoint}`;
     return { at, code: "TooManyHubs", detail, severity: "warning" };
   }
   return undefined;
@@ -224,7 +225,7 @@ function tooMany(shape: EntryShape, left: number): Problem {
 }
 
 function stepFor(input: HostInput, shape: EntryShape, endpoints: ReadonlyMap<HostPort, EntryEndpoint>): Step {
-  const { actual, claims } = input;
+  const { actual, claims, vip } = input;
   const isGone = [...claims.values()].every((claim) => claim.unlisted === "gone");
   if (actual !== undefined && endpoints.size === 0) {
     if (claims.size === 0) return { op: "delete", entry: actual, why: "unclaimed" };
@@ -232,7 +233,6 @@ function stepFor(input: HostInput, shape: EntryShape, endpoints: ReadonlyMap<Hos
       return { op: "delete", entry: actual, why: "empty" };
     }
   }
-  const vip = input.chooseVip(actual?.vip ?? input.remembered?.vip ?? "");
   if (vip === undefined) return { op: "blocked", reason: "VipsExhausted" };
   const entry = entryFor(input, shape, endpoints, vip);
   if (endpoints.size > 0 || !isGone) return { op: "apply", entry }; // a hub touches the host when it knows

@@ -1,8 +1,8 @@
-import type { HostKey, Ms } from "../model/entry.ts";
+import type { HostKey, Instant, Ms } from "../model/entry.ts";
 
 /** One moment on both clocks: deadlines are monotonic; statuses have wall time. */
 export interface Moment {
-  readonly monotonic: Ms;
+  readonly monotonic: Instant;
   /** In ms. */
   readonly wall: number;
 }

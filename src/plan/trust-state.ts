@@ -1,4 +1,4 @@
-import type { Claim, HostKey, Ms } from "../model/entry.ts";
+import type { Instant, Ms } from "../model/entry.ts";
 import type { Hold } from "../model/registryhub.ts";
 import { brakedHosts, isBraking, type Losses, type Period } from "./losses.ts";
 
@@ -70,14 +70,8 @@ export function isTrusted({ isSynced, reset, settling }: TrustState): boolean {
   return isSynced && reset === undefined && settling === undefined;
 }
 
-/** What the hub says of the endpoints of a host that it does not list; `listsAny` = it lists others of the host. */
-export function unlistedVerdict(trust: TrustState, host: HostKey, listsAny: boolean): Claim["unlisted"] {
-  if (!isTrusted(trust)) return "unknown";
-  return !listsAny && trust.losses.get(host)?.verdict === "braked" ? "unknown" : "gone";
-}
-
 /** When the next period ends, on the monotonic clock: the time of the next "due" event. undefined = never. */
-export function dueOf({ settling, reset, losses }: TrustState): Ms | undefined {
+export function dueOf({ settling, reset, losses }: TrustState): Instant | undefined {
   const periods = [settling, reset, ...brakedHosts(losses).values()].filter((one) => one !== undefined);
   return periods.length === 0 ? undefined : Math.min(...periods.map(({ until }) => until.monotonic));
 }

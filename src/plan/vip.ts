@@ -53,6 +53,22 @@ export function chooseVip(host: string, pool: VipPool, used: (ip: string) => boo
   return undefined;
 }
 
+/** An entry of ours, as one of several that have the same virtual IP. */
+export interface VipHolder {
+  /** The address is its own as far as can be seen, and not one that somebody wrote. */
+  readonly isIncumbent: boolean;
+  /** RFC 3339. */
+  readonly createdAt: string;
+  /** "<namespace>/<name>". */
+  readonly key: string;
+}
+
+/** Whether `one` keeps a virtual IP that `other` has as well: the incumbent does, else the older one. */
+export function keepsVip(one: VipHolder, other: VipHolder): boolean {
+  if (one.isIncumbent !== other.isIncumbent) return one.isIncumbent;
+  return `${one.createdAt} ${one.key}` < `${other.createdAt} ${other.key}`;
+}
+
 function usable(base: number, count: number): readonly number[] {
   return Array.from({ length: count }, (_, i) => base + i).filter((ip) => ip % 256 !== 0 && ip % 256 !== 255);
 }

@@ -1,3 +1,5 @@
+import type { Instant } from "../model/entry.ts";
+
 /** Everything that is not a function of its arguments comes in through Deps, and through nothing else. */
 export interface Deps {
   readonly clock: Clock;
@@ -10,7 +12,7 @@ export interface Clock {
   /** Wall time in milliseconds since 1970: for people, never for deadlines. */
   now(): number;
   /** Monotonic milliseconds: for deadlines, never for people. */
-  monotonic(): number;
+  monotonic(): Instant;
   /** Resolves after `ms`. @throws the signal's reason as soon as it aborts. */
   sleep(ms: number, signal: AbortSignal): Promise<void>;
   /** Calls `run` once, when `monotonic()` is at least `ms` further, unless the returned function was called before. */

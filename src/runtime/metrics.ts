@@ -33,6 +33,8 @@ export interface HubMetrics extends Metrics {
   /** Services whose removal is withheld. */
   heldRemovals(hub: string, services: number): void;
   vipPool(size: number, used: number): void;
+  /** ServiceEntries of the operator of which no hub explains every part. */
+  unexplainedEntries(count: number): void;
   /** Removes every series of a deleted hub. */
   forgetHub(hub: string): void;
 }
@@ -58,6 +60,11 @@ export function createHubMetrics(clock: Pick<Clock, "monotonic">): HubMetrics {
   const held = gauge(registry, "held_removals", "Services whose removal is withheld.", ["hub"]);
   const poolSize = gauge(registry, "vip_pool_size", "Usable virtual IPs of --vip-cidr.");
   const poolUsed = gauge(registry, "vip_pool_used", "Virtual IPs of --vip-cidr in use.");
+  const unexplained = gauge(
+    registry,
+    "unexplained_entries",
+    "ServiceEntries of the operator that stay because nobody knows from which hub they, or a part of them, come.",
+  );
   return {
     ...createBase(registry),
     registryUp: connections.set,
@@ -70,6 +77,7 @@ export function createHubMetrics(clock: Pick<Clock, "monotonic">): HubMetrics {
       poolSize.set(size);
       poolUsed.set(used);
     },
+    unexplainedEntries: (count) => unexplained.set(count),
     forgetHub(hub) {
       connections.forget(hub);
       for (const one of [services, endpoints, held]) one.remove({ hub });

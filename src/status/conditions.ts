@@ -29,11 +29,11 @@ export function conditionOf(
   return { type, status, reason, message, lastTransitionTime, observedGeneration };
 }
 
-/** The only place that decides the phase. */
-export function phaseOf(conditions: readonly Pick<Condition, "type" | "status">[]): Phase {
-  const statusOf = (type: ConditionType): string | undefined =>
-    conditions.find((one) => one.type === type)?.status;
-  const synced = statusOf("RegistrySynced");
-  if (synced === "False" || statusOf("Applied") === "False") return "failed";
+/** The only place that decides the phase. A suspended hub does as it is asked, whatever was the matter before. */
+export function phaseOf(conditions: readonly Pick<Condition, "type" | "status" | "reason">[]): Phase {
+  const find = (type: ConditionType) => conditions.find((one) => one.type === type);
+  if (find("Ready")?.reason === "Suspended") return "success";
+  const synced = find("RegistrySynced")?.status;
+  if (synced === "False" || find("Applied")?.status === "False") return "failed";
   return synced === "True" ? "success" : "pending";
 }

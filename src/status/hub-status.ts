@@ -224,12 +224,7 @@ function suspendedFinding(view: HubView, type: "RegistrySynced" | "Applied"): Fi
   if (!hub.suspend || previous === undefined || !isAbout(previous, hub) || progress.hasMoved)
     return undefined;
   if (isOfAnotherTry(previous, hub)) return undefined;
-  const before = conditionBefore(view, type);
-  const ready = conditionBefore(view, "Ready");
-  const detail = ready?.reason === before?.reason ? ready?.failed_reason : undefined;
-  return (
-    before && ({ ...before, ...(before.status === "False" && detail !== undefined && { detail }) } as Finding)
-  );
+  return conditionBefore(view, type) as Finding | undefined;
 }
 
 function deletionHeld({ held }: HubView): Finding<"DeletionHeld"> {
@@ -257,7 +252,7 @@ function readyOf(
   if (hub.suspend) {
     const message =
       "spec.suspend is true: the operator does not connect to the registry and writes nothing. Existing ServiceEntries stay.";
-    return { type, status: "Unknown", reason: "Suspended", message };
+    return { type, status: "True", reason: "Suspended", message };
   }
   const first = synced.status === "True" ? applied : synced;
   if (first.status !== "True") return { ...first, type } as Finding<"Ready">;

@@ -11,8 +11,10 @@ export interface RouteRules {
   readonly foreign: boolean;
   /** Whether the operator accepts an address of its own entry. */
   accepts(vip: string): boolean;
-  /** Whether an older ServiceEntry also uses the address. */
-  hasElder(vip: string, object: Stored<ServiceEntry>): boolean;
+  /** Whether another object is the entry of its host. */
+  isCopy(object: Stored<ServiceEntry>): boolean;
+  /** Whether the address is another ServiceEntry's. */
+  isTaken(vip: string, object: Stored<ServiceEntry>): boolean;
 }
 
 /**
@@ -27,6 +29,7 @@ export type RouteVerdict =
 /** Reads the Dubbo route of a ServiceEntry. */
 export function routeOf(object: Stored<ServiceEntry>, rules: RouteRules): RouteVerdict {
   const facts = routeFactsOf(object);
+  if (rules.isCopy(object)) return { verdict: "unclear" };
   if (!facts.l7) return { verdict: "none" };
   const port = facts.ports.find((one) => one.name === dubboPortName);
   // Our entry gets another known port name once its service speaks another protocol. If somebody renamed the port,
@@ -36,8 +39,8 @@ export function routeOf(object: Stored<ServiceEntry>, rules: RouteRules): RouteV
   const { host, interface: iface, addresses } = facts;
   const [vip, ...others] = addresses;
   if (host === undefined || vip === undefined || iface === undefined) return { verdict: "unclear" };
-  // If an older entry has the address, a label must not suffice to take its listener.
-  const isAlone = others.length === 0 && !rules.hasElder(vip, object);
+  // If the address is another entry's, a label must not suffice to take its listener.
+  const isAlone = others.length === 0 && !rules.isTaken(vip, object);
   if (!isAlone || !isLegal(host, iface) || !mayRoute(facts, vip, rules)) return { verdict: "unclear" };
   return {
     verdict: "route",

@@ -44,12 +44,17 @@ function legalLabel(original: string): string {
   return `${cut === "" ? "x" : cut}${suffix}`;
 }
 
+/** `[manual]` the metadata.name of the host's entry. Another host may have the same one, and it may be too long. */
+export function baseName(kind: ServiceKind, host: string): string {
+  return kind === "dubbo" ? `aeraki-${host.replaceAll(/[^a-z0-9]/g, "-")}` : host;
+}
+
 /**
- * The metadata.name for a new entry: the manual's name for its kind, or that name with the host's hash if it is too
- * long or `taken` by another host's object.
+ * The metadata.name for a new entry: its base name, or that name with the host's hash if it is too long or `taken` by
+ * another host's object.
  */
 export function objectName(kind: ServiceKind, host: string, taken: (name: string) => boolean): string {
-  const base = kind === "dubbo" ? `aeraki-${host.replaceAll(/[^a-z0-9]/g, "-")}` : host;
+  const base = baseName(kind, host);
   if (base.length <= maxNameLength && !taken(base)) return base;
   return withHash(base, host);
 }

@@ -49,5 +49,5 @@ async function untilReleased(socketName: string, onHolder: (pid: string) => void
   const socket = connect(socketName);
   socket.on("data", (pid) => onHolder(String(pid)));
   socket.on("error", () => socket.destroy()); // released between our try and this connection: the next try tells
-  await once(socket, "close");
+  await new Promise((resolve) => socket.once("close", resolve)); // `once` of node:events would throw the error
 }

@@ -1,8 +1,8 @@
 import { describe, expect, test } from "vitest";
 import type { ServiceEntry } from "../../src/model/istio.ts";
-import { addressesOf, entryOf, eventsOf, said, statusOf, writesSince } from "./looks.ts";
+import { addressesOf, entryOf, eventsOf, filtersOf, said, statusOf, writesSince } from "./looks.ts";
 import { openSettled, two } from "./scenes.ts";
-import { hub, minute, openWorld, second, type World } from "./world.ts";
+import { home, hub, minute, openWorld, second, type World } from "./world.ts";
 
 const key = "demo/aeraki-demo-a-demo";
 const [kind, apiVersion] = ["ServiceEntry", "networking.istio.io/v1beta1"] as const;
@@ -107,6 +107,137 @@ describe("somebody", () => {
     expect(entryOf(world, "demo.A")).toMatchObject(same);
   });
 
+  describe("who copies an entry under another name", () => {
+    const copied = (world: World, name: string): unknown => {
+      const { metadata, spec } = entryOf(world, "demo.A") ?? { metadata: {}, spec: {} };
+      const { labels, annotations } = metadata as ServiceEntry["metadata"];
+      const put = { apiVersion, kind, metadata: { namespace: "demo", name, labels, annotations }, spec };
+      return world.person.put(put as ServiceEntry);
+    };
+    const addresses = ({ person }: World, name: string): unknown =>
+      person.get("serviceentries", `demo/${name}`)?.spec.endpoints?.map(({ address }) => address);
+
+    test.each(["a-backup", "z-backup"])(
+      "as %s sees the entry followed as before, and the copy left alone and named",
+      async (name) => {
+        const world = await openSettled();
+        await world.dubboController.start();
+        const filters = filtersOf(world);
+        copied(world, name);
+        await world.hubController.restart();
+        await world.advance(2 * minute);
+        world.registry().set("demo.A", ["10.42.0.9:20880"]);
+        await world.advance(20 * second);
+        expect(addresses(world, "aeraki-demo-a-demo")).toEqual(["10.42.0.9"]);
+        expect(addresses(world, name)).toEqual(["10.42.0.1"]);
+        expect(filtersOf(world)).toEqual(filters);
+        const { serviceentries, services, endpoints, rejected, problems } = statusOf(world);
+        expect({ services, endpoints, rejected }).toEqual({ services: 2, endpoints: 2, rejected: 0 });
+        expect(Object.keys(serviceentries)).toEqual(["aeraki-demo-a-demo", "aeraki-demo-b-demo"]);
+        expect(problems).toMatchObject([{ at: "demo.a.demo", severity: "warning" }]);
+        expect(problems[0]?.problem).toContain(
+          `HostConflict: ServiceEntry demo/${name} is a copy of the entry`,
+        );
+        world.person.delete("serviceentries", `demo/${name}`);
+        await world.advance(20 * second);
+        expect(statusOf(world).problems).toEqual([]);
+      },
+    );
+
+    test("and deletes the entry has made the copy the entry, filter included", async () => {
+      const world = await openSettled();
+      await world.dubboController.start();
+      const filters = filtersOf(world);
+      copied(world, "a-backup");
+      await world.advance(1 * second);
+      world.person.delete("serviceentries", key);
+      await world.advance(20 * second);
+      expect(world.api.writes({ resource: "envoyfilters", verb: "delete" })).toEqual([]);
+      world.registry().set("demo.A", ["10.42.0.9:20880"]);
+      await world.advance(20 * second);
+      expect(world.person.list("serviceentries").map(({ metadata }) => metadata.name)).toEqual([
+        "a-backup",
+        "aeraki-demo-b-demo",
+      ]);
+      expect(addresses(world, "a-backup")).toEqual(["10.42.0.9"]);
+      expect(filtersOf(world)).toEqual(filters);
+      expect(statusOf(world).problems).toEqual([]);
+    });
+  });
+
+  describe("who holds an entry by a finalizer", () => {
+    const hold = (world: World, finalizers: readonly string[]): unknown =>
+      world.person.edit("serviceentries", key, (object) => ({
+        ...object,
+        metadata: { ...object.metadata, finalizers },
+      }));
+    const deletes = ({ api }: World): number =>
+      api.writes({ verb: "delete", resource: "serviceentries" }).length;
+
+    test("keeps it beyond its end, and what returns meanwhile is in it, and in the next one", async () => {
+      const world = await openSettled();
+      const before = entryOf(world, "demo.A");
+      hold(world, ["example.com/hold"]);
+      world.registry().remove("demo.A");
+      await world.advance(12 * minute);
+      expect(entryOf(world, "demo.A")?.metadata).toHaveProperty("deletionTimestamp");
+      await world.advance(60 * minute);
+      expect(deletes(world)).toBe(1);
+      world.registry().set("demo.A", ["10.42.0.9:20880"]);
+      await world.advance(1 * second);
+      expect(addressesOf(world, "demo.A")).toEqual(["10.42.0.9:20880"]);
+      expect(said(world)).toMatchObject({ Ready: "True Ready" });
+      hold(world, []);
+      await world.settle();
+      expect(addressesOf(world, "demo.A")).toEqual(["10.42.0.9:20880"]);
+      expect(entryOf(world, "demo.A")?.metadata.uid).not.toBe(before?.metadata.uid);
+      expect(entryOf(world, "demo.A")?.metadata.name).toBe(before?.metadata.name);
+      expect(entryOf(world, "demo.A")?.spec.addresses).toEqual(before?.spec.addresses);
+    });
+
+    test("and lets it go when nothing has returned, sees it gone", async () => {
+      const world = await openSettled();
+      hold(world, ["example.com/hold"]);
+      world.registry().remove("demo.A");
+      await world.advance(12 * minute);
+      hold(world, []);
+      await world.advance(1 * minute);
+      expect(entryOf(world, "demo.A")).toBeUndefined();
+      expect(deletes(world)).toBe(1);
+      expect(said(world)).toMatchObject({ Ready: "True Ready" });
+    });
+
+    test("and deletes it himself sees it come back at once when he lets it go", async () => {
+      const world = await openSettled();
+      hold(world, ["example.com/hold"]);
+      world.person.delete("serviceentries", key);
+      world.registry().set("demo.A", ["10.42.0.9:20880"]);
+      await world.advance(1 * minute);
+      expect(addressesOf(world, "demo.A")).toEqual(["10.42.0.9:20880"]);
+      hold(world, []);
+      await world.settle();
+      expect(addressesOf(world, "demo.A")).toEqual(["10.42.0.9:20880"]);
+      expect(entryOf(world, "demo.A")?.metadata).not.toHaveProperty("deletionTimestamp");
+    });
+  });
+
+  test("who leaves only an unreadable copy of an entry, under another name, gets that one repaired", async () => {
+    const world = await openSettled();
+    const { metadata, spec } = entryOf(world, "demo.A") as ServiceEntry;
+    const { labels, annotations } = metadata;
+    world.person.put({
+      apiVersion: "networking.istio.io/v1beta1",
+      kind: "ServiceEntry",
+      metadata: { namespace: home, name: "copy", labels, annotations },
+      spec: { hosts: spec.hosts, addresses: spec.addresses },
+    });
+    world.person.delete("serviceentries", `${home}/${metadata.name}`);
+    await world.advance(10 * second);
+    expect(entryOf(world, "demo.A")?.metadata.name).toBe("copy");
+    expect(entryOf(world, "demo.A")?.spec).toEqual(spec);
+    expect(said(world)).toMatchObject({ phase: "success", Applied: "True Applied" });
+  });
+
   test("who takes our labels or our address away sees them restored", async () => {
     const world = await openSettled();
     const { metadata, spec } = entryOf(world, "demo.A") ?? {};
@@ -209,29 +340,108 @@ describe("a foreign ServiceEntry", () => {
     expect(entryOf(world, "demo.A")?.metadata.name).toMatch(/^aeraki-demo-a-demo-[0-9a-f]{8}$/);
     expect(world.person.get("serviceentries", key)?.spec.hosts).toEqual(["something.else"]);
   });
+});
 
-  test("that is older and has our virtual IP makes ours move, and an Event tells", async () => {
+describe("another ServiceEntry with the virtual IP of one of ours", () => {
+  const theirs = "red/theirs";
+  const vipOf = (world: World, service = "demo.A", namespace = "demo"): string =>
+    entryOf(world, service, namespace)?.spec.addresses?.[0] ?? "";
+  const take = (world: World, of: string, vip: string): unknown =>
+    world.person.edit("serviceentries", of, (object) => ({
+      ...object,
+      spec: { ...object.spec, addresses: [vip] },
+    }));
+  /** One of another namespace, older than ours, whose owner has written these labels and annotations. */
+  async function openBesideOlder(
+    labels: Readonly<Record<string, string>> = {},
+    annotations: Readonly<Record<string, string>> = {},
+  ): Promise<World> {
     const world = openWorld();
-    world.person.put(foreign("older", "something.else", "10.0.0.9"));
+    world.person.createNamespace("red");
+    const stranger = foreign("theirs", "something.else");
+    const metadata = { namespace: "red", name: "theirs", labels, annotations };
+    const ports = [{ name: "tcp-metaprotocol-dubbo", number: 20_880, protocol: "tcp" }];
+    world.person.put({ ...stranger, metadata, spec: { ...stranger.spec, exportTo: ["."], ports } });
     await world.advance(1 * minute);
     world.registry().lists(two);
     world.person.put(hub());
     await world.hubController.start();
+    await world.dubboController.start({ foreignServiceEntries: true });
+    await world.advance(2 * minute);
+    return world;
+  }
+
+  test.each<[string, Readonly<Record<string, string>>, Readonly<Record<string, string>>]>([
+    ["a stranger's", {}, {}],
+    [
+      "one that looks like the old product's",
+      { manager: "aeraki", registry: "dubbo2istio" },
+      { interface: "demo.X" },
+    ],
+  ])("moves nothing and takes no filter, however old, and is named: %s", async (_, labels, notes) => {
+    const world = await openBesideOlder(labels, notes);
+    const [vip, filters] = [vipOf(world), filtersOf(world)];
+    take(world, theirs, vip);
     await world.advance(1 * minute);
-    const [vip = ""] = entryOf(world, "demo.A")?.spec.addresses ?? [];
-    world.person.put(foreign("older", "something.else", vip));
-    await world.advance(1 * second);
-    expect(entryOf(world, "demo.A")?.spec.addresses).not.toEqual([vip]);
-    expect(eventsOf(world)).toContain("ServiceEntry aeraki-demo-a-demo: VipMoved");
+    await world.hubController.restart();
+    await world.dubboController.restart();
+    await world.advance(1 * minute);
+    expect(vipOf(world)).toBe(vip);
+    expect(filtersOf(world)).toEqual(filters);
+    expect(eventsOf(world)).toEqual([]);
+    const [problem, ...more] = statusOf(world).problems;
+    expect(problem).toMatchObject({ at: "demo.a.demo", severity: "warning" });
+    expect(problem?.problem).toContain("VipShared: ServiceEntry red/theirs,");
+    expect(more).toEqual([]);
+    world.person.delete("envoyfilters", `istio-system/${filters.find((one) => one.includes("demo.a.demo"))}`);
+    await world.advance(5 * second);
+    expect(vipOf(world)).toBe(vip);
+    expect(filtersOf(world)).toEqual(filters);
+    take(world, theirs, "10.0.0.1");
+    await world.advance(20 * second);
+    expect(statusOf(world).problems).toEqual([]);
   });
 
-  test("that is younger and has our virtual IP changes nothing", async () => {
+  test("does not get it when somebody deletes ours, which comes back with it", async () => {
+    const world = await openBesideOlder();
+    const vip = vipOf(world);
+    take(world, theirs, vip);
+    await world.advance(1 * second);
+    world.person.delete("serviceentries", key);
+    await world.settle();
+    expect(vipOf(world)).toBe(vip);
+  });
+
+  test("and one more are counted", async () => {
     const world = await openSettled();
-    const before = world.writes().length;
-    const [vip = ""] = entryOf(world, "demo.A")?.spec.addresses ?? [];
-    world.person.put(foreign("younger", "something.else", vip));
+    for (const name of ["b", "a"]) world.person.put(foreign(name, `${name}.example`, vipOf(world)));
+    await world.advance(20 * second);
+    expect(statusOf(world).problems.map(({ problem }) => problem)).toEqual([
+      expect.stringContaining("VipShared: ServiceEntry demo/a and 1 more, which"),
+    ]);
+  });
+
+  test("gives it back if it is ours and somebody has written it there, however old; an Event tells", async () => {
+    const world = openWorld();
+    world.person.createNamespace("red");
+    world.registry("red").lists({ "demo.Red": ["10.42.7.1:20880"] });
+    world.person.put(hub({ address: "red", generate_to: "red" }, { namespace: "red" }));
+    await world.hubController.start();
+    await world.dubboController.start();
     await world.advance(1 * minute);
-    expect(writesSince(world, before)).toEqual([]);
+    world.registry().lists(two);
+    world.person.put(hub());
+    await world.advance(1 * minute);
+    const [vip, own, filters] = [vipOf(world), vipOf(world, "demo.Red", "red"), filtersOf(world)];
+    const before = world.api.writes({ resource: "envoyfilters" }).length;
+    take(world, "red/aeraki-demo-red-red", vip);
+    await world.advance(1 * second);
+    expect([vipOf(world), vipOf(world, "demo.Red", "red")]).toEqual([vip, own]);
+    expect(eventsOf(world)).toEqual(["ServiceEntry aeraki-demo-red-red: VipMoved"]);
+    await world.advance(1 * minute);
+    expect(filtersOf(world)).toEqual(filters);
+    expect(world.api.writes({ resource: "envoyfilters" }).slice(before)).toEqual([]);
+    expect(statusOf(world).problems).toEqual([]);
   });
 });
 

@@ -68,6 +68,26 @@ describe("the filters of an entry", () => {
     expect(writes.map(({ code }) => code).filter((code) => code === 409)).toEqual([]);
   });
 
+  test("that a finalizer keeps are deleted once, are the entry's again when it returns, and then come back", async () => {
+    const world = await openRouted();
+    const filter = `${rootNamespace}/${outbound(world, "demo.A")}`;
+    const hold = (finalizers: readonly string[]): unknown =>
+      world.person.edit("envoyfilters", filter, (object) => ({
+        ...object,
+        metadata: { ...object.metadata, finalizers },
+      }));
+    hold(["example.com/hold"]);
+    world.registry().remove("demo.A");
+    await world.advance(60 * minute);
+    expect(world.api.writes({ resource: "envoyfilters", verb: "delete" })).toHaveLength(1);
+    world.registry().set("demo.A", ["10.42.0.9:20880"]);
+    await world.advance(1 * minute);
+    hold([]);
+    await world.settle();
+    expect(world.person.get("envoyfilters", filter)?.metadata).not.toHaveProperty("deletionTimestamp");
+    expect(filtersOf(world)).toHaveLength(3);
+  });
+
   test("stay as they are while instances come and go", async () => {
     const world = await openRouted();
     const before = world.writes().length;

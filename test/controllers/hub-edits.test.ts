@@ -1,7 +1,16 @@
 import { describe, expect, test } from "vitest";
-import { addressesOf, entryOf, filtersOf, listedHosts, said, statusOf, writesSince } from "./looks.ts";
+import {
+  addressesOf,
+  entryOf,
+  eventsOf,
+  filtersOf,
+  listedHosts,
+  said,
+  statusOf,
+  writesSince,
+} from "./looks.ts";
 import { edit, hostsOf, openSettled, ten, two, without } from "./scenes.ts";
-import { hubKey, minute, second } from "./world.ts";
+import { hub, hubKey, minute, openWorld, second } from "./world.ts";
 
 describe("suspend", () => {
   test("ends the connection and all writes; everything stays, and the status says so", async () => {
@@ -14,6 +23,7 @@ describe("suspend", () => {
       RegistrySynced: "True Synced",
       Applied: "True Applied",
       DeletionHeld: "False NothingHeld",
+      Ready: "True Suspended",
     });
     const before = world.writes().length;
     world.registry().lists({});
@@ -40,7 +50,33 @@ describe("suspend", () => {
     const world = await openSettled({ spec: { suspend: true } });
     expect(world.registry().opened).toEqual([]);
     expect(world.person.list("serviceentries")).toEqual([]);
-    expect(said(world)).toMatchObject({ RegistrySynced: "Unknown Connecting" });
+    expect(said(world)).toMatchObject({
+      phase: "success",
+      RegistrySynced: "Unknown Connecting",
+      Ready: "True Suspended",
+    });
+  });
+
+  test("of a hub that failed is a success, also after a restart; when it ends the hub fails as before", async () => {
+    const world = await openSettled();
+    world.registry().fail();
+    await world.advance(1 * minute);
+    expect(said(world)).toMatchObject({ phase: "failed" });
+    const suspended = {
+      phase: "success",
+      RegistrySynced: "False RegistryUnreachable",
+      Ready: "True Suspended",
+    };
+    edit(world, { suspend: true });
+    await world.advance(2 * second);
+    expect(said(world)).toMatchObject(suspended);
+    await world.hubController.restart();
+    await world.advance(1 * minute);
+    expect(said(world)).toMatchObject(suspended);
+    edit(world, { suspend: false });
+    await world.advance(1 * minute);
+    expect(said(world)).toMatchObject({ phase: "failed", Ready: "False RegistryUnreachable" });
+    expect(statusOf(world).conditions.find(({ type }) => type === "Ready")).toHaveProperty("failed_reason");
   });
 
   test("somebody's edit of an entry of a suspended hub stays until it goes on", async () => {
@@ -89,6 +125,34 @@ describe("policy", () => {
     expect(addressesOf(world, "demo.A")).toEqual(two["demo.A"]);
     expect(addressesOf(world, "demo.B")).toEqual(two["demo.B"]);
     expect(statusOf(world).plan).toEqual({ create: 0, change: 2, remove: 0 });
+  });
+
+  test("observe moves no virtual IP, and neither says so nor reserves another one", async () => {
+    const world = openWorld();
+    world.person.createNamespace("red");
+    world.registry("red:2181").lists({ "demo.Red": ["10.42.7.1:20880"] });
+    world.person.put(hub({ address: "red:2181", generate_to: "red" }, { namespace: "red" }));
+    await world.hubController.start();
+    await world.advance(10 * second);
+    world.registry().lists({ "demo.A": ["10.42.0.1:20880"] });
+    world.person.put(hub());
+    await world.advance(2 * minute);
+    edit(world, { policy: "observe" });
+    await world.settle();
+    const addresses = entryOf(world, "demo.Red", "red")?.spec.addresses;
+    world.person.edit("serviceentries", "demo/aeraki-demo-a-demo", (object) => ({
+      ...object,
+      spec: { ...object.spec, addresses },
+    }));
+    await world.advance(1 * minute);
+    expect(entryOf(world, "demo.A")?.spec.addresses).toEqual(addresses);
+    expect(statusOf(world).plan).toEqual({ create: 0, change: 1, remove: 0 });
+    expect(eventsOf(world)).toEqual([]);
+    expect(await world.hubController.metrics()).toContain("registryhub_vip_pool_used 1");
+    edit(world, { policy: "sync" });
+    await world.settle();
+    expect(entryOf(world, "demo.A")?.spec.addresses).not.toEqual(addresses);
+    expect(eventsOf(world)).toEqual(["ServiceEntry aeraki-demo-a-demo: VipMoved"]);
   });
 
   test("upsert-only adds and changes, and never removes or shows a hold", async () => {

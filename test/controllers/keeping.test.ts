@@ -1,6 +1,6 @@
 import { describe, expect, test } from "vitest";
 import { serviceOf } from "../fakes/registries.ts";
-import { addressesOf } from "./looks.ts";
+import { addressesOf, entryOf } from "./looks.ts";
 import { openSettled, ten, two } from "./scenes.ts";
 import { hub, hubKey, minute, openWorld, second, type World } from "./world.ts";
 
@@ -165,6 +165,90 @@ describe("what a hub lists comes back when somebody deletes it; of a hub that is
     world.person.delete("serviceentries", entry);
     await world.settle();
     expect(addressesOf(world, "demo.A")).toEqual([old]);
+  });
+
+  describe("that writes nothing for a while, with the name and the virtual IP that it had", () => {
+    const name = "aeraki-demo-a-demo-adopted";
+    /** The entry has a name and an address that nobody would choose for it today. */
+    async function openAdopted(): Promise<World> {
+      const world = await openSettled();
+      const { metadata, spec } = entryOf(world, "demo.A") ?? { metadata: {}, spec: {} };
+      const { labels, annotations } = metadata as { labels: object; annotations: object };
+      await world.hubController.stop();
+      world.person.delete("serviceentries", entry);
+      world.person.put({
+        apiVersion: "networking.istio.io/v1beta1",
+        kind: "ServiceEntry",
+        metadata: { namespace: "demo", name, labels, annotations },
+        spec: { ...spec, addresses: ["240.240.0.1"] },
+      });
+      await world.hubController.start();
+      await world.advance(2 * minute);
+      return world;
+    }
+    const expectSame = (world: World): void => {
+      expect(entryOf(world, "demo.A")?.metadata.name).toBe(name);
+      expect(entryOf(world, "demo.A")?.spec.addresses).toEqual(["240.240.0.1"]);
+      expect(addressesOf(world, "demo.A")).toEqual([old]);
+    };
+
+    test.each([
+      ["suspended", { suspend: true }, { suspend: false }],
+      ["observing", { policy: "observe" }, { policy: "sync" }],
+    ])("as %s", async (_, before, after) => {
+      const world = await openAdopted();
+      await edit(world, before);
+      await world.hubController.restart();
+      await world.advance(1 * minute);
+      world.person.delete("serviceentries", `demo/${name}`);
+      await world.advance(60 * minute);
+      expect(entryOf(world, "demo.A")).toBeUndefined();
+      await edit(world, after);
+      await world.advance(1 * second);
+      expectSame(world);
+    });
+
+    test("as its namespace is missing", async () => {
+      const world = await openAdopted();
+      world.person.put(hub({}, { namespace: "default" })); // in another namespace than its target, and older
+      world.person.delete("registryhubs", hubKey);
+      await world.advance(3 * minute);
+      world.person.deleteNamespace("demo");
+      await world.advance(10 * minute);
+      world.person.createNamespace("demo");
+      await world.advance(1 * second);
+      expectSame(world);
+    });
+
+    test("which nobody else gets meanwhile", async () => {
+      const world = await openSettled({ options: { vipCidr: "240.241.0.0/30" } }); // three addresses
+      const before = entryOf(world, "demo.A")?.spec.addresses;
+      await edit(world, { suspend: true });
+      world.person.delete("serviceentries", entry);
+      await world.settle();
+      world.person.createNamespace("red");
+      world.registry("red").lists({ "demo.C": ["10.42.7.1:20880"], "demo.D": ["10.42.7.2:20880"] });
+      world.person.put(hub({ address: "red", generate_to: "red" }, { namespace: "red" }));
+      await world.advance(1 * minute);
+      expect(world.person.list("serviceentries", "red")).toHaveLength(1);
+      await edit(world, { suspend: false });
+      await world.advance(1 * second);
+      expect(entryOf(world, "demo.A")?.spec.addresses).toEqual(before);
+    });
+
+    test("but not once the registry has said that the service is gone", async () => {
+      const world = await openAdopted();
+      await edit(world, { suspend: true });
+      world.person.delete("serviceentries", `demo/${name}`);
+      await world.advance(1 * minute);
+      world.registry().lists({ "demo.B": two["demo.B"] ?? [] });
+      await edit(world, { suspend: false });
+      await world.advance(20 * minute);
+      world.registry().lists(two);
+      await world.advance(1 * second);
+      expect(addressesOf(world, "demo.A")).toEqual([old]);
+      expect(entryOf(world, "demo.A")?.metadata.name).not.toBe(name);
+    });
   });
 
   test("suspended, nothing does before it goes on", async () => {

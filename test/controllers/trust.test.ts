@@ -299,6 +299,13 @@ test("a hub whose address and target are corrected says nothing of the old ones 
 });
 
 describe("a loss of data", () => {
+  async function openWithOrigin(): Promise<World> {
+    const world = await openSettled({ services: ten });
+    world.registry().describe({ origin: "0x1/1" });
+    await world.advance(1 * minute);
+    return world;
+  }
+
   test("that the adapter has shown is in the status at once, and survives a restart (H25)", async () => {
     const world = await openSettled({ services: ten, spec: { type: "consul" } });
     world.registry().drop({ reset: true });
@@ -315,13 +322,27 @@ describe("a loss of data", () => {
     expect(said(world)).toMatchObject({ DeletionHeld: "False NothingHeld" });
   });
 
-  describe("is not", () => {
-    async function openWithOrigin(): Promise<World> {
-      const world = await openSettled({ services: ten });
-      world.registry().describe({ origin: "0x1/1" });
+  test.each([{ policy: "upsert-only" }, { policy: "observe" }, { suspend: true }] as const)(
+    "is held after a restart too, though the hub removed nothing meanwhile: %o",
+    async (pause) => {
+      const world = await openWithOrigin();
+      if ("policy" in pause) edit(world, pause);
+      world.registry().describe({ origin: "0x2/2" });
+      world.registry().lists({});
       await world.advance(1 * minute);
-      return world;
-    }
+      edit(world, pause);
+      await world.advance(1 * minute);
+      await world.hubController.restart();
+      await world.advance(1 * minute);
+      edit(world, { policy: "sync", suspend: false });
+      await world.advance(1 * hour);
+      expect(listedHosts(world)).toEqual(hostsOf(ten));
+      expect(said(world)).toMatchObject({ DeletionHeld: "True RegistryReset" });
+      expect(statusOf(world).hold).toMatchObject({ services: 10, endpoints: 10 });
+    },
+  );
+
+  describe("is not", () => {
     const otherRoot = { zookeeper: { root: "/other" } };
 
     test("another root that was chosen while nobody ran (H10)", async () => {

@@ -59,7 +59,7 @@ describe.concurrent("policy, suspend and l7", () => {
     await tenant.applyHub({ suspend: true });
     await eventually(async () => {
       const hub = await tenant.hub();
-      expect(conditionOf(hub, "Ready")).toMatchObject({ status: "Unknown", reason: "Suspended" });
+      expect(conditionOf(hub, "Ready")).toMatchObject({ status: "True", reason: "Suspended" });
       expect(conditionOf(hub, "RegistrySynced")).toMatchObject({ status: "True" });
       expect(hub.status?.phase).toBe("success");
     }, STATUS_MS);

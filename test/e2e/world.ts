@@ -129,10 +129,8 @@ export interface Tenant {
 let tenants = 0;
 
 /** Makes the namespace; the root comes with the first provider. */
-export async function newTenant(world: World): Promise<Tenant> {
+export async function newTenant(world: World, namespace = `t${++tenants}`): Promise<Tenant> {
   const { api, cluster, zooKeeper } = world;
-  tenants++;
-  const namespace = `t${tenants}`;
   const root = `/${namespace}`;
   await api.kubectl(["create", "namespace", namespace]);
   const manifest = (spec: Partial<RegistryHubSpec> = {}, name = "hub") =>

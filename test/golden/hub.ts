@@ -7,7 +7,6 @@ import { wants } from "../../src/model/hub.ts";
 import type { Problem } from "../../src/model/problems.ts";
 import type { RegistryHub } from "../../src/model/registryhub.ts";
 import type { Service, Snapshot } from "../../src/model/service.ts";
-import { hubIdOf } from "../../src/translate/names.ts";
 import { hubIn, trusted } from "../support/model.ts";
 import { read } from "./readers.ts";
 
@@ -45,7 +44,7 @@ export async function openHub(moment: HubMoment, { entries }: ClusterCopy): Prom
     registry: hub.registry,
     credentials: {},
     wants: (name: string) => wants(hub.filter, name),
-    known: () => entries.servicesOf(hubIdOf(hub.key), hub.target),
+    known: () => entries.servicesOf(hub),
   };
   const byHand = { services: new Map((services ?? []).map((one) => [one.id, one])), problems: [] };
   const snapshot = registry === undefined ? byHand : await read(registry, config);
@@ -54,9 +53,8 @@ export async function openHub(moment: HubMoment, { entries }: ClusterCopy): Prom
   const findings = new Map<HostKey, Finding>();
   const trust = { ...trusted, isSynced: vouches };
   const claiming = claimingHub(hub, listings, trust, ledgerOf(findings));
-  const isPending = registry === undefined && services === undefined;
   return {
-    claiming: { ...claiming, claimInputs: (...at) => ({ ...claiming.claimInputs(...at), isPending }) },
+    claiming,
     snapshot,
     listings,
     findings,

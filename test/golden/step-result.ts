@@ -68,7 +68,7 @@ function addressesOf(object: ServiceEntry | undefined): readonly string[] {
 function findingsOn(host: HostKey, hubs: readonly StoryHub[]): object {
   const found = hubs.flatMap(({ claiming, findings }) => {
     const finding = findings.get(host);
-    return finding ? [[claiming.id, finding] as const] : [];
+    return finding ? [[claiming.hub.id, finding] as const] : [];
   });
   const withheld = found.flatMap(([id, one]) => (one.withheld > 0 ? [[id, one.withheld]] : []));
   const problems = found.flatMap(([id, one]) => (one.problems.length > 0 ? [[id, one.problems]] : []));

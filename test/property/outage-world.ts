@@ -327,11 +327,9 @@ export class World {
 
 const inputsOf =
   (host: HostKey) =>
-  ({ id, hub, trust, listed, isPending, couldNotRead, isAllowed }: Member): ClaimInputs => ({
-    id,
+  ({ hub, trust, listed, couldNotRead, isAllowed }: Member): ClaimInputs => ({
     hub,
     mayWrite: mayWrite(hub) && isAllowed,
-    isPending,
     trust,
     listed: [...(listed.get(host) ?? [])].map((figure) => endpointOf(`10.0.0.${figure}:20880`)),
     isUnreadable: couldNotRead.has(host),

@@ -2,8 +2,12 @@ import fc from "fast-check";
 import { describe, expect, test } from "vitest";
 import { isCovered } from "../../src/kube/covered.ts";
 import type { Claim, Endpoint, Entry } from "../../src/model/entry.ts";
+import { splitKey } from "../../src/model/keys.ts";
+import { type ClaimInputs, claimsOn } from "../../src/plan/claims.ts";
 import { fits } from "../../src/plan/shape.ts";
+import { isAsWritten } from "../../src/translate/read-back/service-entry.ts";
 import { serviceEntryOf } from "../../src/translate/service-entry.ts";
+import { hubOf, inputOf, trusted } from "../support/model.ts";
 import { dubboHosts, hubs, look, springHosts, stored } from "./arbitraries.ts";
 
 const gone = (claims: ReadonlyMap<string, Claim>, id: string): boolean =>
@@ -125,9 +129,35 @@ describe.each([
       }
     }));
 
+  test("a hub of another target that has somebody's id changes nothing, with or without the name behind it", () =>
+    law((actual) => {
+      const { host } = inputOf();
+      const inputs = (key: string, id: string, target: string): ClaimInputs => {
+        const [namespace, name] = splitKey(key);
+        const hub = { ...hubOf({ generate_to: target }, { namespace, name }), id };
+        return { hub, mayWrite: true, trust: trusted, listed: [], isUnreadable: false };
+      };
+      const innocent = hubs.slice(1).map(({ key, id }) => inputs(key, id, "dubbozk"));
+      const namesakes = hubs.map(({ id }) => inputs(`evil/${id}`, id, "evil"));
+      const nameless = actual && { ...actual, hubs: new Map([...actual.hubs.keys()].map((id) => [id, ""])) };
+      for (const one of [actual, nameless]) {
+        const said = (all: readonly ClaimInputs[]) => claimsOn(host, one, all, () => undefined);
+        expect(said([...namesakes, ...innocent])).toEqual(said(innocent));
+      }
+    }));
+
   test("what was written is what is read back", () =>
     law((actual) => {
       expect(actual && stored(actual)).toEqual(actual);
+    }));
+
+  test("what was written is as written, whatever others add, until somebody changes the address", () =>
+    law((actual) => {
+      if (actual === undefined) return;
+      const object = serviceEntryOf(actual);
+      const withSpec = (spec: object) => ({ ...object, spec: { ...object.spec, ...spec } });
+      expect(isAsWritten(withSpec({ exportTo: ["."] }))).toBe(true);
+      expect(isAsWritten(withSpec({ addresses: ["240.241.0.99"] }))).toBe(false);
     }));
 });
 

@@ -132,7 +132,7 @@ describe("whatever is stored is read without a throw", () => {
         expect([...hubsOf(kept).values(), ...addressesOf(kept)].every((one) => typeof one === "string")).toBe(
           true,
         );
-        const rules = { foreign: true, accepts: pool.accepts, hasElder: () => false };
+        const rules = { foreign: true, accepts: pool.accepts, isCopy: () => false, isTaken: () => false };
         expect(["route", "none", "unclear"]).toContain(routeOf(kept, rules).verdict);
         const entry = entryOf(kept);
         for (const { address, port } of entry?.endpoints.values() ?? []) {

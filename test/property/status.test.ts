@@ -73,8 +73,15 @@ const law = (holds: (before: HubStatus, after: HubStatus, view: HubView) => void
 
 test("phase is a function of the conditions", () =>
   law((_, { phase, conditions }) => {
-    const statuses = conditions.map(({ type, status }) => ({ type, status }));
-    expect(phase).toBe(phaseOf(statuses));
+    expect(phase).toBe(phaseOf(conditions));
+  }));
+
+test("a suspended hub is as asked, whatever was the matter before", () =>
+  law((before, after, { hub }) => {
+    if (after === before) return; // at a start the earlier status stays for a moment, as it is
+    const ready = conditionsByType(after).get("Ready");
+    const isAsAsked = ready?.status === "True" && after.phase === "success";
+    expect([ready?.reason === "Suspended", isAsAsked || !hub.suspend]).toEqual([hub.suspend, true]);
   }));
 
 test("lastTransitionTime moves if and only if the status moves", () =>

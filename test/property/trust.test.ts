@@ -1,15 +1,10 @@
 import fc from "fast-check";
 import { expect, test } from "vitest";
 import type { HostKey } from "../../src/model/entry.ts";
+import { unlistedVerdict } from "../../src/plan/claims.ts";
 import { hasEnded, isBraking, type Loss, type Moment } from "../../src/plan/losses.ts";
 import { step, type TrustEvent, type TrustStep } from "../../src/plan/trust.ts";
-import {
-  dueOf,
-  type TrustState,
-  trustPhaseOf,
-  unlistedVerdict,
-  untrusted,
-} from "../../src/plan/trust-state.ts";
+import { dueOf, type TrustState, trustPhaseOf, untrusted } from "../../src/plan/trust-state.ts";
 
 const limits = { settleMs: 60, settleAfterLossMs: 100, shrinkHoldMs: 300, resetHoldMs: 2_000 };
 const all: readonly HostKey[] = Array.from({ length: 12 }, (_, at) => `ns/h${at}`);

@@ -122,7 +122,7 @@ export function inputOf(overrides: Partial<HostInput> = {}): HostInput {
     now: "2024-02-04T03:00:00Z",
     portName: (endpoint, port) => portNameOf(endpoint.service.kind, endpoint.protocol, port),
     chooseName: (shape) => objectName(shape.service.kind, hostname, () => false),
-    chooseVip: (current) => (pool.accepts(current) ? current : chooseVip(hostname, pool, () => false)),
+    vip: overrides.actual?.vip ?? chooseVip(hostname, pool, () => false),
     ...overrides,
   };
 }

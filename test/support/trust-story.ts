@@ -1,5 +1,6 @@
 import type { HostKey } from "../../src/model/entry.ts";
 import type { Hold } from "../../src/model/registryhub.ts";
+import { unlistedVerdict } from "../../src/plan/claims.ts";
 import { holdOf, restoredTrust } from "../../src/plan/hold.ts";
 import type { Moment } from "../../src/plan/losses.ts";
 import { step, type TrustEvent, type TrustStep } from "../../src/plan/trust.ts";
@@ -9,7 +10,6 @@ import {
   type TrustPhase,
   type TrustState,
   trustPhaseOf,
-  unlistedVerdict,
 } from "../../src/plan/trust-state.ts";
 import { nothingRemembered, type RememberedTrust } from "../../src/status/memory.ts";
 

@@ -67,7 +67,7 @@ export class DubboController {
     const events = createEventRecorder(this.#client, fieldManagers.dubbo, this.#metrics, this.#deps, signal);
     const recall = (): void => queue.recall(); // filters are all in one namespace, whatever the keys say
     const tools = { client: this.#client, events, metrics: this.#metrics, deps: this.#deps, signal, recall };
-    const worker = new FilterWorker(this.#world(events), this.#options, tools);
+    const worker = new FilterWorker(this.#context(events), this.#options, tools);
     const queue = new WorkQueue((key) => worker.work(key), this.#options.concurrency, this.#deps, {
       sliceBegins: () => this.#metrics.sliceBegins("filters"),
       onBug: (key, error) => {
@@ -94,7 +94,8 @@ export class DubboController {
     this.#serviceEntries.subscribe((keys) => {
       for (const key of keys) {
         try {
-          this.#entries.update(key);
+          for (const host of this.#entries.update(key))
+            for (const other of this.#entries.keysAt(host)) queue.add(other, this.#urgency);
         } catch (error) {
           reportBug(tools, "object", { serviceEntry: key }, error);
         }
@@ -123,16 +124,14 @@ export class DubboController {
     events.record({ object, type: "Warning", reason, message });
   }
 
-  #world(events: EventRecorder): FilterContext {
+  #context(events: EventRecorder): FilterContext {
     const pool = vipPool(this.#options.vipCidr);
     return {
       serviceEntries: this.#serviceEntries,
       filters: this.#filters,
-      rules: {
-        foreign: this.#options.foreignServiceEntries,
-        accepts: (vip: string) => pool.accepts(vip),
-        hasElder: (vip: string, object: Stored<ServiceEntry>) => this.#entries.hasElder(vip, object),
-      },
+      entries: this.#entries,
+      foreign: this.#options.foreignServiceEntries,
+      accepts: (vip: string) => pool.accepts(vip),
       isReady: () => this.#isReady,
       refused: ({ reason, message }: KubeError) => this.#warn(events, reason, message),
     };

@@ -2,11 +2,12 @@ import { isCovered } from "../../kube/covered.ts";
 import { type KubeError, retryDelay } from "../../kube/errors.ts";
 import type { ObjectStore } from "../../kube/reflector.ts";
 import { objectKey, resources } from "../../kube/resources.ts";
-import type { Ms } from "../../model/entry.ts";
+import type { Instant, Ms } from "../../model/entry.ts";
 import type { EnvoyFilter, ServiceEntry } from "../../model/istio.ts";
 import { splitKey } from "../../model/keys.ts";
 import type { Stored } from "../../model/kubernetes.ts";
 import { fieldManagers } from "../../model/labels.ts";
+import { keepsVip, type VipHolder } from "../../plan/vip.ts";
 import { type RouteRules, type RouteVerdict, routeOf } from "../../translate/dubbo-route.ts";
 import {
   bufferFilter,
@@ -15,6 +16,8 @@ import {
   outboundFilter,
 } from "../../translate/envoy-filter.ts";
 import { type FilterFacts, filterFactsOf } from "../../translate/read-back/envoy-filter.ts";
+import { ownershipOf } from "../../translate/read-back/service-entry.ts";
+import type { EntryIndex } from "../writes/entry-index.ts";
 import { ObjectWriter, type Tools } from "../writes/object-writer.ts";
 import { failedBy, type Outcome } from "../writes/queue.ts";
 import { isWatched } from "../writes/target-namespace.ts";
@@ -38,38 +41,53 @@ export interface FilterWorkerOptions {
 export interface FilterContext {
   readonly serviceEntries: ObjectStore<Stored<ServiceEntry>>;
   readonly filters: ObjectStore<Stored<EnvoyFilter>>;
-  readonly rules: RouteRules;
+  readonly entries: EntryIndex;
+  /** As in RouteRules. */
+  readonly foreign: boolean;
+  accepts(vip: string): boolean;
   /** Whether the cluster's lists are complete; the worker decides nothing before. */
   isReady(): boolean;
   /** Called when the API server refuses a write for a reason that only a person can fix. */
   refused(error: KubeError): void;
 }
 
+interface KnownFilter extends Pick<FilterFacts, "listener"> {
+  readonly owner: string;
+  readonly port: FilterFacts["routedPort"];
+}
+
 /** Reconciles the filters of one ServiceEntry, or of one port, at a time. */
 export class FilterWorker {
-  readonly #world: FilterContext;
+  readonly #context: FilterContext;
   readonly #options: FilterWorkerOptions;
   readonly #tools: Tools;
   readonly #writer: ObjectWriter<Stored<EnvoyFilter>>;
-  /** Our filters, each with its owner and the port that it routes; and the reverse, by owner. */
-  readonly #known = new Map<string, { readonly owner: string; readonly port: number | undefined }>();
+  readonly #rules: RouteRules;
+  /** Our filters, each with its owner and the listener and port that it routes; and the reverse, by owner. */
+  readonly #known = new Map<string, KnownFilter>();
   readonly #filtersOf = new Map<string, Set<string>>();
   /** When the worker first saw that the entry of a filter was gone. */
-  readonly #goneAt = new Map<string, Ms>();
+  readonly #goneAt = new Map<string, Instant>();
 
   /** Filters that are compared and written at this moment. */
   readonly #underway = new Map<string, Promise<Outcome>>();
 
-  constructor(world: FilterContext, options: FilterWorkerOptions, tools: Tools) {
-    this.#world = world;
+  constructor(context: FilterContext, options: FilterWorkerOptions, tools: Tools) {
+    this.#context = context;
     this.#options = options;
     this.#tools = tools;
-    this.#writer = new ObjectWriter(world.filters, resources.envoyFilters, fieldManagers.dubbo, tools);
+    this.#rules = {
+      foreign: context.foreign,
+      accepts: (vip) => context.accepts(vip),
+      isCopy: (object) => context.entries.isCopy(objectKey(object)),
+      isTaken: (vip, object) => this.#isTaken(vip, object),
+    };
+    this.#writer = new ObjectWriter(context.filters, resources.envoyFilters, fieldManagers.dubbo, tools);
   }
 
   /** Records that a filter appeared, changed or went. Returns the queue keys of its owners, old and new. */
   take(key: string): readonly string[] {
-    const filter = this.#world.filters.objects.get(key);
+    const filter = this.#context.filters.objects.get(key);
     const before = this.#known.get(key);
     const facts = filter && filterFactsOf(filter);
     const owner = facts && ownerKey(facts);
@@ -77,7 +95,7 @@ export class FilterWorker {
     const owned = before && this.#filtersOf.get(before.owner);
     if (before && owned?.delete(key) && owned.size === 0) this.#filtersOf.delete(before.owner);
     if (facts && owner !== undefined) {
-      this.#known.set(key, { owner, port: facts.routedPort });
+      this.#known.set(key, { owner, listener: facts.listener, port: facts.routedPort });
       this.#filtersOf.set(owner, (this.#filtersOf.get(owner) ?? new Set()).add(key));
     }
     const freedPort = owner === undefined ? before?.port : undefined;
@@ -87,12 +105,12 @@ export class FilterWorker {
 
   /** The queue's work function. */
   async work(key: string): Promise<Outcome> {
-    if (!this.#world.isReady()) return undefined; // every key is queued again once the lists are complete
+    if (!this.#context.isReady()) return undefined; // every key is queued again once the lists are complete
     const port = /^:buffer\/(\d+)$/.exec(key)?.[1];
     if (port !== undefined) return this.#workBuffer(Number(port));
-    const object = this.#world.serviceEntries.objects.get(key);
+    const object = this.#context.serviceEntries.objects.get(key);
     if (!isWatched(splitKey(key)[0], this.#options)) return undefined;
-    const verdict: RouteVerdict = object ? routeOf(object, this.#world.rules) : { verdict: "none" };
+    const verdict: RouteVerdict = object ? routeOf(object, this.#rules) : { verdict: "none" };
     if (verdict.verdict === "unclear") return undefined;
     const delayMs = this.#removalDelayMs(key, object);
     if (delayMs > 0) return { againInMs: delayMs };
@@ -107,6 +125,27 @@ export class FilterWorker {
       if (outcome !== undefined) return outcome;
     }
     return undefined;
+  }
+
+  /**
+   * Whether the address is another ServiceEntry's. No stranger's takes it from one of ours; of several of ours the one
+   * that has the filter keeps it.
+   */
+  #isTaken(vip: string, object: Stored<ServiceEntry>): boolean {
+    const own = objectKey(object);
+    const rank = (one: Stored<ServiceEntry>): number => (ownershipOf(one) === "ours" ? 0 : 1);
+    return [...this.#context.entries.othersAt(vip, own)].some((key) => {
+      const other = this.#context.serviceEntries.objects.get(key);
+      if (other === undefined) return false;
+      if (rank(other) !== rank(object)) return rank(other) < rank(object);
+      return keepsVip(this.#holderOf(vip, key, other), this.#holderOf(vip, own, object));
+    });
+  }
+
+  #holderOf(vip: string, key: string, { metadata }: Stored<ServiceEntry>): VipHolder {
+    const filters = [...(this.#filtersOf.get(key) ?? [])].map((filter) => this.#known.get(filter));
+    const isIncumbent = filters.some((filter) => filter?.listener?.startsWith(`${vip}_`));
+    return { isIncumbent, createdAt: metadata.creationTimestamp ?? "", key };
   }
 
   #removalDelayMs(key: string, object: Stored<ServiceEntry> | undefined): Ms {
@@ -133,15 +172,15 @@ export class FilterWorker {
   async #workBuffer(port: number): Promise<Outcome> {
     const desired = bufferFilter(port, this.#options.rootNamespace);
     if (this.#isPortUsed(port)) return this.#ensure(desired);
-    const actual = this.#world.filters.objects.get(objectKey(desired));
+    const actual = this.#context.filters.objects.get(objectKey(desired));
     return actual && filterFactsOf(actual).isOurs ? this.#remove(actual) : undefined;
   }
 
   /** Whether a filter routes the port, or an entry is about to get such a filter. */
   #isPortUsed(port: number): boolean {
     for (const known of this.#known.values()) if (known.port === port) return true;
-    for (const object of this.#world.serviceEntries.objects.values()) {
-      const verdict = routeOf(object, this.#world.rules);
+    for (const object of this.#context.serviceEntries.objects.values()) {
+      const verdict = routeOf(object, this.#rules);
       if (verdict.verdict === "route" && verdict.route.port === port) return true;
     }
     return false;
@@ -149,7 +188,7 @@ export class FilterWorker {
 
   *#ownedBy(key: string): Generator<Stored<EnvoyFilter>> {
     for (const filterKey of this.#filtersOf.get(key) ?? []) {
-      const filter = this.#world.filters.objects.get(filterKey);
+      const filter = this.#context.filters.objects.get(filterKey);
       if (filter) yield filter;
     }
   }
@@ -164,7 +203,7 @@ export class FilterWorker {
   }
 
   async #ensureAlone(key: string, desired: EnvoyFilter): Promise<Outcome> {
-    const actual = this.#world.filters.objects.get(key);
+    const actual = this.#context.filters.objects.get(key);
     if (actual && isCovered(desired, actual)) return undefined;
     if (actual && !isToBeWritten(actual, desired)) {
       this.#writer.recordEvent(
@@ -186,7 +225,7 @@ export class FilterWorker {
   }
 
   #outcome(error: KubeError | undefined): Outcome {
-    if (error && retryDelay(error) === undefined) this.#world.refused(error);
+    if (error && retryDelay(error) === undefined) this.#context.refused(error);
     return failedBy(error);
   }
 }

@@ -2,7 +2,7 @@ import type { KubeClient } from "../../kube/client.ts";
 import { KubeError } from "../../kube/errors.ts";
 import { createReflector, obstacleOf, type Reflector } from "../../kube/reflector.ts";
 import { objectPath, resources } from "../../kube/resources.ts";
-import type { Ms } from "../../model/entry.ts";
+import type { Instant } from "../../model/entry.ts";
 import type { Hub, HubKey } from "../../model/hub.ts";
 import type { ServiceEntry } from "../../model/istio.ts";
 import { splitKey } from "../../model/keys.ts";
@@ -32,7 +32,7 @@ export class HubCluster {
   readonly #client: KubeClient;
   readonly #rules: TargetRules;
   readonly #deps: Deps;
-  #typeMissingSince: Ms | undefined;
+  #typeMissingSince: Instant | undefined;
   #isBlind = false;
   #unconfirmed: string | undefined;
 

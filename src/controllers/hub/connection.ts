@@ -1,4 +1,4 @@
-import type { Ms } from "../../model/entry.ts";
+import type { Instant, Ms } from "../../model/entry.ts";
 import { type Credentials, type Hub, wants } from "../../model/hub.ts";
 import type { Snapshot } from "../../model/service.ts";
 import type { OpenRegistry } from "../../registries/index.ts";
@@ -40,7 +40,7 @@ export class HubConnection {
   readonly #deps: HubDeps;
   readonly #hooks: ConnectionHooks;
   #state: RegistryState = { state: "pending" };
-  #lostAt: Ms | undefined;
+  #lostAt: Instant | undefined;
   #credentials: Credentials = {};
   #watching = new AbortController();
 

@@ -16,6 +16,7 @@ import type { HubSession } from "./session.ts";
 import { HubSessions, type HubSessionsOptions } from "./sessions.ts";
 import { hostOfService, type Services } from "./shadowing-services.ts";
 import { type StatusContext, StatusWorker } from "./status-worker.ts";
+import { UnexplainedEntries } from "./unexplained-entries.ts";
 
 const statusConcurrency = 4;
 /** Merges simultaneous changes into one look at a hub's status. */
@@ -35,6 +36,7 @@ export class HubController {
   readonly #deps: HubDeps;
   readonly #cluster: HubCluster;
   readonly #sessions: HubSessions;
+  readonly #unexplained: UnexplainedEntries;
   #hostQueue: WorkQueue | undefined;
   #statusQueue: WorkQueue | undefined;
   #events: EventRecorder | undefined;
@@ -47,6 +49,10 @@ export class HubController {
     this.#metrics = metrics;
     this.#deps = deps;
     this.#cluster = new HubCluster(client, options, deps);
+    this.#unexplained = new UnexplainedEntries(deps.logger, (namespace) => {
+      for (const { hub } of this.#sessions.ordered)
+        if (hub.target === namespace) this.#enqueueStatus(hub.key);
+    });
     this.#sessions = new HubSessions({ cluster: this.#cluster, client, metrics, deps }, options, {
       enqueueHosts: (hosts, urgency) => this.#enqueueHosts(hosts, urgency),
       enqueueStatus: (key, when) =>
@@ -76,7 +82,7 @@ export class HubController {
       running,
     );
     this.#events = events;
-    const world = this.#world();
+    const context = this.#context();
     const pool = vipPool(this.#options.vipCidr);
     const recall = (namespace: string): void => this.#hostQueue?.recall(namespace);
     const tools = {
@@ -87,8 +93,8 @@ export class HubController {
       signal: running,
       recall,
     };
-    const hosts = new HostWorker(world, { pool, graceMs: this.#options.emptyGraceMs }, tools);
-    const statuses = new StatusWorker(world, tools);
+    const hosts = new HostWorker(context, { pool, graceMs: this.#options.emptyGraceMs }, tools);
+    const statuses = new StatusWorker(context, tools);
     const { concurrency } = this.#options;
     const hostQueue = new WorkQueue((host) => hosts.work(host), concurrency, this.#deps, {
       sliceBegins: () => this.#metrics.sliceBegins("hosts"),
@@ -114,11 +120,12 @@ export class HubController {
     }
   }
 
-  #world(): HostContext & StatusContext {
+  #context(): HostContext & StatusContext {
     const { hubs, entries, serviceEntries, services } = this.#cluster;
     return {
       hubs,
       entries,
+      unexplained: this.#unexplained,
       serviceEntries,
       services,
       isReady: () => this.#isReady,
@@ -199,6 +206,7 @@ export class HubController {
   #measure(pool: VipPool): void {
     this.#metrics.queueDepth("hosts", this.#hostQueue?.depth ?? 0);
     this.#metrics.queueDepth("status", this.#statusQueue?.depth ?? 0);
+    this.#metrics.unexplainedEntries(this.#unexplained.size);
     this.#metrics.vipPool(pool.size, [...this.#cluster.entries.ips()].filter((ip) => pool.has(ip)).length);
   }
 }

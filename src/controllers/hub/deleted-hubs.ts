@@ -1,4 +1,4 @@
-import type { Ms } from "../../model/entry.ts";
+import type { Instant, Ms } from "../../model/entry.ts";
 import type { HubKey } from "../../model/hub.ts";
 import type { Clock } from "../../runtime/deps.ts";
 
@@ -13,7 +13,7 @@ const retryMs = 1_000;
  * There is no finalizer (ADR 0006).
  */
 export class DeletedHubs {
-  readonly #missingSince = new Map<HubKey, Ms>();
+  readonly #missingSince = new Map<HubKey, Instant>();
   readonly #answers = new Map<HubKey, "asked" | "gone">();
   readonly #clock: Clock;
   readonly #afterMs: Ms;
@@ -50,7 +50,7 @@ export class DeletedHubs {
     this.#answers.clear();
   }
 
-  async #ask(key: HubKey, since: Ms): Promise<void> {
+  async #ask(key: HubKey, since: Instant): Promise<void> {
     this.#answers.set(key, "asked");
     const exists = await this.#exists(key).catch(() => undefined); // no answer: ask again, later
     if (this.#missingSince.get(key) !== since) return; // the hub was seen in the meantime, or its time started again

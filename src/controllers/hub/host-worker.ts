@@ -2,7 +2,7 @@ import { isCovered } from "../../kube/covered.ts";
 import type { KubeError } from "../../kube/errors.ts";
 import type { ObjectStore } from "../../kube/reflector.ts";
 import { resources } from "../../kube/resources.ts";
-import type { Claim, Entry, HostKey, Ms } from "../../model/entry.ts";
+import type { Claim, Entry, HostKey, Instant, Ms } from "../../model/entry.ts";
 import type { HubId, HubKey } from "../../model/hub.ts";
 import type { ServiceEntry } from "../../model/istio.ts";
 import { splitKey } from "../../model/keys.ts";
@@ -12,24 +12,26 @@ import type { Problem } from "../../model/problems.ts";
 import { parseTime, rfc3339 } from "../../model/time.ts";
 import { claimOf, claimsOn, type HostClaims, mayTakeOver, mayWrite } from "../../plan/claims.ts";
 import { type HostInput, type HostPlan, planHost, type Step } from "../../plan/host.ts";
-import { chooseVip, type VipPool } from "../../plan/vip.ts";
+import type { VipPool } from "../../plan/vip.ts";
 import type { ApplyFailure } from "../../status/hub-status.ts";
 import { objectName } from "../../translate/names.ts";
-import { addressesOf } from "../../translate/read-back/service-entry.ts";
 import { portNameOf, serviceEntryOf } from "../../translate/service-entry.ts";
 import { failureOf } from "../writes/apply-failure.ts";
 import type { EntryIndex, HostObject } from "../writes/entry-index.ts";
 import { bugFailure, reportBug } from "../writes/internal-error.ts";
 import { ObjectWriter, type Tools } from "../writes/object-writer.ts";
 import { failedBy, type Outcome } from "../writes/queue.ts";
+import { copyOfEntry, foreignHost, sharedVip, withProblems } from "./host-problems.ts";
 import type { HostLedger } from "./ledger.ts";
 import type { HubSession } from "./session.ts";
+import type { UnexplainedEntries } from "./unexplained-entries.ts";
+import { mayKeepVip, strangersAt, type VipContext, vipOf } from "./virtual-ips.ts";
 
 /** Dubbo re-registers with delete + create, so a plan that only removes waits this long and is made again. */
 export const entryRemovalDelayMs = 300;
 
 /** What the worker asks of a hub. */
-export interface ClaimingHub extends Pick<HubSession, "id" | "hub" | "claimInputs"> {
+export interface ClaimingHub extends Pick<HubSession, "hub" | "claimInputs"> {
   readonly listings: Pick<HubSession["listings"], "has">;
   readonly ledger: Pick<HostLedger, "recordPlan" | "recordDryRun" | "markApplied" | "markFailed">;
 }
@@ -43,6 +45,7 @@ export interface HostContext {
   /** As `claimsOn` wants it. */
   goneInMs(hub: HubKey): Ms | undefined;
   readonly entries: EntryIndex;
+  readonly unexplained: UnexplainedEntries;
   readonly serviceEntries: ObjectStore<Stored<ServiceEntry>>;
   /** Whether the cluster's lists are complete; the worker decides nothing before. */
   isReady(): boolean;
@@ -53,28 +56,37 @@ export interface HostWorkerOptions {
   readonly graceMs: Ms;
 }
 
+const noEndpoints: Entry["endpoints"] = new Map();
+
 /** What the worker remembers of a host between two runs. */
 interface Memo {
-  /** Name, VIP and shape, so that an entry that somebody deletes comes back as it was. */
-  identity?: Pick<Entry, "name" | "vip" | "shape">;
-  emptyAt?: Ms | undefined;
-  removalAt?: Ms | undefined;
+  /** Our entry as it was last, without endpoints, so that it comes back as it was if somebody deletes it. */
+  last?: Entry;
+  emptyAt?: Instant | undefined;
+  removalAt?: Instant | undefined;
 }
 
 /** Reconciles one host at a time: gathers its claims, plans, and makes at most one write. */
 export class HostWorker {
-  readonly #world: HostContext;
+  readonly #context: HostContext;
   readonly #options: HostWorkerOptions;
   readonly #tools: Tools;
   readonly #writer: ObjectWriter<Stored<ServiceEntry>>;
+  readonly #vips: VipContext;
   readonly #memos = new Map<HostKey, Memo>();
 
-  constructor(world: HostContext, options: HostWorkerOptions, tools: Tools) {
-    this.#world = world;
+  constructor(context: HostContext, options: HostWorkerOptions, tools: Tools) {
+    this.#context = context;
+    this.#vips = {
+      entries: context.entries,
+      objects: context.serviceEntries.objects,
+      pool: options.pool,
+      targetOf: (key) => context.sessions().find(({ hub }) => hub.key === key)?.hub.target,
+    };
     this.#options = options;
     this.#tools = tools;
     this.#writer = new ObjectWriter(
-      world.serviceEntries,
+      context.serviceEntries,
       resources.serviceEntries,
       fieldManagers.registryhub,
       tools,
@@ -83,16 +95,23 @@ export class HostWorker {
 
   /** The queue's work function. */
   async work(host: HostKey): Promise<Outcome> {
-    if (!this.#world.isReady()) return undefined; // every host is queued again once the lists are complete
-    const found = this.#world.entries.hostObject(host);
-    const { claims, wakeInMs } = this.#claims(host, found?.entry);
+    if (!this.#context.isReady()) return undefined; // every host is queued again once the lists are complete
+    const found = this.#context.entries.hostObject(host);
+    this.#remember(host, found);
+    const last = this.#memos.get(host)?.last;
+    const { claims, wakeInMs, isUnexplained } = this.#claims(host, found === undefined ? last : found.entry);
+    const isLeftOver = found?.ownership === "ours" && found.entry === undefined && claims.size === 0;
+    this.#context.unexplained.record(
+      host,
+      isUnexplained || isLeftOver ? found?.object.metadata.name : undefined,
+    );
     if (found !== undefined && !mayTakeOver(found, claims)) return this.#conflict(host, found, claims);
     const plan = planHost(this.#input(host, found, claims));
-    this.#tell(host, plan);
+    this.#tell(host, withProblems(plan, claims, this.#problems(host, found)));
     this.#dryRun(host, found, claims);
     const outcome = this.#isBlocked(host) ? undefined : await this.#carryOut(host, plan.step, found);
-    if (claims.size === 0 && found === undefined) this.#forget(host);
-    return outcome ?? (wakeInMs === undefined ? undefined : { againInMs: wakeInMs });
+    const isMissed = this.#context.entries.keysAt(host).length === 0 && this.#isMissed(host, last, claims);
+    return outcome ?? firstOf(wakeInMs, isMissed ? this.#options.graceMs : undefined);
   }
 
   /** A bug stopped the work on the host: the host stays as it is, and its hubs report the bug. */
@@ -103,87 +122,80 @@ export class HostWorker {
   }
 
   #claims(host: HostKey, actual: Entry | undefined): HostClaims {
-    const hubs = this.#world.sessions().map((session) => {
+    const hubs = this.#context.sessions().map((session) => {
       const inputs = session.claimInputs(host, actual);
-      return inputs.mayWrite && this.#world.targetProblem(session) !== undefined
+      return inputs.mayWrite && this.#context.targetProblem(session) !== undefined
         ? { ...inputs, mayWrite: false }
         : inputs;
     });
-    return claimsOn(host, actual, hubs, (hub) => this.#world.goneInMs(hub));
+    return claimsOn(host, actual, hubs, (hub) => this.#context.goneInMs(hub));
   }
 
-  #conflict(host: HostKey, { object }: HostObject, claims: ReadonlyMap<HubId, Claim>): Outcome {
-    const { namespace, name } = object.metadata;
-    const detail = `ServiceEntry ${namespace}/${name} already has this host and does not belong to the operator; delete it or change its host`;
-    const problem: Problem = { at: splitKey(host)[1], code: "HostConflict", detail, severity: "rejected" };
+  #conflict(host: HostKey, found: HostObject, claims: ReadonlyMap<HubId, Claim>): Outcome {
     const listing = [...claims].filter(([, claim]) => claim.listed.length > 0);
-    const problems = new Map(listing.map(([id]) => [id, [problem]]));
+    const problems = new Map(listing.map(([id]) => [id, [foreignHost(host, found)]]));
     this.#tell(host, { step: { op: "none" }, withheld: new Map(), problems });
     this.#succeeded(host);
     return undefined;
   }
 
-  #input(host: HostKey, occupant: HostObject | undefined, claims: ReadonlyMap<HubId, Claim>): HostInput {
-    const [namespace, hostname] = splitKey(host);
-    const { entries } = this.#world;
-    const actual = occupant?.entry;
+  /** What is the matter with the host's entry in the cluster. */
+  #problems(host: HostKey, found: HostObject | undefined): readonly Problem[] {
+    const copies = this.#context.entries.copiesAt(host).map((copy) => copyOfEntry(host, copy));
+    const strangers = found ? strangersAt(this.#vips, found) : [];
+    return strangers.length > 0 ? [...copies, sharedVip(host, strangers)] : copies;
+  }
+
+  /** Remembers an entry of ours, but no virtual IP that somebody wrote and that the worker takes away. */
+  #remember(host: HostKey, found: HostObject | undefined): void {
+    if (found?.entry === undefined || !found.entry.ours) return;
     const memo = this.#memo(host);
-    if (occupant !== undefined && actual?.ours) {
-      const { name, shape } = actual;
-      const vip = this.#isBelieved(actual.vip, occupant) ? actual.vip : (memo.identity?.vip ?? "");
-      memo.identity = { name, shape, vip };
-    }
+    const vip = mayKeepVip(this.#vips, found) ? found.entry.vip : (memo.last?.vip ?? "");
+    memo.last = { ...found.entry, vip, endpoints: noEndpoints };
+  }
+
+  /**
+   * Whether an entry that somebody deleted may have to come back as it was, because a hub that it names writes nothing
+   * now or cannot tell that the service is gone. What nobody misses is forgotten.
+   */
+  #isMissed(host: HostKey, last: Entry | undefined, claims: ReadonlyMap<HubId, Claim>): boolean {
+    const isWanted = [...claims.values()].some(
+      ({ listed, unlisted }) => listed.length > 0 || unlisted === "unknown",
+    );
+    if (!isWanted) this.#forget(host);
+    else if (last !== undefined) this.#reserve(host, last);
+    return isWanted && last !== undefined;
+  }
+
+  #reserve(host: HostKey, { name, vip }: Entry): void {
+    const { entries } = this.#context;
+    entries.reserve(`${splitKey(host)[0]}/${name}`, host);
+    if (vip !== "") entries.reserve(vip, host);
+  }
+
+  #input(host: HostKey, found: HostObject | undefined, claims: ReadonlyMap<HubId, Claim>): HostInput {
+    const [namespace, hostname] = splitKey(host);
+    const { entries } = this.#context;
+    const actual = found?.entry;
+    const memo = this.#memo(host);
     const isTaken = (name: string): boolean => entries.isNameTaken(namespace, name, host);
-    const remembered = memo.identity && {
-      ...memo.identity,
-      name: isTaken(memo.identity.name) ? "" : memo.identity.name,
+    const nameOf = ({ name }: Entry): string => (isTaken(name) ? "" : name);
+    const remembered = memo.last && {
+      ...memo.last,
+      name: found?.object.metadata.name ?? nameOf(memo.last),
     };
     return {
       host,
       actual,
       claims,
       ...(remembered && { remembered }),
+      vip: vipOf(this.#vips, host, found, memo.last?.vip ?? ""),
       emptyForMs: this.#emptyForMs(memo, actual),
       graceMs: this.#options.graceMs,
       now: rfc3339(this.#tools.deps.clock.now()),
       portName: (endpoint, port) => portNameOf(endpoint.service.kind, endpoint.protocol, port),
-      chooseName: ({ service }) => {
-        const name = occupant?.object.metadata.name ?? objectName(service.kind, hostname, isTaken);
-        entries.reserve(`${namespace}/${name}`, host);
-        return name;
-      },
-      chooseVip: (current) => this.#chooseVip(host, hostname, current, occupant),
+      chooseName: ({ service }) => found?.object.metadata.name ?? objectName(service.kind, hostname, isTaken),
     };
-  }
-
-  /** Whether the entry may have this VIP. The worker does not remember one that somebody wrote and that it takes away. */
-  #isBelieved(vip: string, { object }: HostObject): boolean {
-    return this.#options.pool.accepts(vip) && !this.#world.entries.hasElder(vip, object);
-  }
-
-  /** Keeps the VIP, unless another, older ServiceEntry also has it. */
-  #chooseVip(
-    host: HostKey,
-    hostname: string,
-    current: string,
-    occupant: HostObject | undefined,
-  ): string | undefined {
-    const { entries } = this.#world;
-    const { pool } = this.#options;
-    const isFree = (ip: string): boolean => pool.accepts(ip) && !entries.isUsed(ip, host);
-    if (isFree(current)) return current;
-    if (occupant && addressesOf(occupant.object).includes(current) && pool.accepts(current)) {
-      if (!entries.hasElder(current, occupant.object)) return current;
-      this.#writer.recordEvent(
-        occupant.object,
-        "VipMoved",
-        `an older ServiceEntry also has the virtual IP ${current}, so this ServiceEntry gets another one`,
-      );
-    }
-    const remembered = this.#memo(host).identity?.vip ?? "";
-    const vip = isFree(remembered) ? remembered : chooseVip(hostname, pool, (ip) => entries.isUsed(ip, host));
-    if (vip !== undefined) entries.reserve(vip, host);
-    return vip;
   }
 
   /** How long the entry has been empty, on the monotonic clock; after a restart the annotation gives the start. */
@@ -199,19 +211,19 @@ export class HostWorker {
   }
 
   #tell(host: HostKey, { withheld, problems }: HostPlan): void {
-    for (const session of this.#world.sessions()) {
-      session.ledger.recordPlan(host, withheld.get(session.id) ?? 0, problems.get(session.id) ?? []);
+    for (const { hub, ledger } of this.#context.sessions()) {
+      ledger.recordPlan(host, withheld.get(hub.id) ?? 0, problems.get(hub.id) ?? []);
     }
   }
 
   /** Records what observing hubs would do to the host. */
-  #dryRun(host: HostKey, occupant: HostObject | undefined, claims: ReadonlyMap<HubId, Claim>): void {
-    for (const session of this.#world.sessions()) {
+  #dryRun(host: HostKey, found: HostObject | undefined, claims: ReadonlyMap<HubId, Claim>): void {
+    for (const session of this.#context.sessions()) {
       if (session.hub.policy !== "observe") continue;
-      const inputs = { ...session.claimInputs(host, occupant?.entry), mayWrite: true };
-      const claim = claimOf(host, occupant?.entry, inputs);
-      const plan = claim && planHost(this.#input(host, occupant, new Map([...claims, [session.id, claim]])));
-      const verdict = plan && dryRunResultOf(plan.step, occupant?.object);
+      const inputs = { ...session.claimInputs(host, found?.entry), mayWrite: true };
+      const claim = claimOf(host, found?.entry, inputs);
+      const plan = claim && planHost(this.#input(host, found, new Map([...claims, [session.hub.id, claim]])));
+      const verdict = plan && dryRunResultOf(plan.step, found?.object);
       if (session.ledger.recordDryRun(host, verdict) && verdict !== undefined)
         this.#tools.deps.logger.info("would write", { hub: session.hub.key, host, verdict });
       session.ledger.markApplied(host); // as far as it ever is
@@ -221,13 +233,13 @@ export class HostWorker {
   /** Whether the namespace accepts no writes now; the hubs' status says why. */
   #isBlocked(host: HostKey): boolean {
     const [namespace] = splitKey(host);
-    return this.#world.sessions().some((session) => {
-      const problem = session.hub.target === namespace ? this.#world.targetProblem(session) : undefined;
+    return this.#context.sessions().some((session) => {
+      const problem = session.hub.target === namespace ? this.#context.targetProblem(session) : undefined;
       return problem?.reason === "NamespaceMissing";
     });
   }
 
-  async #carryOut(host: HostKey, step: Step, occupant: HostObject | undefined): Promise<Outcome> {
+  async #carryOut(host: HostKey, step: Step, found: HostObject | undefined): Promise<Outcome> {
     switch (step.op) {
       case "none":
         return this.#succeeded(host);
@@ -237,40 +249,48 @@ export class HostWorker {
         return { failed: true };
       }
       case "delete": {
-        if (occupant === undefined) return undefined;
-        const error = await this.#writer.delete(host, occupant.object, {
+        if (found === undefined) return undefined;
+        const error = await this.#writer.delete(host, found.object, {
           host,
-          name: occupant.object.metadata.name,
+          name: found.object.metadata.name,
           why: step.why,
         });
         if (error === undefined) this.#forget(host);
         return this.#settle(host, error);
       }
       case "apply": {
-        const outcome = await this.#apply(host, step.entry, occupant);
+        const outcome = await this.#apply(host, step.entry, found);
         return outcome ?? (step.wakeInMs === undefined ? undefined : { againInMs: step.wakeInMs });
       }
     }
   }
 
-  async #apply(host: HostKey, entry: Entry, occupant: HostObject | undefined): Promise<Outcome> {
+  async #apply(host: HostKey, entry: Entry, found: HostObject | undefined): Promise<Outcome> {
     const desired = serviceEntryOf(entry);
     const memo = this.#memo(host);
-    if (occupant && isCovered(desired, occupant.object)) {
+    if (found && isCovered(desired, found.object)) {
       memo.removalAt = undefined;
       return this.#succeeded(host);
     }
     const delayMs = Math.max(
-      this.#removalDelayMs(memo, entry, occupant?.entry),
+      this.#removalDelayMs(memo, entry, found?.entry),
       this.#writer.pauseMs(host, desired),
     );
     if (delayMs > 0) return { againInMs: delayMs };
     const fields = { host, name: entry.name, endpoints: entry.endpoints.size };
-    const error = await this.#writer.apply(host, desired, occupant?.object, fields);
+    if (found?.entry?.vip !== entry.vip) this.#reserve(host, entry);
+    const error = await this.#writer.apply(host, desired, found?.object, fields);
+    if (error === undefined && found !== undefined) this.#tellMove(found, entry);
     if (error === undefined) memo.removalAt = undefined;
     if (error === undefined && entry.emptySince !== undefined)
       memo.emptyAt ??= this.#tools.deps.clock.monotonic();
     return this.#settle(host, error);
+  }
+
+  #tellMove({ object, entry: before }: HostObject, { vip }: Entry): void {
+    if (before === undefined || before.vip === vip || !this.#options.pool.accepts(before.vip)) return;
+    const message = `another ServiceEntry of the operator also has the virtual IP ${before.vip}, so this one got another`;
+    this.#writer.recordEvent(object, "VipMoved", message);
   }
 
   /** How long a plan that only removes endpoints must still wait. */
@@ -293,17 +313,16 @@ export class HostWorker {
 
   /** The host is as planned. A hub that may not write had no say in that. */
   #succeeded(host: HostKey): undefined {
-    for (const session of this.#world.sessions()) {
-      if (!mayWrite(session.hub) || this.#world.targetProblem(session) !== undefined) continue;
+    for (const session of this.#context.sessions()) {
+      if (!mayWrite(session.hub) || this.#context.targetProblem(session) !== undefined) continue;
       const tookMs = session.ledger.markApplied(host);
       if (tookMs !== undefined) this.#tools.metrics.propagated(tookMs / 1_000);
     }
   }
 
   #failed(host: HostKey, failure: ApplyFailure): void {
-    const owners = this.#world.entries.hubsAt(host);
-    for (const session of this.#world.sessions()) {
-      if (session.listings.has(host) || owners.has(session.id)) session.ledger.markFailed(host, failure);
+    for (const { hub, listings, ledger } of this.#context.sessions()) {
+      if (listings.has(host) || this.#context.entries.has(hub, host)) ledger.markFailed(host, failure);
     }
   }
 
@@ -316,8 +335,14 @@ export class HostWorker {
   #forget(host: HostKey): void {
     this.#memos.delete(host);
     this.#writer.forget(host);
-    this.#world.entries.release(host);
+    this.#context.entries.release(host);
   }
+}
+
+/** Another look at the earlier of these times. */
+function firstOf(...inMs: readonly (Ms | undefined)[]): Outcome {
+  const times = inMs.filter((one) => one !== undefined);
+  return times.length > 0 ? { againInMs: Math.min(...times) } : undefined;
 }
 
 function dryRunResultOf(

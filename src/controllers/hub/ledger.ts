@@ -1,4 +1,4 @@
-import type { HostKey, Ms } from "../../model/entry.ts";
+import type { HostKey, Instant, Ms } from "../../model/entry.ts";
 import type { Problem } from "../../model/problems.ts";
 import type { HubStatus } from "../../model/registryhub.ts";
 import type { Clock } from "../../runtime/deps.ts";
@@ -8,7 +8,7 @@ import type { ApplyFailure } from "../../status/hub-status.ts";
 export type DryRunResult = "create" | "change" | "remove";
 
 interface Unwritten {
-  readonly since: Ms;
+  readonly since: Instant;
   /** Not only a listing asked for the host, but a decision: an edit, a namespace that opted in, the end of a hold. */
   readonly isDecided: boolean;
   /** The host has been planned since. */

@@ -1,18 +1,17 @@
-import type { Entry, HostKey, Ms } from "../../model/entry.ts";
+import type { Entry, HostKey, Instant } from "../../model/entry.ts";
 import type { RegistryError } from "../../model/errors.ts";
-import type { Hub, HubId, HubKey } from "../../model/hub.ts";
+import type { Hub, HubKey } from "../../model/hub.ts";
 import type { Problem } from "../../model/problems.ts";
 import type { Snapshot } from "../../model/service.ts";
-import { type ClaimInputs, mayWrite } from "../../plan/claims.ts";
+import { type ClaimInputs, mayWrite, unlistedVerdict } from "../../plan/claims.ts";
 import { holdOf, restoredTrust } from "../../plan/hold.ts";
 import type { TrustEvent } from "../../plan/trust.ts";
-import { type TrustLimits, unlistedVerdict } from "../../plan/trust-state.ts";
+import type { TrustLimits } from "../../plan/trust-state.ts";
 import type { RegistryState } from "../../registries/supervise.ts";
 import { containedClock } from "../../runtime/clock.ts";
 import type { Deps } from "../../runtime/deps.ts";
 import type { RegistryView } from "../../status/hub-status.ts";
 import type { Progress, RememberedTrust } from "../../status/memory.ts";
-import { hubIdOf } from "../../translate/names.ts";
 import type { EntryIndex } from "../writes/entry-index.ts";
 import type { Urgency } from "../writes/ready-keys.ts";
 import { type ConnectionHooks, HubConnection, type HubDeps } from "./connection.ts";
@@ -42,14 +41,13 @@ export interface SessionHooks extends Pick<ConnectionHooks, "credentialsMs" | "r
 
 /** One hub while it exists: its connection to the registry, its listing, and how far its silence counts. */
 export class HubSession {
-  readonly id: HubId;
   readonly listings = new ListingIndex();
   /** The state of the hub's hosts. */
   readonly ledger: HostLedger;
   readonly #entries: EntryIndex;
   readonly #deps: Deps;
   readonly #hooks: SessionHooks;
-  readonly #startedAt: Ms;
+  readonly #startedAt: Instant;
   readonly #trust: HubTrust;
   readonly #connection: HubConnection;
   #hub: Hub;
@@ -62,7 +60,6 @@ export class HubSession {
   #isClosed = false;
 
   constructor(hub: Hub, memory: RememberedTrust, entries: EntryIndex, deps: HubDeps, hooks: SessionHooks) {
-    this.id = hubIdOf(hub.key);
     this.#hub = hub;
     this.#entries = entries;
     const clock = containedClock(deps.clock, (run) => this.#contain(run));
@@ -82,7 +79,7 @@ export class HubSession {
         onState: (state, before) => this.#take(state, before),
         enqueueStatus: () => this.#enqueueStatus(),
         reconnect: () => this.#reconnect(),
-        known: () => entries.servicesOf(this.id, this.#hub.target),
+        known: () => entries.servicesOf(this.#hub),
       },
     );
     this.#targetTakes = hooks.targetTakes(hub);
@@ -130,12 +127,10 @@ export class HubSession {
 
   /** What the hub's claim on a host rests on at this moment, whether or not its target takes entries of it. */
   claimInputs(host: HostKey, actual: Entry | undefined): ClaimInputs {
-    const { id, hub, listings } = this;
+    const { hub, listings } = this;
     return {
-      id,
       hub,
       mayWrite: mayWrite(hub),
-      isPending: this.#connection.state.state === "pending",
       trust: this.#trust.state,
       listed: listings.listed(host),
       isUnreadable: listings.isUnknown(host, actual?.shape.service.name ?? ""),
@@ -202,14 +197,22 @@ export class HubSession {
     return this.#connection.state.state === "synced" && this.#trust.state.isSynced;
   }
 
-  /** The hold to report, if the policy removes anything at all. */
+  /**
+   * The hold to report. A hub that removes nothing has none, unless its registry lost its data: only the status tells a
+   * later process of that.
+   */
   get held(): ReturnType<typeof holdOf> {
-    if (this.#hub.policy !== "sync" || this.#hub.suspend) return undefined;
-    return holdOf(this.#trust.state, {
+    const held = holdOf(this.#trust.state, {
       withheld: this.isSynced ? this.ledger.withheld : { services: 0, endpoints: 0 },
       missing: () => this.#missing().length,
-      endpointsOf: (host) => this.#entries.endpointsOf(this.id, host),
+      endpointsOf: (host) => this.#entries.endpointsOf(this.#hub, host),
     });
+    return this.#removes || held?.reason === "RegistryReset" ? held : undefined;
+  }
+
+  /** Whether the hub removes anything at all. */
+  get #removes(): boolean {
+    return this.#hub.policy === "sync" && !this.#hub.suspend;
   }
 
   /** Starts reading again, if the hub wants that. */
@@ -289,7 +292,7 @@ export class HubSession {
 
   /** Hosts of the target with endpoints of this hub in the cluster that the registry, as far as it is readable, lacks. */
   #missing(): readonly HostKey[] {
-    return [...this.#entries.hostsOf(this.id)]
+    return [...this.#entries.hostsOf(this.#hub)]
       .filter(({ endpoints }) => endpoints > 0)
       .map(({ host }) => host)
       .filter((host) => host.startsWith(`${this.#hub.target}/`) && !this.listings.has(host))
@@ -297,7 +300,7 @@ export class HubSession {
   }
 
   #endpointsInCluster(): number {
-    return [...this.#entries.hostsOf(this.id)].reduce((sum, { endpoints }) => sum + endpoints, 0);
+    return [...this.#entries.hostsOf(this.#hub)].reduce((sum, { endpoints }) => sum + endpoints, 0);
   }
 
   #isReadable(host: HostKey): boolean {
@@ -314,7 +317,7 @@ export class HubSession {
   }
 
   #trustChanged({ changed, began }: TrustChange): void {
-    if (began !== undefined && this.#hub.policy === "sync") this.#hooks.onHoldBegan(began);
+    if (began === "RegistryReset" || (began !== undefined && this.#removes)) this.#hooks.onHoldBegan(began);
     const released = [...this.ledger.withheldHosts()].filter(
       (host) => (changed === "everything" || changed.has(host)) && this.#mayRemove(host),
     );
@@ -341,7 +344,7 @@ export class HubSession {
 
   /** The hosts that the hub lists or owns, and those of its ledger. */
   #hosts(): Set<HostKey> {
-    const owned = this.#entries.hostsOf(this.id);
+    const owned = this.#entries.hostsOf(this.#hub);
     return new Set([...[...owned].map(({ host }) => host), ...this.listings.hosts(), ...this.ledger.hosts()]);
   }
 }

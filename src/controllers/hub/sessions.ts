@@ -1,15 +1,15 @@
 import type { KubeClient } from "../../kube/client.ts";
 import type { Ms } from "../../model/entry.ts";
-import type { Hub, HubKey } from "../../model/hub.ts";
+import type { Hub, HubId, HubKey } from "../../model/hub.ts";
 import { splitKey } from "../../model/keys.ts";
-import type { KubeObject } from "../../model/kubernetes.ts";
-import type { HubStatus } from "../../model/registryhub.ts";
+import type { KubeObject, Stored } from "../../model/kubernetes.ts";
+import type { HubStatus, RegistryHub } from "../../model/registryhub.ts";
 import { registries } from "../../registries/index.ts";
 import { pause } from "../../runtime/clock.ts";
 import type { HubMetrics } from "../../runtime/metrics.ts";
 import { nothingRemembered, type RememberedTrust, rememberedTrust } from "../../status/memory.ts";
 import { hubIdOf } from "../../translate/names.ts";
-import { readHub } from "../../translate/read-back/hub.ts";
+import { readHub, type SpecProblem } from "../../translate/read-back/hub.ts";
 import { readStatus } from "../../translate/read-back/hub-status.ts";
 import { isWatched, type TargetRules } from "../writes/target-namespace.ts";
 import type { HubCluster } from "./cluster.ts";
@@ -63,6 +63,8 @@ export class HubSessions {
   readonly #gone: DeletedHubs;
   readonly #unserved: UnservedHubs;
   readonly #sessions = new Map<HubKey, HubSession>();
+  /** Every hub that exists. Somebody may have given several of them names with one id. */
+  readonly #byId = new Map<HubId, Set<HubKey>>();
   /** The newest status of each hub. A re-created hub inherits its origin and its hold. */
   readonly #memories = new Map<HubKey, Memory>();
   readonly #closed = new AbortController();
@@ -122,8 +124,9 @@ export class HubSessions {
     }
   }
 
-  /** Lets every session connect that may. */
+  /** The lists have changed: judges anew which of several hubs has an id, and lets every session connect that may. */
   connect(): void {
+    for (const namesakes of this.#byId.values()) if (namesakes.size > 1) this.#takeAll(namesakes);
     this.each((session) => this.#connect(session));
   }
 
@@ -169,18 +172,46 @@ export class HubSessions {
       return;
     }
     this.#gone.seen(key);
-    const status = readStatus(object.status);
-    const version = versionOf(key, object);
-    if (this.#unserved.isWaiting(version)) return;
+    const holder = this.#holderOf(this.#namesakesOf(key).add(key));
+    if (holder === key) this.#read(key, object);
+    else this.#refuse(key, object, idTaken(holder));
+  }
+
+  #read(key: HubKey, object: Stored<RegistryHub>): void {
+    if (this.#unserved.isWaiting(versionOf(key, object))) return;
     const reading = readHub(object);
-    if ("hub" in reading) {
-      this.#serve(reading.hub, status);
-      return;
-    }
-    this.#remember(key, undefined, status);
-    this.#unserved.refuse(version, reading.problem, this.#memories.get(key)?.status);
+    if ("hub" in reading) this.#serve(reading.hub, readStatus(object.status));
+    else this.#refuse(key, object, reading.problem);
+  }
+
+  #refuse(key: HubKey, object: Stored<RegistryHub>, problem: SpecProblem): void {
+    this.#remember(key, undefined, readStatus(object.status));
+    this.#unserved.refuse(versionOf(key, object), problem, this.#memories.get(key)?.status);
     this.#drop(key);
     this.#hooks.enqueueStatus(key, "soon");
+  }
+
+  #takeAll(keys: Iterable<HubKey>): void {
+    for (const key of keys) this.take(key);
+  }
+
+  /** Every hub that exists and has the id of this one. */
+  #namesakesOf(key: HubKey): Set<HubKey> {
+    const id = hubIdOf(key);
+    const namesakes = this.#byId.get(id) ?? new Set();
+    this.#byId.set(id, namesakes);
+    return namesakes;
+  }
+
+  /** Which of these hubs has the id that they share: one that entries name, else the oldest. */
+  #holderOf(namesakes: ReadonlySet<HubKey>): HubKey {
+    const { hubs, entries } = this.#place.cluster;
+    const rank = (key: HubKey): string => {
+      const isNamed = entries.hostsOf({ id: hubIdOf(key), key, target: "" }).some(() => true);
+      return `${isNamed ? "a" : "b"} ${hubs.objects.get(key)?.metadata.creationTimestamp ?? ""} ${key}`;
+    };
+    const [first = "", ...others] = namesakes;
+    return others.reduce((holder, key) => (rank(key) < rank(holder) ? key : holder), first);
   }
 
   #serve(hub: Hub, status: HubStatus | undefined): void {
@@ -240,12 +271,15 @@ export class HubSessions {
     this.#drop(key);
     this.#place.metrics.forgetHub(key);
     if (this.#unserved.forget(key)) {
-      const owned = [...this.#place.cluster.entries.hostsOf(hubIdOf(key))];
+      const owned = [...this.#place.cluster.entries.hostsOf({ id: hubIdOf(key), key, target: "" })];
       this.#hooks.enqueueHosts(
         owned.map(({ host }) => host),
         "look",
       );
     }
+    const namesakes = this.#namesakesOf(key);
+    if (namesakes.delete(key)) this.#takeAll(namesakes);
+    if (namesakes.size === 0) this.#byId.delete(hubIdOf(key));
     void this.#forgetWhenGone(key);
   }
 
@@ -308,6 +342,13 @@ export class HubSessions {
 function versionOf(key: HubKey, object: KubeObject | undefined): HubVersion {
   const { uid = "", generation = 0 } = object?.metadata ?? {};
   return { key, uid, generation };
+}
+
+function idTaken(holder: HubKey): SpecProblem {
+  return {
+    detail: `the id of this hub in labels, ${hubIdOf(holder)}, is that of hub ${holder} as well`,
+    nextStep: "Rename the hub. Until then it connects to no registry, and its entries stay.",
+  };
 }
 
 const holdMessages = {

@@ -1,8 +1,8 @@
 import { writeStatus } from "../../kube/apply.ts";
 import { retryDelay } from "../../kube/errors.ts";
 import type { Reflector } from "../../kube/reflector.ts";
-import type { Ms } from "../../model/entry.ts";
-import type { Hub, HubId, HubKey } from "../../model/hub.ts";
+import type { Instant } from "../../model/entry.ts";
+import type { Hub, HubIdentity, HubKey } from "../../model/hub.ts";
 import type { ServiceEntry } from "../../model/istio.ts";
 import { splitKey } from "../../model/keys.ts";
 import type { Stored } from "../../model/kubernetes.ts";
@@ -18,6 +18,7 @@ import type { Tools } from "../writes/object-writer.ts";
 import type { Outcome, WorkQueue } from "../writes/queue.ts";
 import type { HubSession } from "./session.ts";
 import { type Services, shadowsOf } from "./shadowing-services.ts";
+import type { UnexplainedEntries } from "./unexplained-entries.ts";
 import type { UnservedHub } from "./unserved-hubs.ts";
 
 const conditionsIntervalMs = 1_000;
@@ -47,6 +48,7 @@ export interface StatusContext {
   readonly serviceEntries: Reflector<Stored<ServiceEntry>>;
   readonly services: Services;
   readonly entries: EntryIndex;
+  readonly unexplained: UnexplainedEntries;
   /** Whether the first lists of the cluster are still being read, so that nothing is known yet. */
   isStarting(): boolean;
   /** Whether the entries cannot be seen, so that nothing shows whether a registry with another origin has lost its data. */
@@ -65,30 +67,30 @@ export interface StatusContext {
  * times only along with one of those.
  */
 export class StatusWorker {
-  readonly #world: StatusContext;
+  readonly #context: StatusContext;
   readonly #tools: Tools<HubMetrics>;
-  readonly #writtenAt = new Map<HubKey, Ms>();
+  readonly #writtenAt = new Map<HubKey, Instant>();
   /** When the next look at a hub is allowed. */
-  readonly #lookAt = new Map<HubKey, Ms>();
+  readonly #lookAt = new Map<HubKey, Instant>();
   /** Since when statuses have been held back. */
-  readonly #heldBackAt = new Map<HubKey, Ms>();
+  readonly #heldBackAt = new Map<HubKey, Instant>();
 
-  constructor(world: StatusContext, tools: Tools<HubMetrics>) {
-    this.#world = world;
+  constructor(context: StatusContext, tools: Tools<HubMetrics>) {
+    this.#context = context;
     this.#tools = tools;
   }
 
   /** The queue's work function. */
   async work(key: HubKey): Promise<Outcome> {
-    const session = this.#world.session(key);
-    const unserved = this.#world.unserved(key);
-    const object = this.#world.hubs.objects.get(key);
+    const session = this.#context.session(key);
+    const unserved = this.#context.unserved(key);
+    const object = this.#context.hubs.objects.get(key);
     if ((session ?? unserved) === undefined || object === undefined) {
       this.#writtenAt.delete(key);
       this.#lookAt.delete(key);
       this.#heldBackAt.delete(key);
     }
-    if (object === undefined || this.#world.isStarting()) return undefined;
+    if (object === undefined || this.#context.isStarting()) return undefined;
     const { client, events, metrics, deps, signal } = this.#tools;
     const { clock } = deps;
     const lookedAt = clock.monotonic();
@@ -114,7 +116,7 @@ export class StatusWorker {
     metrics.wrote("RegistryHub", "status", "error" in written ? written.error.reason : "ok");
     if ("ok" in written) {
       this.#writtenAt.set(key, clock.monotonic());
-      this.#world.hubs.put(written.ok);
+      this.#context.hubs.put(written.ok);
       return again;
     }
     if (written.error.status === 404) return undefined; // deleted meanwhile
@@ -132,8 +134,8 @@ export class StatusWorker {
    * Otherwise a restart would write DeletionHeld=True/Settling for hosts that were planned before their registry was
    * listed, and take it back.
    */
-  #isHeldBack({ key, target }: Hub, now: Ms): boolean {
-    const waitsFor = this.#world.waitsFor(target);
+  #isHeldBack({ key, target }: Hub, now: Instant): boolean {
+    const waitsFor = this.#context.waitsFor(target);
     const since = this.#heldBackAt.get(key) ?? now;
     const isHeldBack = waitsFor !== "nothing" && now - since < maxHeldBackMs[waitsFor];
     if (isHeldBack) this.#heldBackAt.set(key, since);
@@ -152,10 +154,14 @@ export class StatusWorker {
       failure: this.#failure(session),
       syncing: this.#syncing(session),
       held: session.held,
-      ...this.#owned(session.id, previous),
-      problems: [...session.problems, ...shadowsOf(session.listings.hosts(), this.#world.services, previous)],
+      ...this.#owned(hub, previous),
+      problems: [
+        ...session.problems,
+        ...this.#context.unexplained.problemsIn(hub.target),
+        ...shadowsOf(session.listings.hosts(), this.#context.services, previous),
+      ],
       plan: hub.policy === "observe" ? session.ledger.plan : undefined,
-      origin: this.#world.isBlind() ? (previous?.origin ?? "") : session.origin,
+      origin: this.#context.isBlind() ? (previous?.origin ?? "") : session.origin,
     };
   }
 
@@ -181,7 +187,7 @@ export class StatusWorker {
       failure: undefined,
       syncing: "no",
       held: rememberedTrust(kept, hub).held,
-      ...this.#owned(hubIdOf(key), previous),
+      ...this.#owned({ id: hubIdOf(key), key, target: hub.target }, previous),
       problems: [],
       plan: kept?.plan,
       origin: kept?.origin ?? "",
@@ -189,21 +195,24 @@ export class StatusWorker {
   }
 
   /** What the cluster has of the hub; until the ServiceEntries are listed, what the previous status says. */
-  #owned(id: HubId, previous: HubStatus | undefined): Pick<HubView, "entries" | "services" | "endpoints"> {
-    if (this.#world.serviceEntries.status.state === "pending" && previous !== undefined) {
+  #owned(
+    hub: HubIdentity,
+    previous: HubStatus | undefined,
+  ): Pick<HubView, "entries" | "services" | "endpoints"> {
+    if (this.#context.serviceEntries.status.state === "pending" && previous !== undefined) {
       return { ...previous, entries: new Map(Object.entries(previous.serviceentries)) };
     }
     let services = 0;
     let endpoints = 0;
-    for (const one of this.#world.entries.hostsOf(id)) {
+    for (const one of this.#context.entries.hostsOf(hub)) {
       if (one.endpoints > 0) services++;
       endpoints += one.endpoints;
     }
-    return { entries: this.#world.entries.writesOf(id), services, endpoints };
+    return { entries: this.#context.entries.writesOf(hub), services, endpoints };
   }
 
   #failure(session: HubSession): ApplyFailure | undefined {
-    const whole = this.#world.failure(session);
+    const whole = this.#context.failure(session);
     if (whole !== undefined) return whole;
     return session.ledger.failures.toSorted(
       (a, b) => severity.indexOf(a.reason) - severity.indexOf(b.reason),

@@ -1,4 +1,4 @@
-import type { Ms } from "../../model/entry.ts";
+import type { Instant } from "../../model/entry.ts";
 import type { HubKey } from "../../model/hub.ts";
 import type { ReasonOf } from "../../model/reasons.ts";
 import type { HubStatus } from "../../model/registryhub.ts";
@@ -44,11 +44,14 @@ interface Unserved {
   readonly cancel: (() => void) | undefined;
 }
 
-/** The hubs that exist and are not served: their spec cannot be read, or a bug of the operator stopped them. */
+/** The hubs that exist and are not served: their spec or their id cannot be used, or a bug of the operator stopped them. */
 export class UnservedHubs {
   readonly #hubs = new Map<HubKey, Unserved>();
   /** Bugs in a row. */
-  readonly #bugs = new Map<HubKey, { readonly count: number; readonly at: Ms; readonly eventAt: Ms }>();
+  readonly #bugs = new Map<
+    HubKey,
+    { readonly count: number; readonly at: Instant; readonly eventAt: Instant }
+  >();
   readonly #tools: Pick<Tools, "deps" | "metrics">;
   readonly #hooks: UnservedHooks;
 
@@ -65,11 +68,11 @@ export class UnservedHubs {
     return this.#hubs.keys();
   }
 
-  /** The spec cannot be read; only an edit changes that. */
+  /** The spec cannot be used; only an edit changes that, or the end of another hub. */
   refuse(version: HubVersion, problem: SpecProblem, kept: HubStatus | undefined): void {
     const { key } = version;
     if (this.get(key)?.detail !== problem.detail)
-      this.#tools.deps.logger.warn("the hub cannot be read; its entries stay", {
+      this.#tools.deps.logger.warn("the hub is not served; its entries stay", {
         hub: key,
         error: problem.detail,
       });

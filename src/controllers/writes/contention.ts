@@ -1,4 +1,4 @@
-import type { Ms } from "../../model/entry.ts";
+import type { Instant, Ms } from "../../model/entry.ts";
 import type { Clock } from "../../runtime/deps.ts";
 
 const firstPauseMs = 1_000;
@@ -7,7 +7,7 @@ const forgetAfterMs = 600_000;
 
 interface Contest {
   readonly hash: string;
-  readonly writtenAt: Ms;
+  readonly writtenAt: Instant;
   readonly times: number;
 }
 

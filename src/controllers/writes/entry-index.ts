@@ -1,5 +1,5 @@
-import type { Entry, HostKey } from "../../model/entry.ts";
-import type { HubId, HubKey } from "../../model/hub.ts";
+import { type Entry, type HostKey, isOwner } from "../../model/entry.ts";
+import type { HubId, HubIdentity, HubKey } from "../../model/hub.ts";
 import type { ServiceEntry } from "../../model/istio.ts";
 import type { Stored } from "../../model/kubernetes.ts";
 import {
@@ -55,68 +55,75 @@ export class EntryIndex {
     } else {
       this.#facts.delete(key);
     }
-    const rivals = [...(after?.ips ?? [])].flatMap((ip) => [...(this.#byIp.get(ip) ?? [])]);
+    const ips = new Set([...(before?.ips ?? []), ...(after?.ips ?? [])]);
+    const rivals = [...ips].flatMap((ip) => [...(this.#byIp.get(ip) ?? [])]);
     const hosts = rivals.flatMap((rival) => this.#facts.get(rival)?.hosts ?? []);
     return new Set([...(before?.hosts ?? []), ...(after?.hosts ?? []), ...hosts]);
   }
 
-  /**
-   * The ServiceEntry that has the host: ours first, then an adoptable one, then a foreign one; among equals the first
-   * by name.
-   */
+  /** The ServiceEntry that has the host. Of several objects of ours the others are copies. */
   hostObject(host: HostKey): HostObject | undefined {
-    const rank = { ours: 0, adoptable: 1, foreign: 2 } as const;
-    const found = [...(this.#byHost.get(host) ?? [])].sort().flatMap((key) => {
-      const object = this.#objects.get(key);
-      return object ? [{ object, ownership: ownershipOf(object) }] : [];
-    });
-    const [first] = found.sort((a, b) => rank[a.ownership] - rank[b.ownership]);
-    return first && { ...first, entry: first.ownership === "foreign" ? undefined : entryOf(first.object) };
+    const key = this.keysAt(host)[0];
+    const object = key === undefined ? undefined : this.#objects.get(key);
+    if (object === undefined) return undefined;
+    const ownership = ownershipOf(object);
+    return { object, ownership, entry: ownership === "foreign" ? undefined : entryOf(object) };
   }
 
-  /** The hosts whose entries carry the hub's label, with the number of endpoints that it vouches for. */
+  /** The ServiceEntries that have the host; the first one is its entry. */
+  keysAt(host: HostKey): readonly ObjectKey[] {
+    const precedence = (key: ObjectKey): string => this.#facts.get(key)?.precedence ?? "";
+    return [...(this.#byHost.get(host) ?? [])].sort((a, b) => (precedence(a) < precedence(b) ? -1 : 1));
+  }
+
+  /** The objects of ours that somebody duplicated: another one is the host's entry. */
+  copiesAt(host: HostKey): readonly ObjectKey[] {
+    return this.keysAt(host)
+      .slice(1)
+      .filter((key) => this.#facts.get(key)?.ownership === "ours");
+  }
+
+  /** Whether the object is a copy: of ours, and not its host's entry. */
+  isCopy(key: ObjectKey): boolean {
+    const [host] = this.#facts.get(key)?.hosts ?? [];
+    return host !== undefined && this.copiesAt(host).includes(key);
+  }
+
+  /** The hosts whose entries are the hub's, with the number of endpoints that it vouches for. */
   *hostsOf(
-    hub: HubId,
+    hub: HubIdentity,
   ): Generator<{ readonly host: HostKey; readonly endpoints: number; readonly service: string }> {
-    for (const key of this.#byHub.get(hub) ?? []) {
-      const facts = this.#facts.get(key);
-      const host = facts?.hosts[0];
-      if (facts && host !== undefined)
-        yield { host, endpoints: facts.hubs.get(hub) ?? 0, service: facts.service };
-    }
+    for (const { host, facts } of this.#entriesOf(hub))
+      yield { host, endpoints: facts.vouched.get(hub.id) ?? 0, service: facts.service };
   }
 
-  /** How many endpoints the hub vouches for in the entries of a host. */
-  endpointsOf(hub: HubId, host: HostKey): number {
-    return [...(this.#byHost.get(host) ?? [])]
-      .flatMap((key) => this.#facts.get(key) ?? [])
-      .reduce((sum, { hosts, hubs }) => sum + (hosts[0] === host ? (hubs.get(hub) ?? 0) : 0), 0);
+  /** How many endpoints the hub vouches for in the entry of a host. */
+  endpointsOf(hub: HubIdentity, host: HostKey): number {
+    const facts = this.#factsOf(host);
+    return facts !== undefined && isOwner(hub, host, facts.hubs) ? (facts.vouched.get(hub.id) ?? 0) : 0;
   }
 
-  /** The services of the entries in a namespace that carry the hub's label, as in ServiceIdentity.name. */
-  *servicesOf(hub: HubId, namespace: string): Generator<string> {
-    for (const { host, service } of this.hostsOf(hub)) if (host.startsWith(`${namespace}/`)) yield service;
+  /** The services of the hub's entries in its target, as in ServiceIdentity.name. */
+  *servicesOf(hub: HubIdentity): Generator<string> {
+    for (const { host, service } of this.hostsOf(hub)) if (host.startsWith(`${hub.target}/`)) yield service;
   }
 
-  /** Name -> time of our last write, for the written entries that carry the hub's label. */
-  writesOf(hub: HubId): ReadonlyMap<string, string> {
-    const writes = new Map<string, string>();
-    for (const key of this.#byHub.get(hub) ?? []) {
-      const facts = this.#facts.get(key);
-      if (facts && facts.writtenAt !== "") writes.set(facts.name, facts.writtenAt);
-    }
-    return writes;
+  /** Name -> time of our last write, for the hub's entries that we have written. */
+  writesOf(hub: HubIdentity): ReadonlyMap<string, string> {
+    const facts = [...this.#entriesOf(hub)].map((one) => one.facts);
+    return new Map(
+      facts.filter(({ writtenAt }) => writtenAt !== "").map(({ name, writtenAt }) => [name, writtenAt]),
+    );
   }
 
   /** The hubs that own the ServiceEntry or a part of it, as far as its annotation names them. */
   ownersAt(key: ObjectKey): readonly HubKey[] {
-    return [...(this.#facts.get(key)?.hubKeys.values() ?? [])].filter((owner) => owner !== "");
+    return [...(this.#facts.get(key)?.hubs.values() ?? [])].filter((owner) => owner !== "");
   }
 
-  /** The hubs of the ownership labels of the objects that have the host. */
-  hubsAt(host: HostKey): ReadonlySet<HubId> {
-    const facts = [...(this.#byHost.get(host) ?? [])].map((key) => this.#facts.get(key));
-    return new Set(facts.flatMap((one) => [...(one?.hubs.keys() ?? [])]));
+  /** Whether the entry of the host is the hub's. */
+  has(hub: HubIdentity, host: HostKey): boolean {
+    return isOwner(hub, host, this.#factsOf(host)?.hubs ?? new Map());
   }
 
   hosts(): IterableIterator<HostKey> {
@@ -133,19 +140,18 @@ export class EntryIndex {
 
   /** Whether another host's ServiceEntry, or a write not seen yet, has the address; `except` = the host that asks. */
   isUsed(ip: string, except: HostKey): boolean {
-    const reservedFor = this.#reserved.get(ip);
-    if (reservedFor !== undefined && reservedFor !== except) return true;
+    if (this.isReserved(ip, except)) return true;
     return [...(this.#byIp.get(ip) ?? [])].some((key) => !this.#facts.get(key)?.hosts.includes(except));
   }
 
-  /** Whether another ServiceEntry has the address and is older than `object`, so that ours must give way. */
-  hasElder(ip: string, object: Stored<ServiceEntry>): boolean {
-    const age = (one: Stored<ServiceEntry>): string =>
-      `${one.metadata.creationTimestamp ?? ""} ${one.metadata.namespace ?? ""}/${one.metadata.name}`;
-    return [...(this.#byIp.get(ip) ?? [])].some((key) => {
-      const other = this.#objects.get(key);
-      return other !== undefined && age(other) < age(object);
-    });
+  /** The other ServiceEntries that have the address, whoever made them; copies do not count. */
+  *othersAt(ip: string, except?: ObjectKey): Generator<ObjectKey> {
+    for (const key of this.#byIp.get(ip) ?? []) if (key !== except && !this.isCopy(key)) yield key;
+  }
+
+  /** Whether a write for another host, not seen yet, has the address. */
+  isReserved(ip: string, except: HostKey): boolean {
+    return (this.#reserved.get(ip) ?? except) !== except;
   }
 
   /** Reserves an address, or the key of an object, for a host until the store has its entry. */
@@ -164,10 +170,26 @@ export class EntryIndex {
     yield* this.#reserved.keys();
   }
 
+  /** The entries that are the hub's, without copies. */
+  *#entriesOf(hub: HubIdentity): Generator<{ readonly host: HostKey; readonly facts: EntryFacts }> {
+    for (const key of this.#byHub.get(hub.id) ?? []) {
+      const facts = this.#facts.get(key);
+      const host = facts?.hosts[0];
+      if (facts && host !== undefined && isOwner(hub, host, facts.hubs) && this.#factsOf(host) === facts)
+        yield { host, facts };
+    }
+  }
+
+  /** Of the host's entry. */
+  #factsOf(host: HostKey): EntryFacts | undefined {
+    const key = this.keysAt(host)[0];
+    return key === undefined ? undefined : this.#facts.get(key);
+  }
+
   #link(key: ObjectKey, facts: EntryFacts, change: "add" | "remove"): void {
     for (const host of facts.hosts) toggle(this.#byHost, host, key, change);
     for (const ip of facts.ips) toggle(this.#byIp, ip, key, change);
-    if (facts.owned) for (const hub of facts.hubs.keys()) toggle(this.#byHub, hub, key, change);
+    for (const hub of facts.hubs.keys()) toggle(this.#byHub, hub, key, change);
   }
 }
 

@@ -82,15 +82,22 @@ export class ObjectWriter<T extends KubeObject> {
     return undefined;
   }
 
-  /** Deletes exactly this version of the object. Returns the error of a failed delete. */
+  /**
+   * Deletes exactly this version of the object. Returns the error of a failed delete. What a finalizer keeps is in the
+   * store, and can be written to, until it is gone; to delete it again does nothing.
+   */
   async delete(key: string, object: T, fields: Fields): Promise<KubeError | undefined> {
+    if (object.metadata.deletionTimestamp !== undefined) return undefined;
     const { client, deps, signal } = this.#tools;
     const removed = await remove(client, this.#resource, object, signal);
     if ("error" in removed) return this.#failed("delete", object, removed.error, fields);
     this.#succeeded("delete", object);
-    deps.logger.info("object deleted", { kind: this.#resource.kind, ...fields });
+    const kept = removed.ok;
+    const done = kept ? "object deleted, but a finalizer keeps it" : "object deleted";
+    deps.logger.info(done, { kind: this.#resource.kind, ...fields });
     this.forget(key);
-    this.#store.remove(object);
+    if (kept) this.#store.put(kept);
+    else this.#store.remove(object);
     return undefined;
   }
 

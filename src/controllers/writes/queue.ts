@@ -1,5 +1,5 @@
 import { type KubeError, retryDelay } from "../../kube/errors.ts";
-import type { Ms } from "../../model/entry.ts";
+import type { Instant, Ms } from "../../model/entry.ts";
 import { nextTurn } from "../../runtime/clock.ts";
 import type { Deps } from "../../runtime/deps.ts";
 import { sliceMs } from "../../runtime/slices.ts";
@@ -41,11 +41,11 @@ interface Failure {
   readonly times: number;
   readonly isRefused: boolean;
   /** From when on a change of the key is worth a try, monotonic. */
-  readonly changeableAt: Ms;
+  readonly changeableAt: Instant;
 }
 
 interface Timer {
-  readonly due: Ms;
+  readonly due: Instant;
   readonly urgency: Urgency;
   readonly cancel: () => void;
 }
@@ -64,7 +64,7 @@ export class WorkQueue {
   readonly #deps: Deps;
   readonly #hooks: QueueHooks;
   readonly #ready = new ReadyKeys();
-  readonly #running = new Map<string, Ms>();
+  readonly #running = new Map<string, Instant>();
   /** Workers by namespace. */
   readonly #workers = new Map<string, number>();
   readonly #again = new Map<string, Urgency>();
@@ -72,7 +72,7 @@ export class WorkQueue {
   readonly #failures = new Map<string, Failure>();
   #isWoken = false;
   /** When the slice of this turn of the event loop is over; undefined = none has begun. */
-  #sliceEnds: Ms | undefined;
+  #sliceEnds: Instant | undefined;
   #open = false;
   #hasEnded = false;
   #signal: AbortSignal = AbortSignal.abort();
@@ -202,7 +202,7 @@ export class WorkQueue {
     }
   }
 
-  #beginSlice(now: Ms): void {
+  #beginSlice(now: Instant): void {
     this.#sliceEnds = now + sliceMs;
     const ends = this.#hooks.sliceBegins?.();
     nextTurn(() => {

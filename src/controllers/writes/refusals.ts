@@ -1,5 +1,5 @@
 import { type KubeError, retryDelay } from "../../kube/errors.ts";
-import type { Ms } from "../../model/entry.ts";
+import type { Instant, Ms } from "../../model/entry.ts";
 import type { Clock } from "../../runtime/deps.ts";
 
 /** How often the log is told of writes that fail for one reason in one namespace. */
@@ -10,10 +10,10 @@ const recallEveryMs = 60_000;
 /** What the API server refuses, by namespace: thousands of objects may be refused for one reason, and be heard again by one change. */
 export class Refusals {
   readonly #clock: Pick<Clock, "monotonic">;
-  readonly #toldAt = new Map<string, Ms>();
+  readonly #toldAt = new Map<string, Instant>();
   /** Namespaces in which something was refused for good since the last recall. */
   readonly #refused = new Set<string>();
-  readonly #recalledAt = new Map<string, Ms>();
+  readonly #recalledAt = new Map<string, Instant>();
 
   constructor(clock: Pick<Clock, "monotonic">) {
     this.#clock = clock;
@@ -35,7 +35,7 @@ export class Refusals {
 }
 
 /** Whether `at` has no time for the key that is less than `everyMs` ago; notes the time if so. */
-function isDue(at: Map<string, Ms>, key: string, everyMs: Ms, now: Ms): boolean {
+function isDue(at: Map<string, Instant>, key: string, everyMs: Ms, now: Ms): boolean {
   const last = at.get(key);
   if (last !== undefined && now - last < everyMs) return false;
   at.set(key, now);

@@ -2,6 +2,7 @@ import { type Hub, type RegistrySpec, registryTypes } from "../../model/hub.ts";
 import type { Stored } from "../../model/kubernetes.ts";
 import { annotations } from "../../model/labels.ts";
 import type { RegistryHub } from "../../model/registryhub.ts";
+import { hubIdOf } from "../names.ts";
 import { countOf, fieldsOf, isFields, objectAnnotations, objectKeyOf, textOf } from "./json.ts";
 
 /** Why this version cannot use a hub. `detail` names the field and shows no value that may be a secret. */
@@ -41,6 +42,7 @@ function hubOf(object: Stored<RegistryHub>): Hub {
   const services = optional(spec, "spec.services", block) ?? {};
   const secret = optional(spec, "spec.secretRef", block);
   return {
+    id: hubIdOf(objectKeyOf(object)),
     key: objectKeyOf(object),
     namespace: metadata.namespace ?? "",
     name: metadata.name,

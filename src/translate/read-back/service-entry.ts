@@ -6,14 +6,20 @@ import type {
   HostPort,
   ServiceIdentity,
 } from "../../model/entry.ts";
-import type { HubId, HubKey } from "../../model/hub.ts";
+import type { HubId } from "../../model/hub.ts";
 import type { ServiceEntry } from "../../model/istio.ts";
 import type { ManagedFields, Stored } from "../../model/kubernetes.ts";
-import { annotations, endpointLabels, fieldManagers, labels } from "../../model/labels.ts";
+import {
+  annotations,
+  endpointLabels,
+  fieldManagers,
+  labels,
+  maxHubsPerEndpoint,
+} from "../../model/labels.ts";
 import type { Protocol } from "../../model/service.ts";
 import { addrOf } from "../addresses.ts";
-import { hubIdOf } from "../names.ts";
-import { dubboMarks, dubboPortNames, springManager, weightScale } from "../service-entry.ts";
+import { baseName, hubIdOf } from "../names.ts";
+import { dubboMarks, dubboPortNames, serviceEntryOf, springManager, weightScale } from "../service-entry.ts";
 import {
   fieldsOf,
   listOf,
@@ -39,10 +45,13 @@ export interface EntryFacts {
   readonly hosts: readonly HostKey[];
   /** Of spec and status. */
   readonly ips: readonly string[];
-  readonly owned: boolean;
-  /** The hubs of the ownership labels, each with how many endpoints it vouches for. */
-  readonly hubs: ReadonlyMap<HubId, number>;
-  readonly hubKeys: ReadonlyMap<HubId, HubKey>;
+  readonly ownership: Ownership;
+  /** Of the objects that have one host, the one whose text sorts first is the host's entry. */
+  readonly precedence: string;
+  /** As in Entry.hubs; none unless the entry is ours. */
+  readonly hubs: Entry["hubs"];
+  /** How many endpoints each of them vouches for. */
+  readonly vouched: ReadonlyMap<HubId, number>;
   /** As in ServiceIdentity.name. */
   readonly service: string;
   /** RFC 3339 time of our last write; "" = never. */
@@ -118,8 +127,8 @@ export function entryOf(object: Stored<ServiceEntry>): Entry | undefined {
     vip: addresses.length === 1 ? (addresses[0] ?? "") : "",
     shape,
     ours: ownershipOf(object) === "ours",
-    hubs: hubsOf(object),
-    endpoints: heldEndpoints(endpoints, shape),
+    hubs: hubsOf(object, endpoints),
+    endpoints: heldEndpoints(endpoints, shape, hubLabelsOf(object)),
     ...(emptySince !== undefined && { emptySince }),
     l7: notes[annotations.l7] !== "false",
     registryName: objectLabels(object)[labels.registryName] ?? "",
@@ -132,21 +141,31 @@ export function factsOf(object: Stored<ServiceEntry>): EntryFacts {
   const ownership = ownershipOf(object);
   const hosts = hostsOf(object).slice(0, ownership === "foreign" ? undefined : 1);
   const endpoints = endpointsOf(object);
-  const hubKeys = hubsOf(object);
-  const hubs = new Map([...hubKeys.keys()].map((id) => [id, 0]));
-  const owned = ownership === "ours";
-  for (const id of owned ? endpoints.flatMap(vouchersOf) : []) hubs.set(id, (hubs.get(id) ?? 0) + 1);
+  const labelled = hubLabelsOf(object);
+  const vouched = new Map<HubId, number>();
+  for (const id of endpoints.flatMap((endpoint) => [...vouchersOf(endpoint, labelled)]))
+    vouched.set(id, (vouched.get(id) ?? 0) + 1);
+  const [first = ""] = hosts;
+  const service = identityOf(object, first, endpoints);
   const allocated = listOf(fieldsOf(object.status).addresses).map((one) => textOf(fieldsOf(one).value) ?? "");
   return {
     name,
     hosts: hosts.map((host) => `${namespace}/${host}`),
     ips: [...addressesOf(object), ...allocated].filter((ip) => ip !== ""),
-    owned,
-    hubs,
-    hubKeys: owned ? hubKeys : new Map(),
-    service: hosts[0] === undefined ? "" : identityOf(object, hosts[0], endpoints).name,
+    ownership,
+    precedence: precedenceOf(object, baseName(service.kind, first)),
+    hubs: ownership === "ours" ? hubsOf(object, endpoints) : new Map(),
+    vouched,
+    service: service.name,
     writtenAt: ownWritesOf(object)[0]?.time ?? "",
   };
+}
+
+/** Ours before the old product's before a stranger's; among equals the one with the host's base name, else the oldest. */
+function precedenceOf(object: Stored<ServiceEntry>, base: string): string {
+  const { name, creationTimestamp = "" } = object.metadata;
+  const rank = { ours: 0, adoptable: 1, foreign: 2 }[ownershipOf(object)];
+  return `${rank} ${name === base ? 0 : 1} ${creationTimestamp} ${name}`;
 }
 
 /** Reads the facts that decide about the filters. */
@@ -164,12 +183,26 @@ export function routeFactsOf(object: Stored<ServiceEntry>): RouteFacts {
   };
 }
 
-/** The hubs of the ownership labels; "" for a label whose hub the annotation does not name. */
-export function hubsOf(object: Stored<ServiceEntry>): ReadonlyMap<HubId, HubKey> {
+/** Whether nobody has changed what the operator wrote last, its address included; additions of others do not count. */
+export function isAsWritten(object: Stored<ServiceEntry>): boolean {
+  const entry = entryOf(object);
+  const written = entry && objectAnnotations(serviceEntryOf(entry))[annotations.lastApplied];
+  return written !== undefined && written === objectAnnotations(object)[annotations.lastApplied];
+}
+
+/** As Entry.hubs: the hubs of the ownership labels, of the endpoints and of the annotation. */
+export function hubsOf(object: Stored<ServiceEntry>, endpoints = endpointsOf(object)): Entry["hubs"] {
   const names = (objectAnnotations(object)[annotations.hubs] ?? "").split(",").filter((key) => key !== "");
-  const byId = new Map(names.map((key) => [hubIdOf(key), key]));
-  const ids = Object.keys(objectLabels(object)).filter((key) => key.startsWith(labels.hub));
-  return new Map(ids.map((label) => label.slice(labels.hub.length)).map((id) => [id, byId.get(id) ?? ""]));
+  const ids = [...hubLabelsOf(object), ...endpoints.flatMap((endpoint) => [...vouchersOf(endpoint, [])])];
+  return new Map([
+    ...ids.map((id) => [id, ""] as const),
+    ...names.map((key) => [hubIdOf(key), key] as const),
+  ]);
+}
+
+function hubLabelsOf(object: Stored<ServiceEntry>): readonly HubId[] {
+  const keys = Object.keys(objectLabels(object)).filter((key) => key.startsWith(labels.hub));
+  return keys.map((key) => key.slice(labels.hub.length));
 }
 
 /** Our own writes in managedFields, with their times and without their fields. */
@@ -279,13 +312,16 @@ function protocolOf(port: EntryPort): Protocol {
   return protocol === "http" || protocol === "grpc" ? protocol : "tcp";
 }
 
-function vouchersOf({ labels: has }: StoredEndpoint): readonly HubId[] {
-  return (has[endpointLabels.by] ?? "").split(".").filter((id) => id !== "");
+/** The label has no room for more ids, so any hub of the entry may vouch for an endpoint where it is full. */
+function vouchersOf({ labels: has }: StoredEndpoint, labelled: readonly HubId[]): ReadonlySet<HubId> {
+  const ids = (has[endpointLabels.by] ?? "").split(".").filter((id) => id !== "");
+  return new Set(ids.length < maxHubsPerEndpoint ? ids : [...ids, ...labelled]);
 }
 
 function heldEndpoints(
   endpoints: readonly StoredEndpoint[],
   shape: EntryShape,
+  labelled: readonly HubId[],
 ): ReadonlyMap<HostPort, EntryEndpoint> {
   const result = new Map<HostPort, EntryEndpoint>();
   for (const endpoint of endpoints) {
@@ -302,7 +338,7 @@ function heldEndpoints(
       ...(weight !== undefined && weight !== weightScale && { weight: weight / weightScale }),
       ...(locality !== undefined && { locality }),
       labels: rest,
-      by: new Set(vouchersOf(endpoint)),
+      by: vouchersOf(endpoint, labelled),
       registryName,
     });
   }

@@ -147,6 +147,12 @@ it("the names in the glossary are in the code", () => {
   expect(words.filter((word) => !source.includes(word))).toEqual([]);
 });
 
+it("the tests that testing.md names for what it promises are there", () => {
+  const named = [...textOf("docs/testing.md").matchAll(/`(test\/[^`]+)` › ([^;|]+?)(?=;| \|)/g)];
+  expect(named.length).toBeGreaterThan(40);
+  expect(named.filter(([, file = "", title = ""]) => !textOf(file).includes(title))).toEqual([]);
+});
+
 describe("a document", () => {
   it.each(documents.filter((path) => !isDecision(path) && !generated.includes(path)))(
     "like %s has lines of at most 130 characters, but for tables and code",

@@ -5,6 +5,7 @@ import { hubOf } from "../../support/model.ts";
 
 test("the defaults of a hub", () => {
   expect(hubOf()).toEqual({
+    id: "ddf6610a",
     key: "dubbozk/registryhub-sample",
     namespace: "dubbozk",
     name: "registryhub-sample",

@@ -1,7 +1,9 @@
 import { describe, expect, test } from "vitest";
 import type { Entry } from "../../../src/model/entry.ts";
+import type { RegistryHubSpec } from "../../../src/model/registryhub.ts";
 import { type ClaimInputs, claimsOn, mayTakeOver, mayWrite } from "../../../src/plan/claims.ts";
 import { planHost } from "../../../src/plan/host.ts";
+import type { TrustState } from "../../../src/plan/trust-state.ts";
 import { hubIdOf } from "../../../src/translate/names.ts";
 import { claimOf, endpointOf, hubOf, inputOf, springEndpointOf, trusted } from "../../support/model.ts";
 
@@ -16,10 +18,8 @@ const period = { since: now, until: now };
 function inputsOf(name: string, overrides: Partial<ClaimInputs> = {}): ClaimInputs {
   const hub = hubOf({}, { name });
   return {
-    id: hubIdOf(hub.key),
     hub,
     mayWrite: true,
-    isPending: false,
     trust: trusted,
     listed: [],
     isUnreadable: false,
@@ -57,21 +57,101 @@ describe("a hub has a say", () => {
     expect(only(undefined, {})).toBeUndefined();
   });
 
-  test("when the entry has its label, or one of the endpoints names it", () => {
+  test("when the entry names it", () => {
     const b = inputsOf("b");
-    expect(claimsOn(host, empty, [b], () => 0).claims.get(b.id)?.name).toBe("b");
-    const unlabelled = { ...entry, hubs: new Map() };
-    const hubs = [inputsOf("a"), b];
-    const { claims } = claimsOn(host, unlabelled, hubs, () => 0);
-    expect([...claims.values()].map(nameOf)).toEqual(["a", "b"]);
+    expect(claimsOn(host, empty, [b], () => 0).claims.get(b.hub.id)?.name).toBe("b");
     expect(only(entry, {})).toBeUndefined();
   });
 
-  test("in an entry of the old product that names it, until its registry is listed", () => {
-    const say = (name: string, isPending: boolean) =>
-      [...claimsOn(host, adoptable, [inputsOf(name, { isPending })], never).claims.values()].map(nameOf);
-    expect([say("a", true), say("b", true), say("c", true)]).toEqual([["a"], ["b"], []]);
-    expect([say("a", false), say("b", false)]).toEqual([[], []]);
+  test("in an entry of the old product that names it, until it has settled", () => {
+    const say = (name: string, trust: Partial<TrustState>) =>
+      [
+        ...claimsOn(
+          host,
+          adoptable,
+          [inputsOf(name, { trust: { ...trusted, ...trust } })],
+          never,
+        ).claims.values(),
+      ].map(nameOf);
+    for (const trust of [{ isSynced: false }, { settling: period }])
+      expect([say("a", trust), say("b", trust), say("c", trust)]).toEqual([["a"], ["b"], []]);
+    expect([say("a", {}), say("b", {})]).toEqual([[], []]);
+  });
+});
+
+describe("an id counts only with the name behind it", () => {
+  const b = inputsOf("b");
+  /** Its id is the one of `b`. */
+  const namesake = (spec: Partial<RegistryHubSpec> = {}, overrides: Partial<ClaimInputs> = {}) => ({
+    ...b,
+    hub: { ...hubOf(spec, { name: "n", namespace: "evil" }), id: b.hub.id },
+    ...overrides,
+  });
+  const said = (actual: Entry | undefined, ...hubs: readonly ClaimInputs[]) =>
+    claimsOn(host, actual, hubs, never).claims.get(b.hub.id);
+  const nameless = { ...entry, hubs: new Map([[b.hub.id, ""]]) };
+
+  test("of two hubs with one id the one that the entry names is heard, whatever the other lists", () => {
+    for (const hubs of [
+      [b, namesake({}, { listed: [x] })],
+      [namesake({}, { listed: [x] }), b],
+    ])
+      expect(said(entry, ...hubs)).toMatchObject({ key: "dubbozk/b", listed: [], unlisted: "gone" });
+  });
+
+  test("where nothing names either, the older one is heard", () => {
+    const listing = namesake({}, { listed: [x] });
+    expect(said(undefined, listing, { ...b, listed: [x] })?.key).toBe("evil/n");
+    expect(said(undefined, { ...b, listed: [x] }, listing)?.key).toBe("dubbozk/b");
+  });
+
+  test("a hub is not heard about an entry that names another, which is missing", () => {
+    const missing = { key: "dubbozk/b", mayWrite: false, unlisted: "unknown" };
+    expect(said(entry, namesake())).toMatchObject(missing);
+    expect(claimsOn(host, entry, [namesake()], () => 0).claims.size).toBe(0);
+  });
+
+  test("without a name it counts in the hub's target", () => {
+    expect(said(nameless, b)).toMatchObject({ key: "dubbozk/b", unlisted: "gone" });
+    expect(said(nameless, namesake({ generate_to: "evil" }))).toMatchObject({ key: "", unlisted: "unknown" });
+  });
+
+  test("with the name it counts outside the target, for hosts of their own namespace", () => {
+    const moved = inputsOf("b", { hub: hubOf({ generate_to: "elsewhere" }, { name: "b" }) });
+    expect(said(entry, moved)).toMatchObject({ key: "dubbozk/b", unlisted: "gone" });
+    const odd = claimsOn("dubbozk/demo.other", entry, [moved], () => 0);
+    expect(odd.claims.get(b.hub.id)).toMatchObject({ mayWrite: false, unlisted: "unknown" });
+    expect(odd.isUnexplained).toBe(true);
+  });
+});
+
+describe("nobody explains an entry", () => {
+  const explained = (actual: Entry | undefined, ...hubs: readonly ClaimInputs[]) =>
+    !claimsOn(host, actual, hubs, () => 0).isUnexplained;
+  const nobody: Entry = { ...entry, hubs: new Map() };
+
+  test("that names no hub, unless one lists it or it is not ours", () => {
+    expect(explained(nobody)).toBe(false);
+    expect(explained(nobody, inputsOf("a", { listed: [x] }))).toBe(true);
+    expect(explained({ ...nobody, ours: false })).toBe(true);
+    expect(explained(undefined)).toBe(true);
+  });
+
+  test("that names a hub whose name is lost, unless that hub exists", () => {
+    const nameless = { ...entry, hubs: new Map([...entry.hubs.keys()].map((id) => [id, ""])) };
+    expect(explained(nameless, inputsOf("a"))).toBe(false);
+    expect(explained(nameless, inputsOf("a"), inputsOf("b"))).toBe(true);
+    expect(explained(entry)).toBe(true);
+  });
+
+  test("of which one endpoint names nobody, but not the hub that has not settled and that it names for people", () => {
+    const endpoints = new Map([[x.hostPort, { ...x, by: new Set<string>(), registryName: "c" }]]);
+    const stripped: Entry = { ...nobody, registryName: "d", endpoints };
+    const trust = { ...trusted, isSynced: false };
+    const elsewhere = hubOf({ generate_to: "elsewhere" }, { name: "c" });
+    expect(explained(stripped, inputsOf("c", { trust }))).toBe(true);
+    expect(explained(stripped, inputsOf("c"), inputsOf("d", { trust }))).toBe(false);
+    expect(explained(stripped, inputsOf("c", { trust, hub: elsewhere }))).toBe(false);
   });
 });
 
@@ -84,21 +164,21 @@ describe("of what it does not list a hub says", () => {
     ["unknown, in a reset hold", "unknown", { trust: { ...trusted, reset: { ...period, endpoints: 1 } } }],
     ["gone, in the brake's hold, while it lists one", "gone", { trust: braking }],
     ["unknown, when the service could not be read", "unknown", { isUnreadable: true }],
-    ["unknown, when it only adds", "unknown", { hub: hubOf({ policy: "upsert-only" }) }],
+    ["unknown, when it only adds", "unknown", { hub: hubOf({ policy: "upsert-only" }, { name: "c" }) }],
   ])("%s", (_, unlisted, overrides) => {
     expect(only(undefined, { listed: [x], ...overrides })).toMatchObject({ listed: [x], unlisted });
   });
 
   test("unknown, in the brake's hold, of the last instance", () => {
     const b = inputsOf("b", { trust: braking });
-    const unlisted = (at: string) => claimsOn(at, entry, [b], never).claims.get(b.id)?.unlisted;
+    const unlisted = (at: string) => claimsOn(at, entry, [b], never).claims.get(b.hub.id)?.unlisted;
     expect([unlisted(host), unlisted("dubbozk/other.dubbozk")]).toEqual(["unknown", "gone"]);
   });
 
   test("unknown, while it may not write, and lists nothing", () => {
     const b = inputsOf("b", { mayWrite: false, listed: [x] });
     const silent = { mayWrite: false, listed: [], unlisted: "unknown" };
-    expect(claimsOn(host, entry, [b], never).claims.get(b.id)).toMatchObject(silent);
+    expect(claimsOn(host, entry, [b], never).claims.get(b.hub.id)).toMatchObject(silent);
     expect(only(undefined, { mayWrite: false, listed: [x] })).toBeUndefined();
   });
 });
@@ -134,12 +214,6 @@ describe("an owner that does not exist", () => {
       { key: "", ...silent },
     ]);
     expect(wakeInMs).toBeUndefined();
-    const unlabelled = { ...entry, hubs: new Map() };
-    const byEndpoints = claimsOn(host, unlabelled, [], () => 0).claims;
-    expect([...byEndpoints.values()]).toMatchObject([
-      { key: "", ...silent },
-      { key: "", ...silent },
-    ]);
     expect(claimsOn(host, entry, [], never)).toMatchObject({ claims: { size: 2 }, wakeInMs: undefined });
   });
 

@@ -1,7 +1,7 @@
 import { describe, expect, test } from "vitest";
 import { rfc3339 } from "../../../src/model/time.ts";
+import { unlistedVerdict } from "../../../src/plan/claims.ts";
 import { holdOf } from "../../../src/plan/hold.ts";
-import { unlistedVerdict } from "../../../src/plan/trust-state.ts";
 import type { RememberedTrust } from "../../../src/status/memory.ts";
 import {
   held,

@@ -1,5 +1,5 @@
 import { describe, expect, test } from "vitest";
-import { chooseVip, vipPool } from "../../../src/plan/vip.ts";
+import { chooseVip, keepsVip, type VipHolder, vipPool } from "../../../src/plan/vip.ts";
 
 const greetingHost = "org.apache.dubbo.samples.api.greetingservice-1.0.0.dubbozk";
 const pool = vipPool("240.241.0.0/16");
@@ -82,5 +82,20 @@ describe("the choice", () => {
     );
     expect(got).toEqual(["240.241.0.1", "240.241.0.2", "240.241.0.3"]);
     expect(chooseVip(greetingHost, small, () => true)).toBeUndefined();
+  });
+});
+
+describe("of two with one virtual IP", () => {
+  const [young, old] = ["2024-02-02T00:00:00Z", "2024-01-01T00:00:00Z"] as const;
+  const one: VipHolder = { isIncumbent: false, createdAt: young, key: "ns/b" };
+
+  test.each<[string, Partial<VipHolder>, Partial<VipHolder>]>([
+    ["the incumbent, however young", { isIncumbent: true }, { createdAt: old }],
+    ["the older of two incumbents", { isIncumbent: true, createdAt: old }, { isIncumbent: true }],
+    ["the older, if none is the incumbent", { createdAt: old }, { key: "ns/a" }],
+    ["of equals the first by name", { key: "ns/a" }, {}],
+  ])("%s keeps it", (_, keeper, mover) => {
+    expect(keepsVip({ ...one, ...keeper }, { ...one, ...mover })).toBe(true);
+    expect(keepsVip({ ...one, ...mover }, { ...one, ...keeper })).toBe(false);
   });
 });

@@ -46,12 +46,13 @@ describe("phase", () => {
     ["Unknown", "Unknown", "pending"],
     ["Unknown", "False", "failed"],
   ])("RegistrySynced %s, Applied %s: %s", (registry, applied, phase) => {
-    const held = { type: "DeletionHeld", status: "True" } as const;
+    const reason = "Any";
     const conditions = [
-      { type: "RegistrySynced", status: registry },
-      { type: "Applied", status: applied },
-      held,
+      { type: "RegistrySynced", status: registry, reason },
+      { type: "Applied", status: applied, reason },
+      { type: "DeletionHeld", status: "True", reason },
     ] as const;
     expect(phaseOf(conditions)).toBe(phase);
+    expect(phaseOf([...conditions, { type: "Ready", status: "True", reason: "Suspended" }])).toBe("success");
   });
 });

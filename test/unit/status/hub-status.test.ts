@@ -87,7 +87,7 @@ describe("conditions and phase", () => {
     [
       "it is suspended from the start",
       { hub: hubOf({ suspend: true }), registry: connecting, progress: waiting },
-      ["pending", "Unknown Connecting", "Unknown Syncing", "Unknown Suspended"],
+      ["success", "Unknown Connecting", "Unknown Syncing", "True Suspended"],
     ],
   ])("%s", (_, overrides, expected) => {
     const told = status(overrides);
@@ -112,12 +112,15 @@ describe("conditions and phase", () => {
       later,
     );
     expect(verdict(suspended)).toEqual([
-      "failed",
+      "success",
       "False RegistryUnreachable",
       "True Applied",
-      "Unknown Suspended",
+      "True Suspended",
     ]);
-    expect(condition(suspended, "Ready")?.failed_reason).toBe(unreachable.detail);
+    expect(condition(suspended, "RegistrySynced")?.message).toBe(
+      condition(failed, "RegistrySynced")?.message,
+    );
+    expect(condition(suspended, "Ready")).not.toHaveProperty("failed_reason");
   });
 
   test("writes that are quick are not told, for what was said is not contradicted", () => {

@@ -35,7 +35,12 @@ function entry({ labels = ours, annotations, spec }: Overrides = {}): ServiceEnt
   };
 }
 
-const rules: RouteRules = { foreign: false, accepts: (vip) => pool.accepts(vip), hasElder: () => false };
+const rules: RouteRules = {
+  foreign: false,
+  accepts: (vip) => pool.accepts(vip),
+  isCopy: () => false,
+  isTaken: () => false,
+};
 const foreign: RouteRules = { ...rules, foreign: true };
 const theirs = { labels: { manager: "aeraki", registry: "dubbo2istio" } };
 
@@ -51,8 +56,15 @@ describe("entries of ours", () => {
     expect(routeOf(entry(overrides), rules)).toEqual({ verdict: "unclear" });
   });
 
+  test.each<[string, Overrides]>([
+    ["a copy of one", {}],
+    ["a copy of one that has no filters", { annotations: { "ecns.easystack.cn/l7": "false" } }],
+  ])("decide nothing as %s", (_, overrides) => {
+    expect(routeOf(entry(overrides), { ...rules, isCopy: () => true })).toEqual({ verdict: "unclear" });
+  });
+
   test("with the address of an older entry get no route: a label alone must not take over a listener", () => {
-    expect(routeOf(entry(), { ...rules, hasElder: () => true })).toEqual({ verdict: "unclear" });
+    expect(routeOf(entry(), { ...rules, isTaken: () => true })).toEqual({ verdict: "unclear" });
   });
 
   test.each<[string, Overrides]>([
@@ -88,7 +100,7 @@ describe("entries of others", () => {
 
   test.each<[string, Overrides, RouteRules]>([
     ["no mark of the old product", { labels: {} }, foreign],
-    ["an address that an older entry uses", theirs, { ...foreign, hasElder: () => true }],
+    ["an address that an older entry uses", theirs, { ...foreign, isTaken: () => true }],
     ["an IPv6 address", { ...theirs, spec: { addresses: ["2001:db8::1"] } }, foreign],
     ["a network for an address", { ...theirs, spec: { addresses: ["10.0.0.0/8"] } }, foreign],
     ["two addresses", { ...theirs, spec: { addresses: ["10.0.0.1", "10.0.0.2"] } }, foreign],

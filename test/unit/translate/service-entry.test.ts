@@ -1,7 +1,7 @@
 import { describe, expect, test } from "vitest";
 import type { Entry, EntryEndpoint } from "../../../src/model/entry.ts";
 import type { ServiceEntry, ServiceEntryPort } from "../../../src/model/istio.ts";
-import { entryOf, hubsOf, ownershipOf } from "../../../src/translate/read-back/service-entry.ts";
+import { entryOf, factsOf, hubsOf, ownershipOf } from "../../../src/translate/read-back/service-entry.ts";
 import { portNameOf, serviceEntryOf } from "../../../src/translate/service-entry.ts";
 import { endpointOf, greeting } from "../../support/model.ts";
 
@@ -87,7 +87,7 @@ test.each([
   ["a Spring entry with a weight and without", bothWeights],
   ["an empty entry without L7", emptyEntry],
   ["an altered name", alteredEntry],
-  ["IPv6", dubboEntry({ endpoints: new Map([["[2001:db8::1]:1", held("2001:db8::1:1", ["a", "b"])]]) })],
+  ["IPv6", dubboEntry({ endpoints: new Map([["[2001:db8::1]:1", held("2001:db8::1:1", ["ddf6610a"])]]) })],
 ])("what is written is what is read back: %s", (_, entry) => {
   expect(entryOf(serviceEntryOf(entry))).toEqual(entry);
 });
@@ -267,15 +267,32 @@ describe("what is read", () => {
     expect(entryOf(object({}, { ports: [] }))).toBeUndefined();
   });
 
-  test("hubs are those of the labels, with the names that match", () => {
+  test("hubs are those of labels, endpoints and annotation, with the names of the annotation", () => {
     const labels = { "hub.ecns.easystack.cn/ddf6610a": "", "hub.ecns.easystack.cn/00000000": "" };
     const annotations = { "ecns.easystack.cn/hubs": "dubbozk/registryhub-sample,else/where" };
-    expect(hubsOf(object({ labels, annotations }))).toEqual(
+    const endpoints = [{ address: "10.0.0.1", labels: { "ecns.easystack.cn/by": "ddf6610a.00000001" } }];
+    expect(hubsOf(object({ labels, annotations }, { endpoints }))).toEqual(
       new Map([
         ["ddf6610a", "dubbozk/registryhub-sample"],
         ["00000000", ""],
+        ["00000001", ""],
+        ["03dc7072", "else/where"],
       ]),
     );
+  });
+
+  test("an endpoint whose label is full may be any hub's of the entry", () => {
+    const ids = Array.from({ length: 8 }, (_, at) => `0000000${at}`);
+    const labels = Object.fromEntries(ids.map((id) => [`hub.ecns.easystack.cn/${id}`, ""]));
+    const vouchersOf = (count: number) => {
+      const by = { "ecns.easystack.cn/by": ids.slice(0, count).join(".") };
+      const one = object({ labels }, { endpoints: [{ address: "10.0.0.1", labels: by }] });
+      const read = [...(entryOf(one)?.endpoints.values() ?? [])].flatMap((endpoint) => [...endpoint.by]);
+      expect([...factsOf(one).vouched.keys()]).toEqual(read);
+      return read;
+    };
+    expect(vouchersOf(6)).toEqual(ids.slice(0, 6));
+    expect(vouchersOf(7)).toEqual(ids);
   });
 
   test("Dubbo's interface keeps its spelling", () => {

@@ -49,6 +49,10 @@ function object(name: string, overrides: Overrides = {}): ServiceEntry {
   };
 }
 
+/** The hub that the annotation of these objects names, and others that are told apart by their ids alone. */
+const sample = { id: "ddf6610a", key: "dubbozk/registryhub-sample", target: "ns" };
+const nameless = (id: string) => ({ id, key: `ns/${id}`, target: "ns" });
+
 /** An index over these objects, and a way to change the store below it. */
 function indexOf(...objects: readonly ServiceEntry[]) {
   const store = new Map<string, ServiceEntry>();
@@ -82,6 +86,27 @@ describe("who has a host", () => {
     expect(index.hostObject("ns/a.ns")).toBeUndefined();
   });
 
+  test("of several of ours the one with the base name, else the oldest; the others are copies and count for nothing", () => {
+    const [old, young] = [object("a", { created: "2023-01-01T00:00:00Z" }), object("b")];
+    const dubbo = object("aeraki-a-ns", { annotations: { interface: "a" }, created: "2025-01-01T00:00:00Z" });
+    const { index, put, remove } = indexOf(young, old, object("0", { labels: {} }));
+    const seen = (): readonly unknown[] => [
+      index.hostObject("ns/a.ns")?.object.metadata.name,
+      index.copiesAt("ns/a.ns"),
+      index.isCopy("ns/b"),
+    ];
+    expect(seen()).toEqual(["a", ["ns/b"], true]);
+    put(dubbo);
+    expect(seen()).toEqual(["aeraki-a-ns", ["ns/a", "ns/b"], true]);
+    expect([...index.hostsOf(sample)]).toMatchObject([{ host: "ns/a.ns", endpoints: 2 }]);
+    expect(index.endpointsOf(sample, "ns/a.ns")).toBe(2);
+    expect([...index.writesOf(sample).keys()]).toEqual(["aeraki-a-ns"]);
+    expect([...index.othersAt("240.241.0.1", "ns/aeraki-a-ns")]).toEqual(["ns/0"]);
+    remove("aeraki-a-ns");
+    remove("a");
+    expect(seen()).toEqual(["b", [], false]);
+  });
+
   test("a change concerns the hosts before and after it", () => {
     const { index, put, remove } = indexOf(object("a"));
     expect(put(object("a", { spec: { hosts: ["b.ns"] } }))).toEqual(new Set(["ns/a.ns", "ns/b.ns"]));
@@ -105,9 +130,11 @@ describe("who has a host", () => {
 describe("what a hub has", () => {
   test("hosts, with how many endpoints it vouches for and their interface", () => {
     const { index } = indexOf(object("a", { annotations: { interface: "a.B" } }));
-    expect([...index.hostsOf("ddf6610a")]).toEqual([{ host: "ns/a.ns", endpoints: 2, service: "a.B" }]);
-    expect([...index.hostsOf("00000001")]).toEqual([{ host: "ns/a.ns", endpoints: 1, service: "a.B" }]);
-    expect([...index.hostsOf("00000002")]).toEqual([]);
+    expect([...index.hostsOf(sample)]).toEqual([{ host: "ns/a.ns", endpoints: 2, service: "a.B" }]);
+    expect([...index.hostsOf(nameless("00000001"))]).toEqual([
+      { host: "ns/a.ns", endpoints: 1, service: "a.B" },
+    ]);
+    expect([...index.hostsOf(nameless("00000002"))]).toEqual([]);
   });
 
   test.each([
@@ -116,21 +143,35 @@ describe("what a hub has", () => {
     ["a Spring service of odd spelling", { "ecns.easystack.cn/original-name": "A_1" }, "A_1"],
   ])("hosts, with what the hub's filter has to judge: %s", (_, annotations, service) => {
     const { index } = indexOf(object("a", { annotations }));
-    expect([...index.hostsOf("ddf6610a")]).toMatchObject([{ host: "ns/a.ns", service }]);
+    expect([...index.hostsOf(sample)]).toMatchObject([{ host: "ns/a.ns", service }]);
   });
 
   test("an empty entry is still its own; the old product's and strangers' are not", () => {
     const { index, put } = indexOf(object("a", { spec: { endpoints: [] } }));
-    expect([...index.hostsOf("ddf6610a")]).toMatchObject([{ endpoints: 0 }]);
+    expect([...index.hostsOf(sample)]).toMatchObject([{ endpoints: 0 }]);
     put(object("a", { labels: { ...old, "hub.ecns.easystack.cn/ddf6610a": "" } }));
-    expect([...index.hostsOf("ddf6610a")]).toEqual([]);
+    expect([...index.hostsOf(sample)]).toEqual([]);
   });
 
   test("names, with the time of our last write and of nobody else's", () => {
     const { index, put } = indexOf(object("a"));
-    expect(index.writesOf("ddf6610a")).toEqual(new Map([["a", "2024-02-04T03:04:20Z"]]));
+    expect(index.writesOf(sample)).toEqual(new Map([["a", "2024-02-04T03:04:20Z"]]));
     put(object("a", { managers: ["kubectl"] }));
-    expect(index.writesOf("ddf6610a")).toEqual(new Map());
+    expect(index.writesOf(sample)).toEqual(new Map());
+  });
+
+  test("nothing of an entry that gives its id to another", () => {
+    const { index } = indexOf(object("a"));
+    const namesake = { ...sample, key: "evil/x" };
+    const seen = (hub: typeof sample): readonly unknown[] => [
+      [...index.hostsOf(hub)].length,
+      [...index.servicesOf(hub)],
+      index.endpointsOf(hub, "ns/a.ns"),
+      index.writesOf(hub).size,
+      index.has(hub, "ns/a.ns"),
+    ];
+    expect(seen(sample)).toEqual([1, ["a"], 2, 1, true]);
+    expect(seen(namesake)).toEqual([0, [], 0, 0, false]);
   });
 
   test("owners are those whose names the annotation tells", () => {
@@ -169,14 +210,14 @@ describe("addresses", () => {
     expect(index.isUsed("240.241.0.9", "ns/a.ns")).toBe(false);
   });
 
-  test("of two that share one, the younger has an elder; of equals the later by name", () => {
-    const young = object("a", { created: "2024-02-02T00:00:00Z" });
-    const [first, second] = [object("b"), object("c")];
-    const { index } = indexOf(young, first, second);
-    expect([young, first, second].map((one) => index.hasElder("240.241.0.1", one))).toEqual([
-      true,
-      false,
-      true,
-    ]);
+  test("that several have, by ServiceEntry; a change of one concerns the others, before and after it", () => {
+    const other = object("b", { spec: { hosts: ["b.ns"] } });
+    const { index, put } = indexOf(object("a"), other);
+    expect([...index.othersAt("240.241.0.1", "ns/a")]).toEqual(["ns/b"]);
+    expect([...index.othersAt("240.241.0.1")]).toEqual(["ns/a", "ns/b"]);
+    const moved = { ...other, spec: { ...other.spec, addresses: ["240.241.0.2"] } };
+    expect(put(moved)).toEqual(new Set(["ns/a.ns", "ns/b.ns"]));
+    expect([...index.othersAt("240.241.0.1", "ns/a")]).toEqual([]);
+    expect(put(other)).toEqual(new Set(["ns/a.ns", "ns/b.ns"]));
   });
 });

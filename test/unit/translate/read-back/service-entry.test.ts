@@ -74,9 +74,10 @@ describe("facts", () => {
       name: "x",
       hosts: [],
       ips: [],
-      owned: true,
-      hubs: new Map([["ddf6610a", 0]]),
-      hubKeys: new Map([["ddf6610a", ""]]),
+      ownership: "ours",
+      precedence: "0 1  x",
+      hubs: new Map([["ddf6610a", ""]]),
+      vouched: new Map(),
       service: "",
       writtenAt: "",
     });
@@ -87,7 +88,7 @@ describe("facts", () => {
       { address: "10.0.0.1", labels: by },
       { network: "east", labels: by },
     ];
-    expect(factsOf(stored(JSON.stringify({ endpoints }))).hubs).toEqual(new Map([["ddf6610a", 1]]));
+    expect(factsOf(stored(JSON.stringify({ endpoints }))).vouched).toEqual(new Map([["ddf6610a", 1]]));
   });
 
   test.each([null, "none", [null, 7, { manager: "registryhub", time: 7 }]])(

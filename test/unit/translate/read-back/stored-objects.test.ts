@@ -35,7 +35,12 @@ function occupantOf(some: Some) {
   return index.hostObject("ns/a.ns");
 }
 
-const rules = { foreign: true, accepts: (vip: string) => pool.accepts(vip), hasElder: () => false };
+const rules = {
+  foreign: true,
+  accepts: (vip: string) => pool.accepts(vip),
+  isCopy: () => false,
+  isTaken: () => false,
+};
 const bare = { name: "9000", number: 9_000 };
 const gateway = { network: "east" };
 const instance = { address: "10.0.0.1", labels: { "ecns.easystack.cn/by": "ddf6610a" } };
@@ -80,8 +85,14 @@ test.each([{}, { spec: null }, { spec: { configPatches: "none" } }, { spec: { co
     const metadata = { name: "f", namespace: "servicemesh", labels, annotations };
     const deps = { clock: fakeClock(), logger: silentLogger, random: () => 0 };
     const envoyFilters = [{ ...filter, metadata } as never];
-    const { serviceEntries, envoyFilters: filters, tools } = copyOf({ ...emptyCluster, envoyFilters }, deps);
-    const world = { serviceEntries, filters, rules, isReady: () => true, refused: () => undefined };
+    const {
+      serviceEntries,
+      envoyFilters: filters,
+      entries,
+      tools,
+    } = copyOf({ ...emptyCluster, envoyFilters }, deps);
+    const state = { isReady: () => true, refused: () => undefined };
+    const world = { serviceEntries, filters, entries, foreign: true, accepts: pool.accepts, ...state };
     const options = { rootNamespace: "servicemesh", watchNamespaces: [], inboundFilters: false };
     const worker = new FilterWorker(world, options, tools);
     expect(worker.take("servicemesh/f")).toEqual(["ns/x"]);

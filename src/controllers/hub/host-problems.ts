@@ -1,0 +1,37 @@
+import type { Claim, HostKey } from "../../model/entry.ts";
+import type { HubId } from "../../model/hub.ts";
+import { splitKey } from "../../model/keys.ts";
+import type { Problem } from "../../model/problems.ts";
+import type { HostPlan } from "../../plan/host.ts";
+import type { HostObject } from "../writes/entry-index.ts";
+
+/** The host is a stranger's. */
+export function foreignHost(host: HostKey, { object }: HostObject): Problem {
+  const { namespace, name } = object.metadata;
+  const detail = `ServiceEntry ${namespace}/${name} already has this host and does not belong to the operator; delete it or change its host`;
+  return { at: splitKey(host)[1], code: "HostConflict", detail, severity: "rejected" };
+}
+
+/** Somebody duplicated the entry: Istio adds the copy's endpoints, dead ones too, to those of the entry. */
+export function copyOfEntry(host: HostKey, copy: string): Problem {
+  const detail = `ServiceEntry ${copy} is a copy of the entry of this host; delete it, because callers reach the endpoints of both`;
+  return { at: splitKey(host)[1], code: "HostConflict", detail, severity: "warning" };
+}
+
+/** ServiceEntries that are not ours have the virtual IP of the entry. */
+export function sharedVip(host: HostKey, [first = "", ...others]: readonly string[]): Problem {
+  const more = others.length > 0 ? ` and ${others.length} more` : "";
+  const detail = `ServiceEntry ${first}${more}, which does not belong to the operator, has this host's virtual IP; give it another address, because connections may reach either`;
+  return { at: splitKey(host)[1], code: "VipShared", detail, severity: "warning" };
+}
+
+/** The plan with these problems of the host for every hub that claims it. */
+export function withProblems(
+  plan: HostPlan,
+  claims: ReadonlyMap<HubId, Claim>,
+  problems: readonly Problem[],
+): HostPlan {
+  if (problems.length === 0) return plan;
+  const all = [...claims.keys()].map((id) => [id, [...(plan.problems.get(id) ?? []), ...problems]] as const);
+  return { ...plan, problems: new Map(all) };
+}
