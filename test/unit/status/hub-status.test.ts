@@ -219,9 +219,10 @@ describe("a status of an earlier process", () => {
 });
 
 describe("the manual's fields", () => {
-  const failed = status({ registry: unreachable });
+  const failing = (): HubStatus => status({ registry: unreachable });
 
   test("stand on Ready while the phase is failed", () => {
+    const failed = failing();
     expect(condition(failed, "Ready")).toEqual({
       type: "Ready",
       status: "False",
@@ -239,6 +240,7 @@ describe("the manual's fields", () => {
   });
 
   test("record_time is when this reason first appeared", () => {
+    const failed = failing();
     const again = status({ previous: failed, registry: { ...unreachable, detail: "another" } }, later);
     expect(condition(again, "Ready")).toMatchObject({ record_time: now, failed_reason: "another" });
     const other = status(
@@ -345,6 +347,13 @@ describe("what is worth a write", () => {
 
   test("the first status", () => {
     expect(statusChange(undefined, before)).toBe("conditions");
+  });
+
+  test("another problem in the place of one", () => {
+    const warned = (detail: string) =>
+      status({ problems: [{ at: "x", code: "BadPort", detail, severity: "warning" }] });
+    expect(statusChange(warned("one"), warned("another"))).toBe("counts");
+    expect(statusChange(warned("one"), warned("one"))).toBe("none");
   });
 
   test("not the order in which the API server gives the names of entries", () => {
