@@ -161,7 +161,7 @@ export function claimingHub(
     mayWrite: mayWrite(hub),
     trust,
     listed: listings.listed(host),
-    isUnreadable: listings.isUnknown(host, actual?.shape.service.name ?? ""),
+    isUnknown: listings.isUnknown(host, actual?.shape.service.name ?? ""),
   });
   return { hub, listings, ledger, claimInputs };
 }
@@ -173,7 +173,7 @@ function bystanderOf(hub: Hub, clock: Clock): ClaimingHub {
     mayWrite: mayWrite(hub),
     trust: unsynced,
     listed: [...(actual?.endpoints.values() ?? [])].filter(({ by }) => by.has(hub.id)),
-    isUnreadable: false,
+    isUnknown: false,
   });
   const ledger = new HostLedger(clock, () => undefined);
   return { hub, listings: new ListingIndex(), ledger, claimInputs };

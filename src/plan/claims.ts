@@ -11,8 +11,11 @@ export interface ClaimInputs {
   readonly trust: TrustState;
   /** What the registry lists for the host. */
   readonly listed: readonly Endpoint[];
-  /** The registry has the host's service, but it, or a part of it, could not be read. */
-  readonly isUnreadable: boolean;
+  /**
+   * What is not listed is unknown: the registry has the host's service, but it, or a part of it, could not be read; or the
+   * host is of an earlier target, and the entry that replaces it is not written.
+   */
+  readonly isUnknown: boolean;
 }
 
 /** What all hubs say about one host. */
@@ -62,12 +65,12 @@ export function claimsOn(
 
 /** What one hub claims; undefined = nothing. While it may not write, it only says what must stay. */
 export function claimOf(host: HostKey, actual: Entry | undefined, inputs: ClaimInputs): Claim | undefined {
-  const { hub, mayWrite, trust, isUnreadable } = inputs;
+  const { hub, mayWrite, trust } = inputs;
   if (isOfNamesake(hub, actual)) return undefined;
   const listed = mayWrite ? inputs.listed : [];
   if (listed.length === 0 && !owns(inputs, host, actual)) return undefined;
   const { key, name, l7, protocol } = hub;
-  const isUnknown = !mayWrite || isUnreadable || hub.policy === "upsert-only";
+  const isUnknown = !mayWrite || inputs.isUnknown || hub.policy === "upsert-only";
   const unlisted = isUnknown ? "unknown" : unlistedVerdict(trust, host, listed.length > 0);
   return { key, name, l7, protocol, mayWrite, listed, unlisted };
 }

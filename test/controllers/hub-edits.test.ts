@@ -252,6 +252,39 @@ describe("another target", () => {
   });
 });
 
+describe("another target that takes no writes", () => {
+  test("costs the old one nothing: its entries go when they are replaced", async () => {
+    const world = await openSettled({ services: ten });
+    world.person.createNamespace("elsewhere");
+    const end = world.api.forbid({ resource: "serviceentries", verb: "patch", namespace: "elsewhere" });
+    edit(world, { generate_to: "elsewhere" });
+    await world.advance(20 * minute);
+    expect(said(world)).toMatchObject({ phase: "failed", Applied: "False Forbidden" });
+    expect(listedHosts(world)).toEqual(hostsOf(ten));
+    end();
+    await world.advance(15 * minute);
+    expect(listedHosts(world, "elsewhere")).toHaveLength(10);
+    expect(said(world)).toMatchObject({ phase: "success", DeletionHeld: "False NothingHeld" });
+    await world.advance(12 * minute);
+    expect(world.person.list("serviceentries", "demo")).toEqual([]);
+  });
+
+  test("for one service costs that one nothing, and keeps no other", async () => {
+    const world = await openSettled();
+    world.person.createNamespace("elsewhere");
+    const one = { namespace: "elsewhere", name: "aeraki-demo-a-elsewhere", verb: "patch" } as const;
+    const end = world.api.forbid(one);
+    edit(world, { generate_to: "elsewhere" });
+    await world.advance(20 * minute);
+    expect(addressesOf(world, "demo.A")).toEqual(two["demo.A"]);
+    expect(entryOf(world, "demo.B")).toBeUndefined();
+    end();
+    await world.advance(15 * minute);
+    expect(addressesOf(world, "demo.A")).toEqual([]);
+    expect(addressesOf(world, "demo.A", "elsewhere")).toEqual(two["demo.A"]);
+  });
+});
+
 describe("the filter", () => {
   test("takes what it no longer wants out of the mesh, after settling and the brake (H12)", async () => {
     const world = await openSettled({ services: ten });

@@ -332,7 +332,7 @@ const inputsOf =
     mayWrite: mayWrite(hub) && isAllowed,
     trust,
     listed: [...(listed.get(host) ?? [])].map((figure) => endpointOf(`10.0.0.${figure}:20880`)),
-    isUnreadable: couldNotRead.has(host),
+    isUnknown: couldNotRead.has(host),
   });
 
 const figureOf = ({ address }: Pick<Endpoint, "address">): string => address.split(".").at(-1) ?? "";

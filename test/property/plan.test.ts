@@ -135,7 +135,7 @@ describe.each([
       const inputs = (key: string, id: string, target: string): ClaimInputs => {
         const [namespace, name] = splitKey(key);
         const hub = { ...hubOf({ generate_to: target }, { namespace, name }), id };
-        return { hub, mayWrite: true, trust: trusted, listed: [], isUnreadable: false };
+        return { hub, mayWrite: true, trust: trusted, listed: [], isUnknown: false };
       };
       const innocent = hubs.slice(1).map(({ key, id }) => inputs(key, id, "dubbozk"));
       const namesakes = hubs.map(({ id }) => inputs(`evil/${id}`, id, "evil"));

@@ -62,7 +62,8 @@ export class HostLedger {
     if (unwritten === undefined || !unwritten.isPlanned) return undefined; // it was planned before something asked for it
     this.#unwritten.delete(host);
     const { since, isDecided } = unwritten;
-    if (this.#unwritten.size === 0 || (isDecided && !this.isCarryingOut)) this.#changed();
+    const isLast = this.#unwritten.size === 0 || (isDecided && !this.isCarryingOut);
+    if (isLast || this.#withheld.size > 0) this.#changed(); // what is withheld may have waited for this host
     return isDecided ? undefined : this.#clock.monotonic() - since;
   }
 
@@ -98,6 +99,11 @@ export class HostLedger {
 
   get failures(): readonly ApplyFailure[] {
     return [...this.#failures.values()];
+  }
+
+  /** Whether the host waits for its write, or for another try. */
+  isUnwritten(host: HostKey): boolean {
+    return this.#unwritten.has(host) || this.#failures.has(host);
   }
 
   /** How many hosts have withheld endpoints, and how many endpoints. */

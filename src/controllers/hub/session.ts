@@ -67,7 +67,7 @@ export class HubSession {
     const logger = deps.logger.child({ hub: hub.key, type: hub.registry.type });
     this.#deps = { ...deps, clock, logger };
     this.#hooks = hooks;
-    this.ledger = new HostLedger(clock, () => this.#enqueueStatus());
+    this.ledger = new HostLedger(clock, () => this.#ledgerChanged());
     this.#startedAt = clock.monotonic();
     const trust = restoredTrust(hooks.limitsFor(hub), memory, momentOf(clock));
     this.#trust = new HubTrust(clock, trust, (change) => this.#trustChanged(change));
@@ -134,7 +134,7 @@ export class HubSession {
       mayWrite: mayWrite(hub),
       trust: this.#trust.state,
       listed: listings.listed(host),
-      isUnreadable: listings.isUnknown(host, actual?.shape.service.name ?? ""),
+      isUnknown: listings.isUnknown(host, actual?.shape.service.name ?? "") || this.#isUnreplaced(host),
     };
   }
 
@@ -336,8 +336,27 @@ export class HubSession {
 
   /** Whether the hub vouches for the absence of the host's unlisted endpoints. */
   #mayRemove(host: HostKey): boolean {
-    if (this.#hub.policy !== "sync" || !this.#isReadable(host)) return false;
+    if (this.#hub.policy !== "sync" || !this.#isReadable(host) || this.#isUnreplaced(host)) return false;
     return unlistedVerdict(this.#trust.state, host, this.listings.has(host)) === "gone";
+  }
+
+  /** Whether the host is of an earlier target, and its service is not written in the present one. */
+  #isUnreplaced(host: HostKey): boolean {
+    const [namespace, name] = splitKey(host);
+    const { target } = this.#hub;
+    if (namespace === target || !name.endsWith(`.${namespace}`)) return false;
+    return this.ledger.isUnwritten(`${target}/${name.slice(0, -namespace.length)}${target}`);
+  }
+
+  /** The status may differ, and what is replaced now in the present target may go in the earlier one. */
+  #ledgerChanged(): void {
+    this.#enqueueStatus();
+    const withheld = [...this.ledger.withheldHosts()];
+    const earlier = withheld.filter((host) => splitKey(host)[0] !== this.#hub.target);
+    this.#hooks.enqueueHosts(
+      earlier.filter((host) => this.#mayRemove(host)),
+      "look",
+    );
   }
 
   #enqueueStatus(): void {

@@ -22,7 +22,7 @@ function inputsOf(name: string, overrides: Partial<ClaimInputs> = {}): ClaimInpu
     mayWrite: true,
     trust: trusted,
     listed: [],
-    isUnreadable: false,
+    isUnknown: false,
     ...overrides,
   };
 }
@@ -163,7 +163,7 @@ describe("of what it does not list a hub says", () => {
     ["unknown, when its registry is lost", "unknown", { trust: { ...trusted, isSynced: false } }],
     ["unknown, in a reset hold", "unknown", { trust: { ...trusted, reset: { ...period, endpoints: 1 } } }],
     ["gone, in the brake's hold, while it lists one", "gone", { trust: braking }],
-    ["unknown, when the service could not be read", "unknown", { isUnreadable: true }],
+    ["unknown, when the service could not be read", "unknown", { isUnknown: true }],
     ["unknown, when it only adds", "unknown", { hub: hubOf({ policy: "upsert-only" }, { name: "c" }) }],
   ])("%s", (_, unlisted, overrides) => {
     expect(only(undefined, { listed: [x], ...overrides })).toMatchObject({ listed: [x], unlisted });
