@@ -106,6 +106,25 @@ describe("somebody", () => {
     }
   });
 
+  test.each(["before", "after"])(
+    "who adds an address %s the virtual IP sees it taken away, also after a restart",
+    async (where) => {
+      const world = await openSettled();
+      const put = (ips: readonly string[]): unknown =>
+        world.person.edit("serviceentries", key, (object) => ({
+          ...object,
+          spec: { ...object.spec, addresses: ips },
+        }));
+      put(["240.240.0.1"]); // it is believed, so it is the one
+      await world.advance(10 * second);
+      await world.hubController.stop();
+      put(where === "before" ? ["240.240.0.2", "240.240.0.1"] : ["240.240.0.1", "fd00::1"]);
+      await world.hubController.start();
+      await world.advance(1 * minute);
+      expect(entryOf(world, "demo.A")?.spec?.addresses).toEqual(["240.240.0.1"]);
+    },
+  );
+
   test("who deletes an entry sees it come back at once, with its name and virtual IP", async () => {
     const world = await openSettled();
     const before = entryOf(world, "demo.A");

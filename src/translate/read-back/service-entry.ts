@@ -119,12 +119,11 @@ export function entryOf(object: Stored<ServiceEntry>): Entry | undefined {
     port: port.number,
     portName: port.name,
   };
-  const addresses = addressesOf(object);
   const emptySince = notes[annotations.emptySince];
-  return {
+  const entry: Entry = {
     host: `${metadata.namespace ?? ""}/${host}`,
     name: metadata.name,
-    vip: addresses.length === 1 ? (addresses[0] ?? "") : "",
+    vip: "",
     shape,
     ours: ownershipOf(object) === "ours",
     hubs: hubsOf(object, endpoints),
@@ -133,6 +132,14 @@ export function entryOf(object: Stored<ServiceEntry>): Entry | undefined {
     l7: notes[annotations.l7] !== "false",
     registryName: objectLabels(object)[labels.registryName] ?? "",
   };
+  return { ...entry, vip: vipOf(object, entry) };
+}
+
+/** The only address; of several, to which somebody has added, the one that the operator wrote; "" = none. */
+function vipOf(object: Stored<ServiceEntry>, entry: Entry): string {
+  const addresses = addressesOf(object);
+  if (addresses.length <= 1) return addresses[0] ?? "";
+  return addresses.find((vip) => isWrittenAs(object, { ...entry, vip })) ?? "";
 }
 
 /** Reads the facts for an index. */
@@ -186,7 +193,11 @@ export function routeFactsOf(object: Stored<ServiceEntry>): RouteFacts {
 /** Whether nobody has changed what the operator wrote last, its address included; additions of others do not count. */
 export function isAsWritten(object: Stored<ServiceEntry>): boolean {
   const entry = entryOf(object);
-  const written = entry && objectAnnotations(serviceEntryOf(entry))[annotations.lastApplied];
+  return entry !== undefined && isWrittenAs(object, entry);
+}
+
+function isWrittenAs(object: Stored<ServiceEntry>, entry: Entry): boolean {
+  const written = objectAnnotations(serviceEntryOf(entry))[annotations.lastApplied];
   return written !== undefined && written === objectAnnotations(object)[annotations.lastApplied];
 }
 
