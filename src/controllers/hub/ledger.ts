@@ -19,6 +19,7 @@ interface Unwritten {
 export class HostLedger {
   readonly #clock: Clock;
   readonly #changed: () => void;
+  readonly #written: (waiting: Iterable<HostKey>) => void;
   /** How many endpoints stay only because the hub cannot vouch for their absence. */
   readonly #withheld = new Map<HostKey, number>();
   readonly #problems = new Map<HostKey, readonly Problem[]>();
@@ -26,10 +27,18 @@ export class HostLedger {
   readonly #dryRuns = new Map<HostKey, DryRunResult>();
   /** Hosts that wait for their plan and write, the oldest first. */
   readonly #unwritten = new Map<HostKey, Unwritten>();
+  /** By a host that is not written: those that wait for that. */
+  readonly #waiting = new Map<HostKey, Set<HostKey>>();
 
-  constructor(clock: Clock, changed: () => void) {
+  /** @param written called with the hosts that waited for the write of another one, once that is done. */
+  constructor(
+    clock: Clock,
+    changed: () => void,
+    written: (waiting: Iterable<HostKey>) => void = () => undefined,
+  ) {
     this.#clock = clock;
     this.#changed = changed;
+    this.#written = written;
   }
 
   /** A listing, or a decision of ours or of the owner, changed these hosts. */
@@ -57,13 +66,22 @@ export class HostLedger {
 
   /** The host is as planned. Returns how long ago the listing that changed it arrived, if it was a listing. */
   markApplied(host: HostKey): Ms | undefined {
+    const tookMs = this.#markApplied(host);
+    const waiting = this.#waiting.get(host);
+    if (waiting !== undefined && !this.isUnwritten(host)) {
+      this.#waiting.delete(host);
+      this.#written(waiting);
+    }
+    return tookMs;
+  }
+
+  #markApplied(host: HostKey): Ms | undefined {
     if (this.#failures.delete(host)) this.#changed();
     const unwritten = this.#unwritten.get(host);
     if (unwritten === undefined || !unwritten.isPlanned) return undefined; // it was planned before something asked for it
     this.#unwritten.delete(host);
     const { since, isDecided } = unwritten;
-    const isLast = this.#unwritten.size === 0 || (isDecided && !this.isCarryingOut);
-    if (isLast || this.#withheld.size > 0) this.#changed(); // what is withheld may have waited for this host
+    if (this.#unwritten.size === 0 || (isDecided && !this.isCarryingOut)) this.#changed();
     return isDecided ? undefined : this.#clock.monotonic() - since;
   }
 
@@ -99,6 +117,11 @@ export class HostLedger {
 
   get failures(): readonly ApplyFailure[] {
     return [...this.#failures.values()];
+  }
+
+  /** A host waits until another one is written. */
+  awaitWrite(unwritten: HostKey, waiting: HostKey): void {
+    this.#waiting.set(unwritten, (this.#waiting.get(unwritten) ?? new Set()).add(waiting));
   }
 
   /** Whether the host waits for its write, or for another try. */

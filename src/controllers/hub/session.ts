@@ -67,7 +67,11 @@ export class HubSession {
     const logger = deps.logger.child({ hub: hub.key, type: hub.registry.type });
     this.#deps = { ...deps, clock, logger };
     this.#hooks = hooks;
-    this.ledger = new HostLedger(clock, () => this.#ledgerChanged());
+    this.ledger = new HostLedger(
+      clock,
+      () => this.#enqueueStatus(),
+      (waiting) => hooks.enqueueHosts(waiting, "look"),
+    );
     this.#startedAt = clock.monotonic();
     const trust = restoredTrust(hooks.limitsFor(hub), memory, momentOf(clock));
     this.#trust = new HubTrust(clock, trust, (change) => this.#trustChanged(change));
@@ -128,13 +132,15 @@ export class HubSession {
 
   /** What the hub's claim on a host rests on at this moment, whether or not its target takes entries of it. */
   claimInputs(host: HostKey, actual: Entry | undefined): ClaimInputs {
+    const successor = this.#unwrittenSuccessor(host);
+    if (successor !== undefined) this.ledger.awaitWrite(successor, host);
     const { hub, listings } = this;
     return {
       hub,
       mayWrite: mayWrite(hub),
       trust: this.#trust.state,
       listed: listings.listed(host),
-      isUnknown: listings.isUnknown(host, actual?.shape.service.name ?? "") || this.#isUnreplaced(host),
+      isUnknown: successor !== undefined || listings.isUnknown(host, actual?.shape.service.name ?? ""),
     };
   }
 
@@ -336,27 +342,18 @@ export class HubSession {
 
   /** Whether the hub vouches for the absence of the host's unlisted endpoints. */
   #mayRemove(host: HostKey): boolean {
-    if (this.#hub.policy !== "sync" || !this.#isReadable(host) || this.#isUnreplaced(host)) return false;
+    if (this.#hub.policy !== "sync" || !this.#isReadable(host)) return false;
+    if (this.#unwrittenSuccessor(host) !== undefined) return false;
     return unlistedVerdict(this.#trust.state, host, this.listings.has(host)) === "gone";
   }
 
-  /** Whether the host is of an earlier target, and its service is not written in the present one. */
-  #isUnreplaced(host: HostKey): boolean {
+  /** For a host of an earlier target: that of its service in the present one, while it is not written. */
+  #unwrittenSuccessor(host: HostKey): HostKey | undefined {
     const [namespace, name] = splitKey(host);
     const { target } = this.#hub;
-    if (namespace === target || !name.endsWith(`.${namespace}`)) return false;
-    return this.ledger.isUnwritten(`${target}/${name.slice(0, -namespace.length)}${target}`);
-  }
-
-  /** The status may differ, and what is replaced now in the present target may go in the earlier one. */
-  #ledgerChanged(): void {
-    this.#enqueueStatus();
-    const withheld = [...this.ledger.withheldHosts()];
-    const earlier = withheld.filter((host) => splitKey(host)[0] !== this.#hub.target);
-    this.#hooks.enqueueHosts(
-      earlier.filter((host) => this.#mayRemove(host)),
-      "look",
-    );
+    if (namespace === target || !name.endsWith(`.${namespace}`)) return undefined;
+    const successor = `${target}/${name.slice(0, -namespace.length)}${target}`;
+    return this.ledger.isUnwritten(successor) ? successor : undefined;
   }
 
   #enqueueStatus(): void {

@@ -35,7 +35,7 @@ export class Refusals {
 }
 
 /** Whether `at` has no time for the key that is less than `everyMs` ago; notes the time if so. */
-function isDue(at: Map<string, Instant>, key: string, everyMs: Ms, now: Ms): boolean {
+function isDue(at: Map<string, Instant>, key: string, everyMs: Ms, now: Instant): boolean {
   const last = at.get(key);
   if (last !== undefined && now - last < everyMs) return false;
   at.set(key, now);
