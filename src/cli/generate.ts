@@ -70,8 +70,8 @@ export async function generate(
   const ownedBefore = owned();
   const ownedHosts = [...entries.hostsOf(hub)].map(({ host }) => host);
   const hosts = [...listings.hosts(), ...ownedHosts].sort();
-  const world = { sessions: () => hubs, goneInMs: () => undefined };
-  const withoutVip = await generateEntries(hosts, world, cluster, options);
+  const context = { sessions: () => hubs, goneInMs: () => undefined };
+  const withoutVip = await generateEntries(hosts, context, cluster, options);
   await generateFilters([...ownedBefore, ...owned()], cluster, options);
   const problems = [...snapshot.problems, ...listings.problems, ...ledger.problems];
   return { problems, withoutVip, held: ledger.withheld };
@@ -89,7 +89,7 @@ export async function generateEntries(
 ): Promise<readonly HostKey[]> {
   const { entries, serviceEntries, tools } = cluster;
   const unexplained = new UnexplainedEntries(tools.deps.logger, () => undefined);
-  const world = {
+  const context = {
     ...hubs,
     entries,
     unexplained,
@@ -98,7 +98,7 @@ export async function generateEntries(
     targetProblem: () => undefined,
   };
   const pool = vipPool(options.vipCidr);
-  const worker = new HostWorker(world, { pool, graceMs: options.emptyGraceMs }, tools);
+  const worker = new HostWorker(context, { pool, graceMs: options.emptyGraceMs }, tools);
   return workOff(new Set(hosts), worker, cluster);
 }
 
@@ -113,7 +113,7 @@ export async function generateFilters(
   const refused = (error: Error): never => {
     throw error; // a copy takes every write
   };
-  const world = {
+  const context = {
     serviceEntries,
     filters: envoyFilters,
     entries,
@@ -122,7 +122,7 @@ export async function generateFilters(
     isReady: () => true,
     refused,
   };
-  const worker = new FilterWorker(world, { ...options, watchNamespaces: [] }, tools);
+  const worker = new FilterWorker(context, { ...options, watchNamespaces: [] }, tools);
   for (const key of envoyFilters.objects.keys()) worker.take(key);
   const waiting = new Set(keys);
   envoyFilters.onChange = (filter) => {

@@ -11,6 +11,7 @@ import {
   SOON_MS,
   STATUS_MS,
   type Tenant,
+  untilNothingHeld,
   untilReady,
   useWorld,
 } from "./world.ts";
@@ -207,14 +208,6 @@ const shops = (count: number): readonly (readonly string[])[] =>
 /** One provider each for the first `count` shops. */
 function provideShops(tenant: Tenant, count: number): Promise<string[]> {
   return tenant.provide(...shops(count).map((_, index) => shopUrl(index + 1)));
-}
-
-async function untilNothingHeld(tenant: Tenant): Promise<void> {
-  await eventually(async () => {
-    const hub = await tenant.hub();
-    expect(conditionOf(hub, "DeletionHeld").reason).toBe("NothingHeld");
-    expect(hub.status).not.toHaveProperty("hold");
-  }, STATUS_MS);
 }
 
 async function untilEndpoints(tenant: Tenant, expected: readonly (readonly string[])[]): Promise<void> {

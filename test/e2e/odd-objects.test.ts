@@ -3,7 +3,6 @@ import type { ServiceEntry } from "../../src/model/istio.ts";
 import type { RegistryHub } from "../../src/model/registryhub.ts";
 import { eventually } from "../support/eventually.ts";
 import {
-  conditionOf,
   endpointsOf,
   newTenant,
   providerUrl,
@@ -11,6 +10,7 @@ import {
   STATUS_MS,
   type Tenant,
   untilFailed,
+  untilNothingHeld,
   untilReady,
   useWorld,
 } from "./world.ts";
@@ -24,9 +24,7 @@ async function openShop(): Promise<{ readonly tenant: Tenant; readonly entry: Se
   await tenant.provide(providerUrl(service, "10.42.7.1:20880"), providerUrl(service, "10.42.7.2:20880"));
   await tenant.applyHub();
   await untilReady(tenant);
-  await eventually(async () => {
-    expect(conditionOf(await tenant.hub(), "DeletionHeld").reason).toBe("NothingHeld");
-  }, STATUS_MS);
+  await untilNothingHeld(tenant);
   const [entry] = await tenant.entries();
   if (entry === undefined) throw new Error("the hub is ready and has no entry");
   return { tenant, entry };

@@ -214,6 +214,15 @@ export function untilReady(
   }, deadlineMs);
 }
 
+/** Waits until the status holds no removal. */
+export async function untilNothingHeld(tenant: Tenant): Promise<void> {
+  await eventually(async () => {
+    const hub = await tenant.hub();
+    expect(conditionOf(hub, "DeletionHeld").reason).toBe("NothingHeld");
+    expect(hub.status).not.toHaveProperty("hold");
+  }, STATUS_MS);
+}
+
 /** Waits until the status says `failed` for this reason, in a sentence that matches, the manual's fields included. */
 export function untilFailed(
   tenant: Tenant,
