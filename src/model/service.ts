@@ -43,11 +43,13 @@ export interface Service {
    * be read, so nothing may be concluded.
    */
   readonly instances: readonly ServiceInstance[] | "unknown";
+  /** The instances are right, but there may be more: a part of the service could not be read, and a problem says which. */
+  readonly isPartial?: true;
   readonly problems: readonly Problem[];
 }
 
 /** A service that exists and whose instances could not be read. `detail` tells its owner why, and what to do. */
-export function unknownService(service: Omit<Service, "instances" | "problems">, detail: string): Service {
+export function unknownService(service: Omit<Service, "instances" | "isPartial" | "problems">, detail: string): Service {
   const problem: Problem = { at: service.name, code: "Unreadable", detail, severity: "warning" };
   return { ...service, instances: "unknown", problems: [problem] };
 }

@@ -7,8 +7,8 @@ import type { Deps } from "../runtime/deps.ts";
  *
  * Expected flow: `supervise` opens an adapter, iterates `watch` until it throws, waits, and opens a new one.
  * Guarantees: every snapshot is complete. Bursts of changes may be merged. An unchanged service keeps its identity
- * (`===`) from one snapshot of a watch to the next. A service that could not be read is "unknown", never absent. A
- * bad entry is a problem of its service and never an error of the registry.
+ * (`===`) from one snapshot of a watch to the next. A service that could not be read is "unknown", never absent, and
+ * one that could be read in part is `isPartial`. A bad entry is a problem of its service and never an error of the registry.
  * Assumptions: nobody else retries. An adapter may reconnect only if the registry itself proves that nothing was
  * missed, and even then lists everything again before it yields.
  * Errors: any sign that the registry started over (a new session after an expiry, counters that went back) is a

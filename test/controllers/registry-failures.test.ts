@@ -155,6 +155,20 @@ describe("an odd entry of a registry", () => {
     expect(listedHosts(world)).toEqual([]);
   });
 
+  test("that could be read in part: what it lists is followed, and of the rest nothing goes", async () => {
+    const world = await openSettled();
+    const part = (listed: readonly string[]) => ({ ...serviceOf("demo.A", listed), isPartial: true as const });
+    world.registry().listsServices([part(["10.42.0.9:20880"])]);
+    await world.advance(60 * minute);
+    expect(addressesOf(world, "demo.A")).toEqual([...(two["demo.A"] ?? []), "10.42.0.9:20880"]);
+    world.registry().listsServices([part([])]);
+    await world.advance(60 * minute);
+    expect(addressesOf(world, "demo.A")).toEqual([...(two["demo.A"] ?? []), "10.42.0.9:20880"]);
+    world.registry().lists({ "demo.A": ["10.42.0.9:20880"] });
+    await world.advance(2 * second);
+    expect(addressesOf(world, "demo.A")).toEqual(["10.42.0.9:20880"]);
+  });
+
   test("about the registry as a whole is told, and goes with its cause", async () => {
     const world = openWorld();
     const registry = world.registry();

@@ -28,7 +28,7 @@ export class ListingIndex {
   readonly #services = new Map<string, Service>();
   readonly #listings = new Map<string, CountedListing>();
   readonly #byHost = new Map<HostKey, Map<string, readonly Endpoint[]>>();
-  /** The Dubbo interface, or the host of a Spring service, of each unreadable service, by id. */
+  /** The Dubbo interface, or the host of a Spring service, of each service that could not be read, or not all of it, by id. */
   readonly #unknown = new Map<string, string>();
   #unknownThings: ReadonlySet<string> = new Set();
   #prepared: { readonly hub: Hub; readonly listings: ReadonlyMap<Service, CountedListing> } | undefined;
@@ -60,7 +60,7 @@ export class ListingIndex {
     return this.#byHost.has(host);
   }
 
-  /** Whether the registry's data on this host, or on this Dubbo interface, could not be read. */
+  /** Whether the registry's data on this host, or on this Dubbo interface, or a part of it, could not be read. */
   isUnknown(host: HostKey, service: string): boolean {
     return this.#unknownThings.has(service) || this.#unknownThings.has(host);
   }
@@ -136,7 +136,7 @@ export class ListingIndex {
       this.#byHost.set(host, byService.set(id, endpoints));
     }
     this.#endpoints += listing.usable;
-    if (service.instances !== "unknown") return;
+    if (service.instances !== "unknown" && service.isPartial !== true) return;
     const what = service.kind === "dubbo" ? service.name : hostKeyOf(service, hub);
     if (what !== undefined) this.#unknown.set(id, what);
   }
