@@ -118,7 +118,7 @@ export async function startNacosHarness(version: NacosVersion): Promise<NacosHar
     async untilRead() {
       const before = proxy.answeredBytes;
       await eventually(() => {
-        if (proxy.answeredBytes - before < HANDSHAKE_BYTES) throw new Error("nothing is read yet");
+        if (proxy.answeredBytes - before < handshakeBytes) throw new Error("nothing is read yet");
       }, 5_000);
     },
     async restart() {
@@ -134,5 +134,5 @@ export async function startNacosHarness(version: NacosVersion): Promise<NacosHar
 }
 
 /** What a server says until it is asked for services, and a little more. */
-const HANDSHAKE_BYTES = 1_500;
+export const handshakeBytes = 1_500;
 const REGISTER_MS = 20_000;

@@ -122,7 +122,7 @@ export class NacosConnection {
     token?: string,
     deadlineMs = requestMs,
   ): Promise<NacosResponse> {
-    const headers: Payload["headers"] = token === undefined ? {} : { accessToken: token };
+    const headers: Record<string, string> = token === undefined ? {} : { accessToken: token };
     const requestId = String(++this.#requests);
     const payload = await this.#call(
       { type, headers, body: JSON.stringify({ ...fields, requestId }) },
@@ -165,7 +165,7 @@ export class NacosConnection {
 
   /** Whether the server knows the connection yet. */
   async #isBound(isLast: boolean): Promise<boolean> {
-    const payload: Payload = { type: "HealthCheckRequest", headers: {}, body: '{"requestId":"0"}' };
+    const payload: Payload = { type: "HealthCheckRequest", body: '{"requestId":"0"}' };
     const answer = await this.#call(payload, handshakeMs);
     if (answer.type !== "ErrorResponse") return true;
     if (isLast)
@@ -204,7 +204,7 @@ export class NacosConnection {
   }
 
   #write(type: string, body: object): void {
-    this.#stream.write(encodePayload({ type, headers: {}, body: JSON.stringify(body) }));
+    this.#stream.write(encodePayload({ type, body: JSON.stringify(body) }));
   }
 
   #onPush(message: Buffer): void {
