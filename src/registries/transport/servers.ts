@@ -1,4 +1,5 @@
 import { RegistryError } from "../../model/errors.ts";
+import { withoutSecrets } from "../../model/problems.ts";
 import type { Clock, Deps } from "../../runtime/deps.ts";
 import { describeNetworkError, resolveInTime } from "./dial.ts";
 
@@ -61,9 +62,6 @@ export function parseServerUrls(address: string, defaultPath: string, advice: st
     throw new RegistryError("InvalidSpec", detail, advice);
   });
 }
-
-/** An address for messages, without the parts that may be a password or a token. */
-export const withoutSecrets = (address: string): string => address.replace(/^.*@/, "").replace(/[?#].*$/, "");
 
 /**
  * The result of `dial` for the first server that it succeeds with. Each name is resolved on this call, and each of
