@@ -157,7 +157,10 @@ describe("an odd entry of a registry", () => {
 
   test("that could be read in part: what it lists is followed, and of the rest nothing goes", async () => {
     const world = await openSettled();
-    const part = (listed: readonly string[]) => ({ ...serviceOf("demo.A", listed), isPartial: true as const });
+    const part = (listed: readonly string[]) => ({
+      ...serviceOf("demo.A", listed),
+      isPartial: true as const,
+    });
     world.registry().listsServices([part(["10.42.0.9:20880"])]);
     await world.advance(60 * minute);
     expect(addressesOf(world, "demo.A")).toEqual([...(two["demo.A"] ?? []), "10.42.0.9:20880"]);
