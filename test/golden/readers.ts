@@ -82,7 +82,7 @@ const readers: Readers = {
 
   eureka(applications, { wants }) {
     const http = httpOver((path) => (path === "/apps" ? applications : undefined));
-    return new EurekaReader(createEurekaApi(http, server, {}), wants).read();
+    return new EurekaReader(createEurekaApi(http, server, {}), { wants }).read();
   },
 
   async consul({ catalog, health }, config) {
