@@ -49,7 +49,10 @@ export interface Service {
 }
 
 /** A service that exists and whose instances could not be read. `detail` tells its owner why, and what to do. */
-export function unknownService(service: Omit<Service, "instances" | "isPartial" | "problems">, detail: string): Service {
+export function unknownService(
+  service: Omit<Service, "instances" | "isPartial" | "problems">,
+  detail: string,
+): Service {
   const problem: Problem = { at: service.name, code: "Unreadable", detail, severity: "warning" };
   return { ...service, instances: "unknown", problems: [problem] };
 }
