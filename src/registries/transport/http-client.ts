@@ -20,11 +20,23 @@ export interface HttpClientOptions {
   readonly connections?: number;
   /** Limit of a body, both as sent and as decoded; default 64 MiB. */
   readonly maxBytes?: number;
+  /**
+   * How long an idle connection is kept; default 4 s, before common servers close it. A server that says how long it
+   * keeps it is believed.
+   */
+  readonly keepAliveMs?: number;
 }
 
 export interface HttpOptions {
-  /** Sent only to the URL's own origin. */
+  /** Hold the login, so they are sent only to the URL's own origin. */
   readonly headers?: Readonly<Record<string, string>>;
+  /** The media type to ask for; default application/json. */
+  readonly accept?: string;
+  /**
+   * Asks once more over another connection if the connection closes before an answer begins: the server may have
+   * closed it, idle, while the request was on its way. Not for queries that wait.
+   */
+  readonly askAgain?: boolean;
   /** From the call to the last byte, redirects included; default 10 s. */
   readonly timeoutMs?: number;
   /** Ends only this exchange, with its reason. */
@@ -36,12 +48,15 @@ export interface HttpAnswer {
   /** Names in lower case; repeated headers are joined by ", ". */
   readonly headers: Readonly<Record<string, string>>;
   readonly text: string;
+  /** The origin that answered, if it is not the one that was asked. */
+  readonly redirectedTo?: string;
 }
 
-/** The only way to a registry over HTTP. It never retries, because the caller knows whether to ask again. */
+/** The only way to a registry over HTTP. It never asks again on its own, because the caller knows whether to. */
 export interface HttpClient {
   /**
-   * Follows up to three redirects: to another origin without the headers, and never from https to http.
+   * Follows up to three redirects: never from https to http, and to another origin only if there are no `headers`. An
+   * answer to a request without its login would be another's.
    * @throws HttpError when there is no complete answer; the reason of the client's signal or of its own. A status is
    * never an error.
    */
@@ -56,28 +71,31 @@ interface Sent {
   readonly method: "GET" | "POST";
   readonly headers: Readonly<Record<string, string>>;
   readonly body: string | null;
+  readonly askAgain?: boolean;
 }
 
 /**
  * A client for one watch; every connection closes when `signal` aborts. `resolveDialable` checks each new connection,
- * also behind a redirect. HTTP/1.1 only. Idle connections close after 4 s (undici's default), before common servers
- * close them.
+ * also behind a redirect. HTTP/1.1 only.
  */
 export function createHttpClient(options: HttpClientOptions, clock: Clock, signal: AbortSignal): HttpClient {
   const send = createTransport(options, clock, signal);
   const limited = createLimiter(clock, signal);
 
-  async function follow(first: URL, headers: Headers, limit: AbortSignal): Promise<HttpAnswer> {
+  async function follow(first: URL, options: HttpOptions, limit: AbortSignal): Promise<HttpAnswer> {
+    const { headers = {}, accept = "application/json", askAgain = false } = options;
+    const sent = { method: "GET", headers: { accept, ...headers }, body: null, askAgain } as const;
     let url = first;
     for (let hops = 0; hops <= maxRedirects; hops++) {
-      const isHome = url.origin === first.origin;
-      const sent = { method: "GET", headers: isHome ? headers : {}, body: null } as const;
       const answer = await send(url, sent, limit).catch((error: unknown) => {
         throw hops === 0 ? error : redirected(url, error);
       });
       const { location } = answer.headers;
-      if (location === undefined || !redirects.has(answer.status)) return answer;
+      if (location === undefined || !redirects.has(answer.status))
+        return url.origin === first.origin ? answer : { ...answer, redirectedTo: url.origin };
       url = target(location, url);
+      if (url.origin !== first.origin && Object.keys(headers).length > 0)
+        throw new HttpError("redirected", `redirected to ${url.origin}, where the login is not sent`);
     }
     throw new HttpError("bad-answer", `more than ${maxRedirects} redirects`);
   }
@@ -97,15 +115,13 @@ export function createHttpClient(options: HttpClientOptions, clock: Clock, signa
   };
 
   return {
-    get: (url, options = {}) =>
-      limited(options, (limit) => follow(new URL(url), options.headers ?? {}, limit)),
+    get: (url, options = {}) => limited(options, (limit) => follow(new URL(url), options, limit)),
     postForm: (url, fields, options = {}) =>
       post(url, "application/x-www-form-urlencoded", new URLSearchParams(fields).toString(), options),
     postJson: (url, body, options = {}) => post(url, "application/json", JSON.stringify(body), options),
   };
 }
 
-type Headers = Readonly<Record<string, string>>;
 type Limited = <T>(options: HttpOptions, exchange: (limit: AbortSignal) => Promise<T>) => Promise<T>;
 
 /**
@@ -147,14 +163,19 @@ function createTransport(options: HttpClientOptions, clock: Clock, signal: Abort
   const agent = openAgent(options, clock, signal);
   const close = (): void => void agent.destroy();
   signal.addEventListener("abort", close, { once: true });
-  return async (url, { method, headers, body }, limit) => {
-    const answer = await agent.request({
-      origin: url.origin,
-      path: `${url.pathname}${url.search}`,
-      method,
-      headers: { "accept-encoding": "gzip", "user-agent": "registryhub", ...headers },
-      body,
-      signal: limit,
+  return async (url, { method, headers, body, askAgain }, limit) => {
+    const request = () =>
+      agent.request({
+        origin: url.origin,
+        path: `${url.pathname}${url.search}`,
+        method,
+        headers: { "accept-encoding": "gzip", "user-agent": "registryhub", ...headers },
+        body,
+        signal: limit,
+      });
+    const answer = await request().catch((error: unknown) => {
+      if (askAgain && !limit.aborted && isClosed(error)) return request();
+      throw error;
     });
     const flat = flatHeaders(answer.headers);
     const bytes = await readBody(answer.body as AsyncIterable<Buffer>, maxBytes);
@@ -166,10 +187,14 @@ function createTransport(options: HttpClientOptions, clock: Clock, signal: Abort
   };
 }
 
+const isClosed = (error: unknown): boolean =>
+  ["UND_ERR_SOCKET", "ECONNRESET", "EPIPE"].includes((error as NodeJS.ErrnoException).code ?? "");
+
 function openAgent(options: HttpClientOptions, clock: Clock, signal: AbortSignal): Agent {
   const dial = createDialer(options.tls ?? {}, clock, signal);
   return new Agent({
     connections: options.connections ?? defaultConnections,
+    ...(options.keepAliveMs !== undefined && { keepAliveTimeout: options.keepAliveMs }),
     allowH2: false,
     // The request's own time limit is the only one.
     headersTimeout: 0,
@@ -216,6 +241,10 @@ function httpError(error: unknown): HttpError {
   if (error instanceof BadTlsOptionsError)
     return new HttpError("bad-tls-options", error.message, { cause: error });
   const { code = "" } = error as NodeJS.ErrnoException;
+  if (code === "UND_ERR_INVALID_ARG") {
+    const message = "a value of the Secret has characters that an HTTP header cannot carry";
+    return new HttpError("bad-header", message); // the library's message may quote it
+  }
   if (code === "UND_ERR_SOCKET") return new HttpError("unreachable", "connection closed", { cause: error });
   const isOfNetwork = error instanceof DialRefusedError || (error instanceof Error && error.name === "Error");
   if (!isOfNetwork) return new HttpError("bad-answer", "the answer is not HTTP", { cause: error });

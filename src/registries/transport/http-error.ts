@@ -1,7 +1,7 @@
 import { RegistryError } from "../../model/errors.ts";
 
 /** Why there is no answer; callers treat each kind differently. */
-export type HttpErrorKind = "unreachable" | "bad-answer" | "bad-tls-options";
+export type HttpErrorKind = "unreachable" | "bad-answer" | "redirected" | "bad-tls-options" | "bad-header";
 
 /** The message is a few words, without volatile parts and without the URL, whose query may hold a secret. */
 export class HttpError extends Error {
@@ -13,6 +13,9 @@ export class HttpError extends Error {
     this.kind = kind;
   }
 }
+
+/** Where a redirect is not followed. */
+export const redirectAdvice = "Write the address that it redirects to into spec.address.";
 
 /** Statuses of a server that is starting or has too much to do, or of a proxy before one that is not there. */
 export const notNow: ReadonlySet<number> = new Set([429, 502, 503, 504]);
@@ -33,6 +36,12 @@ export function httpFailure(doing: string, error: unknown, server: string): unkn
     case "bad-answer": {
       const advice = `Check that spec.address is that of ${server}.`;
       return new RegistryError("RegistryBadResponse", detail, advice, options);
+    }
+    case "redirected":
+      return new RegistryError("RegistryBadResponse", detail, redirectAdvice, options);
+    case "bad-header": {
+      const advice = "Remove blanks and line breaks from the values of the Secret.";
+      return new RegistryError("SecretInvalid", detail, advice, options);
     }
     case "bad-tls-options": {
       const advice = "Check that ca.crt, tls.crt and tls.key of the Secret are PEM.";

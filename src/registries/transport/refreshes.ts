@@ -1,7 +1,8 @@
+import { pause } from "../../runtime/clock.ts";
 import type { Clock } from "../../runtime/deps.ts";
 
-/** Changes within this time are merged, because providers re-register with delete and create. */
-const debounceMs = 30;
+/** Changes that follow one within this time are merged. */
+const mergeMs = 30;
 
 /** The callbacks from a reader to the loop that refreshes it. */
 export interface RefreshHooks {
@@ -15,9 +16,10 @@ export interface RefreshHooks {
 export type Refresh<T> = () => Promise<T | undefined>;
 
 /**
- * Yields a reader's value at first and after each change, with bursts merged. `open` makes the reader, with a signal
- * that aborts when the iteration ends for any reason. Ends without a value when `signal` aborts.
- * @throws what `open` or the reader throws, or the error of `onLost`.
+ * Yields a reader's value at first and after each change: the first change at once, what follows within 30 ms in one.
+ * `open` makes the reader, with a signal that aborts when the iteration ends for any reason. Ends without a value when
+ * `signal` aborts.
+ * @throws what `open` or the reader throws, or the error of `onLost`, after which no value is yielded.
  */
 export async function* refreshes<T>(
   open: (hooks: RefreshHooks, signal: AbortSignal) => Promise<Refresh<T>>,
@@ -45,9 +47,11 @@ export async function* refreshes<T>(
       if (failure !== undefined) throw failure;
       if (isStale) {
         isStale = false; // what changes during the refresh asks for another one
-        await clock.sleep(debounceMs, stop);
+        const merging = pause(clock, mergeMs, stop);
         const value = await refresh();
-        if (value !== undefined) yield value;
+        if (failure !== undefined) throw failure;
+        if (value !== undefined && !signal.aborted) yield value;
+        await merging;
       } else {
         await bell.promise;
         bell = Promise.withResolvers();

@@ -227,7 +227,9 @@ describe("redirects", () => {
     (to: string): RequestListener =>
     (request, response) => {
       if (request.url !== "/start") {
-        response.end(`${request.url} ${request.headers.authorization ?? "no token"}`);
+        response.end(
+          `${request.url} ${request.headers.authorization ?? "no token"} ${request.headers.accept}`,
+        );
         return;
       }
       response.writeHead(302, { location: to });
@@ -237,13 +239,27 @@ describe("redirects", () => {
 
   test("within an origin keep the headers", async () => {
     const { url } = await serve(redirectTo("/end?a=1"));
-    expect((await client().get(`${url}/start`, { headers })).text).toBe("/end?a=1 Bearer secret");
+    expect((await client().get(`${url}/start`, { headers })).text).toBe(
+      "/end?a=1 Bearer secret application/json",
+    );
   });
 
-  test("to another origin lose them", async () => {
+  test("to another origin are followed without a login, and the answer says so", async () => {
     const other = await serve(redirectTo("/nowhere"));
     const { url } = await serve(redirectTo(`${other.url}/end`));
-    expect((await client().get(`${url}/start`, { headers })).text).toBe("/end no token");
+    expect(await client().get(`${url}/start`, { accept: "text/xml" })).toMatchObject({
+      text: "/end no token text/xml",
+      redirectedTo: other.url,
+    });
+  });
+
+  test("to another origin are refused with a login, because an answer without it would be another's", async () => {
+    const other = await serve(redirectTo("/nowhere"));
+    const { url } = await serve(redirectTo(`${other.url}/end?token=secret`));
+    expect(await failure(client().get(`${url}/start`, { headers }))).toMatchObject({
+      kind: "redirected",
+      message: `redirected to ${other.url}, where the login is not sent`,
+    });
   });
 
   test.each([
@@ -257,7 +273,7 @@ describe("redirects", () => {
     ["/start", "bad-answer", /^more than 3 redirects$/],
   ])("to %s are refused", async (to, kind, message) => {
     const { url } = await serve(redirectTo(to));
-    const error = await failure(client().get(`${url}/start`, { headers }));
+    const error = await failure(client().get(`${url}/start`));
     expect(error.kind).toBe(kind);
     expect(error.message).toMatch(message);
     expect(error.message).not.toContain("secret");
@@ -267,6 +283,59 @@ describe("redirects", () => {
     const { url } = await serve(redirectTo("/end"));
     expect((await client().postForm(`${url}/start`, { password: "x" })).status).toBe(302);
   });
+});
+
+describe("a connection that the server closes", () => {
+  /** Answers the first request of each connection; what comes later on it is closed upon. */
+  async function serveOnce() {
+    const seen = new Map<Socket, number>();
+    const { url } = await serve(({ socket }, response) => {
+      seen.set(socket, (seen.get(socket) ?? 0) + 1);
+      if (seen.get(socket) === 1) response.end("answered");
+      else socket.destroy();
+    });
+    return { url, seen };
+  }
+
+  test("without an answer is asked again over another one, once, if the caller says so", async () => {
+    const { url, seen } = await serveOnce();
+    const http = client({ connections: 1 });
+    for (let at = 0; at < 4; at++) expect((await http.get(url, { askAgain: true })).text).toBe("answered");
+    expect([...seen.values()]).toEqual([2, 2, 2, 1]);
+    expect((await failure(http.get(url))).message).toMatch(/^connection (closed|reset)$/);
+    expect((await failure(client().get(await say(""), { askAgain: true }))).message).toBe(
+      "connection closed",
+    );
+  });
+
+  test("in the middle of an answer is not asked again", async () => {
+    let asked = 0;
+    const { url } = await serve((_, response) => {
+      asked++;
+      response.writeHead(200, { "content-length": 20 }).write("hi", () => response.destroy());
+    });
+    expect((await failure(client().get(url, { askAgain: true }))).message).toMatch(
+      /^connection (closed|reset)$/,
+    );
+    expect(asked).toBe(1);
+  });
+
+  test("is asked again for no form", async () => {
+    const { url, seen } = await serveOnce();
+    const http = client({ connections: 1 });
+    await http.postForm(url, {});
+    await failure(http.postForm(url, {}, { askAgain: true }));
+    expect([...seen.values()]).toEqual([2]);
+  });
+});
+
+test("a login that no header can carry is the Secret's matter, and not quoted", async () => {
+  const { url } = await serve((_, response) => response.end());
+  for (const token of ["s3cret\n\n", "s3cret\u{1f600}"]) {
+    const error = await failure(client().get(url, { headers: { "x-token": token } }));
+    expect(error).toMatchObject({ kind: "bad-header" });
+    expect(JSON.stringify([error.message, error.cause])).not.toContain("s3cret");
+  }
 });
 
 describe("abort", () => {

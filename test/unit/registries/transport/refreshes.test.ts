@@ -47,20 +47,63 @@ test("yields at first, and after each change", async () => {
   await one.ended;
 });
 
-test("a burst is one change; what changes during a refresh is another", async () => {
+test("the first of a burst goes out at once, and the rest in one", async () => {
+  const one = reading();
+  await one.pass(30);
+  one.hooks().changed();
+  await one.pass(0);
+  expect(one.yielded).toEqual([1, 2]);
+  for (let at = 0; at < 100; at++) {
+    one.hooks().changed();
+    await one.pass(at < 29 ? 1 : 0);
+  }
+  expect(one.yielded).toEqual([1, 2]);
+  await one.pass(1);
+  expect(one.yielded).toEqual([1, 2, 3]);
+  await one.pass(1_000);
+  expect(one.yielded).toEqual([1, 2, 3]);
+  one.stop.abort();
+  await one.ended;
+});
+
+test("what changes during a refresh is another one", async () => {
   const one = reading((count) => {
     if (count === 2) one.hooks().changed();
     return count;
   });
   await one.pass(30);
-  for (let at = 0; at < 100; at++) one.hooks().changed();
-  await one.pass(30);
-  expect(one.yielded).toEqual([1, 2]);
+  one.hooks().changed();
   await one.pass(30);
   await one.pass(1_000);
   expect(one.yielded).toEqual([1, 2, 3]);
   one.stop.abort();
   await one.ended;
+});
+
+test("a loss is told at the latest 30 ms later, however fast changes come, and no value after it", async () => {
+  const one = reading();
+  await one.pass(30);
+  one.hooks().changed();
+  await one.pass(0);
+  one.hooks().onLost(new Error("lost"));
+  const lost = expect(one.ended).rejects.toThrow("lost");
+  for (let at = 0; at < 30; at++) {
+    one.hooks().changed();
+    await one.pass(1);
+  }
+  await lost;
+  expect(one.yielded).toEqual([1, 2]);
+});
+
+test("what is read while the reader is lost is not told", async () => {
+  const one = reading((count) => {
+    if (count === 2) one.hooks().onLost(new Error("lost meanwhile"));
+    return count;
+  });
+  await one.pass(30);
+  one.hooks().changed();
+  await Promise.all([expect(one.ended).rejects.toThrow("lost meanwhile"), one.pass(30)]);
+  expect(one.yielded).toEqual([1]);
 });
 
 test("a refresh without a relevant change yields nothing", async () => {
@@ -92,10 +135,11 @@ test("what a refresh throws ends it", async () => {
   expect(one.isClosed()).toBe(true);
 });
 
-test.each(["waiting", "pausing"])("an abort ends it without a value while it is %s", async (when) => {
+test.each(["waiting", "merging"])("an abort ends it without another value while it is %s", async (when) => {
   const one = reading();
   await one.pass(when === "waiting" ? 30 : 29);
+  one.hooks().changed();
   one.stop.abort();
   await one.ended;
-  expect(one.yielded).toEqual(when === "waiting" ? [1] : []);
+  expect(one.yielded).toEqual([1]);
 });
