@@ -95,7 +95,7 @@ describe("the successor of a host of an earlier target", () => {
 
   test("is none for a host of the target itself, or one that is not called by its namespace", () => {
     const { hosts, ledger } = open([]);
-    ledger.markPending([host("a"), "dubbozk/a.exdubbozk"], "decision");
+    ledger.markPending([host("a"), "dubbozk/a.exdubbozk", "dubbozk/a.edubbozk"], "decision");
     expect(hosts.unwrittenSuccessor(hub, host("a"))).toBeUndefined();
     expect(hosts.unwrittenSuccessor(hub, "before/a.example")).toBeUndefined();
     expect(hosts.unwrittenSuccessor(hub, "ample/a.example")).toBeUndefined();
