@@ -38,7 +38,11 @@ function onApiServer(
   return { ...rest, test: { ...test, provide: { apiServer } } };
 }
 
-const fast = ["test/{unit,property,golden,controllers}/**/*.test.ts", "test/cluster/*.test.ts"];
+const fast = [
+  "test/{unit,property,golden,controllers}/**/*.test.ts",
+  "test/cluster/*.test.ts",
+  "test/contract/*-fake.contract.test.ts",
+];
 
 /** Prints the sum over all suites as the last line; a file that failed without a failed test counts as one. */
 const tally: Reporter = {

@@ -90,7 +90,7 @@ const options = {
     value: "<number>",
     default: "16",
     parse: wholeNumber(1, 1000),
-    help: "How many writes to the API server may be in flight at once, at most half of them for one namespace. The API server's flow control sets the pace.",
+    help: "How many writes of one namespace may be in flight at once; those of all namespaces together are at most twice as many. The API server's flow control sets the pace.",
     commands: both,
   }),
   emptyGraceMs: option({

@@ -44,7 +44,7 @@ const controllers: Readonly<Record<Controller, Work>> = {
     summary: "Keep ServiceEntries in sync with the registries of all RegistryHubs.",
     make(config, client, deps) {
       const metrics = createHubMetrics(deps.clock);
-      const options = { ...config, concurrency: config.kubeApiConcurrency };
+      const options = { ...config, concurrency: writersOf(config) };
       return { metrics, controller: new HubController(options, client, metrics, { ...deps, openRegistry }) };
     },
   },
@@ -53,7 +53,7 @@ const controllers: Readonly<Record<Controller, Work>> = {
     summary: "Write the EnvoyFilters of every ServiceEntry that speaks Dubbo.",
     make(config, client, deps) {
       const metrics = createDubboMetrics();
-      const options = { ...config, concurrency: config.kubeApiConcurrency };
+      const options = { ...config, concurrency: writersOf(config) };
       return { metrics, controller: new DubboController(options, client, metrics, deps) };
     },
   },
@@ -125,7 +125,7 @@ async function work(name: Controller, config: Config, deps: Deps, signal: AbortS
     ? new Election(open({ concurrency: 1 }), leaseIdOf(name, config), deps)
     : undefined;
   const client = open({
-    concurrency: config.kubeApiConcurrency,
+    concurrency: writersOf(config),
     ...(election && { beforeWrite: () => election.assertLeading() }),
   });
   const { controller, metrics } = controllers[name].make(config, client, deps);
@@ -144,6 +144,9 @@ async function work(name: Controller, config: Config, deps: Deps, signal: AbortS
   };
   await (election ? election.lead(run, signal) : run(signal));
 }
+
+/** Half of them are for one namespace at most (`WorkQueue`). */
+const writersOf = ({ kubeApiConcurrency }: Config): number => 2 * kubeApiConcurrency;
 
 const leaseIdOf = (name: Controller, { leaderElectNamespace }: Config) => ({
   namespace: leaderElectNamespace,

@@ -4,18 +4,25 @@ import type { Clock } from "./deps.ts";
 /** So long our own code holds the event loop before others have their turn. */
 export const sliceMs = 20;
 
-/** Does `one` after the other, and gives the event loop its turn every 20 ms. */
-export async function inSlices<T>(
-  items: Iterable<T>,
-  { monotonic }: Pick<Clock, "monotonic">,
-  one: (item: T) => void,
-): Promise<void> {
-  let endsAt = monotonic() + sliceMs;
-  for (const item of items) {
-    if (monotonic() >= endsAt) {
-      await new Promise<void>((resolve) => nextTurn(resolve));
-      endsAt = monotonic() + sliceMs;
-    }
-    one(item);
+/** Work that can be interrupted at every `yield`, and its result. */
+export type Steps<T> = Generator<undefined, T>;
+
+/** Gives the event loop its turn every 20 ms. */
+export async function inSlices<T>(steps: Steps<T>, { monotonic }: Pick<Clock, "monotonic">): Promise<T> {
+  for (;;) {
+    const endsAt = monotonic() + sliceMs;
+    do {
+      const { done, value } = steps.next();
+      if (done) return value;
+    } while (monotonic() < endsAt);
+    await new Promise<void>((resolve) => nextTurn(resolve));
+  }
+}
+
+/** Without an interruption. */
+export function atOnce<T>(steps: Steps<T>): T {
+  for (;;) {
+    const { done, value } = steps.next();
+    if (done) return value;
   }
 }

@@ -4,6 +4,7 @@ import { generate } from "../../src/cli/generate.ts";
 import { readConfig } from "../../src/config.ts";
 import type { ServiceEntry } from "../../src/model/istio.ts";
 import type { ServiceInstance, Snapshot } from "../../src/model/service.ts";
+import { startDubboGoProvider } from "../bed/dubbo-go-provider.ts";
 import { type DubboProviderOptions, startDubboProvider } from "../bed/dubbo-provider.ts";
 import type { ProviderProcess } from "../bed/provider-process.ts";
 import { startZooKeeper } from "../bed/zookeeper.ts";
@@ -153,5 +154,77 @@ describe("ZooKeeper: what Dubbo 3.3 registers", () => {
     expect(instancesOf(read, greeting)).toMatchObject([{ address: "10.42.1.5", version: "5.0.0" }]);
     await using stranger = observe(openReader({ address, root }));
     expect(await stranger.ended).toMatchObject({ code: "RegistryUnauthorized" });
+  });
+});
+
+describe("ZooKeeper: one provider after the other", () => {
+  let address: string;
+  const stack = new AsyncDisposableStack();
+  beforeAll(async () => {
+    ({ address } = stack.use(await startZooKeeper({ tickTime })));
+  });
+  afterAll(() => stack.disposeAsync());
+
+  test("a real Dubbo 2.7 provider comes, and goes when it is stopped", async () => {
+    await using observer = observe(openReader({ address }));
+    await observer.until(() => {});
+    await using provider = await startDubboProvider({ registry: `zookeeper://${address}`, version: "1.0.0" });
+    const snapshot = await observer.until((one) => expect(instancesOf(one, greeting)).toHaveLength(1));
+    expect(serviceOf(snapshot, greeting).problems).toEqual([]);
+    expect(instancesOf(snapshot, greeting)).toEqual([
+      {
+        address: "10.42.0.57",
+        port: provider.port,
+        protocol: "dubbo",
+        version: "1.0.0",
+        group: "",
+        metadata: {
+          anyhost: "true",
+          application: "demo-provider",
+          deprecated: "false",
+          dubbo: "2.0.2",
+          dynamic: "true",
+          generic: "false",
+          interface: greeting,
+          methods: "sayHello",
+          release: "2.7.23",
+          revision: expect.any(String),
+          side: "provider",
+          version: "1.0.0",
+        },
+      },
+    ]);
+    await provider.stop();
+    await observer.until((one) => expect(instancesOf(one, greeting)).toEqual([]));
+  });
+
+  test("what real providers of Dubbo 3.3 and dubbo-go register, with remote metadata", async () => {
+    const remote = {
+      "dubbo.application.register-mode": "instance",
+      "dubbo.application.metadata-type": "remote",
+    };
+    await using observer = observe(openReader({ address }));
+    await using java = await startDubboProvider({
+      dubbo: "3.3",
+      registry: `zookeeper://${address}`,
+      host: "10.42.0.33",
+      version: "1.0.0",
+      properties: remote,
+    });
+    await using go = await startDubboGoProvider({
+      registry: "zookeeper",
+      address,
+      version: "2.0.0",
+      metadata: "remote",
+    });
+    const snapshot = await observer.until(
+      (some) => expect(instancesOf(some, greeting)).toHaveLength(2),
+      20_000,
+    );
+    expect(instancesOf(snapshot, greeting)).toMatchObject([
+      { address: "10.42.0.33", port: java.port, protocol: "dubbo", version: "1.0.0" },
+      { address: "10.42.0.58", port: go.port, protocol: "grpc", version: "2.0.0" },
+    ]);
+    expect(snapshot.problems).toEqual([]);
   });
 });

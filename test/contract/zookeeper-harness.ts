@@ -5,6 +5,7 @@ import type { Deps } from "../../src/runtime/deps.ts";
 import { startProxy } from "../bed/fault-proxy.ts";
 import { ask } from "../bed/tcp.ts";
 import { startZooKeeper, type ZooKeeper, type ZooKeeperVersion } from "../bed/zookeeper.ts";
+import { startFakeZooKeeper } from "../fakes/zookeeper/server.ts";
 import { eventually } from "../support/eventually.ts";
 import { freePort } from "../support/free-port.ts";
 import { connectZkWriter, type ZkWriter } from "../support/zk-writer.ts";
@@ -61,21 +62,40 @@ export function providerUrl(name: string, { address, port, note }: TestInstance)
   return `dubbo://${host}:${port}/${name}?interface=${name}${revision}&side=provider&timestamp=1680000000000`;
 }
 
+/** What the harness needs of a server, real or fake. */
+type TestServer = Pick<ZooKeeper, "address" | "port"> & { restart(): Promise<void> };
+
 /**
  * The contract's harness, with what the ZooKeeper cases need besides. Each `clear` moves on to another
  * chroot.
  */
 export interface ZooKeeperHarness extends RegistryHarness {
-  readonly server: ZooKeeper;
+  readonly server: TestServer;
   readonly writer: ZkWriter;
   /** host:port of the proxy with the chroot, and the chroot alone. */
   address(): string;
   chroot(): string;
 }
 
+/** On a real server. */
 export async function startZooKeeperHarness(version?: ZooKeeperVersion): Promise<ZooKeeperHarness> {
+  const server = await startZooKeeper({ tickTime, ...(version && { version }) });
+  const operations = (): Promise<string> => ask(server.port, "cons"); // each connection with its last one
+  return harnessOn(server, async () => (await operations()).includes("lop=GETC"));
+}
+
+/** On the fake, which has the same sessions. */
+export async function startFakeZooKeeperHarness(): Promise<ZooKeeperHarness> {
+  const server = await startFakeZooKeeper({ maxSessionMs: 20 * tickTime });
+  return harnessOn(server, async () => server.faults.reads().length > 0);
+}
+
+async function harnessOn(
+  server: TestServer & AsyncDisposable,
+  isListed: () => Promise<boolean>,
+): Promise<ZooKeeperHarness> {
   await using starting = new AsyncDisposableStack();
-  const server = starting.use(await startZooKeeper({ tickTime, ...(version && { version }) }));
+  starting.use(server);
   const proxy = starting.use(await startProxy("127.0.0.1", server.port));
   const writer = starting.use(await connectZkWriter(server.address));
   let clears = 0;
@@ -112,8 +132,7 @@ export async function startZooKeeperHarness(version?: ZooKeeperVersion): Promise
       writer.create(`${chroot()}/dubbo/${encodeURIComponent(service)}/providers/dubbo%3A%ZZ`),
     untilRead: () =>
       eventually(async () => {
-        const connections = await ask(server.port, "cons"); // each with its last operation
-        if (!connections.includes("lop=GETC")) throw new Error(`nobody lists: ${connections}`);
+        if (!(await isListed())) throw new Error("nobody lists");
       }, 5_000),
     restart: () => server.restart(),
     [Symbol.asyncDispose]: () => owned.disposeAsync(),

@@ -1,7 +1,6 @@
 import type { Entry, HostKey, Instant } from "../../model/entry.ts";
 import type { RegistryError } from "../../model/errors.ts";
 import type { Hub, HubKey } from "../../model/hub.ts";
-import { splitKey } from "../../model/keys.ts";
 import type { Problem } from "../../model/problems.ts";
 import type { Snapshot } from "../../model/service.ts";
 import { type ClaimInputs, mayWrite, unlistedVerdict } from "../../plan/claims.ts";
@@ -9,7 +8,7 @@ import { holdOf, restoredTrust } from "../../plan/hold.ts";
 import type { TrustEvent } from "../../plan/trust.ts";
 import type { TrustLimits } from "../../plan/trust-state.ts";
 import type { RegistryState } from "../../registries/supervise.ts";
-import { containedClock } from "../../runtime/clock.ts";
+import { containedClock, nextTurn } from "../../runtime/clock.ts";
 import type { Deps } from "../../runtime/deps.ts";
 import type { RegistryView } from "../../status/hub-status.ts";
 import type { Progress, RememberedTrust } from "../../status/memory.ts";
@@ -17,6 +16,7 @@ import type { EntryIndex } from "../writes/entry-index.ts";
 import type { Urgency } from "../writes/ready-keys.ts";
 import { type ConnectionHooks, HubConnection, type HubDeps } from "./connection.ts";
 import { editEffects } from "./edits.ts";
+import { HubHosts } from "./hub-hosts.ts";
 import { HostLedger } from "./ledger.ts";
 import { ListingIndex } from "./listing-index.ts";
 import { HubTrust, momentOf, type TrustChange } from "./trust.ts";
@@ -51,6 +51,7 @@ export class HubSession {
   readonly #startedAt: Instant;
   readonly #trust: HubTrust;
   readonly #connection: HubConnection;
+  readonly #hosts: HubHosts;
   #hub: Hub;
   /** Whether the registry has been listed since the last edit of what the hub asks for. */
   #isListed = false;
@@ -59,6 +60,7 @@ export class HubSession {
   #targetTakes: boolean | undefined;
   #mayConnect = false;
   #isClosed = false;
+  #looksAtAll = false;
 
   constructor(hub: Hub, memory: RememberedTrust, entries: EntryIndex, deps: HubDeps, hooks: SessionHooks) {
     this.#hub = hub;
@@ -72,9 +74,10 @@ export class HubSession {
       () => this.#enqueueStatus(),
       (waiting) => hooks.enqueueHosts(waiting, "look"),
     );
+    this.#hosts = new HubHosts(entries, this.listings, this.ledger);
     this.#startedAt = clock.monotonic();
     const trust = restoredTrust(hooks.limitsFor(hub), memory, momentOf(clock));
-    this.#trust = new HubTrust(clock, trust, (change) => this.#trustChanged(change));
+    this.#trust = new HubTrust(clock, trust, (change) => this.#measured(() => this.#trustChanged(change)));
     this.#connection = new HubConnection(
       { ...deps, clock, logger },
       {
@@ -132,7 +135,7 @@ export class HubSession {
 
   /** What the hub's claim on a host rests on at this moment, whether or not its target takes entries of it. */
   claimInputs(host: HostKey, actual: Entry | undefined): ClaimInputs {
-    const successor = this.#unwrittenSuccessor(host);
+    const successor = this.#hosts.unwrittenSuccessor(this.#hub, host);
     if (successor !== undefined) this.ledger.awaitWrite(successor, host);
     const { hub, listings } = this;
     return {
@@ -147,7 +150,7 @@ export class HubSession {
   /** Applies an edit of the hub: judges everything first, then queues hosts. */
   update(hub: Hub): void {
     const effects = editEffects(this.#hub, hub);
-    const hostsBefore = this.#hosts();
+    const hostsBefore = this.#hosts.all(this.#hub);
     this.#hub = hub;
     this.#targetTakes = this.#hooks.targetTakes(hub);
     if (hub.policy !== "observe") this.ledger.forgetDryRuns();
@@ -158,7 +161,7 @@ export class HubSession {
     if (effects.has("resettle")) this.#resettle(found);
     if (effects.has("expect")) this.ledger.markPending(this.listings.hosts(), "decision");
     this.#judge({ type: "released", until: hub.releaseHold });
-    if (effects.size > 0) this.#hooks.enqueueHosts(hostsBefore.union(this.#hosts()), "look");
+    if (effects.size > 0) this.#hooks.enqueueHosts(hostsBefore.union(this.#hosts.all(this.#hub)), "look");
     this.#enqueueStatus();
   }
 
@@ -211,7 +214,7 @@ export class HubSession {
   get held(): ReturnType<typeof holdOf> {
     const held = holdOf(this.#trust.state, {
       withheld: this.isSynced ? this.ledger.withheld : { services: 0, endpoints: 0 },
-      missing: () => this.#missing().length,
+      missing: () => this.#hosts.missing(this.#hub).length,
       endpointsOf: (host) => this.#entries.endpointsOf(this.#hub, host),
     });
     return this.#removes || held?.reason === "RegistryReset" ? held : undefined;
@@ -231,10 +234,16 @@ export class HubSession {
   }
 
   #take(state: RegistryState, before: RegistryState): void {
+    this.#measured(() => {
+      if (state.state === "synced") this.#listed(state.snapshot, state.first);
+      else this.#lost(state.error, before.state === "synced" ? undefined : before.error);
+      this.#enqueueStatus();
+    });
+  }
+
+  #measured(run: () => void): void {
     const ends = this.#hooks.sliceBegins();
-    if (state.state === "synced") this.#listed(state.snapshot, state.first);
-    else this.#lost(state.error, before.state === "synced" ? undefined : before.error);
-    this.#enqueueStatus();
+    run();
     ends();
   }
 
@@ -253,16 +262,16 @@ export class HubSession {
     const { size: listedHosts, endpoints: listedEndpoints } = this.listings;
     if (first)
       this.#deps.logger.info("registry listed", { services: services.size, endpoints: listedEndpoints });
-    const missing = first || readAgain ? this.#missing() : [];
+    const missing = first || readAgain ? this.#hosts.missing(this.#hub) : [];
     this.ledger.markPending(changed, "listing");
     const judged = this.#judge({
       type: "listed",
-      lost: [...lost.filter((host) => this.#isReadable(host)), ...missing],
+      lost: [...lost.filter((host) => this.#hosts.isReadable(host)), ...missing],
       found,
       listedHosts,
       listedEndpoints,
       origin,
-      endpointsInCluster: () => this.#endpointsInCluster(),
+      endpointsInCluster: () => this.#hosts.endpointsInCluster(this.#hub),
     });
     if (judged === "everything" && first) return; // a first listing is no change, and all hosts are queued
     this.#hooks.enqueueHosts(changed, first ? "look" : "changed");
@@ -270,7 +279,11 @@ export class HubSession {
   }
 
   #loseTrust(dataWasLost: boolean): void {
-    this.#judge({ type: "lost", dataWasLost, endpointsInCluster: () => this.#endpointsInCluster() });
+    this.#judge({
+      type: "lost",
+      dataWasLost,
+      endpointsInCluster: () => this.#hosts.endpointsInCluster(this.#hub),
+    });
   }
 
   /** The hub has another registry; drops everything read from the old one. */
@@ -283,7 +296,7 @@ export class HubSession {
 
   /** The hub may remove more than before: settles, and judges what the cluster has and the registry lacks. */
   #resettle(found: Iterable<HostKey>): void {
-    const lost = this.#missing();
+    const lost = this.#hosts.missing(this.#hub);
     this.#judge({ type: "edited", lost, found, listedHosts: this.listings.size });
   }
 
@@ -295,31 +308,6 @@ export class HubSession {
     const { changed, found } = this.listings.update(snapshot.services, this.#hub);
     this.ledger.markPending(changed, "decision");
     return found;
-  }
-
-  /** Hosts of the target with endpoints of this hub in the cluster that the registry, as far as it is readable, lacks. */
-  #missing(): readonly HostKey[] {
-    return [...this.#entries.hostsOf(this.#hub)]
-      .filter(({ endpoints }) => endpoints > 0)
-      .map(({ host }) => host)
-      .filter((host) => host.startsWith(`${this.#hub.target}/`) && !this.listings.has(host))
-      .filter((host) => this.#isReadable(host));
-  }
-
-  /** After another target both namespaces have what the registry lists once, so only the fuller one counts. */
-  #endpointsInCluster(): number {
-    const counts = new Map<string, number>();
-    for (const { host, endpoints } of this.#entries.hostsOf(this.#hub)) {
-      const [namespace] = splitKey(host);
-      counts.set(namespace, (counts.get(namespace) ?? 0) + endpoints);
-    }
-    return Math.max(0, ...counts.values());
-  }
-
-  #isReadable(host: HostKey): boolean {
-    if (!this.listings.hasUnreadable) return true; // reading entries back takes time
-    const service = this.#entries.hostObject(host)?.entry?.shape.service.name ?? "";
-    return !this.listings.isUnknown(host, service);
   }
 
   /** Returns the hosts about which the hub says something else than before. They are queued. */
@@ -342,32 +330,22 @@ export class HubSession {
 
   /** Whether the hub vouches for the absence of the host's unlisted endpoints. */
   #mayRemove(host: HostKey): boolean {
-    if (this.#hub.policy !== "sync" || !this.#isReadable(host)) return false;
-    if (this.#unwrittenSuccessor(host) !== undefined) return false;
+    if (this.#hub.policy !== "sync" || !this.#hosts.isReadable(host)) return false;
+    if (this.#hosts.unwrittenSuccessor(this.#hub, host) !== undefined) return false;
     return unlistedVerdict(this.#trust.state, host, this.listings.has(host)) === "gone";
-  }
-
-  /** For a host of an earlier target: that of its service in the present one, while it is not written. */
-  #unwrittenSuccessor(host: HostKey): HostKey | undefined {
-    const [namespace, name] = splitKey(host);
-    const { target } = this.#hub;
-    if (namespace === target || !name.endsWith(`.${namespace}`)) return undefined;
-    const successor = `${target}/${name.slice(0, -namespace.length)}${target}`;
-    return this.ledger.isUnwritten(successor) ? successor : undefined;
   }
 
   #enqueueStatus(): void {
     this.#hooks.enqueueStatus(this.#hub.key, "soon");
   }
 
-  /** Queues everything that the hub lists or owns. */
+  /** Queues everything that the hub lists or owns, in a turn of its own, because 10,000 hosts take a while. */
   enqueueAllHosts(): void {
-    this.#hooks.enqueueHosts(this.#hosts(), "look");
-  }
-
-  /** The hosts that the hub lists or owns, and those of its ledger. */
-  #hosts(): Set<HostKey> {
-    const owned = this.#entries.hostsOf(this.#hub);
-    return new Set([...[...owned].map(({ host }) => host), ...this.listings.hosts(), ...this.ledger.hosts()]);
+    if (this.#looksAtAll) return;
+    this.#looksAtAll = true;
+    nextTurn(() => {
+      this.#looksAtAll = false;
+      this.#contain(() => this.#measured(() => this.#hooks.enqueueHosts(this.#hosts.all(this.#hub), "look")));
+    });
   }
 }

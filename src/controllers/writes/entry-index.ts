@@ -73,8 +73,10 @@ export class EntryIndex {
 
   /** The ServiceEntries that have the host; the first one is its entry. */
   keysAt(host: HostKey): readonly ObjectKey[] {
+    const keys = [...(this.#byHost.get(host) ?? [])];
+    if (keys.length < 2) return keys; // as nearly always, and this is asked for every host
     const precedence = (key: ObjectKey): string => this.#facts.get(key)?.precedence ?? "";
-    return [...(this.#byHost.get(host) ?? [])].sort((a, b) => (precedence(a) < precedence(b) ? -1 : 1));
+    return keys.sort((a, b) => (precedence(a) < precedence(b) ? -1 : 1));
   }
 
   /** The objects of ours that somebody duplicated: another one is the host's entry. */

@@ -1,7 +1,10 @@
 import { isIP, type Socket, connect as tcpConnect } from "node:net";
 import { connect as tlsConnect } from "node:tls";
+import type { Instant } from "../../model/entry.ts";
 import { RegistryError, type RegistryErrorCode } from "../../model/errors.ts";
+import { nextTurn } from "../../runtime/clock.ts";
 import type { Clock } from "../../runtime/deps.ts";
+import { sliceMs } from "../../runtime/slices.ts";
 import { describeNetworkError } from "../transport/dial.ts";
 import type { TlsOptions } from "../transport/dialer.ts";
 import type { Server } from "../transport/servers.ts";
@@ -55,8 +58,8 @@ interface Pending {
  * a byte it counts as broken, because a frozen server closes nothing.
  */
 export class ZkConnection {
-  /** What to call, once, when the watch of a path fires. Paths have the chroot. */
-  readonly watches = new Map<string, () => void>();
+  /** What to call, once, when a watch of a path fires. Paths have the chroot. */
+  readonly watches = new Map<string, Set<() => void>>();
   readonly #options: ConnectionOptions;
   readonly #clock: Clock;
   readonly #signal: AbortSignal;
@@ -69,6 +72,8 @@ export class ZkConnection {
   #lastZxid = 0n;
   #heardAt = 0;
   #spokeAt = 0;
+  /** When the slice of this turn of the event loop is over; undefined = nothing was read in it. */
+  #sliceEnds: Instant | undefined;
   #cancelTimer: () => void;
 
   /**
@@ -143,6 +148,7 @@ export class ZkConnection {
 
   #onData(chunk: Buffer, split: (chunk: Buffer) => void): void {
     this.#heardAt = this.#clock.monotonic();
+    this.#pace(this.#heardAt);
     try {
       split(chunk);
     } catch (error) {
@@ -156,6 +162,17 @@ export class ZkConnection {
         `the answer is not ZooKeeper's: ${error.message}; it starts with ${start}`,
       );
     }
+  }
+
+  /** Node reads up to 2 MB of a socket before anything else has its turn, and what it brings takes 100 ms to take in. */
+  #pace(now: Instant): void {
+    if (this.#sliceEnds === undefined) {
+      this.#sliceEnds = now + sliceMs;
+      nextTurn(() => {
+        this.#sliceEnds = undefined;
+        this.#socket.resume();
+      });
+    } else if (now >= this.#sliceEnds) this.#socket.pause();
   }
 
   #onFrame(body: Buffer): void {
@@ -173,9 +190,9 @@ export class ZkConnection {
       record.int(); // type
       record.int(); // state
       const path = record.text();
-      const changed = this.watches.get(path);
+      const watching = this.watches.get(path) ?? [];
       this.watches.delete(path);
-      changed?.();
+      for (const changed of watching) changed();
       return;
     }
     if (zxid > this.#lastZxid) this.#lastZxid = zxid;

@@ -1,0 +1,61 @@
+import type { HostKey } from "../../model/entry.ts";
+import type { Hub } from "../../model/hub.ts";
+import { splitKey } from "../../model/keys.ts";
+import type { EntryIndex } from "../writes/entry-index.ts";
+import type { HostLedger } from "./ledger.ts";
+import type { ListingIndex } from "./listing-index.ts";
+
+/** The hosts of one hub: those that it lists, those that the cluster has of it, and those that wait for a write. */
+export class HubHosts {
+  readonly #entries: EntryIndex;
+  readonly #listings: ListingIndex;
+  readonly #ledger: HostLedger;
+
+  constructor(entries: EntryIndex, listings: ListingIndex, ledger: HostLedger) {
+    this.#entries = entries;
+    this.#listings = listings;
+    this.#ledger = ledger;
+  }
+
+  /** Each once. */
+  all(hub: Hub): ReadonlySet<HostKey> {
+    const hosts = new Set<HostKey>(this.#listings.hosts());
+    for (const { host } of this.#entries.hostsOf(hub)) hosts.add(host);
+    for (const host of this.#ledger.hosts()) hosts.add(host);
+    return hosts;
+  }
+
+  /** Hosts of the target with endpoints of the hub in the cluster that the registry, as far as it is readable, lacks. */
+  missing(hub: Hub): readonly HostKey[] {
+    return [...this.#entries.hostsOf(hub)]
+      .filter(({ endpoints }) => endpoints > 0)
+      .map(({ host }) => host)
+      .filter((host) => host.startsWith(`${hub.target}/`) && !this.#listings.has(host))
+      .filter((host) => this.isReadable(host));
+  }
+
+  /** After another target both namespaces have what the registry lists once, so only the fuller one counts. */
+  endpointsInCluster(hub: Hub): number {
+    const counts = new Map<string, number>();
+    for (const { host, endpoints } of this.#entries.hostsOf(hub)) {
+      const [namespace] = splitKey(host);
+      counts.set(namespace, (counts.get(namespace) ?? 0) + endpoints);
+    }
+    return Math.max(0, ...counts.values());
+  }
+
+  /** Whether the registry's data on the host could be read. */
+  isReadable(host: HostKey): boolean {
+    if (!this.#listings.hasUnreadable) return true; // reading entries back takes time
+    const service = this.#entries.hostObject(host)?.entry?.shape.service.name ?? "";
+    return !this.#listings.isUnknown(host, service);
+  }
+
+  /** For a host of an earlier target: that of its service in the present one, while it is not written. */
+  unwrittenSuccessor({ target }: Hub, host: HostKey): HostKey | undefined {
+    const [namespace, name] = splitKey(host);
+    if (namespace === target || !name.endsWith(`.${namespace}`)) return undefined;
+    const successor = `${target}/${name.slice(0, -namespace.length)}${target}`;
+    return this.#ledger.isUnwritten(successor) ? successor : undefined;
+  }
+}

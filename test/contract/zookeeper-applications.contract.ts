@@ -1,0 +1,265 @@
+import { afterAll, beforeAll, beforeEach, describe, expect, test } from "vitest";
+import type { Snapshot } from "../../src/model/service.ts";
+import {
+  instanceNode,
+  metadataInfo,
+  type TestProcess,
+  type TestService,
+} from "../support/dubbo-application.ts";
+import {
+  localInstance,
+  remoteInstance,
+  remoteMetadata,
+  springInstance,
+} from "../support/dubbo-recordings.ts";
+import { connectZkWriter } from "../support/zk-writer.ts";
+import { addressesOf, firstSnapshot, instancesOf, observe, serviceOf } from "./observe.ts";
+import { openReader, type ZooKeeperHarness } from "./zookeeper-harness.ts";
+
+const greeting = "org.apache.dubbo.samples.api.GreetingService";
+const one = { address: "10.42.0.1", port: 20_880 };
+const two = { address: "10.42.0.2", port: 20_880 };
+const right = { username: "dubbo", password: "right" };
+const owner = { users: [right] };
+
+/** What is read of applications, on a real server or the fake. */
+export function describeApplications(name: string, start: () => Promise<ZooKeeperHarness>): void {
+  describe(`${name}: applications`, () => {
+    let zk: ZooKeeperHarness;
+    beforeAll(async () => {
+      zk = await start();
+    });
+    afterAll(async () => zk[Symbol.asyncDispose]());
+    beforeEach(async () => zk.clear());
+
+    /** A node below the chroot of the test. */
+    const create = (path: string, data = ""): Promise<void> => zk.writer.create(zk.chroot() + path, { data });
+    const setData = (path: string, data: string): Promise<void> =>
+      zk.writer.setData(zk.chroot() + path, data);
+    const remove = async (path: string): Promise<void> => {
+      for (const child of await zk.writer.getChildren(zk.chroot() + path)) await remove(`${path}/${child}`);
+      await zk.writer.delete(zk.chroot() + path);
+    };
+    const node = (app: string, { address, port }: Pick<TestProcess, "address" | "port">): string =>
+      `/services/${app}/${address.includes(":") ? `[${address}]` : address}:${port}`;
+    const appear = (app: string, process: TestProcess): Promise<void> =>
+      create(node(app, process), instanceNode(app, process));
+    const publish = (app: string, revision: string, services: readonly TestService[]): Promise<void> =>
+      create(`/dubbo/metadata/${app}/${revision}`, metadataInfo(app, revision, services));
+    const known = (name: string, addresses: readonly string[]) => (snapshot: Snapshot) =>
+      expect(addressesOf(snapshot, name)).toEqual(addresses);
+    const problems = (snapshot: Snapshot) => snapshot.problems.map(({ at, code }) => ({ at, code }));
+    const hidden = { at: "app", code: "ApplicationLevelOnly" };
+
+    test("what Dubbo 3.3.6 wrote with register-mode=instance and metadata-type=remote", async () => {
+      await create("/services/zookeeper-demo-provider/192.0.2.10:20880", remoteInstance);
+      await create(
+        "/dubbo/metadata/zookeeper-demo-provider/3e4b3bfb03c6428f78642fcbce940f67",
+        remoteMetadata,
+      );
+      await create(`/dubbo/mapping/${greeting}`, "zookeeper-demo-provider");
+      const snapshot = await firstSnapshot(zk.open());
+      expect(snapshot.problems).toEqual([]);
+      expect([...snapshot.services.keys()]).toEqual([greeting]);
+      expect(instancesOf(snapshot, greeting)).toMatchObject([
+        { address: "192.0.2.10", port: 20_880, protocol: "dubbo", version: "1.0.0", group: "" },
+      ]);
+    });
+
+    test("an instance comes, changes its revision in place, gets a twin, and goes", async () => {
+      await publish("app", "r1", [{ name: "a.B" }]);
+      await publish("app", "r2", [{ name: "a.B" }, { name: "a.New" }]);
+      await using observer = observe(zk.open());
+      await observer.until((snapshot) => expect(snapshot.services.size).toBe(0));
+      await appear("app", { ...one, revision: "r1" });
+      await observer.until(known("a.B", ["10.42.0.1:20880"]));
+      await setData(node("app", one), instanceNode("app", { ...one, revision: "r2" }));
+      await observer.until(known("a.New", ["10.42.0.1:20880"]));
+      await appear("app", { ...two, revision: "r1" });
+      const both = await observer.until(known("a.B", ["10.42.0.1:20880", "10.42.0.2:20880"]));
+      expect(addressesOf(both, "a.New")).toEqual(["10.42.0.1:20880"]);
+      await remove(node("app", one));
+      const left = await observer.until(known("a.B", ["10.42.0.2:20880"]));
+      expect(left.services.has("a.New")).toBe(false);
+      await remove("/services/app");
+      await observer.until((snapshot) => expect(snapshot.services.size).toBe(0));
+      await appear("app", { ...one, revision: "r1" });
+      await observer.until(known("a.B", ["10.42.0.1:20880"]));
+      expect(observer.snapshots.flatMap(problems)).toEqual([]);
+    });
+
+    test("/services, a container node, vanishes and returns", async () => {
+      await publish("app", "r1", [{ name: "a.B" }]);
+      await appear("app", { ...one, revision: "r1" });
+      await using observer = observe(zk.open());
+      await observer.until(known("a.B", ["10.42.0.1:20880"]));
+      await remove("/services");
+      await observer.until((snapshot) => expect(snapshot.services.size).toBe(0));
+      await appear("app", { ...two, revision: "r1" });
+      await observer.until(known("a.B", ["10.42.0.2:20880"]));
+    });
+
+    test("a provider that registered both is one, until only its application is left", async () => {
+      await publish("app", "r1", [{ name: "a.B" }]);
+      await zk.register("a.B", [one]);
+      await appear("app", { ...one, revision: "r1" });
+      await appear("app", { ...two, revision: "r1" });
+      await using observer = observe(zk.open());
+      const first = await observer.until(known("a.B", ["10.42.0.1:20880", "10.42.0.2:20880"]));
+      const [twin, other] = instancesOf(first, "a.B").map(({ metadata }) => metadata);
+      expect(twin).not.toHaveProperty("application");
+      expect(other).toMatchObject({ application: "app" });
+      await zk.deregister("a.B", [one]);
+      await observer.until((snapshot) =>
+        expect(instancesOf(snapshot, "a.B")[0]).toMatchObject({ metadata: { application: "app" } }),
+      );
+    });
+
+    test("Java's default, both levels with local metadata, is no trouble", async () => {
+      await create("/services/zookeeper-demo-provider/192.0.2.10:20880", localInstance);
+      await create(`/dubbo/mapping/${greeting}`, "zookeeper-demo-provider");
+      await zk.register(greeting, [{ address: "192.0.2.10", port: 20_880 }]);
+      const snapshot = await firstSnapshot(zk.open());
+      expect(snapshot.problems).toEqual([]);
+      expect(addressesOf(snapshot, greeting)).toEqual(["192.0.2.10:20880"]);
+    });
+
+    test("local metadata: the interface is unknown and the application is told, while it lives", async () => {
+      await create("/services/zookeeper-demo-provider/192.0.2.10:20880", localInstance);
+      await create(`/dubbo/mapping/${greeting}`, "dead,zookeeper-demo-provider");
+      await create("/dubbo/mapping/a.Outlived", "dead");
+      await using observer = observe(zk.open());
+      const only = await observer.until((snapshot) =>
+        expect(serviceOf(snapshot, greeting).instances).toBe("unknown"),
+      );
+      expect([...only.services.keys()]).toEqual([greeting]);
+      expect(only.problems).toMatchObject([
+        { at: "zookeeper-demo-provider", code: "ApplicationLevelOnly", severity: "warning" },
+      ]);
+      expect(only.problems[0]?.detail).toContain(`serves ${greeting}, but`);
+      await zk.register(greeting, [one]);
+      const served = await observer.until(known(greeting, ["10.42.0.1:20880"]));
+      expect(problems(served)).toEqual([{ at: "zookeeper-demo-provider", code: "ApplicationLevelOnly" }]);
+      await zk.deregister(greeting, [one]);
+      await observer.until((snapshot) => expect(serviceOf(snapshot, greeting).instances).toBe("unknown"));
+      await remove("/services/zookeeper-demo-provider");
+      const gone = await observer.until((snapshot) => expect(snapshot.problems).toEqual([]));
+      expect(instancesOf(gone, greeting)).toEqual([]); // its directory is still there
+    });
+
+    test("a mapping that is written later, and for another interface", async () => {
+      await appear("app", { ...one, revision: "r1", storage: "local" });
+      await using observer = observe(zk.open());
+      await observer.until((snapshot) => expect(problems(snapshot)).toContainEqual(hidden));
+      await create("/dubbo/mapping/a.B", "app");
+      await observer.until((snapshot) => expect(serviceOf(snapshot, "a.B").instances).toBe("unknown"));
+      await create("/dubbo/mapping/a.C", "other");
+      await setData("/dubbo/mapping/a.C", "other,app");
+      await observer.until((snapshot) => expect(serviceOf(snapshot, "a.C").instances).toBe("unknown"));
+    });
+
+    test.each(["/dubbo/metadata/app/r1", "/dubbo/app/r1"])(
+      "metadata that is written after the instance, to %s",
+      async (path) => {
+        await create("/dubbo/mapping/a.B", "app");
+        await appear("app", { ...one, revision: "r1" });
+        await using observer = observe(zk.open());
+        const early = await observer.until((snapshot) => expect(problems(snapshot)).toEqual([hidden]));
+        expect(serviceOf(early, "a.B").instances).toBe("unknown");
+        await create(path, "{");
+        await observer.until((snapshot) =>
+          expect(snapshot.problems[0]?.detail).toContain("its metadata does not have Dubbo's form"),
+        );
+        await setData(path, metadataInfo("app", "r1", [{ name: "a.B" }]));
+        const healed = await observer.until(known("a.B", ["10.42.0.1:20880"]));
+        expect(healed.problems).toEqual([]);
+        expect([...healed.services.keys()]).toEqual(["a.B"]);
+      },
+    );
+
+    test("metadata that was reported though its storage is local", async () => {
+      await publish("app", "r1", [{ name: "a.B" }]);
+      await appear("app", { ...one, revision: "r1", storage: "local" });
+      const snapshot = await firstSnapshot(zk.open());
+      expect(addressesOf(snapshot, "a.B")).toEqual(["10.42.0.1:20880"]);
+      expect(snapshot.problems).toEqual([]);
+    });
+
+    test("others that live below /services, odd nodes and revisions harm nobody", async () => {
+      await create("/services/order-service/80192dc1-f826-4245-990a-e48796867576", springInstance);
+      await create("/services/empty");
+      await create("/services/odd/node", "{}");
+      await appear("consumer", { ...one, revision: "0" });
+      await appear("app", { ...one, revision: "../../../x" });
+      await appear("app", { ...two, revision: "r1" });
+      await publish("app", "r1", [{ name: "a.B" }, { name: "org.apache.dubbo.metadata.MetadataService" }]);
+      await appear("six", { address: "2001:db8::1", port: 1, revision: "r1" });
+      await publish("six", "r1", [{ name: "a.Six" }]);
+      await create("/dubbo/org.apache.dubbo.metadata.MetadataService/providers");
+      await create("/dubbo/mapping/a.Mapped", "order-service,consumer,empty");
+      const snapshot = await firstSnapshot(zk.open());
+      expect([...snapshot.services.keys()].toSorted()).toEqual(["a.B", "a.Six"]);
+      expect(addressesOf(snapshot, "a.B")).toEqual(["10.42.0.2:20880"]);
+      expect(instancesOf(snapshot, "a.Six")).toMatchObject([{ address: "2001:db8::1", port: 1 }]);
+    });
+
+    test("what the hub does not want is neither told nor missed", async () => {
+      await publish("app", "r1", [{ name: "a.Wanted" }, { name: "b.Unwanted" }]);
+      await appear("app", { ...one, revision: "r1" });
+      await appear("local", { ...two, revision: "r2", storage: "local" });
+      await create("/dubbo/mapping/b.Unwanted", "local");
+      const wants = (name: string): boolean => name.startsWith("a.");
+      const snapshot = await firstSnapshot(openReader({ address: zk.address(), wants }));
+      expect([...snapshot.services.keys()]).toEqual(["a.Wanted"]);
+      expect(snapshot.problems).toEqual([]);
+    });
+
+    test("a service that did not change is the same object in the next snapshot", async () => {
+      await publish("app", "r1", [{ name: "a.B" }]);
+      await create("/dubbo/mapping/a.Hidden", "local");
+      await appear("app", { ...one, revision: "r1" });
+      await appear("local", { ...one, revision: "r1", storage: "local" });
+      await using observer = observe(zk.open());
+      const before = await observer.until(known("a.B", ["10.42.0.1:20880"]));
+      await setData(node("app", one), `${instanceNode("app", { ...one, revision: "r1" })} `);
+      await publish("other", "r1", [{ name: "a.Other" }]);
+      await appear("other", { ...two, revision: "r1" });
+      const after = await observer.until(known("a.Other", ["10.42.0.2:20880"]));
+      for (const name of ["a.B", "a.Hidden"])
+        expect(after.services.get(name)).toBe(before.services.get(name));
+    });
+
+    test("without the right to list applications only what can be known is told, until it is granted", async () => {
+      await using admin = await connectZkWriter(`${zk.server.address}${zk.chroot()}`, { user: right });
+      await admin.create("/services", { acl: owner });
+      await create("/dubbo/mapping/a.B", "app");
+      await create("/dubbo/mapping/a.Hidden", "app");
+      await zk.register("a.B", [one]);
+      await using observer = observe(zk.open());
+      const blind = await observer.until(known("a.B", ["10.42.0.1:20880"]));
+      expect(problems(blind)).toEqual([{ at: "/services", code: "Unreadable" }]);
+      expect(serviceOf(blind, "a.Hidden").instances).toBe("unknown");
+      await admin.setAcl("/services", "open");
+      const granted = await observer.until((snapshot) => expect(snapshot.problems).toEqual([]));
+      expect([...granted.services.keys()]).toEqual(["a.B"]);
+    });
+
+    test("an application, an instance or metadata without the right to read it is unknown", async () => {
+      await zk.writer.create(`${zk.chroot()}/services/unlisted`, { acl: owner });
+      await zk.writer.create(`${zk.chroot()}${node("unread", one)}`, { acl: owner });
+      await appear("app", { ...one, revision: "r1" });
+      await zk.writer.create(`${zk.chroot()}/dubbo/metadata/app/r1`, {
+        data: metadataInfo("app", "r1", [{ name: "a.app" }]),
+        acl: owner,
+      });
+      const names = ["app", "unlisted", "unread"];
+      for (const name of names) await create(`/dubbo/mapping/a.${name}`, name);
+      await using observer = observe(zk.open());
+      const snapshot = await observer.until((some) => expect(some.services.size).toBe(3));
+      expect(problems(snapshot)).toEqual(names.map((at) => ({ at, code: "Unreadable" })));
+      for (const name of names) expect(serviceOf(snapshot, `a.${name}`).instances).toBe("unknown");
+      const reader = openReader({ address: zk.address(), credentials: right });
+      expect(addressesOf(await firstSnapshot(reader), "a.app")).toEqual(["10.42.0.1:20880"]);
+    });
+  });
+}

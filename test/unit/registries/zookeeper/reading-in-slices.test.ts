@@ -1,0 +1,54 @@
+import { once } from "node:events";
+import { createServer, type Socket } from "node:net";
+import { expect, test } from "vitest";
+import { ZkConnection } from "../../../../src/registries/zookeeper/connection.ts";
+import { frame, int, opcode } from "../../../../src/registries/zookeeper/wire.ts";
+import { fakeClock } from "../../../support/fake-clock.ts";
+
+const answers = 200;
+const answerBytes = 64 * 1024;
+
+/** Grants a session, and answers everything else with records of 64 KiB, all at once. */
+async function serve() {
+  const server = createServer((socket: Socket) => {
+    socket.on("error", () => undefined);
+    socket.once("data", () => {
+      socket.write(frame(int(0), int(12_000), Buffer.alloc(8), int(0)));
+      socket.once("data", () => {
+        const header = (xid: number) => [int(xid), Buffer.alloc(8), int(0)];
+        for (let xid = 1; xid <= answers; xid++)
+          socket.write(frame(...header(xid), Buffer.alloc(answerBytes)));
+      });
+    });
+  });
+  server.listen(0, "127.0.0.1");
+  await once(server, "listening");
+  const address = server.address();
+  if (address === null || typeof address === "string") throw new Error("no port");
+  return { port: address.port, close: () => server.close() };
+}
+
+test("while answers come without a pause, everything else has its turn every 20 ms", async () => {
+  const { port, close } = await serve();
+  const clock = fakeClock();
+  const abort = new AbortController();
+  const server = { host: "127.0.0.1", port, name: "zk" };
+  const connection = await ZkConnection.open({ server, ip: "127.0.0.1" }, clock, abort.signal);
+  let inTurn = 0;
+  let most = 0;
+  const nextTurn = (): void => {
+    inTurn = 0;
+    if (!abort.signal.aborted) setImmediate(nextTurn);
+  };
+  setImmediate(nextTurn);
+  const read = Array.from({ length: answers }, async () => {
+    await connection.request(opcode.ping);
+    clock.advance(10); // what the answer costs
+    inTurn += 1;
+    most = Math.max(most, inTurn);
+  });
+  await Promise.all(read);
+  expect(most).toBeLessThanOrEqual(5);
+  abort.abort();
+  close();
+});
