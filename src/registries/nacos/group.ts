@@ -3,7 +3,7 @@ import type { Problem } from "../../model/problems.ts";
 import type { Service } from "../../model/service.ts";
 import { type Metadata, needsMetadata } from "../kinds/dubbo/application.ts";
 import type { ApplicationInstance } from "../kinds/dubbo/application-instance.ts";
-import { type Instances, KnownApplications } from "../kinds/dubbo/known-applications.ts";
+import { KnownApplications } from "../kinds/dubbo/known-applications.ts";
 import { type Mapping, type Merged, mergeApplications } from "../kinds/dubbo/merge.ts";
 import { parseMetadataInfo } from "../kinds/dubbo/metadata-info.ts";
 import { serviceOf, withProviders } from "../kinds/dubbo/provider-service.ts";
@@ -228,16 +228,11 @@ export class Group {
     return metadataOf(await this.#options.config(`${application}:${revision}`, defaultGroup));
   }
 
-  /** The service under an id that no other group has. It is partial if an application hides what it once told. */
+  /** The service under an id that no other group has. */
   #tell(service: Service): Service {
-    const hidden = this.#merged?.hidden;
-    const claims = this.#mapping.get(service.name) ?? [];
-    const isPartial = service.instances !== "unknown" && claims.some((one) => hidesKnown(hidden?.get(one)));
-    const before = this.#told.get(service);
-    if (before !== undefined && (before.isPartial ?? false) === isPartial) return before;
     const { group } = this.#options;
     const id = `${group}@@${service.id}`;
-    const told = { ...service, id, registryGroup: group, ...(isPartial && { isPartial }) };
+    const told = this.#told.get(service) ?? { ...service, id, registryGroup: group };
     this.#told.set(service, told);
     return told;
   }
@@ -247,8 +242,8 @@ export class Group {
   }
 }
 
-/** Whether such an application may have told before what it hides now: with local metadata it never did. */
-export const hidesKnown = (reason: string | undefined): boolean => reason !== undefined && reason !== "local";
+/** The processes of an application; "unreadable" = nobody knows. */
+type Instances = readonly (ApplicationInstance | "unreadable")[];
 
 function instancesOf(name: string, read: ServiceRead | undefined): Instances {
   if (read === undefined) return [];

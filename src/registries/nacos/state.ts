@@ -2,7 +2,7 @@ import { isDeepStrictEqual } from "node:util";
 import type { Problem } from "../../model/problems.ts";
 import { isSameListing, type Service, type Snapshot } from "../../model/service.ts";
 import { inParallel } from "../transport/parallel.ts";
-import { Group, type GroupOptions, hidesKnown } from "./group.ts";
+import { Group, type GroupOptions } from "./group.ts";
 import { maxInFlight, type ServiceRead } from "./requests.ts";
 import type { ServiceKey } from "./service-name.ts";
 
@@ -60,14 +60,14 @@ export class ServiceTable {
 
   /**
    * While an application hides its services, reads which applications claim the interfaces that nobody serves, though
-   * the hub has them: their processes may live. If it may have told before what it hides now,
-   * the interfaces that others serve matter too: of them too little is known.
+   * the hub has them: their processes may live. If it may have told before what it hides now
+   * (with local metadata it never did), the interfaces that others serve matter too: they may have more instances.
    */
   async #readClaims(groups: readonly Group[], isRetry: boolean): Promise<void> {
     const served = new Set(groups.flatMap((group) => [...servedIn(group)]));
     const hiding = groups.flatMap((group) => [...(group.merged?.hidden.values() ?? [])]);
     const unserved = hiding.length > 0 ? this.#names(groups).filter((name) => !served.has(name)) : [];
-    const wanted = new Set(hiding.some(hidesKnown) ? [...unserved, ...served] : unserved);
+    const wanted = new Set(hiding.some((reason) => reason !== "local") ? [...unserved, ...served] : unserved);
     const claims = new Map([...this.#claims].filter(([name]) => wanted.has(name)));
     const again = new Set(isRetry ? unserved : []);
     const due = [...wanted].filter((name) => again.has(name) || !claims.has(name));
