@@ -56,4 +56,4 @@ async function startFakeHarness(version: FakeVersion, groups: readonly string[])
 
 describeRegistry("A fake Nacos 2.0", nacosTraits, () => startFakeHarness("2.0", ["DEFAULT_GROUP"]));
 describeRegistry("A fake Nacos 2.3, all groups", nacosTraits, () => startFakeHarness("2.3", []));
-describeRegistry("A fake Nacos 3.1", nacosTraits, () => startFakeHarness("3.1", ["DEFAULT_GROUP"]));
+describeRegistry("A fake Nacos 3.1, all groups", nacosTraits, () => startFakeHarness("3.1", []));

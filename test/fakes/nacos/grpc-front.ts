@@ -35,6 +35,8 @@ interface GrpcFrontOptions {
 interface Client {
   readonly session: ServerHttp2Session;
   stream: ServerHttp2Stream | undefined;
+  /** The gRPC status that its stream ends with. */
+  endStatus: number;
   isRegistered: boolean;
   isNaming: boolean;
   clientIp: string;
@@ -101,10 +103,9 @@ export class GrpcFront {
 
   /** Ends the stream of every client and keeps its connection, as a proxy may. */
   endStreams(status = 0): void {
-    for (const { stream } of this.clients) {
-      if (stream === undefined) continue;
-      stream.on("wantTrailers", () => stream.sendTrailers({ "grpc-status": String(status) }));
-      stream.end();
+    for (const client of this.clients) {
+      client.endStatus = status;
+      client.stream?.end();
     }
   }
 
@@ -125,6 +126,7 @@ export class GrpcFront {
     const client: Client = {
       session,
       stream: undefined,
+      endStatus: 0,
       isRegistered: false,
       isNaming: false,
       clientIp: "",
@@ -154,7 +156,7 @@ export class GrpcFront {
   #converse(client: Client, stream: ServerHttp2Stream): void {
     client.stream = stream;
     stream.respond({ ":status": 200, "content-type": "application/grpc" }, { waitForTrailers: true });
-    stream.on("wantTrailers", () => !stream.destroyed && stream.sendTrailers({ "grpc-status": "0" }));
+    stream.on("wantTrailers", () => stream.sendTrailers({ "grpc-status": String(client.endStatus) }));
     readFrames(stream, (message) =>
       this.#when(() => {
         const { type, body } = decodePayload(message);
