@@ -21,6 +21,7 @@ export interface ReaderOptions {
   readonly credentials?: Credentials;
   readonly tls?: { readonly enabled: boolean; readonly insecureSkipVerify: boolean };
   readonly wants?: (name: string) => boolean;
+  readonly known?: () => Iterable<string>;
 }
 
 export const DEFAULT_GROUP = "DEFAULT_GROUP";
@@ -45,10 +46,11 @@ export function openReader(options: ReaderOptions, deps: Deps = countingDeps()):
     groups = [DEFAULT_GROUP],
     credentials = reader,
     wants = () => true,
+    known = () => [],
   } = options;
   const tls = options.tls ?? { enabled: false, insecureSkipVerify: false };
   return createNacosAdapter(
-    { registry: { type: "nacos", address, namespace, groups, tls }, credentials, wants },
+    { registry: { type: "nacos", address, namespace, groups, tls }, credentials, wants, known },
     deps,
   );
 }

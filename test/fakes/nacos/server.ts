@@ -22,6 +22,9 @@ export interface FakeNacosOptions {
   readonly clock?: Pick<Clock, "after" | "monotonic">;
   /** How long it collects changes before a push; a real one 500 ms. Default: none. */
   readonly pushMs?: number;
+  /** Where it listens. Default: a free port of 127.0.0.1. */
+  readonly host?: string;
+  readonly port?: number;
 }
 
 /**
@@ -29,7 +32,7 @@ export interface FakeNacosOptions {
  * version do, until it is told to answer badly.
  */
 export interface FakeNacos extends AsyncDisposable {
-  /** `127.0.0.1:<port>`; gRPC is 1000 above. */
+  /** `<host>:<port>`; gRPC is 1000 above. */
   readonly address: string;
   readonly port: number;
   readonly front: GrpcFront;
@@ -61,7 +64,7 @@ export interface FakeNacos extends AsyncDisposable {
 
 /** Starts one; it is ready. */
 export async function startFakeNacos(options: FakeNacosOptions = {}): Promise<FakeNacos> {
-  const { version = "2.3", users = [], clock = systemClock, pushMs = 0 } = options;
+  const { version = "2.3", users = [], clock = systemClock, pushMs = 0, host = "127.0.0.1" } = options;
   const data = new FakeData(clock);
   for (const user of users) data.users.set(user.username, user);
   const access = new Access(data, clock, users.length > 0);
@@ -69,14 +72,14 @@ export async function startFakeNacos(options: FakeNacosOptions = {}): Promise<Fa
   const common = { version, data, access, script, clock };
   const http = createHttpFront(common);
   const front = new GrpcFront({ ...common, pushMs });
-  const port = await freePort([1_000]);
+  const port = options.port ?? (await freePort([1_000]));
   const keyOf = (name: string, { namespace = "public", group = "DEFAULT_GROUP" }: Place = {}): Key => ({
     namespace,
     group,
     name,
   });
   const start = async (): Promise<void> => {
-    await Promise.all([listen(http, port), listen(front.server, port + 1_000)]);
+    await Promise.all([listen(http, host, port), listen(front.server, host, port + 1_000)]);
   };
   const stop = async (): Promise<void> => {
     http.closeAllConnections();
@@ -84,7 +87,7 @@ export async function startFakeNacos(options: FakeNacosOptions = {}): Promise<Fa
   };
   await start();
   return {
-    address: `127.0.0.1:${port}`,
+    address: `${host}:${port}`,
     port,
     front,
     access,
@@ -113,8 +116,8 @@ export async function startFakeNacos(options: FakeNacosOptions = {}): Promise<Fa
   };
 }
 
-async function listen(server: HttpServer | Http2Server, port: number): Promise<void> {
-  server.listen(port, "127.0.0.1");
+async function listen(server: HttpServer | Http2Server, host: string, port: number): Promise<void> {
+  server.listen(port, host);
   await once(server, "listening");
 }
 
