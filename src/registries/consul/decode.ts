@@ -1,6 +1,6 @@
 import * as z from "zod";
 import type { RegistrySpec } from "../../model/hub.ts";
-import type { Problem } from "../../model/problems.ts";
+import { type Problem, withoutSecrets } from "../../model/problems.ts";
 import {
   distinctInstances,
   type Service,
@@ -9,7 +9,6 @@ import {
 } from "../../model/service.ts";
 import { readEach } from "../../runtime/json.ts";
 import { badInstance, springInstance } from "../kinds/spring/instance.ts";
-import { withoutSecrets } from "../transport/servers.ts";
 
 /** Go writes empty values as null. */
 const orNothing = <T extends z.ZodType, D>(type: T, nothing: D) =>
