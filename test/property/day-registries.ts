@@ -51,7 +51,9 @@ export async function openZooKeeper(clock: Clock): Promise<DayRegistry> {
       every(5, () => ({ delayMs: 700 })),
       () => {
         server.faults.pieceBytes = 7;
-        return () => void (server.faults.pieceBytes = Number.POSITIVE_INFINITY);
+        return () => {
+          server.faults.pieceBytes = Number.POSITIVE_INFINITY;
+        };
       },
     ],
     outages: [

@@ -7,8 +7,8 @@ import { fakeClock } from "../support/fake-clock.ts";
 import { type DayRegistry, dayRegistries } from "./day-registries.ts";
 
 /** One in the suite; `DAY_HOURS=24` by hand. */
-const hours = Number(process.env["DAY_HOURS"] ?? 1);
-const seed = Number(process.env["DAY_SEED"] ?? 1);
+const hours = Number(process.env.DAY_HOURS ?? 1);
+const seed = Number(process.env.DAY_SEED ?? 1);
 /** Services of each registry. */
 const services = 50;
 /** A dead endpoint is gone, and a new one is there, after so long at the latest: outages come every 12 minutes at most. */
