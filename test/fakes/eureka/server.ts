@@ -126,7 +126,7 @@ export async function startFakeEureka(options: FakeEurekaOptions = {}): Promise<
     server = createServer((request, response) => {
       answer(request, response).catch((error: unknown) => response.destroy(error as Error));
     });
-    server.keepAliveTimeout = 20_000; // as Tomcat's
+    server.keepAliveTimeout = 0; // it keeps idle connections, and does not say for how long
     server.on("connection", () => accepted++);
     server.listen(port, "127.0.0.1");
     await new Promise((resolve) => server?.once("listening", resolve));
