@@ -34,7 +34,7 @@ export interface HttpOptions {
   readonly accept?: string;
   /**
    * Asks once more over another connection if the connection closes before an answer begins: the server may have
-   * closed it, idle, while the request was on its way. Not for queries that wait.
+   * closed it, idle, while the request was on its way. Only of a GET, and not for queries that wait.
    */
   readonly askAgain?: boolean;
   /** From the call to the last byte, redirects included; default 10 s. */
