@@ -58,8 +58,8 @@ interface Pending {
  * a byte it counts as broken, because a frozen server closes nothing.
  */
 export class ZkConnection {
-  /** What to call, once, when the watch of a path fires. Paths have the chroot. */
-  readonly watches = new Map<string, () => void>();
+  /** What to call, once, when a watch of a path fires. Paths have the chroot. */
+  readonly watches = new Map<string, Set<() => void>>();
   readonly #options: ConnectionOptions;
   readonly #clock: Clock;
   readonly #signal: AbortSignal;
@@ -190,9 +190,9 @@ export class ZkConnection {
       record.int(); // type
       record.int(); // state
       const path = record.text();
-      const changed = this.watches.get(path);
+      const watching = this.watches.get(path) ?? [];
       this.watches.delete(path);
-      changed?.();
+      for (const changed of watching) changed();
       return;
     }
     if (zxid > this.#lastZxid) this.#lastZxid = zxid;
