@@ -112,7 +112,7 @@ export class ConsulReader {
       const isNews = notified?.index !== before || !isDeepStrictEqual(names, this.#listed);
       if (isNews || (this.#isTimeToAskAgain() && this.#doubtful().length > 0)) await this.#relist();
       if (isNews) await this.#others?.registered();
-      this.#waiting.follow(this.#listed);
+      this.#followServices();
       this.#hooks.changed();
       await throttle();
     }
@@ -137,8 +137,7 @@ export class ConsulReader {
       this.#askedAgainAt = this.#deps.clock.monotonic();
     }
     await this.#readAll(toRead);
-    this.#waiting.follow(this.#listed);
-    this.#followOthers();
+    this.#followServices();
   }
 
   /** Fails if the token sees no service, or if nobody says what a client without a token may not see. */
@@ -268,14 +267,23 @@ export class ConsulReader {
       await this.#read(name);
   }
 
+  /** What is listed and could be read; the catalog's loop asks for the rest. */
+  #readable(): readonly string[] {
+    return [...this.#listed].filter((name) => this.#of(name).service?.instances !== "unknown");
+  }
+
+  #followServices(): void {
+    this.#waiting.follow(new Set(this.#readable()));
+    this.#followOthers();
+  }
+
   /** Follows the services that have no query of their own, if there are any. */
   #followOthers(): void {
-    const names = (): readonly string[] => [...this.#listed].filter((name) => !this.#waiting.has(name));
+    const names = (): readonly string[] => this.#readable().filter((name) => !this.#waiting.has(name));
     if (this.#others !== undefined || names().length === 0) return;
     const options = {
       names,
-      isOn: (name: string, nodes: ReadonlySet<string>) =>
-        !nodes.isDisjointFrom(this.#known.get(name)?.nodes ?? nodes),
+      isOn: (name: string, nodes: ReadonlySet<string>) => !nodes.isDisjointFrom(this.#of(name).nodes),
       readAll: (changed: readonly string[]) => this.#readAll(changed),
     };
     this.#others = new PolledServices(this.#api, options, this.#deps, this.#signal);
