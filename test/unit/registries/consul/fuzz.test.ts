@@ -125,17 +125,15 @@ const faults = fc.array(
     fc.constantFrom("hang" as const, "cut" as const, "cut within" as const),
     fc.constantFrom(400, 403, 404, 429, 500, 502, 504).map((status): FakeAnswer => ({ status })),
     fc
-      .constantFrom("<html>", "{}", "[]", "null", '{"order":[', "[[[[[[")
+      .constantFrom("<html>", "{}", "[]", "null", '{"order":[', "[[[[[[", `{"__proto__":[]}`)
       .map((body): FakeAnswer => ({ status: 200, headers: { "x-consul-index": "12" }, body })),
-    fc
-      .uint8Array({ maxLength: 200 })
-      .map(
-        (bytes): FakeAnswer => ({
-          status: 200,
-          headers: { "content-encoding": "gzip" },
-          body: Buffer.from(bytes),
-        }),
-      ),
+    fc.uint8Array({ maxLength: 200 }).map(
+      (bytes): FakeAnswer => ({
+        status: 200,
+        headers: { "content-encoding": "gzip" },
+        body: Buffer.from(bytes),
+      }),
+    ),
     fc.record({ at: fc.nat(), bit: fc.nat(7) }),
   ),
   { minLength: 1, maxLength: 40 },

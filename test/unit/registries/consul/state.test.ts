@@ -227,7 +227,7 @@ describe("one odd service costs nobody else anything", () => {
   });
 
   test("whose name no URL can hold, or that a server takes for another's", async () => {
-    await using reading = await startReading([".", "..", "a//b", "%", "../x", "a\nb", "a/b"]);
+    await using reading = await startReading([".", "..", "a//b", "%", "../x", "a\nb", "a/b", "__proto__"]);
     expect(reading.listed).toEqual({
       ".": "unknown",
       "..": "unknown",
@@ -236,6 +236,7 @@ describe("one odd service costs nobody else anything", () => {
       "../x": "10.42.0.1",
       "a\nb": "unknown",
       "a/b": "10.42.0.1",
+      ["__proto__"]: "10.42.0.1",
     });
     const others: Fault = ({ path, isWaiting, query }) => {
       const clean = `/v1/health/service/a${encodeURIComponent("/")}b?${query}`;
