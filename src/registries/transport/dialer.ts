@@ -59,7 +59,7 @@ export function createDialer(tls: TlsOptions, clock: Clock, signal: AbortSignal)
     for (const ip of addresses) {
       signal.throwIfAborted();
       try {
-        return await open(connecting(endpoint, ip, tls, context), endpoint.secure, clock, signal);
+        return await open(socketTo(endpoint, ip, tls, context), endpoint.secure, clock, signal);
       } catch (error) {
         failure = error;
       }
@@ -81,11 +81,15 @@ function secureContext({ ca, cert, key }: TlsOptions): SecureContext {
   }
 }
 
-function connecting(
+/**
+ * A socket that is connecting to one address of the endpoint. It is the caller's to listen to and to destroy.
+ * @throws BadTlsOptionsError.
+ */
+export function socketTo(
   { host, port, secure }: Endpoint,
   ip: string,
   tls: TlsOptions,
-  context: SecureContext | undefined,
+  context = secure ? secureContext(tls) : undefined,
 ): Socket {
   if (!secure) return tcpConnect({ host: ip, port, noDelay: true });
   return tlsConnect({

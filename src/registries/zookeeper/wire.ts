@@ -17,6 +17,9 @@ export const opcode = {
 /** Reserved request numbers, for messages that do not answer a read. */
 export const xid = { event: -1, ping: -2, auth: -4 } as const;
 
+/** The number of the next request; the protocol has 31 bits for it. */
+export const nextXid = (last: number): number => (last % 0x7fffffff) + 1;
+
 export const errorCode = {
   ok: 0,
   noNode: -101,
@@ -98,7 +101,7 @@ export function createReader(bytes: Buffer): Reader {
     text() {
       const length = Math.max(0, reader.int());
       const start = take(length);
-      return bytes.toString("utf8", start, start + length);
+      return decodeText(bytes.subarray(start, start + length));
     },
     texts() {
       const items: string[] = [];
@@ -107,6 +110,26 @@ export function createReader(bytes: Buffer): Reader {
     },
   };
   return reader;
+}
+
+/**
+ * The server writes a character beyond the first 65,536 as two halves of three bytes each, which are not UTF-8.
+ * Source: apache/zookeeper, BinaryOutputArchive.stringToByteBuffer.
+ */
+function decodeText(bytes: Buffer): string {
+  const text = bytes.toString("utf8");
+  if (!text.includes("\ufffd")) return text;
+  const halves = bytes
+    .toString("latin1")
+    .replace(/\xed[\xa0-\xaf][\x80-\xbf]\xed[\xb0-\xbf][\x80-\xbf]/g, joinHalves);
+  return Buffer.from(halves, "latin1").toString("utf8");
+}
+
+/** The UTF-8, as latin1, of the character whose halves are in these six bytes. */
+function joinHalves(bytes: string): string {
+  const half = (at: number): number =>
+    0xd000 | ((bytes.charCodeAt(at) & 0x3f) << 6) | (bytes.charCodeAt(at + 1) & 0x3f);
+  return Buffer.from(String.fromCharCode(half(1), half(4)), "utf8").toString("latin1");
 }
 
 /** The fields of a node's Stat that a reader needs. */
@@ -132,9 +155,9 @@ export function readStat(reader: Reader): Stat {
 
 /**
  * Splits a byte stream into frames. The cost of a frame does not grow with the number of its chunks. The returned
- * function takes the next chunk. @throws RangeError when a length is impossible.
+ * function takes the next chunk, and says whether a frame has begun that is not complete. @throws RangeError when a length is impossible.
  */
-export function createFrameSplitter(onFrame: (body: Buffer) => void): (chunk: Buffer) => void {
+export function createFrameSplitter(onFrame: (body: Buffer) => void): (chunk: Buffer) => boolean {
   let chunks: Buffer[] = [];
   let size = 0;
   let wanted = 4;
@@ -148,12 +171,13 @@ export function createFrameSplitter(onFrame: (body: Buffer) => void): (chunk: Bu
         throw new RangeError(`it announces a frame of ${length} bytes`);
       chunks = [bytes];
       wanted = 4 + length;
-      if (size < wanted) return;
+      if (size < wanted) return true;
       chunks = [bytes.subarray(wanted)];
       size -= wanted;
       const body = bytes.subarray(4, wanted);
       wanted = 4;
       onFrame(body);
     }
+    return size > 0;
   };
 }

@@ -9,6 +9,7 @@ import {
   int,
   long,
   maxFrameBytes,
+  nextXid,
   readSession,
   readStat,
   text,
@@ -63,6 +64,18 @@ describe("the wire format", () => {
     expect(readSession(createReader(answer(4_000)))).toBe(4_000);
     expect(() => readSession(createReader(answer(0)))).toThrow(RangeError);
     expect(() => readSession(createReader(Buffer.from("HTTP/1.1 400 Bad Request")))).toThrow(RangeError);
+  });
+
+  test("request numbers stay within 31 bits", () => {
+    expect([0, 1, 2 ** 31 - 2, 2 ** 31 - 1].map(nextXid)).toEqual([1, 2, 2 ** 31 - 1, 1]);
+  });
+
+  test("text as Java's server writes it: halves of surrogate pairs, and what is no text", () => {
+    const decode = (hex: string): string =>
+      createReader(Buffer.concat([int(hex.length / 2), Buffer.from(hex, "hex")])).text();
+    expect(decode("61eda0bdedb88062")).toBe("a\u{1f600}b");
+    expect(decode("f09f9880")).toBe("\u{1f600}");
+    for (const half of ["eda0bd", "edb880", "edb880eda0bd", "ff"]) expect(decode(half)).toMatch(/^\ufffd+$/);
   });
 
   test("a stat", () => {
