@@ -101,7 +101,7 @@ export function createReader(bytes: Buffer): Reader {
     text() {
       const length = Math.max(0, reader.int());
       const start = take(length);
-      return decodeText(bytes.subarray(start, start + length));
+      return bytes.toString("utf8", start, start + length);
     },
     texts() {
       const items: string[] = [];
@@ -110,26 +110,6 @@ export function createReader(bytes: Buffer): Reader {
     },
   };
   return reader;
-}
-
-/**
- * The server writes a character beyond the first 65,536 as two halves of three bytes each, which are not UTF-8.
- * Source: apache/zookeeper, BinaryOutputArchive.stringToByteBuffer.
- */
-function decodeText(bytes: Buffer): string {
-  const text = bytes.toString("utf8");
-  if (!text.includes("\ufffd")) return text;
-  const halves = bytes
-    .toString("latin1")
-    .replace(/\xed[\xa0-\xaf][\x80-\xbf]\xed[\xb0-\xbf][\x80-\xbf]/g, joinHalves);
-  return Buffer.from(halves, "latin1").toString("utf8");
-}
-
-/** The UTF-8, as latin1, of the character whose halves are in these six bytes. */
-function joinHalves(bytes: string): string {
-  const half = (at: number): number =>
-    0xd000 | ((bytes.charCodeAt(at) & 0x3f) << 6) | (bytes.charCodeAt(at + 1) & 0x3f);
-  return Buffer.from(String.fromCharCode(half(1), half(4)), "utf8").toString("latin1");
 }
 
 /** The fields of a node's Stat that a reader needs. */

@@ -206,7 +206,7 @@ export class FakeConnection {
           ? texts(children)
           : Buffer.concat([texts(children), znodes.stat(path)]);
       }
-      default:
+      case undefined:
         throw new ZnodeError(errors.unimplemented);
     }
   }

@@ -1,5 +1,5 @@
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
-import { addressesOf, serviceOf } from "../../../contract/observe.ts";
+import { addressesOf } from "../../../contract/observe.ts";
 import type { FakeRequest, FaultRule } from "../../../fakes/zookeeper/faults.ts";
 import { aclOf } from "../../../fakes/zookeeper/znodes.ts";
 import { instanceNode, metadataInfo } from "../../../support/dubbo-application.ts";
@@ -135,25 +135,6 @@ describe("what is read again", () => {
 });
 
 describe("bytes", () => {
-  test.each(["", "-\u{1f600}", "-\u{20bb7}"])(
-    "an application's name arrives as it is: app%s",
-    async (end) => {
-      const name = `app${end}`;
-      reading.zk.create(
-        `/services/${name}/10.0.0.1:1`,
-        instanceNode(name, { address: "10.0.0.1", port: 1, revision: "r" }),
-      );
-      reading.zk.create(`/dubbo/metadata/${name}/r`, metadataInfo(name, "r", [{ name: "a.B" }]));
-      const observer = reading.read();
-      const snapshot = await reading.until(observer, (some) =>
-        expect(addressesOf(some, "a.B")).toEqual(["10.0.0.1:1"]),
-      );
-      expect(serviceOf(snapshot, "a.B").instances).toMatchObject([{ metadata: { application: name } }]);
-      reading.zk.delete(`/services/${name}/10.0.0.1:1`);
-      await reading.until(observer, (some) => expect(some.services.size).toBe(0));
-    },
-  );
-
   test("what comes later than the first answer is never quoted: it may be a token", async () => {
     const observer = reading.read();
     await reading.until(observer, () => {});
