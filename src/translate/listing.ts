@@ -1,6 +1,6 @@
 import type { Endpoint, HostKey, ServiceIdentity } from "../model/entry.ts";
 import type { Hub } from "../model/hub.ts";
-import type { Problem } from "../model/problems.ts";
+import { type Problem, withoutSecrets } from "../model/problems.ts";
 import type { Service, ServiceInstance } from "../model/service.ts";
 import { addressProblem, addrOf } from "./addresses.ts";
 import { labelsOf } from "./endpoint-labels.ts";
@@ -23,7 +23,6 @@ export function listingOf(service: Service, hub: Hub): HostListing {
   >();
   const labelsFor = sharedLabels(service, hub);
   for (const instance of service.instances === "unknown" ? [] : service.instances) {
-    const at = `${service.name} ${addrOf(instance.address, instance.port)}`;
     const name = nameOf(service, instance);
     if (!identities.has(name)) {
       const place = placeOf(service, name, hub);
@@ -34,6 +33,7 @@ export function listingOf(service: Service, hub: Hub): HostListing {
     if (place === undefined) continue;
     const bad = addressProblem(instance.address, instance.port);
     if (bad !== undefined) {
+      const at = `${service.name} ${addrOf(withoutSecrets(instance.address), instance.port)}`;
       problems.push({ at, ...bad, severity: "rejected" });
       continue;
     }

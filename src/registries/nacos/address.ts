@@ -1,5 +1,6 @@
 import { RegistryError } from "../../model/errors.ts";
-import { type HttpServer, parseServer, parseServerUrls, withoutSecrets } from "../transport/servers.ts";
+import { withoutSecrets } from "../../model/problems.ts";
+import { type HttpServer, parseServer, parseServerUrls } from "../transport/servers.ts";
 
 /** One Nacos server of `spec.address`; its port is the main one, and the gRPC port is 1000 above it. */
 export type NacosServer = HttpServer;

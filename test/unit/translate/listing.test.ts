@@ -74,6 +74,13 @@ describe("a Dubbo service", () => {
     expect(codesOf(problems)).toEqual(["NameTooLong"]);
   });
 
+  test("an address that is a URL is told without its login and query", () => {
+    const instances = [instanceOf({ address: "http://me:s3cret@h/?token=s3cret" })];
+    const { problems } = listingOf(serviceOf({ name: "a.B", instances }), hubOf());
+    expect(problems).toMatchObject([{ code: "BadAddress", at: expect.stringContaining("a.B h/") }]);
+    expect(JSON.stringify(problems)).not.toContain("s3cret");
+  });
+
   test("what the registry's reader found wrong is passed on; unknown lists nothing", () => {
     const problem = { at: "a.B", code: "Unreadable", detail: "no right", severity: "warning" } as const;
     const listing = listingOf(serviceOf({ instances: "unknown", problems: [problem] }), hubOf());

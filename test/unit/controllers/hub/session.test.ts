@@ -5,17 +5,13 @@ import { EntryIndex } from "../../../../src/controllers/writes/entry-index.ts";
 import type { Entry, HostKey } from "../../../../src/model/entry.ts";
 import type { ServiceEntry } from "../../../../src/model/istio.ts";
 import { claimOf } from "../../../../src/plan/claims.ts";
-import { planHost } from "../../../../src/plan/host.ts";
 import { nothingRemembered } from "../../../../src/status/memory.ts";
-import { hubIdOf } from "../../../../src/translate/names.ts";
-import { serviceEntryOf } from "../../../../src/translate/service-entry.ts";
 import { createScriptedRegistries } from "../../../fakes/registries.ts";
 import { fakeClock } from "../../../support/fake-clock.ts";
-import { claimOf as claim, endpointOf, hubOf, inputOf, silentLogger } from "../../../support/model.ts";
+import { endpointOf, hubOf, silentLogger, writtenEntry } from "../../../support/model.ts";
 import { hour, limits, minute } from "../../../support/trust-story.ts";
 
 const hub = hubOf({ address: "zk" });
-const id = hubIdOf(hub.key);
 const services: Readonly<Record<string, readonly string[]>> = {
   "demo.Big": Array.from({ length: 40 }, (_, at) => `10.42.1.${at + 1}:20880`),
   ...Object.fromEntries(Array.from({ length: 9 }, (_, at) => [`demo.S${at}`, [`10.42.0.${at + 1}:20880`]])),
@@ -24,12 +20,9 @@ const services: Readonly<Record<string, readonly string[]>> = {
 /** The entries of the hub's services, as it wrote them. */
 function entriesOf(): ReadonlyMap<string, ServiceEntry> {
   const objects = Object.entries(services).map(([name, addrs]) => {
-    const host = `dubbozk/${name.toLowerCase()}.dubbozk`;
     const service = { ...endpointOf("10.0.0.1:1").service, name };
     const listed = addrs.map((hostPort) => endpointOf(hostPort, { service }));
-    const { step } = planHost(inputOf({ host, claims: new Map([[id, claim(hub.key, { listed })]]) }));
-    if (step.op !== "apply") throw new Error(`planned ${step.op}`);
-    const object = serviceEntryOf({ ...step.entry, name: name.toLowerCase() });
+    const object = writtenEntry(hub, `dubbozk/${name.toLowerCase()}.dubbozk`, listed);
     return [`dubbozk/${object.metadata.name}`, object] as const;
   });
   return new Map(objects);
