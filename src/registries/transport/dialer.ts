@@ -58,7 +58,7 @@ export function createDialer(tls: TlsOptions, clock: Clock, signal: AbortSignal)
     if (endpoint.secure) context ??= secureContext(tls);
     const addresses = await resolveInTime(endpoint.host, clock, signal);
     signal.throwIfAborted();
-    const dials = addresses.map((ip) => () => connecting(endpoint, ip, tls, context));
+    const dials = addresses.map((ip) => () => socketTo(endpoint, ip, tls, context));
     return firstToOpen(dials, (socket) => open(socket, endpoint.secure, clock, signal), clock, signal);
   };
 }
@@ -116,11 +116,15 @@ function secureContext({ ca, cert, key }: TlsOptions): SecureContext {
   }
 }
 
-function connecting(
+/**
+ * A socket that is connecting to one address of the endpoint. It is the caller's to listen to and to destroy.
+ * @throws BadTlsOptionsError.
+ */
+export function socketTo(
   { host, port, secure }: Endpoint,
   ip: string,
   tls: TlsOptions,
-  context: SecureContext | undefined,
+  context = secure ? secureContext(tls) : undefined,
 ): Socket {
   if (!secure) return tcpConnect({ host: ip, port, noDelay: true });
   return tlsConnect({

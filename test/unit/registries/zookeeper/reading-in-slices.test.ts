@@ -33,7 +33,11 @@ test("while answers come without a pause, everything else has its turn every 10 
   const clock = fakeClock();
   const abort = new AbortController();
   const server = { host: "127.0.0.1", port, name: "zk" };
-  const connection = await ZkConnection.open({ server, ip: "127.0.0.1" }, clock, abort.signal);
+  const connection = await ZkConnection.open(
+    { server, ip: "127.0.0.1", handshakeMs: 2_000 },
+    clock,
+    abort.signal,
+  );
   let inTurn = 0;
   let most = 0;
   const nextTurn = (): void => {
