@@ -61,7 +61,7 @@ export function createDialer(tls: TlsOptions, clock: Clock, signal: AbortSignal)
     const { host, ip } = endpoint;
     const addresses = ip === undefined ? await resolveInTime(host, clock, signal) : [ip];
     signal.throwIfAborted();
-    const dials = addresses.map((one) => () => connecting(endpoint, one, tls, context));
+    const dials = addresses.map((one) => () => socketTo(endpoint, one, tls, context));
     return firstToOpen(dials, (socket) => open(socket, endpoint.secure, clock, signal), clock, signal);
   };
 }
@@ -119,11 +119,15 @@ function secureContext({ ca, cert, key }: TlsOptions): SecureContext {
   }
 }
 
-function connecting(
+/**
+ * A socket that is connecting to one address of the endpoint. It is the caller's to listen to and to destroy.
+ * @throws BadTlsOptionsError.
+ */
+export function socketTo(
   { host, port, secure }: Endpoint,
   ip: string,
   tls: TlsOptions,
-  context: SecureContext | undefined,
+  context = secure ? secureContext(tls) : undefined,
 ): Socket {
   if (!secure) return tcpConnect({ host: ip, port, noDelay: true });
   return tlsConnect({

@@ -298,10 +298,7 @@ function identityOf(
   endpoints: readonly StoredEndpoint[],
 ): ServiceIdentity {
   const notes = objectAnnotations(object);
-  // If somebody removed the annotation, the endpoints still have it.
-  const marked = objectLabels(object)[labels.manager] === dubboMarks[labels.manager];
-  const listed = endpoints.find((endpoint) => endpoint.labels[annotations.interface] !== undefined);
-  const iface = notes[annotations.interface] ?? (marked ? listed?.labels[annotations.interface] : undefined);
+  const iface = notes[annotations.interface] ?? labelledInterface(object, host, endpoints);
   const kind = iface === undefined ? "spring" : "dubbo";
   const originalName = notes[annotations.originalName] ?? "";
   const name = iface ?? (originalName || host.slice(0, -((object.metadata.namespace ?? "").length + 1)));
@@ -312,6 +309,20 @@ function identityOf(
     registry: notes[annotations.registry] ?? "",
     registryGroup: notes[annotations.registryGroup] ?? "",
   };
+}
+
+/**
+ * The interface of an entry whose annotation somebody removed: the endpoints still have it, unless it was too long or
+ * too odd for a label. Then the host has to do; the port tells that it is one of Dubbo's.
+ */
+function labelledInterface(
+  object: Stored<ServiceEntry>,
+  host: string,
+  endpoints: readonly StoredEndpoint[],
+): string | undefined {
+  if (objectLabels(object)[labels.manager] !== dubboMarks[labels.manager]) return undefined;
+  const values = endpoints.flatMap((endpoint) => endpoint.labels[annotations.interface] ?? []);
+  return values.find((value) => value.length < maxLabelLength && host.startsWith(value.toLowerCase()));
 }
 
 function protocolOf(port: EntryPort): Protocol {

@@ -239,6 +239,7 @@ describe("another process behind the address", () => {
     ["is refused", { status: 403 }],
     ["is no status", { status: 200, body: "<html>" }],
     ["is reset", "close"],
+    ["never ends", "endless"],
   ])(
     "cannot be told from the first where the status %s, and lists are read all the same",
     async (_, fault) => {
