@@ -2,9 +2,9 @@ import * as z from "zod";
 import { RegistryError } from "../../model/errors.ts";
 import type { Problem } from "../../model/problems.ts";
 import { inParallel } from "../transport/parallel.ts";
-import { errorCodes } from "./connection.ts";
 import type { HttpApi } from "./http-api.ts";
 import { isRefusal, listError, maxInFlight, type NamingClient, type Refusal } from "./requests.ts";
+import { errorCodes } from "./response.ts";
 import type { ServiceKey } from "./service-name.ts";
 import type { ServiceList } from "./subscriptions.ts";
 
