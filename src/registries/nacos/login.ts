@@ -14,6 +14,8 @@ import type { NacosServer } from "./address.ts";
 const loginPaths = ["/v3/auth/user/login", "/v1/auth/users/login"] as const;
 /** No such path: 404, 405 (Spring, for a POST to another path), 410 (3.x), 501 (2.x "no such api"). */
 const noSuchPath = new Set([404, 405, 410, 501]);
+/** Between tries to renew a token that is still good. */
+const retryMs = 30_000;
 /** A younger token is not refused for its age, so a new one would not help. */
 const newTokenMs = 10_000;
 
@@ -30,7 +32,7 @@ const grant = z.object({
 export interface Login {
   /**
    * The token to send now; undefined = none is configured. Logs in at the first call, and again before the token
-   * expires.
+   * expires, which nobody waits for while it is good.
    * @throws RegistryError: RegistryUnauthorized when the server refuses the login, RegistryUnreachable,
    * SecretInvalid.
    */
@@ -69,6 +71,7 @@ export function createLogin(
   let current: Token | undefined;
   let running: Promise<Token> | undefined;
   let paths: readonly string[] = loginPaths;
+  let triedAt = Number.NEGATIVE_INFINITY;
 
   async function logIn(): Promise<Token> {
     if (username === undefined || password === undefined) throw incomplete();
@@ -92,21 +95,15 @@ export function createLogin(
     return current;
   }
 
-  /** Renews the token, but keeps a valid one while the server is unreachable. */
-  async function renewed(old: Token): Promise<Token> {
-    try {
-      return await fresh();
-    } catch (error) {
-      const isAway = error instanceof RegistryError && error.code === "RegistryUnreachable";
-      if (isAway && clock.monotonic() < old.expiresAt) return old;
-      throw error;
-    }
-  }
-
   return {
     async token() {
-      if (current === undefined) return (await fresh()).text;
-      return clock.monotonic() < current.renewAt ? current.text : (await renewed(current)).text;
+      const now = clock.monotonic();
+      if (current === undefined || now >= current.expiresAt) return (await fresh()).text;
+      if (now >= current.renewAt && now >= triedAt + retryMs) {
+        triedAt = now;
+        fresh().catch(() => undefined); // the token is still good; once it is not, whoever asks is told
+      }
+      return current.text;
     },
     async renew(refused) {
       if (current !== undefined && current.text !== refused) return current.text;

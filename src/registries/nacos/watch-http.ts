@@ -9,10 +9,10 @@ import { inParallel } from "../transport/parallel.ts";
 import { type Polled, polls } from "../transport/polling.ts";
 import { tryAny } from "../transport/servers.ts";
 import type { NacosServer } from "./address.ts";
-import { type ConfigRead, type Forbidden, maxInFlight } from "./group.ts";
 import { badAnswer, createHttpApi, type HttpApi, isForbidden, refusalError } from "./http-api.ts";
 import { type Listing, openListing } from "./http-names.ts";
 import { createLogin, isTokenRefused } from "./login.ts";
+import { type ConfigRead, isRefusal, maxInFlight, type ServiceRead } from "./requests.ts";
 import { BadServiceInfoError, parseServiceInfo, type ServiceInfo } from "./service-info.ts";
 import { idOf, parseServiceName, type ServiceKey } from "./service-name.ts";
 import { ServiceTable } from "./state.ts";
@@ -48,7 +48,7 @@ export function watchHttp(
     const first = async (server: NacosServer): Promise<Polled<Snapshot>> => {
       const api = createHttpApi(http, server, createLogin(http, server, credentials, deps));
       const listing = await openListing(api, namespace, registry.groups);
-      const reader = new HttpReader(config.wants, api, namespace, listing);
+      const reader = new HttpReader(config, api, namespace, listing);
       return { first: await reader.round(), next: () => reader.round() };
     };
     return tryAny(servers, first, deps);
@@ -67,13 +67,14 @@ class HttpReader {
   readonly #table: ServiceTable;
   readonly #known = new Map<string, ServiceKey>();
 
-  constructor(wants: (name: string) => boolean, api: HttpApi, namespaceId: string, listing: Listing) {
-    this.#wants = wants;
+  constructor(config: RegistryConfig<"nacos">, api: HttpApi, namespaceId: string, listing: Listing) {
+    this.#wants = config.wants;
     this.#api = api;
     this.#namespaceId = namespaceId;
     this.#listing = listing;
     this.#table = new ServiceTable({
-      wants,
+      ...config,
+      wants: config.wants,
       config: (dataId, group) => twice(() => this.#config(dataId, group)),
     });
   }
@@ -89,7 +90,7 @@ class HttpReader {
     const unlisted = [...this.#known.values()].filter((key) => !isListed.has(idOf(key)));
     await inParallel([...listed, ...unlisted], maxInFlight, async (key) => {
       const read = await twice(() => this.#instances(key));
-      const isGone = read !== "forbidden" && isEmpty(read) && !isListed.has(idOf(key));
+      const isGone = !isRefusal(read) && isEmpty(read) && !isListed.has(idOf(key));
       if (isGone) this.#known.delete(idOf(key));
       else this.#known.set(idOf(key), key);
       this.#table.set(key, isGone ? undefined : read);
@@ -103,14 +104,14 @@ class HttpReader {
     return parsed.kind === "spring" || (parsed.kind === "dubbo" && this.#wants(parsed.name));
   }
 
-  async #instances(key: ServiceKey): Promise<ServiceInfo | Forbidden> {
+  async #instances(key: ServiceKey): Promise<ServiceRead> {
     const answer = await this.#api.get(instancesPath, {
       serviceName: idOf(key),
       namespaceId: this.#namespaceId,
       clusters: "",
       healthyOnly: "false",
     });
-    if (isForbidden(answer) && !isTokenRefused(answer.text)) return "forbidden";
+    if (isForbidden(answer) && !isTokenRefused(answer.text)) return { refused: 403 };
     if (answer.status !== 200) throw refusalError(this.#api, instancesPath, answer);
     try {
       return parseServiceInfo(answer.text);
