@@ -41,7 +41,8 @@ export function routeOf(object: Stored<ServiceEntry>, rules: RouteRules): RouteV
   if (host === undefined || vip === undefined || iface === undefined) return { verdict: "unclear" };
   // If the address is another entry's, a label must not suffice to take its listener.
   const isAlone = others.length === 0 && !rules.isTaken(vip, object);
-  if (!isAlone || !isLegal(host, iface, facts.ownership) || !mayRoute(facts, vip, rules)) return { verdict: "unclear" };
+  if (!isAlone || !isLegal(host, iface, facts.ownership) || !mayRoute(facts, vip, rules))
+    return { verdict: "unclear" };
   return {
     verdict: "route",
     route: { serviceEntry: facts.key, host, vip, port: port.number, interface: iface },
