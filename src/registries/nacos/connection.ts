@@ -9,6 +9,7 @@ import { BadTlsOptionsError, type Dialer } from "../transport/dialer.ts";
 import { grpcPortOffset, type NacosServer } from "./address.ts";
 import { GrpcError, type GrpcStream, GrpcTransport } from "./grpc.ts";
 import { decodePayload, encodePayload, type Payload } from "./payload.ts";
+import { connectionVerdict, errorCodes, type NacosResponse, readResponse } from "./response.ts";
 
 /** The time limit of each handshake step and of each try of a health check. */
 const handshakeMs = 3_000;
@@ -37,29 +38,6 @@ export interface ConnectionOptions {
   readonly onPush: (type: string, body: unknown) => void;
 }
 
-/** The fields of the answer, or why there are none. `message` is the server's, and not to be repeated. */
-export type NacosResponse =
-  | { readonly isOk: true; readonly body: unknown }
-  | { readonly isOk: false; readonly code: number; readonly message: string };
-
-/** Why a request was refused. Source: alibaba/nacos, NacosException, ErrorCode; `noAnswer` is ours. */
-export const errorCodes = {
-  noAnswer: 0,
-  configMissing: 300,
-  noHandler: 302,
-  forbidden: 403,
-  fuzzyWatchLimits: [50_310, 50_311],
-} as const;
-
-/** Codes that make the connection useless, whatever the request was. */
-const starting = 300;
-const unusable: readonly number[] = [301, -401];
-
-const answerSchema = z.object({
-  resultCode: z.number().default(200),
-  errorCode: z.number().default(0),
-  message: z.string().nullish(),
-});
 const serverCheckSchema = z.object({ supportAbilityNegotiation: z.boolean().nullish() });
 const pushSchema = z.object({ requestId: z.unknown() });
 const setupAckSchema = z.object({ abilityTable: z.record(z.string(), z.boolean()) });
@@ -94,7 +72,8 @@ export class NacosConnection {
     const socket = await dial({ host: server.host, ip, port: server.port + grpcPortOffset, secure }).catch(
       (cause: unknown) => {
         if (signal.aborted) throw signal.reason;
-        throw notDialled(options, cause);
+        const code = cause instanceof BadTlsOptionsError ? "SecretInvalid" : "RegistryUnreachable";
+        throw connectionError(options, "connect", code, describeNetworkError(cause), { cause });
       },
     );
     const connection = new NacosConnection(options, socket, clock, signal);
@@ -220,19 +199,17 @@ export class NacosConnection {
     }
   }
 
-  /** @throws RegistryError when the answer shows that the connection is useless; GrpcError when it is malformed. */
+  /**
+   * @throws RegistryError when the answer shows that the connection is useless (a server that has not bound it yet does
+   * not know it); GrpcError when it is malformed.
+   */
   #read(payload: Payload): NacosResponse {
-    const body = parseJson(payload.body);
-    const answer = answerSchema.safeParse(body);
-    if (!answer.success) throw new GrpcError("foreign");
-    const { resultCode, errorCode, message } = answer.data;
-    if (resultCode === 200) return { isOk: true, body };
-    const code = errorCode === 0 ? resultCode : errorCode;
-    if (this.#state === "open" && unusable.includes(code))
-      throw this.#useless("the server no longer knows the connection");
-    // The code for a missing configuration is the same.
-    if (code === starting && payload.type === "ErrorResponse") throw this.#useless("the server is starting");
-    return { isOk: false, code, message: message ?? "" };
+    const response = readResponse(payload);
+    if (response === undefined) throw new GrpcError("foreign");
+    const verdict = connectionVerdict(payload.type, response);
+    const isBinding = this.#state === "opening" && !response.isOk && response.code !== errorCodes.starting;
+    if (verdict !== undefined && !isBinding) throw this.#useless(verdict);
+    return response;
   }
 
   #throwIfClosed(): void {
@@ -329,16 +306,4 @@ function connectionError(
   const tls = secure ? "; check ca.crt, tls.crt and tls.key of the Secret" : "";
   const check = `Check spec.address and that this port is reachable${tls}.`;
   return new RegistryError(code, detail, check, options);
-}
-
-function notDialled(options: ConnectionOptions, cause: unknown): RegistryError {
-  const what = describeNetworkError(cause);
-  if ((cause as NodeJS.ErrnoException).syscall === "getaddrinfo") {
-    const advice = "Check spec.address.";
-    return new RegistryError("RegistryUnreachable", `lookup ${options.server.host}: ${what}`, advice, {
-      cause,
-    });
-  }
-  const code = cause instanceof BadTlsOptionsError ? "SecretInvalid" : "RegistryUnreachable";
-  return connectionError(options, "connect", code, what, { cause });
 }

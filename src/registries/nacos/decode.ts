@@ -10,8 +10,8 @@ import { type Provider, readProvider } from "../kinds/dubbo/provider.ts";
 import type { ProviderUrl } from "../kinds/dubbo/provider-url.ts";
 import { addressKey, withoutBrackets } from "../kinds/dubbo/registered-addresses.ts";
 import { badInstance, springInstance } from "../kinds/spring/instance.ts";
-import { errorCodes } from "./connection.ts";
 import { type Refusal, reasonOf } from "./requests.ts";
+import { errorCodes } from "./response.ts";
 import type { Host, ServiceInfo } from "./service-info.ts";
 import { idOf, type ServiceKey, type ServiceName } from "./service-name.ts";
 

@@ -63,7 +63,7 @@ export class Group {
   /** By revision key. */
   readonly #metadata = new Map<string, KnownMetadata>();
   /** As a snapshot has them, by the merged service. */
-  readonly #told = new WeakMap<Service, Service>();
+  readonly #qualifiedServices = new WeakMap<Service, Service>();
   #mapping: Mapping = new Map();
   #merged: Merged | undefined;
 
@@ -113,7 +113,7 @@ export class Group {
   }
 
   get listing(): GroupListing {
-    const dubbo = [...(this.#merged?.services.values() ?? [])].map((service) => this.#tell(service));
+    const dubbo = [...(this.#merged?.services.values() ?? [])].map((service) => this.#qualified(service));
     return { services: [...dubbo, ...this.#plainServices.values()], problems: this.#merged?.problems ?? [] };
   }
 
@@ -229,12 +229,12 @@ export class Group {
   }
 
   /** The service under an id that no other group has. */
-  #tell(service: Service): Service {
+  #qualified(service: Service): Service {
     const { group } = this.#options;
     const id = `${group}@@${service.id}`;
-    const told = this.#told.get(service) ?? { ...service, id, registryGroup: group };
-    this.#told.set(service, told);
-    return told;
+    const qualified = this.#qualifiedServices.get(service) ?? { ...service, id, registryGroup: group };
+    this.#qualifiedServices.set(service, qualified);
+    return qualified;
   }
 
   #key(name: string) {

@@ -1,7 +1,8 @@
 import * as z from "zod";
 import { RegistryError, type RegistryErrorCode } from "../../model/errors.ts";
-import { errorCodes, type NacosConnection } from "./connection.ts";
+import type { NacosConnection } from "./connection.ts";
 import { isTokenRefused, type Login } from "./login.ts";
+import { errorCodes } from "./response.ts";
 import { BadServiceInfoError, parseServiceInfo, type ServiceInfo } from "./service-info.ts";
 import type { ServiceKey } from "./service-name.ts";
 

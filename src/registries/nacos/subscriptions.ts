@@ -1,9 +1,9 @@
 import * as z from "zod";
 import type { Problem } from "../../model/problems.ts";
 import { inParallel } from "../transport/parallel.ts";
-import { errorCodes } from "./connection.ts";
 import { isOfDubbo } from "./decode.ts";
 import { isRefusal, maxInFlight, type NamingClient, type ServiceRead } from "./requests.ts";
+import { errorCodes } from "./response.ts";
 import { BadServiceInfoError, parseServiceInfo } from "./service-info.ts";
 import { idOf, parseServiceName, type ServiceKey } from "./service-name.ts";
 

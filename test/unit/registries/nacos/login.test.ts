@@ -110,9 +110,14 @@ describe("a login", () => {
     ["starting", 503, "RegistryUnreachable", ": HTTP 503"],
     ["too much to do", 429, "RegistryUnreachable", ": HTTP 429"],
     ["a proxy's", 502, "RegistryUnreachable", ": HTTP 502"],
-    ["no login at all", 404, "RegistryBadResponse", ": the server has no login path (HTTP 404)"],
-    ["HTML", { text: "<html>" }, "RegistryBadResponse", ": the answer has no access token"],
-    ["no token", { text: '{"accessToken":""}' }, "RegistryBadResponse", ": the answer has no access token"],
+    ["no login at all", 404, "RegistryBadResponse", ": HTTP 404"],
+    ["HTML", { text: "<html>" }, "RegistryBadResponse", ": the answer is not JSON"],
+    [
+      "no token",
+      { text: '{"accessToken":""}' },
+      "RegistryBadResponse",
+      ": the answer does not have the form of a Nacos server's",
+    ],
     [
       "no answer",
       new HttpError("unreachable", "connection refused"),
@@ -130,7 +135,7 @@ describe("a login", () => {
       "redirected",
       { status: 301, headers: { location: "https://nacos/login?s3cret" } },
       "RegistryBadResponse",
-      ": redirected to https://nacos",
+      ": HTTP 301, redirected to https://nacos",
     ],
   ] as const)("%s", async (_, said, code, detail) => {
     const { login } = stage(user, () => said);

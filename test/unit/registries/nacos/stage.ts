@@ -100,7 +100,7 @@ export function watchAt(address: string, options: ReaderOptions, clock: FakeCloc
     snapshots,
     ended,
     isOver: () => isOver,
-    until: (check) => eventually(() => latest(check), 3_000, 2),
+    until: (check) => eventually(() => latest(check), 15_000, 2),
     async within(ms, check) {
       for (let passed = 0; passed < ms; passed += 500) {
         await settle();
@@ -110,7 +110,7 @@ export function watchAt(address: string, options: ReaderOptions, clock: FakeCloc
           clock.advance(500); // not yet
         }
       }
-      return eventually(() => latest(check), 1_000, 2);
+      return eventually(() => latest(check), 5_000, 2);
     },
     abort,
   };

@@ -54,7 +54,7 @@ interface Open {
  * 10 s says which services there are; subscriptions say what they are. If the server names new services itself, they
  * are listed at once.
  */
-export class GrpcReader {
+export class NacosReader {
   readonly #config: RegistryConfig<"nacos">;
   readonly #hooks: RefreshHooks;
   readonly #deps: Deps;
@@ -78,13 +78,13 @@ export class GrpcReader {
     hooks: RefreshHooks,
     deps: Deps,
     signal: AbortSignal,
-  ): Promise<GrpcReader> {
+  ): Promise<NacosReader> {
     const { registry, credentials } = config;
     const tls = { ...tlsOptionsOf(registry.tls, credentials), protocol: "h2" } as const;
     const dial = createDialer(tls, deps.clock, signal);
     const http = createHttpClient({}, deps.clock, signal);
-    const connect = async (server: NacosServer, ip: string): Promise<GrpcReader> => {
-      let reader: GrpcReader | undefined; // nothing that matters is pushed before
+    const connect = async (server: NacosServer, ip: string): Promise<NacosReader> => {
+      let reader: NacosReader | undefined; // nothing that matters is pushed before
       const onPush = (type: string, body: unknown): void => reader?.push(type, body);
       const options = { server, ip, dial, secure: registry.tls.enabled, onPush };
       const connection = await NacosConnection.open(options, deps.clock, signal);
@@ -93,7 +93,7 @@ export class GrpcReader {
       try {
         const login = createLogin(http, server, credentials, deps);
         const client = new NamingClient(connection, login, registry.namespace);
-        reader = new GrpcReader(config, client, hooks, deps, signal);
+        reader = new NacosReader(config, client, hooks, deps, signal);
         const open = { server, connection, client, api: createHttpApi(http, server, login) };
         reader.#lister = await Promise.race([reader.#chooseLister(open), lost.promise]);
       } catch (error) {
