@@ -16,6 +16,8 @@ export interface FakeEurekaOptions {
   readonly cacheMs?: number;
   /** How long the process has been running. Default: five minutes. */
   readonly uptimeMs?: number;
+  /** Whether answers are in gzip for whoever takes it. Default: yes, as a real one's; unzipping takes time that no clock counts. */
+  readonly gzip?: boolean;
   /** Servers to which changes are replicated, and back; their data is there at once. */
   readonly peers?: readonly FakeEureka[];
 }
@@ -79,7 +81,7 @@ const prefix = "/eureka";
 let processes = 0;
 
 export async function startFakeEureka(options: FakeEurekaOptions = {}): Promise<FakeEureka> {
-  const { clock = systemClock, login, cacheMs = 0, peers = [] } = options;
+  const { clock = systemClock, login, cacheMs = 0, gzip = true, peers = [] } = options;
   const applications = new Applications();
   const asked: Asked[] = [];
   const faults: { readonly path: string; readonly fault: Fault; left: number }[] = [];
@@ -97,6 +99,8 @@ export async function startFakeEureka(options: FakeEurekaOptions = {}): Promise<
     return cached.text;
   };
 
+  const end = (request: IncomingMessage, response: ServerResponse, ...said: Said): void =>
+    respond(gzip ? request : undefined, response, ...said);
   const answer = async (request: IncomingMessage, response: ServerResponse): Promise<void> => {
     const { pathname, searchParams } = new URL(request.url ?? "", "http://fake");
     const path = pathname.slice(prefix.length);
@@ -210,15 +214,15 @@ const restOf = ({ address, port, metadata, fields }: FakeInstance): EurekaInstan
   ...(fields && { fields }),
 });
 
-/** Answers as Spring Cloud's server: in gzip for whoever takes it. */
-function end(
-  request: IncomingMessage,
+type Said = readonly [status: number, text: string, type?: string];
+
+/** As Spring Cloud's server: in gzip if the request takes it. */
+function respond(
+  request: IncomingMessage | undefined,
   response: ServerResponse,
-  status: number,
-  text: string,
-  type = "text/plain",
-) {
-  const isZipped = text.length > 0 && /gzip/.test(`${request.headers["accept-encoding"]}`);
+  ...[status, text, type = "text/plain"]: Said
+): void {
+  const isZipped = text.length > 0 && /gzip/.test(`${request?.headers["accept-encoding"]}`);
   response.writeHead(status, { "content-type": type, ...(isZipped && { "content-encoding": "gzip" }) });
   response.end(isZipped ? gzipSync(text) : text);
 }
