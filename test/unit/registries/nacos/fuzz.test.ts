@@ -1,8 +1,13 @@
+import { inspect } from "node:util";
 import fc from "fast-check";
 import { expect, test } from "vitest";
 import { RegistryError } from "../../../../src/model/errors.ts";
 import { encodePayload } from "../../../../src/registries/nacos/payload.ts";
-import { parseServiceInfo } from "../../../../src/registries/nacos/service-info.ts";
+import {
+  BadServiceInfoError,
+  parseServiceInfo,
+  type ServiceInfo,
+} from "../../../../src/registries/nacos/service-info.ts";
 import { ServiceTable } from "../../../../src/registries/nacos/state.ts";
 import { frame } from "../../../fakes/nacos/grpc-front.ts";
 import type { Reaction } from "../../../fakes/nacos/script.ts";
@@ -106,6 +111,15 @@ const pushes = [
   "",
 ];
 
+/** What is wrong with the end of a watch; "" = nothing. */
+function faultIn(error: unknown): string {
+  if (error === undefined) return "";
+  if (!(error instanceof RegistryError)) return `no RegistryError: ${inspect(error)}`;
+  const { message } = error;
+  if (message.length > 1_000 || /\p{Cc}|s3cret/u.test(message)) return `an unfit message: ${message}`;
+  return "";
+}
+
 test("whatever a Nacos answers and pushes is a list, an unknown or a RegistryError", async () => {
   await fc.assert(
     fc.asyncProperty(
@@ -143,13 +157,7 @@ test("whatever a Nacos answers and pushes is a list, an unknown or a RegistryErr
           if (step === 8) for (const one of frames) nacos.front.pushFrame(frame(one));
         }
         await watch.abort();
-        const error = await watch.ended;
-        if (error !== undefined) {
-          expect(error).toBeInstanceOf(RegistryError);
-          expect(String(error).length).toBeLessThan(1_000);
-          // biome-ignore lint/suspicious/noControlCharactersInRegex: none may be in it
-          expect(String(error)).not.toMatch(/[\u0000-\u001f]|s3cret/);
-        }
+        expect(faultIn(await watch.ended)).toBe("");
         for (const { services } of watch.snapshots)
           for (const { instances } of services.values())
             expect(instances === "unknown" || Array.isArray(instances)).toBe(true);
@@ -159,28 +167,32 @@ test("whatever a Nacos answers and pushes is a list, an unknown or a RegistryErr
   );
 });
 
+/** undefined = it is none. @throws what parseServiceInfo must not throw. */
+function parsed(one: unknown): ServiceInfo | undefined {
+  try {
+    return parseServiceInfo(one);
+  } catch (error) {
+    if (error instanceof BadServiceInfoError) return undefined;
+    throw error;
+  }
+}
+
 test("whatever a ServiceInfo holds, one publication after another is the same", async () => {
   await fc.assert(
     fc.asyncProperty(fc.array(serviceInfo, { maxLength: 6 }), async (infos) => {
       const config = () => Promise.resolve("missing" as const);
       const table = new ServiceTable({ wants: () => true, config });
       const set = (): void => {
-        for (const one of infos) {
-          try {
-            const info = parseServiceInfo(one);
-            table.set({ group: info.groupName, name: info.name }, info);
-          } catch (error) {
-            expect(error).toHaveProperty("name", "BadServiceInfoError");
-          }
-        }
+        for (const info of infos.flatMap((one) => parsed(one) ?? []))
+          table.set({ group: info.groupName, name: info.name }, info);
       };
       set();
       await table.publish(false);
       set();
       const again = await table.publish(true);
       // Two states of one service make a difference; one state makes none.
-      if (new Set(infos.map(({ name, groupName }) => `${groupName}@@${name}`)).size === infos.length)
-        expect(again).toBeUndefined();
+      const ids = new Set(infos.map(({ name, groupName }) => `${groupName}@@${name}`));
+      expect(again === undefined || ids.size < infos.length).toBe(true);
     }),
   );
 });
