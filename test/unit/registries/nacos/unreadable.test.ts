@@ -78,6 +78,18 @@ describe("what a Nacos does not let be read", () => {
     await next.until((one) => expect(told(one)).toEqual({ "a.B": "unknown" }));
   });
 
+  test("a mapping that may be read again is", async () => {
+    const { nacos } = stage;
+    nacos.fault(({ body }) => body.group === "mapping", { refuse: 403, type: "ConfigQueryResponse" });
+    nacos.register("shop", [process("10.42.0.1", "remote")]); // its metadata are missing
+    nacos.register(providersOf("a.B"), [provider("a.B", "10.42.0.2")]);
+    const watch = stage.watch();
+    await watch.until((one) => expect(told(one)).toEqual({ "a.B": ["10.42.0.2", "+"] }));
+    nacos.heal();
+    const snapshot = await watch.within(20_000, (one) => expect(told(one)).toEqual({ "a.B": ["10.42.0.2"] }));
+    expect(snapshot.problems).toMatchObject([{ at: "shop", code: "ApplicationLevelOnly" }]);
+  });
+
   test("what an application served stays while its metadata cannot be read, and is partial after a reconnect", async () => {
     const { nacos } = stage;
     nacos.register("shop", [process("10.42.0.1", "remote")]);
