@@ -58,7 +58,10 @@ describe("a good spec", () => {
     ["a chroot", { ...zookeeper, address: "zk-0:2181,10.0.0.1:2181/prod/dubbo" }],
     ["IPv6", { ...zookeeper, address: "[2001:db8::1]:2181,[::1]:2181" }],
     ["an underscore in a host name", { ...zookeeper, address: "zoo_keeper:2181" }],
-    ["Nacos by HTTP, which earlier versions read", { ...nacos, address: "http://nacos.dubbo:8848,https://nacos-2.dubbo/nacos" }],
+    [
+      "Nacos by HTTP, which earlier versions read",
+      { ...nacos, address: "http://nacos.dubbo:8848,https://nacos-2.dubbo/nacos" },
+    ],
     ["an IPv6 URL without port", { ...consul, address: "https://[2001:db8::1]" }],
     ["several Eureka servers", { ...eureka, address: "http://a:8761/eureka/,http://b:8761/eureka/" }],
     ["the longest address", { ...zookeeper, address: "zookeeper:2181,".repeat(68).slice(0, -1) }],
