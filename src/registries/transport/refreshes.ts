@@ -37,8 +37,11 @@ export async function* refreshes<T>(
     isStale = true;
     ring();
   };
+  const lost = Promise.withResolvers<never>();
+  lost.promise.catch(() => undefined); // also told where nothing waits for it: by failIfLost
   const onLost = (error: Error): void => {
     failure ??= error;
+    lost.reject(error);
     ring();
   };
   const failIfLost = (): void => {
@@ -51,7 +54,7 @@ export async function* refreshes<T>(
       if (isStale) {
         isStale = false; // what changes during the refresh asks for another one
         const merging = pause(clock, mergeMs, stop);
-        const value = await refresh();
+        const value = await Promise.race([refresh(), lost.promise]); // a refresh may hang, for what is lost
         failIfLost();
         if (value !== undefined && !signal.aborted) yield value;
         await merging;

@@ -4,7 +4,7 @@ import { type RefreshHooks, refreshes } from "../../../../src/registries/transpo
 import { fakeClock } from "../../../support/fake-clock.ts";
 
 /** A reader whose value is the number of its refreshes, and what the loop over it has yielded so far. */
-function reading(read: (count: number) => number | undefined = (count) => count) {
+function reading(read: (count: number) => number | undefined | Promise<number> = (count) => count) {
   const clock = fakeClock();
   const stop = new AbortController();
   const yielded: number[] = [];
@@ -94,6 +94,17 @@ test("a loss is told at the latest 30 ms later, however fast changes come, and n
   };
   await Promise.all([expect(one.ended).rejects.toThrow("lost"), changing()]);
   expect(one.yielded).toEqual([1, 2]);
+});
+
+test("a loss ends it also while a refresh hangs", async () => {
+  const one = reading((count) => (count === 1 ? 1 : new Promise<number>(() => undefined)));
+  await one.pass(30);
+  one.hooks().changed();
+  await one.pass(30);
+  one.hooks().onLost(new Error("gone"));
+  await expect(one.ended).rejects.toThrow("gone");
+  expect(one.yielded).toEqual([1]);
+  expect(one.isClosed()).toBe(true);
 });
 
 test("what is read while the reader is lost is not told", async () => {
