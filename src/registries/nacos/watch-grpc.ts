@@ -56,7 +56,7 @@ export class GrpcReader {
     signal: AbortSignal,
   ): Promise<GrpcReader> {
     const { registry, credentials } = config;
-    const tls = { ...tlsOptionsOf(registry.tls, credentials), protocol: "h2" } as const;
+    const tls = { ...tlsOptionsOf(registry.tls, credentials), protocols: ["h2"] } as const;
     const dial = createDialer(tls, deps.clock, signal);
     const http = createHttpClient({}, deps.clock, signal);
     const reader = await tryAny(
