@@ -143,8 +143,7 @@ class ConsulServer implements FakeConsul {
   setToken(token: string, rules: Rules | undefined): void {
     if (rules !== undefined) this.#tokens?.set(token, rules);
     else this.#tokens?.delete(token);
-    if (rules === undefined)
-      for (const one of [...this.#waiting]) if (one.token === token) one.endsWithToken();
+    if (rules === undefined) for (const one of this.#waiting) if (one.token === token) one.endsWithToken();
   }
 
   fault(fault: Fault): () => void {
@@ -198,7 +197,7 @@ class ConsulServer implements FakeConsul {
   }
 
   #wake(): void {
-    for (const { look } of [...this.#waiting]) look();
+    for (const { look } of this.#waiting) look();
   }
 
   async #serve(message: IncomingMessage, response: ServerResponse): Promise<void> {

@@ -6,6 +6,7 @@ import {
   createConsulApi,
   healthOf,
   type Question,
+  TooManyConnectionsError,
 } from "../../../../src/registries/consul/api.ts";
 import {
   changedBetween,
@@ -109,7 +110,7 @@ test("whatever an answer is, it is read, or it is a RegistryError without its wo
       ]);
       for (const outcome of outcomes) {
         if (outcome.status === "fulfilled") continue;
-        if (answer.status !== 429) expect(outcome.reason).toBeInstanceOf(RegistryError);
+        expect([RegistryError, TooManyConnectionsError]).toContain(outcome.reason.constructor);
         expect(String(outcome.reason)).not.toContain(secret);
         expect(String(outcome.reason)).not.toMatch(/[\p{Cc}]/u);
       }
@@ -159,7 +160,7 @@ test("whatever a server does, its services are listed, unknown or not told: neve
         server.touch();
         await reading.pass(11_000);
       }
-      if (reading.error !== undefined) expect(reading.error).toBeInstanceOf(RegistryError);
+      expect([RegistryError, undefined]).toContain(reading.error?.constructor);
       const isFlipped = plan.some((what) => typeof what === "object" && "bit" in what);
       const isOdd = plan.some((what) => typeof what === "object" && "body" in what && what.body === "{}");
       for (const { services } of isFlipped || isOdd ? [] : reading.snapshots)

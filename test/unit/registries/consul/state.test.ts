@@ -239,7 +239,7 @@ describe("one odd service costs nobody else anything", () => {
       ["__proto__"]: "10.42.0.1",
     });
     const others: Fault = ({ path, isWaiting, query }) => {
-      const clean = `/v1/health/service/a${encodeURIComponent("/")}b?${query}`;
+      const clean = `/v1/health/service/a${encodeURIComponent("/")}b?${query.toString()}`;
       return path.includes("a%2F%2Fb") && !isWaiting
         ? { status: 301, headers: { location: clean } }
         : undefined;
