@@ -201,26 +201,26 @@ class ConsulServer implements FakeConsul {
   }
 
   async #serve(message: IncomingMessage, response: ServerResponse): Promise<void> {
-    this.#busy++;
-    const settle = once(response, "close").then(() => undefined);
+    const isGone = new AbortController();
+    const closed = once(response, "close").then(() => isGone.abort());
     response.on("error", () => undefined); // the client is gone
+    this.#busy++;
     const request = await requestOf(message);
     this.requests.push(request);
-    const isGone = new AbortController();
-    response.once("close", () => isGone.abort());
     const truth = (): Promise<FakeAnswer> => this.#answer(request, isGone.signal);
-    for (const fault of this.#faults) {
-      const outcome = fault(request, truth);
-      if (outcome === undefined) continue;
-      this.#busy--;
-      if (outcome === "hang") return settle;
-      if (outcome === "cut") return void message.socket.destroy();
-      if (outcome === "cut within") return cutWithin(response, await truth());
-      return send(response, await outcome);
-    }
-    const answer = truth();
+    const outcome = this.#faults.reduce<ReturnType<Fault>>(
+      (found, fault) => found ?? fault(request, truth),
+      undefined,
+    );
     this.#busy--;
-    send(response, await answer);
+    if (outcome === "hang") return;
+    if (outcome === "cut") return void message.socket.destroy();
+    const answer = await (typeof outcome === "object" ? outcome : truth());
+    this.#busy++;
+    if (outcome === "cut within") cutWithin(response, answer);
+    else send(response, answer);
+    await closed;
+    this.#busy--;
   }
 
   async #answer(request: FakeRequest, isGone: AbortSignal): Promise<FakeAnswer> {

@@ -66,7 +66,7 @@ test("whatever the entries of a service are, there is a service, in one order, o
       expect(typeof isAbout("order", body)).toBe("boolean");
       expect(changedBetween(checksOf(body), checksOf(body)).nodes.size).toBe(0);
     }),
-    { numRuns: 300 },
+    { numRuns: 150 },
   );
 });
 
@@ -115,7 +115,7 @@ test("whatever an answer is, it is read, or it is a RegistryError without its wo
         expect(String(outcome.reason)).not.toMatch(/[\p{Cc}]/u);
       }
     }),
-    { numRuns: 500 },
+    { numRuns: 300 },
   );
 });
 
@@ -166,7 +166,7 @@ test("whatever a server does, its services are listed, unknown or not told: neve
       for (const { services } of isFlipped || isOdd ? [] : reading.snapshots)
         expect([...services.keys()].toSorted()).toEqual(names.toSorted());
     }),
-    { numRuns: 60 },
+    { numRuns: 40 },
   );
 });
 
