@@ -70,7 +70,7 @@ export function judge({ answer, found, nodes, known, isListed }: Case, mayRead: 
   }
   if (!isComplete) return hidden;
   if (!isListed) return "gone";
-  return known.isEmpty ? hidden : { ...known, index, isEmpty: true };
+  return known.isEmpty || known.service === undefined ? hidden : { ...known, index, isEmpty: true };
 }
 
 const noRight = (name: string): string =>

@@ -105,6 +105,7 @@ describe("the verdict on", () => {
     ["fewer entries without it", caseOf(["a"], unproven), false, "a +?"],
     ["entries that the server says are not all", caseOf(["a"], { sight: "filtered", known }), true, "a +?"],
     ["no entry of a listed service", caseOf([], { known }), true, "a b empty"],
+    ["no entry of one that was never read", caseOf([]), true, "unknown"],
     ["no entry of it again", caseOf([], { known: empty }), true, "unknown"],
     [
       "no entry of it, which the server says is not all",
