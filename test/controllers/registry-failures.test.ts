@@ -57,6 +57,34 @@ describe("a registry that is lost", () => {
     expect(said(world)).toMatchObject({ phase: "success", Ready: "True Ready" });
   });
 
+  test("is a line of the log, and one more for each other reason; so is each time that it is read anew", async () => {
+    const world = await openSettled();
+    world.registry().fail();
+    await world.advance(10 * minute);
+    world.registry().fail("RegistryUnauthorized", "zk:2181 refuses the user");
+    await world.advance(10 * minute);
+    world.registry().heal();
+    await world.advance(1 * minute);
+    world.registry().set("demo.A", ["10.42.0.1:20880", "10.42.0.9:20880"]);
+    await world.advance(1 * minute);
+    const about = { hub: hubKey, type: "zookeeper" };
+    const told = world.hubController.log
+      .filter(({ message }) => message.startsWith("registry "))
+      .map(({ level, message, fields }) => [level, message, fields]);
+    const listed = ["info", "registry listed", { ...about, services: 2, endpoints: 2 }];
+    const lost = (code: string, error: string) => [
+      "warn",
+      "registry not readable",
+      { ...about, code, error: expect.stringContaining(error) },
+    ];
+    expect(told).toEqual([
+      listed,
+      lost("RegistryUnreachable", "zk:2181 cannot be reached"),
+      lost("RegistryUnauthorized", "zk:2181 refuses the user"),
+      listed,
+    ]);
+  });
+
   test("for the first time is reported at once", async () => {
     const world = openWorld();
     world.registry().fail("RegistryUnauthorized", "zk:2181 refuses the user");

@@ -62,9 +62,9 @@ type Readers = {
   ) => Promise<Snapshot | undefined>;
 };
 const readers: Readers = {
-  zookeeper(held, { registry, wants }) {
+  zookeeper(held, { registry, wants, known = () => [] }) {
     const session = sessionOver(nodesOf(held, registry.root));
-    return new Tree({ session, root: registry.root, wants, changed: () => undefined }).refresh();
+    return new Tree({ session, root: registry.root, wants, known, changed: () => undefined }).refresh();
   },
 
   nacos({ services, configs = {} }, { wants }) {

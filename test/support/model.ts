@@ -1,18 +1,19 @@
-import type { Claim, Endpoint, Entry } from "../../src/model/entry.ts";
+import type { Claim, Endpoint, Entry, HostKey } from "../../src/model/entry.ts";
 import type { Hub } from "../../src/model/hub.ts";
+import type { ServiceEntry } from "../../src/model/istio.ts";
 import { splitKey } from "../../src/model/keys.ts";
 import type { Stored } from "../../src/model/kubernetes.ts";
 import type { ProblemCode } from "../../src/model/problems.ts";
 import type { RegistryHub } from "../../src/model/registryhub.ts";
 import type { Service, ServiceInstance } from "../../src/model/service.ts";
-import type { HostInput } from "../../src/plan/host.ts";
+import { type HostInput, planHost } from "../../src/plan/host.ts";
 import { type TrustState, untrusted } from "../../src/plan/trust-state.ts";
 import { chooseVip, vipPool } from "../../src/plan/vip.ts";
 import type { Logger } from "../../src/runtime/deps.ts";
 import { addrOf } from "../../src/translate/addresses.ts";
 import { objectName } from "../../src/translate/names.ts";
 import { readHub } from "../../src/translate/read-back/hub.ts";
-import { portNameOf } from "../../src/translate/service-entry.ts";
+import { portNameOf, serviceEntryOf } from "../../src/translate/service-entry.ts";
 
 export const greeting = "org.apache.dubbo.samples.api.GreetingService";
 export const pool = vipPool("240.241.0.0/16");
@@ -74,7 +75,14 @@ export function endpointOf(hostPort: string, overrides: Partial<Endpoint> = {}):
     address,
     port,
     protocol: "dubbo",
-    service: { kind: "dubbo", name: greeting, originalName: "", registry: "", registryGroup: "" },
+    service: {
+      kind: "dubbo",
+      name: greeting,
+      serviceKey: "",
+      originalName: "",
+      registry: "",
+      registryGroup: "",
+    },
     labels: {},
     ...overrides,
   };
@@ -85,6 +93,7 @@ export function springEndpointOf(hostPort: string, service: Partial<Endpoint["se
   const identity = {
     kind: "spring",
     name: "ORDER-SERVICE",
+    serviceKey: "",
     originalName: "",
     registry: "eureka",
     registryGroup: "",
@@ -125,6 +134,13 @@ export function inputOf(overrides: Partial<HostInput> = {}): HostInput {
     vip: overrides.actual?.vip ?? chooseVip(hostname, pool, () => false),
     ...overrides,
   };
+}
+
+/** The ServiceEntry of a host as its hub wrote it, of the name of its service. */
+export function writtenEntry({ id, key }: Hub, host: HostKey, listed: readonly Endpoint[]): ServiceEntry {
+  const { step } = planHost(inputOf({ host, claims: new Map([[id, claimOf(key, { listed })]]) }));
+  if (step.op !== "apply") throw new Error(`planned ${step.op}`);
+  return serviceEntryOf({ ...step.entry, name: splitKey(host)[1] });
 }
 
 /** The trust of a registry that is listed, settled, and has lost nothing. */

@@ -24,7 +24,6 @@ export interface ListingChange {
 interface Prepared {
   readonly hub: Hub;
   readonly services: ReadonlyMap<string, Service>;
-  readonly before: WantedServices;
   readonly wanted: WantedServices;
   readonly change: ListingChange;
 }
@@ -90,19 +89,18 @@ export class ListingIndex {
     if (unseen.drop(many).next().done) return;
     const wanted = new WantedServices();
     const change = await inSlices(takenIn(before, services, hub, wanted), clock);
-    this.#prepared = { hub, services, before, wanted, change };
+    this.#prepared = { hub, services, wanted, change };
   }
 
   /** Takes a newer listing. Services that the hub's filter excludes count as absent. */
   update(services: ReadonlyMap<string, Service>, hub: Hub): ListingChange {
     const prepared = this.#prepared;
-    const before = this.#wanted;
     this.#prepared = undefined;
-    if (prepared?.hub === hub && prepared.services === services && prepared.before === before) {
+    if (prepared?.hub === hub && prepared.services === services) {
       this.#wanted = prepared.wanted;
       return prepared.change;
     }
-    return atOnce(takenIn(before, services, hub, before));
+    return atOnce(takenIn(this.#wanted, services, hub, this.#wanted));
   }
 }
 

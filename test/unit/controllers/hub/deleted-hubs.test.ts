@@ -69,4 +69,10 @@ test.each([
   happens(gone); // while the API server is being asked
   await answered();
   expect(gone.goneInMs("ns/a")).toBe(60_000);
+  clock.advance(60_000);
+  gone.goneInMs("ns/a");
+  await answered();
+  expect(gone.goneInMs("ns/a")).toBe(0);
+  happens(gone); // after it was found to be gone
+  expect(gone.goneInMs("ns/a")).toBe(60_000);
 });

@@ -21,32 +21,83 @@ function indexOf(...services: readonly Service[]): ListingIndex {
   return index;
 }
 
-describe("what was prepared", () => {
-  const services = snapshot(one("a.B"), one("b.B", "unknown"));
-  const prepared = async (): Promise<ListingIndex> => {
-    const index = new ListingIndex();
-    await index.prepare(services, hub, systemClock);
-    return index;
-  };
+/** So many that a listing of them is prepared: one more than a listing may have that is taken in at once. */
+const crowd = Array.from({ length: 501 }, (_, at) => one(`crowd.S${at}`));
 
-  test("is taken in by update, and not before", async () => {
-    const index = await prepared();
-    expect([index.size, index.problems]).toEqual([0, []]);
-    const plain = new ListingIndex();
-    expect(index.update(services, hub)).toEqual(plain.update(services, hub));
-    expect(index.listed(aHost)).toEqual(plain.listed(aHost));
+describe("a listing with hundreds of new services", () => {
+  test("is prepared ahead: nothing changes before update, which then has nothing left to do", async () => {
+    const services = snapshot(one("a.B"), one("b.B", "unknown"), one("c.B", [0]), ...crowd);
+    const [index, plain] = [new ListingIndex(), new ListingIndex()];
+    const expected = plain.update(services, hub);
+    await index.prepare(services, hub, systemClock);
+    expect([index.size, index.endpoints, index.hasUnreadable, index.problems]).toEqual([0, 0, false, []]);
+    services.clear(); // nobody reads it again
+    expect(index.update(services, hub)).toEqual(expected);
+    expect([...index.hosts()]).toEqual([...plain.hosts()]);
+    expect([index.size, index.endpoints, index.hasUnreadable]).toEqual([502, 502, true]);
+    expect([index.listed(aHost), index.problems]).toEqual([plain.listed(aHost), plain.problems]);
   });
 
-  test("is not what an edited hub wants", async () => {
-    const index = await prepared();
-    expect(index.update(services, hubOf({ generate_to: "other" })).found).toEqual(["other/a.b.other"]);
+  test("is judged against the one before: what is lost, found, changed and readable again", async () => {
+    const [a, b] = [one("a.B"), one("b.B")];
+    const before = snapshot(a, b, one("c.B"), one("d.B", "unknown"), one("e.B"));
+    const services = snapshot(a, one("b.B", [1, 2]), one("d.B"), one("e.B", []), ...crowd);
+    const [index, plain] = [new ListingIndex(), new ListingIndex()];
+    for (const each of [index, plain]) each.update(before, hub);
+    await index.prepare(services, hub, systemClock);
+    const change = index.update(services, hub);
+    expect(change).toEqual(plain.update(services, hub));
+    expect(change.readAgain).toBe(true);
+    expect(change.lost.toSorted()).toEqual(["dubbozk/c.b.dubbozk", "dubbozk/e.b.dubbozk"]);
+    expect([change.changed.has(aHost), change.changed.has(bHost), change.found.length]).toEqual([
+      false,
+      true,
+      502,
+    ]);
+    expect([index.size, index.endpoints, index.hasUnreadable]).toEqual([plain.size, plain.endpoints, false]);
+    expect(index.update(services, hub).changed.size).toBe(0);
+  });
+
+  test.each<[string, number, readonly Service[]]>([
+    ["few of which are new", 501, crowd.slice(0, 1)],
+    ["that are not many", 500, []],
+  ])("%s, is taken in at once", async (_, count, known) => {
+    const services = snapshot(...crowd.slice(0, count));
+    const index = indexOf(...known);
+    await index.prepare(services, hub, systemClock);
+    services.clear();
+    expect(index.update(services, hub).found).toEqual([]);
+  });
+
+  test.each<[string, (services: Map<string, Service>) => readonly [Map<string, Service>, typeof hub]]>([
+    ["the hub was edited", (services) => [services, hubOf({ generate_to: "other" })]],
+    ["there is another one by now", () => [snapshot(one("a.B")), hub]],
+  ])("is forgotten when %s", async (_, next) => {
+    const services = snapshot(...crowd);
+    const index = new ListingIndex();
+    await index.prepare(services, hub, systemClock);
+    const [other, asked] = next(services);
+    const plain = new ListingIndex();
+    expect(index.update(other, asked)).toEqual(plain.update(other, asked));
+    expect([...index.hosts()]).toEqual([...plain.hosts()]);
+  });
+
+  test("is forgotten when something was taken in meanwhile", async () => {
+    const services = snapshot(...crowd);
+    const index = new ListingIndex();
+    await index.prepare(services, hub, systemClock);
+    index.update(snapshot(one("a.B")), hub);
+    expect(index.update(services, hub).lost).toEqual([aHost]);
+    expect(index.size).toBe(501);
   });
 
   test("leaves out what the hub does not want", async () => {
     const picky = hubOf({ services: { include: ["b.*"] } });
-    const index = new ListingIndex();
-    await index.prepare(snapshot(one("a.B"), one("b.B")), picky, systemClock);
-    expect(index.update(snapshot(one("a.B"), one("b.B")), picky).found).toEqual([bHost]);
+    const services = snapshot(one("a.B"), one("b.B"), ...crowd);
+    const index = indexOf(one("a.B"));
+    await index.prepare(services, picky, systemClock);
+    const { lost, found } = index.update(services, picky);
+    expect([lost, found]).toEqual([[aHost], [bHost]]);
   });
 });
 

@@ -17,6 +17,7 @@ function running() {
 test("one timer, for the next deadline, and what it brings about is told", () => {
   const { clock, changes, trust } = running();
   expect(trust.take(listing)).toEqual({ changed: "everything", began: undefined });
+  trust.take(listing); // the deadline is the same, and so is its timer
   expect([trustPhaseOf(trust.state), clock.pending]).toEqual(["settling", 1]);
   clock.advance(minute);
   expect([trustPhaseOf(trust.state), clock.pending]).toEqual(["braking", 1]);
