@@ -10,11 +10,9 @@ const layers = {
   plan: ["src/plan/**/*.ts"],
   status: ["src/status/**/*.ts"],
   removal: controllers(
-    ...["deleted-hubs", "edits", "host-worker", "listing-index", "session", "trust"].map(
-      (name) => `hub/${name}`,
-    ),
+    "hub/{deleted-hubs,edits,host-worker,hub-hosts,ledger,listing-index,session,sessions,trust,wanted-services}",
     "dubbo/filter-worker",
-    "writes/object-writer",
+    "writes/{entry-index,object-writer}",
   ),
   translate: ["src/translate/**/*.ts"],
   controllers: ["src/controllers/**/*.ts"],

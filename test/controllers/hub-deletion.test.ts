@@ -66,6 +66,38 @@ describe("a hub that is deleted", () => {
   });
 });
 
+describe("a hub that is deleted and created again while nobody sees it", () => {
+  test("is taken as it is now, though its generation is that of the old one", async () => {
+    const world = await openSettled();
+    world.registry("other:2181").lists({ "demo.A": ["10.42.0.9:20880"] });
+    const goUp = world.api.goDown();
+    world.person.delete("registryhubs", hubKey);
+    world.person.put(hub({ address: "other:2181" }));
+    world.api.compact();
+    goUp();
+    await world.advance(2 * minute);
+    expect(world.person.get("registryhubs", hubKey)?.metadata.generation).toBe(1);
+    expect([world.registry().isWatched, world.registry("other:2181").isWatched]).toEqual([false, true]);
+    expect(addressesOf(world, "demo.A")).toEqual(["10.42.0.9:20880"]);
+    expect(statusOf(world)).toMatchObject({ address: "other:2181" });
+  });
+});
+
+test("--settle-factor shortens settling, and the wait for a hub that is missing", async () => {
+  const world = await openSettled({ options: { settleFactor: 0.1 } });
+  world.registry().drop();
+  world.registry().lists({ "demo.A": two["demo.A"] ?? [] });
+  await world.advance(6.7 * second); // it reconnects after 0.75 s
+  expect(listedHosts(world)).toEqual(hostsOf(two));
+  await world.advance(0.4 * second);
+  expect(listedHosts(world)).toEqual(["demo.a.demo"]);
+  world.person.delete("registryhubs", hubKey);
+  await world.advance(5.9 * second);
+  expect(listedHosts(world)).toEqual(["demo.a.demo"]);
+  await world.advance(0.2 * second);
+  expect(world.person.list("serviceentries", home)).toEqual([]);
+});
+
 describe("a hub that seems to be missing", () => {
   test("is not believed to be gone while the list of hubs is not complete", async () => {
     const world = await openSettled();

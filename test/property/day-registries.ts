@@ -1,5 +1,9 @@
 import type { RegistryType } from "../../src/model/hub.ts";
 import type { Clock } from "../../src/runtime/deps.ts";
+import { type Fault as ConsulFault, startFakeConsul } from "../fakes/consul/server.ts";
+import type { Fault as EurekaFault } from "../fakes/eureka/faults.ts";
+import { type Asked, startFakeEureka } from "../fakes/eureka/server.ts";
+import type { Fault } from "../fakes/zookeeper/faults.ts";
 import { startFakeZooKeeper } from "../fakes/zookeeper/server.ts";
 
 /** A registry on a socket that a day happens to. */
@@ -14,25 +18,36 @@ export interface DayRegistry extends AsyncDisposable {
   hostOf(service: string, target: string): string;
   register(service: string, ip: string): void;
   deregister(service: string, ip: string): void;
-  /** What goes wrong with single requests; each returns how it is put right. */
-  readonly slips: readonly (() => () => void)[];
-  /** What breaks every connection, and heals by itself or by the returned function. */
-  readonly outages: readonly (() => Promise<() => Promise<void>>)[];
+  /** What goes wrong with single requests; the returned function puts it right. */
+  readonly slips: readonly (() => Heal)[];
+  /** What breaks every connection; the returned function puts it right. */
+  readonly outages: readonly (() => Promise<Heal>)[];
+  /** The data are lost; the providers register again when it is put right. */
+  lose(): Promise<void>;
 }
 
+type Heal = () => Promise<void> | void;
+
 const port = 20_880;
-const healed = async (): Promise<void> => {};
+const healed: Heal = () => undefined;
+/** So many of the requests go wrong in a slip: one in three or five. */
+const often = 3;
+const seldom = 5;
+
+/** True for every n-th call. */
+function everyNth(n: number): () => boolean {
+  let at = 0;
+  return () => ++at % n === 0;
+}
 
 export async function openZooKeeper(clock: Clock): Promise<DayRegistry> {
   const server = await startFakeZooKeeper({ clock });
   let forgotten = 0;
-  /** Every n-th request that matches. */
-  const every = (n: number, fault: Parameters<typeof server.faults.add>[0]) => () => {
-    let at = 0;
-    return server.faults.add((request) =>
-      request.path !== "" && ++at % n === 0 ? fault(request) : undefined,
-    );
+  const slip = (n: number, fault: Fault) => (): Heal => {
+    const isDue = everyNth(n);
+    return server.faults.add(({ path }) => (path !== "" && isDue() ? fault : undefined));
   };
+  const outage = (fault: Fault) => async (): Promise<Heal> => server.faults.add(() => fault);
   return {
     type: "zookeeper",
     address: server.address,
@@ -47,11 +62,13 @@ export async function openZooKeeper(clock: Clock): Promise<DayRegistry> {
     register: (service, ip) => server.register(service, [{ address: ip, port }]),
     deregister: (service, ip) => server.deregister(service, [{ address: ip, port }]),
     slips: [
-      every(3, () => ({ error: -102 })), // no right
-      every(5, () => ({ delayMs: 700 })),
+      slip(often, { error: -102 }), // no right
+      slip(seldom, { delayMs: 700 }),
       () => {
         server.faults.pieceBytes = 7;
-        return () => void (server.faults.pieceBytes = Number.POSITIVE_INFINITY);
+        return () => {
+          server.faults.pieceBytes = Number.POSITIVE_INFINITY;
+        };
       },
     ],
     outages: [
@@ -67,22 +84,109 @@ export async function openZooKeeper(clock: Clock): Promise<DayRegistry> {
         server.freeze();
         return async () => server.thaw();
       },
-      async () => {
-        const remove = server.faults.add(() => "hang");
-        return async () => void remove();
-      },
+      outage("hang"),
+      outage({ cut: 9 }),
       async () => {
         await server.restart();
         return healed;
       },
+    ],
+    lose: () => server.restart({ lose: true }),
+    [Symbol.asyncDispose]: () => server[Symbol.asyncDispose](),
+  };
+}
+
+export async function openEureka(clock: Clock): Promise<DayRegistry> {
+  const server = await startFakeEureka({ clock, cacheMs: 30_000 });
+  let forgotten = 0;
+  const fault =
+    (...args: Parameters<typeof server.fault>) =>
+    (): Heal => {
+      server.fault(...args);
+      return () => server.heal();
+    };
+  const outage = (what: EurekaFault) => async (): Promise<Heal> => fault("/apps", what)();
+  return {
+    type: "eureka",
+    address: server.address,
+    get asked() {
+      return forgotten + server.asked.length;
+    },
+    forget() {
+      forgotten += (server.asked as Asked[]).splice(0).length;
+    },
+    hostOf: (service, target) => `${service.toLowerCase()}.${target}`,
+    register: (service, ip) => server.register(service, [{ address: ip, port }]),
+    deregister: (service, ip) => server.deregister(service, [{ address: ip, port }]),
+    slips: [fault("/apps", { delayMs: 900 }, 2), fault("/apps", "close", 1)],
+    outages: [
+      outage("hang"),
+      outage({ status: 503, body: "starting" }),
+      outage({ status: 200, body: "<html>" }),
+      outage("cut"),
       async () => {
-        const remove = server.faults.add(() => ({ cut: 9 }));
-        return async () => void remove();
+        server.cut();
+        return healed;
+      },
+      async () => {
+        await server.restart({ lose: false, uptimeMs: 0 });
+        return healed;
       },
     ],
+    lose: () => server.restart({ lose: true, uptimeMs: 0 }),
+    [Symbol.asyncDispose]: () => server[Symbol.asyncDispose](),
+  };
+}
+
+export async function openConsul(clock: Clock): Promise<DayRegistry> {
+  const server = await startFakeConsul({ clock });
+  let forgotten = 0;
+  const slip = (n: number, fault: ConsulFault) => (): Heal => {
+    const isDue = everyNth(n);
+    return server.fault((request, truth) => (isDue() ? fault(request, truth) : undefined));
+  };
+  const outage = (fault: ConsulFault) => async (): Promise<Heal> => server.fault(fault);
+  return {
+    type: "consul",
+    address: server.address,
+    get asked() {
+      return forgotten + server.requests.length;
+    },
+    forget() {
+      forgotten += server.requests.splice(0).length;
+    },
+    hostOf: (service, target) => `${service.toLowerCase()}.${target}`,
+    register: (service, ip) => server.register(service, [{ address: ip, port }]),
+    deregister: (service, ip) => server.deregister(service, [{ address: ip, port }]),
+    slips: [
+      slip(often, ({ path }) =>
+        path.includes("/health/service/") ? { status: 400, body: "odd" } : undefined,
+      ),
+      slip(seldom, () => ({ status: 429, body: "too many" })),
+      slip(seldom, ({ isWaiting }) => (isWaiting ? { status: 504, body: "a proxy" } : undefined)),
+      () => {
+        server.touch(3);
+        return healed;
+      },
+    ],
+    outages: [
+      outage(() => "hang"),
+      outage(() => "cut"),
+      outage(() => "cut within"),
+      outage(() => ({ status: 500, body: "No cluster leader" })),
+      async () => {
+        await server.restart();
+        return healed;
+      },
+    ],
+    lose: () => server.restart({ lose: true }),
     [Symbol.asyncDispose]: () => server[Symbol.asyncDispose](),
   };
 }
 
 /** One of each type. */
-export const dayRegistries: readonly ((clock: Clock) => Promise<DayRegistry>)[] = [openZooKeeper];
+export const dayRegistries: readonly ((clock: Clock) => Promise<DayRegistry>)[] = [
+  openZooKeeper,
+  openEureka,
+  openConsul,
+];

@@ -7,8 +7,8 @@ import { fakeClock } from "../support/fake-clock.ts";
 import { type DayRegistry, dayRegistries } from "./day-registries.ts";
 
 /** One in the suite; `DAY_HOURS=24` by hand. */
-const hours = Number(process.env["DAY_HOURS"] ?? 1);
-const seed = Number(process.env["DAY_SEED"] ?? 1);
+const hours = Number(process.env.DAY_HOURS ?? 1);
+const seed = Number(process.env.DAY_SEED ?? 1);
 /** Services of each registry. */
 const services = 50;
 /** A dead endpoint is gone, and a new one is there, after so long at the latest: outages come every 12 minutes at most. */
@@ -58,7 +58,7 @@ class Fleet {
   }
 
   bear(service: string): void {
-    const ip = `10.42.${this.#born >> 8}.${this.#born & 255 || 1}`;
+    const ip = `10.42.${Math.floor(this.#born / 250)}.${(this.#born % 250) + 1}`;
     this.#born = (this.#born + 1) % 60_000;
     this.providers.add({
       service,
@@ -101,9 +101,19 @@ class Fleet {
     }
     if (now < this.#nextOutage) return;
     const { outages } = this.registry;
-    const heal = await outages[this.#random(outages.length)]?.();
-    if (heal !== undefined) this.#wrong.set(heal, this.#after(second, minute));
+    const which = this.#random(outages.length + 1);
+    const heal = (await outages[which]?.()) ?? (await this.#lose());
+    this.#wrong.set(heal, this.#after(second, minute));
     this.#nextOutage = this.#after(4 * minute, 12 * minute);
+  }
+
+  /** The registry's data are gone, and the providers register again. */
+  async #lose(): Promise<() => void> {
+    await this.registry.lose();
+    return () => {
+      for (const { service, ip, diedAt } of this.providers)
+        if (diedAt === undefined) this.registry.register(service, ip);
+    };
   }
 
   /** What is wrong with the cluster, in words. */

@@ -25,10 +25,12 @@ export interface Question<T> {
 
 const list: z.ZodType<readonly unknown[]> = z.array(z.unknown());
 
-/** The names of all services. */
+/** The names of all services. A record of zod's would lose the name "__proto__". */
 export const allServices: Question<readonly string[]> = {
   path: "/v1/catalog/services",
-  form: z.record(z.string(), z.unknown()).transform((tags) => Object.keys(tags)),
+  form: z
+    .custom<object>((value) => z.record(z.string(), z.unknown()).safeParse(value).success)
+    .transform(Object.keys),
 };
 
 /** The checks in a state; 1,000 checks of `any` are 0.3 MB. */

@@ -1,14 +1,9 @@
 import * as z from "zod";
 import type { RegistrySpec } from "../../model/hub.ts";
-import { type Problem, withoutSecrets } from "../../model/problems.ts";
-import {
-  distinctInstances,
-  type Service,
-  type ServiceInstance,
-  unknownService,
-} from "../../model/service.ts";
+import type { Problem } from "../../model/problems.ts";
+import { type Service, type ServiceInstance, unknownService } from "../../model/service.ts";
 import { readEach } from "../../runtime/json.ts";
-import { badInstance, springInstance } from "../kinds/spring/instance.ts";
+import { badInstance, springInstance, springService } from "../kinds/spring/instance.ts";
 
 /** Go writes empty values as null. */
 const orNothing = <T extends z.ZodType, D>(type: T, nothing: D) =>
@@ -40,10 +35,8 @@ export function decodeService(name: string, entries: readonly unknown[], selecti
     const isAskedFor = entry.Service.Kind === "" && hasAll(entry.Service.Tags, selection.tags);
     return isAskedFor && weight > 0 ? [instanceOf(entry, weight)] : [];
   });
-  const problems = malformed
-    .map(({ address, detail }) => badInstance(name, address, detail))
-    .sort((a, b) => compare(`${a.at} ${a.detail}`, `${b.at} ${b.detail}`));
-  return { id: name, kind: "spring", name, instances: distinctInstances(instances), problems };
+  const problems = malformed.map(({ address, detail }) => badInstance(name, address, detail));
+  return springService({ id: name, name }, instances, problems);
 }
 
 /** A service that exists, but that could not be read. */
@@ -73,8 +66,6 @@ export function isAbout(name: string, entries: readonly unknown[]): boolean {
   return names.every((other) => typeof other !== "string" || other.toLowerCase() === name.toLowerCase());
 }
 
-const compare = (a: string, b: string): number => (a < b ? -1 : a > b ? 1 : 0);
-
 /**
  * The weight for the calls, by the worst of the instance's and its node's checks; 0 = takes none. Maintenance is a
  * critical check.
@@ -93,7 +84,7 @@ function instanceOf(
   const zone = (Meta as Readonly<Record<string, string>>).zone ?? "";
   const locality = zone.includes("/") || Node.Datacenter === "" ? zone : `${Node.Datacenter}/${zone}`;
   return springInstance({
-    address: (Address || Node.Address).replace(/^\[(.*)\]$/, "$1"),
+    address: Address || Node.Address,
     port: Port,
     weight,
     locality: zone === "" ? "" : locality,
@@ -143,5 +134,5 @@ const place = z.object({
 
 function addressOf(entry: unknown): string {
   const { Address = "?", Port = "?" } = place.safeParse(entry).data?.Service ?? {};
-  return `${(withoutSecrets(Address) || "?").slice(0, 60)}:${String(Port).slice(0, 10)}`;
+  return `${Address.slice(0, 60)}:${String(Port).slice(0, 10)}`;
 }

@@ -6,11 +6,13 @@ import type { Deps } from "../../runtime/deps.ts";
 import type { RegistryConfig } from "../adapter.ts";
 import { inParallel } from "../transport/parallel.ts";
 import type { RefreshHooks } from "../transport/refreshes.ts";
-import { allServices, type ConsulApi, healthOf, type IndexedAnswer, isAskable, type Right } from "./api.ts";
+import { allServices, type ConsulApi, type IndexedAnswer } from "./api.ts";
 import { createThrottle, withConnectionRetry } from "./connection-retry.ts";
-import { decodeService, isAbout, nodesOf, unreadable } from "./decode.ts";
+import { decodeService, nodesOf, unreadable } from "./decode.ts";
 import { freshness, judge, type Known, nothingKnown, rightsToProve } from "./judge.ts";
+import { createLookup, type Lookup } from "./lookup.ts";
 import { PolledServices } from "./polled-services.ts";
+import { assertVisibility, hiddenServices } from "./visibility.ts";
 import { maxWaiting, WaitingQueries } from "./waiting-queries.ts";
 
 /** More in flight is not faster. Source: measured on 1.22.3. */
@@ -38,12 +40,14 @@ export class ConsulReader {
   readonly #known = new Map<string, Known>();
   /** The services that the catalog has and the hub wants. */
   #listed: ReadonlySet<string> = new Set();
+  /** Whether the catalog says that it lacks something. */
+  #tellsHidden = false;
   #problems: readonly Problem[] = [];
   /** The catalog's index. */
   #position = 0;
   /** When the services that could not be read, and those that only the cluster has, were asked for. */
   #askedAgainAt = Number.NEGATIVE_INFINITY;
-  #catalogCheck: Promise<unknown> | undefined;
+  readonly #lookup: Lookup;
   readonly #waiting: WaitingQueries;
   #others: PolledServices | undefined;
   #published: (Snapshot & { readonly at: number }) | undefined;
@@ -57,6 +61,7 @@ export class ConsulReader {
   ) {
     this.#config = config;
     this.#api = withConnectionRetry(api, deps, signal);
+    this.#lookup = createLookup(this.#api);
     this.#hooks = hooks;
     this.#deps = deps;
     this.#signal = signal;
@@ -112,7 +117,7 @@ export class ConsulReader {
       const isNews = notified?.index !== before || !isDeepStrictEqual(names, this.#listed);
       if (isNews || (this.#isTimeToAskAgain() && this.#doubtful().length > 0)) await this.#relist();
       if (isNews) await this.#others?.registered();
-      this.#waiting.follow(this.#listed);
+      this.#followServices();
       this.#hooks.changed();
       await throttle();
     }
@@ -127,36 +132,18 @@ export class ConsulReader {
     if (catalog.index < this.#position) throw this.#startedOver("the index of the catalog");
     this.#position = catalog.index;
     const names = catalog.body.filter((name) => this.#isWanted(name));
-    await this.#assertVisibility(catalog, names);
+    await assertVisibility(this.#api, catalog, names);
     this.#listed = new Set(names);
     this.#forgetOtherSpellings();
-    this.#problems = catalog.sight === "filtered" ? [hiddenServices] : [];
+    this.#tellsHidden = catalog.sight === "filtered";
+    this.#problems = this.#tellsHidden ? [hiddenServices] : [];
     const toRead = [...names.filter((name) => !this.#known.has(name)), ...this.#vanished()];
     if (this.#isTimeToAskAgain()) {
       toRead.push(...this.#doubtful(), ...this.#onlyInCluster());
       this.#askedAgainAt = this.#deps.clock.monotonic();
     }
     await this.#readAll(toRead);
-    this.#waiting.follow(this.#listed);
-    this.#followOthers();
-  }
-
-  /** Fails if the token sees no service, or if nobody says what a client without a token may not see. */
-  async #assertVisibility({ sight }: IndexedAnswer<unknown>, names: readonly string[]): Promise<void> {
-    const isBlind = names.length === 0;
-    const needed: Right[] = [];
-    if (isBlind) needed.push({ resource: "service", name: "" });
-    if (sight === "silent") needed.push({ resource: "node", name: "" });
-    if (needed.length === 0 || sight === "whole") return;
-    if (sight !== "filtered" && (await this.#api.mayRead(needed))) return;
-    const why =
-      sight === "silent"
-        ? "without a token the operator may not read all nodes and services"
-        : "the token may not read any service that the hub wants";
-    const detail = `GET ${allServices.path} at ${this.#api.server.name}: ${why}`;
-    const advice =
-      'Put a token with service_prefix "" and node_prefix "" (policy read) into the Secret of spec.secretRef.';
-    throw new RegistryError("RegistryUnauthorized", detail, advice);
+    this.#followServices();
   }
 
   #isWanted(name: string): boolean {
@@ -203,11 +190,13 @@ export class ConsulReader {
   /** Reads a service as it is now, and uses the answer only as far as it is provably complete. */
   async #read(name: string): Promise<void> {
     const { index: before } = this.#of(name);
-    const answer = await this.#answerOf(name);
+    const answer = await this.#lookup(name);
     if (typeof answer === "string") return this.#refused(name, answer);
+    // Hiding something else, the server has shown that it knows the token, and that it says when it hides.
+    const sight = answer.sight === "unproven" && this.#tellsHidden ? "whole" : answer.sight;
     const nodes = nodesOf(answer.body);
     const found = decodeService(name, answer.body, this.#config.registry);
-    const about = { answer, found, nodes, isListed: this.#listed.has(name) };
+    const about = { answer: { ...answer, sight }, found, nodes, isListed: this.#listed.has(name) };
     const rights = rightsToProve(name, { ...about, known: this.#of(name) });
     const mayRead = rights.length === 0 || (await this.#api.mayRead(rights));
     const known = this.#of(name); // another answer may have come meanwhile
@@ -218,23 +207,6 @@ export class ConsulReader {
 
   #of(name: string): Known {
     return this.#known.get(name) ?? nothingKnown;
-  }
-
-  /** The answer about a service, or why there is none. Only what concerns everything ends the watch. @throws RegistryError. */
-  async #answerOf(name: string): Promise<IndexedAnswer<readonly unknown[]> | string> {
-    if (!isAskable(name)) return "no URL can hold this name";
-    try {
-      const answer = await this.#api.ask(healthOf(name));
-      return isAbout(name, answer.body) ? answer : "the answer is about another service";
-    } catch (error) {
-      const isOfNetwork = (it: RegistryError) => it.code === "RegistryUnreachable" && it.cause !== undefined;
-      if (!(error instanceof RegistryError) || isOfNetwork(error)) throw error;
-      this.#catalogCheck ??= this.#api.ask(allServices).finally(() => {
-        this.#catalogCheck = undefined;
-      });
-      await this.#catalogCheck;
-      return error.detail;
-    }
   }
 
   /** Of a service that cannot be asked for, only the catalog says whether it is there. */
@@ -268,28 +240,29 @@ export class ConsulReader {
       await this.#read(name);
   }
 
+  /** What is listed and could be read; the catalog's loop asks for the rest. */
+  #readable(): readonly string[] {
+    return [...this.#listed].filter((name) => this.#of(name).service?.instances !== "unknown");
+  }
+
+  #followServices(): void {
+    this.#waiting.follow(new Set(this.#readable()));
+    this.#followOthers();
+  }
+
   /** Follows the services that have no query of their own, if there are any. */
   #followOthers(): void {
-    const names = (): readonly string[] => [...this.#listed].filter((name) => !this.#waiting.has(name));
+    const names = (): readonly string[] => this.#readable().filter((name) => !this.#waiting.has(name));
     if (this.#others !== undefined || names().length === 0) return;
     const options = {
       names,
-      isOn: (name: string, nodes: ReadonlySet<string>) =>
-        !nodes.isDisjointFrom(this.#known.get(name)?.nodes ?? nodes),
+      isOn: (name: string, nodes: ReadonlySet<string>) => !nodes.isDisjointFrom(this.#of(name).nodes),
       readAll: (changed: readonly string[]) => this.#readAll(changed),
     };
     this.#others = new PolledServices(this.#api, options, this.#deps, this.#signal);
     this.#follow(this.#others.run());
   }
 }
-
-const hiddenServices: Problem = {
-  at: "/v1/catalog/services",
-  code: "Hidden",
-  detail:
-    'the token may not read all services, so the operator keeps what the cluster has of the others; to read them, grant the token service_prefix "" with policy read',
-  severity: "warning",
-};
 
 /** Consul ignores the case of names. Source: measured on 1.22.3. */
 const lowerCased = (names: Iterable<string>): ReadonlySet<string> =>

@@ -1,5 +1,5 @@
 import type { Deps } from "../../runtime/deps.ts";
-import { type ConsulApi, healthOf, type IndexedAnswer, isAskable, TooManyConnectionsError } from "./api.ts";
+import { type ConsulApi, healthOf, type IndexedAnswer, TooManyConnectionsError } from "./api.ts";
 import { createThrottle } from "./connection-retry.ts";
 
 /**
@@ -9,7 +9,9 @@ import { createThrottle } from "./connection-retry.ts";
 export const maxWaiting = 100;
 /** Proxies end a query after a minute, and servers add a sixteenth to its time. */
 const waitSeconds = 45;
-/** One more query is tried after each such time without a refusal. */
+/** A query that was refused, or ended by a proxy, is repeated no sooner than this after it began. */
+const refusedMs = 10_000;
+/** One more query is tried after each such time in which the server had connections enough. */
 const quietMs = 60_000;
 
 export interface WaitingQueriesOptions {
@@ -50,7 +52,7 @@ export class WaitingQueries {
     for (const service of this.#running.keys()) if (!services.has(service)) this.#end(service);
     for (const service of services) {
       if (this.#running.size >= this.#limit) break;
-      if (this.#running.has(service) || !isAskable(service)) continue;
+      if (this.#running.has(service)) continue;
       const end = new AbortController();
       this.#running.set(service, end);
       void this.#run(service, AbortSignal.any([this.#signal, end.signal]));
@@ -67,6 +69,8 @@ export class WaitingQueries {
         const news = await this.#api.waitFor(healthOf(service), { index, seconds: waitSeconds, signal });
         if (news !== undefined) index = news.index < index ? 1 : news.index;
         await this.#options.onEnd(service, news);
+        if (news === undefined)
+          await clock.sleep(Math.max(0, beganAt + refusedMs - clock.monotonic()), signal);
         await throttle();
       }
     } catch (error) {

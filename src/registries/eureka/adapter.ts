@@ -1,5 +1,5 @@
 import type { Snapshot } from "../../model/service.ts";
-import type { Deps } from "../../runtime/deps.ts";
+import type { Clock, Deps } from "../../runtime/deps.ts";
 import type { RegistryAdapter, RegistryConfig, RegistryTypeTraits } from "../adapter.ts";
 import { tlsOptionsOf } from "../transport/dialer.ts";
 import { createHttpClient } from "../transport/http-client.ts";
@@ -13,6 +13,9 @@ const defaultPath = "/eureka";
 const advice = "Write spec.address as http://eureka:8761/eureka, several servers separated by commas.";
 /** A list takes half a second at 10,000 instances; of several servers, one that is silent must not cost the others more. */
 const oneOfManyMs = 5_000;
+
+/** A connection is kept for longer than any pause between two polls. */
+const idleMs = 10_000;
 
 /** Reads `http://a:8761/eureka/,https://b:8761/eureka`: what Eureka's clients call defaultZone. @throws RegistryError InvalidSpec. */
 export const parseEurekaAddress = (address: string): readonly HttpServer[] =>
@@ -35,13 +38,14 @@ function watch(config: RegistryConfig<"eureka">, deps: Deps, signal: AbortSignal
       tls: tlsOptionsOf(registry.tls, credentials),
       // One connection, kept from one poll to the next, so that what balances connections stays with one server.
       connections: 1,
-      keepAliveMs: 3 * registry.pollIntervalMs,
+      keepAliveMs: 2 * registry.pollIntervalMs + idleMs,
     };
     const http = createHttpClient(options, deps.clock, stop);
     const listMs = servers.length > 1 ? oneOfManyMs : undefined;
     const answered = await tryAll(shuffled(servers, deps), async (server) => {
       const reader = new EurekaReader(createEurekaApi(http, server, credentials, listMs), config);
-      return { first: await reader.read(), next: () => reader.read(), rank: reader.rank };
+      const next = () => readPatiently(reader, registry.pollIntervalMs, deps.clock, stop);
+      return { first: await reader.read(), next, rank: reader.rank };
     });
     return answered.reduce((best, one) => (isBetter(one.rank, best.rank) ? one : best));
   };
@@ -50,6 +54,31 @@ function watch(config: RegistryConfig<"eureka">, deps: Deps, signal: AbortSignal
   const pauseMs = (tookMs: number): number =>
     Math.max(registry.pollIntervalMs * (0.9 + deps.random() / 10) - tookMs, tookMs);
   return polls(open, pauseMs, deps.clock, signal);
+}
+
+/** What fails is read again for the time of two polls, and not for longer than this. */
+const maxPatienceMs = 10_000;
+
+/**
+ * Reads once more each fifth of a poll interval while a failure may pass. Otherwise every hiccup would end the watch, and
+ * nothing would be believed to be gone for 120 s. @throws the last failure.
+ */
+async function readPatiently(
+  reader: EurekaReader,
+  pollIntervalMs: number,
+  clock: Clock,
+  signal: AbortSignal,
+): Promise<Snapshot | undefined> {
+  const patienceMs = Math.min(2 * pollIntervalMs, maxPatienceMs);
+  const giveUpAt = clock.monotonic() + patienceMs;
+  for (;;) {
+    try {
+      return await reader.read();
+    } catch (error) {
+      if (clock.monotonic() >= giveUpAt || !reader.mayReadAgain(error)) throw error;
+    }
+    await clock.sleep(patienceMs / 10, signal);
+  }
 }
 
 type Rank = EurekaReader["rank"];

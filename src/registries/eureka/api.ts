@@ -21,8 +21,9 @@ export interface EurekaApi {
 }
 
 const product = "a Eureka server";
-/** A server that answers `/apps` has this much time for its status, which is small. */
+/** A server that answers `/apps` has this much time for its status, which has two kilobytes. */
 const statusMs = 5_000;
+const statusMaxBytes = 1_024 * 1_024;
 
 /**
  * Sends the login as a header. Asks for the status as XML, because JSON gets an error 500. Source: measured on Spring
@@ -46,7 +47,11 @@ export function createEurekaApi(
   };
   const status = async (): Promise<ServerStatus | NoStatus> => {
     try {
-      const { answer } = await get("/status", { accept: "application/xml", timeoutMs: statusMs });
+      const { answer } = await get("/status", {
+        accept: "application/xml",
+        timeoutMs: statusMs,
+        maxBytes: statusMaxBytes,
+      });
       if (answer.status !== 200) return { missing: `HTTP ${answer.status}` };
       return parseStatus(answer.text) ?? { missing: "the answer is not that of a Eureka server" };
     } catch (error) {

@@ -1,7 +1,8 @@
-import { RegistryError } from "../../model/errors.ts";
+import { RegistryError, type RegistryErrorCode } from "../../model/errors.ts";
 import type { Problem } from "../../model/problems.ts";
 import { isSameListing, type Service, type Snapshot } from "../../model/service.ts";
 import { keepIdentity } from "../kinds/spring/instance.ts";
+import type { Exchange } from "../transport/answers.ts";
 import type { EurekaApi, NoStatus } from "./api.ts";
 import { decodeListing } from "./decode.ts";
 import type { ServerStatus } from "./server-status.ts";
@@ -12,6 +13,9 @@ import { parseListing } from "./wire.ts";
  * renewals, every 30 s, and in its answers 30 s later. Source: measured on Spring Cloud 2025.0, at most 90 s.
  */
 const youngMinutes = 2;
+
+/** As a proxy answers, or does not, while something behind it is replaced. */
+const passing: ReadonlySet<RegistryErrorCode> = new Set(["RegistryUnreachable", "RegistryBadResponse"]);
 
 /** What a hub wants to know. */
 export interface Interest {
@@ -29,6 +33,7 @@ export class EurekaReader {
   #text: string | undefined;
   #services: ReadonlyMap<string, Service> = new Map();
   #problems: readonly Problem[] | undefined;
+  #hasRestarted = false;
 
   constructor(api: EurekaApi, interest: Interest) {
     this.#api = api;
@@ -41,27 +46,42 @@ export class EurekaReader {
     return { isYoung: isYoung(this.#status), instances: instances.reduce((sum, count) => sum + count, 0) };
   }
 
-  /** Reads everything once; undefined = nothing changed. @throws RegistryError; the reader is useless then. */
+  /** Reads everything once; undefined = nothing changed. @throws RegistryError, and is as before; see `mayReadAgain`. */
   async read(): Promise<Snapshot | undefined> {
     let exchange = await this.#api.applications();
     const status = await this.#api.status();
     const isOther = this.#status !== undefined && this.#isOther(this.#status, status);
     if (isOther) exchange = await this.#api.applications(); // the first may still be of the one before
+    const { text } = exchange.answer;
+    const snapshot = text === this.#text ? undefined : this.#decode(exchange);
+    if (isOther && snapshot !== undefined && listsLess(this.#services, snapshot.services))
+      throw this.#lessKnown();
     this.#status = status;
     if ("process" in status) this.#processes.add(status.process);
-    const { text } = exchange.answer;
-    if (text === this.#text) return undefined;
+    if (snapshot === undefined) return undefined;
+    const { services, problems } = snapshot;
+    const isSame = this.#problems === problems && isSameListing(this.#services, services);
+    this.#text = text;
+    this.#services = services;
+    this.#problems = problems;
+    return isSame ? undefined : snapshot;
+  }
+
+  /**
+   * Whether the failure of a read may pass: the next one shows whether the same process still answers, so nothing can
+   * have been missed.
+   */
+  mayReadAgain(error: unknown): boolean {
+    const isPassing = error instanceof RegistryError && passing.has(error.code);
+    return isPassing && !this.#hasRestarted && this.#status !== undefined && "process" in this.#status;
+  }
+
+  #decode(exchange: Exchange): Snapshot {
     const { wants, known = () => [] } = this.#interest;
     const listing = parseListing(exchange);
     const wanted = decodeListing(listing, known()).filter(({ name }) => wants(name));
-    const services = keepIdentity(this.#services, wanted);
-    if (isOther && listsLess(this.#services, services)) throw this.#lessKnown();
     const problems = listing.nameless > 0 ? someNameless : noProblems;
-    const isSame = this.#problems === problems && isSameListing(this.#services, services);
-    this.#problems = problems;
-    this.#text = text;
-    this.#services = services;
-    return isSame ? undefined : { services, problems };
+    return { services: keepIdentity(this.#services, wanted), problems };
   }
 
   /**
@@ -78,7 +98,8 @@ export class EurekaReader {
       );
     }
     const isNew = !this.#processes.has(now.process);
-    if (isNew && this.#processes.size > 0 && isYoung(now))
+    this.#hasRestarted = isNew && this.#processes.size > 0 && isYoung(now);
+    if (this.#hasRestarted)
       throw unreachable(
         `${name} restarted, or another server that started recently answers there`,
         "The server's list may be incomplete. The operator removes nothing until the list has settled.",

@@ -22,6 +22,8 @@ export interface TlsOptions {
 export interface Endpoint {
   /** Name or IP literal, IPv6 without brackets. */
   readonly host: string;
+  /** The one address to dial, as `resolveInTime` gave it; absent = each that the name has now. */
+  readonly ip?: string;
   readonly port: number;
   readonly secure: boolean;
 }
@@ -56,9 +58,10 @@ export function createDialer(tls: TlsOptions, clock: Clock, signal: AbortSignal)
   return async (endpoint) => {
     signal.throwIfAborted();
     if (endpoint.secure) context ??= secureContext(tls);
-    const addresses = await resolveInTime(endpoint.host, clock, signal);
+    const { host, ip } = endpoint;
+    const addresses = ip === undefined ? await resolveInTime(host, clock, signal) : [ip];
     signal.throwIfAborted();
-    const dials = addresses.map((ip) => () => socketTo(endpoint, ip, tls, context));
+    const dials = addresses.map((one) => () => socketTo(endpoint, one, tls, context));
     return firstToOpen(dials, (socket) => open(socket, endpoint.secure, clock, signal), clock, signal);
   };
 }

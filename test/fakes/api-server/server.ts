@@ -148,7 +148,7 @@ export function createFakeApiServer(clock: Clock): FakeApiServer {
     person: personOf("kubectl-edit"),
     as: personOf,
     requests,
-    forgetRequests: () => void (requests.length = 0),
+    forgetRequests: () => void requests.splice(0),
     writes: (filter = {}) =>
       requests.filter((one) => !["get", "list", "watch"].includes(one.verb) && matches(one, filter)),
     intercept,

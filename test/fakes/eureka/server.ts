@@ -16,6 +16,8 @@ export interface FakeEurekaOptions {
   readonly cacheMs?: number;
   /** How long the process has been running. Default: five minutes. */
   readonly uptimeMs?: number;
+  /** Whether answers are in gzip for whoever takes it. Default: yes, as a real one's; unzipping takes time that no clock counts. */
+  readonly gzip?: boolean;
   /** Servers to which changes are replicated, and back; their data is there at once. */
   readonly peers?: readonly FakeEureka[];
 }
@@ -44,16 +46,23 @@ export interface FakeEureka extends AsyncDisposable {
   readonly address: string;
   readonly port: number;
   readonly login: FakeEurekaOptions["login"];
-  readonly asked: readonly Asked[];
+  /** Grows for ever, unless somebody empties it. */
+  readonly asked: Asked[];
   /** How many connections were accepted. */
   readonly accepted: number;
   register(service: string, instances: readonly FakeInstance[]): void;
   deregister(service: string, instances: readonly FakeInstance[]): void;
   setStatus(service: string, instance: FakeInstance, status: string): void;
-  /** Answers requests to `/apps` or `/status` so: the next `times` of them, default all until `heal`. */
-  fault(path: "/apps" | "/status", fault: Fault, times?: number): void;
-  /** Answers as it should. */
+  /**
+   * Answers requests to `/apps` or `/status` so: the next `times` of them, default all. Returns how it is put right; the
+   * newest fault counts.
+   */
+  fault(path: "/apps" | "/status", fault: Fault, times?: number): () => void;
+  /** Puts everything right. */
   heal(): void;
+  /** As a stopped process: connections are accepted and stay open, and nothing is answered until `thaw`. */
+  freeze(): void;
+  thaw(): void;
   /** Neither tells its peers of changes nor hears of theirs, until it restarts. */
   isolate(): void;
   /** Closes every connection; requests under way get no answer. */
@@ -72,10 +81,11 @@ const prefix = "/eureka";
 let processes = 0;
 
 export async function startFakeEureka(options: FakeEurekaOptions = {}): Promise<FakeEureka> {
-  const { clock = systemClock, login, cacheMs = 0, peers = [] } = options;
+  const { clock = systemClock, login, cacheMs = 0, gzip = true, peers = [] } = options;
   const applications = new Applications();
   const asked: Asked[] = [];
-  const faults = new Map<string, { readonly fault: Fault; left: number }>();
+  const faults: { readonly path: string; readonly fault: Fault; left: number }[] = [];
+  let thawing: PromiseWithResolvers<void> | undefined;
   let accepted = 0;
   let startedAt = clock.monotonic() - (options.uptimeMs ?? 300_000);
   let processId = `fake-${++processes}`;
@@ -89,12 +99,16 @@ export async function startFakeEureka(options: FakeEurekaOptions = {}): Promise<
     return cached.text;
   };
 
+  const end = (request: IncomingMessage, response: ServerResponse, ...said: Said): void =>
+    respond(gzip ? request : undefined, response, ...said);
   const answer = async (request: IncomingMessage, response: ServerResponse): Promise<void> => {
     const { pathname, searchParams } = new URL(request.url ?? "", "http://fake");
     const path = pathname.slice(prefix.length);
     asked.push({ path, headers: request.headers });
-    const next = faults.get(path);
-    if (next !== undefined && next.left-- > 0) {
+    await thawing?.promise;
+    const next = faults.findLast((one) => one.path === path && one.left > 0);
+    if (next !== undefined) {
+      next.left--;
       if ((await misbehave(next.fault, request, response, clock)) === "answered") return;
     }
     const authorization = login && `Basic ${btoa(`${login.username}:${login.password}`)}`;
@@ -126,7 +140,7 @@ export async function startFakeEureka(options: FakeEurekaOptions = {}): Promise<
     server = createServer((request, response) => {
       answer(request, response).catch((error: unknown) => response.destroy(error as Error));
     });
-    server.keepAliveTimeout = 20_000; // as Tomcat's
+    server.keepAliveTimeout = 0; // it keeps idle connections, and does not say for how long
     server.on("connection", () => accepted++);
     server.listen(port, "127.0.0.1");
     await new Promise((resolve) => server?.once("listening", resolve));
@@ -158,8 +172,22 @@ export async function startFakeEureka(options: FakeEurekaOptions = {}): Promise<
     },
     setStatus: (service, instance, status) =>
       applications.setStatus(service, idOf(service, restOf(instance)), status),
-    fault: (path, fault, times = Number.POSITIVE_INFINITY) => faults.set(path, { fault, left: times }),
-    heal: () => faults.clear(),
+    fault(path, fault, times = Number.POSITIVE_INFINITY) {
+      const one = { path, fault, left: times };
+      faults.push(one);
+      return () => {
+        one.left = 0;
+        faults.splice(0, faults.length, ...faults.filter(({ left }) => left > 0));
+      };
+    },
+    heal: () => faults.splice(0),
+    freeze: () => {
+      thawing ??= Promise.withResolvers();
+    },
+    thaw: () => {
+      thawing?.resolve();
+      thawing = undefined;
+    },
     isolate: () => applications.leave(),
     cut: () => server?.closeAllConnections(),
     stop,
@@ -172,7 +200,10 @@ export async function startFakeEureka(options: FakeEurekaOptions = {}): Promise<
       server?.closeAllConnections();
       if (server === undefined) await start();
     },
-    [Symbol.asyncDispose]: stop,
+    async [Symbol.asyncDispose]() {
+      thawing?.resolve();
+      await stop();
+    },
   };
 }
 
@@ -183,15 +214,15 @@ const restOf = ({ address, port, metadata, fields }: FakeInstance): EurekaInstan
   ...(fields && { fields }),
 });
 
-/** Answers as Spring Cloud's server: in gzip for whoever takes it. */
-function end(
-  request: IncomingMessage,
+type Said = readonly [status: number, text: string, type?: string];
+
+/** As Spring Cloud's server: in gzip if the request takes it. */
+function respond(
+  request: IncomingMessage | undefined,
   response: ServerResponse,
-  status: number,
-  text: string,
-  type = "text/plain",
-) {
-  const isZipped = text.length > 0 && /gzip/.test(`${request.headers["accept-encoding"]}`);
+  ...[status, text, type = "text/plain"]: Said
+): void {
+  const isZipped = text.length > 0 && /gzip/.test(`${request?.headers["accept-encoding"]}`);
   response.writeHead(status, { "content-type": type, ...(isZipped && { "content-encoding": "gzip" }) });
   response.end(isZipped ? gzipSync(text) : text);
 }

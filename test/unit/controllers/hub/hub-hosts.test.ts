@@ -52,10 +52,13 @@ describe("missing is", () => {
 
   test("nothing that could not be read: a Dubbo interface with all its versions, a Spring service by its host", () => {
     const unread = [dubbo("a", "unknown"), serviceOf({ name: "B", kind: "spring", instances: "unknown" })];
-    const { hosts } = open([entryOf("a"), entryOf("b"), entryOf("c")], unread);
+    const own = ["a", "b", "c"].map((name) => entryOf(name));
+    const theirs = entryOf("theirs");
+    const foreign = { ...theirs, metadata: { ...theirs.metadata, labels: {}, annotations: {} } };
+    const { hosts } = open([...own, foreign], unread);
     expect(hosts.missing(hub)).toEqual([host("c")]);
-    const isReadable = ["a", "b", "c", "without-entry"].map((name) => hosts.isReadable(host(name)));
-    expect(isReadable).toEqual([false, false, true, true]);
+    const isReadable = ["a", "b", "c", "theirs", "without-entry"].map((name) => hosts.isReadable(host(name)));
+    expect(isReadable).toEqual([false, false, true, true, true]);
   });
 
   test("nothing of another hub", () => {

@@ -1,5 +1,5 @@
 import { setImmediate as nextTurn } from "node:timers/promises";
-import { expect, test } from "vitest";
+import { describe, expect, test } from "vitest";
 import { HubSession } from "../../../../src/controllers/hub/session.ts";
 import { EntryIndex } from "../../../../src/controllers/writes/entry-index.ts";
 import type { Entry, HostKey } from "../../../../src/model/entry.ts";
@@ -9,7 +9,7 @@ import { nothingRemembered } from "../../../../src/status/memory.ts";
 import { createScriptedRegistries } from "../../../fakes/registries.ts";
 import { fakeClock } from "../../../support/fake-clock.ts";
 import { endpointOf, hubOf, silentLogger, writtenEntry } from "../../../support/model.ts";
-import { hour, limits, minute } from "../../../support/trust-story.ts";
+import { hour, limits, minute, second } from "../../../support/trust-story.ts";
 
 const hub = hubOf({ address: "zk" });
 const services: Readonly<Record<string, readonly string[]>> = {
@@ -29,25 +29,31 @@ function entriesOf(): ReadonlyMap<string, ServiceEntry> {
 }
 
 /** A session whose hosts are planned at the very moment when it asks for that. */
-function openSession() {
+function openSession(asked = hub) {
   const clock = fakeClock();
   const registries = createScriptedRegistries();
   const objects = entriesOf();
   const entries = new EntryIndex(objects);
   for (const key of objects.keys()) entries.update(key);
   const gone = new Set<HostKey>();
-  const began: string[] = [];
+  const [began, statuses]: [string[], string[]] = [[], []];
+  const queued: { readonly hosts: readonly HostKey[]; readonly urgency: string }[] = [];
+  let targetTakes: boolean | undefined = true;
   const plan = (host: HostKey): void => {
     const actual: Entry | undefined = entries.hostObject(host)?.entry;
     const said = claimOf(host, actual, session.claimInputs(host, actual));
     if (said?.listed.length === 0 && said.unlisted === "gone") gone.add(host);
   };
   const deps = { clock, random: () => 0.5, logger: silentLogger, openRegistry: registries.open };
-  const session: HubSession = new HubSession(hub, nothingRemembered, entries, deps, {
-    enqueueHosts: (hosts) => [...hosts].forEach(plan),
-    enqueueStatus: () => undefined,
+  const session: HubSession = new HubSession(asked, nothingRemembered, entries, deps, {
+    enqueueHosts(hosts, urgency) {
+      const all = [...hosts].sort();
+      if (all.length > 0) queued.push({ hosts: all, urgency });
+      all.forEach(plan);
+    },
+    enqueueStatus: (key, when) => void statuses.push(`${key} ${when}`),
     limitsFor: () => limits,
-    targetTakes: () => true,
+    targetTakes: () => targetTakes,
     credentialsMs: hour,
     readCredentials: async () => ({}),
     onHoldBegan: (reason) => began.push(reason),
@@ -56,7 +62,23 @@ function openSession() {
       throw error;
     },
   });
-  return { clock, registry: registries.at("zk"), session, gone, began };
+  /** What was queued since the last question. */
+  const news = () => queued.splice(0);
+  return {
+    clock,
+    registry: registries.at("zk"),
+    registries,
+    entries,
+    session,
+    gone,
+    began,
+    statuses,
+    news,
+    target(takes: boolean | undefined): void {
+      targetTakes = takes;
+      session.lookAtTarget();
+    },
+  };
 }
 
 const settle = async (): Promise<void> => {
@@ -92,5 +114,185 @@ test("and at the end of settling, which is the beginning of the brake's hold (H1
   await settle();
   clock.advance(1 * minute);
   expect([began, gone.size]).toEqual([["Shrunk"], 0]);
+  session.close();
+});
+
+describe("how far it has come", () => {
+  test("is told step by step, and that it has just started for 10 s", async () => {
+    const { session, registry, clock } = openSession();
+    registry.beSilent();
+    const nothing = { isListed: false, hasAnswered: false, hasMoved: false };
+    session.connect();
+    await settle();
+    expect(session.progress).toEqual({ ...nothing, isFresh: true });
+    clock.advance(10 * second - 1);
+    expect(session.progress.isFresh).toBe(true);
+    clock.advance(1);
+    expect(session.progress).toEqual({ ...nothing, isFresh: false });
+    registry.lists(services);
+    await settle();
+    expect(session.progress).toMatchObject({ isListed: true, hasAnswered: true });
+    session.close();
+  });
+
+  test("a registry that refuses has answered as well", async () => {
+    const { session, registry } = openSession();
+    registry.fail();
+    session.connect();
+    await settle();
+    expect(session.progress).toMatchObject({ isListed: false, hasAnswered: true });
+    session.close();
+  });
+
+  test("starts again with another registry, and with another filter", async () => {
+    const { session, registry, registries } = openSession();
+    registry.lists(services);
+    session.connect();
+    await settle();
+    registries.at("other").beSilent();
+    session.update(hubOf({ address: "other" }));
+    await settle();
+    expect(session.progress).toMatchObject({ isListed: false, hasAnswered: false, hasMoved: true });
+    registries.at("other").lists(services);
+    await settle();
+    expect(session.progress).toMatchObject({ isListed: true, hasMoved: false });
+    registries.at("other").beSilent();
+    session.update(hubOf({ address: "other", services: { exclude: ["x"] } }));
+    expect(session.progress).toMatchObject({ isListed: false, hasMoved: false });
+    session.close();
+  });
+
+  test("is worth another look at the status 10 s after the start, without anything else", () => {
+    const { statuses, clock, session } = openSession();
+    clock.advance(10 * second - 1);
+    const before = statuses.length;
+    clock.advance(1);
+    expect(statuses.slice(before)).toEqual([`${hub.key} soon`]);
+    session.close();
+  });
+});
+
+describe("what is queued", () => {
+  const all = Object.keys(services)
+    .map((name) => `dubbozk/${name.toLowerCase()}.dubbozk`)
+    .sort();
+  const [first] = Object.keys(services).slice(1);
+
+  async function openListed() {
+    const opened = openSession();
+    opened.registry.lists(services);
+    opened.session.connect();
+    await settle();
+    opened.clock.advance(2 * minute);
+    await settle();
+    opened.news();
+    return opened;
+  }
+
+  test("is everything at a first listing, to be looked at, and only what changed after that, as a change", async () => {
+    const { registry, session, news } = openSession();
+    registry.lists(services);
+    session.connect();
+    await settle();
+    expect(news()).toEqual([{ hosts: all, urgency: "look" }]);
+    registry.set("demo.S1", ["10.42.9.9:20880"]);
+    await settle();
+    expect(news()).toEqual([{ hosts: ["dubbozk/demo.s1.dubbozk"], urgency: "changed" }]);
+    expect(session.ledger.isUnwritten("dubbozk/demo.s1.dubbozk")).toBe(true);
+    session.close();
+  });
+
+  test("is everything again when what could not be read can be read", async () => {
+    const { registry, session, news } = await openListed();
+    registry.set("demo.S1", "unknown");
+    await settle();
+    news();
+    registry.set("demo.S1", services["demo.S1"] ?? []);
+    await settle();
+    expect(news()).toEqual([
+      { hosts: ["dubbozk/demo.s1.dubbozk"], urgency: "changed" },
+      { hosts: all, urgency: "look" },
+    ]);
+    session.close();
+  });
+
+  test("is everything, once, however often that is asked for in one turn", async () => {
+    const { session, news } = await openListed();
+    session.enqueueAllHosts();
+    session.enqueueAllHosts();
+    expect(news()).toEqual([]);
+    await settle();
+    expect(news()).toEqual([{ hosts: all, urgency: "look" }]);
+    session.enqueueAllHosts();
+    await settle();
+    expect(news()).toHaveLength(1);
+    session.close();
+  });
+
+  test("is what the hub has in either target after another one; nothing after an edit that means nothing", async () => {
+    const { session, news } = await openListed();
+    session.update(hubOf({ address: "zk" }));
+    await settle();
+    expect(news()).toEqual([]);
+    session.update(hubOf({ address: "zk", generate_to: "other" }));
+    const moved = all.map((host) => host.replaceAll("dubbozk", "other"));
+    expect(news()[0]).toEqual({ hosts: [...all, ...moved].sort(), urgency: "look" });
+    expect(session.ledger.isCarryingOut).toBe(true);
+    session.close();
+  });
+
+  test("is everything when the target takes entries again or no more, and nothing when it says the same", async () => {
+    const { session, target, news, registry, gone, clock } = await openListed();
+    target(true);
+    await settle();
+    expect(news()).toEqual([]);
+    target(false);
+    await settle();
+    expect([news(), session.ledger.isCarryingOut]).toEqual([[{ hosts: all, urgency: "look" }], false]);
+    registry.remove(first ?? "");
+    await settle();
+    gone.clear();
+    target(true);
+    await settle();
+    expect([session.ledger.isCarryingOut, gone.size]).toEqual([true, 0]); // it settles first
+    clock.advance(1 * minute);
+    await settle();
+    expect([...gone]).toEqual(["dubbozk/demo.s0.dubbozk"]);
+    session.close();
+  });
+
+  test("is everything when the namespaces are known at last, which is no decision", async () => {
+    const { session, target, news } = await openListed();
+    target(undefined);
+    await settle();
+    news();
+    target(true);
+    await settle();
+    expect([news(), session.ledger.isCarryingOut]).toEqual([[{ hosts: all, urgency: "look" }], false]);
+    session.close();
+  });
+});
+
+test("a closed session has no timer but that of its start, and watches nothing", async () => {
+  const { session, registry, clock } = openSession();
+  registry.lists(services);
+  session.connect();
+  await settle();
+  expect(registry.isWatched).toBe(true);
+  session.close();
+  await settle();
+  clock.advance(10 * second);
+  expect([registry.isWatched, clock.pending]).toEqual([false, 0]);
+});
+
+test("it connects once, and not while it is suspended", async () => {
+  const { session, registry } = openSession(hubOf({ address: "zk", suspend: true }));
+  session.connect();
+  await settle();
+  expect(registry.opened).toEqual([]);
+  session.update(hubOf({ address: "zk" }));
+  session.connect();
+  await settle();
+  expect(registry.opened).toHaveLength(1);
   session.close();
 });

@@ -1,16 +1,12 @@
 import { expect, test } from "vitest";
-import { ObjectWriter, type Tools } from "../../../../src/controllers/writes/object-writer.ts";
-import type { EventNote } from "../../../../src/kube/events.ts";
+import { ObjectWriter } from "../../../../src/controllers/writes/object-writer.ts";
 import { resources } from "../../../../src/kube/resources.ts";
 import { createStore } from "../../../../src/kube/store.ts";
 import type { ServiceEntry } from "../../../../src/model/istio.ts";
 import type { Stored } from "../../../../src/model/kubernetes.ts";
 import { annotations } from "../../../../src/model/labels.ts";
-import { createHubMetrics } from "../../../../src/runtime/metrics.ts";
 import { failure } from "../../../fakes/api-server/answer.ts";
-import { inProcessClient } from "../../../fakes/api-server/in-process.ts";
-import { createFakeApiServer } from "../../../fakes/api-server/server.ts";
-import { fakeClock } from "../../../support/fake-clock.ts";
+import { writerTools } from "../../../support/writer-tools.ts";
 
 const key = "demo/a";
 const fields = { host: "demo/a.demo" };
@@ -22,36 +18,20 @@ const desired = (content = "1"): Stored<ServiceEntry> => ({
   spec: { hosts: ["a.demo"] },
 });
 
-/** A writer of ServiceEntries in a cluster that has the namespace `demo`. */
+/** A writer of ServiceEntries. */
 function open() {
-  const clock = fakeClock();
-  const api = createFakeApiServer(clock);
-  api.person.createNamespace("demo");
+  const { tools, metric, ...told } = writerTools();
   const store = createStore<Stored<ServiceEntry>>();
   store.replace([], "1");
-  const [lines, notes, recalled]: [unknown[], EventNote[], string[]] = [[], [], []];
-  const metrics = createHubMetrics(clock);
-  const at = (level: string) => (message: string, more?: object) => void lines.push([level, message, more]);
-  const logger = { debug: at("debug"), info: at("info"), warn: at("warn"), error: at("error") };
-  const tools: Tools = {
-    client: inProcessClient(api, { user: "registryhub", userAgent: "test", concurrency: 4 }, clock),
-    events: { record: (note) => void notes.push(note) },
-    metrics,
-    deps: { clock, random: () => 0.5, logger: { ...logger, child: () => tools.deps.logger } },
-    signal: new AbortController().signal,
-    recall: (namespace) => void recalled.push(namespace),
-  };
   const writer = new ObjectWriter(store, resources.serviceEntries, "registryhub", tools);
   const actual = (): Stored<ServiceEntry> => {
     const object = store.objects.get(key);
     if (object === undefined) throw new Error("the store has no such object");
     return object;
   };
-  const counted = async (verb: string, result: string): Promise<string | undefined> =>
-    new RegExp(`writes_total{kind="ServiceEntry",verb="${verb}",result="${result}"} (\\d+)`).exec(
-      await metrics.render(),
-    )?.[1];
-  return { clock, api, store, writer, actual, counted, lines, notes, recalled };
+  const counted = (verb: string, result: string): Promise<string | undefined> =>
+    metric(`writes_total{kind="ServiceEntry",verb="${verb}",result="${result}"}`);
+  return { ...told, store, writer, actual, counted };
 }
 
 test("what it creates and changes is in the store, counted, and in the log", async () => {

@@ -103,7 +103,7 @@ test("problems come in one order, whatever that of the entries", () => {
 
 test("what is shown of a malformed entry holds no query and no login", () => {
   const bad = (Address: string) => entry({ Address, Port: "80" });
-  expect(decode([bad("http://u:pw@h/?token=s3cret")]).problems).toMatchObject([{ at: "order h/:80" }]);
+  expect(decode([bad("http://u:pw@h/?token=s3cret")]).problems).toMatchObject([{ at: "order h/" }]);
 });
 
 test("entries of another service are noticed, in any case but by another name", () => {

@@ -211,6 +211,7 @@ describe("one odd service costs nobody else anything", () => {
     server.register("order", [two]);
     await reading.pass(10 * minute);
     expect(reading.listed).toEqual({ "50%": "unknown", order: "10.42.0.1 10.42.0.2" });
+    expect(server.requests.filter(isHealthOf("50%")).length).toBeLessThan(70);
     heal();
     await reading.pass(12 * second);
     expect(reading.listed).toEqual({ "50%": "10.42.0.1", order: "10.42.0.1 10.42.0.2" });
@@ -226,7 +227,7 @@ describe("one odd service costs nobody else anything", () => {
   });
 
   test("whose name no URL can hold, or that a server takes for another's", async () => {
-    await using reading = await startReading([".", "..", "a//b", "%", "../x", "a\nb", "a/b"]);
+    await using reading = await startReading([".", "..", "a//b", "%", "../x", "a\nb", "a/b", "__proto__"]);
     expect(reading.listed).toEqual({
       ".": "unknown",
       "..": "unknown",
@@ -235,6 +236,7 @@ describe("one odd service costs nobody else anything", () => {
       "../x": "10.42.0.1",
       "a\nb": "unknown",
       "a/b": "10.42.0.1",
+      ["__proto__"]: "10.42.0.1",
     });
     const others: Fault = ({ path, isWaiting, query }) => {
       const clean = `/v1/health/service/a${encodeURIComponent("/")}b?${query}`;
@@ -294,7 +296,7 @@ describe("a query that waits", () => {
     reading.server.fault(async (request, truth) => {
       if (!request.isWaiting) return truth();
       const cut = new Promise<{ readonly status: number }>((resolve) => {
-        reading.clock.after(5 * second, () => resolve({ status }));
+        reading.clock.after(30 * second, () => resolve({ status }));
       });
       return Promise.race([truth(), cut]);
     });
@@ -303,15 +305,14 @@ describe("a query that waits", () => {
     reading.server.register("order", [two]);
     await reading.pass(2 * second);
     expect(reading.listed).toEqual({ order: "10.42.0.1 10.42.0.2" });
-    const perMinute = reading.server.requests.length / 5;
-    expect(perMinute).toBeLessThan(60);
+    expect(reading.server.requests.length).toBeLessThan(5 * 20);
   });
 
   test("that a proxy ends at once does not make a busy loop", async () => {
     await using reading = await startReading(["order"]);
     reading.server.fault(({ isWaiting }) => (isWaiting ? { status: 504 } : undefined));
     await reading.pass(minute);
-    expect(reading.server.requests.length).toBeLessThan(400);
+    expect(reading.server.requests.length).toBeLessThan(200);
     expect(reading.error).toBeUndefined();
   });
 

@@ -1,6 +1,7 @@
 import { setImmediate as turn } from "node:timers/promises";
 import { gzipSync } from "node:zlib";
 import { afterEach, describe, expect, test } from "vitest";
+import { RegistryError } from "../../../../src/model/errors.ts";
 import type { Credentials } from "../../../../src/model/hub.ts";
 import { createEurekaAdapter } from "../../../../src/registries/eureka/adapter.ts";
 import type { Deps } from "../../../../src/runtime/deps.ts";
@@ -34,11 +35,12 @@ interface Reading {
   readonly credentials?: Credentials;
   readonly wants?: (name: string) => boolean;
   readonly known?: () => Iterable<string>;
+  readonly pollIntervalMs?: number;
 }
 
 function read(address: string, reading: Reading = {}, deps: Deps = countingDeps()): Observer {
   const tls = { enabled: false, insecureSkipVerify: false };
-  const registry = { type: "eureka", address, pollIntervalMs: 10, tls } as const;
+  const registry = { type: "eureka", address, pollIntervalMs: reading.pollIntervalMs ?? 10, tls } as const;
   const observer = observe(
     createEurekaAdapter({ registry, credentials: {}, wants: () => true, ...reading }, deps),
   );
@@ -239,6 +241,7 @@ describe("another process behind the address", () => {
     ["is refused", { status: 403 }],
     ["is no status", { status: 200, body: "<html>" }],
     ["is reset", "close"],
+    ["never ends", "endless"],
   ])(
     "cannot be told from the first where the status %s, and lists are read all the same",
     async (_, fault) => {
@@ -288,6 +291,72 @@ describe("another process behind the address", () => {
     balancer.cut();
     expect(await observer.ended).toMatchObject({ detail: lessKnown(balancer.address) });
     expect(told(observer)).toEqual([2]);
+  });
+
+  test("that lists less and goes again is not read", async () => {
+    const [rich, poor] = [await start(), await start()];
+    poor.deregister("ORDERS", [two]);
+    const balancer = await startProxy("127.0.0.1", [rich.port, poor.port]);
+    closers.push(() => balancer[Symbol.asyncDispose]());
+    const observer = await reading(`http://${balancer.address}/eureka`, { pollIntervalMs: 500 });
+    balancer.cut();
+    await eventually(() => expect(poor.asked.length).toBeGreaterThan(1), 5_000, 5);
+    balancer.cut();
+    rich.register("ORDERS", [{ address: "10.42.0.3", port: 80 }]);
+    await observer.until((snapshot) => expect(addressesOf(snapshot, "ORDERS")).toHaveLength(3));
+    expect(told(observer)).toEqual([2, 3]);
+  });
+});
+
+describe("a poll that fails", () => {
+  test.each<[string, "/apps" | "/status", Fault]>([
+    ["as a proxy fails", "/apps", { status: 503 }],
+    ["with a page", "/apps", { status: 404, body: "<html>" }],
+    ["in the middle of a list", "/apps", "cut"],
+    ["at the status", "/status", { status: 500 }],
+  ])("%s is read again, and the watch goes on if the same process answers then", async (_, path, fault) => {
+    const server = await start();
+    const observer = await reading(server.address, { pollIntervalMs: 300 });
+    server.fault(path, fault, 2);
+    server.deregister("ORDERS", [two]);
+    await observer.until((snapshot) => expect(addressesOf(snapshot, "ORDERS")).toHaveLength(1));
+    expect(told(observer)).toEqual([2, 1]);
+  });
+
+  test("is not read again for longer than two polls", async () => {
+    const server = await start();
+    const clock = fakeClock();
+    const observer = read(server.address, { pollIntervalMs: 5_000 }, { ...countingDeps(), clock });
+    await observer.until(() => {});
+    server.fault("/apps", { status: 503 });
+    const { length } = server.asked;
+    let end: unknown;
+    void observer.ended.then((error) => {
+      end = error;
+    });
+    // Each second of the clock one more request is answered, until none is sent.
+    await eventually(
+      () => {
+        clock.advance(100);
+        expect(end).toBeDefined();
+      },
+      5_000,
+      2,
+    );
+    expect(end).toMatchObject({ code: "RegistryUnreachable" });
+    expect(server.asked.length - length).toBeGreaterThan(2);
+    expect(server.asked.length - length).toBeLessThan(13);
+  });
+
+  test.each<[string, Fault, boolean]>([
+    ["for want of a login", { status: 401 }, true],
+    ["where nobody can tell whether the process is the same", { status: 503 }, false],
+  ])("%s ends the watch at once", async (_, fault, hasStatus) => {
+    const server = await start();
+    if (!hasStatus) server.fault("/status", { status: 404 });
+    const observer = await reading(server.address, { pollIntervalMs: 300 });
+    server.fault("/apps", fault, 1);
+    expect(await observer.ended).toBeInstanceOf(RegistryError);
   });
 });
 

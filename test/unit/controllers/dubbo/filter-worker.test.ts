@@ -1,0 +1,268 @@
+import { describe, expect, test } from "vitest";
+import { FilterWorker, type FilterWorkerOptions } from "../../../../src/controllers/dubbo/filter-worker.ts";
+import { EntryIndex } from "../../../../src/controllers/writes/entry-index.ts";
+import type { KubeError } from "../../../../src/kube/errors.ts";
+import { objectKey } from "../../../../src/kube/resources.ts";
+import { createStore } from "../../../../src/kube/store.ts";
+import type { EnvoyFilter, ServiceEntry } from "../../../../src/model/istio.ts";
+import type { Stored } from "../../../../src/model/kubernetes.ts";
+import { failure } from "../../../fakes/api-server/answer.ts";
+import { endpointOf, hubOf, pool, writtenEntry } from "../../../support/model.ts";
+import { writerTools } from "../../../support/writer-tools.ts";
+
+const root = "istio-system";
+const hub = hubOf({ generate_to: "demo" }, { namespace: "demo" });
+const buffer = "aeraki-outbound-buffer-20880";
+
+/** The entry of a Dubbo interface, as the hub-controller wrote it. */
+function entryOf(name: string, vip: string): ServiceEntry {
+  const service = { ...endpointOf("10.0.0.1:1").service, name };
+  const entry = writtenEntry(hub, `demo/${name}.demo`, [endpointOf("10.0.0.1:20880", { service })]);
+  return { ...entry, spec: { ...entry.spec, addresses: [vip] } };
+}
+
+const outbound = (name: string, vip: string): string => `aeraki-outbound-${name}.demo-${vip}-20880`;
+const [a, b] = [entryOf("a", "240.241.0.1"), entryOf("b", "240.241.0.2")];
+const [filterOfA, filterOfB] = [outbound("a", "240.241.0.1"), outbound("b", "240.241.0.2")];
+
+/** A worker that has seen these entries and has done nothing yet. */
+function open(entries: readonly ServiceEntry[] = [a], options: Partial<FilterWorkerOptions> = {}) {
+  const { tools, ...told } = writerTools();
+  told.api.person.createNamespace(root);
+  const serviceEntries = new Map<string, Stored<ServiceEntry>>();
+  const index = new EntryIndex(serviceEntries);
+  const filters = createStore<Stored<EnvoyFilter>>();
+  filters.replace([], "1");
+  const refused: string[] = [];
+  let isReady = true;
+  const worker: FilterWorker = new FilterWorker(
+    {
+      serviceEntries: { objects: serviceEntries, put: () => false, remove: () => false },
+      filters: {
+        objects: filters.objects,
+        put(filter) {
+          const isNew = filters.put(filter);
+          worker.take(objectKey(filter));
+          return isNew;
+        },
+        remove(filter) {
+          const isNew = filters.remove(filter);
+          worker.take(objectKey(filter));
+          return isNew;
+        },
+      },
+      entries: index,
+      foreign: false,
+      accepts: (vip) => pool.accepts(vip),
+      isReady: () => isReady,
+      refused: ({ reason }: KubeError) => void refused.push(reason),
+    },
+    { rootNamespace: root, watchNamespaces: [], inboundFilters: false, ...options },
+    tools,
+  );
+  const put = (object: Stored<ServiceEntry>): void => {
+    serviceEntries.set(objectKey(object), object);
+    index.update(objectKey(object));
+  };
+  entries.forEach(put);
+  return {
+    ...told,
+    worker,
+    refused,
+    put,
+    remove(object: ServiceEntry): void {
+      serviceEntries.delete(objectKey(object));
+      index.update(objectKey(object));
+    },
+    /** Somebody else's write, which the worker sees. */
+    sees(filter: EnvoyFilter): readonly string[] {
+      filters.put(filter);
+      return worker.take(objectKey(filter));
+    },
+    work: (object: ServiceEntry) => worker.work(objectKey(object)),
+    listsAreLost(): void {
+      isReady = false;
+    },
+    inCluster: () => told.api.person.list("envoyfilters", root).map(({ metadata }) => metadata.name),
+  };
+}
+
+/** The same, with the filters of both entries written. */
+async function openRouted() {
+  const opened = open([a, b]);
+  for (const entry of [a, b]) await opened.work(entry);
+  return opened;
+}
+
+test("nothing is decided while the lists are not complete", async () => {
+  const { work, listsAreLost, inCluster } = open();
+  listsAreLost();
+  expect([await work(a), inCluster()]).toEqual([undefined, []]);
+});
+
+test("an entry of a namespace that is not watched gets nothing, and loses nothing", async () => {
+  const watched = open([a], { watchNamespaces: ["demo"] });
+  await watched.work(a);
+  expect(watched.inCluster()).toEqual([filterOfA, buffer]);
+  const { work, inCluster } = open([a], { watchNamespaces: ["other"] });
+  await work(a);
+  expect(inCluster()).toEqual([]);
+});
+
+describe("the filters of an entry that is gone", () => {
+  test("stay for a second, and go then; that of the port goes with the last one", async () => {
+    const { work, worker, remove, clock, inCluster } = await openRouted();
+    remove(a);
+    expect(await work(a)).toEqual({ againInMs: 1_000 });
+    clock.advance(400);
+    expect(await work(a)).toEqual({ againInMs: 600 });
+    clock.advance(600);
+    expect([await work(a), inCluster()]).toEqual([undefined, [filterOfB, buffer]]);
+    await worker.work(":buffer/20880");
+    expect(inCluster()).toEqual([filterOfB, buffer]);
+    remove(b);
+    await work(b);
+    clock.advance(1_000);
+    await work(b);
+    expect([await worker.work(":buffer/20880"), inCluster()]).toEqual([undefined, []]);
+    expect(await worker.work(":buffer/20880")).toBeUndefined();
+  });
+
+  test("stay for a second again after it came back", async () => {
+    const { work, put, remove, clock, inCluster } = await openRouted();
+    remove(a);
+    await work(a);
+    clock.advance(900);
+    put(a);
+    expect(await work(a)).toBeUndefined();
+    remove(a);
+    expect(await work(a)).toEqual({ againInMs: 1_000 });
+    expect(inCluster()).toContain(filterOfA);
+  });
+
+  test("stay as long as the API server refuses to delete them", async () => {
+    const { work, remove, clock, api, inCluster, refused } = await openRouted();
+    const end = api.refuse({ verb: "delete" }, () => failure(503, "ServiceUnavailable", "starting", {}, 3));
+    remove(a);
+    await work(a);
+    clock.advance(1_000);
+    expect(await work(a)).toEqual({ failed: true, atLeastMs: 3_000 });
+    expect([inCluster(), refused]).toEqual([[filterOfA, filterOfB, buffer], []]);
+    end();
+    expect([await work(a), inCluster()]).toEqual([undefined, [filterOfB, buffer]]);
+  });
+});
+
+describe("the filters of an entry that is there", () => {
+  test("stay while it decides nothing: without an address, or with two", async () => {
+    const { work, put, inCluster } = await openRouted();
+    for (const addresses of [[], ["240.241.0.1", "240.241.0.9"]]) {
+      put({ ...a, spec: { ...a.spec, addresses } });
+      expect(await work(a)).toBeUndefined();
+      expect(inCluster()).toContain(filterOfA);
+    }
+  });
+
+  test("go at once when it wants none, and move with its address, the new one first", async () => {
+    const { work, put, inCluster, api } = await openRouted();
+    put({ ...a, spec: { ...a.spec, addresses: ["240.241.0.3"] } });
+    await work(a);
+    const moved = outbound("a", "240.241.0.3");
+    expect(inCluster()).toEqual([moved, filterOfB, buffer]);
+    const order = api.writes().slice(-2);
+    expect(order.map(({ verb, name }) => [verb, name])).toEqual([
+      ["patch", moved],
+      ["delete", filterOfA],
+    ]);
+    const annotations = { ...a.metadata.annotations, "ecns.easystack.cn/l7": "false" };
+    put({ ...a, metadata: { ...a.metadata, annotations } });
+    await work(a);
+    expect(inCluster()).toEqual([filterOfB, buffer]);
+  });
+
+  test("none is deleted if one of them cannot be written", async () => {
+    const { work, put, inCluster, api, refused } = await openRouted();
+    api.forbid({ resource: "envoyfilters", verb: "patch" });
+    put({ ...a, spec: { ...a.spec, addresses: ["240.241.0.3"] } });
+    expect(await work(a)).toEqual({ failed: true, refused: true });
+    expect([inCluster(), refused]).toEqual([[filterOfA, filterOfB, buffer], ["Forbidden"]]);
+  });
+
+  test("cost no write when they are there", async () => {
+    const { work, api } = await openRouted();
+    const before = api.writes().length;
+    await work(a);
+    expect(api.writes()).toHaveLength(before);
+  });
+
+  test("are repaired with pauses", async () => {
+    const { work, sees, api, clock } = await openRouted();
+    const key = `${root}/${filterOfA}`;
+    const spoil = () =>
+      sees(api.person.edit("envoyfilters", key, (object) => ({ ...object, spec: { configPatches: [] } })));
+    const outcomes = [];
+    for (let round = 0; round < 3; round++) {
+      spoil();
+      outcomes.push(await work(a));
+    }
+    expect(outcomes).toEqual([undefined, { againInMs: 1_000 }, { againInMs: 1_000 }]);
+    clock.advance(1_000);
+    expect(await work(a)).toBeUndefined();
+  });
+});
+
+describe("a filter that is not ours", () => {
+  const theirs = (name: string, listener: string): EnvoyFilter => ({
+    apiVersion: "networking.istio.io/v1alpha3",
+    kind: "EnvoyFilter",
+    metadata: { namespace: root, name },
+    spec: { configPatches: [{ match: { listener: { name: listener } } }] },
+  });
+
+  test("keeps a name that ours needs, which an Event tells, and nothing of the entry goes meanwhile", async () => {
+    const { work, put, sees, api, notes, inCluster } = await openRouted();
+    const name = outbound("a", "240.241.0.3");
+    sees(api.person.put(theirs(name, "something")));
+    put({ ...a, spec: { ...a.spec, addresses: ["240.241.0.3"] } });
+    expect(await work(a)).toEqual({ failed: true });
+    expect(notes).toMatchObject([{ reason: "NameTaken", object: { metadata: { name } } }]);
+    expect(inCluster()).toEqual([buffer, filterOfA, name, filterOfB].sort());
+  });
+
+  test("of the same listener is the old product's, and becomes ours", async () => {
+    const { work, sees, api } = open();
+    sees(api.person.put(theirs(filterOfA, "240.241.0.1_20880")));
+    expect(await work(a)).toBeUndefined();
+    expect(api.person.get("envoyfilters", `${root}/${filterOfA}`)?.metadata.labels).toMatchObject({
+      "app.kubernetes.io/managed-by": "dubbo-controller",
+    });
+  });
+
+  test("is nobody's: not deleted with an entry, nor with the last use of its port", async () => {
+    const { worker, api, sees, inCluster } = open([]);
+    expect(sees(api.person.put(theirs(buffer, "")))).toEqual([]);
+    expect(await worker.work(":buffer/20880")).toBeUndefined();
+    expect(inCluster()).toEqual([buffer]);
+  });
+});
+
+test("a filter that appears, changes hands or goes concerns its owners, old and new, and its port", async () => {
+  const { worker, api, sees } = await openRouted();
+  const key = `${root}/${filterOfA}`;
+  const owned = (by: string | undefined): readonly string[] =>
+    sees(
+      api.person.edit("envoyfilters", key, (object) => ({
+        ...object,
+        metadata: {
+          ...object.metadata,
+          annotations: { "ecns.easystack.cn/serviceentry": by },
+          ...(by === undefined && { labels: {} }),
+        },
+      })),
+    );
+  expect(worker.take(key)).toEqual([objectKey(a), objectKey(a)]);
+  expect(owned("demo/x")).toEqual([objectKey(a), "demo/x"]);
+  expect(owned(undefined)).toEqual(["demo/x", ":buffer/20880"]);
+  expect(worker.take(`${root}/${buffer}`)).toEqual([":buffer/20880", ":buffer/20880"]);
+  expect(worker.take(`${root}/nothing`)).toEqual([]);
+});

@@ -1,0 +1,345 @@
+import { describe, expect, test } from "vitest";
+import { type ClaimingHub, HostWorker } from "../../../../src/controllers/hub/host-worker.ts";
+import { HostLedger } from "../../../../src/controllers/hub/ledger.ts";
+import { UnexplainedEntries } from "../../../../src/controllers/hub/unexplained-entries.ts";
+import { EntryIndex } from "../../../../src/controllers/writes/entry-index.ts";
+import { objectKey } from "../../../../src/kube/resources.ts";
+import { createStore } from "../../../../src/kube/store.ts";
+import type { ServiceEntry } from "../../../../src/model/istio.ts";
+import type { KubeObject, Stored } from "../../../../src/model/kubernetes.ts";
+import type { ClaimInputs } from "../../../../src/plan/claims.ts";
+import { mayWrite } from "../../../../src/plan/claims.ts";
+import { vipPool } from "../../../../src/plan/vip.ts";
+import type { ApplyFailure } from "../../../../src/status/hub-status.ts";
+import { endpointOf, hubOf, trusted } from "../../../support/model.ts";
+import { writerTools } from "../../../support/writer-tools.ts";
+
+const host = "demo/a.b.demo";
+const graceMs = 600_000;
+const [one, two] = ["10.0.0.1:20880", "10.0.0.2:20880"];
+
+type Spec = Parameters<typeof hubOf>[0];
+
+/** A hub as the worker asks it; what it lists for `host`, and what it knows of the rest, is for the test to say. */
+function claimingHub(name: string, spec: Spec, ledger: HostLedger) {
+  const hub = hubOf({ generate_to: "demo", ...spec }, { namespace: "demo", name });
+  const service = { ...endpointOf(one).service, name: "a.B" };
+  let [listed, isUnknown]: [readonly string[], boolean] = [[], false];
+  const session: ClaimingHub = {
+    hub,
+    ledger,
+    listings: { has: (asked) => asked === host && listed.length > 0 },
+    claimInputs: (): ClaimInputs => ({
+      hub,
+      mayWrite: mayWrite(hub),
+      trust: trusted,
+      listed: listed.map((hostPort) => endpointOf(hostPort, { service })),
+      isUnknown,
+    }),
+  };
+  return {
+    session,
+    ledger,
+    lists(...now: readonly string[]): void {
+      ledger.markPending([host], "listing");
+      [listed, isUnknown] = [now, false];
+    },
+    losesSight(): void {
+      [listed, isUnknown] = [[], true];
+    },
+  };
+}
+
+/** A worker with its cluster, and the hubs `demo/h0`, `demo/h1`, … of these specs. */
+function open(specs: readonly Spec[] = [{}], { vipCidr = "240.241.0.0/16" } = {}) {
+  const { tools, ...told } = writerTools();
+  const plain = createStore<Stored<ServiceEntry>>();
+  plain.replace([], "1");
+  const entries = new EntryIndex(plain.objects);
+  const noticed =
+    <A extends KubeObject>(take: (object: A) => boolean) =>
+    (object: A): boolean => {
+      const isNew = take(object);
+      entries.update(objectKey(object));
+      return isNew;
+    };
+  const store = { objects: plain.objects, put: noticed(plain.put), remove: noticed(plain.remove) };
+  const hubs = specs.map((spec, at) =>
+    claimingHub(`h${at}`, spec, new HostLedger(told.clock, () => undefined)),
+  );
+  const unexplained = new UnexplainedEntries(tools.deps.logger, () => undefined);
+  let problem: ApplyFailure | undefined;
+  const worker = new HostWorker(
+    {
+      sessions: () => hubs.map(({ session }) => session),
+      targetProblem: () => problem,
+      goneInMs: () => 0,
+      entries,
+      unexplained,
+      serviceEntries: store,
+      isReady: () => true,
+    },
+    { pool: vipPool(vipCidr), graceMs },
+    tools,
+  );
+  const [hub] = hubs;
+  if (hub === undefined) throw new Error("the worker has no hub");
+  return {
+    ...told,
+    worker,
+    hub,
+    hubs,
+    entries,
+    unexplained,
+    store,
+    work: () => worker.work(host),
+    /** Writes the host's entry, with one endpoint, and sees it. */
+    async written(): Promise<Stored<ServiceEntry>> {
+      hub.lists(one);
+      await worker.work(host);
+      await worker.work(host);
+      const object = entries.hostObject(host)?.object;
+      if (object === undefined) throw new Error("nothing was written");
+      return object;
+    },
+    /** Somebody deletes the entry. */
+    vanish(object: Stored<ServiceEntry>): void {
+      told.api.person.delete("serviceentries", objectKey(object));
+      store.remove(object);
+    },
+    object: () => entries.hostObject(host)?.object,
+    addresses: () => entries.hostObject(host)?.entry?.endpoints.keys().toArray(),
+    targetTakesNothing(next: ApplyFailure): void {
+      problem = next;
+    },
+  };
+}
+
+describe("a plan that only removes", () => {
+  test("waits for 300 ms, and one that adds as well does not", async () => {
+    const { hub, work, clock, addresses } = open();
+    hub.lists(one, two);
+    expect(await work()).toBeUndefined();
+    hub.lists(one);
+    expect(await work()).toEqual({ againInMs: 300 });
+    clock.advance(100);
+    expect([await work(), addresses()]).toEqual([{ againInMs: 200 }, [one, two]]);
+    clock.advance(200);
+    expect([await work(), addresses()]).toEqual([undefined, [one]]);
+    hub.lists(two);
+    expect([await work(), addresses()]).toEqual([undefined, [two]]);
+  });
+
+  test.each<[string, (hub: ReturnType<typeof open>["hub"]) => void]>([
+    ["came back", (hub) => hub.lists(one, two)],
+    ["came back with another one", (hub) => hub.lists(one, two, "10.0.0.3:20880")],
+  ])("waits for as long as the first time if what had gone %s meanwhile", async (_, comeBack) => {
+    const { hub, work, clock } = open();
+    hub.lists(one, two);
+    await work();
+    hub.lists(one);
+    await work();
+    clock.advance(100);
+    comeBack(hub);
+    expect(await work()).toBeUndefined();
+    clock.advance(100);
+    hub.lists(one);
+    expect(await work()).toEqual({ againInMs: 300 });
+  });
+});
+
+describe("an entry without endpoints", () => {
+  test("is looked at again after its grace, and deleted then", async () => {
+    const { hub, work, clock, object, lines } = open();
+    hub.lists(one);
+    await work();
+    hub.lists();
+    expect(await work()).toEqual({ againInMs: 300 });
+    clock.advance(300);
+    expect(await work()).toEqual({ againInMs: graceMs });
+    clock.advance(graceMs - 1);
+    expect(await work()).toEqual({ againInMs: 1 });
+    clock.advance(1);
+    expect([await work(), object()]).toEqual([undefined, undefined]);
+    const name = "aeraki-a-b-demo";
+    expect(lines.at(-1)).toEqual([
+      "info",
+      "object deleted",
+      { kind: "ServiceEntry", host, name, why: "empty" },
+    ]);
+  });
+
+  test("stays for all of its grace after the wall clock was set back, and forward", async () => {
+    const { hub, work, clock } = open();
+    hub.lists(one);
+    await work();
+    hub.lists();
+    await work();
+    clock.advance(300);
+    await work();
+    clock.jump(-24 * 3_600_000);
+    clock.advance(1_000);
+    expect(await work()).toEqual({ againInMs: graceMs - 1_000 });
+    clock.jump(48 * 3_600_000);
+    expect(await work()).toEqual({ againInMs: graceMs - 1_000 });
+  });
+});
+
+describe("an entry that somebody deleted", () => {
+  test("is missed, under its name and address, as long as a hub cannot tell that its service is gone", async () => {
+    const { hub, work, written, vanish, object, entries } = open();
+    const before = await written();
+    const [vip = ""] = entries.ips();
+    hub.losesSight();
+    vanish(before);
+    expect(await work()).toEqual({ againInMs: graceMs });
+    expect([
+      entries.isReserved(vip, "demo/other"),
+      entries.isNameTaken("demo", before.metadata.name, "x"),
+    ]).toEqual([true, true]);
+    hub.lists(two);
+    expect(await work()).toBeUndefined();
+    expect(object()).toMatchObject({
+      metadata: { name: before.metadata.name },
+      spec: { addresses: [vip] },
+    });
+  });
+
+  test("is forgotten when nobody misses it", async () => {
+    const { hub, work, written, vanish, entries } = open();
+    const before = await written();
+    hub.lists();
+    vanish(before);
+    expect(await work()).toBeUndefined();
+    expect([...entries.ips()]).toEqual([]);
+    expect(entries.isNameTaken("demo", before.metadata.name, "x")).toBe(false);
+  });
+});
+
+test("a bug is a failure of the hubs that list the host or have it, and its text is only in the log", async () => {
+  const { worker, hubs, work, lines, metric } = open([{}, {}, {}]);
+  const [lister, owner, other] = hubs;
+  owner?.lists(one);
+  await work();
+  owner?.losesSight();
+  lister?.lists(one);
+  const error = new TypeError("secret");
+  expect(worker.failedBy(host, error)).toEqual({ failed: true });
+  expect(lister?.ledger.failures).toMatchObject([{ reason: "InternalError" }]);
+  expect(owner?.ledger.failures).toEqual(lister?.ledger.failures);
+  expect([other?.ledger.failures, JSON.stringify(owner?.ledger.failures)]).toEqual([
+    [],
+    expect.not.stringContaining("secret"),
+  ]);
+  expect(lines.at(-1)).toEqual(["error", "internal error", { about: "host", host, error }]);
+  expect(await metric('internal_errors_total{about="host"}')).toBe("1");
+});
+
+test("without a free virtual IP the host fails, and says what helps", async () => {
+  const { hub, work, entries, hubs } = open([{}, {}], { vipCidr: "240.241.0.0/30" });
+  for (const at of [1, 2, 3]) entries.reserve(`240.241.0.${at}`, `demo/${at}`);
+  hub.lists(one);
+  expect(await work()).toEqual({ failed: true });
+  expect(hub.ledger.failures).toMatchObject([
+    { reason: "VipsExhausted", nextStep: expect.stringContaining("--vip-cidr") },
+  ]);
+  expect(hubs[1]?.ledger.failures).toEqual([]);
+});
+
+describe("a target that takes nothing", () => {
+  test("because it is missing gets no request, and what waits goes on waiting", async () => {
+    const { hub, work, api, targetTakesNothing } = open();
+    targetTakesNothing({ reason: "NamespaceMissing", detail: "demo does not exist", nextStep: "Create it." });
+    hub.lists(one);
+    expect(await work()).toBeUndefined();
+    expect(api.writes()).toEqual([]);
+    expect(hub.ledger.isUnwritten(host)).toBe(true);
+  });
+
+  test("because it does not allow that gets no entry", async () => {
+    const { hub, work, api, targetTakesNothing } = open();
+    targetTakesNothing({ reason: "NamespaceNotAllowed", detail: "not you", nextStep: "Ask." });
+    hub.lists(one);
+    await work();
+    expect(api.writes()).toEqual([]);
+    expect(hub.ledger.isUnwritten(host)).toBe(true);
+  });
+});
+
+test("how long a change took is measured, from the listing to the answer of the write", async () => {
+  const { hub, work, clock, metric } = open();
+  hub.lists(one);
+  clock.advance(2_500);
+  await work();
+  const sum = () => metric("propagation_seconds_sum");
+  expect([await sum(), await metric("propagation_seconds_count")]).toEqual(["2.5", "1"]);
+  await work();
+  expect(await sum()).toBe("2.5");
+});
+
+describe("a hub that observes", () => {
+  test("is told what would be written, once, and waits for nothing", async () => {
+    const { hub, work, lines, api } = open([{ policy: "observe" }]);
+    hub.lists(one);
+    await work();
+    await work();
+    expect(api.writes()).toEqual([]);
+    expect([hub.ledger.plan, hub.ledger.isUnwritten(host)]).toEqual([
+      { create: 1, change: 0, remove: 0 },
+      false,
+    ]);
+    const would = ["info", "would write", { hub: "demo/h0", host, verdict: "create" }];
+    expect(lines).toEqual([would]);
+    hub.lists();
+    await work();
+    expect([hub.ledger.plan, lines]).toEqual([{ create: 0, change: 0, remove: 0 }, [would]]);
+  });
+
+  test("beside one that writes would change its entry, or nothing if both list the same", async () => {
+    const { hubs, work } = open([{}, { policy: "observe" }]);
+    const [writer, observer] = hubs;
+    writer?.lists(one);
+    await work();
+    expect(observer?.ledger.plan).toEqual({ create: 0, change: 0, remove: 0 });
+    observer?.lists(two);
+    await work();
+    expect([writer?.ledger.plan, observer?.ledger.plan]).toEqual([
+      { create: 0, change: 0, remove: 0 },
+      { create: 0, change: 1, remove: 0 },
+    ]);
+  });
+});
+
+describe("a ServiceEntry", () => {
+  const stranger = (
+    labels: Readonly<Record<string, string>>,
+    endpoints: readonly object[],
+  ): ServiceEntry => ({
+    apiVersion: "networking.istio.io/v1beta1",
+    kind: "ServiceEntry",
+    metadata: { namespace: "demo", name: "theirs", uid: "u", resourceVersion: "5", labels },
+    spec: { hosts: ["a.b.demo"], endpoints } as never,
+  });
+
+  test("of somebody else is a problem of those that list its host, and nobody waits for it", async () => {
+    const { hubs, work, store, api } = open([{}, {}]);
+    store.put(stranger({}, []));
+    const [lister, other] = hubs;
+    lister?.lists(one);
+    expect(await work()).toBeUndefined();
+    expect(api.writes()).toEqual([]);
+    expect(lister?.ledger.problems).toMatchObject([{ code: "HostConflict", at: "a.b.demo" }]);
+    expect([other?.ledger.problems, lister?.ledger.isUnwritten(host)]).toEqual([[], false]);
+  });
+
+  test("of ours that cannot be read, and that nobody claims, is unexplained until it is gone", async () => {
+    const { work, store, api, unexplained } = open();
+    const object = stranger({ "app.kubernetes.io/managed-by": "registryhub" }, []);
+    store.put(object);
+    await work();
+    expect([unexplained.size, api.writes()]).toEqual([1, []]);
+    store.remove(object);
+    await work();
+    expect(unexplained.size).toBe(0);
+  });
+});
