@@ -65,7 +65,7 @@ describe("whatever a server answers", () => {
         await reading.pass(12_000);
         await observer.abort();
         const failure = await observer.ended;
-        if (failure !== undefined) expect(failure).toBeInstanceOf(RegistryError);
+        expect(failure === undefined || failure instanceof RegistryError).toBe(true);
         expect(String((failure as Error | undefined)?.message ?? "").length).toBeLessThan(500);
       },
     );
@@ -142,22 +142,18 @@ describe("whatever is registered", () => {
 
 describe("whatever happens", () => {
   const place = fc.constantFrom(
-    ...[
-      "/dubbo/a.X/providers/dubbo%3A%2F%2F10.0.0.3%3A1%2Fa.X",
-      "/dubbo/a.X/consumers/c",
-      "/dubbo/b.Y/providers/dubbo%3A%2F%2F10.0.0.9%3A1%2Fb.Y",
-    ],
-    ...[
-      "/dubbo/a.Z%24C/providers/dubbo%3A%2F%2F10.0.0.4%3A1%2Fa.Z",
-      "/dubbo/a.Z$C/providers/dubbo%3A%2F%2F10.0.0.5%3A1%2Fa.Z",
-    ],
-    ...[
-      "/services/app/10.0.0.8:20880",
-      "/services/local/10.0.0.9:1",
-      "/dubbo/app/10.0.0.7:20880",
-      "/services/app/uuid",
-    ],
-    ...["/dubbo/mapping/a.E", "/dubbo/mapping/a.X", "/dubbo/metadata/app/r2"],
+    "/dubbo/a.X/providers/dubbo%3A%2F%2F10.0.0.3%3A1%2Fa.X",
+    "/dubbo/a.X/consumers/c",
+    "/dubbo/b.Y/providers/dubbo%3A%2F%2F10.0.0.9%3A1%2Fb.Y",
+    "/dubbo/a.Z%24C/providers/dubbo%3A%2F%2F10.0.0.4%3A1%2Fa.Z",
+    "/dubbo/a.Z$C/providers/dubbo%3A%2F%2F10.0.0.5%3A1%2Fa.Z",
+    "/services/app/10.0.0.8:20880",
+    "/services/local/10.0.0.9:1",
+    "/dubbo/app/10.0.0.7:20880",
+    "/services/app/uuid",
+    "/dubbo/mapping/a.E",
+    "/dubbo/mapping/a.X",
+    "/dubbo/metadata/app/r2",
   );
   const contents: Readonly<Record<string, string>> = {
     "/services/app/10.0.0.8:20880": instanceNode("app", { ...one, address: "10.0.0.8" }),
