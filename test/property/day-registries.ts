@@ -3,6 +3,8 @@ import type { Clock } from "../../src/runtime/deps.ts";
 import { type Fault as ConsulFault, startFakeConsul } from "../fakes/consul/server.ts";
 import type { Fault as EurekaFault } from "../fakes/eureka/faults.ts";
 import { type Asked, startFakeEureka } from "../fakes/eureka/server.ts";
+import type { FakeRequest as NacosRequest, Reaction } from "../fakes/nacos/script.ts";
+import { startFakeNacos } from "../fakes/nacos/server.ts";
 import type { Fault } from "../fakes/zookeeper/faults.ts";
 import { startFakeZooKeeper } from "../fakes/zookeeper/server.ts";
 
@@ -138,6 +140,57 @@ export async function openEureka(clock: Clock): Promise<DayRegistry> {
   };
 }
 
+export async function openNacos(clock: Clock): Promise<DayRegistry> {
+  const server = await startFakeNacos({ clock, pushMs: 500 });
+  let forgotten = 0;
+  const fault =
+    (...args: Parameters<typeof server.fault>) =>
+    (): Heal => {
+      server.fault(...args);
+      return () => server.heal();
+    };
+  const outage = (reaction: Reaction) => async (): Promise<Heal> => fault("", reaction)();
+  const ofService = (n: number): ((request: NacosRequest) => boolean) => {
+    const isDue = everyNth(n);
+    return ({ type }) => /Subscribe|ServiceQuery|ConfigQuery/.test(type) && isDue();
+  };
+  return {
+    type: "nacos",
+    address: server.address,
+    get asked() {
+      return forgotten + server.requests.length;
+    },
+    forget() {
+      forgotten += (server.requests as NacosRequest[]).splice(0).length;
+    },
+    hostOf: (service, target) => `${service.toLowerCase()}.${target}`,
+    register: (service, ip) => server.register(service, [{ ip, port }]),
+    deregister: (service, ip) => server.deregister(service, [{ ip, port }]),
+    slips: [
+      fault(ofService(often), { refuse: 503, message: "Tps Flow restricted" }),
+      fault(ofService(often), { refuse: 400, message: "requested file is being modified" }),
+      fault("catalog", { status: 503 }, 2),
+      fault("", { delayMs: 900 }, 3),
+    ],
+    outages: [
+      outage("hang"),
+      outage("cut"),
+      outage({ refuse: 300, message: "starting" }),
+      outage({ grpcStatus: 14 }),
+      async () => {
+        server.resetClients();
+        return healed;
+      },
+      async () => {
+        await server.restart();
+        return healed;
+      },
+    ],
+    lose: () => server.restart({ lose: true }),
+    [Symbol.asyncDispose]: () => server[Symbol.asyncDispose](),
+  };
+}
+
 export async function openConsul(clock: Clock): Promise<DayRegistry> {
   const server = await startFakeConsul({ clock });
   let forgotten = 0;
@@ -187,6 +240,7 @@ export async function openConsul(clock: Clock): Promise<DayRegistry> {
 /** One of each type. */
 export const dayRegistries: readonly ((clock: Clock) => Promise<DayRegistry>)[] = [
   openZooKeeper,
+  openNacos,
   openEureka,
   openConsul,
 ];

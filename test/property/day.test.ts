@@ -6,8 +6,8 @@ import { hour, hub, minute, openWorld, second, type World } from "../controllers
 import { fakeClock } from "../support/fake-clock.ts";
 import { type DayRegistry, dayRegistries } from "./day-registries.ts";
 
-/** One in the suite; `DAY_HOURS=24` by hand. */
-const hours = Number(process.env.DAY_HOURS ?? 1);
+/** Half an hour in the suite; `DAY_HOURS=24` by hand. */
+const hours = Number(process.env.DAY_HOURS ?? 0.5);
 const seed = Number(process.env.DAY_SEED ?? 1);
 /** Services of each registry. */
 const services = 50;
