@@ -20,10 +20,11 @@ LABEL org.opencontainers.image.title="registryhub" \
 ENV PATH=/nodejs/bin:/usr/local/bin:/usr/bin:/bin \
     NODE_ENV=production \
     MALLOC_ARENA_MAX=2 \
+    UV_THREADPOOL_SIZE=16 \
     REGISTRYHUB_HTTP_BIND_ADDRESS=:8080
 COPY --from=build /src/dist/ /app/
 # By number: a Pod with runAsNonRoot cannot look up a name.
 USER 65532:65532
 EXPOSE 8080
-# docs/performance.md says what these and MALLOC_ARENA_MAX are for.
+# docs/performance.md says what these, MALLOC_ARENA_MAX and UV_THREADPOOL_SIZE are for.
 ENTRYPOINT ["node", "--max-semi-space-size=4", "--heap-growing-percent=25", "/app/registryhub.mjs"]

@@ -76,8 +76,8 @@ test-cluster: bed ## The Kubernetes client, reflector, apply and election on a r
 	@$(VITEST) --project cluster
 
 .PHONY: test-contract
-test-contract: bed ## The registry adapters on real registries; TYPE=zookeeper for one type.
-	@$(VITEST) --project contract $(TYPE)
+test-contract: bed ## The registry adapters on real registries, and on the fakes; TYPE=zookeeper for one type.
+	@$(VITEST) --project contract --project fakes $(TYPE)
 
 .PHONY: test-outage
 test-outage: bed ## Outages of a real registry under the built controllers; TYPE=zookeeper for one type.

@@ -9,17 +9,17 @@ function suite(
   groupOrder: number,
   include: string[],
   timeoutMs: number,
+  maxWorkers: number | string = "100%", // vitest leaves one processor free, which is half of two
 ): TestProjectInlineConfiguration {
   return {
     extends: true,
-    // vitest leaves one processor free, which is half of two.
     test: {
       name,
       include,
       testTimeout: timeoutMs,
       hookTimeout: timeoutMs,
       sequence: { groupOrder },
-      maxWorkers: "100%",
+      maxWorkers,
     },
   };
 }
@@ -27,7 +27,7 @@ function suite(
 /** A suite on real servers: one file at a time, so that files never compete for the machine. */
 function serverSuite(name: string, groupOrder: number, timeoutMs: number): TestProjectInlineConfiguration {
   const base = suite(name, groupOrder, [`test/${name}/**/*.test.ts`], timeoutMs);
-  return { ...base, test: { ...base.test, fileParallelism: false, maxWorkers: 1 } };
+  return { ...base, test: { ...base.test, exclude: onFakes, fileParallelism: false, maxWorkers: 1 } };
 }
 
 /** What test/cluster runs on: the suite of the real API server is also that of the fake one. */
@@ -38,11 +38,9 @@ function onApiServer(
   return { ...rest, test: { ...test, provide: { apiServer } } };
 }
 
-const fast = [
-  "test/{unit,property,golden,controllers}/**/*.test.ts",
-  "test/cluster/*.test.ts",
-  "test/contract/*-fake.contract.test.ts",
-];
+const fast = ["test/{unit,property,golden,controllers}/**/*.test.ts", "test/cluster/*.test.ts"];
+/** The contract of a registry on the fakes, which mostly wait for clocks: all at once. */
+const onFakes = ["test/contract/*-fake.contract.test.ts"];
 
 /** Prints the sum over all suites as the last line; a file that failed without a failed test counts as one. */
 const tally: Reporter = {
@@ -78,6 +76,7 @@ export default defineConfig({
       serverSuite("outage", 6, 600 * seconds),
       serverSuite("e2e", 7, 600 * seconds),
       serverSuite("upgrade", 8, 180 * seconds),
+      suite("fakes", 9, onFakes, 60 * seconds, 4),
     ],
   },
 });

@@ -55,8 +55,10 @@ export const phases = [
 export interface Pauses {
   /** A turn of the event loop, as a timer saw it: with all that other processes took meanwhile. */
   readonly loopMs: number;
-  /** A turn of the event loop, in processor time of the process itself. */
+  /** A turn of the event loop with our own work in it, in processor time of its thread. */
   readonly sliceMs: number;
+  /** Whose work that was. */
+  readonly loop: string;
 }
 
 /** Everything that is measured of one operator. */
@@ -221,12 +223,13 @@ async function untilListed(controller: ControllerProcess, run: () => Promise<unk
 /** Since the last call, or the start of the process. */
 async function pausesOf(controller: ControllerProcess): Promise<Pauses> {
   const { body } = await controller.get("/metrics");
-  const longest = (pattern: RegExp): number =>
-    1_000 * Math.max(...body.matchAll(pattern).map(([, seconds]) => Number(seconds)));
-  return {
-    loopMs: longest(/^registryhub_event_loop_delay_seconds\{quantile="1"\} (\S+)$/gm),
-    sliceMs: longest(/^registryhub_longest_slice_seconds\{.*\} (\S+)$/gm),
-  };
+  const inMs = (pattern: RegExp): readonly (readonly [string, number])[] =>
+    [...body.matchAll(pattern)].map(([, of = "", seconds]) => [of, 1_000 * Number(seconds)]);
+  const [[loop, sliceMs] = ["none", 0]] = inMs(
+    /^registryhub_longest_slice_seconds\{loop="(\w+)"\} (\S+)$/gm,
+  ).toSorted(([, one], [, other]) => other - one);
+  const [[, loopMs] = ["", 0]] = inMs(/^registryhub_event_loop_delay_seconds\{quantile="(1)"\} (\S+)$/gm);
+  return { loopMs, sliceMs, loop };
 }
 
 /** Registers a provider. Returns how long it took until an API watch shows it, in ms. */

@@ -14,8 +14,16 @@ export type Instant = number;
 /** The service behind an entry; one object shared by all its endpoints. */
 export interface ServiceIdentity {
   readonly kind: ServiceKind;
-  /** The exact spelling: two Dubbo interfaces may differ only in case and still want one host. */
+  /**
+   * The exact spelling: two Dubbo interfaces may differ only in case and still want one host. "" = an entry from which
+   * somebody removed it.
+   */
   readonly name: string;
+  /**
+   * `group/interface:version` of a Dubbo service, exactly; what differs here is another service, whatever host it
+   * wants. "" = an entry that does not tell; also that of every Spring service.
+   */
+  readonly serviceKey: string;
   /** The name as the registry spells it, if the host needed more than lower-casing; else "". */
   readonly originalName: string;
   /** The registry type that a Spring entry names; "" on Dubbo entries. */

@@ -24,6 +24,8 @@ export const annotations = {
   l7: `${prefix}/l7`,
   /** The service name as the registry spells it, if the host needed more than lower-casing. */
   originalName: `${prefix}/original-name`,
+  /** `group/interface:version` of a Dubbo service, as in ServiceIdentity.serviceKey. */
+  service: `${prefix}/service`,
   /** The service's group in its registry (Nacos). The same name in another group is another service. */
   registryGroup: `${prefix}/registry-group`,
   /** On an EnvoyFilter: `<namespace>/<name>` of its ServiceEntry. */

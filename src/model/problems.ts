@@ -50,3 +50,15 @@ export interface Problem {
   readonly detail: string;
   readonly severity: "rejected" | "warning";
 }
+
+/**
+ * A registered or configured address as messages may show it: any text may stand there, also a URL whose login or
+ * query is a secret.
+ */
+export function withoutSecrets(address: string): string {
+  return address
+    .replace(/^.*@/s, "")
+    .replace(/(?<=.)[?#].+$/s, "")
+    .replace(/\p{Cc}/gu, " ")
+    .slice(0, 120);
+}

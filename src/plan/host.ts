@@ -67,7 +67,8 @@ export function planHost(input: HostInput): HostPlan {
 
   const unlisted = carryOver(actual, claims, () => true).endpoints;
   const candidates = [...[...claims.values()].flatMap((claim) => claim.listed), ...unlisted];
-  const chosen = chooseShape(actual?.shape ?? input.remembered?.shape, candidates, input.portName);
+  const before = remembering(actual?.shape, input.remembered?.shape);
+  const chosen = chooseShape(before, candidates, input.portName, actual?.endpoints.keys());
   if (chosen === undefined) return nothing;
   // A listed endpoint replaces the one in the cluster at its address, unless it does not fit the entry.
   const carried = carryOver(actual, claims, (endpoint) => fits(endpoint, chosen));
@@ -77,6 +78,19 @@ export function planHost(input: HostInput): HostPlan {
   const shape: EntryShape = { ...chosen, protocol: protocolOf(chosen, said) };
   const { kept, problems } = limited(merged, actual, claims, shape);
   return { step: stepFor(input, shape, kept), withheld: carried.withheld, problems };
+}
+
+/** The entry's shape; what somebody removed from it is as it was last seen. */
+function remembering(shape: EntryShape | undefined, last: EntryShape | undefined): EntryShape | undefined {
+  if (shape === undefined || last === undefined || shape.service.kind !== last.service.kind)
+    return shape ?? last;
+  const { name, serviceKey } = shape.service;
+  const service = {
+    ...shape.service,
+    name: name || last.service.name,
+    serviceKey: serviceKey || last.service.serviceKey,
+  };
+  return { ...shape, service };
 }
 
 /**
@@ -215,6 +229,8 @@ function unheard({ protocol, listed }: Claim, shape: EntryShape): readonly Probl
 function conflict({ service }: Endpoint, { service: incumbent }: EntryShape): string {
   if (service.kind !== incumbent.kind || (service.kind === "dubbo" && service.name !== incumbent.name))
     return `service ${incumbent.name} already owns this host; rename one of the two`;
+  if (service.serviceKey !== incumbent.serviceKey)
+    return `service ${incumbent.serviceKey} already owns this host, and this is ${service.serviceKey}; give one of the two another group or version`;
   const advice = "give each group its own hub and namespace";
   return `group ${incumbent.registryGroup} already owns this host, and this service is in group ${service.registryGroup}; ${advice}`;
 }

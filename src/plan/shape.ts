@@ -1,4 +1,4 @@
-import type { Endpoint, EntryShape } from "../model/entry.ts";
+import type { Endpoint, EntryShape, HostPort, ServiceIdentity } from "../model/entry.ts";
 import type { Protocol } from "../model/service.ts";
 
 /** If the instances of one service speak several protocols, the first of these wins. */
@@ -18,23 +18,52 @@ export function fits(endpoint: Endpoint, shape: EntryShape): boolean {
  * registry without groups has the same services as a registry with groups.
  */
 export function isSameService({ service }: Endpoint, shape: EntryShape): boolean {
-  const { kind, name, registryGroup } = shape.service;
-  const isSameGroup =
-    service.registryGroup === registryGroup || service.registryGroup === "" || registryGroup === "";
-  return service.kind === kind && (kind === "spring" || service.name === name) && isSameGroup;
+  const { kind, name, serviceKey, registryGroup } = shape.service;
+  if (service.kind !== kind || !agree(service.registryGroup, registryGroup)) return false;
+  return kind === "spring" || (agree(service.name, name) && agree(service.serviceKey, serviceKey));
+}
+
+/** What one of the two does not tell ("") is no difference. */
+const agree = (one: string, other: string): boolean => one === other || one === "" || other === "";
+
+/**
+ * The shape with the exact service, if its entry does not tell it: that which lists most of the addresses that the
+ * entry has, else the first by name.
+ */
+function told(shape: EntryShape, candidates: readonly Endpoint[], held: Iterable<HostPort>): EntryShape {
+  const { kind, name, serviceKey } = shape.service;
+  if (kind === "spring" || (name !== "" && serviceKey !== "")) return shape;
+  const holds = new Set(held);
+  const counts = new Map<string, { readonly service: ServiceIdentity; count: number }>();
+  for (const endpoint of candidates) {
+    if (endpoint.service.serviceKey === "" || !isSameService(endpoint, shape)) continue;
+    const one = counts.get(endpoint.service.serviceKey) ?? { service: endpoint.service, count: 0 };
+    counts.set(endpoint.service.serviceKey, one);
+    if (holds.has(endpoint.hostPort)) one.count++;
+  }
+  const [owner] = [...counts.values()].sort(
+    (a, b) => b.count - a.count || (a.service.serviceKey < b.service.serviceKey ? -1 : 1),
+  );
+  if (owner === undefined) return shape;
+  return {
+    ...shape,
+    service: { ...shape.service, name: owner.service.name, serviceKey: owner.service.serviceKey },
+  };
 }
 
 /**
  * The shape of an entry with these candidates, oldest hub first. The entry keeps its current shape while one
- * candidate fits it, or while there are no candidates. Otherwise: the preferred protocol, the first service that
+ * candidate fits it, or while there are no candidates; `held` are the addresses that it has. Otherwise: the preferred protocol, the first service that
  * speaks it, and the port that most of its instances use (the lowest of equals). Undefined only if there is neither a
  * shape nor a candidate.
  */
 export function chooseShape(
-  current: EntryShape | undefined,
+  before: EntryShape | undefined,
   candidates: readonly Endpoint[],
   portName: (endpoint: Endpoint, port: number) => string,
+  held: Iterable<HostPort> = [],
 ): EntryShape | undefined {
+  const current = before && told(before, candidates, held);
   if (current !== undefined) {
     const fitting = candidates.filter((one) => fits(one, current));
     if (fitting.length > 0 || candidates.length === 0) return named(current, fitting);

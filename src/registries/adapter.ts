@@ -36,6 +36,8 @@ export interface RegistryConfig<T extends RegistryType = RegistryType> {
    * hub's account, the adapter must prove that these are absent. Default: none.
    */
   readonly known?: () => Iterable<string>;
+  /** How many watches in a row have failed before this one, so that a reader may wait longer. Default: 0. */
+  readonly failures?: number;
 }
 
 /** Makes an adapter. Does no I/O and never throws; `watch` throws for an unusable address (InvalidSpec). */

@@ -20,27 +20,28 @@ export type RegistryState =
 
 /**
  * Reads one registry until `signal` aborts. Each throw becomes one `pending` or `stale` state, a jittered pause of
- * 0.5 s to 30 s, and a fresh adapter from `open`, which resolves credentials and may also throw a RegistryError. This
+ * 0.5 s to 30 s, and a fresh adapter from `open`, which resolves credentials and may also throw a RegistryError. It
+ * is told how many watches in a row have failed. This
  * is the only retry loop around adapters, and the only place that outlives a watch, so it also reports a `position`
  * that went back as a reset. `last` is the newest snapshot of an earlier supervisor of the same registry. @throws any
  * error that is not a RegistryError, because that is a bug and must be visible.
  */
 export async function* supervise(
-  open: (signal: AbortSignal) => Promise<RegistryAdapter>,
+  open: (signal: AbortSignal, failures: number) => Promise<RegistryAdapter>,
   deps: Deps,
   signal: AbortSignal,
   last?: Snapshot,
 ): AsyncGenerator<RegistryState> {
   let snapshot = last;
   let position = last?.position ?? 0;
-  let delayMs = firstDelayMs;
+  let failures = 0;
   while (!signal.aborted) {
     let failure: RegistryError;
     try {
-      const adapter = await open(signal);
+      const adapter = await open(signal, failures);
       let first = true;
       for await (const next of adapter.watch(signal)) {
-        delayMs = firstDelayMs;
+        failures = 0;
         const before = position;
         position = next.position ?? 0;
         if (position < before) throw dataLost(before, position);
@@ -62,8 +63,9 @@ export async function* supervise(
     yield snapshot === undefined
       ? { state: "pending", error: failure }
       : { state: "stale", snapshot, error: failure };
+    const delayMs = Math.min(firstDelayMs * 2 ** failures, maxDelayMs);
+    failures++;
     await pause(deps.clock, delayMs * (0.5 + deps.random() / 2), signal);
-    delayMs = Math.min(delayMs * 2, maxDelayMs);
   }
 }
 

@@ -1,12 +1,26 @@
 import * as z from "zod";
 
-/** What a JSON text says; undefined = it is none. The parser's own words quote the text, so nobody is given them. */
+/**
+ * What a JSON text says; undefined = it is none. Half a surrogate pair becomes U+FFFD, as in the API server: it could be
+ * written and would never be found again. The parser's own words quote the text, so nobody is given them.
+ */
 export function parseJson(text: string): unknown {
   try {
-    return JSON.parse(text);
+    return JSON.parse(/\\u[dD][89a-fA-F]/.test(text) ? wellFormed(text) : text);
   } catch {
     return undefined; // Only SyntaxError is possible: the caller says what this means.
   }
+}
+
+/** The text without escapes of half a surrogate pair. */
+function wellFormed(json: string): string {
+  const escape =
+    /\\(?:u([dD][89abAB][\da-fA-F]{2})(\\u[dD][c-fC-F][\da-fA-F]{2})?|u[dD][c-fC-F][\da-fA-F]{2}|.)/gs;
+  return json.replace(escape, (whole, high: string | undefined, low: string | undefined) => {
+    const isHalf =
+      (high !== undefined && low === undefined) || (high === undefined && /^\\u[dD][c-fC-F]/.test(whole));
+    return isHalf ? "\\ufffd" : whole;
+  });
 }
 
 /** What a JSON text says, in the form that `schema` gives it. undefined = it is no JSON, or not of that form. */

@@ -2,12 +2,12 @@ import { nextTurn } from "./clock.ts";
 import type { Clock } from "./deps.ts";
 
 /** So long our own code holds the event loop before others have their turn. */
-export const sliceMs = 20;
+export const sliceMs = 10;
 
 /** Work that can be interrupted at every `yield`, and its result. */
 export type Steps<T> = Generator<undefined, T>;
 
-/** Gives the event loop its turn every 20 ms. */
+/** Gives the event loop its turn every 10 ms. */
 export async function inSlices<T>(steps: Steps<T>, { monotonic }: Pick<Clock, "monotonic">): Promise<T> {
   for (;;) {
     const endsAt = monotonic() + sliceMs;

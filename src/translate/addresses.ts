@@ -1,5 +1,5 @@
 import { BlockList, isIP } from "node:net";
-import type { ProblemCode } from "../model/problems.ts";
+import { type ProblemCode, withoutSecrets } from "../model/problems.ts";
 
 /**
  * Addresses with another meaning on every host; a consumer would reach the wrong target. EndpointSlice lacked this
@@ -48,7 +48,7 @@ export function addressProblem(
   if (version === 0 || address.includes("%")) {
     return {
       code: "BadAddress",
-      detail: `${address === "" ? "an empty address" : address} is not an IP address; have the provider register an IP address`,
+      detail: `${address === "" ? "an empty address" : withoutSecrets(address)} is not an IP address; have the provider register an IP address`,
     };
   }
   const family = version === 6 ? "ipv6" : "ipv4";

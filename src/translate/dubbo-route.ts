@@ -41,16 +41,22 @@ export function routeOf(object: Stored<ServiceEntry>, rules: RouteRules): RouteV
   if (host === undefined || vip === undefined || iface === undefined) return { verdict: "unclear" };
   // If the address is another entry's, a label must not suffice to take its listener.
   const isAlone = others.length === 0 && !rules.isTaken(vip, object);
-  if (!isAlone || !isLegal(host, iface) || !mayRoute(facts, vip, rules)) return { verdict: "unclear" };
+  if (!isAlone || !isLegal(host, iface, facts.ownership) || !mayRoute(facts, vip, rules))
+    return { verdict: "unclear" };
   return {
     verdict: "route",
     route: { serviceEntry: facts.key, host, vip, port: port.number, interface: iface },
   };
 }
 
-/** Whether host and interface can be parts of the filter, and the host a part of its name. */
-function isLegal(host: string, iface: string): boolean {
-  return /^[a-z0-9]([-.a-z0-9]*[a-z0-9])?$/.test(host) && /^[\p{L}_$][\p{L}\p{N}_$.]*$/u.test(iface);
+/**
+ * Whether host and interface can be parts of the filter, and the host a part of its name. Envoy compares interfaces
+ * exactly, so of ours anything goes that is no wildcard: a provider may have given its service a path. What a stranger
+ * writes has to look like an interface.
+ */
+function isLegal(host: string, iface: string, ownership: RouteFacts["ownership"]): boolean {
+  const isInterface = ownership === "ours" ? /^[^*\s\p{C}]+$/u : /^[\p{L}_$][\p{L}\p{N}_$.]*$/u;
+  return /^[a-z0-9]([-.a-z0-9]*[a-z0-9])?$/.test(host) && isInterface.test(iface);
 }
 
 /**

@@ -1,14 +1,14 @@
 import type { Endpoint, HostKey, ServiceIdentity } from "../model/entry.ts";
 import type { Hub } from "../model/hub.ts";
-import type { Problem } from "../model/problems.ts";
+import { type Problem, withoutSecrets } from "../model/problems.ts";
 import type { Service, ServiceInstance } from "../model/service.ts";
 import { addressProblem, addrOf } from "./addresses.ts";
 import { labelsOf } from "./endpoint-labels.ts";
-import { dubboServiceName, hostOf } from "./names.ts";
+import { dubboServiceKey, dubboServiceName, hostOf } from "./names.ts";
 
 /** What one service of a registry asks for: endpoints by host, and the problems of what the operator cannot use. */
 export interface HostListing {
-  /** Sorted by address within each host. A host without usable endpoints is absent. */
+  /** Sorted by service and address within each host. A host without usable endpoints is absent. */
   readonly byHost: ReadonlyMap<HostKey, readonly Endpoint[]>;
   readonly problems: readonly Problem[];
 }
@@ -23,17 +23,18 @@ export function listingOf(service: Service, hub: Hub): HostListing {
   >();
   const labelsFor = sharedLabels(service, hub);
   for (const instance of service.instances === "unknown" ? [] : service.instances) {
-    const at = `${service.name} ${addrOf(instance.address, instance.port)}`;
-    const name = nameOf(service, instance);
-    if (!identities.has(name)) {
-      const place = placeOf(service, name, hub);
-      identities.set(name, place);
+    const key = keyOf(service, instance);
+    if (!identities.has(key)) {
+      const name = nameOf(service, instance);
+      const place = placeOf(service, name, key, hub);
+      identities.set(key, place);
       if (place === undefined) problems.push(nameTooLong(name));
     }
-    const place = identities.get(name);
+    const place = identities.get(key);
     if (place === undefined) continue;
     const bad = addressProblem(instance.address, instance.port);
     if (bad !== undefined) {
+      const at = `${service.name} ${addrOf(withoutSecrets(instance.address), instance.port)}`;
       problems.push({ at, ...bad, severity: "rejected" });
       continue;
     }
@@ -41,7 +42,7 @@ export function listingOf(service: Service, hub: Hub): HostListing {
     byHost.set(place.host, endpoints);
     endpoints.push(endpointOf(instance, place.identity, labelsFor(instance)));
   }
-  for (const endpoints of byHost.values()) endpoints.sort(byAddr);
+  for (const endpoints of byHost.values()) endpoints.sort(byServiceAndAddr);
   return { byHost, problems };
 }
 
@@ -50,11 +51,16 @@ export function listingOf(service: Service, hub: Hub): HostListing {
  * too long.
  */
 export function hostKeyOf(service: Service, hub: Hub): HostKey | undefined {
-  return placeOf(service, service.name, hub)?.host;
+  return placeOf(service, service.name, "", hub)?.host;
 }
 
-/** Orders endpoints by address text, then by everything else, so that the order of arrival does not matter. */
-function byAddr(a: Endpoint, b: Endpoint): number {
+/**
+ * Orders endpoints by their service, which two of one host rarely differ in, then by address text, then by everything
+ * else, so that the order of arrival does not matter.
+ */
+function byServiceAndAddr(a: Endpoint, b: Endpoint): number {
+  if (a.service.serviceKey !== b.service.serviceKey)
+    return a.service.serviceKey < b.service.serviceKey ? -1 : 1;
   if (a.hostPort !== b.hostPort) return a.hostPort < b.hostPort ? -1 : 1;
   const [left, right] = [JSON.stringify(a), JSON.stringify(b)];
   return left < right ? -1 : left > right ? 1 : 0;
@@ -66,9 +72,15 @@ function nameOf(service: Service, instance: ServiceInstance): string {
     : service.name;
 }
 
+/** Two Dubbo services may want one host: they differ in case, or in whether group or version says "1.0". */
+function keyOf(service: Service, instance: ServiceInstance): string {
+  return service.kind === "dubbo" ? dubboServiceKey(service.name, instance.group, instance.version) : "";
+}
+
 function placeOf(
   service: Service,
   name: string,
+  serviceKey: string,
   hub: Hub,
 ): { readonly host: HostKey; readonly identity: ServiceIdentity } | undefined {
   const place = hostOf(name, hub.target);
@@ -76,6 +88,7 @@ function placeOf(
   const identity: ServiceIdentity = {
     kind: service.kind,
     name: service.name,
+    serviceKey,
     originalName: place.altered ? name : "",
     registry: service.kind === "spring" ? hub.registry.type : "",
     registryGroup: service.registryGroup ?? "",

@@ -21,6 +21,11 @@ export function dubboServiceName(iface: string, group: string, version: string):
   return [iface, group, version === "0.0.0" ? "" : version].filter((part) => part !== "").join("-");
 }
 
+/** Dubbo's own `[group/]interface[:version]`, without version 0.0.0; two services never have the same one. */
+export function dubboServiceKey(iface: string, group: string, version: string): string {
+  return `${group && `${group}/`}${iface}${version === "" || version === "0.0.0" ? "" : `:${version}`}`;
+}
+
 /**
  * The host of a service in `target`, always a legal lower-case DNS name, and whether it needed more than
  * lower-casing. A pure function of the name: a changed DNS label ends in the hash of the original, so two names get

@@ -70,6 +70,11 @@ export function serviceEntryOf(entry: Entry): ServiceEntry {
   };
 }
 
+/** The entry as an earlier version wrote it, which did not tell the exact service. */
+export function withoutServiceKey(entry: Entry): Entry {
+  return { ...entry, shape: { ...entry.shape, service: { ...entry.shape.service, serviceKey: "" } } };
+}
+
 function labelsFor(entry: Entry): Record<string, string> {
   const hubs = [...entry.hubs.keys()].sort().map((id) => [`${labels.hub}${id}`, ""]);
   const marks =
@@ -78,13 +83,14 @@ function labelsFor(entry: Entry): Record<string, string> {
 }
 
 function annotationsFor(entry: Entry): Record<string, string> {
-  const { kind, name, originalName, registry, registryGroup } = entry.shape.service;
+  const { kind, name, serviceKey, originalName, registry, registryGroup } = entry.shape.service;
   const hubs = [...entry.hubs.values()].filter((key) => key !== "").sort();
   return {
     ...(kind === "dubbo"
-      ? { [annotations.interface]: name, [annotations.workloadSelector]: "" }
+      ? { ...(name !== "" && { [annotations.interface]: name }), [annotations.workloadSelector]: "" }
       : { [annotations.manager]: springManager, [annotations.registry]: registry }),
     [annotations.hubs]: hubs.join(","),
+    ...(serviceKey !== "" && { [annotations.service]: serviceKey }),
     ...(originalName !== "" && { [annotations.originalName]: originalName }),
     ...(registryGroup !== "" && { [annotations.registryGroup]: registryGroup }),
     ...(entry.emptySince !== undefined && { [annotations.emptySince]: entry.emptySince }),

@@ -12,6 +12,8 @@ export interface DubboGoProviderOptions {
   readonly registry: "nacos" | "zookeeper";
   /** `<host>:<port>` of the registry. */
   readonly address: string;
+  /** Below which group of the registry it registers. Default: none. */
+  readonly registryGroup?: string;
   /** How it logs in to the registry. Default: not at all. */
   readonly login?: { readonly username: string; readonly password: string };
   /** Default `tri`. With `dubbo` and remote metadata dubbo-go 3.3.1 crashes. */
@@ -70,6 +72,7 @@ function flags(options: DubboGoProviderOptions, port: number): string[] {
   const given: Record<string, string | undefined> = {
     registry: options.registry,
     address: options.address,
+    "registry-group": options.registryGroup,
     username: options.login?.username,
     password: options.login?.password,
     protocol: options.protocol,

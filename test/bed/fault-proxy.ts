@@ -47,13 +47,17 @@ export interface ProxyOptions {
   readonly halfOpen?: boolean;
 }
 
-/** Starts a proxy in front of `targetHost:targetPort`; the target need not be up. */
+/**
+ * Starts a proxy in front of `targetHost:targetPort`; the target need not be up. Of several ports each connection goes to
+ * the next, as balancers of connections do.
+ */
 export async function startProxy(
   targetHost: string,
-  targetPort: number,
+  targetPort: number | readonly number[],
   options: ProxyOptions = {},
 ): Promise<FaultProxy> {
   const { port = await freePort(), halfOpen: allowHalfOpen = true } = options;
+  const targetPorts = [targetPort].flat();
   const clients = new Set<Socket>();
   const lossy = new Set<Socket>();
   let mode: Mode = { kind: "pass" };
@@ -70,10 +74,11 @@ export async function startProxy(
   }
 
   function accept(client: Socket): void {
+    const next = targetPorts[accepted % targetPorts.length] ?? 0;
     accepted++;
     clients.add(client);
     client.on("close", () => clients.delete(client));
-    const target = connect({ host: targetHost, port: targetPort, allowHalfOpen: true });
+    const target = connect({ host: targetHost, port: next, allowHalfOpen: true });
     const reset = () => {
       client.resetAndDestroy();
       target.destroy();

@@ -37,7 +37,7 @@ export interface ReaderOptions {
 export const consulTraits: RegistryTraits = {
   emptied: "absent",
   metadataKey: "note",
-  oddNames,
+  oddNames: [...oddNames, "%", "a%62", "a//b", "../x", "a/../b", "a?b#c", "a+b"],
   visibleMs: 5_000,
   frozenMs: 20_000, // a query for the catalog waits for 10 s, and an answer is due 5 s later
   skipped: {

@@ -2,11 +2,12 @@ import { once } from "node:events";
 import { createServer } from "node:http";
 import type { AddressInfo } from "node:net";
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from "vitest";
+import type { Snapshot } from "../../src/model/service.ts";
 import { startConsul } from "../bed/consul.ts";
 import { startProxy } from "../bed/fault-proxy.ts";
-import { type ConsulInstance, consulRegistrant } from "../support/consul-registrant.ts";
+import { type ConsulInstance, consulRegistrant, readAll } from "../support/consul-registrant.ts";
 import { type ConsulHarness, openReader, type ReaderOptions, startConsulHarness } from "./consul-harness.ts";
-import { addressesOf, firstSnapshot, instancesOf, observe } from "./observe.ts";
+import { addressesOf, firstSnapshot, instancesOf, observe, serviceOf } from "./observe.ts";
 
 const one: ConsulInstance = { service: "order", address: "10.42.0.1", port: 80 };
 const two: ConsulInstance = { service: "order", address: "10.42.0.2", port: 80 };
@@ -64,6 +65,19 @@ describe("Consul: which instances count, and what is told of them", () => {
     expect([...snapshot.services.keys()]).toEqual(["order"]);
   });
 
+  test("services that no URL can name, or that Consul refuses, are unknown while they are there, and cost nothing else", async () => {
+    const odd = [".", "..", "a\nb"];
+    await registry.registrant.register([one, ...odd.map((service) => ({ ...one, service }))]);
+    await using observer = observe(open());
+    await observer.until((it) => expect(addressesOf(it, "order")).toEqual(["10.42.0.1:80"]));
+    const snapshot = observer.snapshots.at(-1) as Snapshot;
+    for (const name of odd) expect(serviceOf(snapshot, name).instances).toBe("unknown");
+    await registry.registrant.register([two]);
+    await observer.until((it) => expect(addressesOf(it, "order")).toHaveLength(2));
+    await registry.registrant.deregister(odd.map((service) => ({ ...one, service })));
+    await observer.until((it) => expect([...it.services.keys()]).toEqual(["order"]), 15_000);
+  });
+
   test("a datacenter that does not exist is named, with the field to look at", async () => {
     await using observer = observe(open({ datacenter: "mars" }));
     expect(await observer.ended).toMatchObject({
@@ -102,6 +116,42 @@ describe("Consul: which instances count, and what is told of them", () => {
 });
 
 describe("Consul: servers that are not as usual", () => {
+  test("a redirect to another origin ends the watch before anybody answers without the token", async () => {
+    await using server = await startConsul({ acl: true });
+    const registrant = consulRegistrant(server);
+    const { secret: token } = await registrant.createToken(readAll);
+    await registrant.register([one]);
+    const redirect = createServer(({ url = "" }, answer) => {
+      answer.writeHead(301, { location: `${server.url}${url}` }).end();
+    }).listen(0, "127.0.0.1");
+    await once(redirect, "listening");
+    const { port } = redirect.address() as AddressInfo;
+    // What the redirect leads to: an answer with no service in it, and with no word of that.
+    const blind = await fetch(`http://127.0.0.1:${port}/v1/catalog/services`, { redirect: "follow" });
+    expect([blind.status, await blind.json()]).toEqual([200, {}]);
+    expect(blind.headers.get("x-consul-results-filtered-by-acls")).toBeNull();
+    await using observer = observe(
+      openReader({ address: `http://127.0.0.1:${port}`, credentials: { token } }),
+    );
+    expect(await observer.ended).toMatchObject({
+      code: "RegistryBadResponse",
+      detail: expect.stringContaining(`redirected to ${server.url}`),
+      nextStep: expect.stringContaining("spec.address"),
+    });
+    expect(observer.snapshots).toEqual([]);
+    redirect.closeAllConnections();
+    redirect.close();
+  });
+
+  test("an agent that answers from any server is asked for the leader's answers", async () => {
+    await using server = await startConsul({ settings: { discovery_max_stale: "60s" } });
+    const unasked = await fetch(`${server.url}/v1/catalog/services`);
+    expect(unasked.headers.get("x-consul-effective-consistency")).toBe("stale");
+    await consulRegistrant(server).register([one]);
+    await using observer = observe(openReader({ address: server.url }));
+    await observer.until((it) => expect(addressesOf(it, "order")).toEqual(["10.42.0.1:80"]));
+  });
+
   test("a server that takes few connections is read all the same", async () => {
     await using server = await startConsul({ settings: { limits: { http_max_conns_per_client: 30 } } });
     await using proxy = await startProxy("127.0.0.1", server.port, { halfOpen: false });

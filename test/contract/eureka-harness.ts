@@ -2,7 +2,7 @@ import type { Credentials } from "../../src/model/hub.ts";
 import type { RegistryAdapter } from "../../src/registries/adapter.ts";
 import { createEurekaAdapter } from "../../src/registries/eureka/adapter.ts";
 import type { Deps } from "../../src/runtime/deps.ts";
-import { type Eureka, startEureka } from "../bed/eureka.ts";
+import { type Eureka, type EurekaUser, startEureka } from "../bed/eureka.ts";
 import { startProxy } from "../bed/fault-proxy.ts";
 import { type EurekaInstance, type EurekaRest, eurekaRest } from "../support/eureka-rest.ts";
 import { eventually } from "../support/eventually.ts";
@@ -35,19 +35,36 @@ export function openReader(options: ReaderOptions, deps: Deps = countingDeps()):
   return createEurekaAdapter({ registry, credentials, wants }, deps);
 }
 
+/** A Eureka server, real or fake. */
+export interface EurekaServer extends AsyncDisposable {
+  readonly address: string;
+  readonly port: number;
+  readonly login: EurekaUser | undefined;
+  /** Ends it, and starts another on the same port that knows nothing. */
+  restart(): Promise<void>;
+}
+
 /** The contract's harness, with what the Eureka cases need besides. */
-export interface EurekaHarness extends RegistryHarness {
-  readonly server: Eureka;
+export interface EurekaHarness<Server extends EurekaServer = Eureka> extends RegistryHarness {
+  readonly server: Server;
   readonly rest: EurekaRest;
   /** What the adapters that `open` makes are opened with. */
   readonly usual: ReaderOptions & { readonly credentials: Credentials };
 }
 
-export async function startEurekaHarness(): Promise<EurekaHarness> {
-  await using starting = new AsyncDisposableStack();
+/** On a real server. */
+export function startEurekaHarness(): Promise<EurekaHarness> {
   // What is registered is listed at once: the contract asks for the first snapshot right after it.
   const properties = { "eureka.server.use-read-only-response-cache": "false" };
-  const server = starting.use(await startEureka({ auth: true, properties }));
+  return startHarness(() => startEureka({ auth: true, properties }));
+}
+
+/** On a server that `start` starts, which has a login and lists at once what is registered. */
+export async function startHarness<Server extends EurekaServer>(
+  start: () => Promise<Server>,
+): Promise<EurekaHarness<Server>> {
+  await using starting = new AsyncDisposableStack();
+  const server = starting.use(await start());
   const proxy = starting.use(await startProxy("127.0.0.1", server.port));
   const rest = starting.use(eurekaRest(server));
   const registered = new Map<string, { readonly app: string; readonly instance: EurekaInstance }>();

@@ -1,8 +1,10 @@
 import { promisify } from "node:util";
 import { Eureka } from "eureka-js-client";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { parseStatus } from "../../src/registries/eureka/server-status.ts";
 import { systemClock } from "../../src/runtime/clock.ts";
 import { type Eureka as EurekaServer, startEureka } from "../bed/eureka.ts";
+import { startProxy } from "../bed/fault-proxy.ts";
 import { startSpringProvider } from "../bed/spring-provider.ts";
 import { type EurekaRest, eurekaRest } from "../support/eureka-rest.ts";
 import { eventually } from "../support/eventually.ts";
@@ -11,7 +13,10 @@ import { countingDeps } from "./counting-deps.ts";
 import { type EurekaHarness, openReader, startEurekaHarness } from "./eureka-harness.ts";
 import { addressesOf, firstSnapshot, observe, serviceOf } from "./observe.ts";
 
-const a = { ip: "10.42.0.1", port: 8080 };
+const [a, b] = [
+  { ip: "10.42.0.1", port: 8080 },
+  { ip: "10.42.0.2", port: 8080 },
+];
 
 describe("what is particular about Eureka", () => {
   const stack = new AsyncDisposableStack();
@@ -118,6 +123,81 @@ describe("what is particular about Eureka", () => {
     });
     expect(observer.snapshots).toHaveLength(1);
     expect((await firstSnapshot(eureka.open())).services.size).toBe(0); // complete, and settling protects what was
+  });
+});
+
+/** Two servers that do not replicate: `rich` lists two instances of ORDERS, `poor` one of them. */
+async function startEstranged() {
+  await using starting = new AsyncDisposableStack();
+  const properties = { "eureka.server.use-read-only-response-cache": "false" };
+  const servers = await Promise.all([startEureka({ properties }), startEureka({ properties })]);
+  const [rich, poor] = servers.map((server) => starting.use(server)) as [EurekaServer, EurekaServer];
+  const [atRich, atPoor] = servers.map((server) => starting.use(eurekaRest(server))) as [
+    EurekaRest,
+    EurekaRest,
+  ];
+  for (const one of [a, b]) await atRich.register("ORDERS", one);
+  await atPoor.register("ORDERS", a);
+  const owned = starting.move();
+  return { rich, poor, atPoor, [Symbol.asyncDispose]: () => owned.disposeAsync() };
+}
+
+describe("two servers that know different things", () => {
+  const stack = new AsyncDisposableStack();
+  let servers: Awaited<ReturnType<typeof startEstranged>>;
+  beforeAll(async () => {
+    servers = stack.use(await startEstranged());
+  });
+  afterAll(() => stack.disposeAsync());
+
+  const whole = ["10.42.0.1:8080", "10.42.0.2:8080"];
+
+  test("behind one address: the connection stays with one, at the default interval too", async () => {
+    await using balancer = await startProxy("127.0.0.1", [servers.rich.port, servers.poor.port]);
+    const address = `http://${balancer.address}/eureka`;
+    await using observer = observe(openReader({ address, pollIntervalMs: 5_000 }));
+    await observer.until((one) => expect(addressesOf(one, "ORDERS")).toEqual(whole));
+    const before = balancer.answeredBytes;
+    await eventually(() => expect(balancer.answeredBytes).toBeGreaterThan(before * 2.9), 20_000); // two polls more
+    expect(balancer.accepted).toBe(1);
+    expect(observer.snapshots).toHaveLength(1);
+  });
+
+  test("in spec.address: the one that lists more is read, wherever it stands", async () => {
+    const addresses = [servers.rich.address, servers.poor.address];
+    for (const address of [addresses.join(","), addresses.toReversed().join(",")])
+      expect(addressesOf(await firstSnapshot(openReader({ address })), "ORDERS")).toEqual(whole);
+  });
+
+  test("behind one address: another one that lists less is not believed, however long it has run", async () => {
+    const { poor, rich } = servers;
+    const statusOf = async (): Promise<string> =>
+      (await fetch(`${poor.address}/status`, { headers: { accept: "application/xml" } })).text();
+    await eventually(
+      async () => expect(parseStatus(await statusOf())?.uptimeMinutes).toBe(2),
+      130_000,
+      1_000,
+    );
+    await using balancer = await startProxy("127.0.0.1", [rich.port, poor.port]);
+    await using observer = observe(openReader({ address: `http://${balancer.address}/eureka` }));
+    await observer.until((one) => expect(addressesOf(one, "ORDERS")).toEqual(whole));
+    balancer.cut(); // nothing is under way for most of a second, so most likely no poll fails
+    expect(await observer.ended).toMatchObject({
+      code: "RegistryUnreachable",
+      detail: `another server than before answers at ${balancer.address}, and lists less`,
+    });
+    expect(observer.snapshots).toHaveLength(1);
+  });
+
+  test("behind one address: another one that lists nothing is not believed", async () => {
+    const { rich, poor, atPoor } = servers;
+    await atPoor.deregister("ORDERS", a);
+    await using balancer = await startProxy("127.0.0.1", [rich.port, poor.port]);
+    await using observer = observe(openReader({ address: `http://${balancer.address}/eureka` }));
+    await observer.until((one) => expect(addressesOf(one, "ORDERS")).toEqual(whole));
+    balancer.cut();
+    expect(await observer.ended).toMatchObject({ code: "RegistryUnreachable" });
+    expect(observer.snapshots).toHaveLength(1);
   });
 });
 

@@ -21,6 +21,7 @@ export interface ReaderOptions {
   readonly credentials?: Credentials;
   readonly tls?: { readonly enabled: boolean; readonly insecureSkipVerify: boolean };
   readonly wants?: (name: string) => boolean;
+  readonly known?: () => Iterable<string>;
 }
 
 export const DEFAULT_GROUP = "DEFAULT_GROUP";
@@ -30,7 +31,7 @@ export const nacosTraits: RegistryTraits = {
   metadataKey: "revision",
   oddNames: oddNames.filter((name) => !/[: ]/.test(name)), // it refuses blanks, and Dubbo puts colons around the name
   visibleMs: 15_000, // a list comes every 10 s, once the reader has been there for a while
-  frozenMs: 10_000,
+  frozenMs: 12_000,
   skipped: {},
 };
 
@@ -45,10 +46,11 @@ export function openReader(options: ReaderOptions, deps: Deps = countingDeps()):
     groups = [DEFAULT_GROUP],
     credentials = reader,
     wants = () => true,
+    known = () => [],
   } = options;
   const tls = options.tls ?? { enabled: false, insecureSkipVerify: false };
   return createNacosAdapter(
-    { registry: { type: "nacos", address, namespace, groups, tls }, credentials, wants },
+    { registry: { type: "nacos", address, namespace, groups, tls }, credentials, wants, known },
     deps,
   );
 }
@@ -118,7 +120,7 @@ export async function startNacosHarness(version: NacosVersion): Promise<NacosHar
     async untilRead() {
       const before = proxy.answeredBytes;
       await eventually(() => {
-        if (proxy.answeredBytes - before < HANDSHAKE_BYTES) throw new Error("nothing is read yet");
+        if (proxy.answeredBytes - before < handshakeBytes) throw new Error("nothing is read yet");
       }, 5_000);
     },
     async restart() {
@@ -134,5 +136,5 @@ export async function startNacosHarness(version: NacosVersion): Promise<NacosHar
 }
 
 /** What a server says until it is asked for services, and a little more. */
-const HANDSHAKE_BYTES = 1_500;
+export const handshakeBytes = 1_500;
 const REGISTER_MS = 20_000;

@@ -203,6 +203,37 @@ export function describeApplications(name: string, start: () => Promise<ZooKeepe
       expect(instancesOf(snapshot, "a.Six")).toMatchObject([{ address: "2001:db8::1", port: 1 }]);
     });
 
+    test("a filter does not make a provider look as if it registered its application only", async () => {
+      await create("/dubbo/mapping/a.Old", "app");
+      await zk.register("a.Old", [two]);
+      await zk.register("b.Other", [one]);
+      await appear("app", { ...one, revision: "r1", storage: "local" });
+      const wants = (service: string): boolean => service.startsWith("a.");
+      await using observer = observe(openReader({ address: zk.address(), wants }));
+      await observer.until(known("a.Old", ["10.42.0.2:20880"]));
+      await zk.deregister("a.Old", [two]);
+      const dropped = await observer.until(known("a.Old", []));
+      expect(dropped.problems).toEqual([]);
+    });
+
+    test.each(["/prod", "/dubbo"])("applications below the group %s, and none of another", async (root) => {
+      await create(
+        `${root}/orders/${one.address}:${one.port}`,
+        instanceNode("orders", { ...one, revision: "r1" }),
+      );
+      await create(`${root}/metadata/orders/r1`, metadataInfo("orders", "r1", [{ name: "a.B" }]));
+      await create(
+        `/dev/orders/${two.address}:${two.port}`,
+        instanceNode("orders", { ...two, revision: "r1" }),
+      );
+      await using observer = observe(openReader({ address: zk.address(), root }));
+      const grouped = await observer.until(known("a.B", ["10.42.0.1:20880"]));
+      expect([...grouped.services.keys()]).toEqual(["a.B"]);
+      expect(grouped.problems).toEqual([]);
+      await remove(`${root}/orders`);
+      await observer.until((snapshot) => expect(snapshot.services.size).toBe(0));
+    });
+
     test("what the hub does not want is neither told nor missed", async () => {
       await publish("app", "r1", [{ name: "a.Wanted" }, { name: "b.Unwanted" }]);
       await appear("app", { ...one, revision: "r1" });
@@ -227,6 +258,59 @@ export function describeApplications(name: string, start: () => Promise<ZooKeepe
       const after = await observer.until(known("a.Other", ["10.42.0.2:20880"]));
       for (const name of ["a.B", "a.Hidden"])
         expect(after.services.get(name)).toBe(before.services.get(name));
+    });
+
+    test("metadata that is deleted holds while its revision lives; who never read it knows a part", async () => {
+      await create("/dubbo/mapping/a.B", "orders,billing");
+      for (const app of ["orders", "billing"]) await publish(app, "r1", [{ name: "a.B" }]);
+      await appear("orders", { ...one, revision: "r1" });
+      await appear("billing", { ...two, revision: "r1" });
+      await using observer = observe(zk.open());
+      const both = known("a.B", ["10.42.0.1:20880", "10.42.0.2:20880"]);
+      await observer.until(both);
+      await remove("/dubbo/metadata/orders/r1");
+      const held = await observer.until((some) => expect(problems(some)).toHaveLength(1));
+      both(held);
+      const fresh = await firstSnapshot(zk.open());
+      expect(serviceOf(fresh, "a.B")).toMatchObject({ isPartial: true, instances: [two] });
+      expect(problems(fresh)).toEqual([{ at: "orders", code: "ApplicationLevelOnly" }]);
+    });
+
+    test.each([
+      ["metadata and mapping", ["/dubbo/metadata/app/r1", "/dubbo/mapping"]],
+      ["/services and mapping", ["/services", "/dubbo/mapping"]],
+      ["/services/app", ["/services/app"]],
+      ["an instance", [node("app", one)]],
+    ])("without the right to %s what the cluster has is unknown, until it is granted", async (_, paths) => {
+      await zk.register("a.Other", [two]);
+      await publish("app", "r1", [{ name: "a.B" }]);
+      await appear("app", { ...one, revision: "r1" });
+      await create("/dubbo/mapping/a.Else", "else");
+      for (const path of paths) await zk.writer.setAcl(zk.chroot() + path, owner);
+      await using observer = observe(openReader({ address: zk.address(), known: ["a.B"] }));
+      const blind = await observer.until(known("a.Other", ["10.42.0.2:20880"]));
+      expect(serviceOf(blind, "a.B").instances).toBe("unknown");
+      expect(blind.problems).not.toEqual([]);
+      await using admin = await connectZkWriter(`${zk.server.address}${zk.chroot()}`, { user: right });
+      for (const path of paths) await admin.setAcl(path, "open");
+      const granted = await observer.until(known("a.B", ["10.42.0.1:20880"]), 15_000);
+      expect(granted.problems).toEqual([]);
+    });
+
+    test("one instance of two without the right to read it: the interface is known in part", async () => {
+      await create("/dubbo/mapping/a.B", "app");
+      await publish("app", "r1", [{ name: "a.B" }]);
+      await appear("app", { ...one, revision: "r1" });
+      await appear("app", { ...two, revision: "r1" });
+      await zk.writer.setAcl(`${zk.chroot()}${node("app", two)}`, owner);
+      const snapshot = await firstSnapshot(zk.open());
+      expect(serviceOf(snapshot, "a.B")).toMatchObject({ isPartial: true, instances: [one] });
+    });
+
+    test("no name has a character that the server writes in two halves: it refuses such a path", async () => {
+      for (const character of ["\u{1f600}", "\u{20bb7}", "\u{10000}", "\u{10ffff}"])
+        await expect(create(`/services/app-${character}`)).rejects.toThrow("BAD_ARGUMENTS");
+      await create("/services/app-\u{4f60}\u{597d}");
     });
 
     test("without the right to list applications only what can be known is told, until it is granted", async () => {

@@ -12,7 +12,7 @@ import { eventually } from "../support/eventually.ts";
 import { hubOf } from "../support/model.ts";
 import { connectZkWriter, type ZkWriter } from "../support/zk-writer.ts";
 import { countingDeps } from "./counting-deps.ts";
-import { firstSnapshot, instancesOf, observe, serviceOf } from "./observe.ts";
+import { addressesOf, firstSnapshot, instancesOf, observe, serviceOf } from "./observe.ts";
 import { openReader, tickTime } from "./zookeeper-harness.ts";
 
 const greeting = "org.apache.dubbo.samples.api.GreetingService";
@@ -226,5 +226,65 @@ describe("ZooKeeper: one provider after the other", () => {
       { address: "10.42.0.58", port: go.port, protocol: "grpc", version: "2.0.0" },
     ]);
     expect(snapshot.problems).toEqual([]);
+  });
+});
+
+describe("ZooKeeper: Dubbo 2.7, Dubbo 3.3 and dubbo-go side by side", () => {
+  const remote = {
+    "dubbo.application.register-mode": "instance",
+    "dubbo.application.metadata-type": "remote",
+  };
+  const stack = new AsyncDisposableStack();
+  let address: string;
+  let witness: ZkWriter;
+  beforeAll(async () => {
+    ({ address } = stack.use(await startZooKeeper({ tickTime })));
+    witness = stack.use(await connectZkWriter(address));
+  });
+  afterAll(() => stack.disposeAsync());
+
+  /** All three below a registry group, or without one. Each has an address of its own. */
+  async function start(registryGroup: string | undefined, network: string): Promise<readonly string[]> {
+    const registry = `zookeeper://${address}${registryGroup === undefined ? "" : `?group=${registryGroup}`}`;
+    const java = { registry, version: "1.0.0" };
+    const go = { registry: "zookeeper", address, version: "2.0.0", metadata: "remote" } as const;
+    const [two, three, third] = await Promise.all([
+      startDubboProvider({ ...java, dubbo: "2.7", host: `${network}.27`, application: "two" }),
+      startDubboProvider({
+        ...java,
+        dubbo: "3.3",
+        host: `${network}.33`,
+        application: "three",
+        properties: remote,
+      }),
+      startDubboGoProvider({
+        ...go,
+        host: `${network}.99`,
+        application: "third",
+        ...(registryGroup !== undefined && { registryGroup }),
+      }),
+    ]);
+    for (const provider of [two, three, third]) stack.use(provider);
+    return [`${network}.27:${two.port}`, `${network}.33:${three.port}`, `${network}.99:${third.port}`];
+  }
+
+  test("every interface is listed once, with the right addresses, each group for itself", async () => {
+    const places = [
+      { root: "/dubbo", home: "/services", addresses: await start(undefined, "10.42.2") },
+      { root: "/prod", home: "/prod", addresses: await start("prod", "10.42.3") },
+    ];
+    for (const { root, home, addresses } of places) {
+      await using observer = observe(openReader({ address, root }));
+      const snapshot = await observer.until(
+        (one) => expect(instancesOf(one, greeting)).toHaveLength(3),
+        20_000,
+      );
+      expect([...snapshot.services.keys()]).toEqual([greeting]);
+      expect(addressesOf(snapshot, greeting)).toEqual(addresses);
+      expect(serviceOf(snapshot, greeting)).toMatchObject({ problems: [] });
+      expect(serviceOf(snapshot, greeting)).not.toHaveProperty("isPartial");
+      expect(snapshot.problems).toEqual([]);
+      expect(await witness.getChildren(home)).toEqual(expect.arrayContaining(["third", "three"]));
+    }
   });
 });

@@ -24,6 +24,8 @@ export interface ReaderOptions {
   readonly credentials?: Credentials;
   readonly tls?: { readonly enabled: boolean; readonly insecureSkipVerify: boolean };
   readonly wants?: (name: string) => boolean;
+  /** The interfaces that the cluster has of the hub. */
+  readonly known?: readonly string[];
 }
 
 /** Sessions of at most 20 ticks: 4 s, so a frozen server is noticed within 4 s. */
@@ -42,10 +44,10 @@ export const zooKeeperTraits: RegistryTraits = {
 
 /** A reader of the Dubbo tree at an address. */
 export function openReader(options: ReaderOptions, deps: Deps = countingDeps()): RegistryAdapter {
-  const { address, root = "/dubbo", credentials = {}, wants = () => true } = options;
+  const { address, root = "/dubbo", credentials = {}, wants = () => true, known = [] } = options;
   const tls = options.tls ?? { enabled: false, insecureSkipVerify: false };
   return createZooKeeperAdapter(
-    { registry: { type: "zookeeper", address, root, tls }, credentials, wants },
+    { registry: { type: "zookeeper", address, root, tls }, credentials, wants, known: () => known },
     deps,
   );
 }

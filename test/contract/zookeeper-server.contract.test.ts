@@ -95,7 +95,7 @@ describe("ZooKeeper: servers that are no good", () => {
     await using silent = await listening(createServer());
     expect(await failureAt(silent.address)).toMatchObject({
       code: "RegistryUnreachable",
-      detail: `connect ${silent.address}: accepted, but silent for 2 s: the server is starting, frozen, or not a ZooKeeper server`,
+      detail: `connect ${silent.address}: accepted, but silent for 2 s: the server is starting, frozen, slow, or not a ZooKeeper server`,
     });
     await using server = await startZooKeeper({ tickTime });
     const snapshot = await firstSnapshot(openReader({ address: `${silent.address},${server.address}` }));

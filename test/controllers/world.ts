@@ -3,6 +3,7 @@ import { onTestFinished } from "vitest";
 import { DubboController, type DubboControllerOptions } from "../../src/controllers/dubbo/controller.ts";
 import { HubController, type HubControllerOptions } from "../../src/controllers/hub/controller.ts";
 import type { RegistryHub } from "../../src/model/registryhub.ts";
+import type { OpenRegistry } from "../../src/registries/index.ts";
 import type { Clock, Deps, Fields, Logger } from "../../src/runtime/deps.ts";
 import { createDubboMetrics, createHubMetrics } from "../../src/runtime/metrics.ts";
 import { inProcessClient } from "../fakes/api-server/in-process.ts";
@@ -79,30 +80,42 @@ export interface World {
   settle(): Promise<void>;
   /** What the controllers wrote since then, or ever. */
   writes(since?: number): readonly Logged[];
+  /** Drops every record of what happened so far, for stories that are long; watches go on. */
+  forget(): void;
 }
 
 /** How a world differs from others. */
 export interface WorldOptions {
   /** How much processor time the controllers need from one look at their clock to the next; 0 unless told otherwise. */
   readonly busyMs?: number;
+  /** Default: one of its own. */
+  readonly clock?: FakeClock;
+  /** Servers on sockets, instead of the registries that a story scripts. */
+  readonly servers?: {
+    readonly open: OpenRegistry;
+    /** Everything that they were asked since the world began. */
+    readonly requests: () => number;
+  };
 }
 
 /** An empty cluster with the namespaces `home` and `rootNamespace`. The controllers are not started yet. */
-export function openWorld({ busyMs = 0 }: WorldOptions = {}): World {
-  const clock = fakeClock();
+export function openWorld({ busyMs = 0, clock = fakeClock(), servers }: WorldOptions = {}): World {
   const busy = busyClock(clock, busyMs);
   const api = createFakeApiServer(clock);
   for (const name of ["default", home, rootNamespace]) api.person.createNamespace(name);
   const registries = createScriptedRegistries();
   const crashes: unknown[] = [];
+  const logs: Line[][] = [];
 
   async function settle(): Promise<void> {
-    await untilQuiet(() => busy.nextTurn() + api.requests.length);
+    const moved = (): number => busy.nextTurn() + api.requests.length + (servers?.requests() ?? 0);
+    await untilQuiet(moved, servers === undefined ? 1 : turnsOfSockets);
     if (crashes.length > 0) throw crashes[0];
   }
 
   function processOf<O extends object>(defaults: O, make: (options: O, deps: Deps) => Running): Process<O> {
     const log: Line[] = [];
+    logs.push(log);
     let options = defaults;
     let stopping = new AbortController();
     let current: Running | undefined;
@@ -145,7 +158,7 @@ export function openWorld({ busyMs = 0 }: WorldOptions = {}): World {
     person: api.person,
     hubController: processOf(hubDefaults, (options, deps) => {
       const metrics = createHubMetrics(clock);
-      const open = { ...deps, openRegistry: registries.open };
+      const open = { ...deps, openRegistry: servers?.open ?? registries.open };
       return running(
         new HubController(options, clientOf("registryhub", options.concurrency), metrics, open),
         metrics,
@@ -173,6 +186,11 @@ export function openWorld({ busyMs = 0 }: WorldOptions = {}): World {
       clock.advance(Math.max(0, until - clock.monotonic()));
     },
     writes: (since = 0) => api.writes().slice(since),
+    forget() {
+      api.forgetRequests();
+      api.compact();
+      for (const log of logs) log.length = 0;
+    },
   };
 }
 
@@ -212,18 +230,22 @@ function busyClock(clock: FakeClock, busyMs: number): Clock & { readonly nextTur
 }
 
 const maxTurns = 100_000;
+/** A request and its answer take three turns on the loopback interface. */
+const turnsOfSockets = 8;
 
 /**
  * Returns when nothing is left that needs no time: promises have run after one turn of the event loop, and whoever puts work
- * off by setImmediate is waited for. `moved` counts what was asked of others.
+ * off by setImmediate is waited for. `moved` counts what was asked of others; nothing is for so many turns.
  */
-async function untilQuiet(moved: () => number): Promise<void> {
+async function untilQuiet(moved: () => number, turns: number): Promise<void> {
   let before = -1;
+  let quiet = 0;
   for (let turn = 0; turn < maxTurns; turn++) {
     await nextTurn();
     const isIdle = !process.getActiveResourcesInfo().includes("Immediate");
     const now = moved();
-    if (isIdle && now === before) return;
+    quiet = isIdle && now === before ? quiet + 1 : 0;
+    if (quiet === turns) return;
     before = now;
   }
   throw new Error(`still busy after ${maxTurns} turns without any time`);

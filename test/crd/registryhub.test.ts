@@ -58,7 +58,10 @@ describe("a good spec", () => {
     ["a chroot", { ...zookeeper, address: "zk-0:2181,10.0.0.1:2181/prod/dubbo" }],
     ["IPv6", { ...zookeeper, address: "[2001:db8::1]:2181,[::1]:2181" }],
     ["an underscore in a host name", { ...zookeeper, address: "zoo_keeper:2181" }],
-    ["Nacos by HTTP", { ...nacos, address: "http://nacos.dubbo:8848,https://nacos-2.dubbo/nacos" }],
+    [
+      "Nacos by HTTP, which earlier versions read",
+      { ...nacos, address: "http://nacos.dubbo:8848,https://nacos-2.dubbo/nacos" },
+    ],
     ["an IPv6 URL without port", { ...consul, address: "https://[2001:db8::1]" }],
     ["several Eureka servers", { ...eureka, address: "http://a:8761/eureka/,http://b:8761/eureka/" }],
     ["the longest address", { ...zookeeper, address: "zookeeper:2181,".repeat(68).slice(0, -1) }],
@@ -107,7 +110,7 @@ describe("a bad spec", () => {
   const hostPort =
     "spec.address: a zookeeper address is host:port; several are separated by commas without blanks; an optional chroot follows the last one; for example zk-0.zk:2181,zk-1.zk:2181 or zk:2181/prod";
   const nacosHostPort =
-    "spec.address: a nacos address is host:port or http(s)://host:port; several are separated by commas without blanks; for example nacos.dubbo:8848";
+    "spec.address: a nacos address is host:port; several are separated by commas without blanks; for example nacos.dubbo:8848";
   const url =
     "spec.address: a eureka, consul or http nacos address is a URL that begins with http:// or https:// and has no query; several are separated by commas without blanks; for example http://eureka:8761/eureka or http://consul:8500";
   const login =

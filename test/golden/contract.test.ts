@@ -35,6 +35,7 @@ describe("the manual's GreetingService", () => {
             interface: "org.apache.dubbo.samples.api.GreetingService",
             workloadSelector: "",
             "ecns.easystack.cn/hubs": "dubbozk/registryhub-sample",
+            "ecns.easystack.cn/service": "org.apache.dubbo.samples.api.GreetingService:1.0.0",
             "ecns.easystack.cn/last-applied": hash,
           },
         },

@@ -62,9 +62,9 @@ type Readers = {
   ) => Promise<Snapshot | undefined>;
 };
 const readers: Readers = {
-  zookeeper(held, { registry, wants }) {
+  zookeeper(held, { registry, wants, known = () => [] }) {
     const session = sessionOver(nodesOf(held, registry.root));
-    return new Tree({ session, root: registry.root, wants, changed: () => undefined }).refresh();
+    return new Tree({ session, root: registry.root, wants, known, changed: () => undefined }).refresh();
   },
 
   nacos({ services, configs = {} }, { wants }) {
@@ -82,7 +82,7 @@ const readers: Readers = {
 
   eureka(applications, { wants }) {
     const http = httpOver((path) => (path === "/apps" ? applications : undefined));
-    return new EurekaReader(createEurekaApi(http, server, {}), wants).read();
+    return new EurekaReader(createEurekaApi(http, server, {}), { wants }).read();
   },
 
   async consul({ catalog, health }, config) {
@@ -171,7 +171,7 @@ function httpOver(answerTo: (path: string) => Recorded) {
       const { pathname, searchParams } = new URL(url);
       if (searchParams.has("wait")) return Promise.withResolvers<HttpAnswer>().promise;
       const answer = answerTo(pathname);
-      const headers = { "x-consul-index": "1" };
+      const headers = { "x-consul-index": "1", "x-consul-default-acl-policy": "allow" };
       return Promise.resolve({
         status: answer === undefined ? 404 : 200,
         headers,

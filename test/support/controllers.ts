@@ -93,8 +93,11 @@ export async function startControllers(options: ControllersOptions): Promise<Con
  * double before garbage is collected. docs/performance.md has the figures.
  */
 export const memoryFlags: readonly string[] = ["--max-semi-space-size=4", "--heap-growing-percent=25"];
-/** The same for what glibc allocates: by default every thread has heaps of its own. */
-const memoryEnv = { MALLOC_ARENA_MAX: "2" } as const;
+/**
+ * The same for what glibc allocates, since by default every thread has heaps of its own; and for Node's threads, of which
+ * half look up names.
+ */
+export const programEnv = { MALLOC_ARENA_MAX: "2", UV_THREADPOOL_SIZE: "16" } as const;
 
 /** What runs a controller. */
 export interface Launch {
@@ -119,7 +122,7 @@ export async function startController(
       name,
       command: process.execPath,
       args: [...nodeFlags, program, name, `--kubeconfig=${kubeconfig}`, ...current],
-      env: memoryEnv,
+      env: programEnv,
       cwd: folder,
       logFile: join(folder, "log"),
     });

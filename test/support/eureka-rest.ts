@@ -95,9 +95,11 @@ interface Listed {
   };
 }
 
-const idOf = (app: string, { ip, port }: EurekaInstance): string => `${ip}:${app}:${port}`;
+/** The id under which an instance is registered. */
+export const idOf = (app: string, { ip, port }: EurekaInstance): string => `${ip}:${app}:${port}`;
 
-function infoOf(app: string, instance: EurekaInstance): object {
+/** The InstanceInfo that a client writes. */
+export function infoOf(app: string, instance: EurekaInstance): Readonly<Record<string, unknown>> {
   const { ip, port, metadata = {}, leaseSeconds = 3_600, fields = {} } = instance;
   return {
     instanceId: idOf(app, instance),

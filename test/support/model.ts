@@ -75,7 +75,14 @@ export function endpointOf(hostPort: string, overrides: Partial<Endpoint> = {}):
     address,
     port,
     protocol: "dubbo",
-    service: { kind: "dubbo", name: greeting, originalName: "", registry: "", registryGroup: "" },
+    service: {
+      kind: "dubbo",
+      name: greeting,
+      serviceKey: "",
+      originalName: "",
+      registry: "",
+      registryGroup: "",
+    },
     labels: {},
     ...overrides,
   };
@@ -86,6 +93,7 @@ export function springEndpointOf(hostPort: string, service: Partial<Endpoint["se
   const identity = {
     kind: "spring",
     name: "ORDER-SERVICE",
+    serviceKey: "",
     originalName: "",
     registry: "eureka",
     registryGroup: "",

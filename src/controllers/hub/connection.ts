@@ -93,13 +93,14 @@ export class HubConnection {
   }
 
   async #follow(hub: Hub, signal: AbortSignal): Promise<void> {
-    const open = async () => {
+    const open = async (_: AbortSignal, failures: number) => {
       this.#credentials = hub.secretName === undefined ? {} : await this.#hooks.readCredentials(hub, signal);
       const config = {
         registry: hub.registry,
         credentials: this.#credentials,
         wants: (name: string) => wants(hub.filter, name),
         known: () => this.#hooks.known(),
+        failures,
       };
       return this.#deps.openRegistry(config, this.#deps);
     };

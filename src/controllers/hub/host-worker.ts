@@ -7,7 +7,7 @@ import type { HubId, HubKey } from "../../model/hub.ts";
 import type { ServiceEntry } from "../../model/istio.ts";
 import { splitKey } from "../../model/keys.ts";
 import type { Stored } from "../../model/kubernetes.ts";
-import { fieldManagers } from "../../model/labels.ts";
+import { annotations, fieldManagers } from "../../model/labels.ts";
 import type { Problem } from "../../model/problems.ts";
 import { parseTime, rfc3339 } from "../../model/time.ts";
 import { claimOf, claimsOn, type HostClaims, mayTakeOver, mayWrite } from "../../plan/claims.ts";
@@ -15,7 +15,7 @@ import { type HostInput, type HostPlan, planHost, type Step } from "../../plan/h
 import type { VipPool } from "../../plan/vip.ts";
 import type { ApplyFailure } from "../../status/hub-status.ts";
 import { objectName } from "../../translate/names.ts";
-import { portNameOf, serviceEntryOf } from "../../translate/service-entry.ts";
+import { portNameOf, serviceEntryOf, withoutServiceKey } from "../../translate/service-entry.ts";
 import { failureOf } from "../writes/apply-failure.ts";
 import type { EntryIndex, HostObject } from "../writes/entry-index.ts";
 import { bugFailure, reportBug } from "../writes/internal-error.ts";
@@ -250,7 +250,7 @@ export class HostWorker {
   async #apply(host: HostKey, entry: Entry, found: HostObject | undefined): Promise<Outcome> {
     const desired = serviceEntryOf(entry);
     const memo = this.#memo(host);
-    if (found && isCovered(desired, found.object)) {
+    if (found && isWritten(entry, found.object)) {
       memo.removalAt = undefined;
       return this.#succeeded(host);
     }
@@ -334,5 +334,12 @@ function dryRunResultOf(
   if (step.op === "delete") return "remove";
   if (step.op !== "apply") return undefined;
   if (object === undefined) return "create";
-  return isCovered(serviceEntryOf(step.entry), object) ? undefined : "change";
+  return isWritten(step.entry, object) ? undefined : "change";
+}
+
+/** Whether there is nothing to write. An entry of an earlier version is not written for the sake of its service key. */
+function isWritten(entry: Entry, object: Stored<ServiceEntry>): boolean {
+  if (isCovered(serviceEntryOf(entry), object)) return true;
+  const isKeyed = object.metadata.annotations?.[annotations.service] !== undefined;
+  return !isKeyed && isCovered(serviceEntryOf(withoutServiceKey(entry)), object);
 }

@@ -56,7 +56,7 @@ interface Timer {
  *
  * Namespaces take turns (`ReadyKeys`), and a namespace gets a worker only while it has fewer than are free. So a namespace
  * alone has half of the workers, and one is left for the next one. Work begins in a microtask, never inside `add`, and
- * gives the event loop its turn every 20 ms.
+ * gives the event loop its turn every 10 ms.
  */
 export class WorkQueue {
   readonly #work: (key: string) => Promise<Outcome>;

@@ -21,12 +21,12 @@ async function* watch(
   signal: AbortSignal,
 ): AsyncGenerator<Snapshot> {
   const { registry, credentials } = config;
-  const { token } = credentials;
+  const { token = "" } = credentials; // "" is none to Consul too
   const servers = parseServerUrls(registry.address, "", advice);
   const open = async (hooks: RefreshHooks, stop: AbortSignal): Promise<Refresh<Snapshot>> => {
     const tls = tlsOptionsOf(registry.tls, credentials);
     const http = createHttpClient({ tls, connections: maxConnections }, deps.clock, stop);
-    const options = { ...(token !== undefined && { token }), datacenter: registry.datacenter };
+    const options = { ...(token !== "" && { token }), datacenter: registry.datacenter };
     const reader = await tryAny(
       servers,
       (server) => ConsulReader.open(config, createConsulApi(http, server, options), hooks, deps, stop),

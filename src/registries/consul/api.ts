@@ -1,8 +1,8 @@
 import * as z from "zod";
 import { RegistryError } from "../../model/errors.ts";
-import { parseJson } from "../../runtime/json.ts";
+import { type Exchange, readAnswer, statusError } from "../transport/answers.ts";
 import type { HttpAnswer, HttpClient } from "../transport/http-client.ts";
-import { httpFailure } from "../transport/http-error.ts";
+import { HttpError, httpFailure } from "../transport/http-error.ts";
 import type { HttpServer } from "../transport/servers.ts";
 
 /** A server that takes longer is frozen or waits for a leader. 1,000 services take 20 ms. Source: measured. */
@@ -11,27 +11,64 @@ const timeoutMs = 5_000;
 const waitJitter = 17 / 16;
 
 const product = "a Consul server or agent";
+const advice = {
+  unauthorized:
+    'Check the token in the Secret of spec.secretRef: it needs service_prefix "" and node_prefix "" with policy read.',
+  notReady: "Check that the cluster has a leader and that its servers are reachable.",
+};
 
-/** Makes a query blocking: the server answers once something is newer than `index`, or when time is up. */
+/** Something that can be asked, at once or as a query that waits for news. */
+export interface Question<T> {
+  readonly path: string;
+  readonly form: z.ZodType<T>;
+}
+
+const list: z.ZodType<readonly unknown[]> = z.array(z.unknown());
+
+/** The names of all services. A record of zod's would lose the name "__proto__". */
+export const allServices: Question<readonly string[]> = {
+  path: "/v1/catalog/services",
+  form: z
+    .custom<object>((value) => z.record(z.string(), z.unknown()).safeParse(value).success)
+    .transform(Object.keys),
+};
+
+/** The checks in a state; 1,000 checks of `any` are 0.3 MB. */
+export const checksIn = (state: "any" | "warning" | "critical"): Question<readonly unknown[]> => ({
+  path: `/v1/health/state/${state}`,
+  form: list,
+});
+
+/** The instances of a service, with their nodes and checks; none if there is no such service. */
+export const healthOf = (service: string): Question<readonly unknown[]> => ({
+  path: `/v1/health/service/${encodeURIComponent(service)}`,
+  form: list,
+});
+
+/** Whether a URL can name the service: "." and ".." are no names in a path, however they are written. */
+export const isAskable = (service: string): boolean => service !== "." && service !== "..";
+
+/**
+ * How much of the truth an answer shows. `whole`: nobody is denied anything. `filtered`: the server says that it hides
+ * something. `unproven`: it would say so, if it knows of such a thing and the token has reached it. `silent`: it never
+ * says so without a token. Source: measured, and docs/registries/consul.md.
+ */
+export type Sight = "whole" | "filtered" | "unproven" | "silent";
+
+/** An answer, and how complete it is. */
+export interface IndexedAnswer<T> {
+  readonly body: T;
+  /** For the next query that waits; at least 1. It never goes back while the server keeps its data. */
+  readonly index: number;
+  readonly sight: Sight;
+}
+
+/** Until when a query waits: something is newer than `index`, or time is up. */
 export interface Wait {
   readonly index: number;
   readonly seconds: number;
   /** Ends the query, with its reason. */
   readonly signal?: AbortSignal;
-}
-
-/** An answer, and how complete it is. */
-export interface IndexedAnswer<T> {
-  readonly body: T;
-  /** For the next blocking query; at least 1. It never goes back while the server keeps its data. */
-  readonly index: number;
-  /**
-   * The token may not see the whole answer. Only non-blocking answers report this; a blocking one may silently lack
-   * entries. Source: measured, and docs/registries/consul.md.
-   */
-  readonly isFiltered: boolean;
-  /** Without a token, the server hides entries that nobody was granted and does not report it at all. */
-  readonly hidesSilently: boolean;
 }
 
 /** A thing that a token may be allowed to read; "" = everything of its kind. */
@@ -48,109 +85,125 @@ export class TooManyConnectionsError extends Error {
 /** Reads one Consul server or agent. Every method @throws RegistryError; TooManyConnectionsError; the signal's reason. */
 export interface ConsulApi {
   readonly server: HttpServer;
-  /** The names of all services. */
-  services(wait?: Wait): Promise<IndexedAnswer<readonly string[]>>;
-  /** The instances of a service, with their nodes and checks; none if there is no such service. */
-  health(service: string, wait?: Wait): Promise<IndexedAnswer<readonly unknown[]>>;
-  /** The checks in a state; 1,000 checks of `any` are 0.3 MB. */
-  checks(state: "any" | "warning" | "critical", wait?: Wait): Promise<IndexedAnswer<readonly unknown[]>>;
+  /** The leader's answer of this moment. */
+  ask<T>(question: Question<T>): Promise<IndexedAnswer<T>>;
+  /**
+   * A notification, which proves nothing: the answer may lack what its token was denied while it waited. undefined = it
+   * was refused, or a proxy ended it; only `ask` tells why.
+   */
+  waitFor<T>(question: Question<T>, wait: Wait): Promise<IndexedAnswer<T> | undefined>;
   /** Whether the token, or a client without a token, has all of these rights. */
   mayRead(rights: readonly Right[]): Promise<boolean>;
 }
 
-const serviceNames = z.record(z.string(), z.unknown()).transform((tags) => Object.keys(tags));
-const list = z.array(z.unknown());
 const decisions = z.array(z.object({ Allow: z.boolean() }));
 
 /** Source: developer.hashicorp.com/consul/api-docs. `token` is sent as a header, because access logs keep URLs. */
 export function createConsulApi(
   http: Pick<HttpClient, "get" | "postJson">,
   server: HttpServer,
-  options: { readonly token?: string; readonly datacenter: string },
+  { token, datacenter }: { readonly token?: string; readonly datacenter: string },
 ): ConsulApi {
-  const { token, datacenter } = options;
   const headers: Readonly<Record<string, string>> = token === undefined ? {} : { "x-consul-token": token };
   const urlOf = (path: string, fields: Readonly<Record<string, string>>): string => {
     const query = new URLSearchParams({ ...(datacenter !== "" && { dc: datacenter }), ...fields });
     return `${server.baseUrl}${path}${query.size > 0 ? "?" : ""}${query.toString()}`;
   };
 
-  async function read<T>(path: string, type: z.ZodType<T>, wait?: Wait): Promise<IndexedAnswer<T>> {
+  /** @throws HttpError too. */
+  async function get({ path }: Question<unknown>, wait?: Wait): Promise<Exchange> {
     const doing = `GET ${path} at ${server.name}`;
-    const { index: from, seconds, signal } = wait ?? {};
-    const url = urlOf(path, wait ? { index: `${from}`, wait: `${seconds}s` } : {});
-    const patienceMs = timeoutMs + (seconds ?? 0) * 1_000 * waitJitter;
-    const limits = { timeoutMs: patienceMs, ...(signal && { signal }) };
-    const answer = await http.get(url, { headers, ...limits }).catch((error: unknown) => {
-      throw httpFailure(doing, error, product);
-    });
-    if (answer.status !== 200) throw refusalError(doing, answer, datacenter);
-    const index = Number(answer.headers["x-consul-index"]);
-    if (!Number.isSafeInteger(index)) throw notConsul(`${doing}: the answer has no header X-Consul-Index`);
-    return {
-      body: parse(doing, answer, type),
-      index: Math.max(index, 1), // with 0 every blocking query would return at once
-      isFiltered: answer.headers["x-consul-results-filtered-by-acls"] === "true",
-      hidesSilently: token === undefined && answer.headers["x-consul-default-acl-policy"] === "deny",
-    };
+    const { index = 0, seconds = 0, signal } = wait ?? {};
+    // An agent may be set to answer from any server (`discovery_max_stale`), unless it is asked for the leader.
+    const url = urlOf(path, { leader: "", ...(wait && { index: `${index}`, wait: `${seconds}s` }) });
+    const limits = { timeoutMs: timeoutMs + seconds * 1_000 * waitJitter, ...(signal && { signal }) };
+    const exchange = { doing, product, answer: await http.get(url, { headers, ...limits }) };
+    if (exchange.answer.status === 429) throw new TooManyConnectionsError(doing);
+    return exchange;
   }
 
-  /** Asks what Consul's UI asks. A server without this endpoint grants nothing. Source: measured on 1.22.3. */
-  async function mayRead(rights: readonly Right[]): Promise<boolean> {
-    const path = "/v1/internal/acl/authorize";
-    const doing = `POST ${path} at ${server.name}`;
-    const asked = rights.map(({ resource: Resource, name: Segment }) => ({
-      Resource,
-      Access: "read",
-      Segment,
-    }));
-    const answer = await http
-      .postJson(urlOf(path, {}), asked, { headers, timeoutMs })
-      .catch((error: unknown) => {
-        throw httpFailure(doing, error, product);
-      });
-    if (answer.status === 429 || answer.status >= 500) throw refusalError(doing, answer, datacenter);
-    return answer.status === 200 && parse(doing, answer, decisions).every(({ Allow }) => Allow);
-  }
+  const indexed = <T>(exchange: Exchange, { form }: Question<T>): IndexedAnswer<T> => ({
+    index: indexOf(exchange),
+    body: readAnswer(form, exchange),
+    sight: sightOf(exchange.answer, token !== undefined),
+  });
 
   return {
     server,
-    services: (wait) => read("/v1/catalog/services", serviceNames, wait),
-    health: (service, wait) => read(`/v1/health/service/${encodeURIComponent(service)}`, list, wait),
-    checks: (state, wait) => read(`/v1/health/state/${state}`, list, wait),
-    mayRead,
+    async ask(question) {
+      const exchange = await get(question).catch((error: unknown) => {
+        throw httpFailure(`GET ${question.path} at ${server.name}`, error, product);
+      });
+      if (exchange.answer.status !== 200) throw refusalError(exchange, datacenter);
+      const answer = indexed(exchange, question);
+      assertOfLeader(exchange);
+      return answer;
+    },
+    async waitFor(question, wait) {
+      try {
+        const exchange = await get(question, wait);
+        return exchange.answer.status === 200 ? indexed(exchange, question) : undefined;
+      } catch (error) {
+        const isRefusal =
+          error instanceof RegistryError || (error instanceof HttpError && error.kind !== "unreachable");
+        if (isRefusal) return undefined;
+        throw httpFailure(`GET ${question.path} at ${server.name}`, error, product);
+      }
+    },
+    /** Asks what Consul's UI asks. A server without this endpoint grants nothing. Source: measured on 1.22.3. */
+    async mayRead(rights) {
+      const path = "/v1/internal/acl/authorize";
+      const doing = `POST ${path} at ${server.name}`;
+      const asked = rights.map((right) => ({
+        Resource: right.resource,
+        Access: "read",
+        Segment: right.name,
+      }));
+      const answer = await http
+        .postJson(urlOf(path, {}), asked, { headers, timeoutMs })
+        .catch((error: unknown) => {
+          throw httpFailure(doing, error, product);
+        });
+      if (answer.status === 429) throw new TooManyConnectionsError(doing);
+      const exchange = { doing, product, answer };
+      if (answer.status >= 500) throw refusalError(exchange, datacenter);
+      if (answer.status === 401 && answer.text.includes("ACL support disabled")) return true;
+      return answer.status === 200 && readAnswer(decisions, exchange).every(({ Allow }) => Allow);
+    },
   };
 }
 
-function parse<T>(doing: string, { text }: HttpAnswer, type: z.ZodType<T>): T {
-  const json = parseJson(text);
-  if (json === undefined) throw notConsul(`${doing}: the answer is not JSON`);
-  const parsed = type.safeParse(json);
-  if (!parsed.success) throw notConsul(`${doing}: the answer does not have Consul's form`);
-  return parsed.data;
+function indexOf({ doing, answer }: Exchange): number {
+  const index = Number(answer.headers["x-consul-index"]);
+  if (Number.isSafeInteger(index)) return Math.max(index, 1); // with 0 every query would return at once
+  throw notConsul(`${doing}: the answer has no header X-Consul-Index`);
+}
+
+function sightOf({ headers }: Pick<HttpAnswer, "headers">, hasToken: boolean): Sight {
+  if (headers["x-consul-results-filtered-by-acls"] === "true") return "filtered";
+  if (headers["x-consul-default-acl-policy"] === "allow") return "whole";
+  return hasToken ? "unproven" : "silent";
+}
+
+/** Fails if the server itself says that others may know more than it. */
+function assertOfLeader({ doing, answer: { headers } }: Exchange): void {
+  if (headers["x-consul-knownleader"] === "false")
+    throw new RegistryError("RegistryUnreachable", `${doing}: the server knows no leader`, advice.notReady);
+  const lagMs = Number(headers["x-consul-lastcontact"] ?? 0);
+  if (headers["x-consul-effective-consistency"] !== "stale" && !(lagMs > 0)) return;
+  const check =
+    "Check the proxies before it, and its discovery_max_stale: the operator asks for the leader's answers.";
+  throw new RegistryError("RegistryBadResponse", `${doing}: the answer may be out of date`, check);
 }
 
 /** The error for a status other than 200. It does not quote the body, which holds addresses and times. */
-function refusalError(doing: string, { status, text }: HttpAnswer, datacenter: string): Error {
-  if (status === 429) return new TooManyConnectionsError(doing);
-  const detail = `${doing}: HTTP ${status}`;
-  if (status === 401 || status === 403) {
-    const advice =
-      'Check the token in the Secret of spec.secretRef: it needs service_prefix "" and node_prefix "" with policy read.';
-    return new RegistryError("RegistryUnauthorized", `${detail}, the token is not valid`, advice);
-  }
-  if (text.includes("No path to datacenter")) {
-    const advice = "Check spec.consul.datacenter.";
-    return new RegistryError("RegistryBadResponse", `${detail}, no datacenter ${datacenter}`, advice);
-  }
-  if (status >= 500) {
-    const advice = "Check that the cluster has a leader and that its servers are reachable.";
-    return new RegistryError("RegistryUnreachable", detail, advice);
-  }
-  return notConsul(detail);
+function refusalError(exchange: Exchange, datacenter: string): RegistryError {
+  const { doing, answer } = exchange;
+  if (!answer.text.includes("No path to datacenter")) return statusError(exchange, advice);
+  const detail = `${doing}: HTTP ${answer.status}, no datacenter ${datacenter}`;
+  return new RegistryError("RegistryBadResponse", detail, "Check spec.consul.datacenter.");
 }
 
 function notConsul(detail: string): RegistryError {
-  const advice = `Check that spec.address points to ${product}.`;
-  return new RegistryError("RegistryBadResponse", detail, advice);
+  return new RegistryError("RegistryBadResponse", detail, `Check that spec.address points to ${product}.`);
 }

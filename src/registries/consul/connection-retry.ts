@@ -28,10 +28,10 @@ export function createThrottle({ clock, random }: Deps, signal: AbortSignal): ()
 
 /** As `api`, but waits until the server has a free connection. @throws RegistryError after about ten seconds. */
 export function withConnectionRetry(api: ConsulApi, deps: Deps, signal: AbortSignal): ConsulApi {
-  const ask = async <T>(question: () => Promise<T>): Promise<T> => {
+  const patiently = async <T>(request: () => Promise<T>): Promise<T> => {
     for (let tries = 1; ; tries++) {
       try {
-        return await question();
+        return await request();
       } catch (error) {
         if (!(error instanceof TooManyConnectionsError)) throw error;
         if (tries === crowdedTries) throw crowded(error);
@@ -41,10 +41,9 @@ export function withConnectionRetry(api: ConsulApi, deps: Deps, signal: AbortSig
   };
   return {
     server: api.server,
-    services: (wait) => ask(() => api.services(wait)),
-    health: (service, wait) => ask(() => api.health(service, wait)),
-    checks: (state, wait) => ask(() => api.checks(state, wait)),
-    mayRead: (rights) => ask(() => api.mayRead(rights)),
+    ask: (question) => patiently(() => api.ask(question)),
+    waitFor: (question, wait) => patiently(() => api.waitFor(question, wait)),
+    mayRead: (rights) => patiently(() => api.mayRead(rights)),
   };
 }
 

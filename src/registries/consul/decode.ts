@@ -1,13 +1,9 @@
 import * as z from "zod";
 import type { RegistrySpec } from "../../model/hub.ts";
-import {
-  distinctInstances,
-  type Service,
-  type ServiceInstance,
-  unknownService,
-} from "../../model/service.ts";
+import type { Problem } from "../../model/problems.ts";
+import { type Service, type ServiceInstance, unknownService } from "../../model/service.ts";
 import { readEach } from "../../runtime/json.ts";
-import { badInstance, springInstance } from "../kinds/spring/instance.ts";
+import { badInstance, springInstance, springService } from "../kinds/spring/instance.ts";
 
 /** Go writes empty values as null. */
 const orNothing = <T extends z.ZodType, D>(type: T, nothing: D) =>
@@ -40,13 +36,34 @@ export function decodeService(name: string, entries: readonly unknown[], selecti
     return isAskedFor && weight > 0 ? [instanceOf(entry, weight)] : [];
   });
   const problems = malformed.map(({ address, detail }) => badInstance(name, address, detail));
-  return { id: name, kind: "spring", name, instances: distinctInstances(instances), problems };
+  return springService({ id: name, name }, instances, problems);
 }
 
-/** A service that exists, but that the token may not read completely. */
-export function unreadable(name: string): Service {
-  const detail = `the token may not read all of ${name}, so the operator keeps what the cluster has; grant the token service and node read`;
-  return unknownService({ id: name, kind: "spring", name }, detail);
+/** A service that exists, but that could not be read. */
+export const unreadable = (name: string, why: string): Service =>
+  unknownService({ id: name, kind: "spring", name }, why);
+
+/** A service of which more exists than could be read. */
+export function partlyReadable(service: Service, why: string): Service {
+  const problem: Problem = { at: service.name, code: "Unreadable", detail: why, severity: "warning" };
+  return { ...service, isPartial: true, problems: [...service.problems, problem] };
+}
+
+interface Place {
+  readonly Node?: { readonly Node?: unknown };
+  readonly Service?: { readonly Service?: unknown };
+}
+
+/** The nodes that the entries of a service are on. */
+export function nodesOf(entries: readonly unknown[]): ReadonlySet<string> {
+  const names = entries.map((entry) => (entry as Place | null)?.Node?.Node);
+  return new Set(names.filter((name) => typeof name === "string"));
+}
+
+/** Whether none of the entries is of another service: a server or proxy may have read the name differently. */
+export function isAbout(name: string, entries: readonly unknown[]): boolean {
+  const names = entries.map((entry) => (entry as Place | null)?.Service?.Service);
+  return names.every((other) => typeof other !== "string" || other.toLowerCase() === name.toLowerCase());
 }
 
 /**
@@ -67,7 +84,7 @@ function instanceOf(
   const zone = (Meta as Readonly<Record<string, string>>).zone ?? "";
   const locality = zone.includes("/") || Node.Datacenter === "" ? zone : `${Node.Datacenter}/${zone}`;
   return springInstance({
-    address: (Address || Node.Address).replace(/^\[(.*)\]$/, "$1"),
+    address: Address || Node.Address,
     port: Port,
     weight,
     locality: zone === "" ? "" : locality,
@@ -81,22 +98,33 @@ const hasAll = (tags: readonly string[], wanted: readonly string[]): boolean =>
 /** A check of a service or of a node, from `/v1/health/state/<state>`. */
 const check = z.object({ Node: z.string(), CheckID: z.string(), ServiceName: orNothing(z.string(), "") });
 
-/** The service of each check ("" = a node's check), by the check's identity. */
-export type Checks = ReadonlyMap<string, string>;
+/** The node and the service of each check ("" = the node's own), by the check's identity. */
+export type Checks = ReadonlyMap<string, { readonly node: string; readonly service: string }>;
 
 /** Reads `/v1/health/state/<state>` and skips anything that is not a check. */
 export function checksOf(checks: readonly unknown[]): Checks {
   const read = checks.flatMap((one) => check.safeParse(one).data ?? []);
   return new Map(
-    read.map(({ Node, CheckID, ServiceName }) => [JSON.stringify([Node, CheckID]), ServiceName]),
+    read.map(({ Node: node, CheckID, ServiceName: service }) => [
+      JSON.stringify([node, CheckID]),
+      { node, service },
+    ]),
   );
 }
 
-/** The services of the checks that only one of the two sets has. */
-export function servicesOfChanged(before: Checks, after: Checks): ReadonlySet<string> {
-  const gone = [...before].filter(([key]) => !after.has(key));
-  const come = [...after].filter(([key]) => !before.has(key));
-  return new Set([...gone, ...come].map(([, service]) => service));
+/** The services of the checks that only one of the two sets has, and the nodes of those that are a node's own. */
+export function changedBetween(
+  before: Checks,
+  after: Checks,
+): { readonly services: ReadonlySet<string>; readonly nodes: ReadonlySet<string> } {
+  const changed = [
+    ...[...before].filter(([key]) => !after.has(key)),
+    ...[...after].filter(([key]) => !before.has(key)),
+  ].map(([, place]) => place);
+  return {
+    services: new Set(changed.map(({ service }) => service).filter((service) => service !== "")),
+    nodes: new Set(changed.filter(({ service }) => service === "").map(({ node }) => node)),
+  };
 }
 
 /** The address of a malformed entry, as far as it is readable. */

@@ -1,26 +1,32 @@
+import { RegistryError } from "../../model/errors.ts";
+import { every } from "../../runtime/clock.ts";
 import type { Deps } from "../../runtime/deps.ts";
-import type { ConsulApi } from "./api.ts";
+import { type ConsulApi, checksIn, type IndexedAnswer } from "./api.ts";
 import { createThrottle } from "./connection-retry.ts";
-import { type Checks, checksOf, servicesOfChanged } from "./decode.ts";
+import { type Checks, changedBetween, checksOf } from "./decode.ts";
 
-const checksWaitSeconds = 60;
+const checksWaitSeconds = 45;
 /** Everything is re-read after this time, whatever the notifications say. */
 const fullReadMs = 60_000;
-const minRestMs = 1_000;
-/** Rounds take at most a quarter of the time; one over 1,000 services takes 0.6 s. Source: measured on 1.22.3. */
+/** Reading takes at most a quarter of the time; 1,000 services take 0.6 s. Source: measured on 1.22.3. */
 const pausePerReadTime = 3;
+/** So many services of a round are read before those that changed have their turn again. */
+const sliceOfRound = 64;
+/** A longer list is not read at each change: it is 4 MB, and holds everybody up. Source: measured on 1.22.3. */
+const maxChecks = 10_000;
 
-/** The services without a blocking query of their own, and how to read them. */
+/** The services without a query of their own, and how to read them. */
 export interface PolledServicesOptions {
   readonly names: () => readonly string[];
-  /** Reads these services with non-blocking queries. @throws RegistryError. */
+  readonly isOn: (service: string, nodes: ReadonlySet<string>) => boolean;
+  /** Reads these services at once. @throws RegistryError. */
   readonly readAll: (names: readonly string[]) => Promise<void>;
 }
 
 /**
- * Follows the services without a blocking query of their own, from `run` until `signal` aborts. The catalog's index
- * says that something was registered, but not what. Instances usually have checks, so the checks that appeared or
- * disappeared tell which services to read now. A round over all of them finds the rest a little later.
+ * Follows the services without a query of their own, from `run` until `signal` aborts. The catalog's index says that
+ * something was registered, but not what. Instances usually have checks, so the checks that appeared or disappeared tell
+ * which services to read first. A round over all of them finds the rest a little later.
  */
 export class PolledServices {
   readonly #api: ConsulApi;
@@ -28,7 +34,12 @@ export class PolledServices {
   readonly #deps: Deps;
   readonly #signal: AbortSignal;
   #checks: Checks = new Map();
+  #areChecksTooMany = false;
+  /** To be read next, and what is left of the round. */
+  readonly #changed = new Set<string>();
+  #round: readonly string[] = [];
   #isRoundDue = true;
+  #due = Promise.withResolvers<void>();
 
   constructor(api: ConsulApi, options: PolledServicesOptions, deps: Deps, signal: AbortSignal) {
     this.#api = api;
@@ -39,54 +50,105 @@ export class PolledServices {
 
   /** @throws RegistryError; the signal's reason. */
   async run(): Promise<void> {
+    every(
+      this.#deps.clock,
+      () => fullReadMs,
+      () => this.#beginRound(),
+      this.#signal,
+    );
+    this.#signal.addEventListener("abort", () => this.#due.resolve(), { once: true });
     await Promise.all([
       this.registered(),
       this.#followChecks("critical"),
       this.#followChecks("warning"),
-      this.#followRounds(),
+      this.#readDue(),
     ]);
   }
 
   /** Call it when the catalog's index has moved. @throws RegistryError. */
   async registered(): Promise<void> {
-    this.#isRoundDue = true;
-    const checks = checksOf((await this.#api.checks("any")).body);
-    const changed = servicesOfChanged(this.#checks, checks);
-    this.#checks = checks;
-    await this.#readThose(changed);
+    if (!this.#areChecksTooMany) {
+      const all = await this.#read("any");
+      if (all === undefined) this.#areChecksTooMany = true;
+      else this.#readChanged(this.#checks, all.checks);
+      this.#checks = all?.checks ?? new Map();
+    }
+    this.#beginRound();
   }
 
   async #followChecks(state: "critical" | "warning"): Promise<void> {
-    let { body, index } = await this.#api.checks(state);
-    let checks = checksOf(body);
     const throttle = createThrottle(this.#deps, this.#signal);
-    for (;;) {
-      ({ body, index } = await this.#api.checks(state, { index, seconds: checksWaitSeconds }));
-      const before = checks;
-      checks = checksOf(body);
-      await this.#readThose(servicesOfChanged(before, checks));
+    for (let before = await this.#read(state); ; ) {
+      if (before === undefined) await this.#deps.clock.sleep(fullReadMs, this.#signal);
+      const wait = { index: before?.index ?? 1, seconds: checksWaitSeconds };
+      const news = before && (await this.#api.waitFor(checksIn(state), wait));
+      const after = news === undefined ? await this.#read(state) : this.#usable(state, news);
+      if (before !== undefined && after !== undefined) this.#readChanged(before.checks, after.checks);
+      before = after;
       await throttle();
     }
   }
 
-  /** A node's check has no service, so any service on that node may be concerned. */
-  async #readThose(changed: ReadonlySet<string>): Promise<void> {
-    const names = this.#options.names();
-    await this.#options.readAll(changed.has("") ? names : names.filter((name) => changed.has(name)));
+  /** undefined = the list is of no use. */
+  async #read(state: State): Promise<IndexedChecks | undefined> {
+    const answer = await this.#api.ask(checksIn(state)).catch((error: unknown) => {
+      const isRefusal = error instanceof RegistryError && error.code === "RegistryBadResponse";
+      if (!isRefusal) throw error; // a list of more than 64 MiB is one
+      return undefined;
+    });
+    return this.#usable(state, answer);
   }
 
-  async #followRounds(): Promise<void> {
+  #usable(state: State, answer: IndexedAnswer<readonly unknown[]> | undefined): IndexedChecks | undefined {
+    if (answer !== undefined && answer.body.length <= maxChecks)
+      return { checks: checksOf(answer.body), index: answer.index };
+    this.#deps.logger.warn("the list of checks is too long, so changes are found in rounds only", { state });
+    return undefined;
+  }
+
+  #readChanged(before: Checks, after: Checks): void {
+    const { services, nodes } = changedBetween(before, after);
+    for (const name of this.#options.names())
+      if (services.has(name) || (nodes.size > 0 && this.#options.isOn(name, nodes))) this.#changed.add(name);
+    this.#due.resolve();
+  }
+
+  #beginRound(): void {
+    this.#isRoundDue = true;
+    this.#due.resolve();
+  }
+
+  async #readDue(): Promise<void> {
     const { clock } = this.#deps;
-    let lastAt = clock.monotonic();
-    for (let restMs = 0; ; ) {
-      await clock.sleep(Math.max(restMs, minRestMs), this.#signal);
+    for (;;) {
+      await this.#due.promise;
+      this.#signal.throwIfAborted();
+      const names = this.#take();
+      if (names.length === 0) {
+        this.#due = Promise.withResolvers();
+        continue;
+      }
       const startedAt = clock.monotonic();
-      restMs = 0;
-      if (!this.#isRoundDue && startedAt - lastAt < fullReadMs) continue;
-      this.#isRoundDue = false;
-      lastAt = startedAt;
-      await this.#options.readAll(this.#options.names());
-      restMs = (clock.monotonic() - startedAt) * pausePerReadTime;
+      await this.#options.readAll(names);
+      await clock.sleep((clock.monotonic() - startedAt) * pausePerReadTime, this.#signal);
     }
   }
+
+  #take(): readonly string[] {
+    if (this.#round.length === 0 && this.#isRoundDue) {
+      this.#round = this.#options.names();
+      this.#isRoundDue = false;
+    }
+    const taken = [...this.#changed, ...this.#round.slice(0, sliceOfRound)];
+    this.#round = this.#round.slice(sliceOfRound);
+    this.#changed.clear();
+    return taken;
+  }
+}
+
+type State = "any" | "critical" | "warning";
+
+interface IndexedChecks {
+  readonly checks: Checks;
+  readonly index: number;
 }

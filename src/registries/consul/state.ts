@@ -6,60 +6,51 @@ import type { Deps } from "../../runtime/deps.ts";
 import type { RegistryConfig } from "../adapter.ts";
 import { inParallel } from "../transport/parallel.ts";
 import type { RefreshHooks } from "../transport/refreshes.ts";
-import { type ConsulApi, type IndexedAnswer, TooManyConnectionsError } from "./api.ts";
+import { allServices, type ConsulApi, type IndexedAnswer } from "./api.ts";
 import { createThrottle, withConnectionRetry } from "./connection-retry.ts";
-import { decodeService, unreadable } from "./decode.ts";
+import { decodeService, nodesOf, unreadable } from "./decode.ts";
+import { freshness, judge, type Known, nothingKnown, rightsToProve } from "./judge.ts";
+import { createLookup, type Lookup } from "./lookup.ts";
 import { PolledServices } from "./polled-services.ts";
+import { assertVisibility, hiddenServices } from "./visibility.ts";
+import { maxWaiting, WaitingQueries } from "./waiting-queries.ts";
 
-/**
- * This many services have a blocking query of their own; the others are read in rounds. A server accepts 200
- * connections from one address, and other hubs need some of them. Source: measured on 1.22.3.
- */
-const maxLoops = 100;
 /** More in flight is not faster. Source: measured on 1.22.3. */
 const maxInFlight = 8;
-/** The services' blocking queries, those of the catalog and of two states of checks, and the reads. */
-export const maxConnections = maxLoops + 3 + maxInFlight;
+/** The services' queries that wait, those of the catalog and of two states of checks, and the reads. */
+export const maxConnections = maxWaiting + 3 + maxInFlight;
 
-/** How long a query for one service blocks. At its end the reader notices a token that lost its rights meanwhile. */
-const serviceWaitSeconds = 60;
-/** Short for the catalog: the end of the query shows that the server still lives, and what the token may still read. */
+/** Short: its end shows that the server still lives, and it is when what could not be read is asked for again. */
 const catalogWaitSeconds = 10;
 /** Consul lists itself. */
 const ownService = "consul";
 
 /**
- * The knowledge of one watch about one datacenter. A blocking query is only a notification. If the token loses a
- * right while it blocks, the answer is silently shorter, so every difference is re-read with a non-blocking query
+ * The knowledge of one watch about one datacenter. A query that waits is only a notification. If the token loses a
+ * right meanwhile, the answer is silently shorter, so every difference is read again with a query that does not wait
  * before it is used. docs/registries/consul.md has the rules and the measurements.
  */
 export class ConsulReader {
   readonly #config: RegistryConfig<"consul">;
   readonly #api: ConsulApi;
-  /** Fails at once when the server has no free connection. */
-  readonly #rawApi: ConsulApi;
   readonly #hooks: RefreshHooks;
   readonly #deps: Deps;
   readonly #signal: AbortSignal;
-  /** By name. An "unknown" service is unreadable; it is read again with every catalog. */
-  readonly #services = new Map<string, Service>();
+  /** What is listed, and what is not and could not be read either. */
+  readonly #known = new Map<string, Known>();
   /** The services that the catalog has and the hub wants. */
   #listed: ReadonlySet<string> = new Set();
-  /**
-   * Listed services that had no instances when they were read: they are about to go, or the token may not see their
-   * nodes.
-   */
-  readonly #emptied = new Set<string>();
-  /** The index of the newest answer for each service; an older answer may arrive later. */
-  readonly #readAt = new Map<string, number>();
-  /** The services with a blocking query of their own, each with the controller that ends it. */
-  readonly #loops = new Map<string, AbortController>();
-  #loopLimit = maxLoops;
+  /** Whether the catalog says that it lacks something. */
+  #tellsHidden = false;
   #problems: readonly Problem[] = [];
   /** The catalog's index. */
   #position = 0;
+  /** When the services that could not be read, and those that only the cluster has, were asked for. */
+  #askedAgainAt = Number.NEGATIVE_INFINITY;
+  readonly #lookup: Lookup;
+  readonly #waiting: WaitingQueries;
   #others: PolledServices | undefined;
-  #published: Snapshot | undefined;
+  #published: (Snapshot & { readonly at: number }) | undefined;
 
   private constructor(
     config: RegistryConfig<"consul">,
@@ -70,10 +61,17 @@ export class ConsulReader {
   ) {
     this.#config = config;
     this.#api = withConnectionRetry(api, deps, signal);
-    this.#rawApi = api;
+    this.#lookup = createLookup(this.#api);
     this.#hooks = hooks;
     this.#deps = deps;
     this.#signal = signal;
+    const options = {
+      onEnd: (name: string, news: IndexedAnswer<readonly unknown[]> | undefined) =>
+        this.#notified(name, news),
+      onFewer: () => this.#followOthers(),
+      onLost: hooks.onLost,
+    };
+    this.#waiting = new WaitingQueries(api, options, deps, signal);
   }
 
   /** Reads everything, then follows it until `signal` aborts. @throws RegistryError. */
@@ -90,15 +88,19 @@ export class ConsulReader {
     return reader;
   }
 
-  /** Returns everything that is known; undefined = unchanged since the last call. */
+  /** Returns everything that is known; undefined = nothing new since the last call, or only a position of the last 10 s. */
   refresh(): Snapshot | undefined {
+    const services = new Map<string, Service>();
+    for (const [name, { service }] of this.#known) if (service !== undefined) services.set(name, service);
     const before = this.#published;
+    const at = this.#deps.clock.monotonic();
     const isSame =
-      isSameListing(before?.services, this.#services) && isDeepStrictEqual(this.#problems, before?.problems);
-    if (isSame && this.#position >= (before?.position ?? 0)) return undefined;
-    const position = this.#position;
-    this.#published = { services: new Map(this.#services), problems: this.#problems, position };
-    return this.#published;
+      isSameListing(before?.services, services) && isDeepStrictEqual(this.#problems, before?.problems);
+    const isRecent =
+      this.#position === before?.position || at - (before?.at ?? 0) < catalogWaitSeconds * 1_000;
+    if (isSame && isRecent) return undefined;
+    this.#published = { services, problems: this.#problems, position: this.#position, at };
+    return { services, problems: this.#problems, position: this.#position };
   }
 
   /** Runs a loop; its error ends the watch. */
@@ -107,19 +109,16 @@ export class ConsulReader {
   }
 
   async #followCatalog(): Promise<void> {
-    let index = this.#position;
     const throttle = createThrottle(this.#deps, this.#signal);
     for (;;) {
-      const wait = { index, seconds: catalogWaitSeconds };
-      const notified = await this.#api.services(wait);
-      const names = notified.body.filter((name) => this.#isWanted(name));
-      const isNews = notified.index !== index || !isDeepStrictEqual(new Set(names), this.#listed);
-      index = notified.index;
-      if (isNews || this.#doubtful().length > 0) {
-        await this.#relist();
-        index = Math.min(index, this.#position); // the server may have started over meanwhile
-      }
+      const before = this.#position;
+      const notified = await this.#api.waitFor(allServices, { index: before, seconds: catalogWaitSeconds });
+      const names = new Set(notified?.body.filter((name) => this.#isWanted(name)));
+      const isNews = notified?.index !== before || !isDeepStrictEqual(names, this.#listed);
+      if (isNews || (this.#isTimeToAskAgain() && this.#doubtful().length > 0)) await this.#relist();
       if (isNews) await this.#others?.registered();
+      this.#followServices();
+      this.#hooks.changed();
       await throttle();
     }
   }
@@ -129,176 +128,142 @@ export class ConsulReader {
    * hidden.
    */
   async #relist(): Promise<void> {
-    const catalog = await this.#api.services();
+    const catalog = await this.#api.ask(allServices);
+    if (catalog.index < this.#position) throw this.#startedOver("the index of the catalog");
+    this.#position = catalog.index;
     const names = catalog.body.filter((name) => this.#isWanted(name));
-    await this.#assertVisibility(catalog, names);
+    await assertVisibility(this.#api, catalog, names);
     this.#listed = new Set(names);
     this.#forgetOtherSpellings();
-    this.#problems = catalog.isFiltered ? [hiddenServices] : [];
-    const unread = names.filter((name) => !this.#services.has(name));
-    await this.#readAll([...unread, ...this.#missing(), ...this.#doubtful()]);
-    this.#position = catalog.index;
-    this.#endLoops();
-    this.#startLoops();
-    if (this.#withoutLoop().length > 0) this.#followOthers();
-    this.#hooks.changed();
-  }
-
-  /** Fails if the token sees no service, or if the server does not say whether results were filtered. */
-  async #assertVisibility(catalog: IndexedAnswer<unknown>, names: readonly string[]): Promise<void> {
-    const isBlind = names.length === 0 && catalog.isFiltered;
-    if (isBlind) throw this.#unauthorized("the token may not read any service that the hub wants");
-    if (!catalog.hidesSilently) return;
-    const rights = [{ resource: "node", name: "" } as const];
-    const needed = names.length > 0 ? rights : [...rights, { resource: "service", name: "" } as const];
-    if (await this.#api.mayRead(needed)) return;
-    throw this.#unauthorized("without a token the operator may not read all nodes and services");
-  }
-
-  #unauthorized(why: string): RegistryError {
-    const detail = `GET /v1/catalog/services at ${this.#api.server.name}: ${why}`;
-    const advice =
-      'Put a token with service_prefix "" and node_prefix "" (policy read) into the Secret of spec.secretRef.';
-    return new RegistryError("RegistryUnauthorized", detail, advice);
+    this.#tellsHidden = catalog.sight === "filtered";
+    this.#problems = this.#tellsHidden ? [hiddenServices] : [];
+    const toRead = [...names.filter((name) => !this.#known.has(name)), ...this.#vanished()];
+    if (this.#isTimeToAskAgain()) {
+      toRead.push(...this.#doubtful(), ...this.#onlyInCluster());
+      this.#askedAgainAt = this.#deps.clock.monotonic();
+    }
+    await this.#readAll(toRead);
+    this.#followServices();
   }
 
   #isWanted(name: string): boolean {
-    return name !== ownService && this.#config.wants(name);
+    return name !== ownService && name !== "" && this.#config.wants(name);
   }
 
-  /** Services known here or in the cluster, but not listed. */
-  #missing(): readonly string[] {
+  /** Services that were read and are listed no longer. */
+  #vanished(): readonly string[] {
     const listed = lowerCased(this.#listed);
-    const known = [...this.#services.keys(), ...(this.#config.known?.() ?? [])];
-    return known.filter((name) => this.#isWanted(name) && !listed.has(name.toLowerCase()));
+    const isReadable = ({ service }: Known): boolean => service?.instances !== "unknown";
+    return [...this.#known].flatMap(([name, known]) =>
+      isReadable(known) && !listed.has(name.toLowerCase()) ? [name] : [],
+    );
+  }
+
+  /** Services of which a part, or everything, could not be read. */
+  #doubtful(): readonly string[] {
+    return [...this.#known].flatMap(([name, { service, isEmpty }]) =>
+      isEmpty || service?.isPartial || service?.instances === "unknown" ? [name] : [],
+    );
+  }
+
+  #onlyInCluster(): readonly string[] {
+    const listed = lowerCased(this.#listed);
+    const names = [...(this.#config.known?.() ?? [])];
+    return names.filter((name) => this.#isWanted(name) && !listed.has(name.toLowerCase()));
+  }
+
+  #isTimeToAskAgain(): boolean {
+    return this.#deps.clock.monotonic() - this.#askedAgainAt >= catalogWaitSeconds * 1_000;
   }
 
   /** The cluster has names in lower case. A service that was hidden is listed in its own spelling again. */
   #forgetOtherSpellings(): void {
     const listed = lowerCased(this.#listed);
-    for (const name of this.#services.keys())
-      if (!this.#listed.has(name) && listed.has(name.toLowerCase())) this.#services.delete(name);
-  }
-
-  #doubtful(): readonly string[] {
-    const unknown = [...this.#services.values()].filter(({ instances }) => instances === "unknown");
-    return [...unknown.map(({ name }) => name), ...this.#emptied];
+    for (const name of this.#known.keys())
+      if (!this.#listed.has(name) && listed.has(name.toLowerCase())) this.#known.delete(name);
   }
 
   async #readAll(names: readonly string[]): Promise<void> {
     await inParallel(new Set(names), maxInFlight, (name) => this.#read(name));
   }
 
-  /** Reads a service with a non-blocking query, and uses the answer only if it is provably complete. */
+  /** Reads a service as it is now, and uses the answer only as far as it is provably complete. */
   async #read(name: string): Promise<void> {
-    const answer = await this.#api.health(name);
-    if (answer.index < (this.#readAt.get(name) ?? 0)) return;
-    this.#readAt.set(name, answer.index);
-    const known = this.#services.get(name);
+    const { index: before } = this.#of(name);
+    const answer = await this.#lookup(name);
+    if (typeof answer === "string") return this.#refused(name, answer);
+    // Hiding something else, the server has shown that it knows the token, and that it says when it hides.
+    const sight = answer.sight === "unproven" && this.#tellsHidden ? "whole" : answer.sight;
+    const nodes = nodesOf(answer.body);
     const found = decodeService(name, answer.body, this.#config.registry);
-    const isEmpty = answer.body.length === 0;
-    const wasEmpty = this.#emptied.delete(name);
-    if (!(await this.#isWhole(answer, name, isEmpty || isLess(found, known)))) {
-      this.#put(unreadable(name));
-    } else if (!isEmpty) {
-      this.#put(found);
-    } else if (!this.#listed.has(name)) {
-      this.#readAt.delete(name);
-      if (this.#services.delete(name)) this.#hooks.changed();
-    } else if (wasEmpty) {
-      this.#put(unreadable(name)); // listed twice without an instance: the token may not see its nodes
-    } else {
-      this.#emptied.add(name);
-    }
+    const about = { answer: { ...answer, sight }, found, nodes, isListed: this.#listed.has(name) };
+    const rights = rightsToProve(name, { ...about, known: this.#of(name) });
+    const mayRead = rights.length === 0 || (await this.#api.mayRead(rights));
+    const known = this.#of(name); // another answer may have come meanwhile
+    const age = freshness(answer.index, { before, now: known.index });
+    if (age === "started over") throw this.#startedOver(`the index of ${name}`);
+    if (age === "new") this.#set(name, judge({ ...about, known }, mayRead));
   }
 
-  async #isWhole(answer: IndexedAnswer<unknown>, name: string, lacksSomething: boolean): Promise<boolean> {
-    if (answer.isFiltered) return false;
-    if (!answer.hidesSilently || !lacksSomething) return true;
-    const all = { resource: "node", name: "" } as const;
-    return this.#api.mayRead([{ resource: "service", name }, all]);
+  #of(name: string): Known {
+    return this.#known.get(name) ?? nothingKnown;
   }
 
-  #put(service: Service): void {
-    if (isDeepStrictEqual(this.#services.get(service.id), service)) return;
-    this.#services.set(service.id, service);
-    this.#hooks.changed();
+  /** Of a service that cannot be asked for, only the catalog says whether it is there. */
+  async #refused(name: string, why: string): Promise<void> {
+    const isGone = !this.#listed.has(name) && (await this.#api.mayRead([{ resource: "service", name }]));
+    const advice = "rename it, or exclude it with spec.services; the operator keeps what the cluster has";
+    const service = unreadable(name, `${why}; ${advice}`);
+    this.#set(name, isGone ? "gone" : { ...this.#of(name), service, isEmpty: false });
   }
 
-  #startLoops(): void {
-    for (const name of this.#listed) {
-      if (this.#loops.size >= this.#loopLimit) return;
-      if (this.#loops.has(name)) continue;
-      const end = new AbortController();
-      this.#loops.set(name, end);
-      this.#follow(this.#followService(name, AbortSignal.any([this.#signal, end.signal])));
-    }
+  #set(name: string, next: Known | "gone"): void {
+    const before = this.#known.get(name)?.service;
+    const service = next === "gone" ? undefined : next.service;
+    const isSame = isDeepStrictEqual(before, service);
+    if (next === "gone") this.#known.delete(name);
+    else this.#known.set(name, isSame ? { ...next, service: before } : next);
+    if (!isSame) this.#hooks.changed();
   }
 
-  /** Ends the queries of services that are no longer listed, and those beyond the limit. */
-  #endLoops(): void {
-    const kept = [...this.#loops.keys()].filter((name) => this.#listed.has(name)).slice(0, this.#loopLimit);
-    for (const name of this.#loops.keys()) {
-      if (kept.includes(name)) continue;
-      this.#loops.get(name)?.abort();
-      this.#loops.delete(name);
-    }
+  #startedOver(what: string): RegistryError {
+    const detail = `${this.#api.server.name}: ${what} went back, so data was lost or restored`;
+    const advice =
+      "Check whether the registry was wiped or restored. The operator keeps what it had for now.";
+    return new RegistryError("RegistryBadResponse", detail, advice, { reset: true });
   }
 
-  #withoutLoop(): readonly string[] {
-    return [...this.#listed].filter((name) => !this.#loops.has(name));
+  /** A query for one service has ended. */
+  async #notified(name: string, news: IndexedAnswer<readonly unknown[]> | undefined): Promise<void> {
+    const seen = news && decodeService(name, news.body, this.#config.registry);
+    if (seen === undefined || !isDeepStrictEqual(seen, this.#known.get(name)?.service))
+      await this.#read(name);
   }
 
-  /** Follows one service with blocking queries while it is listed and the server has a connection for it. */
-  async #followService(name: string, signal: AbortSignal): Promise<void> {
-    let index = 1;
-    const throttle = createThrottle(this.#deps, signal);
-    try {
-      for (;;) {
-        const wait = { index, seconds: serviceWaitSeconds, signal };
-        const notified = await this.#rawApi.health(name, wait);
-        index = notified.index < index ? 1 : notified.index;
-        const seen = decodeService(name, notified.body, this.#config.registry);
-        if (!isDeepStrictEqual(seen, this.#services.get(name))) await this.#read(name);
-        await throttle();
-      }
-    } catch (error) {
-      if (signal.aborted) return;
-      if (!(error instanceof TooManyConnectionsError)) throw error;
-      this.#loops.delete(name); // otherwise nobody would follow this service any more
-      this.#loopLimit = Math.floor(this.#loops.size / 2); // other clients behind this address need some too
-      this.#deps.logger.warn("too few connections to watch each service", { services: this.#loopLimit });
-      this.#endLoops();
-      this.#followOthers();
-    }
+  /** What is listed and could be read; the catalog's loop asks for the rest. */
+  #readable(): readonly string[] {
+    return [...this.#listed].filter((name) => this.#of(name).service?.instances !== "unknown");
   }
 
+  #followServices(): void {
+    this.#waiting.follow(new Set(this.#readable()));
+    this.#followOthers();
+  }
+
+  /** Follows the services that have no query of their own, if there are any. */
   #followOthers(): void {
-    if (this.#others !== undefined) return;
+    const names = (): readonly string[] => this.#readable().filter((name) => !this.#waiting.has(name));
+    if (this.#others !== undefined || names().length === 0) return;
     const options = {
-      names: () => this.#withoutLoop(),
-      readAll: (names: readonly string[]) => this.#readAll(names),
+      names,
+      isOn: (name: string, nodes: ReadonlySet<string>) => !nodes.isDisjointFrom(this.#of(name).nodes),
+      readAll: (changed: readonly string[]) => this.#readAll(changed),
     };
     this.#others = new PolledServices(this.#api, options, this.#deps, this.#signal);
     this.#follow(this.#others.run());
   }
 }
 
-const hiddenServices: Problem = {
-  at: "/v1/catalog/services",
-  code: "Hidden",
-  detail:
-    'the token may not read all services, so the operator keeps what the cluster has of the others; to read them, grant the token service_prefix "" with policy read',
-  severity: "warning",
-};
-
 /** Consul ignores the case of names. Source: measured on 1.22.3. */
 const lowerCased = (names: Iterable<string>): ReadonlySet<string> =>
   new Set([...names].map((name) => name.toLowerCase()));
-
-/** Whether a known instance is missing. */
-function isLess({ instances }: Service, known: Service | undefined): boolean {
-  if (known === undefined || known.instances === "unknown" || instances === "unknown") return true;
-  const keys = new Set(instances.map(({ address, port }) => `${address} ${port}`));
-  return known.instances.some(({ address, port }) => !keys.has(`${address} ${port}`));
-}

@@ -1,18 +1,37 @@
 import { isIP } from "node:net";
-import { distinctInstances, type Service, type ServiceInstance } from "../../model/service.ts";
-import { badInstance, springInstance } from "../kinds/spring/instance.ts";
-import type { Application, EurekaInstance } from "./wire.ts";
+import { type Service, type ServiceInstance, unknownService } from "../../model/service.ts";
+import { badInstance, springInstance, springService } from "../kinds/spring/instance.ts";
+import type { Application, EurekaInstance, Listing } from "./wire.ts";
 
 /** The class of an empty map, and the keys by which Spring Boot Admin's clients tell one start from the next. */
 const volatileMetadata = new Set(["@class", "startup", "timestamp"]);
 /** us-east-1 of us-east-1a. */
 const awsZone = /^([a-z]{2}(?:-[a-z]+)+-\d+)[a-z]$/;
 
+/**
+ * The services of a list. `known` are the names, in any case, of what the cluster has: if an entry has no name, it may
+ * be any of those that are not listed.
+ */
+export function decodeListing(listing: Listing, known: Iterable<string>): readonly Service[] {
+  const byName = Map.groupBy(listing.applications, ({ name }) => name);
+  const services = [...byName].map(([name, entries]) => decodeApplication(name, entries));
+  if (listing.nameless === 0) return services;
+  const missing = new Set([...known].map((name) => name.toUpperCase()).filter((name) => !byName.has(name)));
+  const why =
+    "the server lists an application without a name, which may be this one, so the operator keeps what the cluster has; remove it";
+  return [
+    ...services,
+    ...[...missing].map((name) => unknownService({ id: name, kind: "spring", name }, why)),
+  ];
+}
+
 /** An application with the instances that take calls; none if all are ill. */
-export function decodeApplication({ name, instances, malformed }: Application): Service {
-  const problems = malformed.map(({ address, detail }) => badInstance(name, address, detail));
+function decodeApplication(name: string, entries: readonly Application[]): Service {
+  const problems = entries
+    .flatMap(({ malformed }) => malformed)
+    .map(({ address, detail }) => badInstance(name, address, detail));
   const found: ServiceInstance[] = [];
-  for (const one of instances) {
+  for (const one of entries.flatMap(({ instances }) => instances)) {
     if (one.status !== "UP") continue;
     const address = addressOf(one);
     const port = one.port ?? one.securePort;
@@ -20,13 +39,12 @@ export function decodeApplication({ name, instances, malformed }: Application): 
       problems.push(badInstance(name, address, "both its port and its secure port are disabled"));
     else found.push(instanceOf(one, address, port));
   }
-  return {
-    id: name,
-    kind: "spring",
-    name,
-    instances: distinctInstances(found), // an instance that restarted under another id may be listed twice
-    problems: problems.toSorted((a, b) => (`${a.at} ${a.detail}` < `${b.at} ${b.detail}` ? -1 : 1)),
-  };
+  // An instance that restarted under another id may be listed twice.
+  const service = springService({ id: name, name }, found, problems);
+  if (!entries.some(({ isUnreadable }) => isUnreadable)) return service;
+  const why = `the server's list of ${name} has no form that Eureka uses, so the operator keeps what the cluster has`;
+  const { problems: unread } = unknownService(service, why);
+  return { ...service, isPartial: true, problems: [...service.problems, ...unread] };
 }
 
 /**
@@ -34,7 +52,7 @@ export function decodeApplication({ name, instances, malformed }: Application): 
  * resolve.
  */
 const addressOf = ({ ipAddr, hostName }: EurekaInstance): string =>
-  isIP(ipAddr) === 0 ? hostName || ipAddr : ipAddr;
+  isIP(ipAddr.replace(/^\[(.*)\]$/, "$1")) === 0 ? hostName || ipAddr : ipAddr;
 
 function instanceOf(
   { metadata, dataCenterInfo }: EurekaInstance,

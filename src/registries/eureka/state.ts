@@ -1,10 +1,12 @@
-import { isDeepStrictEqual } from "node:util";
-import { RegistryError } from "../../model/errors.ts";
+import { RegistryError, type RegistryErrorCode } from "../../model/errors.ts";
+import type { Problem } from "../../model/problems.ts";
 import { isSameListing, type Service, type Snapshot } from "../../model/service.ts";
-import { badAnswer, type EurekaApi } from "./api.ts";
-import { decodeApplication } from "./decode.ts";
+import { keepIdentity } from "../kinds/spring/instance.ts";
+import type { Exchange } from "../transport/answers.ts";
+import type { EurekaApi, NoStatus } from "./api.ts";
+import { decodeListing } from "./decode.ts";
 import type { ServerStatus } from "./server-status.ts";
-import { BadApplicationsError, parseApplications } from "./wire.ts";
+import { parseListing } from "./wire.ts";
 
 /**
  * A process may list too little for this long. What it does not fetch from its peers arrives with the clients'
@@ -12,65 +14,134 @@ import { BadApplicationsError, parseApplications } from "./wire.ts";
  */
 const youngMinutes = 2;
 
+/** As a proxy answers, or does not, while something behind it is replaced. */
+const passing: ReadonlySet<RegistryErrorCode> = new Set(["RegistryUnreachable", "RegistryBadResponse"]);
+
+/** What a hub wants to know. */
+export interface Interest {
+  readonly wants: (name: string) => boolean;
+  readonly known?: () => Iterable<string>;
+}
+
 /** The knowledge of one watch about one address. */
 export class EurekaReader {
   readonly #api: EurekaApi;
-  readonly #wants: (name: string) => boolean;
+  readonly #interest: Interest;
   readonly #processes = new Set<string>();
-  #answer: string | undefined;
+  /** Of the newest answer; undefined = nothing has been read yet. */
+  #status: ServerStatus | NoStatus | undefined;
+  #text: string | undefined;
   #services: ReadonlyMap<string, Service> = new Map();
+  #problems: readonly Problem[] | undefined;
+  #hasRestarted = false;
 
-  constructor(api: EurekaApi, wants: (name: string) => boolean) {
+  constructor(api: EurekaApi, interest: Interest) {
     this.#api = api;
-    this.#wants = wants;
+    this.#interest = interest;
   }
 
-  /** Reads everything once; undefined = nothing changed. @throws RegistryError; the reader is useless then. */
+  /** How good a first answer is, to choose among peers: one that has just started may list a part only. */
+  get rank(): { readonly isYoung: boolean; readonly instances: number } {
+    const instances = [...this.#services.values()].map((one) => addressesOf(one).size);
+    return { isYoung: isYoung(this.#status), instances: instances.reduce((sum, count) => sum + count, 0) };
+  }
+
+  /** Reads everything once; undefined = nothing changed. @throws RegistryError, and is as before; see `mayReadAgain`. */
   async read(): Promise<Snapshot | undefined> {
-    const answer = await this.#api.applications();
-    this.#meet(await this.#api.status());
-    if (answer === this.#answer) return undefined;
-    const services = this.#decode(answer);
-    const isSame = this.#answer !== undefined && isSameListing(this.#services, services);
-    this.#answer = answer;
+    let exchange = await this.#api.applications();
+    const status = await this.#api.status();
+    const isOther = this.#status !== undefined && this.#isOther(this.#status, status);
+    if (isOther) exchange = await this.#api.applications(); // the first may still be of the one before
+    const { text } = exchange.answer;
+    const snapshot = text === this.#text ? undefined : this.#decode(exchange);
+    if (isOther && snapshot !== undefined && listsLess(this.#services, snapshot.services))
+      throw this.#lessKnown();
+    this.#status = status;
+    if ("process" in status) this.#processes.add(status.process);
+    if (snapshot === undefined) return undefined;
+    const { services, problems } = snapshot;
+    const isSame = this.#problems === problems && isSameListing(this.#services, services);
+    this.#text = text;
     this.#services = services;
-    return isSame ? undefined : { services, problems: [] };
+    this.#problems = problems;
+    return isSame ? undefined : snapshot;
   }
 
   /**
-   * Another process behind the address is a peer and may answer too. But one that has just started is like a
-   * restarted registry. @throws RegistryError.
+   * Whether the failure of a read may pass: the next one shows whether the same process still answers, so nothing can
+   * have been missed.
    */
-  #meet(status: ServerStatus | undefined): void {
-    if (status === undefined) return;
-    const { process, uptimeMinutes } = status;
-    const isNew = this.#processes.size > 0 && !this.#processes.has(process);
-    this.#processes.add(process);
-    if (!isNew || uptimeMinutes >= youngMinutes) return;
-    const detail = `${this.#api.server.name} restarted, or another server that started recently answers there`;
-    const advice =
-      "The server's list may be incomplete. The operator removes nothing until the list has settled.";
-    throw new RegistryError("RegistryUnreachable", detail, advice);
+  mayReadAgain(error: unknown): boolean {
+    const isPassing = error instanceof RegistryError && passing.has(error.code);
+    return isPassing && !this.#hasRestarted && this.#status !== undefined && "process" in this.#status;
   }
 
-  /** Answers also differ in renewals alone, so an otherwise equal service keeps its identity. */
-  #decode(answer: string): ReadonlyMap<string, Service> {
-    const services = applicationsOf(this.#api, answer)
-      .filter(({ name }) => this.#wants(name))
-      .map((application) => {
-        const service = decodeApplication(application);
-        const before = this.#services.get(service.id);
-        return isDeepStrictEqual(before, service) ? (before ?? service) : service;
-      });
-    return new Map(services.map((service) => [service.id, service]));
+  #decode(exchange: Exchange): Snapshot {
+    const { wants, known = () => [] } = this.#interest;
+    const listing = parseListing(exchange);
+    const wanted = decodeListing(listing, known()).filter(({ name }) => wants(name));
+    const problems = listing.nameless > 0 ? someNameless : noProblems;
+    return { services: keepIdentity(this.#services, wanted), problems };
+  }
+
+  /**
+   * Whether another process answers than before. It may be a peer, so its list counts unless it lists less. But one
+   * that has just started is like a restarted registry, and so is one that no longer tells. @throws RegistryError.
+   */
+  #isOther(before: ServerStatus | NoStatus, now: ServerStatus | NoStatus): boolean {
+    const { name } = this.#api.server;
+    if ("missing" in now) {
+      if ("missing" in before) return false;
+      throw unreachable(
+        `GET /status at ${name}, which says whether the server restarted: ${now.missing}`,
+        "Check the server's log and the proxies before it.",
+      );
+    }
+    const isNew = !this.#processes.has(now.process);
+    this.#hasRestarted = isNew && this.#processes.size > 0 && isYoung(now);
+    if (this.#hasRestarted)
+      throw unreachable(
+        `${name} restarted, or another server that started recently answers there`,
+        "The server's list may be incomplete. The operator removes nothing until the list has settled.",
+      );
+    return "missing" in before || before.process !== now.process;
+  }
+
+  #lessKnown(): RegistryError {
+    return unreachable(
+      `another server than before answers at ${this.#api.server.name}, and lists less`,
+      "If this persists, the servers behind the address do not replicate to each other: check their peers, and name each server in spec.address.",
+    );
   }
 }
 
-function applicationsOf({ server }: EurekaApi, answer: string) {
-  try {
-    return parseApplications(answer);
-  } catch (error) {
-    if (!(error instanceof BadApplicationsError)) throw error;
-    throw badAnswer(server, error.message);
-  }
+const isYoung = (status: ServerStatus | NoStatus | undefined): boolean =>
+  status !== undefined && "process" in status && status.uptimeMinutes < youngMinutes;
+
+const unreachable = (detail: string, advice: string): RegistryError =>
+  new RegistryError("RegistryUnreachable", detail, advice);
+
+const noProblems: readonly Problem[] = [];
+const someNameless: readonly Problem[] = [
+  {
+    at: "/apps",
+    code: "BadInstance",
+    detail: "the server lists an application without a name; remove it",
+    severity: "rejected",
+  },
+];
+
+/** Whether an instance of `before` is missing, though all of its service could be read. */
+function listsLess(before: ReadonlyMap<string, Service>, after: ReadonlyMap<string, Service>): boolean {
+  return [...before].some(([id, service]) => {
+    const now = after.get(id);
+    if (now === service || now?.instances === "unknown" || now?.isPartial) return false;
+    const left = now === undefined ? new Set() : addressesOf(now);
+    return [...addressesOf(service)].some((address) => !left.has(address));
+  });
+}
+
+function addressesOf({ instances }: Service): ReadonlySet<string> {
+  if (instances === "unknown") return new Set();
+  return new Set(instances.map(({ address, port }) => `${address} ${port}`));
 }

@@ -1,5 +1,6 @@
 import * as z from "zod";
-import { type Malformed, parseJson, readEach } from "../../runtime/json.ts";
+import { type Malformed, readEach, stringMap } from "../../runtime/json.ts";
+import { type Exchange, readAnswer } from "../transport/answers.ts";
 
 /**
  * A list. Depending on the version, Eureka's converters write a list of one as its only element, and an empty list as
@@ -14,10 +15,19 @@ const list = z
   .nullish()
   .transform((items): readonly unknown[] => items ?? []);
 
-const answer = z.object({ applications: z.object({ application: list }) });
+const listing = z
+  .object({ applications: z.object({ application: list }) })
+  .transform(({ applications }) => applications.application);
 const application = z.object({ name: z.string().min(1), instance: list });
+const named = application.pick({ name: true });
 
-const isTrue = z.union([z.boolean(), z.enum(["true", "false"]).transform((text) => text === "true")]);
+const isTrue = z.union([
+  z.boolean(),
+  z
+    .string()
+    .regex(/^(true|false)$/i)
+    .transform((text) => text.toLowerCase() === "true"),
+]);
 const number = z.union([
   z.int(),
   z
@@ -29,16 +39,7 @@ const text = z
   .string()
   .nullish()
   .transform((value) => value ?? "");
-const texts = z
-  .record(z.string(), z.unknown())
-  .nullish()
-  .transform((values) =>
-    Object.fromEntries(
-      Object.entries(values ?? {}).flatMap(([key, value]) =>
-        typeof value === "string" ? [[key, value]] : [],
-      ),
-    ),
-  );
+const texts = stringMap.nullish().transform((fields) => Object.fromEntries(fields ?? []));
 
 /** `{"$": 8080, "@enabled": "true"}`, or just the number; undefined = there is no such port, or it is disabled. */
 const port = (isEnabled: boolean) =>
@@ -73,26 +74,34 @@ export interface Application {
   readonly instances: readonly EurekaInstance[];
   /** The instances that are not in `instances`. */
   readonly malformed: readonly Malformed[];
+  /** Its instances are no list, so there may be any. */
+  readonly isUnreadable: boolean;
 }
 
-/** The answer is not a list of applications. The message says what is missing and holds no value of the answer. */
-export class BadApplicationsError extends Error {
-  override readonly name = "BadApplicationsError";
+/** The answer of `/apps`. */
+export interface Listing {
+  /** A name may come twice, if a proxy has put several lists together. */
+  readonly applications: readonly Application[];
+  /** How many entries have no name, so that each may be any application. */
+  readonly nameless: number;
 }
 
 /**
- * Reads the answer of `/apps`. A malformed instance affects no other. @throws BadApplicationsError when the answer as
- * a whole is malformed.
+ * Reads the answer of `/apps`. A malformed instance or application affects no other. @throws RegistryError
+ * RegistryBadResponse when the answer as a whole is malformed.
  */
-export function parseApplications(json: string): readonly Application[] {
-  const said = parseJson(json);
-  if (said === undefined) throw new BadApplicationsError("the answer is not JSON");
-  const listed = z.array(application).safeParse(answer.safeParse(said).data?.applications.application);
-  if (!listed.success) throw new BadApplicationsError("the answer is not a list of applications");
-  return listed.data.map(({ name, instance: all }) => {
-    const { wellFormed: instances, malformed } = readEach(instance, all, addressOf);
-    return { name, instances, malformed };
-  });
+export function parseListing(exchange: Exchange): Listing {
+  const items = readAnswer(listing, exchange);
+  const applications = items.flatMap((item) => parseApplication(item) ?? []);
+  return { applications, nameless: items.length - applications.length };
+}
+
+function parseApplication(item: unknown): Application | undefined {
+  const { data } = application.safeParse(item);
+  const name = data?.name ?? named.safeParse(item).data?.name;
+  if (name === undefined) return undefined;
+  const { wellFormed, malformed } = readEach(instance, data?.instance ?? [], addressOf);
+  return { name, instances: wellFormed, malformed, isUnreadable: data === undefined };
 }
 
 /** The part of its address that is readable. */

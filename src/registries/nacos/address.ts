@@ -1,31 +1,23 @@
 import { RegistryError } from "../../model/errors.ts";
-import { type HttpServer, parseServer, parseServerUrls, withoutSecrets } from "../transport/servers.ts";
+import { withoutSecrets } from "../../model/problems.ts";
+import { type HttpServer, parseServer } from "../transport/servers.ts";
 
 /** One Nacos server of `spec.address`; its port is the main one, and the gRPC port is 1000 above it. */
 export type NacosServer = HttpServer;
 
-/** host:port means gRPC; a URL means HTTP only. */
-export interface NacosAddress {
-  readonly transport: "grpc" | "http";
-  readonly servers: readonly NacosServer[];
-}
-
 /** The distance of the gRPC port from the main port. Source: alibaba/nacos, Constants.SDK_GRPC_PORT_DEFAULT_OFFSET. */
 export const grpcPortOffset = 1_000;
 /** The default of a server. Source: nacos `server.servlet.contextPath`. */
-const defaultContextPath = "/nacos";
+const contextPath = "/nacos";
 
 /**
- * Reads `h1:8848,[2001:db8::1]:8848` (gRPC) or `https://h1:8848/context,http://h2` (HTTP; the default path is /nacos,
- * the default port the scheme's own). In the gRPC form only the login goes over HTTP, to the main port. It uses no
+ * Reads `h1:8848,[2001:db8::1]:8848`. The login and the lists of all groups go over HTTP, to the main port. They use no
  * TLS even if gRPC does, because a server has separate settings for the two, and `nacos.remote.server.rpc.tls` is
  * only for gRPC.
- * @throws RegistryError InvalidSpec.
+ * @throws RegistryError InvalidSpec, also for a URL, which earlier versions read.
  */
-export function parseNacosAddress(address: string): NacosAddress {
-  if (address.includes("://"))
-    return { transport: "http", servers: parseServerUrls(address, defaultContextPath, advice) };
-  return { transport: "grpc", servers: address.split(",").map((one) => parseHostPort(one.trim())) };
+export function parseNacosAddress(address: string): readonly NacosServer[] {
+  return address.split(",").map((one) => parseHostPort(one.trim()));
 }
 
 function parseHostPort(text: string): NacosServer {
@@ -35,10 +27,11 @@ function parseHostPort(text: string): NacosServer {
     throw invalid(
       `the port of "${text}" is not 1..${65_535 - grpcPortOffset}; the gRPC port is ${grpcPortOffset} above it`,
     );
-  return { ...server, baseUrl: `http://${server.name}${defaultContextPath}` };
+  return { ...server, baseUrl: `http://${server.name}${contextPath}` };
 }
 
-const advice =
-  "Write spec.address as nacos-1:8848,nacos-2:8848, or as http://nacos:8848/nacos for HTTP only.";
-
-const invalid = (detail: string): RegistryError => new RegistryError("InvalidSpec", detail, advice);
+function invalid(detail: string): RegistryError {
+  const advice =
+    "Write spec.address as host:port, such as nacos-1:8848,nacos-2:8848: Nacos 2 and newer, read over gRPC on the port 1000 above.";
+  return new RegistryError("InvalidSpec", detail, advice);
+}

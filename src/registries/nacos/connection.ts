@@ -1,59 +1,46 @@
 import type { Socket } from "node:net";
 import * as z from "zod";
 import { RegistryError, type RegistryErrorCode } from "../../model/errors.ts";
+import { nextTurn } from "../../runtime/clock.ts";
 import type { Clock } from "../../runtime/deps.ts";
+import { parseJson } from "../../runtime/json.ts";
 import { describeNetworkError } from "../transport/dial.ts";
 import { BadTlsOptionsError, type Dialer } from "../transport/dialer.ts";
 import { grpcPortOffset, type NacosServer } from "./address.ts";
 import { GrpcError, type GrpcStream, GrpcTransport } from "./grpc.ts";
 import { decodePayload, encodePayload, type Payload } from "./payload.ts";
-import { BadServiceInfoError } from "./service-info.ts";
+import { connectionVerdict, errorCodes, type NacosResponse, readResponse } from "./response.ts";
 
-/** The time limit of each handshake step and of a health check. */
+/** The time limit of each handshake step and of each try of a health check. */
 const handshakeMs = 3_000;
-const requestMs = 10_000;
+/** Longer than it takes the health check to notice a server that answers nobody. */
+const requestMs = 12_000;
+/** As many requests as are in flight at most; if so many in a row have no answer, none will have. */
+const maxUnanswered = 20;
 /**
  * Sent whatever other traffic there is. A server probes clients that are silent for 20 s, and may drop them in the
- * same moment (measured on 2.3 and 3.1). The check also notices a frozen server.
+ * same moment (measured on 2.3 and 3.1). The check also notices a frozen server. It is tried twice, because a JVM that
+ * collects garbage, or a process that gets no time, is silent for seconds.
  */
 const healthCheckMs = 5_000;
+const healthTries = 2;
 /** A server binds the connection shortly after the client announces it. */
 const bindPauseMs = 20;
+
 export interface ConnectionOptions {
   readonly server: NacosServer;
+  /** One of its addresses. */
+  readonly ip: string;
   readonly dial: Dialer;
   /** Whether to speak TLS. */
   readonly secure: boolean;
+  /** `body` is undefined if it is not JSON. */
   readonly onPush: (type: string, body: unknown) => void;
-  /** Called once if the connection breaks after it was opened. */
-  readonly onLost: (error: Error) => void;
 }
 
-/** The fields of the answer, or why there are none. */
-export type NacosResponse =
-  | { readonly isOk: true; readonly body: unknown }
-  | { readonly isOk: false; readonly code: number; readonly message: string };
-
-/** The error codes of a refused request. Source: alibaba/nacos, NacosException, ErrorCode. */
-export const errorCodes = {
-  forbidden: 403,
-  noHandler: 302,
-  overLimit: 503,
-  fuzzyWatchLimits: [50_310, 50_311],
-} as const;
-
-/** Codes that make the connection useless, whatever the request was. */
-const starting = 300;
-const unusable: readonly number[] = [301, -401];
-
-const answerSchema = z.object({
-  resultCode: z.number().default(200),
-  errorCode: z.number().default(0),
-  message: z.string().nullish(),
-});
 const serverCheckSchema = z.object({ supportAbilityNegotiation: z.boolean().nullish() });
-const pushSchema = z.object({ requestId: z.string().nullish() });
-const setupAckSchema = z.object({ abilityTable: z.record(z.string(), z.boolean()).nullish() });
+const pushSchema = z.object({ requestId: z.unknown() });
+const setupAckSchema = z.object({ abilityTable: z.record(z.string(), z.boolean()) });
 
 /**
  * One connection to one server, for requests and pushes. Each push is answered, because the server would otherwise
@@ -68,21 +55,25 @@ export class NacosConnection {
   readonly #signal: AbortSignal;
   readonly #transport: GrpcTransport;
   readonly #stream: GrpcStream;
+  readonly #clientIp: string;
   /** undefined = the acknowledgement did not come in time, or the connection has ended. */
   readonly #setupAck = Promise.withResolvers<ReadonlySet<string> | undefined>();
   #abilities: ReadonlySet<string> = new Set();
   #state: "opening" | "open" | "closed" = "opening";
   #failure: unknown;
   #requests = 0;
+  #unanswered = 0;
+  #onLost: (error: Error) => void = () => undefined;
   #cancelTimer: () => void = () => undefined;
 
   /** Returns once the server accepts requests. @throws RegistryError; the signal's reason. */
   static async open(options: ConnectionOptions, clock: Clock, signal: AbortSignal): Promise<NacosConnection> {
-    const { server, dial, secure } = options;
-    const socket = await dial({ host: server.host, port: server.port + grpcPortOffset, secure }).catch(
+    const { server, ip, dial, secure } = options;
+    const socket = await dial({ host: server.host, ip, port: server.port + grpcPortOffset, secure }).catch(
       (cause: unknown) => {
         if (signal.aborted) throw signal.reason;
-        throw notDialled(options, cause);
+        const code = cause instanceof BadTlsOptionsError ? "SecretInvalid" : "RegistryUnreachable";
+        throw connectionError(options, "connect", code, describeNetworkError(cause), { cause });
       },
     );
     const connection = new NacosConnection(options, socket, clock, signal);
@@ -99,8 +90,11 @@ export class NacosConnection {
     this.#options = options;
     this.#clock = clock;
     this.#signal = signal;
-    const { name } = options.server;
-    this.#transport = new GrpcTransport(socket, name, clock, (error) => this.#fail(describe(error)));
+    const { server, secure } = options;
+    const port = String(server.port + grpcPortOffset);
+    const origin = `${secure ? "https" : "http"}://${server.name.replace(/\d+$/, port)}`;
+    this.#clientIp = socket.localAddress ?? "";
+    this.#transport = new GrpcTransport(socket, origin, clock, (error) => this.#fail(error));
     this.#stream = this.#transport.stream("/BiRequestStream/requestBiStream", (message) =>
       this.#onPush(message),
     );
@@ -112,39 +106,39 @@ export class NacosConnection {
     return this.#abilities;
   }
 
+  /** Calls `onLost` once if the connection breaks, at once if it has. */
+  whenLost(onLost: (error: Error) => void): void {
+    if (this.#state === "closed") onLost(this.#failure as Error);
+    else this.#onLost = onLost;
+  }
+
   /**
-   * Sends one request; `type` is the simple name of its class, `token` the access token. @throws RegistryError when
-   * the connection is useless or becomes so; the signal's reason after an abort.
+   * Sends one request; `type` is the simple name of its class, `token` the access token. One that has no answer, or none
+   * of use, counts as refused while others have one. @throws RegistryError when the connection is useless or becomes so;
+   * the signal's reason after an abort.
    */
-  async request(
-    type: string,
-    fields: object,
-    token?: string,
-    deadlineMs = requestMs,
-  ): Promise<NacosResponse> {
-    const headers: Payload["headers"] = token === undefined ? {} : { accessToken: token };
+  async request(type: string, fields: object, token?: string): Promise<NacosResponse> {
     const requestId = String(++this.#requests);
-    const payload = await this.#call(
-      { type, headers, body: JSON.stringify({ ...fields, requestId }) },
-      deadlineMs,
-    );
-    const body = this.#parse(payload);
-    const { resultCode, errorCode, message } = this.#shaped(answerSchema, payload, body);
-    if (resultCode === 200) return { isOk: true, body };
-    const code = errorCode === 0 ? resultCode : errorCode;
-    if (unusable.includes(code)) throw this.#fail("the server no longer knows the connection");
-    // The code for a missing configuration is the same.
-    if (code === starting && payload.type === "ErrorResponse") throw this.#fail("the server is starting");
-    return { isOk: false, code, message: message ?? "" };
+    const body = JSON.stringify({ ...fields, requestId });
+    const headers: Record<string, string> = token === undefined ? {} : { accessToken: token };
+    try {
+      const response = this.#read(await this.#call({ type, headers, body }, requestMs));
+      this.#unanswered = 0;
+      return response;
+    } catch (error) {
+      if (!(error instanceof GrpcError)) throw error;
+      if (++this.#unanswered >= maxUnanswered) throw this.#fail(error, requestMs);
+      return { isOk: false, code: errorCodes.noAnswer, message: "" };
+    }
   }
 
   /** Closes the connection; pending requests are rejected. */
   readonly close = (): void => this.#end(this.#signal.reason ?? new Error("the connection was closed"));
 
   async #shakeHands(): Promise<void> {
-    const check = await this.request("ServerCheckRequest", {}, undefined, handshakeMs);
+    const check = await this.#insist({ type: "ServerCheckRequest", body: "{}" });
     if (!check.isOk)
-      throw this.#error("RegistryBadResponse", `the server refused the check: ${check.message}`);
+      throw this.#error("RegistryBadResponse", `the server refused the check (error ${check.code})`);
     this.#write("ConnectionSetupRequest", setup);
     if (negotiates(check.body)) this.#abilities = await this.#acknowledged();
     const giveUpAt = this.#clock.monotonic() + handshakeMs;
@@ -165,38 +159,57 @@ export class NacosConnection {
 
   /** Whether the server knows the connection yet. */
   async #isBound(isLast: boolean): Promise<boolean> {
-    const payload: Payload = { type: "HealthCheckRequest", headers: {}, body: '{"requestId":"0"}' };
-    const answer = await this.#call(payload, handshakeMs);
-    if (answer.type !== "ErrorResponse") return true;
-    if (isLast)
+    const { isOk } = await this.#insist(healthCheck);
+    if (!isOk && isLast)
       throw this.#error("RegistryUnreachable", "the server is starting and does not accept requests yet");
-    return false;
+    return isOk;
   }
 
   #checkHealth(): void {
     if (this.#state === "closed") return;
     this.#cancelTimer = this.#clock.after(healthCheckMs, () => {
-      this.request("HealthCheckRequest", {}, undefined, handshakeMs).then(
+      this.#insist(healthCheck, healthTries).then(
         () => this.#checkHealth(),
-        (error: unknown) => {
-          if (error instanceof RegistryError) this.#lose(error); // unless the connection has ended and reported it
-        },
+        (error: unknown) => this.#lose(error as Error), // unless the connection has ended and reported it
       );
     });
   }
 
+  /** An answer without which the connection is useless. */
+  async #insist(payload: Payload, tries = 1): Promise<NacosResponse> {
+    try {
+      return this.#read(await this.#call(payload, handshakeMs));
+    } catch (error) {
+      if (!(error instanceof GrpcError)) throw error;
+      if (tries > 1) return this.#insist(payload, tries - 1);
+      throw this.#fail(error);
+    }
+  }
+
+  /** @throws GrpcError when only this call fails; else as `request`. */
   async #call(payload: Payload, deadlineMs: number): Promise<Payload> {
     this.#throwIfClosed();
     try {
-      return decodePayload(
-        await this.#transport.unary("/Request/request", encodePayload(payload), deadlineMs),
-      );
+      const message = encodePayload({ ...payload, clientIp: this.#clientIp });
+      return decodePayload(await this.#transport.unary("/Request/request", message, deadlineMs));
     } catch (error) {
+      await new Promise<void>(nextTurn); // the connection may have broken with the call
       this.#throwIfClosed();
-      if (error instanceof GrpcError) throw this.#fail(describe(error, deadlineMs));
-      if (error instanceof RangeError) throw this.#fail(notNacos);
-      throw error;
+      throw error instanceof RangeError ? new GrpcError("foreign") : error;
     }
+  }
+
+  /**
+   * @throws RegistryError when the answer shows that the connection is useless (a server that has not bound it yet does
+   * not know it); GrpcError when it is malformed.
+   */
+  #read(payload: Payload): NacosResponse {
+    const response = readResponse(payload);
+    if (response === undefined) throw new GrpcError("foreign");
+    const verdict = connectionVerdict(payload.type, response);
+    const isBinding = this.#state === "opening" && !response.isOk && response.code !== errorCodes.starting;
+    if (verdict !== undefined && !isBinding) throw this.#useless(verdict);
+    return response;
   }
 
   #throwIfClosed(): void {
@@ -204,56 +217,43 @@ export class NacosConnection {
   }
 
   #write(type: string, body: object): void {
-    this.#stream.write(encodePayload({ type, headers: {}, body: JSON.stringify(body) }));
+    this.#stream.write(encodePayload({ type, body: JSON.stringify(body) }));
   }
 
   #onPush(message: Buffer): void {
     if (this.#state === "closed") return;
     try {
-      const payload = decodePayload(message);
-      const body = this.#parse(payload);
-      const { requestId } = this.#shaped(pushSchema, payload, body);
-      if (payload.type === "SetupAckRequest") {
-        const { abilityTable } = this.#shaped(setupAckSchema, payload, body);
-        this.#setupAck.resolve(
-          new Set(Object.keys(abilityTable ?? {}).filter((name) => abilityTable?.[name])),
-        );
+      const { type, body: text } = decodePayload(message);
+      const body = parseJson(text);
+      if (type === "SetupAckRequest") {
+        const { abilityTable = {} } = setupAckSchema.safeParse(body).data ?? {};
+        this.#setupAck.resolve(new Set(Object.keys(abilityTable).filter((name) => abilityTable[name])));
         return;
       }
-      this.#write(payload.type.replace(/Request$/, "Response"), {
-        requestId,
-        resultCode: 200,
-        errorCode: 0,
-        success: true,
-      });
-      if (payload.type === "ConnectResetRequest")
-        this.#fail("the server asked its clients to reconnect, as it does when it scales");
-      else this.#options.onPush(payload.type, body);
+      const { requestId } = pushSchema.safeParse(body).data ?? {};
+      const answer = { requestId, resultCode: 200, errorCode: 0, success: true };
+      this.#write(type.replace(/Request$/, "Response"), answer);
+      if (type === "ConnectResetRequest")
+        this.#useless("the server asked its clients to reconnect, as it does when it scales");
+      else this.#options.onPush(type, body);
     } catch (error) {
-      if (error instanceof RegistryError) this.#lose(error);
-      else if (isMalformed(error))
-        this.#lose(this.#error("RegistryBadResponse", "a push does not have Nacos' form"));
+      if (error instanceof RangeError) this.#fail(new GrpcError("foreign"));
       else this.#lose(error as Error); // a bug: the reader must hear of it, because nobody catches what a stream's handler throws
     }
   }
 
-  #parse({ type, body }: Payload): unknown {
-    try {
-      return JSON.parse(body);
-    } catch {
-      throw this.#error("RegistryBadResponse", `the body of ${type} is not JSON`);
-    }
-  }
-
-  #shaped<T>(schema: z.ZodType<T>, { type }: Payload, body: unknown): T {
-    const result = schema.safeParse(body);
-    if (result.success) return result.data;
-    throw this.#error("RegistryBadResponse", `${type} does not have Nacos' form`);
-  }
-
   /** Ends the connection and reports the reason to its reader. */
-  #fail(what: string): RegistryError {
-    const error = this.#error(what === notNacos ? "RegistryBadResponse" : "RegistryUnreachable", what);
+  #fail({ kind, cause }: GrpcError, deadlineMs = handshakeMs): RegistryError {
+    if (kind === "late") return this.#useless(`no answer within ${deadlineMs / 1_000} s`);
+    if (kind === "not-now") return this.#useless("the server, or a proxy before it, is not ready");
+    if (kind === "foreign") return this.#useless("the server is not a Nacos server", "RegistryBadResponse");
+    return this.#useless(
+      cause === undefined ? "the server closed the connection" : describeNetworkError(cause),
+    );
+  }
+
+  #useless(what: string, code: RegistryErrorCode = "RegistryUnreachable"): RegistryError {
+    const error = this.#error(code, what);
     this.#lose(error);
     return error;
   }
@@ -261,16 +261,12 @@ export class NacosConnection {
   #lose(error: Error): void {
     const wasOpen = this.#state === "open";
     this.#end(error);
-    if (wasOpen) this.#options.onLost(error);
+    if (wasOpen) this.#onLost(error);
   }
 
   #error(code: RegistryErrorCode, what: string): RegistryError {
-    return connectionError(
-      this.#options,
-      this.#state === "opening" ? "connect" : "connection to",
-      code,
-      what,
-    );
+    const doing = this.#state === "opening" ? "connect" : "connection to";
+    return connectionError(this.#options, doing, code, what);
   }
 
   /** The only way to end; everybody gets the first reason. */
@@ -297,7 +293,7 @@ const setup = {
   abilityTable: { fuzzyWatch: true },
 };
 
-const notNacos = "the server is not a Nacos server";
+const healthCheck: Payload = { type: "HealthCheckRequest", body: '{"requestId":"0"}' };
 
 function connectionError(
   { server, secure }: ConnectionOptions,
@@ -311,26 +307,3 @@ function connectionError(
   const check = `Check spec.address and that this port is reachable${tls}.`;
   return new RegistryError(code, detail, check, options);
 }
-
-function notDialled(options: ConnectionOptions, cause: unknown): RegistryError {
-  const what = describeNetworkError(cause);
-  if ((cause as NodeJS.ErrnoException).syscall === "getaddrinfo") {
-    const advice = "Check spec.address.";
-    return new RegistryError("RegistryUnreachable", `lookup ${options.server.host}: ${what}`, advice, {
-      cause,
-    });
-  }
-  const code = cause instanceof BadTlsOptionsError ? "SecretInvalid" : "RegistryUnreachable";
-  return connectionError(options, "connect", code, what, { cause });
-}
-
-/** Describes the error in a few words, without volatile parts. */
-function describe({ kind, cause }: GrpcError, deadlineMs = handshakeMs): string {
-  if (kind === "late") return `no answer within ${deadlineMs / 1_000} s`;
-  if (kind === "foreign") return notNacos;
-  return cause === undefined ? "the server closed the connection" : describeNetworkError(cause);
-}
-
-/** Whether the error is malformed data of the server. */
-const isMalformed = (error: unknown): boolean =>
-  error instanceof z.ZodError || error instanceof BadServiceInfoError || error instanceof RangeError;

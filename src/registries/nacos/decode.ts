@@ -10,6 +10,8 @@ import { type Provider, readProvider } from "../kinds/dubbo/provider.ts";
 import type { ProviderUrl } from "../kinds/dubbo/provider-url.ts";
 import { addressKey, withoutBrackets } from "../kinds/dubbo/registered-addresses.ts";
 import { badInstance, springInstance } from "../kinds/spring/instance.ts";
+import { type Refusal, reasonOf } from "./requests.ts";
+import { errorCodes } from "./response.ts";
 import type { Host, ServiceInfo } from "./service-info.ts";
 import { idOf, type ServiceKey, type ServiceName } from "./service-name.ts";
 
@@ -66,15 +68,19 @@ export function problemsOf(
   return [...rejected, { at, code: "Protected", detail, severity: "warning" }];
 }
 
-/** A service that exists, but that the account may not read. */
-export function unreadable(key: ServiceKey, kind: Service["kind"], name: string): Service {
-  const detail = `the hub's account may not read ${idOf(key)}, so the operator keeps what the cluster has; grant the account read`;
+/** A service that exists, but that could not be read. */
+export function unreadable(
+  key: ServiceKey,
+  kind: Service["kind"],
+  name: string,
+  { refused }: Refusal,
+): Service {
+  const kept = "so the operator keeps what the cluster has";
+  const detail =
+    refused === errorCodes.forbidden
+      ? `the hub's account may not read ${idOf(key)}, ${kept}; grant the account read`
+      : `${idOf(key)} could not be read, ${kept}: ${reasonOf(refused)}; see the server's log`;
   return unknownService({ id: idOf(key), kind, name, registryGroup: key.group }, detail);
-}
-
-/** Whether some of the hosts are not part of a Dubbo application, or there are no hosts. */
-export function hasOthers({ hosts }: ServiceInfo): boolean {
-  return hosts.length === 0 || hosts.some((host) => !isOfDubbo(host));
 }
 
 /** Whether an instance meets the conditions of Nacos' own consumers. */

@@ -4,7 +4,7 @@ import type { Service } from "../../model/service.ts";
 import { type Metadata, needsMetadata } from "../kinds/dubbo/application.ts";
 import type { ApplicationInstance } from "../kinds/dubbo/application-instance.ts";
 import { KnownApplications } from "../kinds/dubbo/known-applications.ts";
-import { type Merged, mergeApplications } from "../kinds/dubbo/merge.ts";
+import { type Mapping, type Merged, mergeApplications } from "../kinds/dubbo/merge.ts";
 import { parseMetadataInfo } from "../kinds/dubbo/metadata-info.ts";
 import { serviceOf, withProviders } from "../kinds/dubbo/provider-service.ts";
 import { RegisteredAddresses } from "../kinds/dubbo/registered-addresses.ts";
@@ -14,21 +14,13 @@ import {
   decodeApplication,
   decodeProviders,
   decodeSpring,
-  hasOthers,
+  isOfDubbo,
   problemsOf,
   unreadable,
 } from "./decode.ts";
-import type { ServiceInfo } from "./service-info.ts";
+import { type ConfigRead, isRefusal, maxInFlight, type ServiceRead } from "./requests.ts";
 import { parseServiceName, type ServiceName } from "./service-name.ts";
 
-/** The account may not read the service; the server and every other service are fine. */
-export type Forbidden = "forbidden";
-
-/** A configuration, or why there is none. */
-export type ConfigRead = { readonly content: string } | "missing" | "unreadable";
-
-/** Of requests to one server: more in flight is not faster. Source: measured on 2.3.2 and 3.1.0. */
-export const maxInFlight = 20;
 export const defaultGroup = "DEFAULT_GROUP";
 
 export interface GroupOptions {
@@ -45,6 +37,12 @@ export interface GroupListing {
 
 type DubboName = ServiceName & { kind: "dubbo" };
 
+/** The services of one revision of an application, and when to read them again. */
+interface KnownMetadata {
+  readonly metadata: Metadata;
+  readonly again: "now" | "with the next list" | "never";
+}
+
 /**
  * The services of one Nacos group. One interface is several Nacos services (one per version, and with
  * `nacos.register-compatible` each of them twice), and applications may also offer it. They are reported as one
@@ -52,21 +50,21 @@ type DubboName = ServiceName & { kind: "dubbo" };
  */
 export class Group {
   readonly #options: GroupOptions;
-  readonly #reads = new Map<string, ServiceInfo | Forbidden>();
+  readonly #reads = new Map<string, ServiceRead>();
   readonly #stale = new Set<string>();
-  /** By Nacos service. */
-  readonly #springServices = new Map<string, Service>();
+  /** By Nacos service: plain services, and those that could not be read. */
+  readonly #plainServices = new Map<string, Service>();
   /** By interface; only readable ones. */
   readonly #interfaces = new Map<string, Service>();
   readonly #readsByInterface = new Map<string, Map<string, DubboName>>();
   readonly #registered = new RegisteredAddresses();
-  readonly #instances = new Map<string, readonly ApplicationInstance[]>();
+  readonly #instances = new Map<string, Instances>();
   readonly #applications: KnownApplications;
-  readonly #metadata = new Map<string, Metadata>();
+  /** By revision key. */
+  readonly #metadata = new Map<string, KnownMetadata>();
+  /** As a snapshot has them, by the merged service. */
   readonly #qualifiedServices = new WeakMap<Service, Service>();
-  /** Every interface ever seen, because the interfaces of the mapping cannot be listed. */
-  readonly #known = new Set<string>();
-  #mapping: ReadonlyMap<string, readonly string[]> = new Map();
+  #mapping: Mapping = new Map();
   #merged: Merged | undefined;
 
   constructor(options: GroupOptions) {
@@ -74,10 +72,13 @@ export class Group {
     this.#applications = new KnownApplications(options.wants);
   }
 
-  readonly #isRegistered = (address: string): boolean => this.#registered.has(address);
+  /** What there is, whatever applications may hide. */
+  get merged(): Merged | undefined {
+    return this.#merged;
+  }
 
   /** Sets the current state of a service; undefined = it is gone. */
-  set(name: string, read: ServiceInfo | Forbidden | undefined): void {
+  set(name: string, read: ServiceRead | undefined): void {
     if (isDeepStrictEqual(this.#reads.get(name), read)) return;
     if (read === undefined) this.#reads.delete(name);
     else this.#reads.set(name, read);
@@ -101,25 +102,30 @@ export class Group {
     this.#stale.clear();
     for (const name of interfaces) this.#mergeInterface(name);
     await this.#keepMetadata(isRetry);
-    const registrations = {
-      services: this.#interfaces,
-      isRegistered: this.#isRegistered,
-      applications: this.#applications.read(this.#instances, (name, revision) =>
-        this.#metadataOf(name, revision),
-      ),
-      mapping: this.#mapping,
-      isMappingPartial: true,
-    };
-    const merged = mergeApplications(registrations, this.#merged);
-    const isMapped = await this.#readMapping(merged, isRetry);
-    this.#merged = isMapped
-      ? mergeApplications({ ...registrations, mapping: this.#mapping }, merged)
-      : merged;
+    this.#merge();
+  }
+
+  /** Takes which applications claim an interface, for those interfaces that may have instances which they hide. */
+  claim(mapping: Mapping): void {
+    if (isDeepStrictEqual(mapping, this.#mapping)) return;
+    this.#mapping = mapping;
+    this.#merge();
   }
 
   get listing(): GroupListing {
     const dubbo = [...(this.#merged?.services.values() ?? [])].map((service) => this.#qualified(service));
-    return { services: [...dubbo, ...this.#springServices.values()], problems: this.#merged?.problems ?? [] };
+    return { services: [...dubbo, ...this.#plainServices.values()], problems: this.#merged?.problems ?? [] };
+  }
+
+  #merge(): void {
+    const isRegistered = (address: string): boolean => this.#registered.has(address);
+    const applications = this.#applications.read(
+      this.#instances,
+      (name, revision) => this.#metadata.get(revisionKey(name, revision))?.metadata ?? "missing",
+    );
+    const services = this.#interfaces;
+    const registrations = { services, isRegistered, applications, mapping: this.#mapping };
+    this.#merged = mergeApplications({ ...registrations, isMappingPartial: true }, this.#merged);
   }
 
   #readInterface(name: string, parsed: DubboName): void {
@@ -128,38 +134,48 @@ export class Group {
     this.#readsByInterface.set(parsed.name, names);
     if (read === undefined) names.delete(name);
     else names.set(name, parsed);
-    if (read === "forbidden")
-      this.#springServices.set(name, unreadable(this.#key(name), "dubbo", parsed.name));
-    else this.#springServices.delete(name);
+    if (read !== undefined && isRefusal(read))
+      this.#keep(name, unreadable(this.#key(name), "dubbo", parsed.name, read));
+    else this.#plainServices.delete(name);
   }
 
   #readPlain(name: string): void {
     const read = this.#reads.get(name);
-    const info = typeof read === "object" ? read : undefined;
-    const isWanted = this.#options.wants(name);
-    const instances = info ? decodeApplication(name, info) : [];
+    const instances = instancesOf(name, read);
     // The services of a revision may change with its processes, because dubbo-go's revision ignores versions and
     // ports.
-    for (const { revision } of this.#instances.get(name) ?? [])
-      this.#metadata.delete(revisionKey(name, revision));
+    for (const one of this.#instances.get(name) ?? []) if (one !== "unreadable") this.#readAgain(name, one);
     if (instances.length > 0) this.#instances.set(name, instances);
     else this.#instances.delete(name);
-    if (info !== undefined && hasOthers(info) && isWanted)
-      this.#keep(name, decodeSpring(this.#key(name), info));
-    else if (read === "forbidden" && isWanted) this.#keep(name, unreadable(this.#key(name), "spring", name));
-    else this.#springServices.delete(name);
+    const service = this.#options.wants(name) && read !== undefined ? this.#plain(name, read) : undefined;
+    if (service === undefined) this.#plainServices.delete(name);
+    else this.#keep(name, service);
+  }
+
+  /** A service that is not Dubbo's; undefined = it is Dubbo's, or empty and nobody knows. */
+  #plain(name: string, read: ServiceRead): Service | undefined {
+    if (isRefusal(read)) return unreadable(this.#key(name), "spring", name, read);
+    const { hosts, malformed } = read;
+    const isEmpty = hosts.length + malformed.length === 0;
+    const isPlain = isEmpty ? this.#plainServices.has(name) : hosts.length === 0 || !hosts.every(isOfDubbo);
+    return isPlain ? decodeSpring(this.#key(name), read) : undefined;
+  }
+
+  #readAgain(name: string, { revision }: ApplicationInstance): void {
+    const known = this.#metadata.get(revisionKey(name, revision));
+    if (known !== undefined) this.#metadata.set(revisionKey(name, revision), { ...known, again: "now" });
   }
 
   #keep(name: string, service: Service): void {
-    if (!isDeepStrictEqual(service, this.#springServices.get(name))) this.#springServices.set(name, service);
+    if (!isDeepStrictEqual(service, this.#plainServices.get(name))) this.#plainServices.set(name, service);
   }
 
   /** Merges all readable services of an interface into one. */
   #mergeInterface(name: string): void {
     const reads = [...(this.#readsByInterface.get(name) ?? [])].toSorted(([a], [b]) => (a < b ? -1 : 1));
     const infos = reads.flatMap(([one, parsed]) => {
-      const read = this.#reads.get(one);
-      return typeof read === "object" ? [{ parsed, info: read }] : [];
+      const info = this.#reads.get(one);
+      return info === undefined || isRefusal(info) ? [] : [{ parsed, info }];
     });
     this.#registered.set(
       name,
@@ -179,50 +195,27 @@ export class Group {
     if (!isDeepStrictEqual(service, this.#interfaces.get(name))) this.#interfaces.set(name, service);
   }
 
-  /** Keeps the metadata of exactly the revisions that some instance has. */
+  /** Keeps the metadata of exactly the revisions that some instance has. What was read stays until it can be read again. */
   async #keepMetadata(isRetry: boolean): Promise<void> {
+    const isRegistered = (address: string): boolean => this.#registered.has(address);
     const needed = new Map<string, { readonly name: string; readonly revision: string }>();
     for (const [name, instances] of this.#instances) {
       for (const instance of instances) {
-        if (!needsMetadata(instance, this.#isRegistered)) continue;
+        if (instance === "unreadable" || !needsMetadata(instance, isRegistered)) continue;
         needed.set(revisionKey(name, instance.revision), { name, revision: instance.revision });
       }
     }
     for (const key of this.#metadata.keys()) if (!needed.has(key)) this.#metadata.delete(key);
     await inParallel(needed, maxInFlight, async ([key, { name, revision }]) => {
       const known = this.#metadata.get(key);
-      if (known === undefined || (isRetry && typeof known === "string"))
-        this.#metadata.set(key, await this.#readMetadata(name, revision));
+      if (known?.again === "never" || (known?.again === "with the next list" && !isRetry)) return;
+      const metadata = await this.#readMetadata(name, revision);
+      if (typeof metadata !== "string") this.#metadata.set(key, { metadata, again: "never" });
+      else {
+        const kept = typeof known?.metadata === "object" ? known.metadata : metadata;
+        this.#metadata.set(key, { metadata: kept, again: "with the next list" });
+      }
     });
-  }
-
-  /**
-   * While an application hides its services, reads which applications claim the interfaces without an instance,
-   * because their processes may live. Returns whether the result changed.
-   */
-  async #readMapping({ services, hidden }: Merged, isRetry: boolean): Promise<boolean> {
-    for (const name of services.keys()) this.#known.add(name);
-    const unserved =
-      hidden.size > 0 ? [...this.#known].filter((name) => !this.#isServed(name, services)) : [];
-    const wanted = new Set(unserved);
-    const mapping = new Map([...this.#mapping].filter(([name]) => wanted.has(name)));
-    const due = [...wanted].filter((name) => isRetry || !mapping.has(name));
-    await inParallel(due, maxInFlight, async (name) => {
-      const read = await this.#options.config(name.replaceAll("$", "___"), "mapping");
-      mapping.set(name, typeof read === "string" ? [] : read.content.split(",").map((one) => one.trim()));
-    });
-    if (isDeepStrictEqual(mapping, this.#mapping)) return false;
-    this.#mapping = mapping;
-    return true;
-  }
-
-  #isServed(name: string, services: ReadonlyMap<string, Service>): boolean {
-    const instances = services.get(name)?.instances ?? [];
-    return instances !== "unknown" && instances.length > 0;
-  }
-
-  #metadataOf(application: string, revision: string): Metadata {
-    return this.#metadata.get(revisionKey(application, revision)) ?? "missing";
   }
 
   /**
@@ -238,11 +231,8 @@ export class Group {
   /** The service under an id that no other group has. */
   #qualified(service: Service): Service {
     const { group } = this.#options;
-    const qualified = this.#qualifiedServices.get(service) ?? {
-      ...service,
-      id: `${group}@@${service.id}`,
-      registryGroup: group,
-    };
+    const id = `${group}@@${service.id}`;
+    const qualified = this.#qualifiedServices.get(service) ?? { ...service, id, registryGroup: group };
     this.#qualifiedServices.set(service, qualified);
     return qualified;
   }
@@ -250,6 +240,14 @@ export class Group {
   #key(name: string) {
     return { group: this.#options.group, name };
   }
+}
+
+/** The processes of an application; "unreadable" = nobody knows. */
+type Instances = readonly (ApplicationInstance | "unreadable")[];
+
+function instancesOf(name: string, read: ServiceRead | undefined): Instances {
+  if (read === undefined) return [];
+  return isRefusal(read) ? ["unreadable"] : decodeApplication(name, read);
 }
 
 const revisionKey = (application: string, revision: string): string =>

@@ -6,23 +6,27 @@ import {
   type IncomingHttpHeaders,
 } from "node:http2";
 import type { Socket } from "node:net";
+import { nextTurn } from "../../runtime/clock.ts";
 import type { Clock } from "../../runtime/deps.ts";
+import { notNow } from "../transport/http-error.ts";
 
-/** A server's own limit is 10 MB; a proxy may have another one. */
-const maxMessageBytes = 64 * 1024 * 1024;
+/** A server's own limit is 10 MB. */
+const maxMessageBytes = 16 * 1024 * 1024;
 /** How much the server may send ahead. With HTTP/2's default of 64 KiB it would wait for us in a list of thousands. */
 const windowBytes = 8 * 1024 * 1024;
 /** One byte for the compression flag, four for the message length. */
 const prefixBytes = 5;
+/** gRPC's DEADLINE_EXCEEDED, RESOURCE_EXHAUSTED, UNAVAILABLE: proxies answer so for a server that is not there. */
+const notNowStatuses: ReadonlySet<string | undefined> = new Set(["4", "8", "14"]);
 
 /** A call without an answer. */
 export class GrpcError extends Error {
   override readonly name = "GrpcError";
   /**
-   * `late` = the deadline passed; `foreign` = the other side does not speak this gRPC; `broken` = the connection is
-   * broken.
+   * `late` = the deadline passed; `not-now` = a proxy, or the server, has too much to do or is not there; `foreign` =
+   * the other side does not speak this gRPC; `broken` = the connection is broken.
    */
-  readonly kind: "late" | "foreign" | "broken";
+  readonly kind: "late" | "not-now" | "foreign" | "broken";
 
   constructor(kind: GrpcError["kind"], options: ErrorOptions = {}) {
     super(kind, options);
@@ -47,12 +51,12 @@ export class GrpcTransport {
   readonly #onLost: (error: GrpcError) => void;
   #isClosed = false;
 
-  /** Calls `onLost` once if the connection breaks before `close`. */
-  constructor(socket: Socket, authority: string, clock: Clock, onLost: (error: GrpcError) => void) {
+  /** `origin` is that of the server, `http://host:port`. Calls `onLost` once if the connection breaks before `close`. */
+  constructor(socket: Socket, origin: string, clock: Clock, onLost: (error: GrpcError) => void) {
     this.#socket = socket;
     this.#clock = clock;
     this.#onLost = onLost;
-    this.#session = connect(`http://${authority}`, {
+    this.#session = connect(origin, {
       createConnection: () => socket,
       settings: { enablePush: false, initialWindowSize: windowBytes },
     });
@@ -68,10 +72,13 @@ export class GrpcTransport {
     const { promise, resolve, reject } = Promise.withResolvers<Buffer>();
     const stream = this.#open(path);
     if (stream === undefined) return Promise.reject(new GrpcError("broken"));
-    const cancel = this.#clock.after(deadlineMs, () => {
-      reject(new GrpcError("late"));
-      stream.close(constants.NGHTTP2_CANCEL);
-    });
+    const cancel = this.#clock.after(deadlineMs, () =>
+      // An answer that arrived while the process was busy counts.
+      nextTurn(() => {
+        reject(new GrpcError("late"));
+        stream.close(constants.NGHTTP2_CANCEL);
+      }),
+    );
     readMessages(stream, resolve, reject);
     stream.once("close", () => {
       cancel();
@@ -86,7 +93,8 @@ export class GrpcTransport {
     const stream = this.#open(path);
     if (stream !== undefined) {
       readMessages(stream, onMessage, (error) => this.#lose(error));
-      stream.once("close", () => this.#lose(new GrpcError("broken")));
+      // "close" comes only once both sides have ended.
+      for (const end of ["end", "close"]) stream.once(end, () => this.#lose(new GrpcError("broken")));
     }
     return {
       write(message) {
@@ -125,31 +133,49 @@ function readMessages(
   onMessage: (message: Buffer) => void,
   fail: (error: GrpcError) => void,
 ): void {
-  const judge = (headers: IncomingHttpHeaders): void => {
-    if ((headers["grpc-status"] ?? "0") !== "0") fail(new GrpcError("foreign"));
+  const judge = ({ "grpc-status": status = "0" }: IncomingHttpHeaders): void => {
+    if (status !== "0") fail(new GrpcError(notNowStatuses.has(String(status)) ? "not-now" : "foreign"));
   };
-  let rest: Buffer = Buffer.alloc(0);
+  const cut = messagesOf(onMessage);
   stream.on("response", (headers) => {
-    const isGrpc = headers[":status"] === 200 && headers["content-type"]?.startsWith("application/grpc");
-    if (!isGrpc) fail(new GrpcError("foreign"));
+    const { ":status": status = 0, "content-type": type = "" } = headers;
+    if (status !== 200) fail(new GrpcError(notNow.has(status) ? "not-now" : "foreign"));
+    else if (!type.startsWith("application/grpc")) fail(new GrpcError("foreign"));
     judge(headers);
   });
   stream.on("trailers", judge);
   stream.on("error", (cause) => fail(new GrpcError(kindOf(cause), { cause })));
   stream.on("data", (chunk: Buffer) => {
-    rest = rest.length === 0 ? chunk : Buffer.concat([rest, chunk]);
-    while (rest.length >= prefixBytes) {
-      const length = rest.readUInt32BE(1);
-      if (rest[0] !== 0 || length > maxMessageBytes) {
-        fail(new GrpcError("foreign"));
-        stream.close(constants.NGHTTP2_CANCEL);
-        return;
-      }
-      if (rest.length < prefixBytes + length) return;
-      onMessage(rest.subarray(prefixBytes, prefixBytes + length));
-      rest = rest.subarray(prefixBytes + length);
-    }
+    if (stream.closed || cut(chunk)) return;
+    fail(new GrpcError("foreign"));
+    stream.close(constants.NGHTTP2_CANCEL);
   });
+}
+
+/**
+ * Takes the bytes of a stream and calls `onMessage` for each whole message; false = they are none. Chunks are joined once
+ * their message is whole: joining each would take seconds for one of 10 MB.
+ */
+function messagesOf(onMessage: (message: Buffer) => void): (chunk: Buffer) => boolean {
+  let chunks: Buffer[] = [];
+  let size = 0;
+  let wanted = prefixBytes;
+  return (chunk) => {
+    chunks.push(chunk);
+    size += chunk.length;
+    while (size >= wanted) {
+      const bytes = chunks.length === 1 && chunks[0] ? chunks[0] : Buffer.concat(chunks, size);
+      const end = prefixBytes + bytes.readUInt32BE(1);
+      if (bytes[0] !== 0 || end > prefixBytes + maxMessageBytes) return false;
+      const isWhole = size >= end;
+      if (isWhole) onMessage(bytes.subarray(prefixBytes, end));
+      const rest = isWhole ? bytes.subarray(end) : bytes;
+      chunks = [rest];
+      size = rest.length;
+      wanted = isWhole ? prefixBytes : end;
+    }
+    return true;
+  };
 }
 
 function frame(message: Buffer): Buffer {

@@ -2,7 +2,7 @@ import * as z from "zod";
 import { RegistryError } from "../../model/errors.ts";
 import type { Credentials } from "../../model/hub.ts";
 import type { Deps } from "../../runtime/deps.ts";
-import { readJson } from "../../runtime/json.ts";
+import { readAnswer, statusError } from "../transport/answers.ts";
 import type { HttpAnswer, HttpClient } from "../transport/http-client.ts";
 import { httpFailure, notNow } from "../transport/http-error.ts";
 import type { NacosServer } from "./address.ts";
@@ -14,6 +14,8 @@ import type { NacosServer } from "./address.ts";
 const loginPaths = ["/v3/auth/user/login", "/v1/auth/users/login"] as const;
 /** No such path: 404, 405 (Spring, for a POST to another path), 410 (3.x), 501 (2.x "no such api"). */
 const noSuchPath = new Set([404, 405, 410, 501]);
+/** Between tries to renew a token that is still good. */
+const retryMs = 30_000;
 /** A younger token is not refused for its age, so a new one would not help. */
 const newTokenMs = 10_000;
 
@@ -30,7 +32,7 @@ const grant = z.object({
 export interface Login {
   /**
    * The token to send now; undefined = none is configured. Logs in at the first call, and again before the token
-   * expires.
+   * expires, which nobody waits for while it is good.
    * @throws RegistryError: RegistryUnauthorized when the server refuses the login, RegistryUnreachable,
    * SecretInvalid.
    */
@@ -69,6 +71,7 @@ export function createLogin(
   let current: Token | undefined;
   let running: Promise<Token> | undefined;
   let paths: readonly string[] = loginPaths;
+  let triedAt = Number.NEGATIVE_INFINITY;
 
   async function logIn(): Promise<Token> {
     if (username === undefined || password === undefined) throw incomplete();
@@ -92,21 +95,15 @@ export function createLogin(
     return current;
   }
 
-  /** Renews the token, but keeps a valid one while the server is unreachable. */
-  async function renewed(old: Token): Promise<Token> {
-    try {
-      return await fresh();
-    } catch (error) {
-      const isAway = error instanceof RegistryError && error.code === "RegistryUnreachable";
-      if (isAway && clock.monotonic() < old.expiresAt) return old;
-      throw error;
-    }
-  }
-
   return {
     async token() {
-      if (current === undefined) return (await fresh()).text;
-      return clock.monotonic() < current.renewAt ? current.text : (await renewed(current)).text;
+      const now = clock.monotonic();
+      if (current === undefined || now >= current.expiresAt) return (await fresh()).text;
+      if (now >= current.renewAt && now >= triedAt + retryMs) {
+        triedAt = now;
+        fresh().catch(() => undefined); // the token is still good; once it is not, whoever asks is told
+      }
+      return current.text;
     },
     async renew(refused) {
       if (current !== undefined && current.text !== refused) return current.text;
@@ -130,44 +127,19 @@ async function post(
 }
 
 /**
- * Reads the answer of a login. Every status outside 2xx is a refusal: servers answer 403, 412 (no admin yet) and 500
- * to a wrong user or password, depending on the version. The error does not quote the body, which names the user.
+ * Reads the answer of a login. A status outside 2xx is a refusal, unless a server or a proxy says it of anything:
+ * servers answer 403, 412 (no admin yet) and 500 to a wrong user or password, depending on the version.
  * Source: measured on 2.3.2 and 3.1.0.
  */
-function readGrant({ status, headers, text }: HttpAnswer, server: NacosServer): z.output<typeof grant> {
-  const login = `login at ${server.name}`;
-  if (notNow.has(status)) {
-    const advice = "Check that the server is ready.";
-    throw new RegistryError("RegistryUnreachable", `${login}: HTTP ${status}`, advice);
-  }
-  if (status >= 300 && status < 400) throw redirected(login, server, headers.location);
-  if (noSuchPath.has(status)) {
-    const advice = "Check that spec.address is that of a Nacos server, and its context path.";
-    throw new RegistryError(
-      "RegistryBadResponse",
-      `${login}: the server has no login path (HTTP ${status})`,
-      advice,
-    );
-  }
-  if (status < 200 || status >= 300) {
-    const advice = "Check username and password in the Secret of spec.secretRef.";
-    throw new RegistryError(
-      "RegistryUnauthorized",
-      `${login}: the server refused it (HTTP ${status})`,
-      advice,
-    );
-  }
-  const granted = readJson(grant, text);
-  if (granted !== undefined) return granted;
-  const advice = "Check that spec.address is that of a Nacos server, and its context path.";
-  throw new RegistryError("RegistryBadResponse", `${login}: the answer has no access token`, advice);
-}
-
-function redirected(login: string, server: NacosServer, location: string | undefined): RegistryError {
-  const to = URL.parse(location ?? "", server.baseUrl)?.origin ?? "nowhere";
-  const advice =
-    "The operator does not send a password to the target of a redirect; write that address into spec.address.";
-  return new RegistryError("RegistryBadResponse", `${login}: redirected to ${to}`, advice);
+function readGrant(answer: HttpAnswer, server: NacosServer): z.output<typeof grant> {
+  const { status } = answer;
+  const exchange = { doing: `login at ${server.name}`, product: "a Nacos server", answer };
+  const isRedirect = status >= 300 && status < 400;
+  if (isRedirect || notNow.has(status) || noSuchPath.has(status)) throw statusError(exchange);
+  if (status >= 200 && status < 300) return readAnswer(grant, exchange);
+  const advice = "Check username and password in the Secret of spec.secretRef.";
+  const detail = `${exchange.doing}: the server refused it (HTTP ${status})`;
+  throw new RegistryError("RegistryUnauthorized", detail, advice);
 }
 
 function usable(token: string | undefined): string | undefined {

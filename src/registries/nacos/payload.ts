@@ -5,56 +5,46 @@
 export interface Payload {
   /** Simple name of the body's Java class: `ServiceListRequest`. */
   readonly type: string;
-  readonly headers: Readonly<Record<string, string>>;
+  /** Of requests; those of answers carry nothing, and are not read. */
+  readonly headers?: Readonly<Record<string, string>>;
+  /** The sender's address, which the server's console and its limits name clients by. */
+  readonly clientIp?: string;
   /** JSON. */
   readonly body: string;
 }
 
-/** Field numbers: Payload { metadata = 2, body = 3 }, Metadata { type = 3, headers = 7 }, Any { value = 2 }, map entry. */
-const field = { metadata: 2, body: 3, type: 3, headers: 7, value: 2, mapKey: 1, mapValue: 2 } as const;
+/** Payload { metadata = 2, body = 3 }, Metadata { type = 3, headers = 7, clientIp = 8 }, Any { value = 2 }, map entry. */
+export const payloadFields = {
+  metadata: 2,
+  body: 3,
+  type: 3,
+  headers: 7,
+  clientIp: 8,
+  value: 2,
+  mapKey: 1,
+  mapValue: 2,
+} as const;
+const field = payloadFields;
 const wireType = { varint: 0, fixed64: 1, bytes: 2, fixed32: 5 } as const;
 
 /** In Protocol Buffers' wire format. */
-export function encodePayload({ type, headers, body }: Payload): Buffer {
+export function encodePayload({ type, headers = {}, clientIp, body }: Payload): Buffer {
   const entries = Object.entries(headers).map(([key, value]) =>
     bytes(field.headers, Buffer.concat([bytes(field.mapKey, key), bytes(field.mapValue, value)])),
   );
-  const metadata = Buffer.concat([bytes(field.type, type), ...entries]);
+  const from = clientIp === undefined ? [] : [bytes(field.clientIp, clientIp)];
+  const metadata = Buffer.concat([bytes(field.type, type), ...entries, ...from]);
   return Buffer.concat([bytes(field.metadata, metadata), bytes(field.body, bytes(field.value, body))]);
 }
 
-/**
- * The reverse. Skips the headers, because those of answers carry nothing. @throws RangeError when `message` is
- * malformed.
- */
+/** The type and the body. @throws RangeError when `message` is malformed. */
 export function decodePayload(message: Buffer): Payload {
-  const metadata = lastOf(message, field.metadata);
-  const body = lastOf(message, field.body);
-  return {
-    type: lastOf(metadata, field.type).toString(),
-    headers: {},
-    body: lastOf(body, field.value).toString(),
-  };
+  const type = lastOf(lastOf(message, field.metadata), field.type).toString();
+  return { type, body: lastOf(lastOf(message, field.body), field.value).toString() };
 }
 
-function bytes(number: number, value: string | Buffer): Buffer {
-  const content = Buffer.from(value);
-  return Buffer.concat([varint((number << 3) | wireType.bytes), varint(content.length), content]);
-}
-
-function varint(value: number): Buffer {
-  const digits: number[] = [];
-  let rest = value;
-  for (; rest > 0x7f; rest >>>= 7) digits.push((rest & 0x7f) | 0x80);
-  return Buffer.from([...digits, rest]);
-}
-
-/**
- * The content of a length-delimited field. If it is repeated, the last one counts; if it is absent, the content is
- * empty.
- */
-function lastOf(message: Buffer, wanted: number): Buffer {
-  let found: Buffer = Buffer.alloc(0);
+/** The length-delimited fields of a message, by number, in order. @throws RangeError when it is malformed. */
+export function* fieldsOf(message: Buffer): Generator<readonly [number, Buffer]> {
   let at = 0;
   const readVarint = (): number => {
     let value = 0;
@@ -73,13 +63,29 @@ function lastOf(message: Buffer, wanted: number): Buffer {
   while (at < message.length) {
     const tag = readVarint();
     const kind = tag % 8;
-    if (kind === wireType.bytes) {
-      const content = skip(readVarint());
-      if (Math.floor(tag / 8) === wanted) found = content;
-    } else if (kind === wireType.varint) readVarint();
+    if (kind === wireType.bytes) yield [Math.floor(tag / 8), skip(readVarint())];
+    else if (kind === wireType.varint) readVarint();
     else if (kind === wireType.fixed64) skip(8);
     else if (kind === wireType.fixed32) skip(4);
     else throw new RangeError(`wire type ${kind} is unknown`);
   }
+}
+
+/** If a field is repeated, the last one counts; if it is absent, it is empty. */
+function lastOf(message: Buffer, wanted: number): Buffer {
+  let found: Buffer = Buffer.alloc(0);
+  for (const [number, content] of fieldsOf(message)) if (number === wanted) found = content;
   return found;
+}
+
+function bytes(number: number, value: string | Buffer): Buffer {
+  const content = Buffer.from(value);
+  return Buffer.concat([varint((number << 3) | wireType.bytes), varint(content.length), content]);
+}
+
+function varint(value: number): Buffer {
+  const digits: number[] = [];
+  let rest = value;
+  for (; rest > 0x7f; rest >>>= 7) digits.push((rest & 0x7f) | 0x80);
+  return Buffer.from([...digits, rest]);
 }

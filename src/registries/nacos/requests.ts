@@ -1,10 +1,26 @@
 import * as z from "zod";
-import { RegistryError } from "../../model/errors.ts";
-import { errorCodes, type NacosConnection } from "./connection.ts";
-import type { ConfigRead, Forbidden } from "./group.ts";
+import { RegistryError, type RegistryErrorCode } from "../../model/errors.ts";
+import type { NacosConnection } from "./connection.ts";
 import { isTokenRefused, type Login } from "./login.ts";
+import { errorCodes } from "./response.ts";
 import { BadServiceInfoError, parseServiceInfo, type ServiceInfo } from "./service-info.ts";
 import type { ServiceKey } from "./service-name.ts";
+
+/** Of requests to one server: more in flight is not faster. Source: measured on 2.3.2 and 3.1.0. */
+export const maxInFlight = 20;
+
+/** Why the server did not let one thing be read, one of `errorCodes`; everything else is fine. */
+export interface Refusal {
+  readonly refused: number;
+}
+
+/** What is known of one service. */
+export type ServiceRead = ServiceInfo | Refusal;
+
+export const isRefusal = (read: object): read is Refusal => "refused" in read;
+
+/** A configuration, or why there is none. */
+export type ConfigRead = { readonly content: string } | "missing" | "unreadable";
 
 /** More than any server has. In pages a listing loses and doubles living services (measured). */
 const wholeList = 100_000;
@@ -12,23 +28,21 @@ const wholeList = 100_000;
 const listSchema = z.object({ count: z.number(), serviceNames: z.array(z.string()).nullish() });
 const serviceSchema = z.object({ serviceInfo: z.unknown() });
 const configSchema = z.object({ content: z.string().nullish() });
-/** The code for a configuration that does not exist; "the server is starting" is handled before. */
-const configMissing = 300;
+const noAnswer: Refusal = { refused: errorCodes.noAnswer };
 
 /**
- * One namespace, read through one connection. Every method @throws RegistryError when the connection is useless.
+ * One namespace, read through one connection. Every method @throws RegistryError when the connection is useless, or the
+ * login is refused; what concerns only one service, group or configuration is a Refusal.
  * Source of requests and answers: alibaba/nacos, api/naming/remote and api/config/remote; measured on 2.0.3, 2.3.2,
  * 3.1.0.
  */
 export class NamingClient {
-  readonly server: string;
   readonly #connection: NacosConnection;
   readonly #login: Login;
   readonly #namespace: string;
   readonly #tenant: string;
 
-  constructor(server: string, connection: NacosConnection, login: Login, namespace: string) {
-    this.server = server;
+  constructor(connection: NacosConnection, login: Login, namespace: string) {
     this.#connection = connection;
     this.#login = login;
     // "" would be a different, empty namespace for services, and "public" one for configurations (measured).
@@ -37,116 +51,94 @@ export class NamingClient {
     this.#tenant = isPublic ? "" : namespace;
   }
 
-  /** The names of all services of a group. @throws RegistryError RegistryUnauthorized. */
-  async list(groupName: string): Promise<readonly string[]> {
-    const answer = await this.#request("ServiceListRequest", {
-      ...this.#at({ group: groupName, name: "" }),
-      pageNo: 1,
-      pageSize: wholeList,
-      selector: "",
-    });
-    if ("refused" in answer) throw this.#unauthorized(`list group ${groupName}`);
-    const { count, serviceNames } = this.#shaped(listSchema, answer.body);
+  /** The names of all services of a group. */
+  async list(groupName: string): Promise<readonly string[] | Refusal> {
+    const page = { pageNo: 1, pageSize: wholeList, selector: "" };
+    const fields = { ...this.#at({ group: groupName, name: "" }), ...page };
+    const answer = await this.#request("ServiceListRequest", fields, listSchema);
+    if (isRefusal(answer)) return answer;
+    const { count, serviceNames } = answer;
     const names = serviceNames ?? [];
-    if (names.length >= count) return names;
-    throw this.#badResponse(`group ${groupName} has ${count} services, but the list has ${names.length}`);
+    return names.length < count ? noAnswer : names;
   }
 
   /** Returns the current state of a service; from then on the server pushes each change. */
-  subscribe(key: ServiceKey): Promise<ServiceInfo | Forbidden> {
+  subscribe(key: ServiceKey): Promise<ServiceRead> {
     return this.#service("SubscribeServiceRequest", { ...this.#at(key), clusters: "", subscribe: true });
   }
 
   async unsubscribe(key: ServiceKey): Promise<void> {
-    await this.#request("SubscribeServiceRequest", { ...this.#at(key), clusters: "", subscribe: false });
+    await this.#service("SubscribeServiceRequest", { ...this.#at(key), clusters: "", subscribe: false });
   }
 
   /** Returns the current state of a service, which need not exist. */
-  query(key: ServiceKey): Promise<ServiceInfo | Forbidden> {
+  query(key: ServiceKey): Promise<ServiceRead> {
     const fields = { ...this.#at(key), cluster: "", healthyOnly: false, udpPort: 0 };
     return this.#service("ServiceQueryRequest", fields);
   }
 
   async config(dataId: string, group: string): Promise<ConfigRead> {
     const fields = { dataId, group, tenant: this.#tenant };
-    const answer = await this.#request("ConfigQueryRequest", fields, [errorCodes.forbidden, configMissing]);
-    if ("refused" in answer) return answer.refused === configMissing ? "missing" : "unreadable";
-    const { content } = this.#shaped(configSchema, answer.body);
-    return typeof content === "string" ? { content } : "missing";
+    const answer = await this.#request("ConfigQueryRequest", fields, configSchema);
+    if (isRefusal(answer)) return answer.refused === errorCodes.configMissing ? "missing" : "unreadable";
+    return typeof answer.content === "string" ? { content: answer.content } : "missing";
   }
 
-  /**
-   * Makes the server name every service of the namespace, and each new one, in pushes. false = it cannot, because
-   * there are more services than it names (500 by default).
-   */
-  async watchAll(): Promise<boolean | Forbidden> {
-    const groupKeyPattern = `${this.#namespace}>>*>>*`;
+  /** Makes the server name every service of the namespace, and each new one, in pushes. */
+  async watchAll(): Promise<Refusal | undefined> {
     const fields = {
-      groupKeyPattern,
+      groupKeyPattern: `${this.#namespace}>>*>>*`,
       watchType: "WATCH",
       namespace: this.#namespace,
       receivedGroupKeys: [],
       initializing: true,
     };
-    const accepted = [errorCodes.forbidden, errorCodes.noHandler, ...errorCodes.fuzzyWatchLimits];
-    const answer = await this.#request("NamingFuzzyWatchRequest", fields, accepted);
-    if (!("refused" in answer)) return true;
-    return answer.refused === errorCodes.forbidden ? "forbidden" : false;
+    const answer = await this.#request("NamingFuzzyWatchRequest", fields, z.object({}));
+    return isRefusal(answer) ? answer : undefined;
   }
 
   #at({ group, name }: ServiceKey): object {
     return { namespace: this.#namespace, serviceName: name, groupName: group };
   }
 
-  async #service(type: string, fields: object): Promise<ServiceInfo | Forbidden> {
-    const answer = await this.#request(type, fields);
-    if ("refused" in answer) return "forbidden";
+  async #service(type: string, fields: object): Promise<ServiceRead> {
+    const answer = await this.#request(type, fields, serviceSchema);
+    if (isRefusal(answer)) return answer;
     try {
-      return parseServiceInfo(this.#shaped(serviceSchema, answer.body).serviceInfo);
+      return parseServiceInfo(answer.serviceInfo);
     } catch (error) {
       if (!(error instanceof BadServiceInfoError)) throw error;
-      throw this.#badResponse(error.message);
+      return noAnswer;
     }
   }
 
-  /** The body of the answer, or the `accepted` code of its errorCodes. */
-  async #request(
-    type: string,
-    fields: object,
-    accepted: readonly number[] = [errorCodes.forbidden],
-  ): Promise<{ readonly body: unknown } | { readonly refused: number }> {
+  async #request<T extends object>(type: string, fields: object, schema: z.ZodType<T>): Promise<T | Refusal> {
     const token = await this.#login.token();
     let answer = await this.#connection.request(type, fields, token);
     if (!answer.isOk && answer.code === errorCodes.forbidden && isTokenRefused(answer.message)) {
       const newer = await this.#login.renew(token);
       if (newer !== undefined) answer = await this.#connection.request(type, fields, newer);
     }
-    if (answer.isOk) return { body: answer.body };
-    if (accepted.includes(answer.code)) return { refused: answer.code };
-    const detail = `the server refused ${type}: ${answer.message}`;
-    if (answer.code === errorCodes.overLimit) throw this.#unreachable(detail);
-    throw this.#badResponse(detail);
+    if (!answer.isOk) return { refused: answer.code };
+    return schema.safeParse(answer.body).data ?? noAnswer;
   }
+}
 
-  #shaped<T>(schema: z.ZodType<T>, body: unknown): T {
-    const result = schema.safeParse(body);
-    if (result.success) return result.data;
-    throw this.#badResponse(`an answer does not have Nacos' form: ${z.prettifyError(result.error)}`);
-  }
-
-  #unauthorized(what: string): RegistryError {
-    const detail = `${what} of namespace ${this.#namespace} at ${this.server}: the account may not read it`;
+/** The error for a list that could not be read, whoever refused it. */
+export function listError(server: string, what: string, { refused }: Refusal): RegistryError {
+  const detail = `${server}: ${what}: `;
+  if (refused === errorCodes.forbidden) {
     const advice =
       "Check username and password in the Secret of spec.secretRef, and that the account's role may read the namespace.";
-    return new RegistryError("RegistryUnauthorized", detail, advice);
+    return new RegistryError("RegistryUnauthorized", `${detail}the account may not read it`, advice);
   }
+  const code: RegistryErrorCode =
+    refused === errorCodes.noAnswer ? "RegistryBadResponse" : "RegistryUnreachable";
+  return new RegistryError(code, detail + reasonOf(refused), "See the server's log.");
+}
 
-  #unreachable(what: string): RegistryError {
-    return new RegistryError("RegistryUnreachable", `${this.server}: ${what}`, "See the server's log.");
-  }
-
-  #badResponse(what: string): RegistryError {
-    const advice = "Check that spec.address points to a Nacos server of version 2 or newer.";
-    return new RegistryError("RegistryBadResponse", `${this.server}: ${what}`, advice);
-  }
+/** Why a request has no result, in words for people; nothing of what the server said. */
+export function reasonOf(refused: number): string {
+  if (refused === errorCodes.noAnswer) return "the server gives no answer of use";
+  return `the server refuses the request (error ${refused})`;
 }

@@ -28,7 +28,8 @@ const host = z.object({
 const serviceInfo = z.object({
   name: optional(z.string(), undefined),
   groupName: optional(z.string(), undefined),
-  hosts: z.array(z.unknown()),
+  /** An answer without it is none. */
+  hosts: z.array(z.unknown()).nullable(),
   reachProtectionThreshold: optional(z.boolean(), false),
 });
 
@@ -82,7 +83,7 @@ export function parseServiceInfo(input: unknown): ServiceInfo {
     throw new BadServiceInfoError(`the answer is not a ServiceInfo: ${firstIssue(parsed.error)}`);
   const { name = "", groupName, hosts, reachProtectionThreshold } = parsed.data;
   const at = name.indexOf("@@");
-  const { wellFormed, malformed } = readEach(host, hosts, addressOf);
+  const { wellFormed, malformed } = readEach(host, hosts ?? [], addressOf);
   return {
     name: at < 0 ? name : name.slice(at + 2),
     groupName: groupName ?? (at < 0 ? "" : name.slice(0, at)),

@@ -1,22 +1,33 @@
 import { isDeepStrictEqual } from "node:util";
 import type { Problem } from "../../model/problems.ts";
 import { isSameListing, type Service, type Snapshot } from "../../model/service.ts";
-import { type Forbidden, Group, type GroupOptions } from "./group.ts";
-import type { ServiceInfo } from "./service-info.ts";
+import { inParallel } from "../transport/parallel.ts";
+import { Group, type GroupOptions } from "./group.ts";
+import { maxInFlight, type ServiceRead } from "./requests.ts";
 import type { ServiceKey } from "./service-name.ts";
 
-/** All services of one namespace, whichever transport read them. */
+export interface ServiceTableOptions extends Omit<GroupOptions, "group"> {
+  /** As in RegistryConfig. */
+  readonly known?: () => Iterable<string>;
+}
+
+/** The applications that claim an interface. */
+type Claims = readonly string[] | "unreadable";
+
+/** All services of one namespace. */
 export class ServiceTable {
-  readonly #options: Omit<GroupOptions, "group">;
+  readonly #options: ServiceTableOptions;
   readonly #groups = new Map<string, Group>();
+  /** By interface, for those that may have instances which an application hides. */
+  #claims: ReadonlyMap<string, Claims> = new Map();
   #published: Snapshot | undefined;
 
-  constructor(options: Omit<GroupOptions, "group">) {
+  constructor(options: ServiceTableOptions) {
     this.#options = options;
   }
 
   /** Sets the current state of a service for the next `publish`; undefined = it is gone. */
-  set({ group, name }: ServiceKey, read: ServiceInfo | Forbidden | undefined): void {
+  set({ group, name }: ServiceKey, read: ServiceRead | undefined): void {
     const known = this.#groups.get(group) ?? new Group({ ...this.#options, group });
     this.#groups.set(group, known);
     known.set(name, read);
@@ -24,21 +35,82 @@ export class ServiceTable {
 
   /**
    * A snapshot of everything that was set; undefined = unchanged since the last one. `isRetry` = asks again for
-   * applications' metadata that was not available. @throws RegistryError from `config`.
+   * applications' metadata that was not available; `listProblem` is of the list of services. @throws RegistryError from
+   * `config`.
    */
-  async publish(isRetry: boolean): Promise<Snapshot | undefined> {
+  async publish(isRetry: boolean, listProblem?: Problem): Promise<Snapshot | undefined> {
+    const groups = [...this.#groups].toSorted(([a], [b]) => (a < b ? -1 : 1)).map(([, group]) => group);
+    for (const group of groups) await group.refresh(isRetry);
+    await this.#readClaims(groups, isRetry);
     const services = new Map<string, Service>();
-    const problems: Problem[] = [];
-    for (const [, group] of [...this.#groups].toSorted(([a], [b]) => (a < b ? -1 : 1))) {
-      await group.refresh(isRetry);
+    const problems: Problem[] = listProblem === undefined ? [] : [listProblem];
+    for (const group of groups) {
+      group.claim(this.#mappingFor(group));
       const { services: listed, problems: found } = group.listing;
       for (const service of listed) services.set(service.id, service);
       problems.push(...found);
     }
+    if ([...this.#claims.values()].includes("unreadable")) problems.push(cannotReadMapping);
     const before = this.#published;
     if (isSameListing(before?.services, services) && isDeepStrictEqual(problems, before?.problems))
       return undefined;
     this.#published = { services, problems };
     return this.#published;
   }
+
+  /**
+   * While an application hides its services, reads which applications claim the interfaces that nobody serves, though
+   * the hub has them: their processes may live. If it may have told before what it hides now
+   * (with local metadata it never did), the interfaces that others serve matter too: they may have more instances.
+   */
+  async #readClaims(groups: readonly Group[], isRetry: boolean): Promise<void> {
+    const served = new Set(groups.flatMap((group) => [...servedIn(group)]));
+    const hiding = groups.flatMap((group) => [...(group.merged?.hidden.values() ?? [])]);
+    const unserved = hiding.length > 0 ? this.#names(groups).filter((name) => !served.has(name)) : [];
+    const wanted = new Set(hiding.some((reason) => reason !== "local") ? [...unserved, ...served] : unserved);
+    const claims = new Map([...this.#claims].filter(([name]) => wanted.has(name)));
+    const again = new Set(isRetry ? unserved : []);
+    const due = [...wanted].filter((name) => again.has(name) || !claims.has(name));
+    await inParallel(due, maxInFlight, async (name) => {
+      const read = await this.#options.config(name.replaceAll("$", "___"), "mapping");
+      if (read === "missing") claims.set(name, []);
+      else if (read === "unreadable") claims.set(name, read);
+      else
+        claims.set(
+          name,
+          read.content.split(",").map((one) => one.trim()),
+        );
+    });
+    this.#claims = claims;
+  }
+
+  /** The interfaces that the hub has: in the cluster, in the last snapshot, and now. */
+  #names(groups: readonly Group[]): readonly string[] {
+    const told = [...(this.#published?.services.values() ?? [])].filter(({ kind }) => kind === "dubbo");
+    const listed = groups.flatMap(({ merged }) => [...(merged?.services.keys() ?? [])]);
+    const known = this.#options.known?.() ?? [];
+    return [...new Set([...known, ...told.map(({ name }) => name), ...listed])].filter(this.#options.wants);
+  }
+
+  /** An application claims an interface also where nobody can tell whether it does. */
+  #mappingFor({ merged }: Group): ReadonlyMap<string, readonly string[]> {
+    const hidden = [...(merged?.hidden.keys() ?? [])];
+    if (hidden.length === 0) return new Map();
+    return new Map(
+      [...this.#claims].map(([name, claims]) => [name, claims === "unreadable" ? hidden : claims]),
+    );
+  }
 }
+
+function* servedIn({ merged }: Group): Generator<string> {
+  for (const [name, { instances }] of merged?.services ?? [])
+    if (instances !== "unknown" && instances.length > 0) yield name;
+}
+
+const cannotReadMapping: Problem = {
+  at: "mapping",
+  code: "Unreadable",
+  detail:
+    "which applications serve an interface could not be read, so the operator keeps what the cluster has; grant the hub's account read of the configurations, or see the server's log",
+  severity: "warning",
+};

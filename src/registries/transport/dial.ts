@@ -21,13 +21,25 @@ export class DialRefusedError extends Error {
   override readonly name = "DialRefusedError";
 }
 
+/** Of each name at most one: a lookup takes one of Node's few threads, and cannot be given up when it is late. */
+const lookups = new Map<string, Promise<readonly string[]>>();
+
+function lookUp(name: string): Promise<readonly string[]> {
+  const running = lookups.get(name);
+  if (running !== undefined) return running;
+  const found = lookup(name, { all: true }).then((all) => all.map(({ address }) => address));
+  const started = found.finally(() => lookups.delete(name));
+  lookups.set(name, started);
+  return started;
+}
+
 /**
- * The IP addresses to dial for a host name or IP literal (IPv6 without brackets), resolved on every call. Dial one of
+ * The IP addresses to dial for a host name or IP literal (IPv6 without brackets), resolved anew unless a lookup is under way. Dial one of
  * these and never the name; otherwise the checked address is not the one reached.
  * @throws DialRefusedError when each is link-local, unspecified or multicast; otherwise the resolver's own error.
  */
 export async function resolveDialable(host: string): Promise<readonly string[]> {
-  const found = isIP(host) ? [host] : (await lookup(host, { all: true })).map(({ address }) => address);
+  const found = isIP(host) ? [host] : await lookUp(host);
   const dialable = found.filter((ip) => !refused.check(ip, isIP(ip) === 6 ? "ipv6" : "ipv4"));
   if (dialable.length === 0)
     throw new DialRefusedError(`${found.join(", ")} is link-local, unspecified or multicast`);

@@ -34,11 +34,13 @@ export interface HttpOptions {
   readonly accept?: string;
   /**
    * Asks once more over another connection if the connection closes before an answer begins: the server may have
-   * closed it, idle, while the request was on its way. Not for queries that wait.
+   * closed it, idle, while the request was on its way. Only of a GET, and not for queries that wait.
    */
   readonly askAgain?: boolean;
   /** From the call to the last byte, redirects included; default 10 s. */
   readonly timeoutMs?: number;
+  /** Limit of the body, as `HttpClientOptions.maxBytes`, which is the default. */
+  readonly maxBytes?: number;
   /** Ends only this exchange, with its reason. */
   readonly signal?: AbortSignal;
 }
@@ -67,11 +69,10 @@ export interface HttpClient {
   postJson(url: string, body: unknown, options?: HttpOptions): Promise<HttpAnswer>;
 }
 
-interface Sent {
+interface Sent extends Pick<HttpOptions, "askAgain" | "maxBytes"> {
   readonly method: "GET" | "POST";
   readonly headers: Readonly<Record<string, string>>;
   readonly body: string | null;
-  readonly askAgain?: boolean;
 }
 
 /**
@@ -83,8 +84,8 @@ export function createHttpClient(options: HttpClientOptions, clock: Clock, signa
   const limited = createLimiter(clock, signal);
 
   async function follow(first: URL, options: HttpOptions, limit: AbortSignal): Promise<HttpAnswer> {
-    const { headers = {}, accept = "application/json", askAgain = false } = options;
-    const sent = { method: "GET", headers: { accept, ...headers }, body: null, askAgain } as const;
+    const { headers = {}, accept = "application/json" } = options;
+    const sent: Sent = { ...options, method: "GET", headers: { accept, ...headers }, body: null };
     let url = first;
     for (let hops = 0; hops <= maxRedirects; hops++) {
       const answer = await send(url, sent, limit).catch((error: unknown) => {
@@ -106,11 +107,8 @@ export function createHttpClient(options: HttpClientOptions, clock: Clock, signa
     body: string,
     options: HttpOptions,
   ): Promise<HttpAnswer> => {
-    const sent = {
-      method: "POST",
-      headers: { ...options.headers, "content-type": contentType },
-      body,
-    } as const;
+    const headers = { ...options.headers, "content-type": contentType };
+    const sent: Sent = { ...options, askAgain: false, method: "POST", headers, body };
     return limited(options, (limit) => send(new URL(url), sent, limit));
   };
 
@@ -159,11 +157,14 @@ type Send = (url: URL, sent: Sent, limit: AbortSignal) => Promise<HttpAnswer>;
 
 /** Sends one request and reads its whole answer, whatever its status. */
 function createTransport(options: HttpClientOptions, clock: Clock, signal: AbortSignal): Send {
-  const maxBytes = options.maxBytes ?? defaultMaxBytes;
   const agent = openAgent(options, clock, signal);
   const close = (): void => void agent.destroy();
   signal.addEventListener("abort", close, { once: true });
-  return async (url, { method, headers, body, askAgain }, limit) => {
+  return async (
+    url,
+    { method, headers, body, askAgain, maxBytes = options.maxBytes ?? defaultMaxBytes },
+    limit,
+  ) => {
     const request = () =>
       agent.request({
         origin: url.origin,

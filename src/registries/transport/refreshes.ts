@@ -41,15 +41,18 @@ export async function* refreshes<T>(
     failure ??= error;
     ring();
   };
+  const failIfLost = (): void => {
+    if (failure !== undefined) throw failure;
+  };
   try {
     const refresh = await open({ changed, onLost }, stop);
     while (!signal.aborted) {
-      if (failure !== undefined) throw failure;
+      failIfLost();
       if (isStale) {
         isStale = false; // what changes during the refresh asks for another one
         const merging = pause(clock, mergeMs, stop);
         const value = await refresh();
-        if (failure !== undefined) throw failure;
+        failIfLost();
         if (value !== undefined && !signal.aborted) yield value;
         await merging;
       } else {

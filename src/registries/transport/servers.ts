@@ -1,4 +1,5 @@
 import { RegistryError } from "../../model/errors.ts";
+import { withoutSecrets } from "../../model/problems.ts";
 import type { Clock, Deps } from "../../runtime/deps.ts";
 import { describeNetworkError, resolveInTime } from "./dial.ts";
 
@@ -62,9 +63,6 @@ export function parseServerUrls(address: string, defaultPath: string, advice: st
   });
 }
 
-/** An address for messages, without the parts that may be a password or a token. */
-export const withoutSecrets = (address: string): string => address.replace(/^.*@/, "").replace(/[?#].*$/, "");
-
 /**
  * The result of `dial` for the first server that it succeeds with. Each name is resolved on this call, and each of
  * its addresses is tried once; else as `tryAny`. @throws one RegistryError for all servers; any other error of
@@ -100,6 +98,23 @@ export async function tryAny<S extends Server, T>(
     }
   }
   throw summary(servers.flatMap((server) => failures.get(server) ?? []));
+}
+
+/**
+ * The results of `attempt` for all servers that it succeeds with, which are asked at once, in their order. @throws one
+ * RegistryError if there is none; any other error of `attempt`.
+ */
+export async function tryAll<S extends Server, T>(
+  servers: readonly S[],
+  attempt: (server: S) => Promise<T>,
+): Promise<readonly [T, ...T[]]> {
+  const ended = await Promise.allSettled(servers.map(attempt));
+  const failures = ended.flatMap((one) => (one.status === "rejected" ? [one.reason as unknown] : []));
+  const known = failures.filter((failure) => failure instanceof RegistryError);
+  if (known.length < failures.length) throw failures.find((failure) => !(failure instanceof RegistryError));
+  const [first, ...more] = ended.flatMap((one) => (one.status === "fulfilled" ? [one.value] : []));
+  if (first === undefined) throw summary(known);
+  return [first, ...more];
 }
 
 /** @throws RegistryError of the last address tried. */
@@ -141,7 +156,8 @@ function summary(failures: readonly RegistryError[]): RegistryError {
   return new RegistryError(chief.code, detail, chief.nextStep, { cause: failures });
 }
 
-function shuffled<T>(items: readonly T[], { random }: Deps): T[] {
+/** The items in random order. */
+export function shuffled<T>(items: readonly T[], { random }: Deps): T[] {
   return items
     .map((item) => ({ item, order: random() }))
     .sort((a, b) => a.order - b.order)

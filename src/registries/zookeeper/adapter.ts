@@ -23,13 +23,14 @@ export function createZooKeeperAdapter(config: RegistryConfig<"zookeeper">, deps
 }
 
 async function open(
-  { registry, credentials, wants }: RegistryConfig<"zookeeper">,
+  config: RegistryConfig<"zookeeper">,
   { changed, onLost }: RefreshHooks,
   deps: Deps,
   signal: AbortSignal,
 ): Promise<Refresh<Snapshot>> {
-  const session = await openSession(registry, credentials, onLost, deps, signal);
-  const tree = new Tree({ session, root: registry.root, wants, changed });
+  const { registry, wants, known = () => [] } = config;
+  const session = await openSession(config, onLost, deps, signal);
+  const tree = new Tree({ session, root: registry.root, wants, known, changed });
   const relistMs = (): number => invalidateMs * (1 + deps.random() / 2);
   let isProbeDue = false;
   const probe = (): void => {

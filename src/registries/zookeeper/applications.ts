@@ -1,23 +1,24 @@
 import type { Problem } from "../../model/problems.ts";
+import { memoizeLast } from "../../runtime/memoize.ts";
 import {
   type Application,
+  type HiddenInstance,
+  type Instances,
   type IsRegistered,
   type Metadata,
   needsMetadata,
   opaqueApplications,
 } from "../kinds/dubbo/application.ts";
 import type { ApplicationInstance } from "../kinds/dubbo/application-instance.ts";
-import { type Instances, KnownApplications } from "../kinds/dubbo/known-applications.ts";
-import type { Mapping } from "../kinds/dubbo/merge.ts";
-import { parseMetadataInfo } from "../kinds/dubbo/metadata-info.ts";
-import { decodeInstance, decodeMapping, isSegment } from "./decode.ts";
-import type { Obstacle, Session } from "./session.ts";
-import { WatchedNodes } from "./watched-nodes.ts";
+import { KnownApplications } from "../kinds/dubbo/known-applications.ts";
+import type { Mapping, Registrations } from "../kinds/dubbo/merge.ts";
+import { type MetadataService, parseMetadataInfo } from "../kinds/dubbo/metadata-info.ts";
+import { decodeInstance, decodeMapping, decodeNodeAddress, isSegment } from "./decode.ts";
+import type { Session } from "./session.ts";
+import { maxProbed, WatchedNodes } from "./watched-nodes.ts";
 
-/** The parent of applications in Dubbo and Spring Cloud, whatever the root of the interfaces is. */
-const home = "/services";
-/** How many forbidden nodes one probe tries again. */
-const maxProbed = 200;
+/** The parent of applications without a registry group, in Dubbo and Spring Cloud. */
+const ungrouped = "/services";
 
 export interface ApplicationsOptions {
   readonly session: Session;
@@ -29,22 +30,32 @@ export interface ApplicationsOptions {
   readonly changed: () => void;
 }
 
-/** The registrations of applications, for `mergeApplications`. */
-export interface ApplicationsView {
-  readonly applications: readonly Application[];
-  readonly mapping: Mapping | undefined;
-  readonly cannotList?: Problem;
+/** The registrations of applications, for `mergeApplications`; the very same while nothing has changed. */
+export interface ApplicationsView
+  extends Pick<Registrations, "applications" | "mapping" | "isMappingPartial" | "cannotList"> {
+  /** What could not be read, besides what `mergeApplications` reports. */
+  readonly problems: readonly Problem[];
+  /** Directories among those that `refresh` was given that belong to interfaces. */
+  readonly interfaces: ReadonlySet<string>;
 }
 
-/** A node below `/services/<application>`; "foreign" = not one of Dubbo's, or gone meanwhile. */
-type InstanceNode = ApplicationInstance | "unreadable" | "foreign";
-type Names = readonly string[] | Obstacle;
+/** A directory that may be an application's: the names of its nodes. */
+type Directory = readonly string[] | "interface" | "forbidden";
+type Names = readonly string[] | "forbidden";
+/** What is known of a revision, also if it was read earlier and now there is an obstacle. */
+interface Described {
+  readonly services: readonly MetadataService[];
+  readonly obstacle?: Exclude<Metadata, object>;
+}
+type KnownMetadata = Described | Exclude<Metadata, object>;
 
 /**
- * Providers that registered their application, read through one session. `/services` lists the living instances, and
- * `<root>/metadata` describes their services. `<root>/mapping` lists which applications claim an interface. It is
- * read only while some application's services are unknown. Errors: `refresh` @throws RegistryError.
- * Source: apache/dubbo, ZookeeperServiceDiscovery, ZookeeperMetadataReport; the same of apache/dubbo-go.
+ * Providers that registered their application, read through one session. Java's are below the registry's group, which
+ * is the root, and without a group below `/services`, as dubbo-go's always are. `<root>/metadata` describes their
+ * services. `<root>/mapping` lists which applications claim an interface; it is read only while some application's
+ * services are unknown. Errors: `refresh` @throws RegistryError.
+ * Source: apache/dubbo, CuratorFrameworkUtils.getRootPath (executed, 3.3.6), ZookeeperServiceDiscovery,
+ * ZookeeperMetadataReport; the same of apache/dubbo-go.
  */
 export class Applications {
   readonly #options: ApplicationsOptions;
@@ -52,110 +63,159 @@ export class Applications {
   /** Children of `/services` and of `<root>/mapping`, by path. */
   readonly #tops: WatchedNodes<Names>;
   readonly #topPaths: ReadonlySet<string>;
-  /** Children of `/services/<application>`, by application. */
-  readonly #listings: WatchedNodes<Names>;
   /** By path. */
-  readonly #instances: WatchedNodes<InstanceNode>;
+  readonly #directories: WatchedNodes<Directory>;
+  /** By path. */
+  readonly #instances: WatchedNodes<ApplicationInstance | HiddenInstance>;
   /** By `<application>/<revision>`. */
-  readonly #metadata: WatchedNodes<Metadata>;
+  readonly #metadata: WatchedNodes<KnownMetadata>;
   /** By interface. */
-  readonly #mappings: WatchedNodes<readonly string[]>;
+  readonly #mappings: WatchedNodes<Names>;
   readonly #known: KnownApplications;
 
   constructor(options: ApplicationsOptions) {
     this.#options = options;
-    const { session, base, wants, changed } = options;
+    const { base, wants, changed } = options;
     this.#known = new KnownApplications(wants);
-    const list = async (path: string, fired: () => void): Promise<Names> => {
-      const listing = await session.children(path, fired);
-      return typeof listing === "string" ? listing : listing.children;
-    };
     this.#mappingPath = `${base}/mapping`;
-    this.#topPaths = new Set([home, this.#mappingPath]);
-    this.#tops = new WatchedNodes(list, changed);
-    this.#listings = new WatchedNodes((name, fired) => list(`${home}/${name}`, fired), changed);
+    // Another group's applications may be of the same build, so nothing but their place tells them apart.
+    this.#topPaths = new Set(base === "/dubbo" ? [ungrouped, this.#mappingPath] : [this.#mappingPath]);
+    this.#tops = new WatchedNodes((path, fired) => this.#list(path, fired), changed);
+    this.#directories = new WatchedNodes((path, fired) => this.#readDirectory(path, fired), changed);
     this.#instances = new WatchedNodes((path, fired) => this.#readInstance(path, fired), changed);
-    this.#metadata = new WatchedNodes((key, fired) => this.#readMetadata(key, fired), changed);
+    this.#metadata = new WatchedNodes(
+      (key, fired, before) => this.#readRevision(key, fired, before),
+      changed,
+    );
     this.#mappings = new WatchedNodes((name, fired) => this.#readMapping(name, fired), changed);
   }
 
-  /** Reads everything that changed since the last call; the first call reads everything. */
-  async refresh(isRegistered: IsRegistered): Promise<ApplicationsView> {
-    await this.#tops.sync(this.#topPaths);
-    const living = this.#tops.get(home);
-    await this.#listings.sync(this.#names(living));
-    await this.#instances.sync(this.#paths(this.#listings.version));
-    const instances = this.#byApplication(this.#listings.version, this.#instances.version);
-    await this.#metadata.sync(this.#revisions(instances, isRegistered));
-    const applications = this.#applications(instances, this.#metadata.version);
-    const isBlind = living === "forbidden";
+  /**
+   * Reads everything that changed since the last call; the first call reads everything. `below` are the directories
+   * below the root that no wanted interface is registered in.
+   */
+  async refresh(below: ReadonlySet<string>, isRegistered: IsRegistered): Promise<ApplicationsView> {
+    const tops = await this.#tops.sync(this.#topPaths);
+    const home = tops.get(ungrouped);
+    const directories = await this.#directories.sync(this.#candidates(home, below));
+    const nodes = await this.#instances.sync(this.#nodePaths(directories));
+    const instances = this.#byApplication(directories, nodes);
+    const metadata = await this.#metadata.sync(this.#revisions(instances, isRegistered));
+    const applications = this.#applications(instances, metadata);
+    const isBlind = home === "forbidden";
     const isMappingOfUse = isBlind || opaqueApplications(applications, isRegistered).size > 0;
-    const mapped = this.#tops.get(this.#mappingPath);
-    await this.#mappings.sync(this.#mappedNames(isMappingOfUse ? mapped : undefined));
-    const mapping = typeof mapped === "string" ? undefined : this.#mapping(this.#mappings.version);
-    return { applications, mapping, ...(isBlind && { cannotList: cannotSee }) };
+    const mapped = tops.get(this.#mappingPath);
+    const mappings = await this.#mappings.sync(this.#mappedNames(isMappingOfUse ? mapped : undefined));
+    const mapping = this.#mapping(isMappingOfUse ? mapped : [], mappings);
+    const problems = this.#problems(mapping.isForbidden, metadata);
+    return this.#view(applications, mapping, isBlind, problems, this.#interfaces(directories));
   }
 
   /** Checks what no watch reports: whether forbidden nodes are still forbidden. */
   probe(): void {
-    this.#tops.invalidate((value) => value === "forbidden");
-    this.#listings.invalidate((value) => value === "forbidden", maxProbed);
-    this.#instances.invalidate((value) => value === "unreadable", maxProbed);
-    this.#metadata.invalidate((value) => value === "unreadable", maxProbed);
+    const isForbidden = (value: unknown): boolean => value === "forbidden";
+    this.#tops.retry(isForbidden, maxProbed);
+    this.#directories.retry(isForbidden, maxProbed);
+    this.#mappings.retry(isForbidden, maxProbed);
+    this.#instances.retry((node) => "reason" in node, maxProbed);
+    this.#metadata.retry(
+      (known) => (typeof known === "object" ? known.obstacle : known) === "unreadable",
+      maxProbed,
+    );
   }
 
   /** Makes the next `refresh` read everything, as if no watch had ever fired. */
   invalidate(): void {
-    this.#tops.invalidate();
-    for (const nodes of [this.#listings, this.#instances, this.#metadata, this.#mappings]) nodes.invalidate();
+    const all = [this.#tops, this.#directories, this.#instances, this.#metadata, this.#mappings];
+    for (const nodes of all) nodes.invalidate();
   }
 
-  readonly #names = memoizeLast((listed: Names | undefined) => new Set(childrenOf(listed)));
+  readonly #candidates = memoizeLast(
+    (home: Names | undefined, below: ReadonlySet<string>): ReadonlySet<string> =>
+      new Set([...namesIn(home).map((name) => `${ungrouped}/${name}`), ...below]),
+  );
 
-  // The parameters below that begin with `_` are versions of what the body reads: another one makes it run again.
-  readonly #paths = memoizeLast(
-    (_listings: number) => new Set([...this.#listings.keys()].flatMap((name) => this.#pathsOf(name))),
+  readonly #nodePaths = memoizeLast(
+    (directories: ReadonlyMap<string, Directory>) =>
+      new Set([...directories].flatMap(([path, names]) => namesIn(names).map((name) => `${path}/${name}`))),
+  );
+
+  readonly #interfaces = memoizeLast(
+    (directories: ReadonlyMap<string, Directory>): ReadonlySet<string> =>
+      new Set([...directories].filter(([, one]) => one === "interface").map(([path]) => path)),
   );
 
   readonly #byApplication = memoizeLast(
-    (_listings: number, _instances: number): ReadonlyMap<string, Instances> =>
-      new Map([...this.#listings.keys()].map((name) => [name, this.#instancesOf(name)])),
+    (
+      directories: ReadonlyMap<string, Directory>,
+      nodes: ReadonlyMap<string, ApplicationInstance | HiddenInstance>,
+    ): ReadonlyMap<string, Instances> => {
+      const all = new Map<string, Instances>();
+      for (const [path, names] of directories) {
+        if (names === "interface") continue;
+        const found = namesIn(names).flatMap((name) => nodes.get(`${path}/${name}`) ?? []);
+        const application = lastSegment(path);
+        const others = all.get(application) ?? [];
+        all.set(application, [...others, ...(names === "forbidden" ? (["unreadable"] as const) : found)]);
+      }
+      return all;
+    },
   );
 
   /** The instances whose MetadataInfo is always read, and those for which that depends on the registered interfaces. */
   readonly #readable = memoizeLast((byApplication: ReadonlyMap<string, Instances>) => {
-    const instances = [...byApplication.values()].flat().filter((one) => one !== "unreadable");
+    const instances = [...byApplication.values()]
+      .flat()
+      .filter((one) => typeof one === "object" && "revision" in one);
     const always = instances.filter((instance) => needsMetadata(instance, () => true));
     const perhaps = instances.filter((instance) => !needsMetadata(instance, () => true));
     return { always: new Set(always.map(keyOf)), perhaps };
   });
 
   readonly #applications = memoizeLast(
-    (byApplication: ReadonlyMap<string, Instances>, _metadata: number): readonly Application[] =>
-      this.#known.read(
-        byApplication,
-        (name, revision) => this.#metadata.get(`${name}/${revision}`) ?? "missing",
-      ),
+    (byApplication: ReadonlyMap<string, Instances>, metadata: ReadonlyMap<string, KnownMetadata>) =>
+      this.#known.read(byApplication, (name, revision) => metadataOf(metadata.get(`${name}/${revision}`))),
   );
 
   readonly #mappedNames = memoizeLast(
-    (listed: Names | undefined) => new Set(childrenOf(listed).filter(this.#options.wants)),
+    (listed: Names | undefined) => new Set(namesIn(listed).filter(this.#options.wants)),
   );
 
-  readonly #mapping = memoizeLast(
-    (_mappings: number): Mapping =>
-      new Map([...this.#mappings.keys()].map((name) => [name, this.#mappings.get(name) ?? []])),
+  readonly #mapping = memoizeLast((listed: Names | undefined, mappings: ReadonlyMap<string, Names>) => {
+    const readable = [...mappings].flatMap(([name, all]) =>
+      all === "forbidden" ? [] : [[name, all] as const],
+    );
+    const isForbidden = listed === "forbidden" || readable.length < mappings.size;
+    return { mapping: typeof listed === "object" ? new Map(readable) : undefined, isForbidden };
+  });
+
+  readonly #problems = memoizeLast(
+    (isMappingForbidden: boolean, metadata: ReadonlyMap<string, KnownMetadata>): readonly Problem[] => {
+      const lost = [...metadata].filter(
+        ([, known]) => typeof known === "object" && known.obstacle !== undefined,
+      );
+      const applications = new Set(lost.map(([key]) => key.slice(0, key.indexOf("/"))));
+      const problems = [...applications].toSorted().map(metadataLost);
+      return isMappingForbidden ? [cannotMap(this.#mappingPath), ...problems] : problems;
+    },
   );
 
-  #pathsOf(name: string): readonly string[] {
-    return childrenOf(this.#listings.get(name)).map((node) => `${home}/${name}/${node}`);
-  }
-
-  #instancesOf(name: string): Instances {
-    if (this.#listings.get(name) === "forbidden") return ["unreadable"];
-    const nodes = this.#pathsOf(name).map((path) => this.#instances.get(path) ?? "foreign");
-    return nodes.filter((node) => node !== "foreign");
-  }
+  readonly #view = memoizeLast(
+    (
+      applications: readonly Application[],
+      { mapping, isForbidden }: { readonly mapping: Mapping | undefined; readonly isForbidden: boolean },
+      isBlind: boolean,
+      problems: readonly Problem[],
+      interfaces: ReadonlySet<string>,
+    ): ApplicationsView => ({
+      applications,
+      mapping,
+      isMappingPartial: isForbidden || mapping === undefined,
+      ...(isBlind && { cannotList: cannotSee }),
+      problems,
+      interfaces,
+    }),
+  );
 
   #revisions(byApplication: ReadonlyMap<string, Instances>, isRegistered: IsRegistered): ReadonlySet<string> {
     const { always, perhaps } = this.#readable(byApplication);
@@ -163,12 +223,43 @@ export class Applications {
     return needed.length === 0 ? always : new Set([...always, ...needed.map(keyOf)]);
   }
 
-  async #readInstance(path: string, changed: () => void): Promise<InstanceNode> {
-    const node = await this.#options.session.data(path, changed);
-    if (node === "forbidden") return "unreadable";
-    if (node === "missing") return "foreign";
-    const name = path.slice(home.length + 1, path.lastIndexOf("/"));
-    return decodeInstance(name, node.data) ?? "foreign";
+  async #list(path: string, fired: () => void): Promise<Names | undefined> {
+    const listing = await this.#options.session.children(path, fired);
+    if (typeof listing === "object") return listing.children.toSorted();
+    return listing === "missing" ? undefined : listing;
+  }
+
+  /** Of a directory below the root nobody knows whether it is an interface's; `providers` tells, without any right. */
+  async #readDirectory(path: string, fired: () => void): Promise<Directory | undefined> {
+    const names = await this.#list(path, fired);
+    if (path.startsWith(`${ungrouped}/`) && this.#options.base !== ungrouped) return names;
+    if (names !== "forbidden")
+      return names?.includes("providers") ? "interface" : names?.filter((name) => decodeNodeAddress(name));
+    return (await this.#options.session.data(`${path}/providers`)) === "missing" ? names : "interface";
+  }
+
+  async #readInstance(
+    path: string,
+    fired: () => void,
+  ): Promise<ApplicationInstance | HiddenInstance | undefined> {
+    const node = await this.#options.session.data(path, fired);
+    const [application, name] = path.split("/").slice(-2) as [string, string];
+    if (typeof node === "object") return decodeInstance(application, node.data);
+    const address = decodeNodeAddress(name);
+    return node === "missing" || address === undefined
+      ? undefined
+      : { reason: "unreadable", addresses: [address] };
+  }
+
+  /** A revision does not change what it serves, so what was read of it holds while an instance has it. */
+  async #readRevision(
+    key: string,
+    fired: () => void,
+    before: KnownMetadata | undefined,
+  ): Promise<KnownMetadata> {
+    const metadata = await this.#readMetadata(key, fired);
+    if (typeof metadata === "object") return { services: metadata };
+    return typeof before === "object" ? { services: before.services, obstacle: metadata } : metadata;
   }
 
   /**
@@ -176,44 +267,55 @@ export class Applications {
    * missing node is watched, because providers may write it after the instance.
    * Source: apache/dubbo, SubscriberMetadataIdentifier; apache/dubbo-go, metadata/report/zookeeper/report.go.
    */
-  async #readMetadata(key: string, changed: () => void): Promise<Metadata> {
+  async #readMetadata(key: string, fired: () => void): Promise<Metadata> {
     const { session, base } = this.#options;
     if (!isSegment(key.slice(key.indexOf("/") + 1))) return "missing";
     let obstacle: Metadata = "missing";
     for (const path of [`${base}/metadata/${key}`, `${base}/${key}`]) {
-      const node = await session.data(path, changed);
+      const node = await session.data(path, fired);
       if (node === "forbidden") obstacle = "unreadable";
       else if (node !== "missing") return parseMetadataInfo(node.data) ?? "undecodable";
     }
     return obstacle;
   }
 
-  async #readMapping(name: string, changed: () => void): Promise<readonly string[]> {
-    const node = await this.#options.session.data(`${this.#mappingPath}/${name}`, changed);
-    return typeof node === "string" ? [] : decodeMapping(node.data);
+  async #readMapping(name: string, fired: () => void): Promise<Names> {
+    const node = await this.#options.session.data(`${this.#mappingPath}/${name}`, fired);
+    if (node === "forbidden") return node;
+    return node === "missing" ? [] : decodeMapping(node.data);
   }
 }
 
 const keyOf = ({ application, revision }: ApplicationInstance): string => `${application}/${revision}`;
+const lastSegment = (path: string): string => path.slice(path.lastIndexOf("/") + 1);
 
-/** A forbidden or missing node has no children. */
-function childrenOf(listing: Names | undefined): readonly string[] {
-  return typeof listing === "string" ? [] : (listing ?? []);
+const metadataOf = (known: KnownMetadata = "missing"): Metadata =>
+  typeof known === "object" ? known.services : known;
+
+/** A forbidden or missing node, and one of an interface, has no names of use. */
+function namesIn(names: Directory | undefined): readonly string[] {
+  return typeof names === "object" ? names : [];
 }
 
 const cannotSee: Problem = {
-  at: home,
+  at: ungrouped,
   code: "Unreadable",
-  detail: `the hub's user may not list ${home}, so the operator does not see providers that register at application level only; grant READ to the hub's user`,
+  detail: `the hub's user may not list ${ungrouped}, so the operator does not see providers that register at application level only, and keeps what the cluster has of them; grant READ to the hub's user`,
   severity: "warning",
 };
 
-/** `make`, which is not called again as long as it is asked with the very same arguments as the last time. */
-function memoizeLast<A extends readonly unknown[], R>(make: (...asked: A) => R): (...asked: A) => R {
-  let last: { readonly asked: A; readonly result: R } | undefined;
-  return (...asked) => {
-    const isSame = last?.asked.every((one, at) => one === asked[at]);
-    if (last === undefined || !isSame) last = { asked, result: make(...asked) };
-    return last.result;
-  };
-}
+const cannotMap = (at: string): Problem => ({
+  at,
+  code: "Unreadable",
+  detail:
+    "the hub's user may not read all of it, so the operator cannot tell which interfaces applications serve; grant READ to the hub's user",
+  severity: "warning",
+});
+
+const metadataLost = (at: string): Problem => ({
+  at,
+  code: "Unreadable",
+  detail:
+    "the metadata of its live instances can no longer be read, so the operator goes on with what it read before; restart the application, or grant READ to the hub's user",
+  severity: "warning",
+});

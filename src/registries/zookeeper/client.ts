@@ -1,7 +1,8 @@
 import { RegistryError } from "../../model/errors.ts";
-import type { Credentials, RegistrySpec } from "../../model/hub.ts";
+import type { Credentials } from "../../model/hub.ts";
 import { inTime } from "../../runtime/clock.ts";
 import type { Clock, Deps } from "../../runtime/deps.ts";
+import type { RegistryConfig } from "../adapter.ts";
 import { tlsOptionsOf } from "../transport/dialer.ts";
 import { dialAny, type Server } from "../transport/servers.ts";
 import { parseConnectString } from "./address.ts";
@@ -10,10 +11,13 @@ import { createSession, type Session, successful } from "./session.ts";
 import { int, text } from "./wire.ts";
 
 /**
- * A server that lags and issued a local session (`localSessionsEnabled`) does not answer `sync`, but answers pings.
- * Source: measured on 3.9.4.
+ * How long a server may take for a new session, and to catch up with its leader: one that lags and issued a local
+ * session (`localSessionsEnabled`) does not answer `sync`, but answers pings. At first longer waiting does not help,
+ * because a starting server accepts connections that it then neither answers nor closes. It doubles with every watch
+ * that failed, up to 8 s, because a server whose disk is slow gives no session sooner.
+ * Source: measured on 3.9.4; docs/registries/zookeeper.md.
  */
-const catchUpMs = 2_000;
+const patienceMs = (failures: number): number => Math.min(2_000 * 2 ** failures, 8_000);
 
 /**
  * Opens a session on any server of the connect string. It tries the servers in random order, resolves each name on
@@ -25,8 +29,7 @@ const catchUpMs = 2_000;
  * @throws RegistryError; an AbortError or the signal's reason.
  */
 export async function openSession(
-  registry: RegistrySpec<"zookeeper">,
-  credentials: Credentials,
+  { registry, credentials, failures = 0 }: RegistryConfig<"zookeeper">,
   onLost: (error: Error) => void,
   deps: Deps,
   signal: AbortSignal,
@@ -34,12 +37,14 @@ export async function openSession(
   const { servers, chroot } = parseConnectString(registry.address);
   const digest = digestOf(credentials);
   const tls = registry.tls.enabled ? tlsOptionsOf(registry.tls, credentials) : undefined;
+  const handshakeMs = patienceMs(failures);
   const dial = async (server: Server, ip: string): Promise<Session> => {
-    const connection = await ZkConnection.open({ server, ip, ...(tls && { tls }) }, deps.clock, signal);
+    const options = { server, ip, handshakeMs, ...(tls && { tls }) };
+    const connection = await ZkConnection.open(options, deps.clock, signal);
     const session = createSession(connection, server.name, chroot);
     try {
       await login(connection, server, digest);
-      await catchUp(session, deps.clock, signal);
+      await catchUp(session, handshakeMs, deps.clock, signal);
     } catch (error) {
       connection.close();
       throw error;
@@ -60,12 +65,17 @@ async function login(connection: ZkConnection, server: Server, digest: string | 
   successful(reply, server.name, "digest login");
 }
 
-/** Makes sure that later reads are not older than what anyone has read before. @throws RegistryError after 2 s. */
-function catchUp(session: Session, clock: Pick<Clock, "sleep">, signal: AbortSignal): Promise<void> {
-  const detail = `connect ${session.server}: the server lags behind its leader: no answer to sync within ${catchUpMs / 1_000} s`;
+/** Makes sure that later reads are not older than what anyone has read before. @throws RegistryError after `ms`. */
+function catchUp(
+  session: Session,
+  ms: number,
+  clock: Pick<Clock, "sleep">,
+  signal: AbortSignal,
+): Promise<void> {
+  const detail = `connect ${session.server}: the server lags behind its leader: no answer to sync within ${ms / 1_000} s`;
   const advice = "Read the server's log.";
   const late = (): Error => new RegistryError("RegistryUnreachable", detail, advice);
-  return inTime(session.sync(), { ms: catchUpMs, late }, clock, signal);
+  return inTime(session.sync(), { ms, late }, clock, signal);
 }
 
 /**

@@ -1,12 +1,11 @@
-import { isIP, type Socket, connect as tcpConnect } from "node:net";
-import { connect as tlsConnect } from "node:tls";
+import type { Socket } from "node:net";
 import type { Instant } from "../../model/entry.ts";
 import { RegistryError, type RegistryErrorCode } from "../../model/errors.ts";
 import { nextTurn } from "../../runtime/clock.ts";
 import type { Clock } from "../../runtime/deps.ts";
 import { sliceMs } from "../../runtime/slices.ts";
 import { describeNetworkError } from "../transport/dial.ts";
-import type { TlsOptions } from "../transport/dialer.ts";
+import { BadTlsOptionsError, socketTo, type TlsOptions } from "../transport/dialer.ts";
 import type { Server } from "../transport/servers.ts";
 import {
   connectRequest,
@@ -14,6 +13,7 @@ import {
   createReader,
   frame,
   int,
+  nextXid,
   opcode,
   type Reader,
   readSession,
@@ -26,12 +26,6 @@ import {
  */
 const sessionTimeoutMs = 12_000;
 
-/**
- * Longer waiting does not help: a starting server accepts connections that it then neither answers nor closes.
- * Source: measured on 3.9.4; docs/registries/zookeeper.md.
- */
-const handshakeTimeoutMs = 2_000;
-
 /** How long the server may take to read the close request. */
 const goodbyeMs = 300;
 
@@ -40,6 +34,8 @@ export interface ConnectionOptions {
   /** The IP address of `server` to dial. */
   readonly ip: string;
   readonly tls?: TlsOptions;
+  /** How long connecting and the new session may take together. */
+  readonly handshakeMs: number;
 }
 
 /** An answer: the server's error code and, if it is 0, the record. */
@@ -49,17 +45,19 @@ export interface Reply {
 }
 
 interface Pending {
+  readonly sentAt: Instant;
   readonly resolve: (reply: Reply) => void;
   readonly reject: (error: unknown) => void;
 }
 
 /**
  * One session on one server. After a third of its timeout without a request it sends a ping. After two thirds without
- * a byte it counts as broken, because a frozen server closes nothing.
+ * a byte, or without any answer to a request that waits, it counts as broken: a frozen server closes nothing, and one
+ * that is half frozen may answer pings.
  */
 export class ZkConnection {
-  /** What to call, once, when the watch of a path fires. Paths have the chroot. */
-  readonly watches = new Map<string, () => void>();
+  /** What to call, once, when a watch of a path fires. Paths have the chroot. */
+  readonly watches = new Map<string, Set<() => void>>();
   readonly #options: ConnectionOptions;
   readonly #clock: Clock;
   readonly #signal: AbortSignal;
@@ -71,6 +69,8 @@ export class ZkConnection {
   #lastXid = 0;
   #lastZxid = 0n;
   #heardAt = 0;
+  /** When a part of an answer to a request was heard. */
+  #answeredAt = 0;
   #spokeAt = 0;
   /** When the slice of this turn of the event loop is over; undefined = nothing was read in it. */
   #sliceEnds: Instant | undefined;
@@ -96,8 +96,8 @@ export class ZkConnection {
     this.#socket.on("data", (chunk) => this.#onData(chunk, split));
     this.#socket.on("error", (error) => this.#fail("RegistryUnreachable", describeNetworkError(error)));
     this.#socket.on("close", () => this.#fail("RegistryUnreachable", closed[this.#state]));
-    this.#cancelTimer = clock.after(handshakeTimeoutMs, () =>
-      this.#fail("RegistryUnreachable", silence(this.#socket)),
+    this.#cancelTimer = clock.after(options.handshakeMs, () =>
+      this.#fail("RegistryUnreachable", this.#silence()),
     );
     signal.addEventListener("abort", this.close, { once: true });
     this.#socket.write(connectRequest(sessionTimeoutMs));
@@ -115,7 +115,8 @@ export class ZkConnection {
 
   /** @throws RegistryError when the connection is broken or breaks; the signal's reason after an abort. */
   request(operation: number, ...record: readonly Buffer[]): Promise<Reply> {
-    return this.#send(++this.#lastXid, operation, record);
+    this.#lastXid = nextXid(this.#lastXid);
+    return this.#send(this.#lastXid, operation, record);
   }
 
   /** Adds an identity to the session; otherwise as `request`. */
@@ -130,7 +131,7 @@ export class ZkConnection {
     const { promise, ...pending } = Promise.withResolvers<Reply>();
     if (this.#state === "closed") pending.reject(this.#failure("RegistryUnreachable", closed.closed));
     else {
-      this.#pending.set(number, pending);
+      this.#pending.set(number, { ...pending, sentAt: this.#clock.monotonic() });
       this.#write(int(number), int(operation), ...record);
     }
     return promise;
@@ -146,21 +147,21 @@ export class ZkConnection {
     this.#socket.write(frame(...parts));
   }
 
-  #onData(chunk: Buffer, split: (chunk: Buffer) => void): void {
+  #onData(chunk: Buffer, split: (chunk: Buffer) => boolean): void {
     this.#heardAt = this.#clock.monotonic();
     this.#pace(this.#heardAt);
     try {
-      split(chunk);
+      const isWithinFrame = split(chunk);
+      if (isWithinFrame) this.#answeredAt = this.#heardAt;
     } catch (error) {
       if (!(error instanceof RangeError)) {
         this.#lose(error as Error); // a bug: the reader must hear of it, because nobody catches what a socket's handler throws
         return;
       }
-      const start = JSON.stringify(chunk.toString("latin1", 0, 16));
-      this.#fail(
-        "RegistryBadResponse",
-        `the answer is not ZooKeeper's: ${error.message}; it starts with ${start}`,
-      );
+      // Later on it could be anything that is registered, such as a token.
+      const start = `; it starts with ${JSON.stringify(chunk.toString("latin1", 0, 16))}`;
+      const quoted = this.#state === "opening" ? start : "";
+      this.#fail("RegistryBadResponse", `the answer is not ZooKeeper's: ${error.message}${quoted}`);
     }
   }
 
@@ -190,22 +191,32 @@ export class ZkConnection {
       record.int(); // type
       record.int(); // state
       const path = record.text();
-      const changed = this.watches.get(path);
+      const watching = this.watches.get(path) ?? [];
       this.watches.delete(path);
-      changed?.();
+      for (const changed of watching) changed();
       return;
     }
     if (zxid > this.#lastZxid) this.#lastZxid = zxid;
-    this.#pending.get(number)?.resolve({ error, record });
+    const pending = this.#pending.get(number);
+    if (pending === undefined) return;
+    this.#answeredAt = this.#heardAt;
     this.#pending.delete(number);
+    pending.resolve({ error, record });
   }
 
   #keepAlive(timeoutMs: number): void {
     if (this.#state === "closed") return;
     const now = this.#clock.monotonic();
     this.#cancelTimer();
-    if (now - this.#heardAt >= (timeoutMs * 2) / 3) {
+    const patienceMs = (timeoutMs * 2) / 3;
+    const [oldest] = this.#pending.values();
+    const waitsSince = Math.max(oldest?.sentAt ?? now, this.#answeredAt);
+    if (now - this.#heardAt >= patienceMs) {
       this.#fail("RegistryUnreachable", "the server stopped answering");
+      return;
+    }
+    if (now - waitsSince >= patienceMs) {
+      this.#fail("RegistryUnreachable", "the server answers pings, but no longer reads");
       return;
     }
     if (now - this.#spokeAt >= timeoutMs / 3) this.#write(int(xid.ping), int(opcode.ping));
@@ -220,6 +231,13 @@ export class ZkConnection {
     const wasOpen = this.#state === "open";
     this.#end(error);
     if (wasOpen) this.#onLost(error);
+  }
+
+  #silence(): string {
+    const seconds = this.#options.handshakeMs / 1_000;
+    return this.#socket.connecting
+      ? `no answer within ${seconds} s`
+      : `accepted, but silent for ${seconds} s: the server is starting, frozen, slow, or not a ZooKeeper server`;
   }
 
   #failure(code: RegistryErrorCode, what: string): RegistryError {
@@ -253,31 +271,15 @@ const closed = {
   closed: "closed",
 } as const;
 
-const silence = (socket: Socket): string =>
-  socket.connecting
-    ? `no answer within ${handshakeTimeoutMs / 1_000} s`
-    : `accepted, but silent for ${handshakeTimeoutMs / 1_000} s: the server is starting, frozen, or not a ZooKeeper server`;
-
 function dial({ server, ip, tls }: ConnectionOptions): Socket {
-  if (tls === undefined) return tcpConnect({ host: ip, port: server.port, noDelay: true });
   try {
-    const name = isIP(server.host) ? {} : { servername: server.host };
-    const { insecureSkipVerify, ...pem } = tls;
-    return tlsConnect({
-      ...pem,
-      ...name,
-      rejectUnauthorized: !insecureSkipVerify,
-      host: ip,
-      port: server.port,
-    });
+    return socketTo({ ...server, secure: tls !== undefined }, ip, tls ?? {});
   } catch (cause) {
-    const detail = `the operator cannot set up TLS to ${server.name}: ${describeNetworkError(cause)}`;
-    throw new RegistryError(
-      "SecretInvalid",
-      detail,
-      "Check that ca.crt, tls.crt and tls.key of the Secret are PEM.",
-      { cause },
-    );
+    if (!(cause instanceof BadTlsOptionsError)) throw cause;
+    const detail = `the operator cannot set up TLS to ${server.name}: ${cause.message}`;
+    throw new RegistryError("SecretInvalid", detail, "Check them in the Secret of spec.secretRef.", {
+      cause,
+    });
   }
 }
 

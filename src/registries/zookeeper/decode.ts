@@ -5,7 +5,7 @@ import { type ApplicationInstance, readApplicationInstance } from "../kinds/dubb
 import { type Provider, readProvider } from "../kinds/dubbo/provider.ts";
 import { serviceOf } from "../kinds/dubbo/provider-service.ts";
 import { decodeSegment, parseProviderUrl } from "../kinds/dubbo/provider-url.ts";
-import { addressKey } from "../kinds/dubbo/registered-addresses.ts";
+import { addressKey, withoutBrackets } from "../kinds/dubbo/registered-addresses.ts";
 
 /**
  * Decodes one interface from the node names below its `providers` directory, in any order. A provider that is
@@ -41,6 +41,15 @@ const instanceForm = z.object({
 export function decodeInstance(application: string, data: string): ApplicationInstance | undefined {
   const node = readJson(instanceForm, data);
   return node && readApplicationInstance(application, node.address, node.port ?? 0, node.payload.metadata);
+}
+
+/**
+ * The address in the name of an application's instance, as `addressKey` spells it. undefined = it is not the name of
+ * one: Dubbo names them `host:port`, Spring Cloud by UUID.
+ */
+export function decodeNodeAddress(node: string): string | undefined {
+  const [, host, port] = /^(.+):(\d+)$/.exec(node) ?? [];
+  return host === undefined || port === undefined ? undefined : addressKey(withoutBrackets(host), port);
 }
 
 /** The applications that a node below `<root>/mapping` names. */

@@ -18,8 +18,8 @@ export interface NodeData {
 
 /**
  * Reads below the chroot. With `changed` a read also watches the path: `changed` is called once, after the next
- * change of the node, of its children, or of its existence. The newest `changed` of a path replaces earlier ones. A
- * forbidden node is not watched.
+ * change of the node, of its children, or of its existence. The very same `changed` watches a path once. A forbidden
+ * node is not watched.
  * Errors: every method @throws RegistryError when the connection breaks or the server answers out of order.
  */
 export interface Session {
@@ -42,7 +42,7 @@ export function createSession(connection: ZkConnection, server: string, chroot: 
     decode: (record: Reader) => T,
   ): Promise<T | Obstacle> => {
     const fullPath = below(chroot, path);
-    if (changed) connection.watches.set(fullPath, changed); // before the request, because the event may follow the answer at once
+    if (changed) watch(connection, fullPath, changed); // before the request, because the event may follow the answer at once
     const reply = await connection.request(opcode[type], text(fullPath), bool(changed !== undefined));
     if (reply.error === errorCode.noNode) return "missing";
     if (reply.error === errorCode.noAuth) return "forbidden";
@@ -79,6 +79,12 @@ export function createSession(connection: ZkConnection, server: string, chroot: 
       successful(await connection.request(opcode.sync, text(below(chroot, "/"))), server, "sync");
     },
   };
+}
+
+function watch({ watches }: ZkConnection, path: string, changed: () => void): void {
+  const watching = watches.get(path);
+  if (watching) watching.add(changed);
+  else watches.set(path, new Set([changed]));
 }
 
 const readListing = (record: Reader): Children => ({ children: record.texts(), stat: readStat(record) });

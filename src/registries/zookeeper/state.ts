@@ -2,22 +2,24 @@ import { isDeepStrictEqual } from "node:util";
 import { RegistryError } from "../../model/errors.ts";
 import type { Problem } from "../../model/problems.ts";
 import { isSameListing, type Service, type Snapshot } from "../../model/service.ts";
+import { memoizeLast } from "../../runtime/memoize.ts";
+import type { IsRegistered } from "../kinds/dubbo/application.ts";
 import { type Merged, mergeApplications } from "../kinds/dubbo/merge.ts";
 import { isDubbosOwn } from "../kinds/dubbo/provider.ts";
 import { decodeSegment } from "../kinds/dubbo/provider-url.ts";
 import { RegisteredAddresses } from "../kinds/dubbo/registered-addresses.ts";
-import { inParallel } from "../transport/parallel.ts";
 import { Applications, type ApplicationsView } from "./applications.ts";
 import { decodeAddresses, decodeService, unreadableService } from "./decode.ts";
+import { Probe } from "./probe.ts";
 import type { Session } from "./session.ts";
-import { maxInFlight } from "./watched-nodes.ts";
+import { maxProbed, WatchedNodes } from "./watched-nodes.ts";
 import type { Stat } from "./wire.ts";
-
-/** How many interfaces one probe checks. Up to 400 are checked within 10 s, at 40 small reads a second. */
-const maxProbed = 200;
 
 /** Dubbo's own directories next to the interfaces. */
 const notInterfaces = new Set(["config", "mapping", "metadata"]);
+const nothing: ReadonlySet<string> = new Set();
+/** The only key of what is the only one. */
+const rootOnly: ReadonlySet<string> = new Set([""]);
 
 export interface TreeOptions {
   readonly session: Session;
@@ -25,8 +27,19 @@ export interface TreeOptions {
   readonly root: string;
   /** Selects the interfaces to read. */
   readonly wants: (name: string) => boolean;
+  /** The interfaces that the cluster has of the hub. */
+  readonly known: () => Iterable<string>;
   /** Called whenever `refresh` has work to do. */
   readonly changed: () => void;
+}
+
+/** The children of the root. */
+interface Listing {
+  /** By wanted interface. It has several segments only if one client escaped a character and another did not. */
+  readonly segments: ReadonlyMap<string, readonly string[]>;
+  readonly names: ReadonlySet<string>;
+  /** Directories that are no wanted interface's. */
+  readonly others: readonly string[];
 }
 
 /**
@@ -36,27 +49,34 @@ export interface TreeOptions {
 export class Tree {
   readonly #options: TreeOptions;
   readonly #base: string;
+  readonly #root: WatchedNodes<readonly string[]>;
+  readonly #interfaces: WatchedNodes<Service>;
   readonly #applications: Applications;
-  readonly #services = new Map<string, Service>();
+  /** Addresses in interfaces that the hub does not want, by directory; read only while they decide something. */
+  readonly #unwanted: WatchedNodes<readonly string[]>;
   readonly #addresses = new RegisteredAddresses();
-  readonly #unreadable = new Set<string>();
-  /** The newest change of each directory when it was listed, in the order of the last check. */
-  readonly #listedAt = new Map<string, { readonly name: string; readonly pzxid: bigint }>();
-  /** An interface has several segments only if one client escaped a character and another did not. */
-  #segmentsByName: ReadonlyMap<string, readonly string[]> = new Map();
+  readonly #probe: Probe;
   /** Absent while the root does not exist. */
   #rootStat: Stat | undefined;
+  #segments: Listing["segments"] = new Map();
   #view: ApplicationsView | undefined;
   #merged: Merged | undefined;
   #published: Snapshot | undefined;
-  #isRootStale = true;
-  #staleNames = new Set<string>();
 
   constructor(options: TreeOptions) {
     this.#options = options;
-    this.#base = options.root === "/" ? "" : options.root;
+    const { session, root, changed } = options;
+    this.#base = root === "/" ? "" : root;
     const wants = (name: string): boolean => this.#wants(name);
-    this.#applications = new Applications({ ...options, base: this.#base, wants });
+    this.#root = new WatchedNodes((_, fired) => this.#readRoot(fired), changed);
+    this.#interfaces = new WatchedNodes(
+      (name, fired) => this.#readInterface(name, fired),
+      changed,
+      (name) => this.#forget(name),
+    );
+    this.#applications = new Applications({ session, base: this.#base, wants, changed });
+    this.#unwanted = new WatchedNodes((path, fired) => this.#readAddresses(path, fired), changed);
+    this.#probe = new Probe(session, (name) => this.#interfaces.invalidate([name]));
   }
 
   /**
@@ -64,20 +84,17 @@ export class Tree {
    * change.
    */
   async refresh(): Promise<Snapshot | undefined> {
-    const wasRootStale = this.#isRootStale;
-    if (wasRootStale) await this.#readRoot();
-    const names = this.#staleNames;
-    this.#staleNames = new Set();
-    await inParallel(names, maxInFlight, (name) => this.#readService(name));
-    const before = this.#view;
-    const view = await this.#applications.refresh((address) => this.#addresses.has(address));
-    this.#view = view;
-    const isSameView =
-      view.applications === before?.applications &&
-      view.mapping === before.mapping &&
-      view.cannotList === before.cannotList;
+    const reads = this.#root.isStale || this.#interfaces.isStale || this.#unwanted.isStale;
+    const listing = this.#listingOf((await this.#root.sync(rootOnly)).get(""));
+    this.#respell(listing.segments);
+    const services = await this.#interfaces.sync(listing.names);
+    const below = this.#below(listing, this.#interfaces.absent);
+    const view = await this.#applications.refresh(below, (address) => this.#addresses.has(address));
     // Most probes find nothing, and then need not compare 10,000 services.
-    return !wasRootStale && names.size === 0 && isSameView ? undefined : this.#publish(view);
+    if (!reads && view === this.#view) return undefined;
+    this.#view = view;
+    this.#merged = await this.#merge(services, view);
+    return this.#publish([...this.#rootProblems(), ...this.#merged.problems, ...view.problems]);
   }
 
   /**
@@ -89,89 +106,107 @@ export class Tree {
     const node = await this.#options.session.data(this.#options.root);
     if (node === "forbidden") throw this.#unauthorized();
     const stat = node === "missing" ? undefined : node.stat;
-    if (stat?.czxid !== this.#rootStat?.czxid || stat?.pzxid !== this.#rootStat?.pzxid) this.#rootChanged();
-    for (const name of [...this.#unreadable].slice(0, maxProbed)) this.#nameChanged(name);
+    const isSame = stat?.czxid === this.#rootStat?.czxid && stat?.pzxid === this.#rootStat?.pzxid;
+    if (!isSame) this.#root.invalidate();
+    this.#interfaces.retry(({ instances }) => instances === "unknown", maxProbed);
     this.#applications.probe();
-    await inParallel(this.#listedAt.keys().take(maxProbed), maxInFlight, (path) => this.#probe(path));
-  }
-
-  async #probe(path: string): Promise<void> {
-    const node = await this.#options.session.data(path);
-    const listed = this.#listedAt.get(path);
-    if (listed === undefined) return;
-    this.#listedAt.delete(path);
-    if (!this.#segmentsByName.has(listed.name)) return;
-    this.#listedAt.set(path, listed); // to the end of the line
-    if (typeof node === "string" || node.stat.pzxid !== listed.pzxid) this.#nameChanged(listed.name);
+    await this.#probe.check();
   }
 
   /** Makes the next `refresh` read everything, as if no watch had ever fired. */
   invalidate(): void {
-    for (const name of this.#segmentsByName.keys()) this.#staleNames.add(name);
+    this.#root.invalidate();
+    this.#interfaces.invalidate();
+    this.#unwanted.invalidate();
     this.#applications.invalidate();
-    this.#rootChanged();
   }
 
-  async #readRoot(): Promise<void> {
-    this.#isRootStale = false;
-    const { session, root } = this.#options;
-    const listing = await session.children(root, () => this.#rootChanged());
-    if (listing === "forbidden") throw this.#unauthorized();
-    const stat = listing === "missing" ? undefined : listing.stat;
-    this.#rootStat = stat;
-    const listed = this.#byName(listing === "missing" ? [] : listing.children);
-    for (const name of this.#segmentsByName.keys()) if (!listed.has(name)) this.#forget(name);
-    for (const [name, segments] of listed) {
-      if (!isDeepStrictEqual(segments, this.#segmentsByName.get(name))) this.#staleNames.add(name);
-    }
-    this.#segmentsByName = listed;
-  }
+  readonly #listingOf = memoizeLast((children: readonly string[] = []): Listing => {
+    const directories = children.filter((segment) => !notInterfaces.has(segment));
+    const byName = Map.groupBy(directories, (segment) => decodeSegment(segment) ?? segment);
+    const segments = new Map([...byName].filter(([name]) => this.#wants(name)));
+    const others = [...byName].filter(([name]) => !segments.has(name)).flatMap(([, all]) => all);
+    return { segments, names: new Set(segments.keys()), others };
+  });
 
-  #byName(segments: readonly string[]): ReadonlyMap<string, readonly string[]> {
-    const interfaces = segments.filter((segment) => !notInterfaces.has(segment)).toSorted();
-    const byName = Map.groupBy(interfaces, (segment) => decodeSegment(segment) ?? segment);
-    return new Map([...byName].filter(([name]) => this.#wants(name)));
-  }
+  /** The directories below the root that no wanted interface is registered in. */
+  readonly #below = memoizeLast(
+    ({ segments, others }: Listing, absent: ReadonlySet<string>): ReadonlySet<string> => {
+      const unregistered = [...absent].flatMap((name) => segments.get(name) ?? []);
+      return new Set([...others, ...unregistered].map((segment) => `${this.#base}/${segment}`));
+    },
+  );
+
+  readonly #allAddresses = memoizeLast(
+    (byPath: ReadonlyMap<string, readonly string[]>) => new Set([...byPath.values()].flat()),
+  );
 
   #wants(name: string): boolean {
     return !isDubbosOwn(name) && this.#options.wants(name);
   }
 
-  async #readService(name: string): Promise<void> {
-    const segments = this.#segmentsByName.get(name) ?? [];
-    const listings: (readonly string[])[] = [];
-    for (const segment of segments) {
-      const path = `${this.#base}/${segment}/providers`;
-      const listing = await this.#options.session.children(path, () => this.#nameChanged(name));
-      if (typeof listing === "string") this.#listedAt.delete(path);
-      else this.#listedAt.set(path, { name, pzxid: listing.stat.pzxid });
-      if (listing === "forbidden") return this.#keep(unreadableService(name, path));
-      if (listing !== "missing") listings.push(listing.children);
-    }
-    if (listings.length === 0) return this.#forget(name); // only consumers, or not an interface
-    this.#keep(decodeService(name, listings.flat()));
-    this.#addresses.set(name, decodeAddresses(listings.flat()));
+  /** Has interfaces read again whose directories are others than before. */
+  #respell(segments: Listing["segments"]): void {
+    if (segments === this.#segments) return;
+    const before = this.#segments;
+    this.#segments = segments;
+    const respelled = [...segments].filter(([name, all]) => !isDeepStrictEqual(all, before.get(name) ?? all));
+    this.#interfaces.invalidate(respelled.map(([name]) => name));
   }
 
-  /** Stores a service; an equal one keeps its identity. */
-  #keep(service: Service): void {
-    const { name, instances } = service;
-    this.#unreadable.delete(name);
-    if (instances === "unknown") this.#unreadable.add(name);
-    if (!isDeepStrictEqual(service, this.#services.get(name))) this.#services.set(name, service);
+  /**
+   * With a filter, an application that registers all its interfaces may look as if it registered none. So the unwanted
+   * ones are read too while that would cast doubt on a wanted one.
+   */
+  async #merge(services: ReadonlyMap<string, Service>, view: ApplicationsView): Promise<Merged> {
+    const merge = (isRegistered: IsRegistered): Merged =>
+      mergeApplications({ ...view, services, isRegistered, known: this.#options.known }, this.#merged);
+    const merged = merge((address) => this.#addresses.has(address));
+    const isDoubted = merged.hidden.size > 0 && merged.problems.length > 0;
+    const unwanted = this.#allAddresses(await this.#unwanted.sync(isDoubted ? view.interfaces : nothing));
+    if (unwanted.size === 0) return merged;
+    return merge((address) => this.#addresses.has(address) || unwanted.has(address));
+  }
+
+  async #readRoot(fired: () => void): Promise<readonly string[] | undefined> {
+    const listing = await this.#options.session.children(this.#options.root, fired);
+    if (listing === "forbidden") throw this.#unauthorized();
+    this.#rootStat = listing === "missing" ? undefined : listing.stat;
+    return listing === "missing" ? undefined : listing.children.toSorted();
+  }
+
+  async #readInterface(name: string, fired: () => void): Promise<Service | undefined> {
+    const listings: (readonly string[])[] = [];
+    const listedAt = new Map<string, bigint>();
+    let forbidden: string | undefined;
+    for (const segment of this.#segments.get(name) ?? []) {
+      const path = `${this.#base}/${segment}/providers`;
+      const listing = await this.#options.session.children(path, fired);
+      if (listing === "forbidden") forbidden = path;
+      else if (listing !== "missing") {
+        listings.push(listing.children);
+        listedAt.set(path, listing.stat.pzxid);
+      }
+    }
+    this.#probe.set(name, listedAt);
+    if (forbidden !== undefined) return unreadableService(name, forbidden);
+    const nodes = listings.flat();
+    this.#addresses.set(name, decodeAddresses(nodes));
+    return listings.length === 0 ? undefined : decodeService(name, nodes); // only consumers, or not an interface
+  }
+
+  async #readAddresses(path: string, fired: () => void): Promise<readonly string[] | undefined> {
+    const listing = await this.#options.session.children(`${path}/providers`, fired);
+    return typeof listing === "object" ? decodeAddresses(listing.children) : undefined;
   }
 
   #forget(name: string): void {
-    this.#unreadable.delete(name);
-    this.#services.delete(name);
+    this.#probe.set(name, new Map());
     this.#addresses.set(name, []);
   }
 
-  #publish(view: ApplicationsView): Snapshot | undefined {
-    const isRegistered = (address: string): boolean => this.#addresses.has(address);
-    this.#merged = mergeApplications({ ...view, services: this.#services, isRegistered }, this.#merged);
-    const { services } = this.#merged;
-    const problems = [...this.#rootProblems(), ...this.#merged.problems];
+  #publish(problems: readonly Problem[]): Snapshot | undefined {
+    const services = this.#merged?.services ?? new Map();
     const origin = originOf(this.#rootStat);
     const before = this.#published;
     if (
@@ -190,16 +225,6 @@ export class Tree {
     const { root } = this.#options;
     const detail = `there is no ${root} yet: no provider has registered, or spec.zookeeper.root or the chroot is wrong`;
     return [{ at: root, code: "RootMissing", detail, severity: "warning" }];
-  }
-
-  #rootChanged(): void {
-    this.#isRootStale = true;
-    this.#options.changed();
-  }
-
-  #nameChanged(name: string): void {
-    this.#staleNames.add(name);
-    this.#options.changed();
   }
 
   #unauthorized(): RegistryError {

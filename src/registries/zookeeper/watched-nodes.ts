@@ -4,8 +4,14 @@ import { inParallel } from "../transport/parallel.ts";
 /** Measured: more in flight is not faster and blocks the event loop longer. */
 export const maxInFlight = 64;
 
-/** Reads the value of a key, and calls `changed` once when another read could return something else. */
-type Read<T> = (key: string, changed: () => void) => Promise<T>;
+/** How many nodes one probe asks for of each kind. Up to 400 are checked within 10 s, at 40 small reads a second. */
+export const maxProbed = 200;
+
+/**
+ * Reads the value of a key, and calls `changed` once when another read could return something else. undefined = there
+ * is nothing of that key. `before` is the value of the last read.
+ */
+type Read<T> = (key: string, changed: () => void, before: T | undefined) => Promise<T | undefined>;
 
 /**
  * The values of nodes. Each is read once, and again only after its watch has fired. Errors: `sync` throws the errors
@@ -14,62 +20,104 @@ type Read<T> = (key: string, changed: () => void) => Promise<T>;
 export class WatchedNodes<T> {
   readonly #read: Read<T>;
   readonly #changed: () => void;
-  readonly #values = new Map<string, T>();
+  readonly #dropped: (key: string) => void;
+  /** What a watch of each key calls, in the order of the last read. It is one per key, so that readers of one path add up. */
+  readonly #watches = new Map<string, () => void>();
   readonly #stale = new Set<string>();
-  #kept: ReadonlySet<string> = new Set();
-  #version = 0;
+  #keys: ReadonlySet<string> = new Set();
+  #values = new Map<string, T>();
+  #absent = new Set<string>();
+  /** Those of the two that somebody has, so that they may not change any more. */
+  readonly #handedOut = new Set<unknown>();
 
-  /** `changed` is called whenever `sync` has something to read. */
-  constructor(read: Read<T>, changed: () => void) {
+  /** `changed` is called whenever `sync` has something to read, and `dropped` when a key is no longer of interest. */
+  constructor(read: Read<T>, changed: () => void, dropped: (key: string) => void = () => undefined) {
     this.#read = read;
     this.#changed = changed;
+    this.#dropped = dropped;
   }
 
-  keys(): Iterable<string> {
-    return this.#values.keys();
+  /** Whether the next `sync` reads, even for the same keys. */
+  get isStale(): boolean {
+    return this.#stale.size > 0;
   }
 
-  /** The value of the last read. An equal value keeps its identity. */
-  get(key: string): T | undefined {
-    return this.#values.get(key);
+  /** The values of the last reads. It is another map whenever one of them is; an equal value keeps its identity. */
+  get values(): ReadonlyMap<string, T> {
+    this.#handedOut.add(this.#values);
+    return this.#values;
   }
 
-  /** Differs whenever a value has changed, appeared or disappeared. */
-  get version(): number {
-    return this.#version;
+  /** The keys of which there is nothing; another set whenever it differs. */
+  get absent(): ReadonlySet<string> {
+    this.#handedOut.add(this.#absent);
+    return this.#absent;
   }
 
   /** Reads the keys that are new or have changed, and drops all others. The very same set costs almost nothing. */
-  async sync(keys: ReadonlySet<string>): Promise<void> {
-    const due = keys === this.#kept ? [...this.#stale].filter((key) => keys.has(key)) : this.#replace(keys);
+  async sync(keys: ReadonlySet<string>): Promise<ReadonlyMap<string, T>> {
+    if (keys !== this.#keys) this.#replace(keys);
+    const due = [...this.#stale];
     this.#stale.clear();
-    await inParallel(due, maxInFlight, async (key) => {
-      const value = await this.#read(key, () => this.#fired(key));
-      if (this.#values.has(key) && isDeepStrictEqual(value, this.#values.get(key))) return;
-      this.#values.set(key, value);
-      this.#version++;
+    await inParallel(due, maxInFlight, (key) => this.#readKey(key));
+    return this.values;
+  }
+
+  /** Makes the next `sync` read these keys again; those that are of no interest are ignored. */
+  invalidate(keys: Iterable<string> = this.#keys): void {
+    for (const key of keys) this.#fired(key);
+  }
+
+  /** Makes the next `sync` read the values that `isDue` selects; at most `limit` of them, those first that were read longest ago. */
+  retry(isDue: (value: T) => boolean, limit: number): void {
+    const due = this.#watches.keys().filter((key) => {
+      const value = this.#values.get(key);
+      return value !== undefined && isDue(value);
     });
+    this.invalidate([...due.take(limit)]);
   }
 
-  /** Drops values whose key is not in `keys`. Returns the keys to read. */
-  #replace(keys: ReadonlySet<string>): readonly string[] {
-    this.#kept = keys;
-    for (const key of this.#values.keys()) {
+  #replace(keys: ReadonlySet<string>): void {
+    this.#keys = keys;
+    for (const key of this.#watches.keys()) {
       if (keys.has(key)) continue;
-      this.#values.delete(key);
-      this.#version++;
+      this.#watches.delete(key);
+      this.#stale.delete(key);
+      this.#put(key, undefined);
+      this.#dropped(key);
     }
-    return [...keys].filter((key) => this.#stale.has(key) || !this.#values.has(key));
+    for (const key of keys) {
+      if (this.#watches.has(key)) continue;
+      this.#watches.set(key, () => this.#fired(key));
+      this.#stale.add(key);
+    }
   }
 
-  /** Makes the next `sync` re-read the values that `isDue` selects; at most `limit` of them. */
-  invalidate(isDue: (value: T) => boolean = () => true, limit = Number.POSITIVE_INFINITY): void {
-    const due = [...this.#values].filter(([, value]) => isDue(value)).slice(0, limit);
-    for (const [key] of due) this.#stale.add(key);
-    if (due.length > 0) this.#changed();
+  async #readKey(key: string): Promise<void> {
+    const watch = this.#watches.get(key);
+    if (watch === undefined) return;
+    this.#watches.delete(key);
+    this.#watches.set(key, watch); // to the end of the line
+    const before = this.#values.get(key);
+    const value = await this.#read(key, watch, before);
+    if (value === undefined || !isDeepStrictEqual(value, before)) this.#put(key, value);
+  }
+
+  #put(key: string, value: T | undefined): void {
+    if (value !== undefined || this.#values.has(key)) {
+      if (this.#handedOut.delete(this.#values)) this.#values = new Map(this.#values);
+      if (value === undefined) this.#values.delete(key);
+      else this.#values.set(key, value);
+    }
+    const isAbsent = value === undefined && this.#watches.has(key);
+    if (isAbsent === this.#absent.has(key)) return;
+    if (this.#handedOut.delete(this.#absent)) this.#absent = new Set(this.#absent);
+    if (isAbsent) this.#absent.add(key);
+    else this.#absent.delete(key);
   }
 
   #fired(key: string): void {
+    if (!this.#watches.has(key)) return;
     this.#stale.add(key);
     this.#changed();
   }

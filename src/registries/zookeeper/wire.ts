@@ -17,6 +17,9 @@ export const opcode = {
 /** Reserved request numbers, for messages that do not answer a read. */
 export const xid = { event: -1, ping: -2, auth: -4 } as const;
 
+/** The number of the next request; the protocol has 31 bits for it. */
+export const nextXid = (last: number): number => (last % 0x7fffffff) + 1;
+
 export const errorCode = {
   ok: 0,
   noNode: -101,
@@ -132,9 +135,9 @@ export function readStat(reader: Reader): Stat {
 
 /**
  * Splits a byte stream into frames. The cost of a frame does not grow with the number of its chunks. The returned
- * function takes the next chunk. @throws RangeError when a length is impossible.
+ * function takes the next chunk, and says whether a frame has begun that is not complete. @throws RangeError when a length is impossible.
  */
-export function createFrameSplitter(onFrame: (body: Buffer) => void): (chunk: Buffer) => void {
+export function createFrameSplitter(onFrame: (body: Buffer) => void): (chunk: Buffer) => boolean {
   let chunks: Buffer[] = [];
   let size = 0;
   let wanted = 4;
@@ -148,12 +151,13 @@ export function createFrameSplitter(onFrame: (body: Buffer) => void): (chunk: Bu
         throw new RangeError(`it announces a frame of ${length} bytes`);
       chunks = [bytes];
       wanted = 4 + length;
-      if (size < wanted) return;
+      if (size < wanted) return true;
       chunks = [bytes.subarray(wanted)];
       size -= wanted;
       const body = bytes.subarray(4, wanted);
       wanted = 4;
       onFrame(body);
     }
+    return size > 0;
   };
 }

@@ -18,7 +18,7 @@ import {
 } from "../../model/labels.ts";
 import type { Protocol } from "../../model/service.ts";
 import { addrOf } from "../addresses.ts";
-import { baseName, hubIdOf } from "../names.ts";
+import { baseName, dubboServiceName, hostOf, hubIdOf } from "../names.ts";
 import { dubboMarks, dubboPortNames, serviceEntryOf, springManager, weightScale } from "../service-entry.ts";
 import {
   fieldsOf,
@@ -298,20 +298,33 @@ function identityOf(
   endpoints: readonly StoredEndpoint[],
 ): ServiceIdentity {
   const notes = objectAnnotations(object);
-  // If somebody removed the annotation, the endpoints still have it.
-  const marked = objectLabels(object)[labels.manager] === dubboMarks[labels.manager];
-  const listed = endpoints.find((endpoint) => endpoint.labels[annotations.interface] !== undefined);
-  const iface = notes[annotations.interface] ?? (marked ? listed?.labels[annotations.interface] : undefined);
-  const kind = iface === undefined ? "spring" : "dubbo";
+  const isDubbos = objectLabels(object)[labels.manager] === dubboMarks[labels.manager];
   const originalName = notes[annotations.originalName] ?? "";
-  const name = iface ?? (originalName || host.slice(0, -((object.metadata.namespace ?? "").length + 1)));
+  const namespace = object.metadata.namespace ?? "";
+  const iface =
+    notes[annotations.interface] ?? (isDubbos ? labelledInterface(host, namespace, endpoints) : undefined);
+  const kind = iface === undefined ? "spring" : "dubbo";
+  const name = iface ?? (originalName || host.slice(0, -(namespace.length + 1)));
   return {
     kind,
     name,
+    serviceKey: kind === "dubbo" ? (notes[annotations.service] ?? "") : "",
     originalName,
     registry: notes[annotations.registry] ?? "",
     registryGroup: notes[annotations.registryGroup] ?? "",
   };
+}
+
+/**
+ * The interface of an entry whose annotation somebody removed: the endpoints still have it, unless it was too long or
+ * too odd for a label. "" = nobody can tell but a hub that lists the host.
+ */
+function labelledInterface(host: string, namespace: string, endpoints: readonly StoredEndpoint[]): string {
+  const isTheHosts = ({
+    labels: { interface: iface = "", group = "", version = "" },
+  }: StoredEndpoint): boolean =>
+    iface !== "" && hostOf(dubboServiceName(iface, group, version), namespace)?.host === host;
+  return endpoints.find(isTheHosts)?.labels.interface ?? "";
 }
 
 function protocolOf(port: EntryPort): Protocol {

@@ -45,6 +45,7 @@ func main() {
 	address := flag.String("address", "", "<host>:<port> of the registry")
 	username := flag.String("username", "", "of the registry's user")
 	password := flag.String("password", "", "of the registry's user")
+	registryGroup := flag.String("registry-group", "", "below which it registers")
 	application := flag.String("application", "demo-application", "name of the application")
 	protocolName := flag.String("protocol", constant.TriProtocol, "dubbo or tri")
 	port := flag.Int("port", 20000, "where it listens and what it registers")
@@ -56,6 +57,7 @@ func main() {
 	options := []dubbo.InstanceOption{
 		dubbo.WithName(*application),
 		dubbo.WithRegistry(
+			registry.WithGroup(*registryGroup),
 			registry.WithRegistry(*kind),
 			registry.WithAddress(*address), // without a scheme, which the metadata's client does not understand
 			registry.WithUsername(*username),

@@ -48,6 +48,8 @@ export interface FakeApiServer {
   as(manager: string): Person;
   /** Every request that came by `handle`, in order. */
   readonly requests: readonly Logged[];
+  /** Begins `requests` anew, because a day has millions. */
+  forgetRequests(): void;
   /** Those that wanted to change something. */
   writes(filter?: RequestFilter): readonly Logged[];
   /** Returns how to take it away again. */
@@ -146,6 +148,7 @@ export function createFakeApiServer(clock: Clock): FakeApiServer {
     person: personOf("kubectl-edit"),
     as: personOf,
     requests,
+    forgetRequests: () => void requests.splice(0),
     writes: (filter = {}) =>
       requests.filter((one) => !["get", "list", "watch"].includes(one.verb) && matches(one, filter)),
     intercept,

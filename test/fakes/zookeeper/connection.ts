@@ -130,7 +130,13 @@ export class FakeConnection {
     const fault = this.#host.faults.next(request);
     if (fault === "drop") this.#socket.destroy();
     else if (fault === "hang") return;
-    else this.#later(fault, () => this.#write(fault, answer));
+    else if (typeof fault === "object" && "pieceBytes" in fault) {
+      const whole = answer();
+      for (let at = 0; at < whole.length; at += fault.pieceBytes) {
+        const piece = whole.subarray(at, at + fault.pieceBytes);
+        this.#later({ delayMs: fault.everyMs }, () => this.#socket.write(piece));
+      }
+    } else this.#later(fault, () => this.#write(fault, answer));
   }
 
   #write(fault: Fault | undefined, answer: (error?: number) => Buffer): void {
@@ -139,7 +145,7 @@ export class FakeConnection {
     else if ("error" in fault) this.#writePieces(answer(fault.error));
     else if ("bytes" in fault) this.#socket.write(fault.bytes);
     else if ("change" in fault) this.#writePieces(fault.change(answer()));
-    else this.#socket.end(answer().subarray(0, fault.cut));
+    else if ("cut" in fault) this.#socket.end(answer().subarray(0, fault.cut));
   }
 
   #writePieces(answer: Buffer): void {
@@ -200,7 +206,7 @@ export class FakeConnection {
           ? texts(children)
           : Buffer.concat([texts(children), znodes.stat(path)]);
       }
-      default:
+      case undefined:
         throw new ZnodeError(errors.unimplemented);
     }
   }

@@ -9,13 +9,14 @@ export interface FakeRequest {
 }
 
 /**
- * What happens instead of a good answer: none at all, the connection's end, a late one, one with an error code, other
- * bytes, the good one changed, or only its first bytes and then the end.
+ * What happens instead of a good answer: none at all, the connection's end, a late one, one in pieces with time between
+ * them, one with an error code, other bytes, the good one changed, or only its first bytes and then the end.
  */
 export type Fault =
   | "hang"
   | "drop"
   | { readonly delayMs: number }
+  | { readonly pieceBytes: number; readonly everyMs: number }
   | { readonly error: number }
   | { readonly bytes: Buffer }
   | { readonly change: (answer: Buffer) => Buffer }

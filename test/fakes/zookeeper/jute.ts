@@ -49,21 +49,7 @@ export function bytes(value: Buffer | undefined): Buffer {
   return value === undefined ? int(-1) : Buffer.concat([int(value.length), value]);
 }
 
-/**
- * As Java's server does: each half of a surrogate pair for itself, in three bytes.
- * Source: apache/zookeeper, BinaryOutputArchive.stringToByteBuffer.
- */
-export function text(value: string): Buffer {
-  if (!/[\ud800-\udfff]/.test(value)) return bytes(Buffer.from(value, "utf8"));
-  const encoded = value.split("").map((half) => {
-    const unit = half.charCodeAt(0);
-    const isHalf = unit >= 0xd800 && unit <= 0xdfff;
-    return isHalf
-      ? Buffer.of(0xe0 | (unit >> 12), 0x80 | ((unit >> 6) & 0x3f), 0x80 | (unit & 0x3f))
-      : Buffer.from(half);
-  });
-  return bytes(Buffer.concat(encoded));
-}
+export const text = (value: string): Buffer => bytes(Buffer.from(value, "utf8"));
 
 export const texts = (values: readonly string[]): Buffer =>
   Buffer.concat([int(values.length), ...values.map(text)]);
@@ -110,6 +96,7 @@ export const operationOf = (number: number): Operation | undefined => byNumber.g
 
 export const errors = {
   unimplemented: -6,
+  badArguments: -8,
   noNode: -101,
   noAuth: -102,
   nodeExists: -110,

@@ -128,7 +128,7 @@ class FakeZooKeeperServer implements AsyncDisposable {
 
   /** Ends every session, as a server that was cut off from its clients for too long does. */
   expireSessions(): void {
-    for (const id of [...this.#sessions.keys()]) this.#end(id);
+    for (const id of this.#sessions.keys()) this.#end(id);
     this.dropConnections();
   }
 
@@ -148,7 +148,7 @@ class FakeZooKeeperServer implements AsyncDisposable {
     await this.#close();
     await whileDown();
     if (lose) {
-      for (const id of [...this.#sessions.keys()]) this.#forget(id);
+      for (const id of this.#sessions.keys()) this.#forget(id);
       this.#znodes = this.#freshZnodes();
     }
     await this.listen();
@@ -156,7 +156,7 @@ class FakeZooKeeperServer implements AsyncDisposable {
 
   async [Symbol.asyncDispose](): Promise<void> {
     await this.#close();
-    for (const id of [...this.#sessions.keys()]) this.#forget(id);
+    for (const id of this.#sessions.keys()) this.#forget(id);
   }
 
   async #close(): Promise<void> {

@@ -85,6 +85,7 @@ export class Znodes {
   }
 
   create(path: string, data: Buffer, acl: Acl, owner: bigint, who: readonly Identity[] | "admin"): void {
+    if (!isLegal(path)) throw new ZnodeError(errors.badArguments);
     const parent = this.#get(parentOf(path));
     if (!isAllowed(parent.acl, permission.create, who)) throw new ZnodeError(errors.noAuth);
     if (this.#nodes.has(path)) throw new ZnodeError(errors.nodeExists);
@@ -139,11 +140,10 @@ export class Znodes {
   /** As it is written on the wire. */
   stat(path: string): Buffer {
     const node = this.#get(path);
-    return Buffer.concat([
-      ...[long(node.czxid), long(node.mzxid), long(node.ctime), long(node.mtime)],
-      ...[int(node.version), int(node.cversion), int(node.aversion)],
-      ...[long(node.owner), int(node.data.length), int(node.children.size), long(node.pzxid)],
-    ]);
+    const times = [long(node.czxid), long(node.mzxid), long(node.ctime), long(node.mtime)];
+    const versions = [int(node.version), int(node.cversion), int(node.aversion)];
+    const sizes = [long(node.owner), int(node.data.length), int(node.children.size), long(node.pzxid)];
+    return Buffer.concat([...times, ...versions, ...sizes]);
   }
 
   ownedBy(owner: bigint): readonly string[] {
@@ -177,3 +177,18 @@ export class Znodes {
 }
 
 export const parentOf = (path: string): string => path.slice(0, path.lastIndexOf("/")) || "/";
+
+/** Source: org.apache.zookeeper.common.PathUtils.validatePath, which goes by halves of surrogate pairs. */
+function isLegal(path: string): boolean {
+  const codes = Array.from({ length: path.length }, (_, at) => path.charCodeAt(at));
+  const isOdd = codes.some((code) => oddCharacters.some(([first, last]) => code >= first && code <= last));
+  const segments = path.split("/").slice(1);
+  return path.startsWith("/") && !isOdd && segments.every((one) => !["", ".", ".."].includes(one));
+}
+
+const oddCharacters = [
+  [0, 0x1e],
+  [0x80, 0x9e],
+  [0xd801, 0xf8fe],
+  [0xfff1, 0xfffe],
+] as const;

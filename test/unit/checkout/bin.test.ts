@@ -1,10 +1,19 @@
 import { spawnSync } from "node:child_process";
-import { chmodSync, copyFileSync, mkdirSync, mkdtempSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
+import {
+  chmodSync,
+  copyFileSync,
+  mkdirSync,
+  mkdtempSync,
+  readFileSync,
+  rmSync,
+  symlinkSync,
+  writeFileSync,
+} from "node:fs";
 import { tmpdir } from "node:os";
 import { dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
-import { memoryFlags } from "../../support/controllers.ts";
+import { memoryFlags, programEnv } from "../../support/controllers.ts";
 
 const flags = memoryFlags.join(" ");
 
@@ -48,6 +57,17 @@ describe("bin/registryhub", () => {
     chmodSync(other, 0o755);
     fakeNode("path/node", 24);
     expect(run("version").stdout).toBe(`path/node ${flags} ${checkout}/src/main.ts version\n`);
+  });
+
+  it("starts node with the environment that the image has, too", () => {
+    const set = Object.entries(programEnv).map(([name, value]) => `${name}=${value}`);
+    const file = join(checkout, "path/node");
+    mkdirSync(dirname(file), { recursive: true });
+    writeFileSync(file, '#!/bin/sh\n[ "$1" = -p ] && echo 24 || env\n');
+    chmodSync(file, 0o755);
+    expect(run("version").stdout.split("\n")).toEqual(expect.arrayContaining(set));
+    const image = readFileSync(new URL("../../../Dockerfile", import.meta.url), "utf8");
+    for (const one of set) expect(image).toContain(one);
   });
 
   it("says what is missing", () => {

@@ -322,7 +322,10 @@ describe("problems", () => {
     ["a Spring service", { kind: "spring", name: "x" }],
   ] as const)("the incumbent keeps its host against %s", (_, service) => {
     const incumbent = made([a, { listed: [x] }]);
-    const other = { ...y, service: { ...service, originalName: "", registry: "", registryGroup: "" } };
+    const other = {
+      ...y,
+      service: { ...service, serviceKey: "", originalName: "", registry: "", registryGroup: "" },
+    };
     const { step, problems } = plan(incumbent, [[a, { listed: [other, x] }]]);
     expect(addrsOf(entryAfter(step))).toEqual([x.hostPort]);
     const detail = `service ${x.service.name} already owns this host; rename one of the two`;

@@ -71,7 +71,7 @@ describe("an entry that exists", () => {
   test("Dubbo interfaces that differ in case are different services, Spring names are not", () => {
     const named = (kind: "dubbo" | "spring", name: string): Endpoint =>
       endpointOf("10.0.0.1:1", {
-        service: { kind, name, originalName: "", registry: "", registryGroup: "" },
+        service: { kind, name, serviceKey: "", originalName: "", registry: "", registryGroup: "" },
       });
     const shapeOf = (one: Endpoint): EntryShape => ({ ...one, portName: "" });
     expect(fits(named("dubbo", "a.b"), shapeOf(named("dubbo", "a.B")))).toBe(false);
@@ -87,7 +87,14 @@ describe("an entry that exists", () => {
   ])("of one name in the groups %j and %j, the same is %j", (group, incumbent, isSame) => {
     const of = (one: string): Endpoint =>
       endpointOf("10.0.0.1:1", {
-        service: { kind: "spring", name: "order", originalName: "", registry: "nacos", registryGroup: one },
+        service: {
+          kind: "spring",
+          name: "order",
+          serviceKey: "",
+          originalName: "",
+          registry: "nacos",
+          registryGroup: one,
+        },
       });
     expect(fits(of(group), { ...of(incumbent), portName: "" })).toBe(isSame);
   });

@@ -87,7 +87,10 @@ describe("entries of ours", () => {
     expect(routeOf(entry(overrides), rules)).toEqual({ verdict: "unclear" });
   });
 
-  test.each(["a.B$Inner", "a.b_c.D1", "GreetingService", "服务.A"])("%s is an interface", (iface) => {
+  test.each([
+    ...["a.B$Inner", "a.b_c.D1", "GreetingService", "服务.A"],
+    ...["com.foo.Bar-v2", "greet/Service", "com.foo.Bar:1", "-1", '"'],
+  ])("%s is an interface", (iface) => {
     expect(routeOf(entry({ annotations: { interface: iface } }), rules).verdict).toBe("route");
   });
 });

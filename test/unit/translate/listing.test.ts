@@ -36,7 +36,14 @@ describe("a Dubbo service", () => {
         address: "10.42.0.57",
         port: 20_880,
         protocol: "dubbo",
-        service: { kind: "dubbo", name: greeting, originalName: "", registry: "", registryGroup: "" },
+        service: {
+          kind: "dubbo",
+          name: greeting,
+          serviceKey: `${greeting}:1.0.0`,
+          originalName: "",
+          registry: "",
+          registryGroup: "",
+        },
         locality: "r/z",
         labels: { application: "x" },
       },
@@ -72,6 +79,13 @@ describe("a Dubbo service", () => {
     const { byHost, problems } = listingOf(serviceOf({ name, instances }), hubOf());
     expect([...byHost]).toEqual([]);
     expect(codesOf(problems)).toEqual(["NameTooLong"]);
+  });
+
+  test("an address that is a URL is told without its login and query", () => {
+    const instances = [instanceOf({ address: "http://me:s3cret@h/?token=s3cret" })];
+    const { problems } = listingOf(serviceOf({ name: "a.B", instances }), hubOf());
+    expect(problems).toMatchObject([{ code: "BadAddress", at: expect.stringContaining("a.B h/") }]);
+    expect(JSON.stringify(problems)).not.toContain("s3cret");
   });
 
   test("what the registry's reader found wrong is passed on; unknown lists nothing", () => {

@@ -43,6 +43,7 @@ const withPorts =
 const springService = {
   kind: "spring",
   name: "eureka-provider",
+  serviceKey: "",
   originalName: "",
   registry: "eureka",
   registryGroup: "",
@@ -76,7 +77,14 @@ const emptyEntry = dubboEntry({ endpoints: new Map(), emptySince: "2024-02-04T03
 const alteredEntry = dubboEntry({
   shape: {
     ...dubboEntry().shape,
-    service: { kind: "dubbo", name: "a.B$C", originalName: "a.B$C-1.0.0", registry: "", registryGroup: "" },
+    service: {
+      kind: "dubbo",
+      name: "a.B$C",
+      serviceKey: "a.B$C:1.0.0",
+      originalName: "a.B$C-1.0.0",
+      registry: "",
+      registryGroup: "",
+    },
   },
   endpoints: new Map(),
 });
@@ -254,7 +262,7 @@ describe("what is read", () => {
       (object) => ({ ...object, metadata: { ...object.metadata, annotations: {} } }),
     ],
   ])("an entry is what it was made to be, though %s", (_, edit) => {
-    const labels = { interface: greeting };
+    const labels = { interface: greeting, version: "1.0.0" };
     const endpoint = held("10.42.0.57:20880", ["ddf6610a"], { labels });
     const entry = dubboEntry({ endpoints: new Map([[endpoint.hostPort, endpoint]]) });
     const read = entryOf(edit(serviceEntryOf(entry)));

@@ -10,7 +10,7 @@ type MetadataObstacle = "missing" | "undecodable" | "unreadable";
 export type OpaqueReason = (typeof reasons)[number];
 const reasons = ["local", "missing", "undecodable", "unreadable"] as const;
 
-/** An instance with services that the registry does not describe. */
+/** An instance with services that the registry does not describe, or that could not be read. */
 export interface HiddenInstance {
   readonly reason: OpaqueReason;
   /** As in its ApplicationInstance; [] = even its address is unreadable. */
@@ -28,21 +28,24 @@ export interface Application {
 /** Whether some provider is registered by interface at this address, as `addressKey` spells it. */
 export type IsRegistered = (address: string) => boolean;
 
+/** The live instances of an application; "unreadable" = one or more of which not even an address is known. */
+export type Instances = readonly (ApplicationInstance | HiddenInstance | "unreadable")[];
+
 /**
- * Reads one application from its live instances; "unreadable" stands for an instance that exists but is unreadable.
- * `metadataOf` returns what is known of one of their revisions; `wants` selects the relevant interfaces.
+ * Reads one application from its live instances. `metadataOf` returns what is known of one of their revisions; `wants`
+ * selects the relevant interfaces.
  */
 export function readApplication(
   name: string,
-  instances: readonly (ApplicationInstance | "unreadable")[],
+  instances: Instances,
   metadataOf: (revision: string) => Metadata,
   wants: (name: string) => boolean,
 ): Application {
   const providers = new Map<string, Provider[]>();
   const hidden: HiddenInstance[] = [];
   for (const instance of instances) {
-    if (instance === "unreadable") {
-      hidden.push({ reason: "unreadable", addresses: [] });
+    if (instance === "unreadable" || "reason" in instance) {
+      hidden.push(instance === "unreadable" ? { reason: instance, addresses: [] } : instance);
       continue;
     }
     if (!servesAny(instance)) continue;

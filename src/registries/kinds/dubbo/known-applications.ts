@@ -1,8 +1,5 @@
-import { type Application, type Metadata, readApplication } from "./application.ts";
+import { type Application, type Instances, type Metadata, readApplication } from "./application.ts";
 import type { ApplicationInstance } from "./application-instance.ts";
-
-/** The live instances of an application; "unreadable" stands for an instance that exists but is unreadable. */
-export type Instances = readonly (ApplicationInstance | "unreadable")[];
 
 /** An application, and its inputs. */
 interface Made {
@@ -42,7 +39,7 @@ export class KnownApplications {
   }
 
   #make(name: string, instances: Instances, metadataOf: (revision: string) => Metadata): Made {
-    const known = instances.map((one) => (one === "unreadable" ? one : metadataOf(one.revision)));
+    const known = instances.map((one) => (isRead(one) ? metadataOf(one.revision) : one));
     const parts = [...instances, ...known];
     const before = this.#made.get(name);
     const isSame =
@@ -51,3 +48,6 @@ export class KnownApplications {
     return { parts, application: readApplication(name, instances, metadataOf, this.#wants) };
   }
 }
+
+const isRead = (one: Instances[number]): one is ApplicationInstance =>
+  typeof one === "object" && "revision" in one;

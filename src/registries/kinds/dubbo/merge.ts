@@ -26,8 +26,10 @@ export interface Registrations {
   readonly mapping: Mapping | undefined;
   /** `mapping` may be incomplete, so an application that it does not name may still serve an interface. */
   readonly isMappingPartial?: boolean;
-  /** Present when the list of applications is unreadable; reported only if that matters. */
+  /** Present when the list of applications is unreadable. */
   readonly cannotList?: Problem;
+  /** The interfaces that the cluster has of the hub. Asked only while something could not be read. Default: none. */
+  readonly known?: () => Iterable<string>;
 }
 
 /** Both levels as one. */
@@ -53,31 +55,82 @@ interface Source {
 
 /**
  * Merges the services registered by interface with those of applications, without duplicates, because Java registers
- * both by default. An interface with no known instance is "unknown" when some application claims to serve it but does
- * not publish its metadata: its providers live, so the endpoints in the cluster stay. `previous` is the result of the
- * last call; unchanged services keep their identity.
+ * both by default. An interface that may have providers whose registration could not be read is "unknown", or
+ * `isPartial` if others are known: its providers live, so the endpoints in the cluster stay. `previous` is the result
+ * of the last call; unchanged services keep their identity.
  */
 export function mergeApplications(registrations: Registrations, previous: Merged | undefined): Merged {
-  const { applications, mapping, isRegistered } = registrations;
-  const services = new Map(registrations.services);
+  const { applications, isRegistered, cannotList } = registrations;
   const sources = new Map<string, Source>();
   const parts = applications === previous?.applications ? previous.parts : partsByInterface(applications);
+  const merged = new Map<string, Service>();
   for (const [name, ofApplications] of parts) {
-    const source = mergedSource(name, [services.get(name), ...ofApplications], previous);
+    const source = mergedSource(name, [registrations.services.get(name), ...ofApplications], previous);
     sources.set(name, source);
-    services.set(name, source.service);
+    merged.set(name, source.service);
   }
   const hidden = opaqueApplications(applications, isRegistered);
-  const unserved = [...(mapping ?? [])].filter(([name]) => isUnserved(services.get(name)));
-  for (const [name, names] of unserved) {
-    if (!names.some((one) => hidden.has(one)) && !isUnseen(registrations, name)) continue;
-    services.set(name, kept(unknown(services.get(name), name), previous));
+  const doubts = doubtsOf(registrations, merged, hidden);
+  for (const name of doubts.names) {
+    const service = merged.get(name) ?? registrations.services.get(name) ?? serviceOf(name, []);
+    merged.set(name, kept(doubted(service), previous));
   }
-  const cannotList = unserved.length > 0 ? (registrations.cannotList ?? []) : [];
+  const services = merged.size === 0 ? registrations.services : joined(registrations.services, merged);
   const problems = [...hidden]
     .toSorted(([a], [b]) => (a < b ? -1 : 1))
-    .flatMap(([name, reason]) => hiddenProblem(name, reason, registrations) ?? []);
-  return { services, problems: problems.concat(cannotList), sources, applications, parts, hidden };
+    .flatMap(([name, reason]) => hiddenProblem(name, reason, registrations, doubts.areUnmapped) ?? []);
+  return { services, problems: problems.concat(cannotList ?? []), sources, applications, parts, hidden };
+}
+
+/** Both maps as one; those of `more` win. */
+function joined(
+  services: ReadonlyMap<string, Service>,
+  more: ReadonlyMap<string, Service>,
+): ReadonlyMap<string, Service> {
+  const all = new Map(services);
+  for (const [name, service] of more) all.set(name, service);
+  return all;
+}
+
+/** The interfaces that somebody may serve whose registration could not be read. */
+interface Doubts {
+  readonly names: readonly string[];
+  /** Whether some of them are in doubt though no mapping names an application for them. */
+  readonly areUnmapped: boolean;
+}
+
+/**
+ * Mapping says which hidden applications may serve an interface. Of an interface that it does not name all may, unless
+ * the interface has its own registration: otherwise no provider of Java's could ever count as gone. What a `local`
+ * application serves was never known, so it casts no doubt on the rest of an interface with known instances.
+ */
+function doubtsOf(
+  { services, mapping, isMappingPartial = mapping === undefined, cannotList, known }: Registrations,
+  merged: ReadonlyMap<string, Service>,
+  hidden: ReadonlyMap<string, OpaqueReason>,
+): Doubts {
+  const isBlind = cannotList !== undefined;
+  const obstacles = new Map([...hidden].filter(([, reason]) => reason !== "local"));
+  const isUnsure = isBlind || obstacles.size > 0 || (isMappingPartial && hidden.size > 0);
+  const names = new Set(mapping?.keys());
+  for (const name of isUnsure ? [...(known?.() ?? []), ...merged.keys()] : []) names.add(name);
+  const unmapped = new Set<string>();
+  const doubtful = [...names].filter((name) => {
+    const instances = (merged.get(name) ?? services.get(name))?.instances ?? [];
+    if (instances === "unknown") return false;
+    const isServed = instances.length > 0;
+    const claims = mapping?.get(name);
+    if (claims?.some((one) => (isServed ? obstacles : hidden).has(one))) return true;
+    if (services.has(name) || (claims !== undefined && !isBlind)) return false;
+    if (isServed ? obstacles.size > 0 : isUnsure) unmapped.add(name);
+    return unmapped.has(name);
+  });
+  return { names: doubtful, areUnmapped: unmapped.size > 0 };
+}
+
+function doubted(service: Service): Service {
+  const isServed = service.instances !== "unknown" && service.instances.length > 0;
+  return isServed ? { ...service, isPartial: true } : { ...service, instances: "unknown" };
 }
 
 function partsByInterface(applications: readonly Application[]): Parts {
@@ -112,20 +165,6 @@ function kept(service: Service, previous: Merged | undefined): Service {
   return before !== undefined && isDeepStrictEqual(before, service) ? before : service;
 }
 
-const isUnserved = (service: Service | undefined): boolean =>
-  service === undefined || (service.instances !== "unknown" && service.instances.length === 0);
-
-/**
- * Whether only applications may serve the interface, and none of them is visible. An interface with its own
- * registration counts as it is; otherwise no provider of Java's could ever count as gone.
- */
-const isUnseen = ({ cannotList, services }: Registrations, name: string): boolean =>
-  cannotList !== undefined && !services.has(name);
-
-function unknown(service: Service | undefined, name: string): Service {
-  return { ...(service ?? serviceOf(name, [])), instances: "unknown" };
-}
-
 /**
  * The next step for the owner of an application whose services are hidden. undefined = the application does not
  * matter: it claims to serve other interfaces, or may not be one of Dubbo's.
@@ -134,9 +173,12 @@ function hiddenProblem(
   at: string,
   reason: OpaqueReason,
   { mapping, isMappingPartial = mapping === undefined }: Registrations,
+  areUnmapped: boolean,
 ): Problem | undefined {
   const names = [...(mapping ?? [])].filter(([, all]) => all.includes(at)).map(([name]) => name);
-  if (names.length === 0 && (!isMappingPartial || reason === "unreadable")) return undefined;
+  const matters =
+    (isMappingPartial && reason !== "unreadable") || (areUnmapped && reason !== "local") || names.length > 0;
+  if (!matters) return undefined;
   const detail = `${serves(names.toSorted())}, but ${reasons[reason]}`;
   const code = reason === "unreadable" ? "Unreadable" : "ApplicationLevelOnly";
   return { at, code, detail, severity: "warning" };

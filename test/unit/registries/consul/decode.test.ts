@@ -1,10 +1,11 @@
 import { describe, expect, test } from "vitest";
 import {
+  changedBetween,
   checksOf,
   decodeService,
+  isAbout,
+  nodesOf,
   type Selection,
-  servicesOfChanged,
-  unreadable,
 } from "../../../../src/registries/consul/decode.ts";
 
 const all: Selection = { tags: [], includeWarning: false };
@@ -94,15 +95,29 @@ test.each([
   expect(problems).toMatchObject([{ at, code: "BadInstance", severity: "rejected" }]);
 });
 
-test("what may not be read is unknown, and says which rights it takes", () => {
-  expect(unreadable("order")).toMatchObject({
-    id: "order",
-    instances: "unknown",
-    problems: [{ code: "Unreadable", detail: expect.stringContaining("service and node read") }],
-  });
+test("problems come in one order, whatever that of the entries", () => {
+  const bad = (Port: unknown) => entry({ Port });
+  const [some, other] = [bad("81"), bad("80")];
+  expect(decode([some, other])).toEqual(decode([other, some]));
 });
 
-test("checks that came and went name their services; a node's has none; the rest is none of ours", () => {
+test("what is shown of a malformed entry holds no query and no login", () => {
+  const bad = (Address: string) => entry({ Address, Port: "80" });
+  expect(decode([bad("http://u:pw@h/?token=s3cret")]).problems).toMatchObject([{ at: "order h/" }]);
+});
+
+test("entries of another service are noticed, in any case but by another name", () => {
+  expect(isAbout("ORDER", [entry(), entry()])).toBe(true);
+  expect(isAbout("order", [])).toBe(true);
+  expect(isAbout("order", [null, {}, entry()])).toBe(true);
+  expect(isAbout("order", [entry(), entry({ Service: "pay" })])).toBe(false);
+});
+
+test("the nodes of entries are those that they name", () => {
+  expect(nodesOf([entry(), entry({}, [], { Node: "n2" }), null, { Node: 7 }])).toEqual(new Set(["n1", "n2"]));
+});
+
+test("checks that came and went name their services; a node's own names its node; the rest is none of ours", () => {
   const check = (CheckID: string, ServiceName?: string | null) => ({
     Node: "n",
     CheckID,
@@ -110,9 +125,11 @@ test("checks that came and went name their services; a node's has none; the rest
     Output: CheckID,
   });
   const before = [check("1", "a"), check("2", "b"), { odd: true }];
-  const changed = (old: readonly unknown[], young: readonly unknown[]) =>
-    [...servicesOfChanged(checksOf(old), checksOf(young))].toSorted();
-  expect(changed(before, before)).toEqual([]);
-  expect(changed(before, [check("2", "b"), check("3", "c")])).toEqual(["a", "c"]);
-  expect(changed([], [check("serf", "")])).toEqual([""]);
+  const changed = (old: readonly unknown[], young: readonly unknown[]) => {
+    const { services, nodes } = changedBetween(checksOf(old), checksOf(young));
+    return { services: [...services].toSorted(), nodes: [...nodes] };
+  };
+  expect(changed(before, before)).toEqual({ services: [], nodes: [] });
+  expect(changed(before, [check("2", "b"), check("3", "c")])).toEqual({ services: ["a", "c"], nodes: [] });
+  expect(changed([], [check("serf", "")])).toEqual({ services: [], nodes: ["n"] });
 });

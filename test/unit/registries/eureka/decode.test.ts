@@ -1,7 +1,8 @@
 import { describe, expect, test } from "vitest";
-import { decodeApplication } from "../../../../src/registries/eureka/decode.ts";
+import type { Service } from "../../../../src/model/service.ts";
+import { decodeListing } from "../../../../src/registries/eureka/decode.ts";
 import { parseStatus } from "../../../../src/registries/eureka/server-status.ts";
-import { BadApplicationsError, parseApplications } from "../../../../src/registries/eureka/wire.ts";
+import { parseListing } from "../../../../src/registries/eureka/wire.ts";
 
 /** As Spring Cloud 2025.0 lists it. */
 const recorded = {
@@ -21,16 +22,25 @@ const recorded = {
   actionType: "ADDED",
 };
 
-const listOf = (application: unknown) =>
-  parseApplications(
-    JSON.stringify({ applications: { versions__delta: "1", apps__hashcode: "UP_1_", application } }),
+const parse = (text: string) =>
+  parseListing({
+    doing: "GET /apps at eureka:8761",
+    product: "a Eureka server",
+    answer: { status: 200, headers: {}, text },
+  });
+
+/** The services of a list; `known` = the names that the cluster has. */
+const listOf = (application: unknown, known: readonly string[] = []): readonly Service[] =>
+  decodeListing(
+    parse(JSON.stringify({ applications: { versions__delta: "1", apps__hashcode: "UP_1_", application } })),
+    known,
   );
 
 /** The service that an application with these instances is. */
 function serviceOf(instance: unknown) {
-  const [application] = listOf([{ name: "ORDERS", instance }]);
-  if (application === undefined) throw new Error("no application");
-  return decodeApplication(application);
+  const [service] = listOf([{ name: "ORDERS", instance }]);
+  if (service === undefined || service.instances === "unknown") throw new Error("no readable application");
+  return { ...service, instances: service.instances };
 }
 
 const readInstance = (fields: object) => serviceOf([{ ...recorded, ...fields }]);
@@ -78,16 +88,49 @@ describe("a list", () => {
   test.each([
     ["<applications/>", "the answer is not JSON"],
     ["", "the answer is not JSON"],
-    ["[]", "the answer is not a list of applications"],
-    ["{}", "the answer is not a list of applications"],
-    ['{"applications":{"application":"s3cret"}}', "the answer is not a list of applications"],
-    ['{"applications":{"application":[{"instance":[]}]}}', "the answer is not a list of applications"],
-    [
-      '{"applications":{"application":[{"name":"A","instance":7}]}}',
-      "the answer is not a list of applications",
-    ],
-  ])("%s is none", (text, message) => {
-    expect(() => parseApplications(text)).toThrow(new BadApplicationsError(message));
+    ["[]", "the answer does not have the form of a Eureka server's"],
+    ["{}", "the answer does not have the form of a Eureka server's"],
+    ['{"applications":{"application":"s3cret"}}', "the answer does not have the form of a Eureka server's"],
+  ])("%s is none", (text, what) => {
+    expect(() => parse(text)).toThrow(
+      expect.objectContaining({
+        code: "RegistryBadResponse",
+        detail: `GET /apps at eureka:8761: ${what}`,
+      }),
+    );
+  });
+
+  test("may have an application twice, whose instances are then all there", () => {
+    const other = { ...recorded, ipAddr: "10.42.0.8" };
+    const twice = [
+      { name: "ORDERS", instance: [recorded] },
+      { name: "ORDERS", instance: [other] },
+    ];
+    expect(listOf(twice)).toMatchObject([
+      { instances: [{ address: "10.42.0.7" }, { address: "10.42.0.8" }] },
+    ]);
+    expect(listOf(twice.toReversed())).toEqual(listOf(twice));
+  });
+
+  test("with an application that cannot be read knows the others, and that one in part", () => {
+    const services = listOf([
+      { name: "ORDERS", instance: 7 },
+      { name: "STOCK", instance: [recorded] },
+    ]);
+    expect(services).toMatchObject([
+      { id: "ORDERS", instances: [], isPartial: true, problems: [{ at: "ORDERS", code: "Unreadable" }] },
+      { id: "STOCK", instances: [{ address: "10.42.0.7" }], problems: [] },
+    ]);
+    expect(services[1]).not.toHaveProperty("isPartial");
+  });
+
+  test("with a nameless application concludes nothing about what the cluster has and is not listed", () => {
+    const nameless = [{ name: "STOCK", instance: [recorded] }, { instance: [recorded] }, 7];
+    expect(listOf(nameless, ["orders", "Stock"])).toMatchObject([
+      { id: "STOCK", instances: [{ address: "10.42.0.7" }] },
+      { id: "ORDERS", instances: "unknown", problems: [{ code: "Unreadable" }] },
+    ]);
+    expect(listOf(nameless.slice(0, 1), ["orders"])).toHaveLength(1);
   });
 });
 
@@ -101,6 +144,7 @@ describe("an instance", () => {
 
   test.each<[string, object, number]>([
     ["as text", { port: { $: "8081", "@enabled": "true" } }, 8081],
+    ["enabled in another case", { port: { $: "8081", "@enabled": "True" } }, 8081],
     ["enabled as a boolean", { port: { $: 8081, "@enabled": true } }, 8081],
     ["enabled without a word", { port: { $: 8081 } }, 8081],
     ["a mere number", { port: 8081 }, 8081],
@@ -118,6 +162,7 @@ describe("an instance", () => {
   test.each<[string, object, string]>([
     ["an address", { ipAddr: "10.42.0.9", hostName: "order-7f" }, "10.42.0.9"],
     ["IPv6", { ipAddr: "2001:db8::1" }, "2001:db8::1"],
+    ["IPv6 in brackets", { ipAddr: "[2001:db8::1]", hostName: "order-7f" }, "2001:db8::1"],
     ["a name where an address should be", { ipAddr: "unknown", hostName: "10.42.0.8" }, "10.42.0.8"],
     ["no address", { ipAddr: null, hostName: "order.example" }, "order.example"],
     ["nothing", { ipAddr: "", hostName: "" }, ""],
@@ -127,6 +172,12 @@ describe("an instance", () => {
 
   test.each<[string, object, object]>([
     ["weight", { metadata: { weight: "3" } }, { weight: 3 }],
+    ["a weight that is a number", { metadata: { weight: 5 } }, { weight: 5, metadata: { weight: "5" } }],
+    [
+      "a zone that is a number",
+      { metadata: { zone: 1, nested: {} } },
+      { locality: "/1", metadata: { zone: "1" } },
+    ],
     ["a weight with decimals", { metadata: { weight: "0.5" } }, { weight: 0.5 }],
     ["a zone and its region", { metadata: { zone: "b", region: "eu" } }, { locality: "eu/b" }],
     ["a zone as Istio writes it", { metadata: { zone: "eu/b/rack-1" } }, { locality: "eu/b/rack-1" }],

@@ -4,13 +4,14 @@ import { createLogin, type Login } from "../../../../src/registries/nacos/login.
 import type { HttpAnswer } from "../../../../src/registries/transport/http-client.ts";
 import { HttpError } from "../../../../src/registries/transport/http-error.ts";
 import { fakeClock } from "../../../support/fake-clock.ts";
+import { settle } from "./stage.ts";
 
 const server = { host: "nacos", port: 8848, name: "nacos:8848", baseUrl: "http://nacos:8848/nacos" };
 const user: Credentials = { username: "reader", password: "s3cret" };
 const v3 = "http://nacos:8848/nacos/v3/auth/user/login";
 const v1 = "http://nacos:8848/nacos/v1/auth/users/login";
 
-type Said = number | HttpError | Partial<HttpAnswer>;
+type Said = number | HttpError | Partial<HttpAnswer> | "silence";
 
 /** A Nacos that issues t1, t2, … for 100 s each, unless `says` knows better. */
 function stage(credentials: Credentials, says: (url: string, nth: number) => Said = () => 200) {
@@ -20,6 +21,7 @@ function stage(credentials: Credentials, says: (url: string, nth: number) => Sai
     asked.push({ url, fields });
     const said = says(url, asked.length);
     if (said instanceof HttpError) throw said;
+    if (said === "silence") return new Promise(() => undefined);
     const status = typeof said === "number" ? said : 200;
     const text = JSON.stringify({ accessToken: `t${asked.length}`, tokenTtl: 100, globalAdmin: false });
     return { status, headers: {}, text, ...(typeof said === "object" && said) };
@@ -38,18 +40,35 @@ describe("a login", () => {
   test.each([404, 405, 410, 501])("goes to the older path after HTTP %i, and stays there", async (status) => {
     const { login, urls, clock } = stage(user, (url) => (url === v3 ? status : 200));
     expect(await login.token()).toBe("t2");
-    clock.advance(99_000);
+    clock.advance(101_000);
     expect(await login.token()).toBe("t3");
     expect(urls()).toEqual([v3, v1, v1]);
   });
 
-  test("is made again at 80 to 90 % of the token's life", async () => {
-    const { login, clock } = stage(user);
+  test("is made again at 80 to 90 % of the token's life, and nobody waits for it", async () => {
+    const { login, clock, asked } = stage(user);
     await login.token();
     clock.advance(84_000);
     expect(await login.token()).toBe("t1");
+    expect(asked).toHaveLength(1);
     clock.advance(2_000);
+    expect(await login.token()).toBe("t1");
+    await settle();
     expect(await login.token()).toBe("t2");
+    expect(asked).toHaveLength(2);
+  });
+
+  test("that has no answer is tried again every 30 s, while the old token is good", async () => {
+    const { login, clock, asked } = stage({ ...user, password: "long" }, (_, nth) =>
+      nth === 1 ? { text: JSON.stringify({ accessToken: "t1", tokenTtl: 1_000 }) } : "silence",
+    );
+    await login.token();
+    clock.advance(860_000);
+    for (let second = 0; second < 100; second++) {
+      expect(await login.token()).toBe("t1");
+      clock.advance(1_000);
+    }
+    expect(asked).toHaveLength(2); // the second one still waits
   });
 
   test("that cannot be made again leaves a token that is still good", async () => {
@@ -91,9 +110,14 @@ describe("a login", () => {
     ["starting", 503, "RegistryUnreachable", ": HTTP 503"],
     ["too much to do", 429, "RegistryUnreachable", ": HTTP 429"],
     ["a proxy's", 502, "RegistryUnreachable", ": HTTP 502"],
-    ["no login at all", 404, "RegistryBadResponse", ": the server has no login path (HTTP 404)"],
-    ["HTML", { text: "<html>" }, "RegistryBadResponse", ": the answer has no access token"],
-    ["no token", { text: '{"accessToken":""}' }, "RegistryBadResponse", ": the answer has no access token"],
+    ["no login at all", 404, "RegistryBadResponse", ": HTTP 404"],
+    ["HTML", { text: "<html>" }, "RegistryBadResponse", ": the answer is not JSON"],
+    [
+      "no token",
+      { text: '{"accessToken":""}' },
+      "RegistryBadResponse",
+      ": the answer does not have the form of a Nacos server's",
+    ],
     [
       "no answer",
       new HttpError("unreachable", "connection refused"),
@@ -111,7 +135,7 @@ describe("a login", () => {
       "redirected",
       { status: 301, headers: { location: "https://nacos/login?s3cret" } },
       "RegistryBadResponse",
-      ": redirected to https://nacos",
+      ": HTTP 301, redirected to https://nacos",
     ],
   ] as const)("%s", async (_, said, code, detail) => {
     const { login } = stage(user, () => said);

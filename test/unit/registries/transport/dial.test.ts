@@ -32,6 +32,19 @@ describe("what may be dialled", () => {
     expect(["127.0.0.1", "::1"]).toContain((await resolveDialable("localhost"))[0]);
   });
 
+  test("a name is looked up once, however many ask for it meanwhile, and anew later", async () => {
+    /** Of libuv, while so many ask. */
+    const lookups = async (askers: number): Promise<number> => {
+      const asked = Array.from({ length: askers }, () => resolveDialable("localhost"));
+      const running = process.getActiveResourcesInfo().filter((kind) => kind.startsWith("GetAddrInfo"));
+      await Promise.allSettled(asked);
+      return running.length;
+    };
+    const ofOne = await lookups(1);
+    expect(ofOne).toBeGreaterThan(0);
+    expect(await lookups(20)).toBe(ofOne);
+  });
+
   test("a name without an address fails with the resolver's own error, in words", async () => {
     const failure = await resolveDialable("nothing.invalid").catch((error: unknown) => error);
     expect(failure).not.toBeInstanceOf(DialRefusedError);

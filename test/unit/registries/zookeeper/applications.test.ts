@@ -43,7 +43,7 @@ function applicationsOver(nodes: Map<string, string>) {
     fire: (path: string) => watches.get(path)?.(),
     async refresh(): Promise<{ view: ApplicationsView; reads: readonly string[] }> {
       reads = [];
-      const view = await applications.refresh((address) => registered.has(address));
+      const view = await applications.refresh(new Set(), (address) => registered.has(address));
       return { view, reads: reads.toSorted() };
     },
   };

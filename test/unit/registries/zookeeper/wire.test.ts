@@ -9,6 +9,7 @@ import {
   int,
   long,
   maxFrameBytes,
+  nextXid,
   readSession,
   readStat,
   text,
@@ -63,6 +64,10 @@ describe("the wire format", () => {
     expect(readSession(createReader(answer(4_000)))).toBe(4_000);
     expect(() => readSession(createReader(answer(0)))).toThrow(RangeError);
     expect(() => readSession(createReader(Buffer.from("HTTP/1.1 400 Bad Request")))).toThrow(RangeError);
+  });
+
+  test("request numbers stay within 31 bits", () => {
+    expect([0, 1, 2 ** 31 - 2, 2 ** 31 - 1].map(nextXid)).toEqual([1, 2, 2 ** 31 - 1, 1]);
   });
 
   test("a stat", () => {

@@ -491,14 +491,84 @@ describe("both levels as one", () => {
     expect(merged.services.get("a.B")?.instances).toBe("unknown");
   });
 
-  test("where no application may be seen, that is said if it matters", () => {
+  describe("what could not be read is unknown, not gone", () => {
+    const noMetadata = application("orders", [at1]);
+    const unlistedApp = readApplication("orders", ["unreadable"], () => "missing", everything);
+    const cannotList = { at: "/services", code: "Unreadable", detail: "", severity: "warning" } as const;
+    const known = () => ["a.I"];
+    const instancesIn = (merged: Merged, name = "a.I") => merged.services.get(name)?.instances;
+
+    test.each<[string, Partial<Registrations>]>([
+      ["the list of applications, and mapping", { cannotList, mapping: undefined }],
+      ["the list of applications, and nobody wrote a mapping", { cannotList }],
+      ["an application, and mapping", { applications: [unlistedApp], mapping: undefined }],
+      ["an application, and nobody wrote a mapping", { applications: [unlistedApp] }],
+      ["metadata, and mapping", { applications: [noMetadata], mapping: undefined }],
+      ["metadata, and nobody wrote a mapping", { applications: [noMetadata] }],
+      [
+        "mapping, which would say what a local application serves",
+        { applications: [hidden], mapping: undefined },
+      ],
+    ])("of what the cluster has, without %s", (_, registrations) => {
+      const merged = merge({ services, ...registrations, known });
+      expect(instancesIn(merged)).toBe("unknown");
+      expect(merged.services.get("a.B")).toBe(one);
+      expect(merged.problems).toHaveLength(1);
+    });
+
+    test("but gone where mapping names others only, or where its own registration is empty", () => {
+      const others = new Map([["a.I", ["billing"]]]);
+      expect(instancesIn(merge({ applications: [unlistedApp], mapping: others, known }))).toBeUndefined();
+      const empty = new Map([["a.I", serviceOf("a.I", [])]]);
+      expect(instancesIn(merge({ services: empty, applications: [unlistedApp], known }))).toEqual([]);
+      expect(instancesIn(merge({ services: empty, cannotList, mapping: undefined, known }))).toEqual([]);
+    });
+
+    test("and nothing is asked while everything could be read", () => {
+      const never = (): never => {
+        throw new Error("asked");
+      };
+      const app = application("orders", [at1], { r1: [{ name: "a.I" }] });
+      expect(merge({ services, applications: [app], known: never }).problems).toEqual([]);
+    });
+
+    test.each<[string, Registrations["mapping"]]>([
+      ["mapping names the application", new Map([["a.I", ["orders", "billing"]]])],
+      ["nobody wrote a mapping", new Map()],
+    ])("in part where others are known and %s", (_, mapping) => {
+      const billing = application("billing", [{ ...at1, address: "10.0.0.2" }], { r1: [{ name: "a.I" }] });
+      const before = merge({ applications: [billing, noMetadata], mapping });
+      const service = before.services.get("a.I");
+      expect(service).toMatchObject({ isPartial: true, instances: [{ address: "10.0.0.2" }] });
+      const after = merge({ applications: [billing, noMetadata], mapping }, before);
+      expect(after.services.get("a.I")).toBe(service);
+      const healed = merge({ applications: [billing], mapping }, after);
+      expect(healed.services.get("a.I")).not.toHaveProperty("isPartial");
+    });
+
+    test("a local application casts no doubt on known instances, nor does any on other interfaces", () => {
+      const mapping = new Map([["a.B", ["app"]]]);
+      expect(merge({ services, applications: [hidden], mapping }).services.get("a.B")).toBe(one);
+      expect(merge({ services, applications: [noMetadata], mapping: undefined }).services.get("a.B")).toBe(
+        one,
+      );
+    });
+
+    test("an unreadable instance at an address that an interface has hides nothing", () => {
+      const addresses = [addressKey("10.0.0.1", 20_880)];
+      const app = readApplication("app", [{ reason: "unreadable", addresses }], () => "missing", everything);
+      const isRegistered = (address: string): boolean => addresses.includes(address);
+      expect(merge({ services, applications: [app], isRegistered, known }).problems).toEqual([]);
+    });
+  });
+
+  test("where no application may be seen, that is said", () => {
     const cannotList = { at: "/services", code: "Unreadable", detail: "", severity: "warning" } as const;
     const empty = serviceOf("a.Gone", []);
     const all = new Map([...services, ["a.Gone", empty]]);
     const served = merge({ services, mapping: new Map([["a.B", ["app"]]]), cannotList });
-    expect(served.problems).toEqual([]);
+    expect(served.problems).toEqual([cannotList]);
     const gone = merge({ services: all, mapping: new Map([["a.Gone", ["app"]]]), cannotList });
-    expect(gone.problems).toEqual([cannotList]);
     expect(gone.services.get("a.Gone")).toBe(empty);
     const unseen = merge({ services, mapping: new Map([["a.Only", ["app"]]]), cannotList });
     expect(unseen.services.get("a.Only")?.instances).toBe("unknown");

@@ -1,0 +1,32 @@
+import { RegistryError } from "../../model/errors.ts";
+import { allServices, type ConsulApi, healthOf, type IndexedAnswer, isAskable } from "./api.ts";
+import { isAbout } from "./decode.ts";
+
+/** The answer about one service, or why there is none. @throws RegistryError only for what concerns all services. */
+export type Lookup = (service: string) => Promise<IndexedAnswer<readonly unknown[]> | string>;
+
+/** Whoever refuses one service may refuse everything: the catalog tells. */
+export function createLookup(api: ConsulApi): Lookup {
+  let check: Promise<unknown> | undefined;
+  const assertOthersAnswer = async (): Promise<void> => {
+    check ??= api.ask(allServices).finally(() => {
+      check = undefined;
+    });
+    await check;
+  };
+  return async (service) => {
+    if (!isAskable(service)) return "no URL can hold this name";
+    try {
+      const answer = await api.ask(healthOf(service));
+      return isAbout(service, answer.body) ? answer : "the answer is about another service";
+    } catch (error) {
+      if (!(error instanceof RegistryError) || isOfNetwork(error)) throw error;
+      await assertOthersAnswer();
+      return error.detail;
+    }
+  };
+}
+
+/** Without an answer, and not with one that refuses. */
+const isOfNetwork = ({ code, cause }: RegistryError): boolean =>
+  code === "RegistryUnreachable" && cause !== undefined;
