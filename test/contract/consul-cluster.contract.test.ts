@@ -3,11 +3,13 @@ import { join } from "node:path";
 import { describe, expect, test } from "vitest";
 import type { RegistryError } from "../../src/model/errors.ts";
 import { type Consul, startConsul, startConsulServers } from "../bed/consul.ts";
+import { startProxy } from "../bed/fault-proxy.ts";
 import { temporaryFolder } from "../bed/watchdog.ts";
 import { selfSigned } from "../support/certificate.ts";
 import { consulRegistrant, readAll } from "../support/consul-registrant.ts";
 import { eventually } from "../support/eventually.ts";
 import { openReader } from "./consul-harness.ts";
+import { countingDeps } from "./counting-deps.ts";
 import { addressesOf, firstSnapshot, observe } from "./observe.ts";
 
 const order = { service: "order", address: "10.42.0.1", port: 80 };
@@ -82,5 +84,51 @@ describe("Consul over TLS", () => {
     });
     await using anonymous = observe(openReader({ address, credentials: { caCert: keys.certificate } }));
     expect(await anonymous.ended).toMatchObject({ code: "RegistryUnreachable" });
+  });
+
+  test("takes one connection for all queries, and the watch ends when that breaks or falls silent", async () => {
+    await using stack = new AsyncDisposableStack();
+    const folder = stack.use(temporaryFolder("consul-tls")).path;
+    const keys = selfSigned("consul");
+    const [certificateFile, keyFile] = [join(folder, "tls.crt"), join(folder, "tls.key")];
+    await writeFile(certificateFile, keys.certificate);
+    await writeFile(keyFile, keys.key);
+    const server = stack.use(await startConsul({ tls: { certificateFile, keyFile } }));
+    const proxy = stack.use(await startProxy("127.0.0.1", server.port, { halfOpen: false }));
+    const address = `https://${proxy.address}`;
+    const registrant = consulRegistrant(server, keys.certificate);
+    const names = Array.from({ length: 150 }, (_, at) => `s${at}`);
+    await registrant.register(names.map((service) => ({ ...order, service })));
+    const deps = countingDeps();
+    const open = () => openReader({ address, insecureSkipVerify: true }, deps);
+
+    await using observer = observe(open());
+    await observer.until((it) => expect(it.services.size).toBe(150));
+    await registrant.register([
+      { ...order, service: "s149", port: 81 },
+      { ...order, service: "s0", port: 81 },
+    ]);
+    await observer.until((it) => expect(addressesOf(it, "s0")).toHaveLength(2));
+    await observer.until((it) => expect(addressesOf(it, "s149")).toHaveLength(2));
+    expect(proxy.open).toBe(1);
+    proxy.cut();
+    expect(await observer.ended).toMatchObject({ code: "RegistryUnreachable" });
+
+    await using silent = observe(open());
+    await silent.until((it) => expect(it.services.size).toBe(150));
+    proxy.stall();
+    expect(await silent.ended).toMatchObject({ code: "RegistryUnreachable" });
+    await proxy.heal();
+
+    await using aborted = observe(open());
+    await aborted.until((it) => expect(it.services.size).toBe(150));
+    await aborted.abort();
+    expect(await aborted.ended).toBeUndefined();
+    await eventually(() => expect([proxy.open, deps.waiting()]).toEqual([0, 0]), 1_000);
+
+    await using restarted = observe(open());
+    await restarted.until((it) => expect(it.services.size).toBe(150));
+    await server.stop();
+    expect(await restarted.ended).toMatchObject({ code: "RegistryUnreachable" });
   });
 });

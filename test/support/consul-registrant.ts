@@ -51,13 +51,17 @@ const anonymousToken = "00000000-0000-0000-0000-000000000002";
 /** The server takes 128 operations in one transaction. */
 const maxOperations = 120;
 
-/** Speaks to `consul` itself, as one who may everything. */
-export function consulRegistrant({ url, managementToken }: Consul): ConsulRegistrant {
+/** Speaks to `consul` itself, as one who may everything. `ca`: what has signed its certificate; then it only registers. */
+export function consulRegistrant({ url, managementToken }: Consul, ca?: string): ConsulRegistrant {
   const { hostname, port, protocol } = new URL(url);
   const token = managementToken === undefined ? {} : { token: managementToken };
   const secure = protocol === "https:";
   // Another address than the operator's: the server counts connections per address.
-  const agent = new (secure ? HttpsAgent : HttpAgent)({ maxSockets: 8, localAddress: "127.0.0.2" });
+  const agent = new (secure ? HttpsAgent : HttpAgent)({
+    maxSockets: 8,
+    localAddress: "127.0.0.2",
+    ...(ca !== undefined && { ca }),
+  });
   const client = new Client({ host: hostname, port: Number(port), secure, defaults: token, agent });
   const nodes = new Set<string>();
 

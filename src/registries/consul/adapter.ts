@@ -24,7 +24,7 @@ async function* watch(
   const { token = "" } = credentials; // "" is none to Consul too
   const servers = parseServerUrls(registry.address, "", advice);
   const open = async (hooks: RefreshHooks, stop: AbortSignal): Promise<Refresh<Snapshot>> => {
-    const tls = tlsOptionsOf(registry.tls, credentials);
+    const tls = { ...tlsOptionsOf(registry.tls, credentials), protocols: ["h2", "http/1.1"] } as const;
     const http = createHttpClient({ tls, connections: maxConnections }, deps.clock, stop);
     const options = { ...(token !== "" && { token }), datacenter: registry.datacenter };
     const reader = await tryAny(

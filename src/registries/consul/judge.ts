@@ -16,6 +16,13 @@ export interface Known {
 
 export const nothingKnown: Known = { service: undefined, nodes: new Set(), index: 0, isEmpty: false };
 
+/** It could not be read. */
+export const isUnknown = ({ service }: Known): boolean => service?.instances === "unknown";
+
+/** A part of it, or everything, could not be read. */
+export const isDoubtful = (known: Known): boolean =>
+  known.isEmpty || known.service?.isPartial === true || isUnknown(known);
+
 /**
  * What the index of an answer says, which never goes back while a server keeps its data: `before` is the newest index
  * when the question was asked, `now` the newest of all. `older`: another answer has overtaken this one.
@@ -70,7 +77,7 @@ export function judge({ answer, found, nodes, known, isListed }: Case, mayRead: 
   }
   if (!isComplete) return hidden;
   if (!isListed) return "gone";
-  return known.isEmpty ? hidden : { ...known, index, isEmpty: true };
+  return known.isEmpty || known.service === undefined ? hidden : { ...known, index, isEmpty: true };
 }
 
 const noRight = (name: string): string =>

@@ -1,5 +1,4 @@
 import { isDeepStrictEqual } from "node:util";
-import { RegistryError } from "../../model/errors.ts";
 import type { Problem } from "../../model/problems.ts";
 import { isSameListing, type Service, type Snapshot } from "../../model/service.ts";
 import type { Deps } from "../../runtime/deps.ts";
@@ -7,12 +6,12 @@ import type { RegistryConfig } from "../adapter.ts";
 import { inParallel } from "../transport/parallel.ts";
 import type { RefreshHooks } from "../transport/refreshes.ts";
 import { allServices, type ConsulApi, type IndexedAnswer } from "./api.ts";
+import { assertVisibility, hiddenServices, startedOver } from "./belief.ts";
 import { createThrottle, withConnectionRetry } from "./connection-retry.ts";
 import { decodeService, nodesOf, unreadable } from "./decode.ts";
-import { freshness, judge, type Known, nothingKnown, rightsToProve } from "./judge.ts";
+import { freshness, isDoubtful, isUnknown, judge, type Known, nothingKnown, rightsToProve } from "./judge.ts";
 import { createLookup, type Lookup } from "./lookup.ts";
 import { PolledServices } from "./polled-services.ts";
-import { assertVisibility, hiddenServices } from "./visibility.ts";
 import { maxWaiting, WaitingQueries } from "./waiting-queries.ts";
 
 /** More in flight is not faster. Source: measured on 1.22.3. */
@@ -129,7 +128,7 @@ export class ConsulReader {
    */
   async #relist(): Promise<void> {
     const catalog = await this.#api.ask(allServices);
-    if (catalog.index < this.#position) throw this.#startedOver("the index of the catalog");
+    if (catalog.index < this.#position) throw startedOver(this.#api, "the index of the catalog");
     this.#position = catalog.index;
     const names = catalog.body.filter((name) => this.#isWanted(name));
     await assertVisibility(this.#api, catalog, names);
@@ -137,12 +136,7 @@ export class ConsulReader {
     this.#forgetOtherSpellings();
     this.#tellsHidden = catalog.sight === "filtered";
     this.#problems = this.#tellsHidden ? [hiddenServices] : [];
-    const toRead = [...names.filter((name) => !this.#known.has(name)), ...this.#vanished()];
-    if (this.#isTimeToAskAgain()) {
-      toRead.push(...this.#doubtful(), ...this.#onlyInCluster());
-      this.#askedAgainAt = this.#deps.clock.monotonic();
-    }
-    await this.#readAll(toRead);
+    await this.#readAll(this.#toRead());
     this.#followServices();
   }
 
@@ -150,26 +144,21 @@ export class ConsulReader {
     return name !== ownService && name !== "" && this.#config.wants(name);
   }
 
-  /** Services that were read and are listed no longer. */
-  #vanished(): readonly string[] {
+  /** What is new and what is listed no longer; every ten seconds also what is doubtful and what only the cluster has. */
+  #toRead(): readonly string[] {
     const listed = lowerCased(this.#listed);
-    const isReadable = ({ service }: Known): boolean => service?.instances !== "unknown";
-    return [...this.#known].flatMap(([name, known]) =>
-      isReadable(known) && !listed.has(name.toLowerCase()) ? [name] : [],
-    );
+    const isMissing = (name: string): boolean => !listed.has(name.toLowerCase());
+    const isVanished = ([name, known]: [string, Known]): boolean => isMissing(name) && !isUnknown(known);
+    const unread = [...this.#listed].filter((name) => !this.#known.has(name));
+    const vanished = [...this.#known].filter(isVanished).map(([name]) => name);
+    if (!this.#isTimeToAskAgain()) return [...unread, ...vanished];
+    this.#askedAgainAt = this.#deps.clock.monotonic();
+    const inCluster = [...(this.#config.known?.() ?? [])].filter((name) => this.#isWanted(name));
+    return [...unread, ...vanished, ...this.#doubtful(), ...inCluster.filter(isMissing)];
   }
 
-  /** Services of which a part, or everything, could not be read. */
   #doubtful(): readonly string[] {
-    return [...this.#known].flatMap(([name, { service, isEmpty }]) =>
-      isEmpty || service?.isPartial || service?.instances === "unknown" ? [name] : [],
-    );
-  }
-
-  #onlyInCluster(): readonly string[] {
-    const listed = lowerCased(this.#listed);
-    const names = [...(this.#config.known?.() ?? [])];
-    return names.filter((name) => this.#isWanted(name) && !listed.has(name.toLowerCase()));
+    return [...this.#known].filter(([, known]) => isDoubtful(known)).map(([name]) => name);
   }
 
   #isTimeToAskAgain(): boolean {
@@ -201,7 +190,7 @@ export class ConsulReader {
     const mayRead = rights.length === 0 || (await this.#api.mayRead(rights));
     const known = this.#of(name); // another answer may have come meanwhile
     const age = freshness(answer.index, { before, now: known.index });
-    if (age === "started over") throw this.#startedOver(`the index of ${name}`);
+    if (age === "started over") throw startedOver(this.#api, `the index of ${name}`);
     if (age === "new") this.#set(name, judge({ ...about, known }, mayRead));
   }
 
@@ -226,13 +215,6 @@ export class ConsulReader {
     if (!isSame) this.#hooks.changed();
   }
 
-  #startedOver(what: string): RegistryError {
-    const detail = `${this.#api.server.name}: ${what} went back, so data was lost or restored`;
-    const advice =
-      "Check whether the registry was wiped or restored. The operator keeps what it had for now.";
-    return new RegistryError("RegistryBadResponse", detail, advice, { reset: true });
-  }
-
   /** A query for one service has ended. */
   async #notified(name: string, news: IndexedAnswer<readonly unknown[]> | undefined): Promise<void> {
     const seen = news && decodeService(name, news.body, this.#config.registry);
@@ -242,7 +224,7 @@ export class ConsulReader {
 
   /** What is listed and could be read; the catalog's loop asks for the rest. */
   #readable(): readonly string[] {
-    return [...this.#listed].filter((name) => this.#of(name).service?.instances !== "unknown");
+    return [...this.#listed].filter((name) => !isUnknown(this.#of(name)));
   }
 
   #followServices(): void {

@@ -80,7 +80,7 @@ export class NacosReader {
     signal: AbortSignal,
   ): Promise<NacosReader> {
     const { registry, credentials } = config;
-    const tls = { ...tlsOptionsOf(registry.tls, credentials), protocol: "h2" } as const;
+    const tls = { ...tlsOptionsOf(registry.tls, credentials), protocols: ["h2"] } as const;
     const dial = createDialer(tls, deps.clock, signal);
     const http = createHttpClient({}, deps.clock, signal);
     const connect = async (server: NacosServer, ip: string): Promise<NacosReader> => {

@@ -15,8 +15,8 @@ export interface TlsOptions {
   readonly cert?: string;
   readonly key?: string;
   readonly insecureSkipVerify?: boolean;
-  /** The protocol to negotiate over TLS; without it, nothing is negotiated. */
-  readonly protocol?: "h2";
+  /** The protocols to offer over TLS, best first; without them, nothing is negotiated. */
+  readonly protocols?: readonly ("h2" | "http/1.1")[];
 }
 
 export interface Endpoint {
@@ -135,7 +135,7 @@ export function socketTo(
     port,
     ...(context !== undefined && { secureContext: context }),
     rejectUnauthorized: !tls.insecureSkipVerify,
-    ...(tls.protocol && { ALPNProtocols: [tls.protocol] }),
+    ...(tls.protocols && { ALPNProtocols: [...tls.protocols] }),
     ...(isIP(host) === 0 && { servername: host }),
   });
 }

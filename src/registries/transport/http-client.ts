@@ -11,6 +11,8 @@ const defaultConnections = 20;
 /** Room for 50,000 services, more than any measured registry answer. */
 const defaultMaxBytes = 64 * 1024 * 1024;
 const maxRedirects = 3;
+/** Requests at once on one connection, where the server speaks HTTP/2 and allows as many. */
+const maxStreams = 250;
 
 const redirects = new Set([301, 302, 303, 307, 308]);
 
@@ -77,7 +79,7 @@ interface Sent extends Pick<HttpOptions, "askAgain" | "maxBytes"> {
 
 /**
  * A client for one watch; every connection closes when `signal` aborts. `resolveDialable` checks each new connection,
- * also behind a redirect. HTTP/1.1 only.
+ * also behind a redirect. It speaks HTTP/2 where `tls.protocols` and the server say so, else HTTP/1.1.
  */
 export function createHttpClient(options: HttpClientOptions, clock: Clock, signal: AbortSignal): HttpClient {
   const send = createTransport(options, clock, signal);
@@ -196,7 +198,8 @@ function openAgent(options: HttpClientOptions, clock: Clock, signal: AbortSignal
   return new Agent({
     connections: options.connections ?? defaultConnections,
     ...(options.keepAliveMs !== undefined && { keepAliveTimeout: options.keepAliveMs }),
-    allowH2: false,
+    allowH2: options.tls?.protocols?.includes("h2") ?? false,
+    h2Options: { maxConcurrentStreams: maxStreams, pingInterval: 0 },
     // The request's own time limit is the only one.
     headersTimeout: 0,
     bodyTimeout: 0,
@@ -246,7 +249,8 @@ function httpError(error: unknown): HttpError {
     const message = "a value of the Secret has characters that an HTTP header cannot carry";
     return new HttpError("bad-header", message); // the library's message may quote it
   }
-  if (code === "UND_ERR_SOCKET") return new HttpError("unreachable", "connection closed", { cause: error });
+  if (code === "UND_ERR_SOCKET" || code === "UND_ERR_INFO")
+    return new HttpError("unreachable", "connection closed", { cause: error });
   const isOfNetwork = error instanceof DialRefusedError || (error instanceof Error && error.name === "Error");
   if (!isOfNetwork) return new HttpError("bad-answer", "the answer is not HTTP", { cause: error });
   return new HttpError("unreachable", describeNetworkError(error), { cause: error });

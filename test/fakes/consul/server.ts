@@ -143,8 +143,7 @@ class ConsulServer implements FakeConsul {
   setToken(token: string, rules: Rules | undefined): void {
     if (rules !== undefined) this.#tokens?.set(token, rules);
     else this.#tokens?.delete(token);
-    if (rules === undefined)
-      for (const one of [...this.#waiting]) if (one.token === token) one.endsWithToken();
+    if (rules === undefined) for (const one of this.#waiting) if (one.token === token) one.endsWithToken();
   }
 
   fault(fault: Fault): () => void {
@@ -198,30 +197,30 @@ class ConsulServer implements FakeConsul {
   }
 
   #wake(): void {
-    for (const { look } of [...this.#waiting]) look();
+    for (const { look } of this.#waiting) look();
   }
 
   async #serve(message: IncomingMessage, response: ServerResponse): Promise<void> {
-    this.#busy++;
-    const settle = once(response, "close").then(() => undefined);
+    const isGone = new AbortController();
+    const closed = once(response, "close").then(() => isGone.abort());
     response.on("error", () => undefined); // the client is gone
+    this.#busy++;
     const request = await requestOf(message);
     this.requests.push(request);
-    const isGone = new AbortController();
-    response.once("close", () => isGone.abort());
     const truth = (): Promise<FakeAnswer> => this.#answer(request, isGone.signal);
-    for (const fault of this.#faults) {
-      const outcome = fault(request, truth);
-      if (outcome === undefined) continue;
-      this.#busy--;
-      if (outcome === "hang") return settle;
-      if (outcome === "cut") return void message.socket.destroy();
-      if (outcome === "cut within") return cutWithin(response, await truth());
-      return send(response, await outcome);
-    }
-    const answer = truth();
+    const outcome = this.#faults.reduce<ReturnType<Fault>>(
+      (found, fault) => found ?? fault(request, truth),
+      undefined,
+    );
     this.#busy--;
-    send(response, await answer);
+    if (outcome === "hang") return;
+    if (outcome === "cut") return void message.socket.destroy();
+    const answer = await (typeof outcome === "object" ? outcome : truth());
+    this.#busy++;
+    if (outcome === "cut within") cutWithin(response, answer);
+    else send(response, answer);
+    await closed;
+    this.#busy--;
   }
 
   async #answer(request: FakeRequest, isGone: AbortSignal): Promise<FakeAnswer> {

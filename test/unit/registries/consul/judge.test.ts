@@ -105,6 +105,7 @@ describe("the verdict on", () => {
     ["fewer entries without it", caseOf(["a"], unproven), false, "a +?"],
     ["entries that the server says are not all", caseOf(["a"], { sight: "filtered", known }), true, "a +?"],
     ["no entry of a listed service", caseOf([], { known }), true, "a b empty"],
+    ["no entry of one that was never read", caseOf([]), true, "unknown"],
     ["no entry of it again", caseOf([], { known: empty }), true, "unknown"],
     [
       "no entry of it, which the server says is not all",
@@ -120,7 +121,7 @@ describe("the verdict on", () => {
   ])("%s", (_, about, mayRead, is) => {
     const verdict = judge(about, mayRead);
     expect(told(verdict)).toBe(is);
-    if (verdict !== "gone") expect(verdict.index).toBe(9);
+    expect(verdict === "gone" ? 9 : verdict.index).toBe(9);
   });
 
   test("a partial answer remembers the nodes that it lacks, so that their rights are asked for again", () => {

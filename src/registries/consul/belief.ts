@@ -34,3 +34,10 @@ export async function assertVisibility(
     'Put a token with service_prefix "" and node_prefix "" (policy read) into the Secret of spec.secretRef.';
   throw new RegistryError("RegistryUnauthorized", detail, advice);
 }
+
+/** The error for an index that went back. */
+export function startedOver({ server }: ConsulApi, whatWentBack: string): RegistryError {
+  const detail = `${server.name}: ${whatWentBack} went back, so data was lost or restored`;
+  const advice = "Check whether the registry was wiped or restored. The operator keeps what it had for now.";
+  return new RegistryError("RegistryBadResponse", detail, advice, { reset: true });
+}
