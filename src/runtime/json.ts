@@ -14,9 +14,9 @@ export function parseJson(text: string): unknown {
 
 /** The text without escapes of half a surrogate pair. */
 function wellFormed(json: string): string {
-  const escape =
+  const escapes =
     /\\(?:u([dD][89abAB][\da-fA-F]{2})(\\u[dD][c-fC-F][\da-fA-F]{2})?|u[dD][c-fC-F][\da-fA-F]{2}|.)/gs;
-  return json.replace(escape, (whole, high: string | undefined, low: string | undefined) => {
+  return json.replace(escapes, (whole, high: string | undefined, low: string | undefined) => {
     const isHalf =
       (high !== undefined && low === undefined) || (high === undefined && /^\\u[dD][c-fC-F]/.test(whole));
     return isHalf ? "\\ufffd" : whole;

@@ -10,6 +10,7 @@ export interface Observer extends AsyncDisposable {
   readonly snapshots: readonly Snapshot[];
   /** What the watch threw, or undefined if it ended by itself. */
   readonly ended: Promise<unknown>;
+  readonly isOver: () => boolean;
   /** The newest snapshot as soon as `check` accepts it (at once if there is none to be made). */
   until(check: (snapshot: Snapshot) => void, deadlineMs?: number): Promise<Snapshot>;
   abort(): Promise<void>;
@@ -19,12 +20,14 @@ export function observe(adapter: RegistryAdapter): Observer {
   const stop = new AbortController();
   const snapshots: Snapshot[] = [];
   let failure: unknown;
+  let isOver = false;
   const ended = (async () => {
     try {
       for await (const snapshot of adapter.watch(stop.signal)) snapshots.push(snapshot);
     } catch (error) {
       failure = error;
     }
+    isOver = true;
     return failure;
   })();
   const abort = async (): Promise<void> => {
@@ -34,6 +37,7 @@ export function observe(adapter: RegistryAdapter): Observer {
   return {
     snapshots,
     ended,
+    isOver: () => isOver,
     abort,
     until: (check, deadlineMs = 10_000) =>
       eventually(() => {

@@ -106,7 +106,7 @@ describe("an entry whose interface somebody removed", () => {
     });
     await world.hubController.start();
     await world.advance(2 * minute);
-    expect([undefined, name]).toContain(notes(world)["interface"]);
+    expect([undefined, name]).toContain(notes(world).interface);
     expect(addresses(world)[0]).toHaveLength(3);
     world.registry().heal();
     await world.advance(5 * minute);

@@ -1,5 +1,6 @@
 import { describe, expect, test } from "vitest";
 import { deniedByWebhook } from "../fakes/api-server/answer.ts";
+import { instanceAt } from "../fakes/registries.ts";
 import { addressesOf, entryOf, listedHosts } from "./looks.ts";
 import { openSettled } from "./scenes.ts";
 import { hub, minute, openWorld, second, type World } from "./world.ts";
@@ -77,6 +78,20 @@ test("services that want their virtual IPs at one moment get one each", async ()
   expect(new Set(vips)).toEqual(new Set(["240.241.0.1", "240.241.0.2", "240.241.0.3"]));
   const asked = world.api.writes({ resource: "serviceentries" }).map(({ name }) => name);
   expect(asked).toHaveLength(3); // none was written twice
+});
+
+test("services whose entries would have one name get one each, though they want it at one moment", async () => {
+  const world = openWorld();
+  world.registry().lists({
+    "demo.A.B": ["10.42.0.1:20880"],
+    "demo.A": [instanceAt("10.42.0.2:20880", "dubbo", { version: "B" })],
+  });
+  world.person.put(hub());
+  world.api.slow({ resource: "serviceentries", verb: "patch" }, 1 * second);
+  await world.hubController.start();
+  await world.advance(1 * minute);
+  expect(listedHosts(world)).toEqual(["demo.a-b.demo", "demo.a.b.demo"]);
+  expect(world.api.writes({ resource: "serviceentries" }).map(({ code }) => code)).toEqual([201, 201]);
 });
 
 test("nothing is asked for in a namespace that is missing", async () => {

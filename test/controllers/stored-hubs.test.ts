@@ -61,6 +61,24 @@ describe("a hub that cannot be read", () => {
     });
   });
 
+  test("for its address, which an earlier version read, keeps its entries over the upgrade until it is corrected", async () => {
+    const world = await openSettled();
+    await world.hubController.stop();
+    edit(world, { type: "nacos", address: "http://nacos:8848" });
+    const nacos = world.registry("http://nacos:8848");
+    nacos.fail("InvalidSpec", '"http://nacos:8848" is not host:port');
+    await world.hubController.start();
+    await world.advance(3 * hour);
+    expect(said(world)).toMatchObject({ phase: "failed", Ready: "False InvalidSpec" });
+    expect(messageOf(world, "Ready")).toContain("is not host:port");
+    expect(listedHosts(world)).toEqual(hostsOf(two));
+    world.registry("nacos:8848").lists(two);
+    edit(world, { address: "nacos:8848" });
+    await world.advance(10 * minute);
+    expect(said(world)).toMatchObject({ phase: "success", Ready: "True Ready" });
+    expect(listedHosts(world)).toEqual(hostsOf(two));
+  });
+
   test("works as soon as an edit makes it readable", async () => {
     const world = await openSettled();
     edit(world, eureka);

@@ -2,7 +2,7 @@ import type { RegistryType } from "../../src/model/hub.ts";
 import type { Clock } from "../../src/runtime/deps.ts";
 import { type Fault as ConsulFault, startFakeConsul } from "../fakes/consul/server.ts";
 import type { Fault as EurekaFault } from "../fakes/eureka/faults.ts";
-import { type Asked, startFakeEureka } from "../fakes/eureka/server.ts";
+import { startFakeEureka } from "../fakes/eureka/server.ts";
 import type { FakeRequest as NacosRequest, Reaction } from "../fakes/nacos/script.ts";
 import { startFakeNacos } from "../fakes/nacos/server.ts";
 import type { Fault } from "../fakes/zookeeper/faults.ts";
@@ -99,14 +99,12 @@ export async function openZooKeeper(clock: Clock): Promise<DayRegistry> {
 }
 
 export async function openEureka(clock: Clock): Promise<DayRegistry> {
-  const server = await startFakeEureka({ clock, cacheMs: 30_000 });
+  const server = await startFakeEureka({ clock, cacheMs: 30_000, gzip: false });
   let forgotten = 0;
   const fault =
     (...args: Parameters<typeof server.fault>) =>
-    (): Heal => {
+    (): Heal =>
       server.fault(...args);
-      return () => server.heal();
-    };
   const outage = (what: EurekaFault) => async (): Promise<Heal> => fault("/apps", what)();
   return {
     type: "eureka",
@@ -115,12 +113,21 @@ export async function openEureka(clock: Clock): Promise<DayRegistry> {
       return forgotten + server.asked.length;
     },
     forget() {
-      forgotten += (server.asked as Asked[]).splice(0).length;
+      forgotten += server.asked.splice(0).length;
     },
     hostOf: (service, target) => `${service.toLowerCase()}.${target}`,
     register: (service, ip) => server.register(service, [{ address: ip, port }]),
     deregister: (service, ip) => server.deregister(service, [{ address: ip, port }]),
-    slips: [fault("/apps", { delayMs: 900 }, 2), fault("/apps", "close", 1)],
+    slips: [
+      fault("/apps", { delayMs: 900 }, 2),
+      fault("/apps", "close", 1),
+      fault("/status", "close", 1),
+      fault("/apps", { status: 503, body: "a proxy" }, 4),
+      fault("/apps", { status: 404, body: "<html>" }, 3),
+      fault("/apps", "cut", 3),
+      fault("/status", { status: 500 }, 3),
+      fault("/apps", { status: 200, body: '{"applications":{"application":[{"instance":[]}]}}' }, 2),
+    ],
     outages: [
       outage("hang"),
       outage({ status: 503, body: "starting" }),

@@ -107,7 +107,7 @@ export class HostWorker {
     const plan = planHost(this.#input(host, found, claims));
     this.#tell(host, withProblems(plan, claims, this.#problems(host, found)));
     this.#dryRun(host, found, claims);
-    const outcome = this.#isBlocked(host) ? undefined : await this.#carryOut(host, plan.step, found);
+    const outcome = await this.#carryOut(host, plan.step, found);
     const isMissed = this.#context.entries.keysAt(host).length === 0 && this.#isMissed(host, last, claims);
     return outcome ?? firstOf(wakeInMs, isMissed ? this.#options.graceMs : undefined);
   }
@@ -132,7 +132,7 @@ export class HostWorker {
   #conflict(host: HostKey, found: HostObject, claims: ReadonlyMap<HubId, Claim>): Outcome {
     const listing = [...claims].filter(([, claim]) => claim.listed.length > 0);
     const problems = new Map(listing.map(([id]) => [id, [foreignHost(host, found)]]));
-    this.#tell(host, { step: { op: "none" }, withheld: new Map(), problems });
+    this.#tell(host, { withheld: new Map(), problems });
     this.#succeeded(host);
     return undefined;
   }
@@ -162,7 +162,7 @@ export class HostWorker {
     );
     if (!isWanted) this.#forget(host);
     else if (last !== undefined) this.#reserve(host, last);
-    return isWanted && last !== undefined;
+    return isWanted;
   }
 
   #reserve(host: HostKey, { name, vip }: Entry): void {
@@ -205,7 +205,7 @@ export class HostWorker {
     return clock.monotonic() - memo.emptyAt;
   }
 
-  #tell(host: HostKey, { withheld, problems }: HostPlan): void {
+  #tell(host: HostKey, { withheld, problems }: Pick<HostPlan, "withheld" | "problems">): void {
     for (const { hub, ledger } of this.#context.sessions()) {
       ledger.recordPlan(host, withheld.get(hub.id) ?? 0, problems.get(hub.id) ?? []);
     }
@@ -225,15 +225,6 @@ export class HostWorker {
     }
   }
 
-  /** Whether the namespace accepts no writes now; the hubs' status says why. */
-  #isBlocked(host: HostKey): boolean {
-    const [namespace] = splitKey(host);
-    return this.#context.sessions().some((session) => {
-      const problem = session.hub.target === namespace ? this.#context.targetProblem(session) : undefined;
-      return problem?.reason === "NamespaceMissing";
-    });
-  }
-
   async #carryOut(host: HostKey, step: Step, found: HostObject | undefined): Promise<Outcome> {
     switch (step.op) {
       case "none":
@@ -245,13 +236,9 @@ export class HostWorker {
       }
       case "delete": {
         if (found === undefined) return undefined;
-        const error = await this.#writer.delete(host, found.object, {
-          host,
-          name: found.object.metadata.name,
-          why: step.why,
-        });
-        if (error === undefined) this.#forget(host);
-        return this.#settle(host, error);
+        const { object } = found;
+        const fields = { host, name: object.metadata.name, why: step.why };
+        return this.#settle(host, await this.#writer.delete(host, object, fields));
       }
       case "apply": {
         const outcome = await this.#apply(host, step.entry, found);
@@ -275,11 +262,11 @@ export class HostWorker {
     const fields = { host, name: entry.name, endpoints: entry.endpoints.size };
     if (found?.entry?.vip !== entry.vip) this.#reserve(host, entry);
     const error = await this.#writer.apply(host, desired, found?.object, fields);
-    if (error === undefined && found !== undefined) this.#tellMove(found, entry);
-    if (error === undefined) memo.removalAt = undefined;
-    if (error === undefined && entry.emptySince !== undefined)
-      memo.emptyAt ??= this.#tools.deps.clock.monotonic();
-    return this.#settle(host, error);
+    if (error !== undefined) return this.#settle(host, error);
+    if (found !== undefined) this.#tellMove(found, entry);
+    memo.removalAt = undefined;
+    if (entry.emptySince !== undefined) memo.emptyAt ??= this.#tools.deps.clock.monotonic();
+    return this.#succeeded(host);
   }
 
   #tellMove({ object, entry: before }: HostObject, { vip }: Entry): void {

@@ -1,15 +1,23 @@
 import type { Socket } from "node:net";
 import * as z from "zod";
-import { RegistryError, type RegistryErrorCode } from "../../model/errors.ts";
+import type { RegistryError, RegistryErrorCode } from "../../model/errors.ts";
 import { nextTurn } from "../../runtime/clock.ts";
 import type { Clock } from "../../runtime/deps.ts";
 import { parseJson } from "../../runtime/json.ts";
 import { describeNetworkError } from "../transport/dial.ts";
 import { BadTlsOptionsError, type Dialer } from "../transport/dialer.ts";
 import { grpcPortOffset, type NacosServer } from "./address.ts";
+import { connectionError } from "./connection-error.ts";
 import { GrpcError, type GrpcStream, GrpcTransport } from "./grpc.ts";
 import { decodePayload, encodePayload, type Payload } from "./payload.ts";
-import { connectionVerdict, errorCodes, type NacosResponse, readResponse } from "./response.ts";
+import {
+  abilitiesIn,
+  connectionVerdict,
+  errorCodes,
+  type NacosResponse,
+  negotiates,
+  readResponse,
+} from "./response.ts";
 
 /** The time limit of each handshake step and of each try of a health check. */
 const handshakeMs = 3_000;
@@ -38,9 +46,7 @@ export interface ConnectionOptions {
   readonly onPush: (type: string, body: unknown) => void;
 }
 
-const serverCheckSchema = z.object({ supportAbilityNegotiation: z.boolean().nullish() });
 const pushSchema = z.object({ requestId: z.unknown() });
-const setupAckSchema = z.object({ abilityTable: z.record(z.string(), z.boolean()) });
 
 /**
  * One connection to one server, for requests and pushes. Each push is answered, because the server would otherwise
@@ -226,8 +232,7 @@ export class NacosConnection {
       const { type, body: text } = decodePayload(message);
       const body = parseJson(text);
       if (type === "SetupAckRequest") {
-        const { abilityTable = {} } = setupAckSchema.safeParse(body).data ?? {};
-        this.#setupAck.resolve(new Set(Object.keys(abilityTable).filter((name) => abilityTable[name])));
+        this.#setupAck.resolve(abilitiesIn(body));
         return;
       }
       const { requestId } = pushSchema.safeParse(body).data ?? {};
@@ -281,11 +286,6 @@ export class NacosConnection {
   }
 }
 
-/** Whether the server will acknowledge the set-up. Source: absent on 2.0.3, true on 2.3.2 and 3.1.0. */
-function negotiates(check: unknown): boolean {
-  return serverCheckSchema.safeParse(check).data?.supportAbilityNegotiation === true;
-}
-
 /** Without the label a server accepts list requests but refuses subscriptions (measured). */
 const setup = {
   clientVersion: "Nacos-Node-Client:v2.3.2",
@@ -294,16 +294,3 @@ const setup = {
 };
 
 const healthCheck: Payload = { type: "HealthCheckRequest", body: '{"requestId":"0"}' };
-
-function connectionError(
-  { server, secure }: ConnectionOptions,
-  doing: string,
-  code: RegistryErrorCode,
-  what: string,
-  options: ErrorOptions = {},
-): RegistryError {
-  const detail = `${doing} ${server.name} over gRPC, port ${server.port + grpcPortOffset}: ${what}`;
-  const tls = secure ? "; check ca.crt, tls.crt and tls.key of the Secret" : "";
-  const check = `Check spec.address and that this port is reachable${tls}.`;
-  return new RegistryError(code, detail, check, options);
-}

@@ -1,15 +1,10 @@
 import type { Problem } from "../../model/problems.ts";
-import {
-  distinctInstances,
-  type Service,
-  type ServiceInstance,
-  unknownService,
-} from "../../model/service.ts";
+import { type Service, type ServiceInstance, unknownService } from "../../model/service.ts";
 import { type ApplicationInstance, readApplicationInstance } from "../kinds/dubbo/application-instance.ts";
 import { type Provider, readProvider } from "../kinds/dubbo/provider.ts";
 import type { ProviderUrl } from "../kinds/dubbo/provider-url.ts";
 import { addressKey, withoutBrackets } from "../kinds/dubbo/registered-addresses.ts";
-import { badInstance, springInstance } from "../kinds/spring/instance.ts";
+import { badInstance, springInstance, springService } from "../kinds/spring/instance.ts";
 import { type Refusal, reasonOf } from "./requests.ts";
 import { errorCodes } from "./response.ts";
 import type { Host, ServiceInfo } from "./service-info.ts";
@@ -46,14 +41,8 @@ export function decodeApplication(name: string, { hosts }: ServiceInfo): readonl
 export function decodeSpring(key: ServiceKey, info: ServiceInfo): Service {
   const hosts = info.hosts.filter((host) => takesTraffic(host) && !isOfDubbo(host));
   const instances = hosts.map(instanceOf);
-  return {
-    id: idOf(key),
-    kind: "spring",
-    name: key.name,
-    registryGroup: key.group,
-    instances: distinctInstances(instances), // Nacos may list an address twice, in two clusters
-    problems: problemsOf(key.name, info),
-  };
+  const { name, group: registryGroup } = key;
+  return springService({ id: idOf(key), name, registryGroup }, instances, problemsOf(name, info));
 }
 
 /** The problems of a service of any kind. */

@@ -176,12 +176,12 @@ export class NacosReader {
     const { username, token } = this.#config.credentials;
     if (username !== undefined || token !== undefined) {
       const asAdmin = listAsAdmin(api, namespace);
-      const error = await asAdmin().then(
-        () => undefined,
-        (cause: unknown) => cause,
-      );
-      if (error === undefined) return asAdmin;
-      if (refusal !== undefined || !(error instanceof RegistryError)) throw error;
+      try {
+        await asAdmin();
+        return asAdmin;
+      } catch (error) {
+        if (refusal !== undefined || !(error instanceof RegistryError)) throw error;
+      }
     }
     if (refusal !== undefined) throw notNamed(server.name, refusal);
     const why = `the server did not finish the list within ${namingMs / 1_000} s`;

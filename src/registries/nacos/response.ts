@@ -45,3 +45,17 @@ export function connectionVerdict(type: string, response: NacosResponse): string
   const isUnknown = response.code === unregistered || response.code === disconnected;
   return isUnknown ? "the server no longer knows the connection" : undefined;
 }
+
+const serverCheck = z.object({ supportAbilityNegotiation: z.boolean().nullish() });
+const setupAck = z.object({ abilityTable: z.record(z.string(), z.boolean()) });
+
+/** Whether the server will acknowledge the set-up. Source: absent on 2.0.3, true on 2.3.2 and 3.1.0. */
+export function negotiates(check: unknown): boolean {
+  return serverCheck.safeParse(check).data?.supportAbilityNegotiation === true;
+}
+
+/** The server's optional features, in its acknowledgement of the set-up. */
+export function abilitiesIn(acknowledgement: unknown): ReadonlySet<string> {
+  const { abilityTable = {} } = setupAck.safeParse(acknowledgement).data ?? {};
+  return new Set(Object.keys(abilityTable).filter((name) => abilityTable[name]));
+}

@@ -15,15 +15,19 @@ const metadata = z
   );
 
 const host = z.object({
+  /** Any text that was registered as the address; not "". */
   ip: z.string().min(1),
   port: z.int(),
+  /** Relative share of the calls; 0 = takes none. */
   weight: optional(z.number(), 1),
   healthy: optional(z.boolean(), true),
+  /** Servers leave out disabled instances. Source: measured on 2.3.2 and 3.1.0. */
   enabled: optional(z.boolean(), true),
-  ephemeral: optional(z.boolean(), true),
-  clusterName: optional(z.string(), ""),
-  metadata: optional(metadata, {}),
+  metadata: optional(metadata, {} as Readonly<Record<string, string>>),
 });
+
+/** One registered instance, in Nacos' own terms. */
+export type Host = z.output<typeof host>;
 
 const serviceInfo = z.object({
   name: optional(z.string(), undefined),
@@ -33,34 +37,18 @@ const serviceInfo = z.object({
   reachProtectionThreshold: optional(z.boolean(), false),
 });
 
-/** One registered instance, in Nacos' own terms. */
-export interface Host {
-  /** Any text that was registered as the address; not "". */
-  readonly ip: string;
-  readonly port: number;
-  /** Relative share of the calls; 0 = takes none. */
-  readonly weight: number;
-  readonly healthy: boolean;
-  /** Servers leave out disabled instances. Source: measured on 2.3.2 and 3.1.0. */
-  readonly enabled: boolean;
-  readonly ephemeral: boolean;
-  /** "" = not said. */
-  readonly clusterName: string;
-  readonly metadata: Readonly<Record<string, string>>;
-}
-
-/** A service in a query, a subscription or a push; the same over gRPC and HTTP. */
+/** A service in a query, a subscription or a push. */
 export interface ServiceInfo {
-  /** Without the group, which the server may prefix ("GROUP@@name", HTTP v1) or not (gRPC); "" = not set. */
+  /** Without the group, which may be before it ("GROUP@@name"); "" = not said. */
   readonly name: string;
-  /** "" = not said (1.x). */
+  /** "" = not said. */
   readonly groupName: string;
   readonly hosts: readonly Host[];
   /** Those that are not as Nacos describes one. */
   readonly malformed: readonly Malformed[];
   /**
    * So few hosts are healthy that the server reports all of them as healthy. A query for healthy hosts returns the
-   * really healthy ones. 1.x never sets this. Source: measured on 2.3.2 and 3.1.0; ServiceUtil of nacos.
+   * really healthy ones. Source: measured on 2.3.2 and 3.1.0; ServiceUtil of nacos.
    */
   readonly reachProtectionThreshold: boolean;
 }

@@ -11,6 +11,9 @@ export interface ServiceTableOptions extends Omit<GroupOptions, "group"> {
   readonly known?: () => Iterable<string>;
 }
 
+/** How many unreadable claims are asked for again with each list. */
+const maxRetried = 200;
+
 /** The applications that claim an interface. */
 type Claims = readonly string[] | "unreadable";
 
@@ -64,12 +67,13 @@ export class ServiceTable {
    * (with local metadata it never did), the interfaces that others serve matter too: they may have more instances.
    */
   async #readClaims(groups: readonly Group[], isRetry: boolean): Promise<void> {
-    const served = new Set(groups.flatMap((group) => [...servedIn(group)]));
     const hiding = groups.flatMap((group) => [...(group.merged?.hidden.values() ?? [])]);
-    const unserved = hiding.length > 0 ? this.#names(groups).filter((name) => !served.has(name)) : [];
+    const served = new Set(hiding.length === 0 ? [] : groups.flatMap((group) => [...servedIn(group)]));
+    const unserved = hiding.length === 0 ? [] : this.#names(groups).filter((name) => !served.has(name));
     const wanted = new Set(hiding.some((reason) => reason !== "local") ? [...unserved, ...served] : unserved);
     const claims = new Map([...this.#claims].filter(([name]) => wanted.has(name)));
-    const again = new Set(isRetry ? unserved : []);
+    const refused = [...claims].filter(([, claim]) => claim === "unreadable").slice(0, maxRetried);
+    const again = new Set(isRetry ? [...unserved, ...refused.map(([name]) => name)] : []);
     const due = [...wanted].filter((name) => again.has(name) || !claims.has(name));
     await inParallel(due, maxInFlight, async (name) => {
       const read = await this.#options.config(name.replaceAll("$", "___"), "mapping");

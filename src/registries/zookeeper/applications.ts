@@ -11,9 +11,16 @@ import {
 } from "../kinds/dubbo/application.ts";
 import type { ApplicationInstance } from "../kinds/dubbo/application-instance.ts";
 import { KnownApplications } from "../kinds/dubbo/known-applications.ts";
-import type { Mapping, Registrations } from "../kinds/dubbo/merge.ts";
-import { type MetadataService, parseMetadataInfo } from "../kinds/dubbo/metadata-info.ts";
+import type { Registrations } from "../kinds/dubbo/merge.ts";
+import { parseMetadataInfo } from "../kinds/dubbo/metadata-info.ts";
 import { decodeInstance, decodeMapping, decodeNodeAddress, isSegment } from "./decode.ts";
+import {
+  type KnownMetadata,
+  metadataOf,
+  metadataProblems,
+  obstacleOf,
+  remembering,
+} from "./known-metadata.ts";
 import type { Session } from "./session.ts";
 import { maxProbed, WatchedNodes } from "./watched-nodes.ts";
 
@@ -42,13 +49,6 @@ export interface ApplicationsView
 /** A directory that may be an application's: the names of its nodes. */
 type Directory = readonly string[] | "interface" | "forbidden";
 type Names = readonly string[] | "forbidden";
-/** What is known of a revision, also if it was read earlier and now there is an obstacle. */
-interface Described {
-  readonly services: readonly MetadataService[];
-  readonly obstacle?: Exclude<Metadata, object>;
-}
-type KnownMetadata = Described | Exclude<Metadata, object>;
-
 /**
  * Providers that registered their application, read through one session. Java's are below the registry's group, which
  * is the root, and without a group below `/services`, as dubbo-go's always are. `<root>/metadata` describes their
@@ -84,7 +84,7 @@ export class Applications {
     this.#directories = new WatchedNodes((path, fired) => this.#readDirectory(path, fired), changed);
     this.#instances = new WatchedNodes((path, fired) => this.#readInstance(path, fired), changed);
     this.#metadata = new WatchedNodes(
-      (key, fired, before) => this.#readRevision(key, fired, before),
+      async (key, fired, before) => remembering(await this.#readMetadata(key, fired), before),
       changed,
     );
     this.#mappings = new WatchedNodes((name, fired) => this.#readMapping(name, fired), changed);
@@ -104,11 +104,9 @@ export class Applications {
     const applications = this.#applications(instances, metadata);
     const isBlind = home === "forbidden";
     const isMappingOfUse = isBlind || opaqueApplications(applications, isRegistered).size > 0;
-    const mapped = tops.get(this.#mappingPath);
-    const mappings = await this.#mappings.sync(this.#mappedNames(isMappingOfUse ? mapped : undefined));
-    const mapping = this.#mapping(isMappingOfUse ? mapped : [], mappings);
-    const problems = this.#problems(mapping.isForbidden, metadata);
-    return this.#view(applications, mapping, isBlind, problems, this.#interfaces(directories));
+    const mapped = isMappingOfUse ? tops.get(this.#mappingPath) : none;
+    const mappings = await this.#mappings.sync(this.#mappedNames(mapped));
+    return this.#view(applications, mapped, mappings, isBlind, metadata, directories);
   }
 
   /** Checks what no watch reports: whether forbidden nodes are still forbidden. */
@@ -118,10 +116,7 @@ export class Applications {
     this.#directories.retry(isForbidden, maxProbed);
     this.#mappings.retry(isForbidden, maxProbed);
     this.#instances.retry((node) => "reason" in node, maxProbed);
-    this.#metadata.retry(
-      (known) => (typeof known === "object" ? known.obstacle : known) === "unreadable",
-      maxProbed,
-    );
+    this.#metadata.retry((known) => obstacleOf(known) === "unreadable", maxProbed);
   }
 
   /** Makes the next `refresh` read everything, as if no watch had ever fired. */
@@ -138,11 +133,6 @@ export class Applications {
   readonly #nodePaths = memoizeLast(
     (directories: ReadonlyMap<string, Directory>) =>
       new Set([...directories].flatMap(([path, names]) => namesIn(names).map((name) => `${path}/${name}`))),
-  );
-
-  readonly #interfaces = memoizeLast(
-    (directories: ReadonlyMap<string, Directory>): ReadonlySet<string> =>
-      new Set([...directories].filter(([, one]) => one === "interface").map(([path]) => path)),
   );
 
   readonly #byApplication = memoizeLast(
@@ -181,40 +171,29 @@ export class Applications {
     (listed: Names | undefined) => new Set(namesIn(listed).filter(this.#options.wants)),
   );
 
-  readonly #mapping = memoizeLast((listed: Names | undefined, mappings: ReadonlyMap<string, Names>) => {
-    const readable = [...mappings].flatMap(([name, all]) =>
-      all === "forbidden" ? [] : [[name, all] as const],
-    );
-    const isForbidden = listed === "forbidden" || readable.length < mappings.size;
-    return { mapping: typeof listed === "object" ? new Map(readable) : undefined, isForbidden };
-  });
-
-  readonly #problems = memoizeLast(
-    (isMappingForbidden: boolean, metadata: ReadonlyMap<string, KnownMetadata>): readonly Problem[] => {
-      const lost = [...metadata].filter(
-        ([, known]) => typeof known === "object" && known.obstacle !== undefined,
-      );
-      const applications = new Set(lost.map(([key]) => key.slice(0, key.indexOf("/"))));
-      const problems = [...applications].toSorted().map(metadataLost);
-      return isMappingForbidden ? [cannotMap(this.#mappingPath), ...problems] : problems;
-    },
-  );
-
   readonly #view = memoizeLast(
     (
       applications: readonly Application[],
-      { mapping, isForbidden }: { readonly mapping: Mapping | undefined; readonly isForbidden: boolean },
+      mapped: Names | undefined,
+      mappings: ReadonlyMap<string, Names>,
       isBlind: boolean,
-      problems: readonly Problem[],
-      interfaces: ReadonlySet<string>,
-    ): ApplicationsView => ({
-      applications,
-      mapping,
-      isMappingPartial: isForbidden || mapping === undefined,
-      ...(isBlind && { cannotList: cannotSee }),
-      problems,
-      interfaces,
-    }),
+      metadata: ReadonlyMap<string, KnownMetadata>,
+      directories: ReadonlyMap<string, Directory>,
+    ): ApplicationsView => {
+      const readable = [...mappings].flatMap(([name, all]) =>
+        all === "forbidden" ? [] : [[name, all] as const],
+      );
+      const isForbidden = mapped === "forbidden" || readable.length < mappings.size;
+      const interfaces = [...directories].flatMap(([path, one]) => (one === "interface" ? [path] : []));
+      return {
+        applications,
+        mapping: typeof mapped === "object" ? new Map(readable) : undefined,
+        isMappingPartial: isForbidden || mapped === undefined,
+        ...(isBlind && { cannotList: cannotSee }),
+        problems: [...(isForbidden ? [cannotMap(this.#mappingPath)] : []), ...metadataProblems(metadata)],
+        interfaces: new Set(interfaces),
+      };
+    },
   );
 
   #revisions(byApplication: ReadonlyMap<string, Instances>, isRegistered: IsRegistered): ReadonlySet<string> {
@@ -251,17 +230,6 @@ export class Applications {
       : { reason: "unreadable", addresses: [address] };
   }
 
-  /** A revision does not change what it serves, so what was read of it holds while an instance has it. */
-  async #readRevision(
-    key: string,
-    fired: () => void,
-    before: KnownMetadata | undefined,
-  ): Promise<KnownMetadata> {
-    const metadata = await this.#readMetadata(key, fired);
-    if (typeof metadata === "object") return { services: metadata };
-    return typeof before === "object" ? { services: before.services, obstacle: metadata } : metadata;
-  }
-
   /**
    * Java and dubbo-go up to 3.2 write `metadata/<application>/<revision>`; dubbo-go since 3.3 omits `metadata/`. A
    * missing node is watched, because providers may write it after the instance.
@@ -286,11 +254,10 @@ export class Applications {
   }
 }
 
+const none: readonly string[] = [];
+
 const keyOf = ({ application, revision }: ApplicationInstance): string => `${application}/${revision}`;
 const lastSegment = (path: string): string => path.slice(path.lastIndexOf("/") + 1);
-
-const metadataOf = (known: KnownMetadata = "missing"): Metadata =>
-  typeof known === "object" ? known.services : known;
 
 /** A forbidden or missing node, and one of an interface, has no names of use. */
 function namesIn(names: Directory | undefined): readonly string[] {
@@ -309,13 +276,5 @@ const cannotMap = (at: string): Problem => ({
   code: "Unreadable",
   detail:
     "the hub's user may not read all of it, so the operator cannot tell which interfaces applications serve; grant READ to the hub's user",
-  severity: "warning",
-});
-
-const metadataLost = (at: string): Problem => ({
-  at,
-  code: "Unreadable",
-  detail:
-    "the metadata of its live instances can no longer be read, so the operator goes on with what it read before; restart the application, or grant READ to the hub's user",
   severity: "warning",
 });

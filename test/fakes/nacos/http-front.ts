@@ -46,12 +46,18 @@ async function serve(
   else if (reaction === "hang") return;
   else if (reaction === "cut" || reaction === "reset") request.socket.destroy();
   else if ("delayMs" in reaction) options.clock.after(reaction.delayMs, () => end(usual()));
-  else if ("refuse" in reaction) end({ status: reaction.refuse, body: reaction.message ?? "" });
+  else if ("refuse" in reaction) end(refusal(reaction.refuse, reaction.message));
   else if ("status" in reaction) end({ status: reaction.status, body: "" });
   else if ("answer" in reaction) end({ status: 200, body: reaction.answer });
   else if ("frame" in reaction) request.socket.end(reaction.frame);
   else request.socket.destroy();
 }
+
+/** Codes that are no status of HTTP are those of gRPC. */
+const refusal = (code: number, message = ""): Answer => ({
+  status: code >= 200 && code < 600 ? code : 500,
+  body: message,
+});
 
 const gone: Answer = { status: 410, body: { status: 410, error: "Gone" } };
 

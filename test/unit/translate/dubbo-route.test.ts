@@ -88,8 +88,15 @@ describe("entries of ours", () => {
   });
 
   test.each([
-    ...["a.B$Inner", "a.b_c.D1", "GreetingService", "服务.A"],
-    ...["com.foo.Bar-v2", "greet/Service", "com.foo.Bar:1", "-1", '"'],
+    "a.B$Inner",
+    "a.b_c.D1",
+    "GreetingService",
+    "服务.A",
+    "com.foo.Bar-v2",
+    "greet/Service",
+    "com.foo.Bar:1",
+    "-1",
+    '"',
   ])("%s is an interface", (iface) => {
     expect(routeOf(entry({ annotations: { interface: iface } }), rules).verdict).toBe("route");
   });

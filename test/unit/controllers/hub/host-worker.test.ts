@@ -11,7 +11,9 @@ import type { ClaimInputs } from "../../../../src/plan/claims.ts";
 import { mayWrite } from "../../../../src/plan/claims.ts";
 import { vipPool } from "../../../../src/plan/vip.ts";
 import type { ApplyFailure } from "../../../../src/status/hub-status.ts";
-import { endpointOf, hubOf, trusted } from "../../../support/model.ts";
+import { hubIdOf } from "../../../../src/translate/names.ts";
+import { failure } from "../../../fakes/api-server/answer.ts";
+import { endpointOf, hubOf, trusted, writtenEntry } from "../../../support/model.ts";
 import { writerTools } from "../../../support/writer-tools.ts";
 
 const host = "demo/a.b.demo";
@@ -51,7 +53,7 @@ function claimingHub(name: string, spec: Spec, ledger: HostLedger) {
 }
 
 /** A worker with its cluster, and the hubs `demo/h0`, `demo/h1`, … of these specs. */
-function open(specs: readonly Spec[] = [{}], { vipCidr = "240.241.0.0/16" } = {}) {
+function open(specs: readonly Spec[] = [{}], { vipCidr = "240.241.0.0/16", goneInMs = 0 } = {}) {
   const { tools, ...told } = writerTools();
   const plain = createStore<Stored<ServiceEntry>>();
   plain.replace([], "1");
@@ -69,15 +71,16 @@ function open(specs: readonly Spec[] = [{}], { vipCidr = "240.241.0.0/16" } = {}
   );
   const unexplained = new UnexplainedEntries(tools.deps.logger, () => undefined);
   let problem: ApplyFailure | undefined;
+  let isReady = true;
   const worker = new HostWorker(
     {
       sessions: () => hubs.map(({ session }) => session),
       targetProblem: () => problem,
-      goneInMs: () => 0,
+      goneInMs: () => goneInMs,
       entries,
       unexplained,
       serviceEntries: store,
-      isReady: () => true,
+      isReady: () => isReady,
     },
     { pool: vipPool(vipCidr), graceMs },
     tools,
@@ -103,12 +106,25 @@ function open(specs: readonly Spec[] = [{}], { vipCidr = "240.241.0.0/16" } = {}
       return object;
     },
     /** Somebody deletes the entry. */
-    vanish(object: Stored<ServiceEntry>): void {
+    vanish(): void {
+      const object = entries.hostObject(host)?.object;
+      if (object === undefined) throw new Error("there is no entry");
       told.api.person.delete("serviceentries", objectKey(object));
       store.remove(object);
     },
     object: () => entries.hostObject(host)?.object,
     addresses: () => entries.hostObject(host)?.entry?.endpoints.keys().toArray(),
+    listsAreLost(): void {
+      isReady = false;
+    },
+    /** Somebody gives the entry another address. */
+    readdress(vip: string): void {
+      const object = told.api.person.edit("serviceentries", entries.keysAt(host)[0] ?? "", (before) => ({
+        ...before,
+        spec: { ...before.spec, addresses: [vip] },
+      }));
+      store.put(object);
+    },
     targetTakesNothing(next: ApplyFailure): void {
       problem = next;
     },
@@ -128,6 +144,23 @@ describe("a plan that only removes", () => {
     expect([await work(), addresses()]).toEqual([undefined, [one]]);
     hub.lists(two);
     expect([await work(), addresses()]).toEqual([undefined, [two]]);
+    hub.lists(one, two, "10.0.0.3:20880");
+    await work();
+    hub.lists(one, "10.0.0.4:20880"); // fewer, but not only
+    expect([await work(), addresses()]).toEqual([undefined, [one, "10.0.0.4:20880"]]);
+  });
+
+  test("waits no second time after the API server was busy", async () => {
+    const { hub, work, clock, api, addresses } = open();
+    hub.lists(one, two);
+    await work();
+    hub.lists(one);
+    await work();
+    clock.advance(300);
+    const end = api.refuse({ verb: "patch" }, () => failure(503, "ServiceUnavailable", "starting"));
+    expect(await work()).toEqual({ failed: true, atLeastMs: 0 });
+    end();
+    expect([await work(), addresses()]).toEqual([undefined, [one]]);
   });
 
   test.each<[string, (hub: ReturnType<typeof open>["hub"]) => void]>([
@@ -191,7 +224,7 @@ describe("an entry that somebody deleted", () => {
     const before = await written();
     const [vip = ""] = entries.ips();
     hub.losesSight();
-    vanish(before);
+    vanish();
     expect(await work()).toEqual({ againInMs: graceMs });
     expect([
       entries.isReserved(vip, "demo/other"),
@@ -205,11 +238,84 @@ describe("an entry that somebody deleted", () => {
     });
   });
 
+  test("is missed as long as one of its hubs cannot tell, whatever the others say", async () => {
+    const { hubs, work, written, vanish } = open([{}, {}]);
+    hubs[1]?.lists(one);
+    await written();
+    for (const each of hubs) each.lists();
+    hubs[1]?.losesSight();
+    vanish();
+    expect(await work()).toEqual({ againInMs: graceMs });
+    hubs[1]?.lists();
+    expect(await work()).toBeUndefined();
+  });
+
+  test("is looked at again when one of its hubs may be gone, if that is earlier", async () => {
+    const { hub, work, written, vanish, store } = open([{}], { goneInMs: 5_000 });
+    const before = await written();
+    const annotations = { ...before.metadata.annotations, "ecns.easystack.cn/hubs": "demo/h0,demo/missing" };
+    const labels = { ...before.metadata.labels, [`hub.ecns.easystack.cn/${hubIdOf("demo/missing")}`]: "" };
+    const resourceVersion = "1000";
+    store.put({ ...before, metadata: { ...before.metadata, annotations, labels, resourceVersion } });
+    hub.losesSight();
+    expect(await work()).toEqual({ againInMs: 5_000 });
+    vanish();
+    expect(await work()).toEqual({ againInMs: 5_000 });
+  });
+
+  test("keeps its own address, though somebody had written another one into it and nobody could repair that", async () => {
+    const { hub, work, written, vanish, readdress, object, entries, api } = open();
+    await written();
+    const [vip = ""] = entries.ips();
+    const end = api.forbid({ verb: "patch" });
+    readdress("10.9.9.9");
+    expect(await work()).toMatchObject({ failed: true });
+    hub.losesSight();
+    vanish();
+    await work();
+    expect(entries.isReserved(vip, "demo/other")).toBe(true);
+    hub.lists(one);
+    await work(); // is refused
+    expect(entries.isReserved(vip, "demo/other")).toBe(true);
+    end();
+    expect(await work()).toBeUndefined();
+    expect(object()).toMatchObject({ spec: { addresses: [vip] } });
+  });
+
+  test("comes back under another name if somebody else has its own by now", async () => {
+    const { hub, work, written, vanish, store, object } = open();
+    const before = await written();
+    hub.losesSight();
+    vanish();
+    await work();
+    const { name } = before.metadata;
+    const metadata = { namespace: "demo", name, uid: "theirs", resourceVersion: "1000" };
+    store.put({ ...before, metadata, spec: { hosts: ["theirs.example"] } });
+    hub.lists(one);
+    await work();
+    expect(object()?.metadata.name).toMatch(new RegExp(`^${name}-[0-9a-z]+$`));
+  });
+
+  test("is written without a pause, though there was a fight over it, once nobody has missed it", async () => {
+    const { hub, work, written, vanish, readdress, object } = open();
+    await written();
+    readdress("10.9.9.9");
+    await work();
+    readdress("10.9.9.9");
+    expect(await work()).toEqual({ againInMs: 1_000 });
+    hub.lists();
+    vanish();
+    await work();
+    hub.lists(one);
+    expect(await work()).toBeUndefined();
+    expect(object()).toBeDefined();
+  });
+
   test("is forgotten when nobody misses it", async () => {
     const { hub, work, written, vanish, entries } = open();
     const before = await written();
     hub.lists();
-    vanish(before);
+    vanish();
     expect(await work()).toBeUndefined();
     expect([...entries.ips()]).toEqual([]);
     expect(entries.isNameTaken("demo", before.metadata.name, "x")).toBe(false);
@@ -231,6 +337,7 @@ test("a bug is a failure of the hubs that list the host or have it, and its text
     [],
     expect.not.stringContaining("secret"),
   ]);
+  expect(owner?.ledger.failures[0]?.detail).toContain("this host");
   expect(lines.at(-1)).toEqual(["error", "internal error", { about: "host", host, error }]);
   expect(await metric('internal_errors_total{about="host"}')).toBe("1");
 });
@@ -240,10 +347,44 @@ test("without a free virtual IP the host fails, and says what helps", async () =
   for (const at of [1, 2, 3]) entries.reserve(`240.241.0.${at}`, `demo/${at}`);
   hub.lists(one);
   expect(await work()).toEqual({ failed: true });
-  expect(hub.ledger.failures).toMatchObject([
-    { reason: "VipsExhausted", nextStep: expect.stringContaining("--vip-cidr") },
-  ]);
-  expect(hubs[1]?.ledger.failures).toEqual([]);
+  const detail = "no virtual IP is free in --vip-cidr";
+  const nextStep = expect.stringContaining("Widen --vip-cidr");
+  expect(hub.ledger.failures).toEqual([{ reason: "VipsExhausted", detail, nextStep }]);
+  expect([hubs[1]?.ledger.failures, hub.ledger.problems]).toEqual([[], []]);
+});
+
+test("nothing is decided while the lists are not complete", async () => {
+  const { hub, work, listsAreLost, api } = open();
+  listsAreLost();
+  hub.lists(one);
+  expect([await work(), api.writes()]).toEqual([undefined, []]);
+});
+
+test("a service that came and went before anybody wrote it is as planned", async () => {
+  const { hub, work, api } = open();
+  hub.lists(one);
+  hub.lists();
+  expect([await work(), hub.ledger.isUnwritten(host), api.writes()]).toEqual([undefined, false, []]);
+});
+
+describe("an address that another entry of ours has", () => {
+  test("is taken away from the one into which somebody wrote it, and an Event tells once that is done", async () => {
+    const { work, written, readdress, object, store, entries, api, notes, hub } = open();
+    await written();
+    const [own = ""] = entries.ips();
+    const other = writtenEntry(hub.session.hub, "demo/c.d.demo", [endpointOf(one)]);
+    const metadata = { ...other.metadata, uid: "other", resourceVersion: "900" };
+    store.put({ ...other, metadata, spec: { ...other.spec, addresses: ["240.241.7.7"] } });
+    const end = api.forbid({ verb: "patch" });
+    readdress("240.241.7.7");
+    expect([await work(), notes]).toEqual([{ failed: true, refused: true }, []]);
+    end();
+    expect(await work()).toBeUndefined();
+    expect(object()).toMatchObject({ spec: { addresses: [own] } });
+    expect(notes).toMatchObject([
+      { reason: "VipMoved", message: expect.stringContaining("the virtual IP 240.241.7.7, so") },
+    ]);
+  });
 });
 
 describe("a target that takes nothing", () => {
@@ -310,6 +451,30 @@ describe("a hub that observes", () => {
   });
 });
 
+describe("a hub that observes, with an entry from before", () => {
+  const emptySince = { "ecns.easystack.cn/empty-since": "2024-02-04T02:00:00Z" };
+
+  test("would remove it when it has been empty for long enough", async () => {
+    const { hub, work, store } = open([{ policy: "observe" }]);
+    const full = writtenEntry(hub.session.hub, host, [
+      endpointOf(one, { service: { ...endpointOf(one).service, name: "a.B" } }),
+    ]);
+    const annotations = { ...full.metadata.annotations, ...emptySince };
+    const metadata = { ...full.metadata, annotations, uid: "u", resourceVersion: "5" };
+    store.put({ ...full, metadata, spec: { ...full.spec, endpoints: [] } });
+    await work();
+    expect(hub.ledger.plan).toEqual({ create: 0, change: 0, remove: 1 });
+  });
+
+  test("would write nothing where no virtual IP is free", async () => {
+    const { hub, work, entries } = open([{ policy: "observe" }], { vipCidr: "240.241.0.0/30" });
+    for (const at of [1, 2, 3]) entries.reserve(`240.241.0.${at}`, `demo/${at}`);
+    hub.lists(one);
+    await work();
+    expect(hub.ledger.plan).toEqual({ create: 0, change: 0, remove: 0 });
+  });
+});
+
 describe("a ServiceEntry", () => {
   const stranger = (
     labels: Readonly<Record<string, string>>,
@@ -330,6 +495,38 @@ describe("a ServiceEntry", () => {
     expect(api.writes()).toEqual([]);
     expect(lister?.ledger.problems).toMatchObject([{ code: "HostConflict", at: "a.b.demo" }]);
     expect([other?.ledger.problems, lister?.ledger.isUnwritten(host)]).toEqual([[], false]);
+  });
+
+  test("of ours that cannot be read is written anew if a hub lists its host, and that is explained", async () => {
+    const { hub, work, store, unexplained, api, lines, notes, addresses } = open();
+    const { metadata, ...object } = stranger({ "app.kubernetes.io/managed-by": "registryhub" }, []);
+    const { uid: _, resourceVersion: __, ...named } = metadata;
+    store.put(api.person.put({ ...object, metadata: named }));
+    hub.lists(one);
+    expect([await work(), addresses()]).toEqual([undefined, [one]]);
+    expect([unexplained.size, notes, lines.filter(([level]) => level === "warn")]).toEqual([0, [], []]);
+  });
+
+  test("of a hub that is gone goes, and that is explained", async () => {
+    const { hubs, work, store, unexplained, lines, api } = open([{}, {}]);
+    const gone = hubOf({ generate_to: "demo" }, { namespace: "demo", name: "gone" });
+    const entry = api.person.put(writtenEntry(gone, host, [endpointOf(one)]));
+    store.put(entry);
+    await work();
+    expect([store.objects.size, unexplained.size]).toEqual([0, 0]);
+    expect(lines.map(([level, message]) => [level, message])).toEqual([["info", "object deleted"]]);
+    expect(hubs.map(({ ledger }) => ledger.problems)).toEqual([[], []]);
+  });
+
+  test("of ours with an address that is nobody's to give gets another one at the first look", async () => {
+    const { hub, work, store, api, object } = open();
+    const entry = writtenEntry(hub.session.hub, host, [
+      endpointOf(one, { service: { ...endpointOf(one).service, name: "a.B" } }),
+    ]);
+    store.put(api.person.put({ ...entry, spec: { ...entry.spec, addresses: ["10.9.9.9"] } }));
+    hub.lists(one);
+    await work();
+    expect(object()).toMatchObject({ spec: { addresses: [expect.stringMatching(/^240\.241\./)] } });
   });
 
   test("of ours that cannot be read, and that nobody claims, is unexplained until it is gone", async () => {

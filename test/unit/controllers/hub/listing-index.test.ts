@@ -145,9 +145,16 @@ describe("a newer listing", () => {
   test("a host that two services ask for is lost with the second", () => {
     const [upper, lower] = [one("a.B"), one("a.b", [1])];
     const index = indexOf(upper, lower);
-    expect(index.listed(aHost).map(({ service }) => service.name)).toEqual(["a.B", "a.b"]);
+    for (const each of [index, indexOf(lower, upper)])
+      expect(each.listed(aHost).map(({ service }) => service.name)).toEqual(["a.B", "a.b"]);
     expect(index.update(snapshot(lower), hub).lost).toEqual([]);
     expect(index.update(snapshot(), hub).lost).toEqual([aHost]);
+  });
+
+  test("a host that goes over from one service to another is neither lost nor found", () => {
+    const index = indexOf(one("a.B"));
+    const change = index.update(snapshot(one("a.B", []), one("a.b")), hub);
+    expect([[...change.changed], change.lost, change.found]).toEqual([[aHost], [], []]);
   });
 
   test("counts hosts and endpoints", () => {
@@ -217,6 +224,12 @@ describe("what cannot be read", () => {
     const index = indexOf(one("a.B", "unknown"), one("b.B"));
     expect(index.update(snapshot(...services), hub).readAgain).toBe(true);
     expect(index.isUnknown(aHost, "a.B")).toBe(false);
+  });
+
+  test("and cannot be read the next time either is not readable again", () => {
+    const index = indexOf(one("a.B", "unknown"));
+    expect(index.update(snapshot(one("a.B", "unknown")), hub).readAgain).toBe(false);
+    expect(index.isUnknown(aHost, "a.B")).toBe(true);
   });
 
   test("is forgotten when the hub gets another target", () => {

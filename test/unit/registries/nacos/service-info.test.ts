@@ -11,8 +11,6 @@ const host = {
   weight: 1,
   healthy: true,
   enabled: true,
-  ephemeral: true,
-  clusterName: "",
   metadata: {},
 };
 
@@ -21,7 +19,7 @@ describe("a ServiceInfo", () => {
     expect(parseServiceInfo(pushed)).toEqual({
       name: "order",
       groupName: "DEFAULT_GROUP",
-      hosts: [{ ...host, clusterName: "DEFAULT", metadata: { a: "b" } }],
+      hosts: [{ ...host, metadata: { a: "b" } }],
       malformed: [],
       reachProtectionThreshold: false,
     });

@@ -85,21 +85,17 @@ export function watchAt(address: string, options: ReaderOptions, clock: FakeCloc
   const observer = observe(
     createNacosAdapter({ registry, credentials, wants, ...(known && { known }) }, deps),
   );
-  let isOver = false;
-  void observer.ended.finally(() => {
-    isOver = true;
-  });
-  const { snapshots, ended, abort } = observer;
+  const { snapshots, ended, isOver, abort } = observer;
   const latest = (check: (snapshot: Snapshot) => void): Snapshot => {
     const snapshot = snapshots.at(-1);
-    if (snapshot === undefined) throw new Error(isOver ? "the watch is over" : "no snapshot yet");
+    if (snapshot === undefined) throw new Error(isOver() ? "the watch is over" : "no snapshot yet");
     check(snapshot);
     return snapshot;
   };
   return {
     snapshots,
     ended,
-    isOver: () => isOver,
+    isOver,
     until: (check) => eventually(() => latest(check), 15_000, 2),
     async within(ms, check) {
       for (let passed = 0; passed < ms; passed += 500) {
@@ -119,6 +115,13 @@ export function watchAt(address: string, options: ReaderOptions, clock: FakeCloc
 /** Lets everything happen that needs no time: local sockets answer within some turns of the event loop. */
 export async function settle(turns = 30): Promise<void> {
   for (let turn = 0; turn < turns; turn++) await new Promise((resolve) => setImmediate(resolve));
+}
+
+/** As `told`, of the newest snapshot. */
+export function toldBy(watch: Watch): ReturnType<typeof told> {
+  const snapshot = watch.snapshots.at(-1);
+  if (snapshot === undefined) throw new Error("no snapshot yet");
+  return told(snapshot);
 }
 
 /** By name: addresses, or that it could not be read; `+` = there may be more. */

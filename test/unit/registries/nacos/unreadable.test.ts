@@ -9,6 +9,7 @@ import {
   settle,
   startStage,
   told,
+  toldBy,
 } from "./stage.ts";
 
 describe("what a Nacos does not let be read", () => {
@@ -28,7 +29,7 @@ describe("what a Nacos does not let be read", () => {
     nacos.deregister(providersOf("a.B"));
     await first.until((one) => expect(told(one)).toEqual({ "a.B": "unknown" }));
     await stage.pass(90_000); // the server forgets the name
-    expect(told(first.snapshots.at(-1) ?? expect.fail())).toEqual({ "a.B": "unknown" });
+    expect(toldBy(first)).toEqual({ "a.B": "unknown" });
     nacos.resetClients();
     expect(await first.ended).toMatchObject({ code: "RegistryUnreachable" });
     const next = stage.watch({ known: () => ["a.B", "order"] });
@@ -77,6 +78,18 @@ describe("what a Nacos does not let be read", () => {
     await next.until((one) => expect(told(one)).toEqual({ "a.B": "unknown" }));
   });
 
+  test("a mapping that may be read again is", async () => {
+    const { nacos } = stage;
+    nacos.fault(({ body }) => body.group === "mapping", { refuse: 403, type: "ConfigQueryResponse" });
+    nacos.register("shop", [process("10.42.0.1", "remote")]); // its metadata are missing
+    nacos.register(providersOf("a.B"), [provider("a.B", "10.42.0.2")]);
+    const watch = stage.watch();
+    await watch.until((one) => expect(told(one)).toEqual({ "a.B": ["10.42.0.2", "+"] }));
+    nacos.heal();
+    const snapshot = await watch.within(20_000, (one) => expect(told(one)).toEqual({ "a.B": ["10.42.0.2"] }));
+    expect(snapshot.problems).toMatchObject([{ at: "shop", code: "ApplicationLevelOnly" }]);
+  });
+
   test("what an application served stays while its metadata cannot be read, and is partial after a reconnect", async () => {
     const { nacos } = stage;
     nacos.register("shop", [process("10.42.0.1", "remote")]);
@@ -122,7 +135,7 @@ describe("what a Nacos does not let be read", () => {
       const snapshot = await watch.until((one) => expect(told(one)).toEqual(expected));
       const problems = [...snapshot.services.values()].flatMap((service) => service.problems);
       expect(problems).toMatchObject([{ code: "Unreadable" }, { code: "Unreadable" }]);
-      if (refuse !== 403) expect(problems[0]?.detail).toContain(`(error ${refuse})`);
+      expect(problems[0]?.detail).toContain(refuse === 403 ? "may not read" : `(error ${refuse})`);
       nacos.heal();
       await watch.within(20_000, (one) => expect(Object.values(told(one))).not.toContain("unknown"));
       expect(watch.isOver()).toBe(false);
