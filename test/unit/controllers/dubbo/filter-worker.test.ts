@@ -26,7 +26,10 @@ const [a, b] = [entryOf("a", "240.241.0.1"), entryOf("b", "240.241.0.2")];
 const [filterOfA, filterOfB] = [outbound("a", "240.241.0.1"), outbound("b", "240.241.0.2")];
 
 /** A worker that has seen these entries and has done nothing yet. */
-function open(entries: readonly ServiceEntry[] = [a], options: Partial<FilterWorkerOptions> = {}) {
+function open(
+  entries: readonly ServiceEntry[] = [a],
+  { foreign = false, ...options }: Partial<FilterWorkerOptions> & { readonly foreign?: boolean } = {},
+) {
   const { tools, ...told } = writerTools();
   told.api.person.createNamespace(root);
   const serviceEntries = new Map<string, Stored<ServiceEntry>>();
@@ -52,7 +55,7 @@ function open(entries: readonly ServiceEntry[] = [a], options: Partial<FilterWor
         },
       },
       entries: index,
-      foreign: false,
+      foreign,
       accepts: (vip) => pool.accepts(vip),
       isReady: () => isReady,
       refused: ({ reason }: KubeError) => void refused.push(reason),
@@ -126,6 +129,28 @@ describe("the filters of an entry that is gone", () => {
     await work(b);
     expect([await worker.work(":buffer/20880"), inCluster()]).toEqual([undefined, []]);
     expect(await worker.work(":buffer/20880")).toBeUndefined();
+  });
+
+  test("go together", async () => {
+    const { work, remove, clock, inCluster } = open([a], { inboundFilters: true });
+    await work(a);
+    expect(inCluster()).toEqual(["aeraki-inbound-a.demo-20880", filterOfA, buffer]);
+    remove(a);
+    await work(a);
+    clock.advance(1_000);
+    expect([await work(a), inCluster()]).toEqual([undefined, [buffer]]);
+  });
+
+  test("are waited for only while there are any", async () => {
+    const { work, put, remove, clock } = await openRouted();
+    remove(a);
+    await work(a);
+    clock.advance(1_000);
+    await work(a);
+    put({ ...a, spec: { ...a.spec, addresses: [] } });
+    await work(a);
+    remove(a);
+    expect(await work(a)).toBeUndefined();
   });
 
   test("stay for a second again after it came back", async () => {
@@ -211,6 +236,120 @@ describe("the filters of an entry that is there", () => {
   });
 });
 
+describe("the filter of a port", () => {
+  const otherPort = (name: string, vip: string): ServiceEntry => {
+    const entry = entryOf(name, vip);
+    const ports = entry.spec.ports?.map((port) => ({ ...port, number: 20_990 })) ?? [];
+    return { ...entry, spec: { ...entry.spec, ports } };
+  };
+
+  test("stays while a filter routes it, though the entry is gone", async () => {
+    const { worker, work, remove, inCluster } = open();
+    await work(a);
+    remove(a);
+    await worker.work(":buffer/20880");
+    expect(inCluster()).toEqual([filterOfA, buffer]);
+  });
+
+  test("goes although other ports are routed, entries decide nothing, and strangers route this one", async () => {
+    const unclear = { ...b, spec: { ...b.spec, addresses: [] } };
+    const { worker, work, put, remove, sees, api, clock, inCluster } = open();
+    await work(a);
+    remove(a);
+    put(unclear);
+    put(otherPort("c", "240.241.0.3"));
+    const stranger: EnvoyFilter = {
+      apiVersion: "networking.istio.io/v1alpha3",
+      kind: "EnvoyFilter",
+      metadata: { namespace: root, name: "theirs" },
+      spec: { configPatches: [{ match: { listener: { name: "10.0.0.9_20880" } } }] },
+    };
+    sees(api.person.put(stranger));
+    await work(a);
+    clock.advance(1_000);
+    await work(a);
+    await worker.work(":buffer/20880");
+    expect(inCluster()).toEqual(["theirs"]);
+  });
+
+  test("stays while an entry is about to get a filter of that port", async () => {
+    const { worker, inCluster, work, put, remove, clock } = open();
+    await work(a);
+    remove(a);
+    put(b);
+    await work(a);
+    clock.advance(1_000);
+    await work(a);
+    await worker.work(":buffer/20880");
+    expect(inCluster()).toEqual([buffer]);
+  });
+});
+
+describe("of several entries with one address", () => {
+  const created = (entry: ServiceEntry, creationTimestamp: string): ServiceEntry => ({
+    ...entry,
+    metadata: { ...entry.metadata, creationTimestamp },
+  });
+  const [early, late] = ["2024-01-01T00:00:00Z", "2024-02-01T00:00:00Z"];
+  const vip = "240.241.0.1";
+  const rival = entryOf("z", vip);
+
+  test.each([
+    ["the older one", late, early, outbound("z", vip)],
+    ["of one age the first by name", early, early, filterOfA],
+  ])("%s gets the filter", async (_, ageOfA, ageOfZ, filter) => {
+    const [first, second] = [created(a, ageOfA), created(rival, ageOfZ)];
+    const { work, inCluster } = open([first, second]);
+    for (const entry of [first, second]) await work(entry);
+    expect(inCluster()).toEqual([filter, buffer].sort());
+  });
+
+  test("the one that has the filter keeps it, though another one is older", async () => {
+    const { work, put, inCluster } = open([created(a, late)]);
+    await work(a);
+    put(created(rival, early));
+    for (const entry of [rival, a]) await work(entry);
+    expect(inCluster()).toEqual([filterOfA, buffer]);
+  });
+
+  test("none of a stranger's takes it from ours, however old", async () => {
+    const labels = { manager: "aeraki" };
+    const theirs = { ...rival, metadata: { ...rival.metadata, labels, creationTimestamp: early } };
+    const { work, inCluster } = open([theirs, created(a, late)], { foreign: true });
+    await work(theirs);
+    expect(inCluster()).toEqual([]);
+    await work(a);
+    expect(inCluster()).toEqual([filterOfA, buffer]);
+  });
+});
+
+test("a copy of an entry decides nothing", async () => {
+  const copy = {
+    ...a,
+    metadata: { ...a.metadata, name: "a-copy", creationTimestamp: "2030-01-01T00:00:00Z" },
+  };
+  const { work, put, api } = open();
+  await work(a);
+  put(copy);
+  const before = api.writes().length;
+  expect([await work(copy), await work(a), api.writes().length]).toEqual([undefined, undefined, before]);
+});
+
+test("each write is in the log, by the name of the filter", async () => {
+  const { work, remove, clock, lines } = open();
+  await work(a);
+  remove(a);
+  await work(a);
+  clock.advance(1_000);
+  await work(a);
+  const about = (name: string) => ({ kind: "EnvoyFilter", name });
+  expect(lines).toEqual([
+    ["info", "object created", about(buffer)],
+    ["info", "object created", about(filterOfA)],
+    ["info", "object deleted", about(filterOfA)],
+  ]);
+});
+
 describe("a filter that is not ours", () => {
   const theirs = (name: string, listener: string): EnvoyFilter => ({
     apiVersion: "networking.istio.io/v1alpha3",
@@ -225,7 +364,8 @@ describe("a filter that is not ours", () => {
     sees(api.person.put(theirs(name, "something")));
     put({ ...a, spec: { ...a.spec, addresses: ["240.241.0.3"] } });
     expect(await work(a)).toEqual({ failed: true });
-    expect(notes).toMatchObject([{ reason: "NameTaken", object: { metadata: { name } } }]);
+    const message = expect.stringContaining("delete or rename it");
+    expect(notes).toMatchObject([{ reason: "NameTaken", message, object: { metadata: { name } } }]);
     expect(inCluster()).toEqual([buffer, filterOfA, name, filterOfB].sort());
   });
 
