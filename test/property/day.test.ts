@@ -102,8 +102,9 @@ class Fleet {
     if (now < this.#nextOutage) return;
     const { outages } = this.registry;
     const which = this.#random(outages.length + 1);
-    const heal = (await outages[which]?.()) ?? (await this.#lose());
-    this.#wrong.set(heal, this.#after(second, minute));
+    const outage = outages[which];
+    const heal = outage === undefined ? await this.#lose() : await outage();
+    this.#wrong.set(heal, this.#after(second, outage === undefined ? this.registry.returnMs : minute));
     this.#nextOutage = this.#after(4 * minute, 12 * minute);
   }
 
