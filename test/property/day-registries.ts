@@ -26,6 +26,8 @@ export interface DayRegistry extends AsyncDisposable {
   readonly outages: readonly (() => Promise<Heal>)[];
   /** The data are lost; the providers register again when it is put right. */
   lose(): Promise<void>;
+  /** How late they may do that: a registry whose loss of data nobody can notice is believed once it has settled. */
+  readonly returnMs: number;
 }
 
 type Heal = () => Promise<void> | void;
@@ -94,6 +96,7 @@ export async function openZooKeeper(clock: Clock): Promise<DayRegistry> {
       },
     ],
     lose: () => server.restart({ lose: true }),
+    returnMs: 60_000,
     [Symbol.asyncDispose]: () => server[Symbol.asyncDispose](),
   };
 }
@@ -143,6 +146,7 @@ export async function openEureka(clock: Clock): Promise<DayRegistry> {
       },
     ],
     lose: () => server.restart({ lose: true, uptimeMs: 0 }),
+    returnMs: 60_000,
     [Symbol.asyncDispose]: () => server[Symbol.asyncDispose](),
   };
 }
@@ -194,6 +198,7 @@ export async function openNacos(clock: Clock): Promise<DayRegistry> {
       },
     ],
     lose: () => server.restart({ lose: true }),
+    returnMs: 30_000,
     [Symbol.asyncDispose]: () => server[Symbol.asyncDispose](),
   };
 }
@@ -240,6 +245,7 @@ export async function openConsul(clock: Clock): Promise<DayRegistry> {
       },
     ],
     lose: () => server.restart({ lose: true }),
+    returnMs: 60_000,
     [Symbol.asyncDispose]: () => server[Symbol.asyncDispose](),
   };
 }

@@ -35,6 +35,12 @@ export interface GroupListing {
   readonly problems: readonly Problem[];
 }
 
+/** Which applications claim an interface, and the interfaces of which nobody can tell because none is named. */
+export interface GroupClaims {
+  readonly mapping: Mapping;
+  readonly unclaimed: readonly string[];
+}
+
 type DubboName = ServiceName & { kind: "dubbo" };
 
 /** The services of one revision of an application, and when to read them again. */
@@ -64,7 +70,7 @@ export class Group {
   readonly #metadata = new Map<string, KnownMetadata>();
   /** As a snapshot has them, by the merged service. */
   readonly #qualifiedServices = new WeakMap<Service, Service>();
-  #mapping: Mapping = new Map();
+  #claims: GroupClaims = { mapping: new Map(), unclaimed: [] };
   #merged: Merged | undefined;
 
   constructor(options: GroupOptions) {
@@ -105,10 +111,10 @@ export class Group {
     this.#merge();
   }
 
-  /** Takes which applications claim an interface, for those interfaces that may have instances which they hide. */
-  claim(mapping: Mapping): void {
-    if (isDeepStrictEqual(mapping, this.#mapping)) return;
-    this.#mapping = mapping;
+  /** Takes which applications claim the interfaces that may have instances which they hide. */
+  claim(claims: GroupClaims): void {
+    if (isDeepStrictEqual(claims, this.#claims)) return;
+    this.#claims = claims;
     this.#merge();
   }
 
@@ -124,7 +130,8 @@ export class Group {
       (name, revision) => this.#metadata.get(revisionKey(name, revision))?.metadata ?? "missing",
     );
     const services = this.#interfaces;
-    const registrations = { services, isRegistered, applications, mapping: this.#mapping };
+    const { mapping, unclaimed } = this.#claims;
+    const registrations = { services, isRegistered, applications, mapping, known: () => unclaimed };
     this.#merged = mergeApplications({ ...registrations, isMappingPartial: true }, this.#merged);
   }
 

@@ -2,7 +2,7 @@ import { isDeepStrictEqual } from "node:util";
 import type { Problem } from "../../model/problems.ts";
 import { isSameListing, type Service, type Snapshot } from "../../model/service.ts";
 import { inParallel } from "../transport/parallel.ts";
-import { Group, type GroupOptions } from "./group.ts";
+import { Group, type GroupClaims, type GroupOptions } from "./group.ts";
 import { maxInFlight, type ServiceRead } from "./requests.ts";
 import type { ServiceKey } from "./service-name.ts";
 
@@ -48,7 +48,7 @@ export class ServiceTable {
     const services = new Map<string, Service>();
     const problems: Problem[] = listProblem === undefined ? [] : [listProblem];
     for (const group of groups) {
-      group.claim(this.#mappingFor(group));
+      group.claim(this.#claimsFor(group));
       const { services: listed, problems: found } = group.listing;
       for (const service of listed) services.set(service.id, service);
       problems.push(...found);
@@ -96,13 +96,26 @@ export class ServiceTable {
     return [...new Set([...known, ...told.map(({ name }) => name), ...listed])].filter(this.#options.wants);
   }
 
-  /** An application claims an interface also where nobody can tell whether it does. */
-  #mappingFor({ merged }: Group): ReadonlyMap<string, readonly string[]> {
-    const hidden = [...(merged?.hidden.keys() ?? [])];
-    if (hidden.length === 0) return new Map();
-    return new Map(
-      [...this.#claims].map(([name, claims]) => [name, claims === "unreadable" ? hidden : claims]),
-    );
+  /**
+   * An application claims an interface also where nobody can tell whether it does. Providers may lack the mapping of an
+   * interface, so an application that may have told before what it hides now may serve it all the same.
+   */
+  #claimsFor({ merged }: Group): GroupClaims {
+    const hidden = [...(merged?.hidden ?? [])];
+    if (hidden.length === 0) return { mapping: new Map(), unclaimed: [] };
+    const isLocal = hidden.every(([, reason]) => reason === "local");
+    const mapping = new Map<string, readonly string[]>();
+    const unclaimed: string[] = [];
+    for (const [name, claims] of this.#claims) {
+      if (claims === "unreadable")
+        mapping.set(
+          name,
+          hidden.map(([application]) => application),
+        );
+      else if (claims.length > 0 || isLocal) mapping.set(name, claims);
+      else unclaimed.push(name);
+    }
+    return { mapping, unclaimed };
   }
 }
 

@@ -18,6 +18,8 @@ import type { Stat } from "./wire.ts";
 /** Dubbo's own directories next to the interfaces. */
 const notInterfaces = new Set(["config", "mapping", "metadata"]);
 const nothing: ReadonlySet<string> = new Set();
+/** How often one refresh reads, while everything goes on changing. */
+const maxRounds = 3;
 /** The only key of what is the only one. */
 const rootOnly: ReadonlySet<string> = new Set([""]);
 
@@ -40,6 +42,13 @@ interface Listing {
   readonly names: ReadonlySet<string>;
   /** Directories that are no wanted interface's. */
   readonly others: readonly string[];
+}
+
+/** The registrations by interface, and those of applications; `reads` = some of the first were read. */
+interface Registered {
+  readonly services: ReadonlyMap<string, Service>;
+  readonly view: ApplicationsView;
+  readonly reads: boolean;
 }
 
 /**
@@ -84,17 +93,31 @@ export class Tree {
    * change.
    */
   async refresh(): Promise<Snapshot | undefined> {
-    const reads = this.#root.isStale || this.#interfaces.isStale || this.#unwanted.isStale;
-    const listing = this.#listingOf((await this.#root.sync(rootOnly)).get(""));
-    this.#respell(listing.segments);
-    const services = await this.#interfaces.sync(listing.names);
-    const below = this.#below(listing, this.#interfaces.absent);
-    const view = await this.#applications.refresh(below, (address) => this.#addresses.has(address));
+    const { services, view, reads } = await this.#read(this.#view);
     // Most probes find nothing, and then need not compare 10,000 services.
     if (!reads && view === this.#view) return undefined;
     this.#view = view;
     this.#merged = await this.#merge(services, view);
     return this.#publish([...this.#rootProblems(), ...this.#merged.problems, ...view.problems]);
+  }
+
+  /**
+   * Reads both kinds of registration. A provider may give up one for the other between the two, so interfaces that change
+   * while applications have changed, since `before`, are read once more.
+   */
+  async #read(before: ApplicationsView | undefined, rounds = maxRounds): Promise<Registered> {
+    const reads = this.#isStale || this.#unwanted.isStale;
+    const listing = this.#listingOf((await this.#root.sync(rootOnly)).get(""));
+    this.#respell(listing.segments);
+    const services = await this.#interfaces.sync(listing.names);
+    const below = this.#below(listing, this.#interfaces.absent);
+    const view = await this.#applications.refresh(below, (address) => this.#addresses.has(address));
+    if (view !== before && this.#isStale && rounds > 1) return this.#read(view, rounds - 1);
+    return { services, view, reads };
+  }
+
+  get #isStale(): boolean {
+    return this.#root.isStale || this.#interfaces.isStale;
   }
 
   /**

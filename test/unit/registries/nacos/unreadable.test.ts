@@ -116,6 +116,38 @@ describe("what a Nacos does not let be read", () => {
     await watch.within(20_000, (one) => expect(told(one)).toEqual({ "a.B": ["10.42.0.1"] }));
   });
 
+  describe("of an application whose interface nobody wrote a mapping for is unknown,", () => {
+    const forbidden = { refuse: 403, message: "authorization failed!" };
+    beforeEach(() => {
+      stage.nacos.register("shop", [process("10.42.0.1", "remote")]);
+      stage.nacos.setConfig("shop", "r1", metadataOf("a.B"));
+    });
+
+    test("as its interface is, when the right to the application is taken away", async () => {
+      const { nacos } = stage;
+      const wants = (name: string) => name !== "shop";
+      const watch = stage.watch({ wants });
+      await watch.until((one) => expect(told(one)).toEqual({ "a.B": ["10.42.0.1"] }));
+      nacos.fault(({ body }) => body.serviceName === "shop", forbidden);
+      await stage.pass(16 * 60_000); // the subscription is verified
+      expect(toldBy(watch)).toEqual({ "a.B": "unknown" });
+      expect(watch.snapshots.at(-1)?.problems).toMatchObject([{ at: "shop", code: "Unreadable" }]);
+      const next = stage.watch({ wants, known: () => ["a.B"] });
+      await next.until((one) => expect(told(one)).toEqual({ "a.B": "unknown" }));
+      nacos.heal();
+      await next.within(20_000, (one) => expect(told(one)).toEqual({ "a.B": ["10.42.0.1"] }));
+    });
+
+    test("while only its metadata may not be read, at a new connection", async () => {
+      const { nacos } = stage;
+      const isMetadata = ({ body }: { body: Readonly<Record<string, unknown>> }) => body.dataId === "shop";
+      nacos.fault(isMetadata, { ...forbidden, type: "ConfigQueryResponse" });
+      const watch = stage.watch({ known: () => ["a.B"] });
+      const snapshot = await watch.until((one) => expect(told(one)).toEqual({ "a.B": "unknown" }));
+      expect(snapshot.problems).toMatchObject([{ at: "shop", code: "Unreadable" }]);
+    });
+  });
+
   describe("is unknown and ends nothing:", () => {
     const odd: readonly [string, number][] = [
       ["no right", 403],

@@ -200,3 +200,27 @@ describe("a filter", () => {
     expect(reading.zk.faults.reads()).not.toContain("/dubbo/b.Other/providers");
   });
 });
+
+test("a provider that changes from its application to an interface, while both are read, is in every snapshot", async () => {
+  publish("app", "r1", ["a.I"]);
+  const path = appear("app", one);
+  const observer = reading.read();
+  await reading.until(observer, (snapshot) =>
+    expect(addressesOf(snapshot, "a.I")).toEqual(["10.0.0.1:20880"]),
+  );
+  const before = observer.snapshots.length;
+  let isLate = false;
+  reading.zk.faults.add((request) => {
+    if (isLate || request.path !== "/services/app") return undefined;
+    isLate = true;
+    return { delayMs: 500 };
+  });
+  appear("app", two);
+  await reading.pass(200);
+  expect(isLate).toBe(true);
+  reading.zk.register("a.I", ["dubbo://10.0.0.1:20880/a.I?interface=a.I"]);
+  reading.zk.delete(path);
+  await reading.pass(2_000);
+  const seen = observer.snapshots.slice(before).map((snapshot) => addressesOf(snapshot, "a.I"));
+  expect(seen).toEqual([["10.0.0.1:20880", "10.0.0.2:20880"]]);
+});
