@@ -128,6 +128,7 @@ export async function measureOperator(
     for (let change = 0; change < changes; change++) {
       const added = instances + Math.floor((change * 7) / services);
       changeMs.push(await follow(stage, tree, (change * 7) % services, added));
+      await delay(apartMs);
     }
   });
   const bursting = await during(stage, async () => {
@@ -231,6 +232,9 @@ async function pausesOf(controller: ControllerProcess): Promise<Pauses> {
   const [[, loopMs] = ["", 0]] = inMs(/^registryhub_event_loop_delay_seconds\{quantile="(1)"\} (\S+)$/gm);
   return { loopMs, sliceMs, loop };
 }
+
+/** Changes so far apart are not merged. */
+const apartMs = 50;
 
 /** Registers a provider. Returns how long it took until an API watch shows it, in ms. */
 async function follow(

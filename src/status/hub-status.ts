@@ -106,11 +106,21 @@ function firstOf(names: Iterable<string>, count: number): readonly string[] {
   for (const name of names) {
     const last = first[count - 1];
     if (last !== undefined && name >= last) continue;
-    const at = first.findIndex((one) => one > name);
-    first.splice(at < 0 ? first.length : at, 0, name);
+    first.splice(placeFor(name, first), 0, name);
     if (first.length > count) first.pop();
   }
   return first;
+}
+
+/** Where a name belongs among names in order. */
+function placeFor(name: string, names: readonly string[]): number {
+  let [from, to] = [0, names.length];
+  while (from < to) {
+    const middle = (from + to) >> 1;
+    if ((names[middle] ?? "") > name) to = middle;
+    else from = middle + 1;
+  }
+  return from;
 }
 
 /** Whether two statuses differ in anything but their times; `counts` = only in fields whose write may wait. */

@@ -13,6 +13,8 @@ const seed = Number(process.env.DAY_SEED ?? 1);
 const services = 50;
 /** A dead endpoint is gone, and a new one is there, after so long at the latest: outages come every 12 minutes at most. */
 const lateMs = 20 * minute;
+/** After a loss of data the providers are back before the shortest settling, that of Nacos, is over. */
+const returnMs = 25 * second;
 
 type Random = (below: number) => number;
 
@@ -102,8 +104,9 @@ class Fleet {
     if (now < this.#nextOutage) return;
     const { outages } = this.registry;
     const which = this.#random(outages.length + 1);
-    const heal = (await outages[which]?.()) ?? (await this.#lose());
-    this.#wrong.set(heal, this.#after(second, minute));
+    const outage = outages[which];
+    if (outage !== undefined) this.#wrong.set(await outage(), this.#after(second, minute));
+    else this.#wrong.set(await this.#lose(), this.#after(second, returnMs));
     this.#nextOutage = this.#after(4 * minute, 12 * minute);
   }
 

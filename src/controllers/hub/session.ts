@@ -162,7 +162,6 @@ export class HubSession {
     if (effects.has("expect")) this.ledger.markPending(this.listings.hosts(), "decision");
     this.#judge({ type: "released", until: hub.releaseHold });
     if (effects.size > 0) this.#hooks.enqueueHosts(hostsBefore.union(this.#hosts.all(this.#hub)), "look");
-    this.#enqueueStatus();
   }
 
   /** Namespaces have changed. If the target takes entries from now on, the hub may remove more than before. */
@@ -204,7 +203,7 @@ export class HubSession {
 
   /** Whether the registry vouches for its listing now. */
   get isSynced(): boolean {
-    return this.#connection.state.state === "synced" && this.#trust.state.isSynced;
+    return this.#trust.state.isSynced;
   }
 
   /**
@@ -230,14 +229,12 @@ export class HubSession {
     this.#loseTrust(false);
     this.#connection.stop();
     if (this.#mayConnect && !this.#hub.suspend) this.#connection.start(this.#hub);
-    this.#enqueueStatus();
   }
 
   #take(state: RegistryState, before: RegistryState): void {
     this.#measured(() => {
       if (state.state === "synced") this.#listed(state.snapshot, state.first);
       else this.#lost(state.error, before.state === "synced" ? undefined : before.error);
-      this.#enqueueStatus();
     });
   }
 
@@ -264,7 +261,7 @@ export class HubSession {
       this.#deps.logger.info("registry listed", { services: services.size, endpoints: listedEndpoints });
     const missing = first || readAgain ? this.#hosts.missing(this.#hub) : [];
     this.ledger.markPending(changed, "listing");
-    const judged = this.#judge({
+    this.#judge({
       type: "listed",
       lost: [...lost.filter((host) => this.#hosts.isReadable(host)), ...missing],
       found,
@@ -273,8 +270,8 @@ export class HubSession {
       origin,
       endpointsInCluster: () => this.#hosts.endpointsInCluster(this.#hub),
     });
-    if (judged === "everything" && first) return; // a first listing is no change, and all hosts are queued
-    this.#hooks.enqueueHosts(changed, first ? "look" : "changed");
+    if (first) return; // it is no change, and to judge it has queued all hosts
+    this.#hooks.enqueueHosts(changed, "changed");
     if (readAgain) this.enqueueAllHosts();
   }
 
@@ -310,11 +307,9 @@ export class HubSession {
     return found;
   }
 
-  /** Returns the hosts about which the hub says something else than before. They are queued. */
-  #judge(event: TrustEvent): TrustChange["changed"] {
-    const change = this.#trust.take(event);
-    this.#trustChanged(change);
-    return change.changed;
+  /** Queues the hosts about which the hub says something else than before, and its status. */
+  #judge(event: TrustEvent): void {
+    this.#trustChanged(this.#trust.take(event));
   }
 
   #trustChanged({ changed, began }: TrustChange): void {

@@ -202,13 +202,15 @@ export class StatusWorker {
     if (this.#context.serviceEntries.status.state === "pending" && previous !== undefined) {
       return { ...previous, entries: new Map(Object.entries(previous.serviceentries)) };
     }
+    const entries = new Map<string, string>();
     let services = 0;
     let endpoints = 0;
     for (const one of this.#context.entries.hostsOf(hub)) {
       if (one.endpoints > 0) services++;
       endpoints += one.endpoints;
+      if (one.writtenAt !== "") entries.set(one.name, one.writtenAt);
     }
-    return { entries: this.#context.entries.writesOf(hub), services, endpoints };
+    return { entries, services, endpoints };
   }
 
   #failure(session: HubSession): ApplyFailure | undefined {

@@ -20,6 +20,19 @@ export interface HostObject {
   readonly ownership: Ownership;
 }
 
+/** One entry of a hub. */
+export interface HubEntry {
+  readonly host: HostKey;
+  /** How many endpoints the hub vouches for. */
+  readonly endpoints: number;
+  /** As in ServiceIdentity.name. */
+  readonly service: string;
+  /** Of the object. */
+  readonly name: string;
+  /** When we wrote it last; "" = never. */
+  readonly writtenAt: string;
+}
+
 /**
  * Indexes over every ServiceEntry of the cluster, updated one object at a time. They hold facts; the objects stay in
  * the reflector's store.
@@ -93,11 +106,11 @@ export class EntryIndex {
   }
 
   /** The hosts whose entries are the hub's, with the number of endpoints that it vouches for. */
-  *hostsOf(
-    hub: HubIdentity,
-  ): Generator<{ readonly host: HostKey; readonly endpoints: number; readonly service: string }> {
-    for (const { host, facts } of this.#entriesOf(hub))
-      yield { host, endpoints: facts.vouched.get(hub.id) ?? 0, service: facts.service };
+  *hostsOf(hub: HubIdentity): Generator<HubEntry> {
+    for (const { host, facts } of this.#entriesOf(hub)) {
+      const { service, name, writtenAt } = facts;
+      yield { host, endpoints: facts.vouched.get(hub.id) ?? 0, service, name, writtenAt };
+    }
   }
 
   /** How many endpoints the hub vouches for in the entry of a host. */
@@ -109,14 +122,6 @@ export class EntryIndex {
   /** The services of the hub's entries in its target, as in ServiceIdentity.name. */
   *servicesOf(hub: HubIdentity): Generator<string> {
     for (const { host, service } of this.hostsOf(hub)) if (host.startsWith(`${hub.target}/`)) yield service;
-  }
-
-  /** Name -> time of our last write, for the hub's entries that we have written. */
-  writesOf(hub: HubIdentity): ReadonlyMap<string, string> {
-    const facts = [...this.#entriesOf(hub)].map((one) => one.facts);
-    return new Map(
-      facts.filter(({ writtenAt }) => writtenAt !== "").map(({ name, writtenAt }) => [name, writtenAt]),
-    );
   }
 
   /** The hubs that own the ServiceEntry or a part of it, as far as its annotation names them. */

@@ -32,8 +32,12 @@ const listMs = 10_000;
  */
 const startupMs = 35_000;
 const startupListMs = 2_000;
-/** How long lists may fail: pushes and the health check vouch for what is known, only new and gone names are late. */
+/**
+ * How long lists may fail: pushes and the health check vouch for what is known, only new and gone names are late. While
+ * the listing still settles that is too long, because what an early list lacks counts as gone at the end of it.
+ */
 const listPatienceMs = 60_000;
+const startupListPatienceMs = 10_000;
 /** New services that the server names within this time are listed together, because a deployment registers hundreds. */
 const namesDebounceMs = 500;
 /** How long a server may take to name all services. */
@@ -65,6 +69,7 @@ export class NacosReader {
   readonly #subscriptions: Subscriptions;
   #lister: Lister = () => Promise.resolve({ keys: [] });
   #isListSoon = false;
+  #firstListedAt: number | undefined;
   #listedAt: number | undefined;
   #listProblem: Problem | undefined;
 
@@ -158,13 +163,21 @@ export class NacosReader {
     try {
       const list = await (isFirst ? this.#lister().catch(() => this.#lister()) : this.#lister());
       this.#listedAt = clock.monotonic();
+      this.#firstListedAt ??= this.#listedAt;
       return list;
     } catch (error) {
       const isPassing = error instanceof RegistryError && error.code !== "RegistryUnauthorized";
-      if (isPassing && clock.monotonic() - (this.#listedAt ?? 0) < listPatienceMs && !isFirst)
-        return undefined;
+      if (isPassing && !this.#isListOld()) return undefined;
       throw error;
     }
+  }
+
+  /** Whether the last list says too little of what there is now. */
+  #isListOld(): boolean {
+    const now = this.#deps.clock.monotonic();
+    if (this.#firstListedAt === undefined || this.#listedAt === undefined) return true;
+    const isSettling = now - this.#firstListedAt < startupMs;
+    return now - this.#listedAt >= (isSettling ? startupListPatienceMs : listPatienceMs);
   }
 
   /** @throws RegistryError when no list would have all groups. */

@@ -37,12 +37,18 @@ export async function* refreshes<T>(
     isStale = true;
     ring();
   };
-  const lost = Promise.withResolvers<never>();
-  lost.promise.catch(() => undefined); // also told where nothing waits for it: by failIfLost
+  let giveUp: (error: Error) => void = () => undefined;
   const onLost = (error: Error): void => {
     failure ??= error;
-    lost.reject(error);
+    giveUp(error);
     ring();
+  };
+  /** A race with one promise for the whole watch would keep every value until the end. */
+  const unlessLost = (refresh: Refresh<T>): Promise<T | undefined> => {
+    const { promise, resolve, reject } = Promise.withResolvers<T | undefined>();
+    giveUp = reject;
+    refresh().then(resolve, reject);
+    return promise;
   };
   const failIfLost = (): void => {
     if (failure !== undefined) throw failure;
@@ -54,7 +60,7 @@ export async function* refreshes<T>(
       if (isStale) {
         isStale = false; // what changes during the refresh asks for another one
         const merging = pause(clock, mergeMs, stop);
-        const value = await Promise.race([refresh(), lost.promise]); // a refresh may hang, for what is lost
+        const value = await unlessLost(refresh); // a refresh may hang, for what is lost
         failIfLost();
         if (value !== undefined && !signal.aborted) yield value;
         await merging;

@@ -5,6 +5,7 @@ import { EntryIndex } from "../../../../src/controllers/writes/entry-index.ts";
 import type { Entry, HostKey } from "../../../../src/model/entry.ts";
 import type { ServiceEntry } from "../../../../src/model/istio.ts";
 import { claimOf } from "../../../../src/plan/claims.ts";
+import type { Logger } from "../../../../src/runtime/deps.ts";
 import { nothingRemembered } from "../../../../src/status/memory.ts";
 import { createScriptedRegistries } from "../../../fakes/registries.ts";
 import { fakeClock } from "../../../support/fake-clock.ts";
@@ -44,23 +45,35 @@ function openSession(asked = hub) {
     const said = claimOf(host, actual, session.claimInputs(host, actual));
     if (said?.listed.length === 0 && said.unlisted === "gone") gone.add(host);
   };
-  const deps = { clock, random: () => 0.5, logger: silentLogger, openRegistry: registries.open };
+  const [bugs, told]: [unknown[], unknown[]] = [[], []];
+  let slices = 0;
+  let statusBug: Error | undefined;
+  const logger: Logger = {
+    ...silentLogger,
+    error: (message, fields) => void told.push([message, fields]),
+    child: () => logger,
+  };
+  const deps = { clock, random: () => 0.5, logger, openRegistry: registries.open };
   const session: HubSession = new HubSession(asked, nothingRemembered, entries, deps, {
     enqueueHosts(hosts, urgency) {
       const all = [...hosts].sort();
       if (all.length > 0) queued.push({ hosts: all, urgency });
       all.forEach(plan);
     },
-    enqueueStatus: (key, when) => void statuses.push(`${key} ${when}`),
+    enqueueStatus(key, when) {
+      if (statusBug !== undefined) throw statusBug;
+      statuses.push(`${key} ${when}`);
+    },
     limitsFor: () => limits,
     targetTakes: () => targetTakes,
     credentialsMs: hour,
     readCredentials: async () => ({}),
     onHoldBegan: (reason) => began.push(reason),
-    sliceBegins: () => () => undefined,
-    onBug: (error) => {
-      throw error;
+    sliceBegins() {
+      slices++;
+      return () => void slices--;
     },
+    onBug: (error) => void bugs.push(error),
   });
   /** What was queued since the last question. */
   const news = () => queued.splice(0);
@@ -73,7 +86,14 @@ function openSession(asked = hub) {
     gone,
     began,
     statuses,
+    bugs,
+    told,
     news,
+    openSlices: () => slices,
+    /** From now on there is a bug where the status is queued. */
+    breakStatus(error: Error): void {
+      statusBug = error;
+    },
     target(takes: boolean | undefined): void {
       targetTakes = takes;
       session.lookAtTarget();
@@ -295,4 +315,138 @@ test("it connects once, and not while it is suspended", async () => {
   await settle();
   expect(registry.opened).toHaveLength(1);
   session.close();
+});
+
+describe("an edit", () => {
+  test.each<[string, Parameters<typeof hubOf>[0], boolean]>([
+    ["of what entries say is a decision until they are written", { l7: false }, true],
+    ["of the connection decides nothing about entries", { tls: { enabled: true } }, false],
+    ["of nothing decides nothing", {}, false],
+  ])("%s", async (_, spec, decides) => {
+    const { session, registry } = openSession();
+    registry.lists(services);
+    session.connect();
+    await settle();
+    session.update(hubOf({ address: "zk", ...spec }));
+    expect(session.ledger.isCarryingOut).toBe(decides);
+    session.close();
+  });
+
+  test("that ends observing forgets what would have been written, and no other does", () => {
+    const { session } = openSession(hubOf({ address: "zk", policy: "observe" }));
+    session.ledger.recordDryRun("dubbozk/x.dubbozk", "create");
+    session.update(hubOf({ address: "zk", policy: "observe", l7: false }));
+    expect(session.ledger.plan.create).toBe(1);
+    session.update(hubOf({ address: "zk" }));
+    expect(session.ledger.plan.create).toBe(0);
+    session.close();
+  });
+
+  test("of any kind is worth a look at the status, and so is a host whose write failed", () => {
+    const { session, statuses } = openSession();
+    let before = statuses.length;
+    const newOnes = (): number => {
+      const count = statuses.length - before;
+      before = statuses.length;
+      return count;
+    };
+    session.update(hubOf({ address: "zk" }));
+    expect(newOnes()).toBeGreaterThan(0);
+    session.ledger.markFailed("dubbozk/x.dubbozk", {
+      reason: "Forbidden",
+      detail: "no",
+      nextStep: "Grant it.",
+    });
+    expect(newOnes()).toBe(1);
+    session.close();
+  });
+});
+
+describe("a hub that removes nothing", () => {
+  test("has no brake to report, but a loss of its registry's data", async () => {
+    const { session, registry, clock, began } = openSession(hubOf({ address: "zk", policy: "upsert-only" }));
+    registry.lists(services);
+    session.connect();
+    await settle();
+    clock.advance(2 * minute);
+    registry.lists({});
+    await settle();
+    expect([began, session.held]).toEqual([[], undefined]);
+    registry.drop({ reset: true });
+    await settle();
+    expect([began, session.held?.reason]).toEqual([["RegistryReset"], "RegistryReset"]);
+    session.close();
+  });
+
+  test.each<[string, "sync" | "upsert-only", "unknown" | undefined, boolean]>([
+    ["carries out what a hold has released", "sync", undefined, true],
+    ["has nothing to carry out if it removes nothing", "upsert-only", undefined, false],
+    ["has nothing to carry out of what cannot be read", "sync", "unknown", false],
+  ])("%s", async (_, policy, said, isCarriedOut) => {
+    const { session, registry, clock } = openSession(hubOf({ address: "zk", policy }));
+    const { "demo.S0": gone, ...others } = services;
+    registry.lists(said === undefined ? others : { ...others, "demo.S0": said });
+    session.connect();
+    await settle();
+    for (const name of Object.keys(others)) {
+      const host = `dubbozk/${name.toLowerCase()}.dubbozk`;
+      session.ledger.recordPlan(host, 0, []);
+      session.ledger.markApplied(host);
+    }
+    session.ledger.recordPlan("dubbozk/demo.s0.dubbozk", gone?.length ?? 0, []);
+    expect(session.ledger.isCarryingOut).toBe(false);
+    clock.advance(2 * minute);
+    expect(session.ledger.isCarryingOut).toBe(isCarriedOut);
+    session.close();
+  });
+});
+
+test("the registry is vouched for from its first listing until it is lost, or no longer read", async () => {
+  const { session, registry } = openSession();
+  registry.lists(services);
+  expect(session.isSynced).toBe(false);
+  session.connect();
+  await settle();
+  expect(session.isSynced).toBe(true);
+  registry.fail();
+  await settle();
+  expect(session.isSynced).toBe(false);
+  registry.heal();
+  session.update(hubOf({ address: "zk", tls: { enabled: true } }));
+  await settle();
+  expect(session.isSynced).toBe(true);
+  session.update(hubOf({ address: "zk", suspend: true }));
+  expect(session.isSynced).toBe(false);
+  session.close();
+});
+
+test("the registry hears which services the cluster has of the hub, and each slice of work ends", async () => {
+  const { session, registry, openSlices } = openSession();
+  registry.lists(services);
+  session.connect();
+  await settle();
+  const [config] = registry.opened;
+  expect([...(config?.known?.() ?? [])].sort()).toEqual(Object.keys(services).sort());
+  expect(openSlices()).toBe(0);
+  session.close();
+});
+
+describe("a bug", () => {
+  const error = new TypeError("oops");
+
+  test("in a timer is the session's end", () => {
+    const { clock, bugs, breakStatus, session } = openSession();
+    breakStatus(error);
+    clock.advance(10 * second);
+    expect(bugs).toEqual([error]);
+    session.close();
+  });
+
+  test("in a session that is closed is only logged: another one may have taken its place", () => {
+    const { clock, bugs, told, breakStatus, session } = openSession();
+    session.close();
+    breakStatus(error);
+    clock.advance(10 * second);
+    expect([bugs, told]).toEqual([[], [["bug in a closed session", { error }]]]);
+  });
 });

@@ -18,6 +18,7 @@ describe("all groups of a Nacos 2", () => {
     nacos.register("order", [host]);
     const watch = stage.watch({ groups: [] });
     await watch.until((one) => expect(told(one)).toEqual({ order: ["10.42.0.1"] }));
+    await stage.pass(40_000);
     nacos.fault("GET /v1/ns/catalog", reaction);
     await stage.pass(40_000);
     nacos.register("stock", [host], { group: "team-a" });
@@ -28,6 +29,21 @@ describe("all groups of a Nacos 2", () => {
     nacos.fault("GET /v1/ns/catalog", reaction);
     await stage.pass(75_000);
     expect(await watch.ended).toMatchObject({ detail: expect.stringContaining("catalog/services") });
+  });
+
+  test("lists that fail while the server's clients return end the watch, before what they lack counts as gone", async () => {
+    await using stage = await startStage();
+    const { nacos } = stage;
+    const watch = stage.watch({ groups: [] });
+    await watch.until((one) => expect(told(one)).toEqual({}));
+    await stage.pass(5_000);
+    nacos.fault("GET /v1/ns/catalog", { refuse: 503 });
+    nacos.register("order", [host]);
+    await stage.pass(5_000);
+    expect(watch.isOver()).toBe(false);
+    await stage.pass(10_000);
+    expect(watch.isOver()).toBe(true);
+    expect(await watch.ended).toMatchObject({ code: "RegistryUnreachable" });
   });
 
   test("a first list may fail once, and is never taken for an empty registry", async () => {

@@ -1,4 +1,6 @@
 import { setImmediate as turn } from "node:timers/promises";
+import { setFlagsFromString } from "node:v8";
+import { runInNewContext } from "node:vm";
 import { expect, test } from "vitest";
 import { type RefreshHooks, refreshes } from "../../../../src/registries/transport/refreshes.ts";
 import { fakeClock } from "../../../support/fake-clock.ts";
@@ -154,4 +156,31 @@ test.each(["waiting", "merging"])("an abort ends it without another value while 
   one.stop.abort();
   await one.ended;
   expect(one.yielded).toEqual([1]);
+});
+
+test("no value is kept but the last", async () => {
+  const clock = fakeClock();
+  const stop = new AbortController();
+  const yielded: WeakRef<object>[] = [];
+  let changed: () => void = () => undefined;
+  const open = async (hooks: RefreshHooks) => {
+    changed = hooks.changed;
+    return async () => ({ number: yielded.length });
+  };
+  const ended = (async () => {
+    for await (const value of refreshes(open, clock, stop.signal)) yielded.push(new WeakRef(value));
+  })();
+  for (let at = 0; at < 20; at++) {
+    await turn();
+    clock.advance(30);
+    await turn();
+    changed();
+  }
+  await turn();
+  setFlagsFromString("--expose-gc");
+  (runInNewContext("gc") as () => void)();
+  expect(yielded.length).toBeGreaterThan(10);
+  expect(yielded.filter((one) => one.deref() !== undefined).length).toBeLessThanOrEqual(2);
+  stop.abort();
+  await ended;
 });
