@@ -161,7 +161,7 @@ export function claimingHub(
     mayWrite: mayWrite(hub),
     trust,
     listed: listings.listed(host),
-    isUnknown: listings.isUnknown(host, actual?.shape.service.name ?? ""),
+    isUnknown: listings.isUnknown(host, actual?.shape.service.name),
   });
   return { hub, listings, ledger, claimInputs };
 }

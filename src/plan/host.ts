@@ -11,7 +11,7 @@ import type {
 import type { HubId } from "../model/hub.ts";
 import { maxHubsPerEndpoint } from "../model/labels.ts";
 import type { Problem } from "../model/problems.ts";
-import { chooseShape, fits, isSameService, protocolOf } from "./shape.ts";
+import { chooseShape, fits, isSameService, protocolOf, toldUnless } from "./shape.ts";
 
 /** etcd's limit on an object: about 535 B per endpoint. */
 export const maxEndpoints = 2_000;
@@ -77,7 +77,9 @@ export function planHost(input: HostInput): HostPlan {
   const said = [...contributing].map((id) => claims.get(id)?.protocol);
   const shape: EntryShape = { ...chosen, protocol: protocolOf(chosen, said) };
   const { kept, problems } = limited(merged, actual, claims, shape);
-  return { step: stepFor(input, shape, kept), withheld: carried.withheld, problems };
+  const held = [...merged.keys()].filter((hostPort) => actual?.endpoints.has(hostPort)).length;
+  const told = toldUnless(before, shape, { held, unread: carried.endpoints.length });
+  return { step: stepFor(input, told, kept), withheld: carried.withheld, problems };
 }
 
 /** The entry's shape; what somebody removed from it is as it was last seen. */

@@ -52,6 +52,19 @@ function told(shape: EntryShape, candidates: readonly Endpoint[], held: Iterable
 }
 
 /**
+ * The shape, but without the exact service while another one may turn out to list most of what the entry has: of the
+ * `held` endpoints so many cannot be read.
+ */
+export function toldUnless(
+  before: EntryShape | undefined,
+  chosen: EntryShape,
+  { held, unread }: { readonly held: number; readonly unread: number },
+): EntryShape {
+  const isOpen = before?.service.serviceKey === "" && unread > 0 && held - unread <= unread;
+  return isOpen ? { ...chosen, service: { ...chosen.service, serviceKey: "" } } : chosen;
+}
+
+/**
  * The shape of an entry with these candidates, oldest hub first. The entry keeps its current shape while one
  * candidate fits it, or while there are no candidates; `held` are the addresses that it has. Otherwise: the preferred protocol, the first service that
  * speaks it, and the port that most of its instances use (the lowest of equals). Undefined only if there is neither a

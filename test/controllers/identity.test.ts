@@ -4,10 +4,10 @@ import type { Stored } from "../../src/model/kubernetes.ts";
 import type { ServiceInstance } from "../../src/model/service.ts";
 import { entryOf as read } from "../../src/translate/read-back/service-entry.ts";
 import { serviceEntryOf, withoutServiceKey } from "../../src/translate/service-entry.ts";
-import { instanceAt } from "../fakes/registries.ts";
+import { instanceAt, serviceOf } from "../fakes/registries.ts";
 import { statusOf } from "./looks.ts";
 import { openSettled } from "./scenes.ts";
-import { minute, second, type World } from "./world.ts";
+import { hub, minute, second, type World } from "./world.ts";
 
 const at = (hostPort: string, more: Partial<ServiceInstance>): ServiceInstance =>
   instanceAt(hostPort, "dubbo", more);
@@ -63,6 +63,42 @@ describe("an entry that does not tell its exact service", () => {
     return world;
   }
 
+  const gray = ["10.42.0.2:20880", "10.42.0.3:20880"].map((one) => at(one, { group: "gray" }));
+  const newcomer = at("10.42.0.1:20880", { group: "GRAY" });
+
+  test("is not taken by a newcomer while the service that it is of cannot be read", async () => {
+    const world = await upgraded(gray);
+    const [theirs, ours] = [serviceOf("demo.A", [newcomer]), serviceOf("demo.A", "unknown")];
+    world.registry().listsServices([
+      { ...theirs, id: "1" },
+      { ...ours, id: "2" },
+    ]);
+    await world.hubController.start();
+    await world.advance(2 * minute);
+    expect(addresses(world)[0]).toEqual(expect.arrayContaining(["10.42.0.2", "10.42.0.3"]));
+    world.registry().listsServices([
+      { ...theirs, id: "1" },
+      { ...serviceOf("demo.A", gray), id: "2" },
+    ]);
+    await world.advance(5 * minute);
+    expect(addresses(world)).toEqual([["10.42.0.2", "10.42.0.3"]]);
+    expect(codes(world)).toEqual(["HostConflict"]);
+  });
+
+  test("is not taken by a newcomer of another hub while its own registry is away", async () => {
+    const world = await upgraded(gray);
+    const other = "zk-2:2181";
+    world.person.put(hub({ address: other }, { name: "other" }));
+    world.registry(other).lists({ "demo.A": [newcomer] });
+    world.registry().fail();
+    await world.hubController.start();
+    await world.advance(2 * minute);
+    expect(addresses(world)[0]).toEqual(expect.arrayContaining(["10.42.0.2", "10.42.0.3"]));
+    world.registry().heal();
+    await world.advance(5 * minute);
+    expect(addresses(world)).toEqual([["10.42.0.2", "10.42.0.3"]]);
+  });
+
   test("is not written for its sake, and tells it with its next change", async () => {
     const world = await upgraded([at("10.42.0.1:20880", { group: "g" })]);
     const before = world.writes().length;
@@ -90,6 +126,43 @@ describe("an entry that does not tell its exact service", () => {
 });
 
 describe("an entry whose interface somebody removed", () => {
+  const long = `demo.${"very.long.".repeat(7)}OrderFulfilment`;
+
+  function removeInterface(world: World): void {
+    const entry = entries(world).find(({ metadata }) => metadata.annotations?.interface !== "demo.B");
+    world.person.edit("serviceentries", `demo/${entry?.metadata.name}`, ({ metadata, ...object }) => {
+      const { interface: _removed, ...annotations } = metadata.annotations ?? {};
+      return { ...object, metadata: { ...metadata, annotations } };
+    });
+  }
+
+  test.each([true, false])(
+    "keeps what runs while its service cannot be read; restart: %s",
+    async (isRestarted) => {
+      const listed = ["10.42.0.1:20880", "10.42.0.2:20880"];
+      const world = await openSettled({ services: { [long]: listed, "demo.B": ["10.42.0.9:20880"] } });
+      world.registry().set(long, "unknown");
+      await world.advance(10 * second);
+      if (isRestarted) await world.hubController.stop();
+      removeInterface(world);
+      if (isRestarted) await world.hubController.start();
+      await world.advance(30 * minute);
+      expect(addresses(world).flat().sort()).toEqual(["10.42.0.1", "10.42.0.2", "10.42.0.9"]);
+      world.registry().set(long, listed.slice(1));
+      await world.advance(10 * minute);
+      expect(addresses(world).flat().sort()).toEqual(["10.42.0.2", "10.42.0.9"]);
+    },
+  );
+
+  test("gets it back as it was last seen while the registry is away", async () => {
+    const world = await openSettled({ services: { [long]: ["10.42.0.1:20880"] } });
+    world.registry().fail();
+    await world.advance(10 * second);
+    removeInterface(world);
+    await world.advance(10 * second);
+    expect(notes(world)).toMatchObject({ interface: long });
+  });
+
   test.each([
     ["longer than a label", `demo.${"very.long.".repeat(7)}OrderFulfilment`],
     ["no label", "demo.Outer$Inner"],
@@ -100,10 +173,7 @@ describe("an entry whose interface somebody removed", () => {
     await world.hubController.stop();
     const [stored] = entries(world);
     world.registry().fail();
-    world.person.edit("serviceentries", `demo/${stored?.metadata.name}`, ({ metadata, ...object }) => {
-      const { interface: _removed, ...annotations } = metadata.annotations ?? {};
-      return { ...object, metadata: { ...metadata, annotations } };
-    });
+    removeInterface(world);
     await world.hubController.start();
     await world.advance(2 * minute);
     expect([undefined, name]).toContain(notes(world).interface);

@@ -47,8 +47,7 @@ export class HubHosts {
   /** Whether the registry's data on the host could be read. */
   isReadable(host: HostKey): boolean {
     if (!this.#listings.hasUnreadable) return true; // reading entries back takes time
-    const service = this.#entries.hostObject(host)?.entry?.shape.service.name ?? "";
-    return !this.#listings.isUnknown(host, service);
+    return !this.#listings.isUnknown(host, this.#entries.hostObject(host)?.entry?.shape.service.name);
   }
 
   /** For a host of an earlier target: that of its service in the present one, while it is not written. */

@@ -60,10 +60,14 @@ export class ListingIndex {
     return this.#wanted.byHost.has(host);
   }
 
-  /** Whether the registry's data on this host, or on this Dubbo interface, or a part of it, could not be read. */
-  isUnknown(host: HostKey, service: string): boolean {
+  /**
+   * Whether the registry's data on this host, or on its entry's Dubbo interface, or a part of it, could not be read. An
+   * entry from which somebody removed the interface ("") may be that of any; undefined = there is no entry.
+   */
+  isUnknown(host: HostKey, service: string | undefined): boolean {
+    if (service === "") return this.hasUnreadable;
     const { unknown } = this.#wanted;
-    return unknown.has(service) || unknown.has(host);
+    return unknown.has(host) || (service !== undefined && unknown.has(service));
   }
 
   /** Whether the registry has services that could not be read. */

@@ -143,7 +143,7 @@ export class HubSession {
       mayWrite: mayWrite(hub),
       trust: this.#trust.state,
       listed: listings.listed(host),
-      isUnknown: successor !== undefined || listings.isUnknown(host, actual?.shape.service.name ?? ""),
+      isUnknown: successor !== undefined || listings.isUnknown(host, actual?.shape.service.name),
     };
   }
 

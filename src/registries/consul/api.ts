@@ -168,10 +168,10 @@ const explained =
     throw httpFailure(doing, error, product);
   };
 
-/** What Consul's UI asks. A server without this endpoint grants nothing. Source: measured on 1.22.3. */
+/** What Consul's UI asks. A server without this endpoint, or a proxy that only reads, grants nothing. Source: measured on 1.22.3. */
 function areAllowed(exchange: Exchange, datacenter: string): boolean {
   const { status, text } = exchange.answer;
-  if (status >= 500) throw refusalError(exchange, datacenter);
+  if (status >= 500 && status !== 501) throw refusalError(exchange, datacenter);
   if (status === 401 && text.includes("ACL support disabled")) return true;
   return status === 200 && readAnswer(decisions, exchange).every(({ Allow }) => Allow);
 }

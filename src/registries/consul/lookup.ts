@@ -5,7 +5,7 @@ import { isAbout } from "./decode.ts";
 /** The answer about one service, or why there is none. @throws RegistryError only for what concerns all services. */
 export type Lookup = (service: string) => Promise<IndexedAnswer<readonly unknown[]> | string>;
 
-/** Whoever refuses one service may refuse everything: the catalog tells. */
+/** Whoever refuses one service, or breaks the connection, may do so with everything: the catalog tells. */
 export function createLookup(api: ConsulApi): Lookup {
   let check: Promise<unknown> | undefined;
   const assertOthersAnswer = async (): Promise<void> => {
@@ -20,13 +20,9 @@ export function createLookup(api: ConsulApi): Lookup {
       const answer = await api.ask(healthOf(service));
       return isAbout(service, answer.body) ? answer : "the answer is about another service";
     } catch (error) {
-      if (!(error instanceof RegistryError) || isOfNetwork(error)) throw error;
+      if (!(error instanceof RegistryError)) throw error;
       await assertOthersAnswer();
       return error.detail;
     }
   };
 }
-
-/** Without an answer, and not with one that refuses. */
-const isOfNetwork = ({ code, cause }: RegistryError): boolean =>
-  code === "RegistryUnreachable" && cause !== undefined;

@@ -133,10 +133,10 @@ export class ConsulReader {
     const names = catalog.body.filter((name) => this.#isWanted(name));
     await assertVisibility(this.#api, catalog, names);
     this.#listed = new Set(names);
-    this.#forgetOtherSpellings();
     this.#tellsHidden = catalog.sight === "filtered";
     this.#problems = this.#tellsHidden ? [hiddenServices] : [];
     await this.#readAll(this.#toRead());
+    this.#forgetOtherSpellings(); // not before the listed ones are read: until then they are what is known
     this.#followServices();
   }
 

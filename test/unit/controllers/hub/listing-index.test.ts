@@ -213,7 +213,15 @@ describe("what cannot be read", () => {
 
   test("is known by the host, for a Spring service", () => {
     const index = indexOf(serviceOf({ name: "APP", kind: "spring", instances: "unknown" }));
-    expect(index.isUnknown("dubbozk/app.dubbozk", "")).toBe(true);
+    expect(index.isUnknown("dubbozk/app.dubbozk", "APP")).toBe(true);
+  });
+
+  test("may be what an entry without its interface is of", () => {
+    const index = indexOf(one("a.B", "unknown"), one("b.B"));
+    expect(index.isUnknown("dubbozk/c.c.dubbozk", "")).toBe(true);
+    expect(index.isUnknown("dubbozk/c.c.dubbozk", undefined)).toBe(false);
+    index.update(snapshot(one("a.B"), one("b.B")), hub);
+    expect(index.isUnknown("dubbozk/c.c.dubbozk", "")).toBe(false);
   });
 
   test.each<[string, readonly Service[]]>([
@@ -238,8 +246,8 @@ describe("what cannot be read", () => {
     const moved = hubOf({ generate_to: "other" });
     index.update(new Map(), moved);
     index.update(snapshot(app), moved);
-    expect(index.isUnknown("dubbozk/app.dubbozk", "")).toBe(false);
-    expect(index.isUnknown("other/app.other", "")).toBe(true);
+    expect(index.isUnknown("dubbozk/app.dubbozk", "APP")).toBe(false);
+    expect(index.isUnknown("other/app.other", "APP")).toBe(true);
   });
 });
 

@@ -135,6 +135,19 @@ describe("what a token may not read", () => {
     expect(reading.listed).toEqual({ "team-a": "10.42.0.2" });
   });
 
+  test.each([403, 405, 501])(
+    "a proxy that answers questions for rights with %d costs nobody else anything",
+    async (status) => {
+      const tokens = { t: readAll };
+      await using reading = await startReading(["order", "pay"], { tokens }, { token: "t" });
+      reading.server.fault(({ method }) => (method === "POST" ? { status } : undefined));
+      reading.server.deregister("order");
+      await reading.pass(minute);
+      expect(reading.listed).toEqual({ order: "unknown", pay: "10.42.0.1" });
+      expect(reading.error).toBeUndefined();
+    },
+  );
+
   test("a token that is deleted ends the watch at once", async () => {
     await using reading = await startReading(["order"], { tokens: { t: readAll } }, { token: "t" });
     reading.server.setToken("t", undefined);
@@ -217,6 +230,24 @@ describe("one odd service costs nobody else anything", () => {
     expect(reading.listed).toEqual({ "50%": "10.42.0.1", order: "10.42.0.1 10.42.0.2" });
     expect(reading.error).toBeUndefined();
   });
+
+  test.each(["cut", "cut within", "hang"] as const)(
+    "of which every connection ends so: %s",
+    async (fault) => {
+      const clock = fakeClock();
+      const server = await startFakeConsul({ clock });
+      for (const service of ["../x", "order"]) server.register(service, [one]);
+      server.fault(onHealthOf("../x", () => fault));
+      await using reading = await readOf(server, clock);
+      await reading.pass(10 * second);
+      expect(reading.listed).toEqual({ "../x": "unknown", order: "10.42.0.1" });
+      server.register("order", [two]);
+      await reading.pass(2 * minute);
+      expect(reading.listed).toEqual({ "../x": "unknown", order: "10.42.0.1 10.42.0.2" });
+      expect(server.requests.filter(isHealthOf("../x")).length).toBeLessThan(18);
+      expect(reading.error).toBeUndefined();
+    },
+  );
 
   test("whose answer is longer than 64 MiB", async () => {
     const clock = fakeClock();
@@ -436,4 +467,22 @@ test("a service that comes back into sight has one spelling, and the other one i
   const before = reading.server.requests.length;
   await reading.pass(minute);
   expect(reading.server.requests.slice(before).filter(isHealthOf("order"))).toEqual([]);
+});
+
+test("a service that comes back into sight in another spelling is never absent", async () => {
+  const tokens = { t: { services: ["pay"], nodes: [""] } };
+  await using reading = await startReading(
+    ["Order", "pay"],
+    { tokens },
+    { token: "t", known: () => ["order"] },
+  );
+  reading.server.fault(onHealthOf("Order", ({ isWaiting }) => (isWaiting ? undefined : "hang")));
+  reading.server.setToken("t", readAll);
+  reading.server.touch();
+  await reading.pass(second);
+  reading.server.register("pay", [two]);
+  await reading.pass(4 * second);
+  expect(reading.listed).toMatchObject({ pay: "10.42.0.1 10.42.0.2" });
+  const spellings = reading.snapshots.map(({ services }) => services.has("order") || services.has("Order"));
+  expect(spellings).not.toContain(false);
 });
