@@ -177,8 +177,9 @@ function areAllowed(exchange: Exchange, datacenter: string): boolean {
 }
 
 function indexOf({ doing, answer }: Exchange): number {
-  const index = Number(answer.headers["x-consul-index"]);
-  if (Number.isSafeInteger(index)) return Math.max(index, 1); // with 0 every query would return at once
+  const said = answer.headers["x-consul-index"] ?? "";
+  const index = Number(said);
+  if (/^\d+$/.test(said) && Number.isSafeInteger(index)) return Math.max(index, 1); // with 0 every query would return at once
   throw notConsul(`${doing}: the answer has no header X-Consul-Index`);
 }
 

@@ -171,6 +171,16 @@ describe("a server that started over", () => {
     for (const { services } of reading.snapshots) expect(services.has("pay-a")).toBe(true);
   });
 
+  test.each(["", "-1"])("an index that is none, %j, proves no loss of data", async (index) => {
+    await using reading = await startReading(["order"]);
+    reading.server.fault(({ isWaiting }) =>
+      isWaiting ? undefined : { status: 200, headers: { "x-consul-index": index }, body: "{}" },
+    );
+    reading.server.touch();
+    await reading.pass(15 * second);
+    expect(reading.error).toMatchObject({ code: "RegistryBadResponse", reset: false });
+  });
+
   test("how far the catalog has come is told at least every ten seconds, for the next watch", async () => {
     await using reading = await startReading(["pay-a"], {}, { wants: (name) => name.startsWith("pay-") });
     const first = reading.snapshots.at(-1)?.position ?? 0;
