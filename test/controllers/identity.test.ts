@@ -147,10 +147,10 @@ describe("an entry whose interface somebody removed", () => {
       removeInterface(world);
       if (isRestarted) await world.hubController.start();
       await world.advance(30 * minute);
-      expect(addresses(world).flat().sort()).toEqual(["10.42.0.1", "10.42.0.2", "10.42.0.9"]);
+      expect(new Set(addresses(world).flat())).toEqual(new Set(["10.42.0.1", "10.42.0.2", "10.42.0.9"]));
       world.registry().set(long, listed.slice(1));
       await world.advance(10 * minute);
-      expect(addresses(world).flat().sort()).toEqual(["10.42.0.2", "10.42.0.9"]);
+      expect(new Set(addresses(world).flat())).toEqual(new Set(["10.42.0.2", "10.42.0.9"]));
     },
   );
 
