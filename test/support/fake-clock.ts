@@ -3,9 +3,6 @@ import type { Clock } from "../../src/runtime/deps.ts";
 /** Starts at a round wall time, so that what is written reads well. */
 const startMs = Date.parse("2024-02-04T03:00:00Z");
 
-/** A shorter timer would be due at once, for ever: added to the time of a day, its delay is lost in rounding. */
-const shortestMs = 0.001;
-
 /** A clock that stands still until it is told how much time passes. */
 export interface FakeClock extends Clock {
   /** Lets `ms` pass: every timer that falls due runs at its own moment, in order. */
@@ -27,8 +24,7 @@ export function fakeClock(): FakeClock {
   let wall = startMs;
   let lateMs = 0;
   const after = (ms: number, run: () => void): (() => void) => {
-    const waitMs = ms > 0 ? Math.max(ms, shortestMs) : ms;
-    const timer = { due: monotonic + waitMs + (ms < 1_000 ? 0 : lateMs), run };
+    const timer = { due: monotonic + ms + (ms < 1_000 ? 0 : lateMs), run };
     timers.add(timer);
     return () => timers.delete(timer);
   };

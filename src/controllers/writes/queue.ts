@@ -153,7 +153,8 @@ export class WorkQueue {
     if (this.#hasEnded) return;
     const now = this.#deps.clock.monotonic();
     const timer = this.#timers.get(key);
-    const due = Math.min(now + Math.max(ms, 0), timer?.due ?? Infinity);
+    const waitMs = Math.max(0, Math.ceil(ms)); // Node's timers count whole ms, so a fraction would come too early
+    const due = Math.min(now + waitMs, timer?.due ?? Infinity);
     const why = moreUrgent(timer?.urgency, urgency);
     if (timer?.due === due && timer.urgency === why) return;
     timer?.cancel();

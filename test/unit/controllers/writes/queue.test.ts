@@ -233,6 +233,15 @@ describe("later", () => {
     expect(started).toEqual(["a", "a"]);
   });
 
+  test("a fraction of a millisecond counts as a whole one, so nothing is done before it is due", async () => {
+    const { queue, started, pass } = running();
+    queue.addAfter("a", 0.4);
+    await pass(0.9);
+    expect(started).toEqual([]);
+    await pass(0.1);
+    expect(started).toEqual(["a"]);
+  });
+
   test("work may ask to be done again", async () => {
     const { started, add, pass, finish } = running();
     await add("a");
