@@ -3,6 +3,7 @@ import { existsSync, readFileSync } from "node:fs";
 import { mkdir, writeFile } from "node:fs/promises";
 import { get } from "node:https";
 import { join } from "node:path";
+import { eventually } from "../support/eventually.ts";
 import { freePort } from "../support/free-port.ts";
 import { type AuditedWrite, auditPolicy, readWrites, type WriteFilter } from "./audit-log.ts";
 import { type Etcd, startEtcd } from "./etcd.ts";
@@ -258,5 +259,11 @@ async function writeKubeconfig({ folder, url, caFile }: ApiServerPlan, token: st
 
 async function applyCrds(kubectl: ApiServer["kubectl"]): Promise<void> {
   await kubectl(["apply", "--server-side", "-f", await istioCrds()]);
-  await kubectl(["wait", "--for=condition=Established", "crd", "--all", "--timeout=60s"]);
+  await untilEstablished(kubectl);
+}
+
+/** Waits until every CRD is served. `kubectl wait` fails, instead of waiting, on one that has no status yet. */
+export async function untilEstablished(kubectl: ApiServer["kubectl"]): Promise<void> {
+  const wait = ["wait", "--for=condition=Established", "crd", "--all", "--timeout=60s"];
+  await eventually(() => kubectl(wait), 60_000);
 }

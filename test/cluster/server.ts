@@ -4,7 +4,7 @@ import type { AddressInfo } from "node:net";
 import { dirname, join } from "node:path";
 import { inject } from "vitest";
 import { systemClock } from "../../src/runtime/clock.ts";
-import { type ApiServer, startApiServer } from "../bed/api-server.ts";
+import { type ApiServer, startApiServer, untilEstablished } from "../bed/api-server.ts";
 import { listen } from "../fakes/api-server/listener.ts";
 import type { ApiRequest } from "../fakes/api-server/request.ts";
 import { createFakeApiServer, type FakeApiServer } from "../fakes/api-server/server.ts";
@@ -83,7 +83,7 @@ async function startReal({ crds = false, uncached = [] }: TestServerOptions): Pr
   const installCrds = async (): Promise<void> => {
     await server.applyCrds();
     await server.kubectl(["apply", "--server-side", "-f", "crds/registryhub.yaml"]);
-    await server.kubectl(["wait", "--for=condition=Established", "crd", "--all", "--timeout=60s"]);
+    await untilEstablished(server.kubectl);
   };
   if (crds) await installCrds();
   const alice = { kubeconfig: await server.kubeconfigFor(server.aliceToken), token: server.aliceToken };

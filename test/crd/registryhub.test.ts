@@ -2,7 +2,7 @@ import { readdirSync } from "node:fs";
 import { fileURLToPath } from "node:url";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { stringify } from "yaml";
-import { type ApiServer, startApiServer } from "../bed/api-server.ts";
+import { type ApiServer, startApiServer, untilEstablished } from "../bed/api-server.ts";
 
 const checkout = (path: string): string => fileURLToPath(new URL(`../../${path}`, import.meta.url));
 
@@ -10,7 +10,7 @@ let api: ApiServer;
 beforeAll(async () => {
   api = await startApiServer({ controllerManager: false });
   await api.kubectl(["apply", "--server-side", "-f", checkout("crds/registryhub.yaml")]);
-  await api.kubectl(["wait", "--for=condition=Established", "crd/registryhubs.ecns.easystack.cn"]);
+  await untilEstablished(api.kubectl);
 });
 afterAll(() => api?.[Symbol.asyncDispose]());
 

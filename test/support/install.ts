@@ -2,7 +2,7 @@ import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { parseManifests } from "../../src/kube/manifests.ts";
 import type { KubeObject } from "../../src/model/kubernetes.ts";
-import type { ApiServer } from "../bed/api-server.ts";
+import { type ApiServer, untilEstablished } from "../bed/api-server.ts";
 import { kubeBinaries } from "../bed/kube-binaries.ts";
 import { run } from "../bed/run.ts";
 
@@ -71,7 +71,7 @@ export async function applyInstall(
   root?: string,
 ): Promise<void> {
   await api.kubectl(["apply", "-k", folderOf(overlay, root)]);
-  await api.kubectl(["wait", "--for=condition=Established", "crd/registryhubs.ecns.easystack.cn"]);
+  await untilEstablished(api.kubectl);
 }
 
 /** A kubeconfig with a token of the ServiceAccount that the manifests create for the workload. */

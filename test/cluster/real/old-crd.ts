@@ -1,6 +1,6 @@
 import { expect } from "vitest";
 import type { RegistryHub } from "../../../src/model/registryhub.ts";
-import type { ApiServer } from "../../bed/api-server.ts";
+import { type ApiServer, untilEstablished } from "../../bed/api-server.ts";
 import { eventually } from "../../support/eventually.ts";
 
 /** A CRD without any schema, as the old product's was. */
@@ -24,7 +24,6 @@ const oldCrd = {
     ],
   },
 };
-const established = ["wait", "--for=condition=Established", "crd", "--all", "--timeout=60s"];
 
 const hubOf = (name: string, spec: object): string =>
   JSON.stringify({ apiVersion: "ecns.easystack.cn/v1alpha1", kind: "RegistryHub", metadata: { name }, spec });
@@ -35,14 +34,14 @@ export async function upgradeOver(
   hubs: Readonly<Record<string, { readonly spec: object; readonly status?: object }>>,
 ): Promise<void> {
   await server.kubectl(["create", "-f", "-"], { input: JSON.stringify(oldCrd) });
-  await server.kubectl(established);
+  await untilEstablished(server.kubectl);
   for (const [name, { spec, status }] of Object.entries(hubs)) {
     await server.kubectl(["create", "-f", "-"], { input: hubOf(name, spec) });
     const patch = ["--subresource=status", "--type=merge", "-p", JSON.stringify({ status })];
     if (status) await server.kubectl(["patch", "registryhubs", name, ...patch]);
   }
   await server.kubectl(["apply", "-f", "crds/registryhub.yaml"]);
-  await server.kubectl(established);
+  await untilEstablished(server.kubectl);
   await eventually(async () => {
     const input = hubOf("new", { generate_to: "default", type: "etcd", address: "etcd:2379" });
     const dryRun = server.kubectl(["create", "--dry-run=server", "-f", "-"], { input });
