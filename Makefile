@@ -55,7 +55,7 @@ test: check bed ## Everything CI runs: check, then each suite once, one after th
 	  $(VITEST) --coverage --project '!upgrade'; fi
 
 .PHONY: test-unit
-test-unit: setup ## Unit, property and golden tests, and both controllers whole on fakes: 75 s on two idle cores, no servers.
+test-unit: setup ## Unit, property and golden tests, and both controllers whole on fakes: 80 s on two idle cores, no servers.
 	@$(VITEST) --project unit --coverage
 
 .PHONY: test-fast
