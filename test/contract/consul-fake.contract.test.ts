@@ -1,8 +1,8 @@
 import { startProxy } from "../bed/fault-proxy.ts";
 import { readAll, readNothing, startFakeConsul } from "../fakes/consul/server.ts";
-import { eventually } from "../support/eventually.ts";
 import { freePort } from "../support/free-port.ts";
 import { consulTraits, openReader } from "./consul-harness.ts";
+import { untilAnswered } from "./observe.ts";
 import { describeRegistry, type RegistryHarness, type TestInstance } from "./registry.contract.ts";
 
 /** The fake keeps the promises that the real server keeps: it denies what no token allows. */
@@ -31,12 +31,7 @@ async function startHarness(): Promise<RegistryHarness> {
     setHealth: async (service, instance, isHealthy) =>
       server.register(service, [{ ...instanceOf(instance), status: isHealthy ? "passing" : "critical" }]),
     registerMalformed: () => Promise.reject(new Error("see the reason for which C13 is skipped")),
-    async untilRead() {
-      const before = proxy.answeredBytes;
-      await eventually(() => {
-        if (proxy.answeredBytes === before) throw new Error("nothing is read yet");
-      }, 5_000);
-    },
+    untilRead: () => untilAnswered(proxy),
     restart: () => server.restart(),
     [Symbol.asyncDispose]: () => owned.disposeAsync(),
   };

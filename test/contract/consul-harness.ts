@@ -14,6 +14,7 @@ import {
 import { eventually } from "../support/eventually.ts";
 import { freePort } from "../support/free-port.ts";
 import { countingDeps } from "./counting-deps.ts";
+import { untilAnswered } from "./observe.ts";
 import {
   oddNames,
   type RegistryHarness,
@@ -101,12 +102,7 @@ export async function startConsulHarness(): Promise<ConsulHarness> {
     setHealth: (service, instance, isHealthy) =>
       registrant.register([{ ...instanceOf(service, instance), status: isHealthy ? "passing" : "critical" }]),
     registerMalformed: () => Promise.reject(new Error("see the reason for which C13 is skipped")),
-    async untilRead() {
-      const before = proxy.answeredBytes;
-      await eventually(() => {
-        if (proxy.answeredBytes === before) throw new Error("nothing is read yet");
-      }, 5_000);
-    },
+    untilRead: () => untilAnswered(proxy),
     async restart() {
       const before = await names();
       await server.restart();

@@ -5,9 +5,9 @@ import type { Deps } from "../../src/runtime/deps.ts";
 import { type Eureka, type EurekaUser, startEureka } from "../bed/eureka.ts";
 import { startProxy } from "../bed/fault-proxy.ts";
 import { type EurekaInstance, type EurekaRest, eurekaRest } from "../support/eureka-rest.ts";
-import { eventually } from "../support/eventually.ts";
 import { freePort } from "../support/free-port.ts";
 import { countingDeps } from "./counting-deps.ts";
+import { untilAnswered } from "./observe.ts";
 import type { RegistryHarness, RegistryTraits, TestInstance } from "./registry.contract.ts";
 
 /** What an adapter is opened with where a test needs another than the usual. */
@@ -100,12 +100,7 @@ export async function startHarness<Server extends EurekaServer>(
       add(service, { ip: "10.42.0.9", port: 80, fields: { port: { $: 80, "@enabled": "false" } } }),
     setHealth: (service, instance, isHealthy) =>
       rest.override(service, instanceOf(instance), isHealthy ? "UP" : "OUT_OF_SERVICE"),
-    async untilRead() {
-      const before = proxy.answeredBytes;
-      await eventually(() => {
-        if (proxy.answeredBytes === before) throw new Error("nothing is read yet");
-      }, 5_000);
-    },
+    untilRead: () => untilAnswered(proxy),
     async restart() {
       await server.restart();
       await Promise.all([...registered.values()].map(({ app, instance }) => rest.register(app, instance)));

@@ -1,10 +1,10 @@
 import type { FakeUser } from "../fakes/nacos/data.ts";
 import { type FakeNacos, type FakeVersion, startFakeNacos } from "../fakes/nacos/server.ts";
-import { eventually } from "../support/eventually.ts";
 import { freePort } from "../support/free-port.ts";
 import { providerOf, providersOf } from "../support/nacos-dubbo.ts";
 import { startNacosProxy } from "../support/nacos-proxy.ts";
 import { handshakeBytes, nacosTraits, openReader } from "./nacos-harness.ts";
+import { untilAnswered } from "./observe.ts";
 import { describeRegistry, type RegistryHarness } from "./registry.contract.ts";
 
 const reader: FakeUser = { username: "reader", password: "of-the-test" };
@@ -43,12 +43,7 @@ async function startFakeHarness(version: FakeVersion, groups: readonly string[])
     async setHealth(service, instance, healthy) {
       server.register(providersOf(service), [{ ...providerOf(service, instance), healthy }], at());
     },
-    async untilRead() {
-      const before = proxy.answeredBytes;
-      await eventually(() => {
-        if (proxy.answeredBytes - before < handshakeBytes) throw new Error("nothing is read yet");
-      }, 5_000);
-    },
+    untilRead: () => untilAnswered(proxy, handshakeBytes),
     restart: () => server.restart(),
     [Symbol.asyncDispose]: () => owned.disposeAsync(),
   };

@@ -11,6 +11,7 @@ import { providerOf, providersOf } from "../support/nacos-dubbo.ts";
 import { httpRegistrant } from "../support/nacos-http-registrant.ts";
 import { startNacosProxy } from "../support/nacos-proxy.ts";
 import { countingDeps } from "./counting-deps.ts";
+import { untilAnswered } from "./observe.ts";
 import { oddNames, type RegistryHarness, type RegistryTraits } from "./registry.contract.ts";
 
 /** What an adapter is opened with where a test needs another than the usual. */
@@ -117,12 +118,7 @@ export async function startNacosHarness(version: NacosVersion): Promise<NacosHar
       const at = { namespace: namespace(), group: DEFAULT_GROUP, name: providersOf(service) };
       await http.register(at, provider, isHealthy);
     },
-    async untilRead() {
-      const before = proxy.answeredBytes;
-      await eventually(() => {
-        if (proxy.answeredBytes - before < handshakeBytes) throw new Error("nothing is read yet");
-      }, 5_000);
-    },
+    untilRead: () => untilAnswered(proxy, handshakeBytes),
     async restart() {
       await server.restart();
       // What a server lists until its clients have registered again is the outage suite's affair.

@@ -95,3 +95,11 @@ export function addressesOf(snapshot: Snapshot, name: string): readonly string[]
     .map(({ address, port }) => `${address}:${port}`)
     .toSorted();
 }
+
+/** Waits until a server has answered a reader with so many bytes through its proxy. */
+export async function untilAnswered(proxy: { readonly answeredBytes: number }, bytes = 1): Promise<void> {
+  const before = proxy.answeredBytes;
+  await eventually(() => {
+    if (proxy.answeredBytes - before < bytes) throw new Error("nothing is read yet");
+  }, 5_000);
+}
