@@ -12,12 +12,8 @@ import { startFakeZooKeeper } from "../fakes/zookeeper/server.ts";
 export interface DayRegistry extends AsyncDisposable {
   readonly type: RegistryType;
   readonly address: string;
-  /** Everything that it was asked; what is taken away with `forget` counts too. */
-  readonly asked: number;
-  /** Drops the record of what it was asked, so that memory is the operator's. */
-  forget(): void;
-  /** The host of a service in a target namespace. */
-  hostOf(service: string, target: string): string;
+  /** Everything that it was asked, until somebody empties it. */
+  readonly requests: unknown[];
   register(service: string, ip: string): void;
   deregister(service: string, ip: string): void;
   /** What goes wrong with single requests; the returned function puts it right. */
@@ -46,7 +42,6 @@ function everyNth(n: number): () => boolean {
 
 export async function openZooKeeper(clock: Clock): Promise<DayRegistry> {
   const server = await startFakeZooKeeper({ clock });
-  let forgotten = 0;
   const slip = (n: number, fault: Fault) => (): Heal => {
     const isDue = everyNth(n);
     return server.faults.add(({ path }) => (path !== "" && isDue() ? fault : undefined));
@@ -55,14 +50,7 @@ export async function openZooKeeper(clock: Clock): Promise<DayRegistry> {
   return {
     type: "zookeeper",
     address: server.address,
-    get asked() {
-      return forgotten + server.faults.requests.length;
-    },
-    forget() {
-      forgotten += server.faults.requests.length;
-      server.faults.requests.length = 0;
-    },
-    hostOf: (service, target) => `${service.toLowerCase()}.${target}`,
+    requests: server.faults.requests,
     register: (service, ip) => server.register(service, [{ address: ip, port }]),
     deregister: (service, ip) => server.deregister(service, [{ address: ip, port }]),
     slips: [
@@ -103,7 +91,6 @@ export async function openZooKeeper(clock: Clock): Promise<DayRegistry> {
 
 export async function openEureka(clock: Clock): Promise<DayRegistry> {
   const server = await startFakeEureka({ clock, cacheMs: 30_000, gzip: false });
-  let forgotten = 0;
   const fault =
     (...args: Parameters<typeof server.fault>) =>
     (): Heal =>
@@ -112,13 +99,7 @@ export async function openEureka(clock: Clock): Promise<DayRegistry> {
   return {
     type: "eureka",
     address: server.address,
-    get asked() {
-      return forgotten + server.asked.length;
-    },
-    forget() {
-      forgotten += server.asked.splice(0).length;
-    },
-    hostOf: (service, target) => `${service.toLowerCase()}.${target}`,
+    requests: server.asked,
     register: (service, ip) => server.register(service, [{ address: ip, port }]),
     deregister: (service, ip) => server.deregister(service, [{ address: ip, port }]),
     slips: [
@@ -153,7 +134,6 @@ export async function openEureka(clock: Clock): Promise<DayRegistry> {
 
 export async function openNacos(clock: Clock): Promise<DayRegistry> {
   const server = await startFakeNacos({ clock, pushMs: 500 });
-  let forgotten = 0;
   const fault =
     (...args: Parameters<typeof server.fault>) =>
     (): Heal => {
@@ -168,13 +148,7 @@ export async function openNacos(clock: Clock): Promise<DayRegistry> {
   return {
     type: "nacos",
     address: server.address,
-    get asked() {
-      return forgotten + server.requests.length;
-    },
-    forget() {
-      forgotten += (server.requests as NacosRequest[]).splice(0).length;
-    },
-    hostOf: (service, target) => `${service.toLowerCase()}.${target}`,
+    requests: server.requests,
     register: (service, ip) => server.register(service, [{ ip, port }]),
     deregister: (service, ip) => server.deregister(service, [{ ip, port }]),
     slips: [
@@ -205,7 +179,6 @@ export async function openNacos(clock: Clock): Promise<DayRegistry> {
 
 export async function openConsul(clock: Clock): Promise<DayRegistry> {
   const server = await startFakeConsul({ clock });
-  let forgotten = 0;
   const slip = (n: number, fault: ConsulFault) => (): Heal => {
     const isDue = everyNth(n);
     return server.fault((request, truth) => (isDue() ? fault(request, truth) : undefined));
@@ -214,13 +187,7 @@ export async function openConsul(clock: Clock): Promise<DayRegistry> {
   return {
     type: "consul",
     address: server.address,
-    get asked() {
-      return forgotten + server.requests.length;
-    },
-    forget() {
-      forgotten += server.requests.splice(0).length;
-    },
-    hostOf: (service, target) => `${service.toLowerCase()}.${target}`,
+    requests: server.requests,
     register: (service, ip) => server.register(service, [{ address: ip, port }]),
     deregister: (service, ip) => server.deregister(service, [{ address: ip, port }]),
     slips: [

@@ -126,7 +126,7 @@ class Fleet {
     const faults: string[] = [];
     for (const provider of this.providers) {
       const { service, ip, bornAt, diedAt, wasSeen } = provider;
-      const name = `${this.registry.hostOf(service, this.target)} ${ip}`;
+      const name = `${service.toLowerCase()}.${this.target} ${ip}`;
       const isThere = inCluster.delete(name);
       const say = (what: string): void => void faults.push(`${this.target}: ${name} ${what}`);
       if (isThere) provider.wasSeen = true;
@@ -159,7 +159,7 @@ test(`nothing that lives is missing, and nothing dead stays, in ${hours} h of fa
   await using stack = new AsyncDisposableStack();
   const registries: DayRegistry[] = [];
   for (const open of dayRegistries) registries.push(stack.use(await open(clock)));
-  const requests = (): number => registries.reduce((sum, { asked }) => sum + asked, 0);
+  const requests = (): number => registries.reduce((sum, { requests }) => sum + requests.length, 0);
   const world = openWorld({ clock, servers: { open: openRegistry as OpenRegistry, requests } });
   const fleets = registries.map((registry) => {
     const { type, address } = registry;
@@ -182,7 +182,7 @@ test(`nothing that lives is missing, and nothing dead stays, in ${hours} h of fa
     if (time < restartsUntil && random(3600) === 0) await world.hubController.restart();
     if (time % (10 * second) === 0) faults = fleets.flatMap((fleet) => fleet.faults());
     if (time % hour !== 0) continue;
-    for (const registry of registries) registry.forget();
+    for (const { requests } of registries) requests.length = 0;
     world.forget();
     heap.push(Math.round(heapMb()));
   }

@@ -48,7 +48,7 @@ export interface FakeNacos extends AsyncDisposable {
   /** Takes every fault back. */
   heal(): void;
   /** Everything that was asked. */
-  readonly requests: readonly FakeRequest[];
+  readonly requests: FakeRequest[];
   count(match: Match): number;
   /** How many clients are connected, and how many are subscribed to a service. */
   readonly connections: number;
