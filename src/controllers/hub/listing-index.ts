@@ -4,7 +4,7 @@ import type { Problem } from "../../model/problems.ts";
 import type { Service } from "../../model/service.ts";
 import type { Clock } from "../../runtime/deps.ts";
 import { atOnce, inSlices, type Steps } from "../../runtime/slices.ts";
-import { type WantedService, WantedServices, wantedService } from "./wanted-services.ts";
+import { WantedServices, wantedService } from "./wanted-services.ts";
 
 /** So many new services are worth an index of their own, made in slices: `update` has no time for them. */
 const many = 500;
@@ -20,12 +20,16 @@ export interface ListingChange {
   readonly readAgain: boolean;
 }
 
+/** A service that is not as it was; undefined = the hub does not want it, or it is not listed any more. */
+type Difference = readonly [id: string, service: Service | undefined];
+
 /** What `prepare` has made of a snapshot. */
 interface Prepared {
   readonly hub: Hub;
   readonly services: ReadonlyMap<string, Service>;
-  readonly wanted: WantedServices;
-  readonly change: ListingChange;
+  readonly differences: readonly Difference[];
+  /** Of many differences. */
+  readonly takenIn?: { readonly wanted: WantedServices; readonly change: ListingChange };
 }
 
 /** One hub's listing, by host. Updates compare identities, so an unchanged service costs nothing. */
@@ -88,58 +92,66 @@ export class ListingIndex {
     hub: Hub,
     clock: Pick<Clock, "monotonic">,
   ): Promise<void> {
-    const before = this.#wanted;
-    const unseen = services.entries().filter(([id, service]) => before.byId.get(id)?.service !== service);
-    if (unseen.drop(many).next().done) return;
-    const wanted = new WantedServices();
-    const change = await inSlices(takenIn(before, services, hub, wanted), clock);
-    this.#prepared = { hub, services, wanted, change };
+    const differences = differencesOf(this.#wanted, services, hub);
+    this.#prepared = { hub, services, differences };
+    if (differences.length <= many) return;
+    const wanted = new WantedServices(this.#wanted);
+    const change = await inSlices(takenIn(wanted, differences, hub), clock);
+    this.#prepared = { hub, services, differences, takenIn: { wanted, change } };
   }
 
   /** Takes a newer listing. Services that the hub's filter excludes count as absent. */
   update(services: ReadonlyMap<string, Service>, hub: Hub): ListingChange {
     const prepared = this.#prepared;
     this.#prepared = undefined;
-    if (prepared?.hub === hub && prepared.services === services) {
-      this.#wanted = prepared.wanted;
-      return prepared.change;
+    const isPrepared = prepared?.hub === hub && prepared.services === services;
+    if (isPrepared && prepared.takenIn !== undefined) {
+      this.#wanted = prepared.takenIn.wanted;
+      return prepared.takenIn.change;
     }
-    return atOnce(takenIn(this.#wanted, services, hub, this.#wanted));
+    const differences = isPrepared ? prepared.differences : differencesOf(this.#wanted, services, hub);
+    return atOnce(takenIn(this.#wanted, differences, hub));
   }
 }
 
-/** Makes `after`, which may be `before` itself, of a newer snapshot. */
-function* takenIn(
-  before: WantedServices,
+/** Every change of a registry asks this of every service, so nothing is allocated for one that is as it was. */
+function differencesOf(
+  wanted: WantedServices,
   services: ReadonlyMap<string, Service>,
+  { filter }: Hub,
+): readonly Difference[] {
+  const differences: Difference[] = [];
+  services.forEach((service, id) => {
+    const was = wanted.byId.get(id)?.service;
+    const is = wants(filter, service.name) ? service : undefined;
+    if (was !== is) differences.push([id, is]);
+  });
+  wanted.byId.forEach((_, id) => {
+    if (!services.has(id)) differences.push([id, undefined]);
+  });
+  return differences;
+}
+
+function* takenIn(
+  wanted: WantedServices,
+  differences: readonly Difference[],
   hub: Hub,
-  after: WantedServices,
 ): Steps<ListingChange> {
   /** The hosts that change, and whether they listed anything. */
   const had = new Map<HostKey, boolean>();
   let readAgain = false;
-  const put = (id: string, was: WantedService | undefined, is: WantedService | undefined): void => {
-    for (const wanted of [was, is])
-      for (const host of wanted?.byHost.keys() ?? [])
-        if (!had.has(host)) had.set(host, before.byHost.has(host));
+  for (const [id, service] of differences) {
+    const was = wanted.byId.get(id);
+    const is = service && wantedService(service, hub);
+    for (const one of [was, is])
+      for (const host of one?.byHost.keys() ?? []) if (!had.has(host)) had.set(host, wanted.byHost.has(host));
     if (was?.unknown !== undefined && is?.unknown === undefined) readAgain = true;
-    after.put(id, is);
-  };
-  for (const [id, service] of services) {
-    const was = before.byId.get(id);
-    const isWanted = wants(hub.filter, service.name);
-    if (isWanted && was?.service !== service) put(id, was, wantedService(service, hub));
-    else if (isWanted && after !== before) after.put(id, was);
-    else if (!isWanted && was !== undefined) put(id, was, undefined);
-    yield;
-  }
-  for (const [id, was] of before.byId) {
-    if (!services.has(id)) put(id, was, undefined);
+    wanted.put(id, is);
     yield;
   }
   const [lost, found]: [HostKey[], HostKey[]] = [[], []];
   for (const [host, was] of had) {
-    const is = after.byHost.has(host);
+    const is = wanted.byHost.has(host);
     if (was !== is) (was ? lost : found).push(host);
     yield;
   }

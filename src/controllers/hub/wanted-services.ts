@@ -28,14 +28,21 @@ function usableOf(endpoints: readonly Endpoint[]): number {
   return endpoints.filter(({ protocol }) => protocol === preferred).length;
 }
 
-/** The services that a hub wants, by id and by host. */
+/** The services that a hub wants, by id and by host; at first those of another, or none. */
 export class WantedServices {
-  readonly #byId = new Map<string, WantedService>();
+  readonly #byId: Map<string, WantedService>;
   /** The services that list something for a host, seldom more than one. */
-  readonly #byHost = new Map<HostKey, readonly WantedService[]>();
+  readonly #byHost: Map<HostKey, readonly WantedService[]>;
   /** What could not be read, with the number of services that say so. */
-  readonly #unknown = new Map<string, number>();
-  #endpoints = 0;
+  readonly #unknown: Map<string, number>;
+  #endpoints: number;
+
+  constructor(other?: WantedServices) {
+    this.#byId = new Map(other?.byId);
+    this.#byHost = new Map(other?.byHost);
+    this.#unknown = new Map(other?.unknown);
+    this.#endpoints = other?.endpoints ?? 0;
+  }
 
   /** The number of endpoints over all hosts. */
   get endpoints(): number {

@@ -61,12 +61,15 @@ describe("a listing with hundreds of new services", () => {
   test.each<[string, number, readonly Service[]]>([
     ["few of which are new", 501, crowd.slice(0, 1)],
     ["that are not many", 500, []],
-  ])("%s, is taken in at once", async (_, count, known) => {
+  ])("%s, is compared ahead and taken in by update", async (_, count, known) => {
     const services = snapshot(...crowd.slice(0, count));
-    const index = indexOf(...known);
+    const [index, plain] = [indexOf(...known), indexOf(...known)];
+    const expected = plain.update(services, hub);
     await index.prepare(services, hub, systemClock);
-    services.clear();
-    expect(index.update(services, hub).found).toEqual([]);
+    expect(index.size).toBe(known.length);
+    services.clear(); // nobody compares it again
+    expect(index.update(services, hub)).toEqual(expected);
+    expect([...index.hosts()]).toEqual([...plain.hosts()]);
   });
 
   test.each<[string, (services: Map<string, Service>) => readonly [Map<string, Service>, typeof hub]]>([
