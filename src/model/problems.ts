@@ -51,6 +51,11 @@ export interface Problem {
   readonly severity: "rejected" | "warning";
 }
 
+/** A text in one line for a person's terminal: control characters, which may be commands to it, are replaced. */
+export function printable(text: string): string {
+  return text.replace(/[\t\n\r]+/g, " ").replace(/\p{Cc}/gu, "\uFFFD");
+}
+
 /**
  * A registered or configured address as messages may show it: any text may stand there, also a URL whose login or
  * query is a secret.
