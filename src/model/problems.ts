@@ -18,6 +18,8 @@ export const problemCodes = {
     "Another service or a foreign ServiceEntry already owns this host and keeps it: rename one of the two. Or somebody copied the service's entry: delete the copy.",
   VipShared:
     "A ServiceEntry that is not the operator's has the virtual IP of this host, so connections may reach either. Give that ServiceEntry another address.",
+  PortNotAllowed:
+    "The service's port is not one of --dubbo-ports, so the service gets no new EnvoyFilter; one that it has stays. Use another port, allow this one, or set l7: false.",
   ShadowsService:
     "A Kubernetes Service has the same name in the mesh, so callers reach one of the two at random. Rename the Service, or use another namespace.",
   MixedProtocols:

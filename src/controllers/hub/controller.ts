@@ -4,6 +4,7 @@ import type { ObjectKey } from "../../kube/resources.ts";
 import type { HostKey, Ms } from "../../model/entry.ts";
 import type { HubKey } from "../../model/hub.ts";
 import { fieldManagers } from "../../model/labels.ts";
+import type { PortRules } from "../../model/port-rules.ts";
 import { type VipPool, vipPool } from "../../plan/vip.ts";
 import type { HubMetrics } from "../../runtime/metrics.ts";
 import { reportBug } from "../writes/internal-error.ts";
@@ -26,6 +27,8 @@ export interface HubControllerOptions extends HubSessionsOptions {
   readonly vipCidr: string;
   readonly concurrency: number;
   readonly emptyGraceMs: Ms;
+  /** As in HostWorkerOptions. */
+  readonly dubboPorts: PortRules;
 }
 
 /** RegistryHubs and what their registries list -> ServiceEntries and the hubs' status. */
@@ -93,9 +96,9 @@ export class HubController {
       signal: running,
       recall,
     };
-    const hosts = new HostWorker(context, { pool, graceMs: this.#options.emptyGraceMs }, tools);
+    const { concurrency, dubboPorts, emptyGraceMs: graceMs } = this.#options;
+    const hosts = new HostWorker(context, { pool, graceMs, dubboPorts }, tools);
     const statuses = new StatusWorker(context, tools);
-    const { concurrency } = this.#options;
     const hostQueue = new WorkQueue((host) => hosts.work(host), concurrency, this.#deps, {
       sliceBegins: () => this.#metrics.sliceBegins("hosts"),
       onBug: (host, error) => hosts.failedBy(host, error),

@@ -8,6 +8,7 @@ import type { ServiceEntry } from "../../model/istio.ts";
 import { splitKey } from "../../model/keys.ts";
 import type { Stored } from "../../model/kubernetes.ts";
 import { annotations, fieldManagers } from "../../model/labels.ts";
+import type { PortRules } from "../../model/port-rules.ts";
 import type { Problem } from "../../model/problems.ts";
 import { parseTime, rfc3339 } from "../../model/time.ts";
 import { claimOf, claimsOn, type HostClaims, mayTakeOver, mayWrite } from "../../plan/claims.ts";
@@ -21,7 +22,7 @@ import type { EntryIndex, HostObject } from "../writes/entry-index.ts";
 import { bugFailure, reportBug } from "../writes/internal-error.ts";
 import { ObjectWriter, type Tools } from "../writes/object-writer.ts";
 import { failedBy, type Outcome } from "../writes/queue.ts";
-import { copyOfEntry, foreignHost, sharedVip, withProblems } from "./host-problems.ts";
+import { copyOfEntry, foreignHost, portNotAllowed, sharedVip, withProblems } from "./host-problems.ts";
 import type { HostLedger } from "./ledger.ts";
 import type { HubSession } from "./session.ts";
 import type { UnexplainedEntries } from "./unexplained-entries.ts";
@@ -54,6 +55,8 @@ export interface HostContext {
 export interface HostWorkerOptions {
   readonly pool: VipPool;
   readonly graceMs: Ms;
+  /** Where the dubbo-controller may make new filters. */
+  readonly dubboPorts: PortRules;
 }
 
 const noEndpoints: Entry["endpoints"] = new Map();
@@ -105,7 +108,7 @@ export class HostWorker {
     this.#context.unexplained.record(host, isUnexplained || isLeftOver ? name : undefined);
     if (found !== undefined && !mayTakeOver(found, claims)) return this.#conflict(host, found, claims);
     const plan = planHost(this.#input(host, found, claims));
-    this.#tell(host, withProblems(plan, claims, this.#problems(host, found)));
+    this.#tell(host, withProblems(plan, claims, this.#problems(host, found, plan.step)));
     this.#dryRun(host, found, claims);
     const outcome = await this.#carryOut(host, plan.step, found);
     const isMissed = this.#context.entries.keysAt(host).length === 0 && this.#isMissed(host, last, claims);
@@ -137,11 +140,16 @@ export class HostWorker {
     return undefined;
   }
 
-  /** What is the matter with the host's entry in the cluster. */
-  #problems(host: HostKey, found: HostObject | undefined): readonly Problem[] {
+  /** What is the matter with the host's entry in the cluster, or with the one that it gets. */
+  #problems(host: HostKey, found: HostObject | undefined, step: Step): readonly Problem[] {
     const copies = this.#context.entries.copiesAt(host).map((copy) => copyOfEntry(host, copy));
     const strangers = found ? strangersAt(this.#vips, found) : [];
-    return strangers.length > 0 ? [...copies, sharedVip(host, strangers)] : copies;
+    const entry = step.op === "apply" ? step.entry : found?.entry;
+    return [
+      ...copies,
+      ...(strangers.length > 0 ? [sharedVip(host, strangers)] : []),
+      ...portNotAllowed(entry, this.#options.dubboPorts),
+    ];
   }
 
   /** Remembers an entry of ours, but no virtual IP that somebody wrote and that the worker takes away. */
