@@ -146,6 +146,14 @@ const options = {
     help: "Whether a hub may write into another namespace that has not opted in by annotation.",
     commands: hub,
   }),
+  denyTargets: option({
+    flag: "deny-targets",
+    value: "<globs>",
+    default: "",
+    parse: namespaceGlobs,
+    help: "Namespaces that receive no ServiceEntries: names, or globs with *, separated by commas. The host of an entry ends with its namespace, so a namespace called com or internal would let a hub answer for google.com or db.internal in the whole mesh. Of use where tenants create namespaces, for example com,net,org,io,dev,cn,internal,consul. Entries that exist stay.",
+    commands: hub,
+  }),
   foreignServiceEntries: option({
     flag: "foreign-serviceentries",
     value: "true|false",
@@ -325,6 +333,13 @@ function namespace(text: string): string {
 function namespaces(text: string): readonly string[] {
   const list = text === "" ? [] : text.split(",").map((name) => namespace(name.trim()));
   return [...new Set(list)].sort();
+}
+
+function namespaceGlobs(text: string): readonly string[] {
+  const list = text === "" ? [] : text.split(",").map((glob) => glob.trim());
+  if (!list.every((glob) => /^[-a-z0-9*]{1,63}$/.test(glob)))
+    throw new Error("not a list of namespaces such as com,internal,team-*");
+  return list;
 }
 
 function ipv4Cidr(text: string): string {

@@ -94,6 +94,7 @@ export async function generateEntries(
     entries,
     unexplained,
     serviceEntries,
+    serviceAt: () => "no" as const, // a preview does not read Services
     isReady: () => true,
     targetProblem: () => undefined,
   };

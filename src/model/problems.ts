@@ -21,7 +21,7 @@ export const problemCodes = {
   PortNotAllowed:
     "The service's port is not one of --dubbo-ports, so the service gets no new EnvoyFilter; one that it has stays. Use another port, allow this one, or set l7: false.",
   ShadowsService:
-    "A Kubernetes Service has the same name in the mesh, so callers reach one of the two at random. Rename the Service, or use another namespace.",
+    "A Kubernetes Service has the same name in the mesh, so callers reach one of the two at random. Rename the Service, or use another namespace. Rejected: a hub of another namespace makes no entry that would answer for a Service.",
   MixedProtocols:
     "Instances of one service speak different protocols; the entry contains only those that speak its protocol. Or the hubs of a Spring service differ in spec.protocol; the entry keeps its protocol.",
   TooManyEndpoints:

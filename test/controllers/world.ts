@@ -36,6 +36,7 @@ const hubDefaults: HubControllerOptions = {
   settleFactor: 1,
   allowCrossNamespace: true,
   watchNamespaces: [],
+  denyTargets: [],
   dubboPorts,
 };
 

@@ -98,6 +98,8 @@ describe("readConfig", () => {
     ["dubboPorts", "20880,65536"],
     ["dubboPorts", "20880,,20881"],
     ["dubboPorts", "dubbo"],
+    ["denyTargets", "com,"],
+    ["denyTargets", "example.com"],
   ])("refuses %s=%s", (name, text) => {
     expect(problemsOf({ [name]: text })).toHaveLength(1);
   });

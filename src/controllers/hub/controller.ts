@@ -15,7 +15,7 @@ import type { HubDeps } from "./connection.ts";
 import { type ClaimingHub, type HostContext, HostWorker } from "./host-worker.ts";
 import type { HubSession } from "./session.ts";
 import { HubSessions, type HubSessionsOptions } from "./sessions.ts";
-import { hostOfService, type Services } from "./shadowing-services.ts";
+import { hostOfService, type Services, serviceAt } from "./shadowing-services.ts";
 import { type StatusContext, StatusWorker } from "./status-worker.ts";
 import { UnexplainedEntries } from "./unexplained-entries.ts";
 
@@ -131,6 +131,7 @@ export class HubController {
       unexplained: this.#unexplained,
       serviceEntries,
       services,
+      serviceAt: (host) => serviceAt(host, services),
       isReady: () => this.#isReady,
       sessions: () => this.#sessions.ordered,
       session: (key: HubKey) => this.#sessions.get(key),
@@ -169,8 +170,11 @@ export class HubController {
     const concernsAll = keys.size === 0 || state !== this.#servicesState;
     this.#servicesState = state;
     const hosts = [...keys].map(hostOfService);
-    for (const { hub, listings } of this.#sessions.ordered)
-      if (concernsAll || hosts.some((host) => listings.has(host))) this.#enqueueStatus(hub.key);
+    for (const { hub, listings } of this.#sessions.ordered) {
+      const shadowed = hosts.filter((host) => listings.has(host));
+      this.#enqueueHosts(shadowed, "look");
+      if (concernsAll || shadowed.length > 0) this.#enqueueStatus(hub.key);
+    }
   }
 
   /** Nothing is decided while a list is incomplete. Once all are complete, every host is queued again. */
