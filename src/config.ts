@@ -1,4 +1,5 @@
 import { isIPv4 } from "node:net";
+import type { PortRules } from "./model/port-rules.ts";
 
 /** The long-running commands; each reads its own part of the table. */
 export type Controller = "hub-controller" | "dubbo-controller";
@@ -26,6 +27,18 @@ const hub: readonly Reader[] = ["hub-controller"];
 const dubbo: readonly Reader[] = ["dubbo-controller"];
 
 const option = <T>(one: Option<T>): Option<T> => one;
+
+/** Ports from 1024 on whose clients expect another protocol than Dubbo, by what listens on them as a rule. */
+const portsOfOthers = {
+  "databases, caches and search": "1433,1521,3306,5432,6379,9042,9200,9300,11211,26379,27017-27019",
+  "message brokers": "1883,4222,5671-5672,6650,9092-9094,9876,10911,61616",
+  "registries and configuration": "2181,2379-2380,8500,8761,8848,9848-9849",
+  "HTTP, gRPC and telemetry":
+    "3000,4317-4318,5000,8000,8008,8080-8081,8088,8443,8888,9080,9090-9091,9411,9443,11800,50051",
+  "Kubernetes and Istio": "6443,10250,15000-15099",
+} as const;
+
+const defaultPorts = `1024-65535,!${Object.values(portsOfOthers).join().replaceAll(",", ",!")}`;
 
 /** Every setting. Flags, environment variables, --help and docs/configuration.md are generated from this table. */
 const options = {
@@ -133,6 +146,14 @@ const options = {
     help: "Whether a hub may write into another namespace that has not opted in by annotation.",
     commands: hub,
   }),
+  denyTargets: option({
+    flag: "deny-targets",
+    value: "<globs>",
+    default: "",
+    parse: namespaceGlobs,
+    help: "Namespaces that receive no ServiceEntries: names, or globs with *, separated by commas. The host of an entry ends with its namespace, so a namespace called com or internal would let a hub answer for google.com or db.internal in the whole mesh. Of use where tenants create namespaces, for example com,net,org,io,dev,cn,internal,consul. Entries that exist stay.",
+    commands: hub,
+  }),
   foreignServiceEntries: option({
     flag: "foreign-serviceentries",
     value: "true|false",
@@ -146,8 +167,22 @@ const options = {
     value: "true|false",
     default: "false",
     parse: boolean,
-    help: "Whether the controller also writes an EnvoyFilter for the provider's own proxy. For providers inside the mesh.",
+    help: "Whether the controller also writes an EnvoyFilter for the provider's own proxy, for providers inside the mesh. It acts on every pod of the mesh that listens on the service's port, whoever owns the pod and whatever it speaks: there Dubbo works, and nothing else.",
     commands: [...dubbo, "preview"],
+  }),
+  dubboPorts: option({
+    flag: "dubbo-ports",
+    value: "<ports>",
+    default: "default",
+    parse: portRules,
+    help: `The ports whose Dubbo services get new EnvoyFilters: numbers and ranges, separated by commas; ! takes some out again, the last one that has a port decides, and the word default stands for the default. What the filters of a port change, they change for that port in every proxy of the mesh. So the default is 1024-65535 without the usual ports of ${Object.entries(
+      portsOfOthers,
+    )
+      .map(([owner, ports]) => `${owner} (${ports.replaceAll(",", ", ")})`)
+      .join(
+        "; ",
+      )}. A filter that exists stays. Give both controllers the same value: the hub-controller reports the services that get no filter.`,
+    commands: [...both, "preview"],
   }),
   logLevel: option({
     flag: "log-level",
@@ -300,6 +335,13 @@ function namespaces(text: string): readonly string[] {
   return [...new Set(list)].sort();
 }
 
+function namespaceGlobs(text: string): readonly string[] {
+  const list = text === "" ? [] : text.split(",").map((glob) => glob.trim());
+  if (!list.every((glob) => /^[-a-z0-9*]{1,63}$/.test(glob)))
+    throw new Error("not a list of namespaces such as com,internal,team-*");
+  return list;
+}
+
 function ipv4Cidr(text: string): string {
   const [network = "", bits = "", ...rest] = text.split("/");
   const prefix = Number(bits);
@@ -309,6 +351,16 @@ function ipv4Cidr(text: string): string {
   if (address % 2 ** (32 - prefix) !== 0)
     throw new Error("has bits set beyond the prefix; 240.241.0.0/16 has none");
   return text;
+}
+
+function portRules(text: string): PortRules {
+  return text.split(",").flatMap((item) => {
+    if (item.trim() === "default") return portRules(defaultPorts);
+    const [, not, from = "", to = from] = /^\s*(!?)(\d{1,5})(?:-(\d{1,5}))?\s*$/.exec(item) ?? [];
+    if (from === "" || Number(from) < 1 || Number(to) > 65_535 || Number(from) > Number(to))
+      throw new Error("not a list of ports and ranges such as default,8080,!9000-9099");
+    return [{ from: Number(from), to: Number(to), isAllowed: not === "" }];
+  });
 }
 
 function bindAddress(text: string): BindAddress {

@@ -14,7 +14,7 @@ import { ListingIndex } from "../controllers/hub/listing-index.ts";
 import { UnexplainedEntries } from "../controllers/hub/unexplained-entries.ts";
 import type { Outcome } from "../controllers/writes/queue.ts";
 import type { Entry, HostKey, Ms } from "../model/entry.ts";
-import type { Hub } from "../model/hub.ts";
+import type { Hub, HubKey } from "../model/hub.ts";
 import type { Problem } from "../model/problems.ts";
 import type { Snapshot } from "../model/service.ts";
 import { rfc3339 } from "../model/time.ts";
@@ -72,7 +72,7 @@ export async function generate(
   const hosts = [...listings.hosts(), ...ownedHosts].sort();
   const context = { sessions: () => hubs, goneInMs: () => undefined };
   const withoutVip = await generateEntries(hosts, context, cluster, options);
-  await generateFilters([...ownedBefore, ...owned()], cluster, options);
+  await generateFilters([...ownedBefore, ...owned()], hubs, cluster, options);
   const problems = [...snapshot.problems, ...listings.problems, ...ledger.problems];
   return { problems, withoutVip, held: ledger.withheld };
 }
@@ -85,7 +85,7 @@ export async function generateEntries(
   hosts: Iterable<HostKey>,
   hubs: Pick<HostContext, "sessions" | "goneInMs">,
   cluster: ClusterCopy,
-  options: Pick<GenerateOptions, "vipCidr" | "emptyGraceMs">,
+  options: Pick<GenerateOptions, "vipCidr" | "emptyGraceMs" | "dubboPorts">,
 ): Promise<readonly HostKey[]> {
   const { entries, serviceEntries, tools } = cluster;
   const unexplained = new UnexplainedEntries(tools.deps.logger, () => undefined);
@@ -94,17 +94,20 @@ export async function generateEntries(
     entries,
     unexplained,
     serviceEntries,
+    serviceAt: () => "no" as const, // a preview does not read Services
     isReady: () => true,
     targetProblem: () => undefined,
   };
   const pool = vipPool(options.vipCidr);
-  const worker = new HostWorker(context, { pool, graceMs: options.emptyGraceMs }, tools);
+  const { emptyGraceMs: graceMs, dubboPorts } = options;
+  const worker = new HostWorker(context, { pool, graceMs, dubboPorts }, tools);
   return workOff(new Set(hosts), worker, cluster);
 }
 
-/** Runs the dubbo-controller's worker against the copy for these ServiceEntries, by key. */
+/** Runs the dubbo-controller's worker against the copy for these ServiceEntries, by key, where these hubs exist. */
 export async function generateFilters(
   keys: Iterable<string>,
+  hubs: readonly Pick<ClaimingHub, "hub">[],
   cluster: ClusterCopy,
   options: Omit<GenerateOptions, "emptyGraceMs">,
 ): Promise<void> {
@@ -119,6 +122,8 @@ export async function generateFilters(
     entries,
     foreign: options.foreignServiceEntries,
     accepts: (vip: string) => pool.accepts(vip),
+    targetOf: (key: HubKey) => hubs.find(({ hub }) => hub.key === key)?.hub.target,
+    knowsHubs: () => true,
     isReady: () => true,
     refused,
   };

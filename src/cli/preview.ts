@@ -7,6 +7,7 @@ import { createClient } from "../kube/client.ts";
 import { yamlOf } from "../kube/manifests.ts";
 import { RegistryError } from "../model/errors.ts";
 import { type Hub, wants } from "../model/hub.ts";
+import { printable } from "../model/problems.ts";
 import type { Snapshot } from "../model/service.ts";
 import { openRegistry } from "../registries/index.ts";
 import { systemClock } from "../runtime/clock.ts";
@@ -86,7 +87,7 @@ async function preview(flags: PreviewFlags, env: NodeJS.ProcessEnv): Promise<num
     return changes.length > 0 ? 1 : 0;
   } catch (error) {
     if (error instanceof PreviewFileError) say(`${filename}: ${error.message}`);
-    else if (error instanceof RegistryError) say(`${error.code}: ${error.message}`);
+    else if (error instanceof RegistryError) say(printable(`${error.code}: ${error.message}`));
     else if (error instanceof DiffError || error instanceof ConfigError) say(error.message);
     else if (diff)
       say(inspect(error)); // a throw would end in exit code 1, which means differences
@@ -135,7 +136,8 @@ function printed({ serviceEntries, envoyFilters }: ClusterCopy, output: "yaml" |
 }
 
 function* remarks({ problems, withoutVip }: Generated): Generator<string> {
-  for (const { severity, at, code, detail } of problems) yield `${severity}: ${at}: ${code}: ${detail}`;
+  for (const { severity, at, code, detail } of problems)
+    yield printable(`${severity}: ${at}: ${code}: ${detail}`);
   for (const host of withoutVip) yield `rejected: ${host}: no virtual IP is free in --vip-cidr`;
 }
 

@@ -24,7 +24,7 @@ export interface KubeRequest {
   readonly contentType?: string;
   /** For a stream: a signal of its own, which keeps a listener. */
   readonly signal: AbortSignal;
-  /** From sending the request to the end of its answer; default 30 s. */
+  /** From the look at the kubeconfig to the end of the answer; default 30 s. */
   readonly timeoutMs?: number;
 }
 
@@ -63,9 +63,11 @@ export function createClient(options: ClientOptions, deps: Deps): KubeClient {
     kind: keyof Dispatchers,
     read: (body: Body) => T,
   ): Promise<Awaited<T>> {
-    const connection = await connect();
     const { signal, stopTimer, unlink } = startLimit(request, deps.clock);
+    let origin = "the API server";
     try {
+      const connection = await unlessAborted(connect(), signal); // a credential plugin may hang
+      origin = connection.origin;
       const options = dispatchOptions(connection, request, signal);
       const { statusCode, headers, body } = await unlessAborted(
         connection.dispatchers[kind].request(options),
@@ -76,7 +78,7 @@ export function createClient(options: ClientOptions, deps: Deps): KubeClient {
       throw refused(request, statusCode, await body.text(), headers["retry-after"]?.toString());
     } catch (error) {
       if (signal.aborted) throw signal.reason;
-      throw error instanceof KubeError ? error : unreachable(request, connection.origin, error);
+      throw error instanceof KubeError ? error : unreachable(request, origin, error);
     } finally {
       stopTimer();
       if (kind === "requests") unlink(); // the reader of a watch ends it with the signal

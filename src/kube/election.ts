@@ -28,6 +28,8 @@ export class Election {
   #seen: { readonly lease: Lease; readonly text: string; readonly at: Instant } | undefined;
   /** On the monotonic clock; 0 = not held. Counts from just before the renewing request was sent. */
   #heldUntil: Instant = 0;
+  /** The wall time of that moment. */
+  #renewedAt = 0;
   #problem: string | undefined;
 
   /** `client` serves nothing else, because a renewal must not wait behind other writes. */
@@ -43,12 +45,15 @@ export class Election {
   }
 
   /**
-   * Call it right before each write. It compares the monotonic clock and uses no timer, so a process that was
-   * suspended for longer than its Lease writes nothing when it wakes up.
+   * Call it right before each write. It compares clocks and uses no timer, so a process that was suspended for longer than
+   * its Lease writes nothing when it wakes up: the wall clock shows that where the monotonic one stood still, as in a
+   * virtual machine. A wall clock that somebody sets costs the time until the next renewal.
    * @throws KubeError (NotLeading) when another process may hold the Lease by now.
    */
   assertLeading(): void {
-    if (this.#deps.clock.monotonic() < this.#heldUntil) return;
+    const { clock } = this.#deps;
+    const wallMs = Math.abs(clock.now() - this.#renewedAt);
+    if (clock.monotonic() < this.#heldUntil && wallMs <= renewDeadlineMs) return;
     const text = `not sent: this process no longer holds the Lease ${this.#name}`;
     throw new KubeError({ status: 0, reason: "NotLeading", text });
   }
@@ -134,7 +139,7 @@ export class Election {
     const { clock } = this.#deps;
     const { identity } = this.#id;
     const known = this.#seen?.lease;
-    const sentAt = clock.monotonic();
+    const [sentAt, wallAt] = [clock.monotonic(), clock.now()];
     try {
       const current = known?.spec?.holderIdentity === identity ? known : await this.#look(signal);
       if (current !== undefined && !this.#isFree(current)) return false;
@@ -145,6 +150,7 @@ export class Election {
       return current?.spec?.holderIdentity === identity && this.#hold(signal);
     }
     this.#heldUntil = sentAt + renewDeadlineMs;
+    this.#renewedAt = wallAt;
     return true;
   }
 

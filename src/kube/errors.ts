@@ -1,3 +1,4 @@
+import { printable } from "../model/problems.ts";
 import { isObject } from "./covered.ts";
 
 /** The failed request, for the message; without its query. */
@@ -30,7 +31,7 @@ export class KubeError extends Error {
   readonly retryAfterMs: number | undefined;
 
   constructor(failure: Failure, attempt?: Attempt, options?: ErrorOptions) {
-    const text = failure.text.slice(0, maxTextLength);
+    const text = printable(failure.text.slice(0, maxTextLength)); // it may quote an admission webhook
     super(attempt ? `${text} (${attempt.method} ${attempt.path})` : text, options);
     this.status = failure.status;
     this.reason = failure.reason;

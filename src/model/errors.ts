@@ -1,3 +1,4 @@
+import { printable } from "./problems.ts";
 import type { ReasonOf } from "./reasons.ts";
 
 /** Why the operator cannot read a registry; one code per next step of a person. Each is a reason of RegistrySynced. */
@@ -22,9 +23,10 @@ export class RegistryError extends Error {
     nextStep: string,
     options: ErrorOptions & { reset?: boolean } = {},
   ) {
-    super(`${detail}. ${nextStep}`, options);
+    const said = printable(detail); // it may quote the registry
+    super(`${said}. ${nextStep}`, options);
     this.code = code;
-    this.detail = detail;
+    this.detail = said;
     this.nextStep = nextStep;
     this.reset = options.reset ?? false;
   }

@@ -18,8 +18,10 @@ export const problemCodes = {
     "Another service or a foreign ServiceEntry already owns this host and keeps it: rename one of the two. Or somebody copied the service's entry: delete the copy.",
   VipShared:
     "A ServiceEntry that is not the operator's has the virtual IP of this host, so connections may reach either. Give that ServiceEntry another address.",
+  PortNotAllowed:
+    "The service's port is not one of --dubbo-ports, so the service gets no new EnvoyFilter; one that it has stays. Use another port, allow this one, or set l7: false.",
   ShadowsService:
-    "A Kubernetes Service has the same name in the mesh, so callers reach one of the two at random. Rename the Service, or use another namespace.",
+    "A Kubernetes Service has the same name in the mesh, so callers reach one of the two at random. Rename the Service, or use another namespace. Rejected: a hub of another namespace makes no entry that would answer for a Service.",
   MixedProtocols:
     "Instances of one service speak different protocols; the entry contains only those that speak its protocol. Or the hubs of a Spring service differ in spec.protocol; the entry keeps its protocol.",
   TooManyEndpoints:
@@ -49,6 +51,11 @@ export interface Problem {
   /** One sentence for the owner of the entry: the cause and the next step. */
   readonly detail: string;
   readonly severity: "rejected" | "warning";
+}
+
+/** A text in one line for a person's terminal: control characters, which may be commands to it, are replaced. */
+export function printable(text: string): string {
+  return text.replace(/[\t\n\r]+/g, " ").replace(/\p{Cc}/gu, "\uFFFD");
 }
 
 /**

@@ -10,11 +10,12 @@ export function linkAbort(signal: AbortSignal, controller: AbortController): () 
 }
 
 /**
- * What a request of undici's comes to. undici notices an abort only once it has a connection, which a silent server can
- * keep it from for 10 s. @throws what it throws; the signal's reason.
+ * What something comes to that notices an abort late or never: undici only once it has a connection, which a silent server
+ * can keep it from for 10 s. @throws what it throws; the signal's reason.
  */
 export function unlessAborted<T>(request: Promise<T>, signal: AbortSignal): Promise<T> {
   const aborted = Promise.withResolvers<never>();
+  if (signal.aborted) aborted.reject(signal.reason);
   signal.addEventListener("abort", () => aborted.reject(signal.reason), { once: true });
   return Promise.race([request, aborted.promise]);
 }

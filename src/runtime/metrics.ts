@@ -42,6 +42,8 @@ export interface HubMetrics extends Metrics {
 /** The additional metrics of the dubbo-controller. */
 export interface DubboMetrics extends Metrics {
   envoyFilters(count: number): void;
+  /** How many ServiceEntries get no new EnvoyFilter, by the reason. */
+  withheldFilters(counts: Readonly<Record<string, number>>): void;
   /** Whether --root-namespace differs from the mesh's own. */
   rootNamespaceMismatch(mismatch: boolean): void;
 }
@@ -98,9 +100,18 @@ export function createDubboMetrics(): DubboMetrics {
     "root_namespace_mismatch",
     "1 while --root-namespace differs from the mesh's root namespace, so that the filters do not reach every proxy.",
   );
+  const withheld = gauge(
+    registry,
+    "withheld_filters",
+    "ServiceEntries that get no new EnvoyFilter: their port is not allowed, no hub stands behind them, or the hubs cannot be listed.",
+    ["reason"],
+  );
   return {
     ...createBase(registry),
     envoyFilters: (count) => filters.set(count),
+    withheldFilters(counts) {
+      for (const [reason, count] of Object.entries(counts)) withheld.set({ reason }, count);
+    },
     rootNamespaceMismatch: (isMismatch) => mismatch.set(isMismatch ? 1 : 0),
   };
 }

@@ -1,4 +1,4 @@
-import type { Problem } from "../model/problems.ts";
+import { type Problem, printable } from "../model/problems.ts";
 import type { ConditionType, ReasonOf } from "../model/reasons.ts";
 import type { Condition, Hold, HubStatus } from "../model/registryhub.ts";
 import { conditionOf, type Finding, phaseOf } from "./conditions.ts";
@@ -303,8 +303,9 @@ function withManualFields(
 }
 
 function problemsFor(problems: readonly Problem[]): HubStatus["problems"] {
-  const text = (value: string): string =>
-    (value.length > maxTextLength ? `${value.slice(0, maxTextLength)}…` : value).toWellFormed(); // the API server stores it well-formed
+  const cut = (value: string): string =>
+    value.length > maxTextLength ? `${value.slice(0, maxTextLength)}…` : value;
+  const text = (value: string): string => printable(cut(value)).toWellFormed(); // the API server stores it well-formed
   const order = (one: Problem): string => `${one.severity} ${one.at} ${one.code} ${one.detail}`;
   return problems
     .toSorted((a, b) => (order(a) < order(b) ? -1 : 1))

@@ -158,6 +158,18 @@ test("wall clocks that differ by a day, or go back, change nothing", async () =>
   first.election.assertLeading();
 });
 
+test("a leader whose machine was suspended writes nothing before it has renewed, though its own time stood still", async () => {
+  const first = candidate("first");
+  await leads(first);
+  first.clock.jump(DEADLINE_MS);
+  first.election.assertLeading();
+  first.clock.jump(1);
+  expect(() => first.election.assertLeading()).toThrow("no longer holds the Lease");
+  await first.pass(RETRY_MS);
+  await eventually(() => first.election.assertLeading(), SOON_MS);
+  expect(first.work?.aborted).toBe(false);
+});
+
 test("an API server that does not answer: a leader goes on for 10 s and no longer", async () => {
   await using proxy = await startProxy("127.0.0.1", Number(new URL(server.url).port));
   const first = candidate("first", { kubeconfig: await kubeconfigThrough(server, proxy) });

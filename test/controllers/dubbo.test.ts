@@ -268,6 +268,25 @@ describe("what a person has to mend", () => {
     expect(await world.dubboController.metrics()).toContain("registryhub_root_namespace_mismatch 0");
   });
 
+  test("that of a revision counts as well, and no other ConfigMap of Istio's (I23)", async () => {
+    const world = openWorld();
+    const put = (name: string, data: object): unknown =>
+      world.person.put({
+        apiVersion: "v1",
+        kind: "ConfigMap",
+        metadata: { namespace: rootNamespace, name, labels: { "istio.io/rev": "1-26" } },
+        data,
+      });
+    put("istio-sidecar-injector-1-26", { config: "rootNamespace: mesh-root\n" });
+    await world.dubboController.start();
+    await world.advance(1 * second);
+    expect(eventsOf(world)).toEqual([]);
+    put("istio-1-26", { mesh: "rootNamespace: mesh-root\n" });
+    await world.advance(10 * minute);
+    expect(eventsOf(world)).toEqual(["ConfigMap istio-1-26: RootNamespaceMismatch"]);
+    expect(await world.dubboController.metrics()).toContain("registryhub_root_namespace_mismatch 1");
+  });
+
   test("more than 1,000 filters are an Event, once", async () => {
     const world = openWorld();
     for (let at = 0; at < 1_001; at++)

@@ -48,6 +48,26 @@ test("one that is missing is said, and used as soon as the next try finds it", a
   expect(said(world)).toMatchObject({ phase: "success", Ready: "True Ready" });
 });
 
+test("one that holds a token of the cluster itself goes to no registry, and a copy of it does (I15)", async () => {
+  const world = openWorld();
+  world.registry().lists(two);
+  const type = "kubernetes.io/service-account-token";
+  const token = { namespace: "demo", name: "login" };
+  world.person.put({ apiVersion: "v1", kind: "Secret", metadata: token, type, data: base64({ token: "t" }) });
+  world.person.put(hub(spec));
+  await world.hubController.start();
+  await world.advance(1 * minute);
+  expect(world.registry().opened).toEqual([]);
+  expect(said(world)).toMatchObject({ phase: "failed", Ready: "False SecretInvalid" });
+  expect(messageOf(world, "Ready")).toMatch(
+    /Secret demo\/login is of type kubernetes.io.* a Secret of type Opaque/,
+  );
+  world.person.delete("secrets", "demo/login");
+  putSecret(world, { token: "t" });
+  await world.advance(31 * second);
+  expect(credentialsOf(world)).toEqual([{ token: "t" }]);
+});
+
 test("one that lacks a key, or may not be read, is said without any of its values", async () => {
   const world = openWorld();
   world.registry().lists(two);

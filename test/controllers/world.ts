@@ -1,5 +1,6 @@
 import { setImmediate as nextTurn } from "node:timers/promises";
 import { onTestFinished } from "vitest";
+import { readConfig } from "../../src/config.ts";
 import { DubboController, type DubboControllerOptions } from "../../src/controllers/dubbo/controller.ts";
 import { HubController, type HubControllerOptions } from "../../src/controllers/hub/controller.ts";
 import type { RegistryHub } from "../../src/model/registryhub.ts";
@@ -23,6 +24,9 @@ export const rootNamespace = "istio-system";
 export const hubKey = `${home}/hub`;
 export const zk = "zk:2181";
 
+/** What --dubbo-ports is unless told otherwise. */
+export const { dubboPorts } = readConfig({}, {});
+
 const hubDefaults: HubControllerOptions = {
   vipCidr: "240.241.0.0/16",
   concurrency: 16,
@@ -32,6 +36,8 @@ const hubDefaults: HubControllerOptions = {
   settleFactor: 1,
   allowCrossNamespace: true,
   watchNamespaces: [],
+  denyTargets: [],
+  dubboPorts,
 };
 
 const dubboDefaults: DubboControllerOptions = {
@@ -41,6 +47,7 @@ const dubboDefaults: DubboControllerOptions = {
   watchNamespaces: [],
   inboundFilters: false,
   foreignServiceEntries: false,
+  dubboPorts,
 };
 
 /** One line that a controller logged. */

@@ -91,7 +91,7 @@ test("a right is missing: the status names the verb and the resource; granted, i
       level: "warn",
       msg: "not watching",
       error: expect.stringContaining(`User "alice" cannot list resource "services"`),
-      neededFor: "only the warning ShadowsService",
+      neededFor: "only the problem ShadowsService",
     }),
   ]);
 

@@ -70,6 +70,6 @@ async function playStep(moment: Moment, before: Cluster, clock: FakeClock) {
   const world = { sessions: () => hubs.map(({ claiming }) => claiming), goneInMs: () => 0 };
   await generateEntries([...hosts].sort(), world, copy, config);
   const keys = [...before.serviceEntries.map(objectKey), ...copy.serviceEntries.objects.keys()];
-  await generateFilters(keys, copy, config);
+  await generateFilters(keys, world.sessions(), copy, config);
   return { after: result(), result: resultOf(copy, hubs, deletions) };
 }

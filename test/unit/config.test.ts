@@ -1,5 +1,6 @@
 import { describe, expect, it } from "vitest";
 import { ConfigError, readConfig, settings } from "../../src/config.ts";
+import { isPortAllowed } from "../../src/model/port-rules.ts";
 
 function problemsOf(
   flags: Record<string, string | boolean>,
@@ -91,8 +92,35 @@ describe("readConfig", () => {
     ["vipCidr", "240.241.0.0/31"],
     ["shrinkHold", "-5m"],
     ["shrinkHold", "5 m"],
+    ["dubboPorts", ""],
+    ["dubboPorts", "0"],
+    ["dubboPorts", "20880-20879"],
+    ["dubboPorts", "20880,65536"],
+    ["dubboPorts", "20880,,20881"],
+    ["dubboPorts", "dubbo"],
+    ["denyTargets", "com,"],
+    ["denyTargets", "example.com"],
   ])("refuses %s=%s", (name, text) => {
     expect(problemsOf({ [name]: text })).toHaveLength(1);
+  });
+
+  it.each([
+    ["20880", [20_880], [20_879, 20_881]],
+    ["20880-20889, 3306", [20_880, 20_889, 3_306], [20_890]],
+    ["1-65535,!20880-20881,20881", [1, 65_535, 20_881], [20_880]],
+    ["default,8080,!20880", [8_080, 20_881], [20_880, 8_443]],
+    [
+      "default",
+      [1_024, 20_880, 20_881, 20_890, 28_080, 65_535],
+      [
+        80, 443, 1_023, 2_181, 3_306, 5_432, 6_379, 8_080, 8_443, 8_848, 9_080, 9_092, 11_211, 15_000, 15_099,
+        27_017,
+      ],
+    ],
+  ])("allows filters on the ports of %s", (text, allowed, others) => {
+    const { dubboPorts } = readConfig({ dubboPorts: text }, {});
+    expect(allowed.filter((port) => !isPortAllowed(port, dubboPorts))).toEqual([]);
+    expect(others.filter((port) => isPortAllowed(port, dubboPorts))).toEqual([]);
   });
 
   it("sorts namespaces and drops doubles", () => {

@@ -4,13 +4,20 @@ import { createEventRecorder, type EventRecorder } from "../../kube/events.ts";
 import { createReflector, obstacleOf, type Reflector } from "../../kube/reflector.ts";
 import { resources } from "../../kube/resources.ts";
 import type { Ms } from "../../model/entry.ts";
+import type { HubKey } from "../../model/hub.ts";
 import type { EnvoyFilter, ServiceEntry } from "../../model/istio.ts";
 import type { Stored } from "../../model/kubernetes.ts";
 import { fieldManagers } from "../../model/labels.ts";
+import type { RegistryHub } from "../../model/registryhub.ts";
 import { vipPool } from "../../plan/vip.ts";
 import type { Deps } from "../../runtime/deps.ts";
 import type { DubboMetrics } from "../../runtime/metrics.ts";
-import { withoutEndpoints, withoutManagedFields } from "../../translate/read-back/kept.ts";
+import {
+  targetOf,
+  targetOnly,
+  withoutEndpoints,
+  withoutManagedFields,
+} from "../../translate/read-back/kept.ts";
 import { EntryIndex } from "../writes/entry-index.ts";
 import { reportBug } from "../writes/internal-error.ts";
 import { WorkQueue } from "../writes/queue.ts";
@@ -35,9 +42,13 @@ export class DubboController {
   readonly #deps: Deps;
   readonly #serviceEntries: Reflector<Stored<ServiceEntry>>;
   readonly #filters: Reflector<Stored<EnvoyFilter>>;
+  /** Nothing but new filters waits for the hubs. */
+  readonly #hubs: Reflector<Stored<RegistryHub>>;
+  readonly #targets = new Map<HubKey, string>();
   readonly #entries: EntryIndex;
   #queue: WorkQueue | undefined;
   #isReady = false;
+  #knowsHubs = false;
   #hadMany = false;
 
   constructor(options: DubboControllerOptions, client: KubeClient, metrics: DubboMetrics, deps: Deps) {
@@ -45,7 +56,7 @@ export class DubboController {
     this.#client = client;
     this.#metrics = metrics;
     this.#deps = deps;
-    const { serviceEntries, envoyFilters } = resources;
+    const { serviceEntries, envoyFilters, registryHubs } = resources;
     const namespace = options.rootNamespace;
     this.#serviceEntries = createReflector(client, serviceEntries, { transform: withoutEndpoints }, deps);
     this.#filters = createReflector(
@@ -54,6 +65,8 @@ export class DubboController {
       { namespace, transform: withoutManagedFields },
       deps,
     );
+    const logger = deps.logger.child({ neededFor: "new EnvoyFilters; those that exist stay" });
+    this.#hubs = createReflector(client, registryHubs, { transform: targetOnly }, { ...deps, logger });
     this.#entries = new EntryIndex(this.#serviceEntries.objects);
   }
 
@@ -76,8 +89,11 @@ export class DubboController {
       },
     });
     this.#queue = queue;
-    this.#metrics.beforeRender(() => this.#metrics.queueDepth("filters", queue.depth));
-    const lists = [this.#serviceEntries, this.#filters];
+    this.#metrics.beforeRender(() => {
+      this.#metrics.queueDepth("filters", queue.depth);
+      this.#metrics.withheldFilters(worker.rights.counts);
+    });
+    const lists = [this.#serviceEntries, this.#filters, this.#hubs];
     for (const list of lists) {
       list.subscribe(() => {
         const obstacle = obstacleOf(list.status);
@@ -91,16 +107,21 @@ export class DubboController {
         reportBug(tools, "object", { envoyFilter: filterKey }, error);
       }
     };
-    this.#serviceEntries.subscribe((keys) => {
-      for (const key of keys) {
-        try {
-          for (const host of this.#entries.update(key))
-            for (const other of this.#entries.keysAt(host)) queue.add(other, this.#urgency);
-        } catch (error) {
-          reportBug(tools, "object", { serviceEntry: key }, error);
-        }
-        queue.add(key, this.#urgency);
+    const takeEntry = (key: string): void => {
+      try {
+        for (const host of this.#entries.update(key))
+          for (const other of this.#entries.keysAt(host)) queue.add(other, this.#urgency);
+      } catch (error) {
+        reportBug(tools, "object", { serviceEntry: key }, error);
       }
+      queue.add(key, this.#urgency);
+    };
+    this.#serviceEntries.subscribe((keys) => {
+      for (const key of keys) takeEntry(key);
+      this.#listsChanged(queue, touch);
+    });
+    this.#hubs.subscribe((keys) => {
+      for (const key of keys) if (this.#takeHub(key)) this.#entries.keysNaming(key).forEach(takeEntry);
       this.#listsChanged(queue, touch);
     });
     this.#filters.subscribe((keys) => {
@@ -132,16 +153,31 @@ export class DubboController {
       entries: this.#entries,
       foreign: this.#options.foreignServiceEntries,
       accepts: (vip: string) => pool.accepts(vip),
+      targetOf: (hub) => this.#targets.get(hub),
+      knowsHubs: () => this.#knowsHubs,
       isReady: () => this.#isReady,
       refused: ({ reason, message }: KubeError) => this.#warn(events, reason, message),
     };
   }
 
-  /** Nothing is decided while a list is incomplete. Once all are complete, every key is queued again. */
+  /** Returns whether the hub is new, or gone, or has another target. */
+  #takeHub(key: HubKey): boolean {
+    const hub = this.#hubs.objects.get(key);
+    const [before, after] = [this.#targets.get(key), hub && targetOf(hub)];
+    if (after === undefined) this.#targets.delete(key);
+    else this.#targets.set(key, after);
+    return before !== after;
+  }
+
+  /**
+   * Nothing is decided while the list of ServiceEntries or filters is incomplete, and nothing new is made while that of
+   * the hubs is. Once more is known, every key is queued again.
+   */
   #listsChanged(queue: WorkQueue, touch: (filterKey: string, urgency: Urgency) => void): void {
-    const wasReady = this.#isReady;
+    const [wasReady, knewHubs] = [this.#isReady, this.#knowsHubs];
     this.#isReady = [this.#serviceEntries, this.#filters].every((list) => list.status.state === "synced");
-    if (!this.#isReady || wasReady) return;
+    this.#knowsHubs = this.#hubs.status.state === "synced";
+    if (!this.#isReady || (wasReady && (knewHubs || !this.#knowsHubs))) return;
     queue.retryAll();
     for (const key of this.#serviceEntries.objects.keys()) queue.add(key, "look");
     for (const key of this.#filters.objects.keys()) touch(key, "look");

@@ -7,6 +7,7 @@ import type { EnvoyFilter, ServiceEntry } from "../../model/istio.ts";
 import { splitKey } from "../../model/keys.ts";
 import type { Stored } from "../../model/kubernetes.ts";
 import { fieldManagers } from "../../model/labels.ts";
+import type { PortRules } from "../../model/port-rules.ts";
 import { keepsVip, type VipHolder } from "../../plan/vip.ts";
 import { type RouteRules, type RouteVerdict, routeOf } from "../../translate/dubbo-route.ts";
 import {
@@ -21,6 +22,7 @@ import type { EntryIndex } from "../writes/entry-index.ts";
 import { ObjectWriter, type Tools } from "../writes/object-writer.ts";
 import { failedBy, type Outcome } from "../writes/queue.ts";
 import { isWatched } from "../writes/target-namespace.ts";
+import { FilterRights, type RightsContext, type Withheld } from "./filter-rights.ts";
 
 /**
  * If somebody deletes an entry, it comes back at once. Its filters stay meanwhile, because a delete would cost
@@ -35,17 +37,19 @@ export interface FilterWorkerOptions {
   /** [] = all. */
   readonly watchNamespaces: readonly string[];
   readonly inboundFilters: boolean;
+  /** Where new filters are allowed. */
+  readonly dubboPorts: PortRules;
 }
 
 /** What the worker needs from the controller. */
-export interface FilterContext {
+export interface FilterContext extends RightsContext {
   readonly serviceEntries: ObjectStore<Stored<ServiceEntry>>;
   readonly filters: ObjectStore<Stored<EnvoyFilter>>;
   readonly entries: EntryIndex;
   /** As in RouteRules. */
   readonly foreign: boolean;
   accepts(vip: string): boolean;
-  /** Whether the cluster's lists are complete; the worker decides nothing before. */
+  /** Whether the lists of ServiceEntries and filters are complete; the worker decides nothing before. */
   isReady(): boolean;
   /** Called when the API server refuses a write for a reason that only a person can fix. */
   refused(error: KubeError): void;
@@ -58,6 +62,7 @@ interface KnownFilter extends Pick<FilterFacts, "listener"> {
 
 /** Reconciles the filters of one ServiceEntry, or of one port, at a time. */
 export class FilterWorker {
+  readonly rights: FilterRights;
   readonly #context: FilterContext;
   readonly #options: FilterWorkerOptions;
   readonly #tools: Tools;
@@ -76,6 +81,7 @@ export class FilterWorker {
     this.#context = context;
     this.#options = options;
     this.#tools = tools;
+    this.rights = new FilterRights(context, options.dubboPorts);
     this.#rules = {
       foreign: context.foreign,
       accepts: (vip) => context.accepts(vip),
@@ -97,6 +103,7 @@ export class FilterWorker {
     if (facts && owner !== undefined) {
       this.#known.set(key, { owner, listener: facts.listener, port: facts.routedPort });
       this.#filtersOf.set(owner, (this.#filtersOf.get(owner) ?? new Set()).add(key));
+      if (facts.slot !== undefined) this.rights.saw(owner, facts.slot);
     }
     const freedPort = owner === undefined ? before?.port : undefined;
     const buffer = freedPort === undefined ? undefined : bufferKey(freedPort);
@@ -115,10 +122,16 @@ export class FilterWorker {
     const delayMs = this.#removalDelayMs(key, object);
     if (delayMs > 0) return { againInMs: delayMs };
     const desired = verdict.verdict === "route" ? this.#filtersFor(verdict.route) : [];
-    for (const filter of desired) {
+    const withheld = verdict.verdict === "route" ? this.#objection(verdict.route) : undefined;
+    const allowed = desired.filter((filter) => withheld === undefined || this.#isOld(key, filter, withheld));
+    this.rights.record(key, allowed.length < desired.length ? withheld : undefined);
+    for (const filter of allowed.flatMap((one) => this.#withBuffer(one))) {
       const outcome = await this.#ensure(filter);
       if (outcome !== undefined) return outcome;
     }
+    // What has a new name is written before the old one goes.
+    if (allowed.length < desired.length && withheld === "HubsUnknown") return undefined;
+    if (verdict.verdict === "none") this.rights.forget(key);
     const names = new Set(desired.map((filter) => filter.metadata.name));
     for (const filter of this.#ownedBy(key)) {
       const outcome = names.has(filter.metadata.name) ? undefined : await this.#remove(filter);
@@ -127,15 +140,36 @@ export class FilterWorker {
     return undefined;
   }
 
+  #objection({ serviceEntry, port }: DubboRoute): Withheld | undefined {
+    const object = this.#context.serviceEntries.objects.get(serviceEntry);
+    return this.rights.objection(serviceEntry, port, object !== undefined && ownershipOf(object) !== "ours");
+  }
+
+  /**
+   * Whether the entry has, or has had, a filter for the same side and port, under whatever name and content; or the old
+   * product made it, where nothing but the port is in the way.
+   */
+  #isOld(entry: string, filter: EnvoyFilter, withheld: Withheld): boolean {
+    const { slot = "" } = filterFactsOf(filter);
+    const actual = this.#context.filters.objects.get(objectKey(filter));
+    if (this.rights.has(entry, slot)) return true;
+    if (actual === undefined) return false;
+    const { isOurs, serviceEntry } = filterFactsOf(actual);
+    return isOurs ? serviceEntry === entry : withheld === "PortNotAllowed" && isToBeWritten(actual, filter);
+  }
+
   /**
    * Whether the address is another ServiceEntry's. No stranger's takes it from one of ours; of several of ours the one
    * that has the filter keeps it.
    */
   #isTaken(vip: string, object: Stored<ServiceEntry>): boolean {
     const own = objectKey(object);
-    const rank = (one: Stored<ServiceEntry>): number => (ownershipOf(one) === "ours" ? 0 : 1);
-    return [...this.#context.entries.othersAt(vip, own)].some((key) => {
-      const other = this.#context.serviceEntries.objects.get(key);
+    const { entries, serviceEntries, knowsHubs, targetOf } = this.#context;
+    const isOurs = (one: Stored<ServiceEntry>): boolean =>
+      knowsHubs() ? entries.isOfHub(objectKey(one), targetOf) : ownershipOf(one) === "ours";
+    const rank = (one: Stored<ServiceEntry>): number => (isOurs(one) ? 0 : 1);
+    return [...entries.othersAt(vip, own)].some((key) => {
+      const other = serviceEntries.objects.get(key);
       if (other === undefined) return false;
       if (rank(other) !== rank(object)) return rank(other) < rank(object);
       return keepsVip(this.#holderOf(vip, key, other), this.#holderOf(vip, own, object));
@@ -159,19 +193,24 @@ export class FilterWorker {
     return Math.max(0, goneAt + filterRemovalDelayMs - now);
   }
 
-  /**
-   * The filters of a route. The port's buffer filter comes first: without it the first route would hang on large
-   * answers.
-   */
+  /** The filters of a route, without that of its port. */
   #filtersFor(route: DubboRoute): readonly EnvoyFilter[] {
     const { rootNamespace, inboundFilters } = this.#options;
-    const outbound = [bufferFilter(route.port, rootNamespace), outboundFilter(route, rootNamespace)];
-    return inboundFilters ? [...outbound, inboundFilter(route, rootNamespace)] : outbound;
+    const outbound = outboundFilter(route, rootNamespace);
+    return inboundFilters ? [outbound, inboundFilter(route, rootNamespace)] : [outbound];
+  }
+
+  /** The port's buffer filter comes first: without it the first route would hang on large answers. */
+  #withBuffer(filter: EnvoyFilter): readonly EnvoyFilter[] {
+    const { routedPort } = filterFactsOf(filter);
+    if (routedPort === undefined) return [filter];
+    return [bufferFilter(routedPort, this.#options.rootNamespace), filter];
   }
 
   async #workBuffer(port: number): Promise<Outcome> {
     const desired = bufferFilter(port, this.#options.rootNamespace);
     if (this.#isPortUsed(port)) return this.#ensure(desired);
+    if (!this.#context.knowsHubs()) return undefined;
     const actual = this.#context.filters.objects.get(objectKey(desired));
     return actual && filterFactsOf(actual).isOurs ? this.#remove(actual) : undefined;
   }
@@ -181,7 +220,11 @@ export class FilterWorker {
     for (const known of this.#known.values()) if (known.port === port) return true;
     for (const object of this.#context.serviceEntries.objects.values()) {
       const verdict = routeOf(object, this.#rules);
-      if (verdict.verdict === "route" && verdict.route.port === port) return true;
+      if (verdict.verdict !== "route" || verdict.route.port !== port) continue;
+      const { serviceEntry } = verdict.route;
+      const outbound = outboundFilter(verdict.route, this.#options.rootNamespace);
+      const withheld = this.#objection(verdict.route);
+      if (withheld === undefined || this.#isOld(serviceEntry, outbound, withheld)) return true;
     }
     return false;
   }

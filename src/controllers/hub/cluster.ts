@@ -21,7 +21,7 @@ const typeMissingMs = 10_000;
 
 /**
  * The hub controller's view of the cluster: hubs, namespaces and ServiceEntries, and how reliable that view is.
- * Services are only for a warning.
+ * Services are only for the problem ShadowsService.
  */
 export class HubCluster {
   readonly hubs: Reflector<Stored<RegistryHub>>;
@@ -49,7 +49,7 @@ export class HubCluster {
       { transform: (object) => withOwnWritesOnly(object, sharing) },
       deps,
     );
-    const logger = deps.logger.child({ neededFor: "only the warning ShadowsService" });
+    const logger = deps.logger.child({ neededFor: "only the problem ShadowsService" });
     this.services = createReflector(client, services, { transform: nameOnly }, { ...deps, logger });
     this.entries = new EntryIndex(this.serviceEntries.objects);
   }

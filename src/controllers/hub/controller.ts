@@ -4,6 +4,7 @@ import type { ObjectKey } from "../../kube/resources.ts";
 import type { HostKey, Ms } from "../../model/entry.ts";
 import type { HubKey } from "../../model/hub.ts";
 import { fieldManagers } from "../../model/labels.ts";
+import type { PortRules } from "../../model/port-rules.ts";
 import { type VipPool, vipPool } from "../../plan/vip.ts";
 import type { HubMetrics } from "../../runtime/metrics.ts";
 import { reportBug } from "../writes/internal-error.ts";
@@ -14,7 +15,7 @@ import type { HubDeps } from "./connection.ts";
 import { type ClaimingHub, type HostContext, HostWorker } from "./host-worker.ts";
 import type { HubSession } from "./session.ts";
 import { HubSessions, type HubSessionsOptions } from "./sessions.ts";
-import { hostOfService, type Services } from "./shadowing-services.ts";
+import { hostOfService, type Services, serviceAt } from "./shadowing-services.ts";
 import { type StatusContext, StatusWorker } from "./status-worker.ts";
 import { UnexplainedEntries } from "./unexplained-entries.ts";
 
@@ -26,6 +27,8 @@ export interface HubControllerOptions extends HubSessionsOptions {
   readonly vipCidr: string;
   readonly concurrency: number;
   readonly emptyGraceMs: Ms;
+  /** As in HostWorkerOptions. */
+  readonly dubboPorts: PortRules;
 }
 
 /** RegistryHubs and what their registries list -> ServiceEntries and the hubs' status. */
@@ -93,9 +96,9 @@ export class HubController {
       signal: running,
       recall,
     };
-    const hosts = new HostWorker(context, { pool, graceMs: this.#options.emptyGraceMs }, tools);
+    const { concurrency, dubboPorts, emptyGraceMs: graceMs } = this.#options;
+    const hosts = new HostWorker(context, { pool, graceMs, dubboPorts }, tools);
     const statuses = new StatusWorker(context, tools);
-    const { concurrency } = this.#options;
     const hostQueue = new WorkQueue((host) => hosts.work(host), concurrency, this.#deps, {
       sliceBegins: () => this.#metrics.sliceBegins("hosts"),
       onBug: (host, error) => hosts.failedBy(host, error),
@@ -128,6 +131,7 @@ export class HubController {
       unexplained: this.#unexplained,
       serviceEntries,
       services,
+      serviceAt: (host) => serviceAt(host, services),
       isReady: () => this.#isReady,
       sessions: () => this.#sessions.ordered,
       session: (key: HubKey) => this.#sessions.get(key),
@@ -166,8 +170,11 @@ export class HubController {
     const concernsAll = keys.size === 0 || state !== this.#servicesState;
     this.#servicesState = state;
     const hosts = [...keys].map(hostOfService);
-    for (const { hub, listings } of this.#sessions.ordered)
-      if (concernsAll || hosts.some((host) => listings.has(host))) this.#enqueueStatus(hub.key);
+    for (const { hub, listings } of this.#sessions.ordered) {
+      const shadowed = hosts.filter((host) => listings.has(host));
+      this.#enqueueHosts(shadowed, "look");
+      if (concernsAll || shadowed.length > 0) this.#enqueueStatus(hub.key);
+    }
   }
 
   /** Nothing is decided while a list is incomplete. Once all are complete, every host is queued again. */

@@ -1,6 +1,7 @@
-import type { Claim, HostKey } from "../../model/entry.ts";
+import type { Claim, Entry, HostKey } from "../../model/entry.ts";
 import type { HubId } from "../../model/hub.ts";
 import { splitKey } from "../../model/keys.ts";
+import { isPortAllowed, type PortRules } from "../../model/port-rules.ts";
 import type { Problem } from "../../model/problems.ts";
 import type { HostPlan } from "../../plan/host.ts";
 import type { HostObject } from "../writes/entry-index.ts";
@@ -23,6 +24,15 @@ export function sharedVip(host: HostKey, [first = "", ...others]: readonly strin
   const more = others.length > 0 ? ` and ${others.length} more` : "";
   const detail = `ServiceEntry ${first}${more}, which does not belong to the operator, has this host's virtual IP; give it another address, because connections may reach either`;
   return { at: splitKey(host)[1], code: "VipShared", detail, severity: "warning" };
+}
+
+/** The dubbo-controller makes no new filter for the entry. Nobody can see from here whether it has one. */
+export function portNotAllowed(entry: Entry | undefined, dubboPorts: PortRules): readonly Problem[] {
+  if (entry === undefined || !entry.l7 || entry.shape.protocol !== "dubbo") return [];
+  const { port } = entry.shape;
+  if (isPortAllowed(port, dubboPorts)) return [];
+  const detail = `port ${port} is not one of the operator's --dubbo-ports, so the service gets no new EnvoyFilter, and without one it is called as plain TCP; use another port, allow this one, or set l7: false`;
+  return [{ at: splitKey(entry.host)[1], code: "PortNotAllowed", detail, severity: "warning" }];
 }
 
 /** The plan with these problems of the host for every hub that claims it. */

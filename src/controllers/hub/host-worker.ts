@@ -8,6 +8,7 @@ import type { ServiceEntry } from "../../model/istio.ts";
 import { splitKey } from "../../model/keys.ts";
 import type { Stored } from "../../model/kubernetes.ts";
 import { annotations, fieldManagers } from "../../model/labels.ts";
+import type { PortRules } from "../../model/port-rules.ts";
 import type { Problem } from "../../model/problems.ts";
 import { parseTime, rfc3339 } from "../../model/time.ts";
 import { claimOf, claimsOn, type HostClaims, mayTakeOver, mayWrite } from "../../plan/claims.ts";
@@ -21,9 +22,10 @@ import type { EntryIndex, HostObject } from "../writes/entry-index.ts";
 import { bugFailure, reportBug } from "../writes/internal-error.ts";
 import { ObjectWriter, type Tools } from "../writes/object-writer.ts";
 import { failedBy, type Outcome } from "../writes/queue.ts";
-import { copyOfEntry, foreignHost, sharedVip, withProblems } from "./host-problems.ts";
+import { copyOfEntry, foreignHost, portNotAllowed, sharedVip, withProblems } from "./host-problems.ts";
 import type { HostLedger } from "./ledger.ts";
 import type { HubSession } from "./session.ts";
+import { hostOfOthers, type serviceAt } from "./shadowing-services.ts";
 import type { UnexplainedEntries } from "./unexplained-entries.ts";
 import { mayKeepVip, strangersAt, type VipContext, vipOf } from "./virtual-ips.ts";
 
@@ -47,6 +49,8 @@ export interface HostContext {
   readonly entries: EntryIndex;
   readonly unexplained: UnexplainedEntries;
   readonly serviceEntries: ObjectStore<Stored<ServiceEntry>>;
+  /** As `serviceAt`. */
+  serviceAt(host: HostKey): ReturnType<typeof serviceAt>;
   /** Whether the cluster's lists are complete; the worker decides nothing before. */
   isReady(): boolean;
 }
@@ -54,7 +58,12 @@ export interface HostContext {
 export interface HostWorkerOptions {
   readonly pool: VipPool;
   readonly graceMs: Ms;
+  /** Where the dubbo-controller may make new filters. */
+  readonly dubboPorts: PortRules;
 }
+
+/** How long a new entry waits at a time for the first list of the Services, and until another look at one that is refused. */
+const [servicesPendingMs, servicesLookMs] = [250, 60_000];
 
 const noEndpoints: Entry["endpoints"] = new Map();
 
@@ -103,9 +112,16 @@ export class HostWorker {
     const isLeftOver = found?.ownership === "ours" && found.entry === undefined && claims.size === 0;
     const name = found?.object.metadata.name;
     this.#context.unexplained.record(host, isUnexplained || isLeftOver ? name : undefined);
-    if (found !== undefined && !mayTakeOver(found, claims)) return this.#conflict(host, found, claims);
+    if (found !== undefined && !mayTakeOver(found, claims))
+      return this.#reject(host, claims, foreignHost(host, found));
+    const service = this.#serviceOfOthers(host, found, claims);
+    if (service === "pending") return { againInMs: servicesPendingMs };
+    if (service === "yes") {
+      this.#reject(host, claims, hostOfOthers(host));
+      return { againInMs: servicesLookMs };
+    }
     const plan = planHost(this.#input(host, found, claims));
-    this.#tell(host, withProblems(plan, claims, this.#problems(host, found)));
+    this.#tell(host, withProblems(plan, claims, this.#problems(host, found, plan.step)));
     this.#dryRun(host, found, claims);
     const outcome = await this.#carryOut(host, plan.step, found);
     const isMissed = this.#context.entries.keysAt(host).length === 0 && this.#isMissed(host, last, claims);
@@ -129,19 +145,40 @@ export class HostWorker {
     return claimsOn(host, actual, hubs, (hub) => this.#context.goneInMs(hub));
   }
 
-  #conflict(host: HostKey, found: HostObject, claims: ReadonlyMap<HubId, Claim>): Outcome {
+  /**
+   * Whether a Service answers to a host that would be new, and none of the hubs that list it is of the Service's
+   * namespace: whoever may create hubs somewhere else must not answer for it.
+   */
+  #serviceOfOthers(
+    host: HostKey,
+    found: HostObject | undefined,
+    claims: ReadonlyMap<HubId, Claim>,
+  ): ReturnType<typeof serviceAt> {
+    if (found !== undefined || this.#memos.get(host)?.last !== undefined) return "no";
+    const listing = [...claims.values()].filter(({ listed }) => listed.length > 0);
+    const isOwn = listing.some(({ key }) => splitKey(key)[0] === splitKey(host)[0]);
+    return listing.length === 0 || isOwn ? "no" : this.#context.serviceAt(host);
+  }
+
+  /** Nothing is made of the host. */
+  #reject(host: HostKey, claims: ReadonlyMap<HubId, Claim>, problem: Problem): Outcome {
     const listing = [...claims].filter(([, claim]) => claim.listed.length > 0);
-    const problems = new Map(listing.map(([id]) => [id, [foreignHost(host, found)]]));
+    const problems = new Map(listing.map(([id]) => [id, [problem]]));
     this.#tell(host, { withheld: new Map(), problems });
     this.#succeeded(host);
     return undefined;
   }
 
-  /** What is the matter with the host's entry in the cluster. */
-  #problems(host: HostKey, found: HostObject | undefined): readonly Problem[] {
+  /** What is the matter with the host's entry in the cluster, or with the one that it gets. */
+  #problems(host: HostKey, found: HostObject | undefined, step: Step): readonly Problem[] {
     const copies = this.#context.entries.copiesAt(host).map((copy) => copyOfEntry(host, copy));
     const strangers = found ? strangersAt(this.#vips, found) : [];
-    return strangers.length > 0 ? [...copies, sharedVip(host, strangers)] : copies;
+    const entry = step.op === "apply" ? step.entry : found?.entry;
+    return [
+      ...copies,
+      ...(strangers.length > 0 ? [sharedVip(host, strangers)] : []),
+      ...portNotAllowed(entry, this.#options.dubboPorts),
+    ];
   }
 
   /** Remembers an entry of ours, but no virtual IP that somebody wrote and that the worker takes away. */
@@ -217,8 +254,10 @@ export class HostWorker {
       if (session.hub.policy !== "observe") continue;
       const inputs = { ...session.claimInputs(host, found?.entry), mayWrite: true };
       const claim = claimOf(host, found?.entry, inputs);
-      const plan = claim && planHost(this.#input(host, found, new Map([...claims, [session.hub.id, claim]])));
-      const verdict = plan && dryRunResultOf(plan.step, found?.object);
+      const all = claim && new Map([...claims, [session.hub.id, claim]]);
+      const isMade = all && this.#serviceOfOthers(host, found, all) !== "yes";
+      const plan = isMade && planHost(this.#input(host, found, all));
+      const verdict = plan ? dryRunResultOf(plan.step, found?.object) : undefined;
       if (session.ledger.recordDryRun(host, verdict) && verdict !== undefined)
         this.#tools.deps.logger.info("would write", { hub: session.hub.key, host, verdict });
       session.ledger.markApplied(host); // as far as it ever is

@@ -6,7 +6,7 @@ import type { KubeObject } from "../../model/kubernetes.ts";
 import type { Problem } from "../../model/problems.ts";
 import type { HubStatus } from "../../model/registryhub.ts";
 
-/** The cluster's Services as far as they are known; nothing waits for them. */
+/** The cluster's Services as far as they are known. Only a new entry in another namespace waits for their first list. */
 export type Services = Pick<Reflector<KubeObject>, "objects" | "status">;
 
 const forbidden = 403;
@@ -20,8 +20,27 @@ export function hostOfService(key: ObjectKey): HostKey {
   return `${key}.${namespace}`;
 }
 
+/** Whether a Service answers to the host already; "pending" = the first answer about Services has not come. */
+export function serviceAt(host: HostKey, { objects, status }: Services): "yes" | "no" | "pending" {
+  if (status.state === "pending") return status.error === undefined ? "pending" : "no";
+  if (status.state === "stale" && status.error.status === forbidden) return "no";
+  return objects.has(serviceOfHost(host)) ? "yes" : "no";
+}
+
+/** The key of the Service that would have the host. */
+function serviceOfHost(host: HostKey): ObjectKey {
+  const [namespace] = splitKey(host);
+  return host.slice(0, -(namespace.length + 1));
+}
+
+/** The hub is of another namespace, so it makes no entry for a host that a Service has. */
+export function hostOfOthers(host: HostKey): Problem {
+  const detail = `Service ${serviceOfHost(host)} already answers to this host, so a hub of another namespace makes no entry for it; rename the service, or use another spec.generate_to`;
+  return { at: splitKey(host)[1], code: "ShadowsService", detail, severity: "rejected" };
+}
+
 /**
- * A warning for each host that has the same name as a Service. Until the Services have been listed, the warnings of
+ * A warning for each of these hosts that has the same name as a Service. Until the Services have been listed, the warnings of
  * the previous status stay, so that a restart changes nothing. Without the right to list Services there are no
  * warnings.
  */
@@ -33,13 +52,10 @@ export function shadowsOf(
   if (status.state !== "synced" && status.error?.status === forbidden) return [];
   if (status.state === "pending")
     return (previous?.problems ?? [])
-      .filter(({ problem }) => problem.startsWith("ShadowsService: "))
+      .filter(({ problem, severity }) => problem.startsWith("ShadowsService: ") && severity === "warning")
       .map(({ at }) => shadow(at));
   const shadows: Problem[] = [];
-  for (const key of hosts) {
-    const [namespace, host] = splitKey(key);
-    if (objects.has(key.slice(0, -(namespace.length + 1)))) shadows.push(shadow(host));
-  }
+  for (const key of hosts) if (objects.has(serviceOfHost(key))) shadows.push(shadow(splitKey(key)[1]));
   return shadows;
 }
 

@@ -146,6 +146,9 @@ export class StatusWorker {
   #view(session: HubSession, object: Stored<RegistryHub>): HubView {
     const { hub } = session;
     const previous = readStatus(object.status);
+    const { problems } = session;
+    const refused = new Set(problems.filter(({ code }) => code === "ShadowsService").map(({ at }) => at));
+    const hosts = session.listings.hosts().filter((host) => !refused.has(splitKey(host)[1]));
     return {
       hub,
       previous,
@@ -156,9 +159,9 @@ export class StatusWorker {
       held: session.held,
       ...this.#owned(hub, previous),
       problems: [
-        ...session.problems,
+        ...problems,
         ...this.#context.unexplained.problemsIn(hub.target),
-        ...shadowsOf(session.listings.hosts(), this.#context.services, previous),
+        ...shadowsOf(hosts, this.#context.services, previous),
       ],
       plan: hub.policy === "observe" ? session.ledger.plan : undefined,
       origin: this.#context.isBlind() ? (previous?.origin ?? "") : session.origin,

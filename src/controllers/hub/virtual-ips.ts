@@ -56,10 +56,8 @@ export function strangersAt(context: VipContext, { object, entry }: HostObject):
   return [...others].filter((key) => !isOurs(context, key)).sort();
 }
 
-/** Our label is not enough, because anybody can write it: the ServiceEntry has to name a hub that has this target. */
 function isOurs({ entries, targetOf }: VipContext, key: string): boolean {
-  const [namespace] = splitKey(key);
-  return entries.ownersAt(key).some((hub) => targetOf(hub) === namespace);
+  return entries.isOfHub(key, targetOf);
 }
 
 function holderOf(key: string, object: Stored<ServiceEntry>): VipHolder {

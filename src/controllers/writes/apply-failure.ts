@@ -6,11 +6,7 @@ export function failureOf(error: KubeError): ApplyFailure {
   const detail = error.message.replace(/\.$/, "");
   switch (error.reason) {
     case "Forbidden":
-      return {
-        reason: "Forbidden",
-        detail,
-        nextStep: "Grant the operator's ServiceAccount that permission.",
-      };
+      return refusalOf(detail);
     case "ResourceTypeMissing": {
       const nextStep = "Install Istio's CRDs; the operator then writes the entries.";
       return { reason: "IstioMissing", detail: "the cluster has no ServiceEntry resource", nextStep };
@@ -24,4 +20,25 @@ export function failureOf(error: KubeError): ApplyFailure {
     default:
       return { reason: "ApplyFailed", detail, nextStep: "The operator retries by itself." };
   }
+}
+
+/**
+ * A 403 is a missing right, unless admission says that it is something else. Sources: k8s.io/apiserver
+ * pkg/admission/plugin/{resourcequota,webhook/errors,policy/validating}.
+ */
+function refusalOf(detail: string): ApplyFailure {
+  if (detail.includes("exceeded quota: "))
+    return {
+      reason: "ApplyFailed",
+      detail,
+      nextStep: "Raise the namespace's ResourceQuota; the operator retries by itself.",
+    };
+  if (/admission webhook "|ValidatingAdmissionPolicy '/.test(detail))
+    return {
+      reason: "ApplyFailed",
+      detail,
+      nextStep: "Have that admission rule admit the object; the operator retries by itself.",
+    };
+  const nextStep = "Grant the operator's ServiceAccount that permission.";
+  return { reason: "Forbidden", detail, nextStep };
 }

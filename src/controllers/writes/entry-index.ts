@@ -1,11 +1,14 @@
 import { type Entry, type HostKey, isOwner } from "../../model/entry.ts";
 import type { HubId, HubIdentity, HubKey } from "../../model/hub.ts";
 import type { ServiceEntry } from "../../model/istio.ts";
+import { splitKey } from "../../model/keys.ts";
 import type { Stored } from "../../model/kubernetes.ts";
+import { hubIdOf } from "../../translate/names.ts";
 import {
   type EntryFacts,
   entryOf,
   factsOf,
+  hubLabelsOf,
   type Ownership,
   ownershipOf,
 } from "../../translate/read-back/service-entry.ts";
@@ -127,6 +130,25 @@ export class EntryIndex {
   /** The hubs that own the ServiceEntry or a part of it, as far as its annotation names them. */
   ownersAt(key: ObjectKey): readonly HubKey[] {
     return [...(this.#facts.get(key)?.hubs.values() ?? [])].filter((owner) => owner !== "");
+  }
+
+  /**
+   * Whether a hub stands behind the ServiceEntry. Our label is not enough, because anybody can write it: it has to name
+   * a hub that exists, by its id and by its name, and to lie in that hub's target.
+   *
+   * @param targetOf the target of a hub that exists.
+   */
+  isOfHub(key: ObjectKey, targetOf: (hub: HubKey) => string | undefined): boolean {
+    const object = this.#objects.get(key);
+    const ids = object === undefined ? [] : hubLabelsOf(object);
+    const hubs = ids.map((id) => this.#facts.get(key)?.hubs.get(id) ?? "");
+    return hubs.some((hub) => hub !== "" && targetOf(hub) === splitKey(key)[0]);
+  }
+
+  /** The ServiceEntries that name the hub. */
+  keysNaming(hub: HubKey): readonly ObjectKey[] {
+    const id = hubIdOf(hub);
+    return [...(this.#byHub.get(id) ?? [])].filter((key) => this.#facts.get(key)?.hubs.get(id) === hub);
   }
 
   /** Whether the entry of the host is the hub's. */

@@ -1,4 +1,4 @@
-import type { Hub } from "../../model/hub.ts";
+import { type Hub, wants } from "../../model/hub.ts";
 import type { KubeObject } from "../../model/kubernetes.ts";
 import { annotations } from "../../model/labels.ts";
 import type { ApplyFailure } from "../../status/hub-status.ts";
@@ -8,6 +8,8 @@ export interface TargetRules {
   readonly allowCrossNamespace: boolean;
   /** [] = all. */
   readonly watchNamespaces: readonly string[];
+  /** Globs of namespaces that receive no entries: their names end public domains, for example. */
+  readonly denyTargets: readonly string[];
 }
 
 /** Whether the operator handles hubs and ServiceEntries of this namespace. */
@@ -29,6 +31,11 @@ export function targetProblem(
       detail: `this operator does not watch namespace ${target}`,
       nextStep,
     };
+  }
+  if (wants({ include: rules.denyTargets, exclude: [] }, target)) {
+    const nextStep = "Change spec.generate_to, or take the namespace out of the operator's --deny-targets.";
+    const detail = `this operator makes no entries in namespace ${target} (--deny-targets); those that exist stay`;
+    return { reason: "NamespaceNotAllowed", detail, nextStep };
   }
   const namespace = namespaces.get(target);
   if (namespace === undefined || isTerminating(namespace)) {

@@ -1,7 +1,7 @@
 import type { EnvoyFilter } from "../../model/istio.ts";
 import type { Stored } from "../../model/kubernetes.ts";
 import { annotations, fieldManagers, labels } from "../../model/labels.ts";
-import { fieldsOf, listOf, objectAnnotations, objectLabels, textOf } from "./json.ts";
+import { fieldsOf, listOf, numberOf, objectAnnotations, objectLabels, textOf } from "./json.ts";
 
 /** The facts of an EnvoyFilter that the dubbo-controller depends on. */
 export interface FilterFacts {
@@ -14,19 +14,29 @@ export interface FilterFacts {
   readonly listener: string | undefined;
   /** The port of an outbound filter, whose large answers need the buffer filter. */
   readonly routedPort: number | undefined;
+  /** The side and the port of a filter that is for one ServiceEntry: "outbound 20880" or "inbound 20880". */
+  readonly slot: string | undefined;
 }
 
 /** Reads an EnvoyFilter of any owner. */
 export function filterFactsOf(object: Stored<EnvoyFilter>): FilterFacts {
   const [patch] = listOf(fieldsOf(object.spec).configPatches);
-  const listener = textOf(fieldsOf(fieldsOf(fieldsOf(patch).match).listener).name);
+  const { name, filterChain } = fieldsOf(fieldsOf(fieldsOf(patch).match).listener);
+  const listener = textOf(name);
+  const routedPort = portIn(/_(\d+)$/, listener ?? "");
+  const inboundPort = numberOf(fieldsOf(filterChain).destinationPort);
   return {
     isOurs: objectLabels(object)[labels.managedBy] === fieldManagers.dubbo,
     serviceEntry: objectAnnotations(object)[annotations.serviceEntry],
     bufferPort: portIn(/^aeraki-outbound-buffer-(\d+)$/, object.metadata.name),
     listener,
-    routedPort: portIn(/_(\d+)$/, listener ?? ""),
+    routedPort,
+    slot: slotOf("outbound", routedPort) ?? slotOf("inbound", inboundPort),
   };
+}
+
+function slotOf(side: string, port: number | undefined): string | undefined {
+  return port === undefined ? undefined : `${side} ${port}`;
 }
 
 function portIn(pattern: RegExp, text: string): number | undefined {

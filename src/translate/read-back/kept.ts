@@ -1,6 +1,7 @@
 import type { EnvoyFilter, ServiceEntry } from "../../model/istio.ts";
 import type { KubeObject, Stored } from "../../model/kubernetes.ts";
-import { isFields, listOf } from "./json.ts";
+import type { RegistryHub } from "../../model/registryhub.ts";
+import { fieldsOf, isFields, listOf, textOf } from "./json.ts";
 import { ownWritesOf } from "./service-entry.ts";
 
 // These transforms drop the fields that nothing reads, because a store keeps its objects for as long as they exist.
@@ -27,6 +28,16 @@ export function namespaceOnly(object: KubeObject): KubeObject {
       ...(deletionTimestamp !== undefined && { deletionTimestamp }),
     },
   };
+}
+
+/** Keeps of a RegistryHub where its entries belong. */
+export function targetOnly(object: Stored<RegistryHub>): Stored<RegistryHub> {
+  return { ...nameOnly(object), spec: { generate_to: targetOf(object) } };
+}
+
+/** The namespace that receives the entries of a hub, whatever else is wrong with it; "" = none. */
+export function targetOf({ spec }: Stored<RegistryHub>): string {
+  return textOf(fieldsOf(spec).generate_to) ?? "";
 }
 
 /**

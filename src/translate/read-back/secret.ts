@@ -4,6 +4,8 @@ import { fieldsOf } from "./json.ts";
 
 /** A Secret from the API server, or from a file that a person wrote. */
 export interface StoredSecret extends KubeObject {
+  /** Absent in a manifest: Opaque. */
+  readonly type?: unknown;
   /** By key, in base64. */
   readonly data?: unknown;
   /** By key, as plain text. Only in manifests; the API server converts it to `data`. */
@@ -31,8 +33,21 @@ const pairs = [
   ["tls.crt", "tls.key"],
 ] as const;
 
-/** Reads the credentials for a registry. */
-export function readCredentials({ data, stringData }: StoredSecret): SecretReading {
+/**
+ * Credentials of the cluster itself. Whoever may create a hub chooses the server that receives its Secret, and must not
+ * get these by that. Source: k8s.io/api/core/v1/types.go (SecretType).
+ */
+const typesOfTheCluster: readonly unknown[] = [
+  "kubernetes.io/service-account-token",
+  "bootstrap.kubernetes.io/token",
+];
+
+/** Reads the credentials for a registry. An empty value counts as none. */
+export function readCredentials({ type, data, stringData }: StoredSecret): SecretReading {
+  if (typesOfTheCluster.includes(type))
+    return {
+      problem: `is of type ${String(type)}, whose content no registry may get; copy what the registry needs into a Secret of type Opaque`,
+    };
   const [encoded, plain] = [fieldsOf(data), fieldsOf(stringData)];
   const values = new Map<keyof typeof fields, string>();
   for (const key of keys) {
@@ -41,7 +56,8 @@ export function readCredentials({ data, stringData }: StoredSecret): SecretReadi
       : [encoded[key], "base64" as const];
     if (value === undefined || value === null) continue;
     if (typeof value !== "string") return { problem: `has a value that is not a text at ${key}` };
-    values.set(key, decoded(value, encoding));
+    const text = decoded(value, encoding);
+    if (text !== "") values.set(key, text);
   }
   if (values.size === 0) return { problem: `has none of the keys ${keys.join(", ")}` };
   for (const pair of pairs) {

@@ -211,7 +211,8 @@ export function hubsOf(object: Stored<ServiceEntry>, endpoints = endpointsOf(obj
   ]);
 }
 
-function hubLabelsOf(object: Stored<ServiceEntry>): readonly HubId[] {
+/** The hubs of the ownership labels. */
+export function hubLabelsOf(object: Stored<ServiceEntry>): readonly HubId[] {
   const keys = Object.keys(objectLabels(object)).filter((key) => key.startsWith(labels.hub));
   return keys.map((key) => key.slice(labels.hub.length));
 }

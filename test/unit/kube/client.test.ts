@@ -37,6 +37,11 @@ describe("refusals", () => {
       expect(refused(attempt, 503, body)).toMatchObject({ status: 503, reason: "Unknown" });
   });
 
+  test("a message of an admission webhook is one line without control characters (I18)", () => {
+    const body = JSON.stringify({ message: "denied:\n\u001b[2Jno" });
+    expect(refused(attempt, 403, body).message).toMatch(/^denied: \uFFFD\[2Jno \(PATCH/);
+  });
+
   test("a long message is cut", () => {
     const error = refused(attempt, 422, JSON.stringify({ message: "x".repeat(100_000) }));
     expect(error.message.length).toBeLessThan(1_200);

@@ -311,6 +311,14 @@ describe("problems", () => {
     expect(told(`${"a".repeat(511)}😀😀`)).toBe(`${"a".repeat(511)}\u{FFFD}…`);
   });
 
+  test("control characters of a registry are replaced, those of a terminal's commands as well (I18)", () => {
+    const one = { ...problem("a\u001b]0;x\u0007b"), detail: "c\u001b[2Jd\u009b2J\n\te\u007f" };
+    expect(status({ problems: [one] }).problems[0]).toMatchObject({
+      at: "a\uFFFD]0;x\uFFFDb",
+      problem: "BadPort: c\uFFFD[2Jd\uFFFD2J e\uFFFD",
+    });
+  });
+
   test("the largest status stays below 256 kB", () => {
     const long = "ü".repeat(5_000);
     const names = Array.from({ length: 500 }, (_, i) => [`${i}-${"n".repeat(245)}`, now] as const);

@@ -4,6 +4,7 @@ import { EntryIndex } from "../../../../src/controllers/writes/entry-index.ts";
 import type { KubeError } from "../../../../src/kube/errors.ts";
 import { objectKey } from "../../../../src/kube/resources.ts";
 import { createStore } from "../../../../src/kube/store.ts";
+import type { Hub } from "../../../../src/model/hub.ts";
 import type { EnvoyFilter, ServiceEntry } from "../../../../src/model/istio.ts";
 import type { Stored } from "../../../../src/model/kubernetes.ts";
 import { failure } from "../../../fakes/api-server/answer.ts";
@@ -13,6 +14,7 @@ import { writerTools } from "../../../support/writer-tools.ts";
 const root = "istio-system";
 const hub = hubOf({ generate_to: "demo" }, { namespace: "demo" });
 const buffer = "aeraki-outbound-buffer-20880";
+const dubboPorts = [{ from: 20_000, to: 29_999, isAllowed: true }];
 
 /** The entry of a Dubbo interface, as the hub-controller wrote it. */
 function entryOf(name: string, vip: string): ServiceEntry {
@@ -38,6 +40,7 @@ function open(
   filters.replace([], "1");
   const refused: string[] = [];
   let isReady = true;
+  let hubsNow: readonly Hub[] | undefined = [hub];
   const worker: FilterWorker = new FilterWorker(
     {
       serviceEntries: { objects: serviceEntries, put: () => false, remove: () => false },
@@ -57,10 +60,12 @@ function open(
       entries: index,
       foreign,
       accepts: (vip) => pool.accepts(vip),
+      targetOf: (key) => hubsNow?.find((one) => one.key === key)?.target,
+      knowsHubs: () => hubsNow !== undefined,
       isReady: () => isReady,
       refused: ({ reason }: KubeError) => void refused.push(reason),
     },
-    { rootNamespace: root, watchNamespaces: [], inboundFilters: false, ...options },
+    { rootNamespace: root, watchNamespaces: [], inboundFilters: false, dubboPorts, ...options },
     tools,
   );
   const put = (object: Stored<ServiceEntry>): void => {
@@ -85,6 +90,10 @@ function open(
     work: (object: ServiceEntry) => worker.work(objectKey(object)),
     listsAreLost(): void {
       isReady = false;
+    },
+    /** These exist from now on; undefined = they cannot be listed. */
+    hubsAre(now: readonly Hub[] | undefined): void {
+      hubsNow = now;
     },
     inCluster: () => told.api.person.list("envoyfilters", root).map(({ metadata }) => metadata.name),
   };
@@ -176,6 +185,61 @@ describe("the filters of an entry that is gone", () => {
     end();
     expect([await work(a), inCluster()]).toEqual([undefined, [filterOfB, buffer]]);
   });
+});
+
+describe("while the hubs are not known", () => {
+  test("a filter of a port that nothing routes stays, and goes when they are", async () => {
+    const { work, worker, remove, clock, hubsAre, inCluster } = open([a]);
+    await work(a);
+    remove(a);
+    await work(a);
+    clock.advance(1_000);
+    await work(a);
+    hubsAre(undefined);
+    await worker.work(":buffer/20880");
+    expect(inCluster()).toEqual([buffer]);
+    hubsAre([hub]);
+    await worker.work(":buffer/20880");
+    expect(inCluster()).toEqual([]);
+  });
+
+  test("an entry of somebody else gets its filters, because it names no hub anyway", async () => {
+    const labels = { manager: "aeraki" };
+    const theirs = { ...a, metadata: { ...a.metadata, labels } };
+    const { work, hubsAre, inCluster } = open([theirs], { foreign: true });
+    hubsAre(undefined);
+    await work(theirs);
+    expect(inCluster()).toEqual([filterOfA, buffer]);
+  });
+
+  test("a port that changes loses the old filter only when the new one is there", async () => {
+    const { work, put, hubsAre, inCluster } = open([a]);
+    await work(a);
+    const ports = [{ name: "tcp-metaprotocol-dubbo", number: 20_881, protocol: "tcp" }];
+    put({ ...a, spec: { ...a.spec, ports } });
+    hubsAre(undefined);
+    await work(a);
+    expect(inCluster()).toEqual([filterOfA, buffer]);
+    hubsAre([hub]);
+    await work(a);
+    expect(inCluster()).toEqual(
+      [filterOfA.replace("20880", "20881"), "aeraki-outbound-buffer-20881", buffer].sort(),
+    );
+  });
+});
+
+test("nobody gets the inbound filter of another entry by naming its host", async () => {
+  const metadata = {
+    ...b.metadata,
+    namespace: "evil",
+    labels: { "app.kubernetes.io/managed-by": "registryhub" },
+  };
+  const forged = { ...b, metadata, spec: { ...b.spec, hosts: a.spec.hosts ?? [] } };
+  const { work, api } = open([a, forged], { inboundFilters: true });
+  await work(a);
+  const before = api.writes().length;
+  await work(forged);
+  expect(api.writes().slice(before)).toEqual([]);
 });
 
 describe("the filters of an entry that is there", () => {

@@ -80,9 +80,10 @@ function open(specs: readonly Spec[] = [{}], { vipCidr = "240.241.0.0/16", goneI
       entries,
       unexplained,
       serviceEntries: store,
+      serviceAt: () => "no",
       isReady: () => isReady,
     },
-    { pool: vipPool(vipCidr), graceMs },
+    { pool: vipPool(vipCidr), graceMs, dubboPorts: [{ from: 20_880, to: 20_889, isAllowed: true }] },
     tools,
   );
   const [hub] = hubs;

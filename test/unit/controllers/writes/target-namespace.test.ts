@@ -9,7 +9,7 @@ import { hubOf } from "../../../support/model.ts";
 
 const namespaces = (...list: readonly KubeObject["metadata"][]): ReadonlyMap<string, KubeObject> =>
   new Map(list.map((metadata) => [metadata.name, { metadata }]));
-const open: TargetRules = { allowCrossNamespace: true, watchNamespaces: [] };
+const open: TargetRules = { allowCrossNamespace: true, watchNamespaces: [], denyTargets: [] };
 const closed: TargetRules = { ...open, allowCrossNamespace: false };
 const optIn = (value: string) => ({
   name: "other",

@@ -34,6 +34,8 @@ test.each([
   [{ data: null, stringData: null }, "has none of the keys"],
   [{ data: "hidden", stringData: ["hidden"] }, "has none of the keys"],
   [{ stringData: { other: "hidden" } }, "has none of the keys"],
+  [{ stringData: { username: "", token: "\n" } }, "has none of the keys"],
+  [{ stringData: { username: "", password: "hidden" } }, "has the key password but not username"],
   [{ stringData: { password: "hidden" } }, "has the key password but not username"],
   [{ stringData: { "tls.crt": "hidden", token: "hidden" } }, "has the key tls.crt but not tls.key"],
   [{ data: { token: 7 } }, "has a value that is not a text at token"],
@@ -43,3 +45,21 @@ test.each([
     problem: expect.stringContaining(problem) as string,
   });
 });
+
+test.each(["kubernetes.io/service-account-token", "bootstrap.kubernetes.io/token"])(
+  "one of type %s is the cluster's own and goes to no registry (I15)",
+  (type) => {
+    expect(readCredentials({ metadata, type, stringData: { token: "hidden" } })).toEqual({
+      problem: `is of type ${type}, whose content no registry may get; copy what the registry needs into a Secret of type Opaque`,
+    });
+  },
+);
+
+test.each([undefined, "Opaque", "kubernetes.io/basic-auth", "kubernetes.io/tls"])(
+  "one of type %s may have credentials",
+  (type) => {
+    expect(readCredentials({ metadata, type, stringData: { token: "t" } })).toEqual({
+      credentials: { token: "t" },
+    });
+  },
+);

@@ -91,9 +91,15 @@ test.each([{}, { spec: null }, { spec: { configPatches: "none" } }, { spec: { co
       entries,
       tools,
     } = copyOf({ ...emptyCluster, envoyFilters }, deps);
-    const state = { isReady: () => true, refused: () => undefined };
+    const known = { isReady: () => true, knowsHubs: () => true, targetOf: () => undefined };
+    const state = { ...known, refused: () => undefined };
     const world = { serviceEntries, filters, entries, foreign: true, accepts: pool.accepts, ...state };
-    const options = { rootNamespace: "servicemesh", watchNamespaces: [], inboundFilters: false };
+    const options = {
+      rootNamespace: "servicemesh",
+      watchNamespaces: [],
+      inboundFilters: false,
+      dubboPorts: [],
+    };
     const worker = new FilterWorker(world, options, tools);
     expect(worker.take("servicemesh/f")).toEqual(["ns/x"]);
   },
