@@ -23,8 +23,10 @@ export const problemCodes = {
     "A Kubernetes Service has the same name in the mesh, so callers reach one of the two at random. Rename the Service, or use another namespace.",
   MixedProtocols:
     "Instances of one service speak different protocols; the entry contains only those that speak its protocol. Or the hubs of a Spring service differ in spec.protocol; the entry keeps its protocol.",
+  TooManyServices:
+    "The hub has as many services as --max-services-per-hub allows. It keeps those that it has and leaves out the rest. Narrow spec.services, or raise the flag.",
   TooManyEndpoints:
-    "The service has more than 2000 instances. The entry keeps those it contains and leaves out the rest.",
+    "The service has more than 2000 instances, or its entry would be larger than 1.2 MB. The entry keeps those it contains and leaves out the rest.",
   TooManyLabels:
     "An endpoint has room for 32 labels and 2 kB of them, and an entry for 1.2 MB. The labels that nobody counts on are left out first. Register less metadata.",
   TooManyHubs:

@@ -15,7 +15,12 @@ import { type HostInput, type HostPlan, planHost, type Step } from "../../plan/h
 import type { VipPool } from "../../plan/vip.ts";
 import type { ApplyFailure } from "../../status/hub-status.ts";
 import { objectName } from "../../translate/names.ts";
-import { portNameOf, serviceEntryOf, withoutServiceKey } from "../../translate/service-entry.ts";
+import {
+  endpointBytes,
+  portNameOf,
+  serviceEntryOf,
+  withoutServiceKey,
+} from "../../translate/service-entry.ts";
 import { failureOf } from "../writes/apply-failure.ts";
 import type { EntryIndex, HostObject } from "../writes/entry-index.ts";
 import { bugFailure, reportBug } from "../writes/internal-error.ts";
@@ -189,6 +194,7 @@ export class HostWorker {
       graceMs: this.#options.graceMs,
       now: rfc3339(this.#tools.deps.clock.now()),
       portName: (endpoint, port) => portNameOf(endpoint.service.kind, endpoint.protocol, port),
+      bytesOf: endpointBytes,
       chooseName: ({ service }) => found?.object.metadata.name ?? objectName(service.kind, hostname, isTaken),
     };
   }
