@@ -38,7 +38,10 @@ export const entryRemovalDelayMs = 300;
 /** What the worker asks of a hub. */
 export interface ClaimingHub extends Pick<HubSession, "hub" | "claimInputs"> {
   readonly listings: Pick<HubSession["listings"], "has">;
-  readonly ledger: Pick<HostLedger, "recordPlan" | "recordDryRun" | "markApplied" | "markFailed">;
+  readonly ledger: Pick<
+    HostLedger,
+    "recordPlan" | "recordDryRun" | "markPaced" | "markApplied" | "markFailed"
+  >;
 }
 
 /** What the worker asks the controller. */
@@ -260,10 +263,13 @@ export class HostWorker {
       memo.removalAt = undefined;
       return this.#succeeded(host);
     }
+    const pacedMs = this.#writer.pacedMs(host);
     const delayMs = Math.max(
       this.#removalDelayMs(memo, entry, found?.entry),
       this.#writer.pauseMs(host, desired),
+      pacedMs,
     );
+    if (pacedMs > 0) for (const { ledger } of this.#context.sessions()) ledger.markPaced(host, pacedMs);
     if (delayMs > 0) return { againInMs: delayMs };
     const fields = { host, name: entry.name, endpoints: entry.endpoints.size };
     if (found?.entry?.vip !== entry.vip) this.#reserve(host, entry);
