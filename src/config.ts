@@ -138,6 +138,14 @@ const options = {
     help: "Scales the built-in settling times, in which the controller removes nothing. For tests only, together with the registry's own times.",
     commands: hub,
   }),
+  maxServicesPerHub: option({
+    flag: "max-services-per-hub",
+    value: "<number>",
+    default: "20000",
+    parse: wholeNumber(1, 1_000_000),
+    help: "How many services a hub may have. Further ones are the problem TooManyServices; what a hub has already stays, also if the number is lowered.",
+    commands: hub,
+  }),
   allowCrossNamespace: option({
     flag: "allow-cross-namespace",
     value: "true|false",

@@ -120,6 +120,7 @@ function clientOf(held: Readonly<Record<string, ObjectStore<KubeObject>>>): Kube
 const silentMetrics: Tools["metrics"] = {
   leads: () => undefined,
   wrote: () => undefined,
+  wroteBytes: () => undefined,
   eventDropped: () => undefined,
   queueDepth: () => undefined,
   sliceBegins: () => () => undefined,

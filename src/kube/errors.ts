@@ -20,7 +20,7 @@ const maxTextLength = 1_000;
  * A request that the API server refused, or that got no answer. `status` is the HTTP status; 0 = no usable answer.
  * `reason` is the server's own word (Forbidden, Conflict, Expired ...), refined to NamespaceMissing or
  * ResourceTypeMissing if a 403 or 404 means that, and to Conflict if a 422 is about a uid. For status 0 it is
- * Unreachable, Timeout, BadAnswer or BadKubeconfig.
+ * Unreachable, Timeout, TooLarge, BadAnswer or BadKubeconfig.
  * The message ends with the method and path; it never holds a token, a header or a request body.
  */
 export class KubeError extends Error {
@@ -61,9 +61,16 @@ export function errorOf(attempt: Attempt, status: unknown, retryAfter?: string):
   return new KubeError(failure, attempt);
 }
 
-/** The error for a request that got no answer: refused connection, reset, bad certificate, unresolvable name. */
+/**
+ * The error for a request that got no answer: refused connection, reset, bad certificate, unresolvable name; or one that
+ * is longer than a string can be.
+ */
 export function unreachable(attempt: Attempt, origin: string, cause: unknown): KubeError {
   const { code, message } = cause as { code?: string; message?: string };
+  if (code === "ERR_STRING_TOO_LONG") {
+    const text = `the answer from ${origin} is too long`;
+    return new KubeError({ status: 0, reason: "TooLarge", text }, attempt, { cause });
+  }
   const what = [code, message].filter((part) => part !== undefined && part !== "").join(": ");
   return new KubeError(
     { status: 0, reason: "Unreachable", text: `no answer from ${origin}: ${what}` },
@@ -81,6 +88,11 @@ export function retryDelay(error: KubeError): number | undefined {
   const isConflict = status === 409 || reason === "Conflict";
   const retryable = status === 0 || status === 401 || isConflict || status === 429 || status >= 500;
   return retryable || retryAfterMs !== undefined ? (retryAfterMs ?? 0) : undefined;
+}
+
+/** Whether less might have been answered: there was too much of it, or not enough time. */
+export function isTooMuch({ reason }: KubeError): boolean {
+  return reason === "TooLarge" || reason === "Timeout" || reason === "ServerTimeout";
 }
 
 type Fields = Readonly<Record<string, unknown>>;

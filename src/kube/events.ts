@@ -13,6 +13,10 @@ const intervalMs = 60_000;
 const forgetMs = 600_000;
 /** All Events together: they go through the same gate as the objects that they are about. */
 const limit = { burst: 25, perSecond: 1 } as const;
+/** Those about the objects of one namespace, so that its trouble leaves room for that of others. */
+const namespaceLimit = { burst: 12, perSecond: 0.5 } as const;
+/** So many namespaces are counted before counting begins anew. */
+const maxNamespaces = 1_000;
 
 /** Something that happened to an object, for `kubectl describe`. */
 export interface EventNote {
@@ -28,7 +32,7 @@ export interface EventNote {
 export interface EventRecorder {
   /**
    * Returns at once. A repeat raises the Event's count, with at most one write a minute. A failed write is only
-   * logged. When there are too many Events in all, an unwritten one waits for its next repeat, whose count includes it.
+   * logged. When there are too many Events, in all or of a namespace, an unwritten one waits for its next repeat, whose count includes it.
    */
   record(note: EventNote): void;
 }
@@ -60,7 +64,16 @@ export function createEventRecorder(
   const { clock, logger } = deps;
   /** Those that were recorded longest ago first. */
   const seriesByKey = new Map<string, Series>();
-  const mayWrite = createTokenBucket(limit, clock);
+  const mayWriteAny = createTokenBucket(limit, clock);
+  const namespaces = new Map<string, () => boolean>();
+
+  function mayWrite({ object }: EventNote): boolean {
+    const { namespace = "" } = object.metadata;
+    const mayWriteOf = namespaces.get(namespace) ?? createTokenBucket(namespaceLimit, clock);
+    if (namespaces.size >= maxNamespaces) namespaces.clear();
+    namespaces.set(namespace, mayWriteOf);
+    return mayWriteOf() && mayWriteAny();
+  }
 
   async function write(series: Series): Promise<void> {
     series.quietUntil = clock.monotonic() + intervalMs;
@@ -77,7 +90,7 @@ export function createEventRecorder(
     try {
       await clock.sleep(Math.max(0, series.quietUntil - clock.monotonic()), signal);
       series.isWaiting = false;
-      if (mayWrite()) await write(series);
+      if (mayWrite(series.note)) await write(series);
       else metrics.eventDropped();
     } catch (error) {
       if (!signal.aborted) throw error;
@@ -117,8 +130,16 @@ const maxNameLength = 253;
 /** `key` and `now` make its name, which no other series has. */
 function newSeries(note: EventNote, key: string, now: number): Series {
   const hash = createHash("sha256").update(`${key} ${now}`).digest("hex").slice(0, 16);
-  const name = `${note.object.metadata.name.slice(0, maxNameLength - hash.length - 1)}.${hash}`;
-  return { name, firstAt: now, lastAt: now, quietUntil: 0, count: 0, note, isWaiting: false };
+  const base = note.object.metadata.name.slice(0, maxNameLength - hash.length - 1).replace(/[-.]+$/, "");
+  return {
+    name: `${base}.${hash}`,
+    firstAt: now,
+    lastAt: now,
+    quietUntil: 0,
+    count: 0,
+    note,
+    isWaiting: false,
+  };
 }
 
 /** Source: k8s.io/api/core/v1/types.go (Event). Events of cluster-scoped objects go to `default`. */

@@ -1,8 +1,8 @@
 import type { KubeObject } from "../model/kubernetes.ts";
 import type { Deps } from "../runtime/deps.ts";
 import type { KubeClient } from "./client.ts";
-import { errorOf, KubeError } from "./errors.ts";
-import { list, type Selection } from "./list.ts";
+import { errorOf, isTooMuch, KubeError } from "./errors.ts";
+import { type ListResult, list, type Selection } from "./list.ts";
 import { collectionPath, type ObjectKey, objectKey, type Resource } from "./resources.ts";
 import type { Store } from "./store.ts";
 import { type WatchEvent, watch } from "./watch.ts";
@@ -17,7 +17,10 @@ export interface ListWatchOptions<T> extends Selection {
   readonly watchSeconds?: number;
 }
 
+/** The first size of a page. A page is counted in objects, and they may have a megabyte each. */
 const defaults = { pageSize: 500, idleMs: 90_000, watchSeconds: 240 };
+/** So few objects are never too much for one answer. */
+const minPageSize = 10;
 /** A watch that ends sooner did not end because of its time limit or silence. */
 const shortWatchMs = 2_000;
 
@@ -41,7 +44,8 @@ export function createListWatch<T extends KubeObject>(
   options: ListWatchOptions<T>,
   deps: Pick<Deps, "clock" | "random">,
 ): ListWatch {
-  const { pageSize, idleMs, watchSeconds } = { ...defaults, ...options };
+  const { idleMs, watchSeconds } = { ...defaults, ...options };
+  let { pageSize = defaults.pageSize } = options;
   const transform = options.transform ?? ((object: T): T => object);
   let mustList = true;
 
@@ -69,10 +73,21 @@ export function createListWatch<T extends KubeObject>(
       throw new KubeError({ status: 0, reason: "Unreachable", text: "the watch ended immediately" });
   }
 
+  /** A page that is too much for one answer is half as long the next time, and so are all others. */
+  async function listAll(signal: AbortSignal): Promise<ListResult<T>> {
+    try {
+      return await list<T>(client, resource, { selection: options, pageSize, transform, signal });
+    } catch (error) {
+      if (error instanceof KubeError && isTooMuch(error))
+        pageSize = Math.min(pageSize, Math.max(minPageSize, Math.ceil(pageSize / 2)));
+      throw error;
+    }
+  }
+
   return {
     async *follow(signal, mayContinue) {
       if (mustList || !mayContinue()) {
-        const listing = await list<T>(client, resource, { selection: options, pageSize, transform, signal });
+        const listing = await listAll(signal);
         mustList = false;
         yield store.replace(listing.objects, listing.resourceVersion);
       }

@@ -1,3 +1,5 @@
+import { type RegistryType, registryTypes } from "./hub.ts";
+
 /** Every label, annotation and fixed name that the operator reads or writes, in one place. */
 export const prefix = "ecns.easystack.cn";
 
@@ -35,6 +37,37 @@ export const annotations = {
   /** On a Namespace: the namespaces whose hubs may write into it, or `*`. */
   allowFrom: `${prefix}/allow-registryhubs-from`,
 } as const;
+
+/**
+ * `[manual]` the parameters of a Dubbo provider that become labels of its endpoint, and `tag`, by which subsets choose.
+ * They stay the same when the provider restarts; each other one would cost a write per restart.
+ */
+export const dubboParameters = [
+  "anyhost",
+  "application",
+  "background",
+  "deprecated",
+  "dubbo",
+  "dynamic",
+  "generic",
+  "group",
+  "interface",
+  "methods",
+  "release",
+  "revision",
+  "service-name-mapping",
+  "side",
+  "tag",
+  "version",
+] as const;
+
+/** `[manual]` the label with a Spring service's name: eurekaName, consulName, nacosName. */
+export const nameLabelOf = (type: RegistryType): string => `${type}Name`;
+
+const expectedLabels: ReadonlySet<string> = new Set([...dubboParameters, ...registryTypes.map(nameLabelOf)]);
+
+/** Whether people count on this label of an endpoint. Others only happen to be in the provider's metadata. */
+export const isExpectedLabel = (key: string): boolean => expectedLabels.has(key);
 
 export const endpointLabels = {
   registryName: "registryName",

@@ -13,7 +13,8 @@ export const problemCodes = {
   BadInstance: "The registry's data about an instance is malformed. Fix the application that registers it.",
   Protected:
     "Too few instances are healthy, so the registry reports all of them as healthy. Check the instances.",
-  NameTooLong: "The host would be longer than 253 characters. Shorten the service name, group or version.",
+  NameTooLong:
+    "The host would be longer than 253 characters, or the name is longer than 1000. Shorten the service name, group or version.",
   HostConflict:
     "Another service or a foreign ServiceEntry already owns this host and keeps it: rename one of the two. Or somebody copied the service's entry: delete the copy.",
   VipShared:
@@ -24,8 +25,12 @@ export const problemCodes = {
     "A Kubernetes Service has the same name in the mesh, so callers reach one of the two at random. Rename the Service, or use another namespace. Rejected: a hub of another namespace makes no entry that would answer for a Service.",
   MixedProtocols:
     "Instances of one service speak different protocols; the entry contains only those that speak its protocol. Or the hubs of a Spring service differ in spec.protocol; the entry keeps its protocol.",
+  TooManyServices:
+    "The hub has as many services as --max-services-per-hub allows. It keeps those that it has and leaves out the rest. Narrow spec.services, or raise the flag.",
   TooManyEndpoints:
-    "The service has more than 2000 instances. The entry keeps those it contains and leaves out the rest.",
+    "The service has more than 2000 instances, or its entry would be larger than 1.2 MB. The entry keeps those it contains and leaves out the rest.",
+  TooManyLabels:
+    "An endpoint has room for 32 labels and 2 kB of them, and an entry for 1.2 MB. The labels that nobody counts on are left out first. Register less metadata.",
   TooManyHubs:
     "More than seven hubs list the same endpoint. Its label names only the oldest seven; the others keep it all the same.",
   UnexplainedEntry:

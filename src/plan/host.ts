@@ -11,10 +11,8 @@ import type {
 import type { HubId } from "../model/hub.ts";
 import { maxHubsPerEndpoint } from "../model/labels.ts";
 import type { Problem } from "../model/problems.ts";
+import { maxEndpoints, type Room, roomFor } from "./room.ts";
 import { chooseShape, fits, isSameService, protocolOf, toldUnless } from "./shape.ts";
-
-/** etcd's limit on an object: about 535 B per endpoint. */
-export const maxEndpoints = 2_000;
 
 /** The inputs that decide what happens to one host. */
 export interface HostInput {
@@ -33,6 +31,8 @@ export interface HostInput {
   /** RFC 3339: becomes `emptySince` when the entry becomes empty. */
   readonly now: string;
   readonly portName: (endpoint: Endpoint, port: number) => string;
+  /** How much of the object an endpoint takes. */
+  readonly bytesOf: (endpoint: EntryEndpoint, shape: EntryShape) => number;
   /** The name of a new entry. */
   readonly chooseName: (shape: EntryShape) => string;
 }
@@ -76,10 +76,11 @@ export function planHost(input: HostInput): HostPlan {
   const contributing = new Set([...merged.values()].flatMap(({ by }) => [...by]));
   const said = [...contributing].map((id) => claims.get(id)?.protocol);
   const shape: EntryShape = { ...chosen, protocol: protocolOf(chosen, said) };
-  const { kept, problems } = limited(merged, actual, claims, shape);
+  const room = roomFor(vouched(merged, actual, claims), actual, (one) => input.bytesOf(one, shape));
   const held = [...merged.keys()].filter((hostPort) => actual?.endpoints.has(hostPort)).length;
   const told = toldUnless(before, shape, { held, unread: carried.endpoints.length });
-  return { step: stepFor(input, told, kept), withheld: carried.withheld, problems };
+  const problems = problemsOf(claims, merged, room, shape);
+  return { step: stepFor(input, told, room.kept), withheld: carried.withheld, problems };
 }
 
 /** The entry's shape; what somebody removed from it is as it was last seen. */
@@ -143,48 +144,26 @@ function merge(
   return out;
 }
 
-/**
- * Sorts the endpoints, cuts them to the limits and settles each one's `by` and `registryName`; also returns the
- * problems of those that did not fit.
- */
-function limited(
+/** Settles which hubs the endpoints name. */
+function vouched(
   merged: ReadonlyMap<HostPort, EntryEndpoint>,
   actual: Entry | undefined,
   claims: ReadonlyMap<HubId, Claim>,
-  shape: EntryShape,
-): {
-  readonly kept: ReadonlyMap<HostPort, EntryEndpoint>;
-  readonly problems: ReadonlyMap<HubId, readonly Problem[]>;
-} {
-  const isNew = (hostPort: HostPort): number => (actual?.endpoints.has(hostPort) ? 0 : 1);
-  const addrs = [...merged.keys()].sort();
-  const chosen =
-    addrs.length <= maxEndpoints
-      ? addrs
-      : addrs
-          .toSorted((a, b) => isNew(a) - isNew(b))
-          .slice(0, maxEndpoints)
-          .sort();
-  const kept = new Map<HostPort, EntryEndpoint>();
-  for (const hostPort of chosen) {
-    const endpoint = merged.get(hostPort);
-    if (endpoint !== undefined)
-      kept.set(hostPort, vouched(endpoint, actual?.endpoints.get(hostPort)?.registryName ?? "", claims));
-  }
-  return { kept, problems: problemsOf(claims, merged, kept, shape) };
-}
-
-function vouched(endpoint: EntryEndpoint, named: string, claims: ReadonlyMap<HubId, Claim>): EntryEndpoint {
-  const by = [...claims.keys()].filter((id) => endpoint.by.has(id));
-  const names = by.map((id) => claims.get(id)?.name ?? "");
-  const registryName = names.includes(named) ? named : (names.find((name) => name !== "") ?? named);
-  return { ...endpoint, by: new Set(by), registryName };
+): ReadonlyMap<HostPort, EntryEndpoint> {
+  const settled = [...merged].map(([hostPort, endpoint]) => {
+    const by = [...claims.keys()].filter((id) => endpoint.by.has(id));
+    const names = by.map((id) => claims.get(id)?.name ?? "");
+    const named = actual?.endpoints.get(hostPort)?.registryName ?? "";
+    const registryName = names.includes(named) ? named : (names.find((name) => name !== "") ?? named);
+    return [hostPort, { ...endpoint, by: new Set(by), registryName }] as const;
+  });
+  return new Map(settled);
 }
 
 function problemsOf(
   claims: ReadonlyMap<HubId, Claim>,
   merged: ReadonlyMap<HostPort, EntryEndpoint>,
-  kept: ReadonlyMap<HostPort, EntryEndpoint>,
+  { kept, hasLostLabels }: Room,
   shape: EntryShape,
 ): ReadonlyMap<HubId, readonly Problem[]> {
   const problems = new Map<HubId, readonly Problem[]>();
@@ -192,6 +171,7 @@ function problemsOf(
     const found = claim.listed.flatMap((endpoint) => problemOf(endpoint, merged, kept, shape) ?? []);
     const leftOut = claim.listed.filter((one) => merged.has(one.hostPort) && !kept.has(one.hostPort));
     if (leftOut.length > 0) found.push(tooMany(shape, leftOut.length));
+    if (hasLostLabels && claim.listed.some((one) => hasMoreLabels(one, kept))) found.push(tooLarge(shape));
     found.push(...unheard(claim, shape));
     if (found.length > 0) problems.set(id, found);
   }
@@ -238,8 +218,18 @@ function conflict({ service }: Endpoint, { service: incumbent }: EntryShape): st
 }
 
 function tooMany(shape: EntryShape, left: number): Problem {
-  const detail = `the entry leaves out the ${left} instances beyond ${maxEndpoints}; split the service by group or version`;
+  const detail = `the entry is full, with ${maxEndpoints} instances or 1.2 MB, and leaves out ${left} more; split the service by group or version`;
   return { at: shape.service.name, code: "TooManyEndpoints", detail, severity: "rejected" };
+}
+
+function hasMoreLabels({ hostPort, labels }: Endpoint, kept: Room["kept"]): boolean {
+  return Object.keys(labels).length > Object.keys(kept.get(hostPort)?.labels ?? labels).length;
+}
+
+function tooLarge(shape: EntryShape): Problem {
+  const detail =
+    "with all labels the entry would be larger than 1.2 MB, so its endpoints have only those of the manual and tag, or none; register less metadata, or split the service";
+  return { at: shape.service.name, code: "TooManyLabels", detail, severity: "warning" };
 }
 
 function stepFor(input: HostInput, shape: EntryShape, endpoints: ReadonlyMap<HostPort, EntryEndpoint>): Step {

@@ -7,6 +7,8 @@ import { watchEventLoop } from "./event-loop.ts";
 export interface Metrics {
   /** One write to the API server has returned; `result` is "ok" or the reason of its failure. */
   wrote(kind: string, verb: "apply" | "delete" | "status", result: string): void;
+  /** A write of so many bytes has gone through. */
+  wroteBytes(kind: string, bytes: number): void;
   /** An Event was not written: there are too many. */
   eventDropped(): void;
   /** Keys that wait in a queue. */
@@ -125,6 +127,12 @@ function createBase(registry: Registry): Metrics {
     labelNames: ["kind", "verb", "result"],
     registers: [registry],
   });
+  const writtenBytes = new Counter({
+    name: "registryhub_written_bytes_total",
+    help: "Bytes of the objects and statuses that the API server has taken; etcd keeps each version for minutes.",
+    labelNames: ["kind"],
+    registers: [registry],
+  });
   const eventsDropped = new Counter({
     name: "registryhub_events_dropped_total",
     help: "Events that were not written because there were too many.",
@@ -149,6 +157,7 @@ function createBase(registry: Registry): Metrics {
     leads: () => leader.set(1),
     eventDropped: () => eventsDropped.inc(),
     wrote: (kind, verb, result) => writes.inc({ kind, verb, result }),
+    wroteBytes: (kind, bytes) => writtenBytes.inc({ kind }, bytes),
     queueDepth: (queue, keys) => depth.set({ queue }, keys),
     sliceBegins: createSlices(registry),
     propagated: (seconds) => propagation.observe(seconds),

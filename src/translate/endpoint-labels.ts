@@ -1,10 +1,15 @@
-import { prefix } from "../model/labels.ts";
+import { endpointLabels, isExpectedLabel, maxHubsPerEndpoint, prefix } from "../model/labels.ts";
 
 const maxLength = 63;
+/** Of all labels of an endpoint, the operator's own included. */
+const maxLabels = 32;
+const maxBytes = 2_000;
+const maxIdsLength = maxHubsPerEndpoint * "ddf6610a.".length - 1;
+const ownBytes = endpointLabels.registryName.length + maxLength + endpointLabels.by.length + maxIdsLength;
 
 /**
  * Keys that steer Istio's security, routing or telemetry, and our own. A provider that could set them could turn mTLS
- * off or join another network. `token` is a secret.
+ * off or join another network.
  */
 const reservedPrefixes = [
   "security.istio.io",
@@ -18,20 +23,42 @@ const reservedPrefixes = [
   "kubernetes.io",
   prefix,
 ];
-const reservedKeys = new Set(["istio-locality", "token", "registryName"]);
+const reservedKeys = new Set<string>(["istio-locality", endpointLabels.registryName]);
+
+/** Names of secrets, without what separates words. */
+const secret = /passw(or)?d|passphrase|pwd|secret|token|credential|apikey|privatekey/;
+
+/** What becomes of a provider's metadata. */
+export interface LabelChoice {
+  /** Sorted by key. */
+  readonly labels: Readonly<Record<string, string>>;
+  /** The first of the keys for which there is no room. */
+  readonly leftOut?: string;
+}
 
 /**
- * The part of a provider's metadata that may become labels of its endpoint: legal keys that steer nothing, with legal
- * values of at most 63 characters (`,` becomes `-`, longer ones are cut, others are left out). Keys are sorted.
+ * The part of a provider's metadata that may become labels of its endpoint: legal keys that steer nothing and do not look
+ * like a secret's, with legal values of at most 63 characters (`,` becomes `-`, longer ones are cut, others are left out).
+ * An endpoint has room for 32 labels and 2 kB of them; those that people count on come first, then the others by key.
  */
-export function labelsOf(metadata: Readonly<Record<string, string>>): Readonly<Record<string, string>> {
-  const result: Record<string, string> = {};
-  for (const key of Object.keys(metadata).sort()) {
-    if (!isLegalKey(key) || isReserved(key)) continue;
-    const value = legalValue(metadata[key] ?? "");
-    if (value !== undefined) result[key] = value;
-  }
-  return result;
+export function labelsOf(metadata: Readonly<Record<string, string>>): LabelChoice {
+  const usable = Object.keys(metadata)
+    .sort()
+    .flatMap((key) => {
+      const value = isLegalKey(key) && !isReserved(key) && !isSecret(key) && legalValue(metadata[key] ?? "");
+      return typeof value === "string" ? [[key, value] as const] : [];
+    });
+  let [count, bytes] = [Object.keys(endpointLabels).length, ownBytes];
+  const byRank = usable.toSorted(([a], [b]) => Number(isExpectedLabel(b)) - Number(isExpectedLabel(a)));
+  const beyond = byRank.findIndex(([key, value]) => {
+    count += 1;
+    bytes += key.length + value.length; // all of them are ASCII
+    return count > maxLabels || bytes > maxBytes;
+  });
+  if (beyond < 0) return { labels: Object.fromEntries(usable) };
+  const kept = byRank.slice(0, beyond).sort(([a], [b]) => (a < b ? -1 : 1));
+  const [leftOut] = byRank[beyond] ?? [];
+  return { labels: Object.fromEntries(kept), ...(leftOut !== undefined && { leftOut }) };
 }
 
 /** `[<DNS subdomain>/]<name>`, as Kubernetes requires. */
@@ -52,6 +79,15 @@ function isReserved(key: string): boolean {
   if (slash < 0) return reservedKeys.has(key);
   const domain = key.slice(0, slash);
   return reservedPrefixes.some((reserved) => domain === reserved || domain.endsWith(`.${reserved}`));
+}
+
+/** In any spelling: `userPassword`, `api-key`, `SECRET_ACCESS_KEY`, `db.pass`. */
+function isSecret(key: string): boolean {
+  const words = key
+    .replaceAll(/(?<=[a-z0-9])(?=[A-Z])/g, ".")
+    .toLowerCase()
+    .split(/[^a-z0-9]+/);
+  return secret.test(words.join("")) || words.includes("pass");
 }
 
 function legalValue(value: string): string | undefined {

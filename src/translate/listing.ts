@@ -1,10 +1,18 @@
 import type { Endpoint, HostKey, ServiceIdentity } from "../model/entry.ts";
 import type { Hub } from "../model/hub.ts";
+import { nameLabelOf } from "../model/labels.ts";
 import { type Problem, withoutSecrets } from "../model/problems.ts";
 import type { Service, ServiceInstance } from "../model/service.ts";
 import { addressProblem, addrOf } from "./addresses.ts";
-import { labelsOf } from "./endpoint-labels.ts";
+import { type LabelChoice, labelsOf } from "./endpoint-labels.ts";
 import { dubboServiceKey, dubboServiceName, hostOf } from "./names.ts";
+
+/** An entry's annotations have the name several times, and together at most 256 KiB. */
+const maxNameLength = 1_000;
+/** How much of a name a problem quotes. */
+const maxShown = 120;
+/** Kubernetes has room for 63 characters in each of region, zone and subzone, and Istio's CRD for 2,048 in all. */
+const maxLocalityLength = 200;
 
 /** What one service of a registry asks for: endpoints by host, and the problems of what the operator cannot use. */
 export interface HostListing {
@@ -21,7 +29,7 @@ export function listingOf(service: Service, hub: Hub): HostListing {
     string,
     { readonly host: HostKey; readonly identity: ServiceIdentity } | undefined
   >();
-  const labelsFor = sharedLabels(service, hub);
+  const labelling = createLabelling(service, hub);
   for (const instance of service.instances === "unknown" ? [] : service.instances) {
     const key = keyOf(service, instance);
     if (!identities.has(key)) {
@@ -38,11 +46,13 @@ export function listingOf(service: Service, hub: Hub): HostListing {
       problems.push({ at, ...bad, severity: "rejected" });
       continue;
     }
+    if (hasLongLocality(instance)) problems.push(localityTooLong(service, instance));
     const endpoints = byHost.get(place.host) ?? [];
     byHost.set(place.host, endpoints);
-    endpoints.push(endpointOf(instance, place.identity, labelsFor(instance)));
+    endpoints.push(endpointOf(instance, place.identity, labelling.labelsFor(instance)));
   }
   for (const endpoints of byHost.values()) endpoints.sort(byServiceAndAddr);
+  if (labelling.leftOut !== undefined) problems.push(tooManyLabels(service, labelling.leftOut));
   return { byHost, problems };
 }
 
@@ -84,7 +94,7 @@ function placeOf(
   hub: Hub,
 ): { readonly host: HostKey; readonly identity: ServiceIdentity } | undefined {
   const place = hostOf(name, hub.target);
-  if (place === undefined) return undefined;
+  if (place === undefined || name.length > maxNameLength) return undefined;
   const identity: ServiceIdentity = {
     kind: service.kind,
     name: service.name,
@@ -97,24 +107,52 @@ function placeOf(
 }
 
 function nameTooLong(name: string): Problem {
-  const detail = "the host would be longer than 253 characters; shorten the service name, group or version";
-  return { at: `${name.slice(0, 120)}…`, code: "NameTooLong", detail, severity: "rejected" };
+  const what =
+    name.length > maxNameLength
+      ? `the name is longer than ${maxNameLength} characters`
+      : "the host would be longer than 253 characters";
+  const detail = `${what}; shorten the service name, group or version`;
+  return { at: `${name.slice(0, maxShown)}…`, code: "NameTooLong", detail, severity: "rejected" };
 }
+
+function localityTooLong(service: Service, { address, port }: ServiceInstance): Problem {
+  const detail = `its region and zone are longer than ${maxLocalityLength} characters, so the endpoint has none; register shorter ones`;
+  return { at: `${service.name} ${addrOf(address, port)}`, code: "BadInstance", detail, severity: "warning" };
+}
+
+const hasLongLocality = ({ locality = "" }: ServiceInstance): boolean => locality.length > maxLocalityLength;
 
 /** One spelling per address: IPv6 has many. */
 function canonical(address: string): string {
   return address.includes(":") ? new URL(`http://[${address}]`).hostname.slice(1, -1) : address;
 }
 
-/** The labels of a service's endpoints. Instances that share their metadata also share their labels object. */
-function sharedLabels(service: Service, hub: Hub): (instance: ServiceInstance) => Endpoint["labels"] {
-  const nameMark = service.kind === "spring" ? { [`${hub.registry.type}Name`]: service.name } : {};
-  const known = new Map<ServiceInstance["metadata"], Endpoint["labels"]>();
-  return ({ metadata }) => {
-    const labels = known.get(metadata) ?? labelsOf({ ...metadata, ...nameMark });
-    known.set(metadata, labels);
-    return labels;
+/** The labels of a service's endpoints. */
+interface Labelling {
+  /** Instances that share their metadata also share their labels object. */
+  labelsFor(instance: ServiceInstance): Endpoint["labels"];
+  /** A key for which one of them had no room: the first by name. */
+  readonly leftOut: string | undefined;
+}
+
+function createLabelling(service: Service, hub: Hub): Labelling {
+  const nameMark = service.kind === "spring" ? { [nameLabelOf(hub.registry.type)]: service.name } : {};
+  const known = new Map<ServiceInstance["metadata"], LabelChoice>();
+  return {
+    labelsFor({ metadata }) {
+      const choice = known.get(metadata) ?? labelsOf({ ...metadata, ...nameMark });
+      known.set(metadata, choice);
+      return choice.labels;
+    },
+    get leftOut() {
+      return [...known.values()].flatMap(({ leftOut }) => leftOut ?? []).sort()[0];
+    },
   };
+}
+
+function tooManyLabels({ name }: Service, key: string): Problem {
+  const detail = `an endpoint has no room for more than 32 labels or 2 kB of them, so ${key} and others are left out; register less metadata`;
+  return { at: name.slice(0, maxShown), code: "TooManyLabels", detail, severity: "warning" };
 }
 
 function endpointOf(
@@ -130,7 +168,7 @@ function endpointOf(
     protocol: service.kind === "spring" ? "tcp" : instance.protocol,
     service,
     ...(instance.weight !== undefined && service.kind === "spring" && { weight: instance.weight }),
-    ...(instance.locality !== undefined && { locality: instance.locality }),
+    ...(instance.locality !== undefined && !hasLongLocality(instance) && { locality: instance.locality }),
     labels,
   };
 }

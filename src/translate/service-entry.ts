@@ -70,6 +70,12 @@ export function serviceEntryOf(entry: Entry): ServiceEntry {
   };
 }
 
+/** How many bytes of the object an endpoint takes at most: as JSON, which is what etcd keeps, with a weight. */
+export function endpointBytes(endpoint: EntryEndpoint, shape: EntryShape): number {
+  const text = JSON.stringify({ ...workloadEntry(endpoint, shape), weight: maxWeight });
+  return Buffer.byteLength(text) + ",".length;
+}
+
 /** The entry as an earlier version wrote it, which did not tell the exact service. */
 export function withoutServiceKey(entry: Entry): Entry {
   return { ...entry, shape: { ...entry.shape, service: { ...entry.shape.service, serviceKey: "" } } };

@@ -34,6 +34,7 @@ const hubDefaults: HubControllerOptions = {
   shrinkHoldMs: 5 * minute,
   resetHoldMs: 24 * hour,
   settleFactor: 1,
+  maxServicesPerHub: 20_000,
   allowCrossNamespace: true,
   watchNamespaces: [],
   denyTargets: [],

@@ -69,6 +69,7 @@ function ledgerOf(findings: Map<HostKey, Finding>): ClaimingHub["ledger"] {
       else findings.delete(host);
     },
     recordDryRun: () => false,
+    markPaced: () => undefined,
     markApplied: () => undefined,
     markFailed(host, failure) {
       throw new Error(`${host} cannot be written: ${failure.detail}`);

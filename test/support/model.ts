@@ -13,7 +13,7 @@ import type { Logger } from "../../src/runtime/deps.ts";
 import { addrOf } from "../../src/translate/addresses.ts";
 import { objectName } from "../../src/translate/names.ts";
 import { readHub } from "../../src/translate/read-back/hub.ts";
-import { portNameOf, serviceEntryOf } from "../../src/translate/service-entry.ts";
+import { endpointBytes, portNameOf, serviceEntryOf } from "../../src/translate/service-entry.ts";
 
 export const greeting = "org.apache.dubbo.samples.api.GreetingService";
 export const pool = vipPool("240.241.0.0/16");
@@ -130,6 +130,7 @@ export function inputOf(overrides: Partial<HostInput> = {}): HostInput {
     graceMs: 600_000,
     now: "2024-02-04T03:00:00Z",
     portName: (endpoint, port) => portNameOf(endpoint.service.kind, endpoint.protocol, port),
+    bytesOf: endpointBytes,
     chooseName: (shape) => objectName(shape.service.kind, hostname, () => false),
     vip: overrides.actual?.vip ?? chooseVip(hostname, pool, () => false),
     ...overrides,

@@ -31,6 +31,7 @@ describe("readConfig", () => {
       shrinkHoldMs: 300_000,
       resetHoldMs: 86_400_000,
       settleFactor: 1,
+      maxServicesPerHub: 20_000,
       allowCrossNamespace: true,
       foreignServiceEntries: false,
       inboundFilters: false,

@@ -196,7 +196,10 @@ export class HubController {
     try {
       const owners = entries.ownersAt(key);
       this.#enqueueHosts(entries.update(key), this.#isReady ? "changed" : "look");
-      for (const owner of [...owners, ...entries.ownersAt(key)]) this.#enqueueStatus(owner);
+      for (const owner of [...owners, ...entries.ownersAt(key)]) {
+        this.#enqueueStatus(owner);
+        this.#sessions.get(owner)?.lookForRoom();
+      }
     } catch (error) {
       reportBug({ deps: this.#deps, metrics: this.#metrics }, "object", { serviceEntry: key }, error);
     }

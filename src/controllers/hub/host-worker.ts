@@ -16,7 +16,12 @@ import { type HostInput, type HostPlan, planHost, type Step } from "../../plan/h
 import type { VipPool } from "../../plan/vip.ts";
 import type { ApplyFailure } from "../../status/hub-status.ts";
 import { objectName } from "../../translate/names.ts";
-import { portNameOf, serviceEntryOf, withoutServiceKey } from "../../translate/service-entry.ts";
+import {
+  endpointBytes,
+  portNameOf,
+  serviceEntryOf,
+  withoutServiceKey,
+} from "../../translate/service-entry.ts";
 import { failureOf } from "../writes/apply-failure.ts";
 import type { EntryIndex, HostObject } from "../writes/entry-index.ts";
 import { bugFailure, reportBug } from "../writes/internal-error.ts";
@@ -35,7 +40,10 @@ export const entryRemovalDelayMs = 300;
 /** What the worker asks of a hub. */
 export interface ClaimingHub extends Pick<HubSession, "hub" | "claimInputs"> {
   readonly listings: Pick<HubSession["listings"], "has">;
-  readonly ledger: Pick<HostLedger, "recordPlan" | "recordDryRun" | "markApplied" | "markFailed">;
+  readonly ledger: Pick<
+    HostLedger,
+    "recordPlan" | "recordDryRun" | "markPaced" | "markApplied" | "markFailed"
+  >;
 }
 
 /** What the worker asks the controller. */
@@ -226,6 +234,7 @@ export class HostWorker {
       graceMs: this.#options.graceMs,
       now: rfc3339(this.#tools.deps.clock.now()),
       portName: (endpoint, port) => portNameOf(endpoint.service.kind, endpoint.protocol, port),
+      bytesOf: endpointBytes,
       chooseName: ({ service }) => found?.object.metadata.name ?? objectName(service.kind, hostname, isTaken),
     };
   }
@@ -293,10 +302,13 @@ export class HostWorker {
       memo.removalAt = undefined;
       return this.#succeeded(host);
     }
+    const pacedMs = this.#writer.pacedMs(host);
     const delayMs = Math.max(
       this.#removalDelayMs(memo, entry, found?.entry),
       this.#writer.pauseMs(host, desired),
+      pacedMs,
     );
+    if (pacedMs > 0) for (const { ledger } of this.#context.sessions()) ledger.markPaced(host, pacedMs);
     if (delayMs > 0) return { againInMs: delayMs };
     const fields = { host, name: entry.name, endpoints: entry.endpoints.size };
     if (found?.entry?.vip !== entry.vip) this.#reserve(host, entry);

@@ -46,7 +46,7 @@ export class HubHosts {
 
   /** Whether the registry's data on the host could be read. */
   isReadable(host: HostKey): boolean {
-    if (!this.#listings.hasUnreadable) return true; // reading entries back takes time
+    if (!this.#listings.hasUnreadable) return !this.#listings.isBeyond(host); // reading entries back takes time
     return !this.#listings.isUnknown(host, this.#entries.hostObject(host)?.entry?.shape.service.name);
   }
 

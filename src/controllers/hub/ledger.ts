@@ -9,6 +9,8 @@ export type DryRunResult = "create" | "change" | "remove";
 
 interface Unwritten {
   readonly since: Instant;
+  /** From then on its write is late: it has been asked for, and its pace allows it. */
+  readonly lateFrom: Instant;
   /** Not only a listing asked for the host, but a decision: an edit, a namespace that opted in, the end of a hold. */
   readonly isDecided: boolean;
   /** The host has been planned since. */
@@ -47,7 +49,8 @@ export class HostLedger {
     for (const host of hosts) {
       const before = this.#unwritten.get(host);
       const isDecided = by === "decision" || before?.isDecided === true;
-      this.#unwritten.set(host, { since: before?.since ?? now, isDecided, isPlanned: false });
+      const { since, lateFrom } = before ?? { since: now, lateFrom: now };
+      this.#unwritten.set(host, { since, lateFrom, isDecided, isPlanned: false });
     }
   }
 
@@ -62,6 +65,12 @@ export class HostLedger {
     const unwritten = this.#unwritten.get(host);
     if (unwritten) this.#unwritten.set(host, { ...unwritten, isPlanned: true });
     if (isNews) this.#changed();
+  }
+
+  /** The host is written in so many ms: it is large, and was written a moment ago. */
+  markPaced(host: HostKey, ms: Ms): void {
+    const unwritten = this.#unwritten.get(host);
+    if (unwritten) this.#unwritten.set(host, { ...unwritten, lateFrom: this.#clock.monotonic() + ms });
   }
 
   /** The host is as planned. Returns how long ago the listing that changed it arrived, if it was a listing. */
@@ -145,10 +154,13 @@ export class HostLedger {
     return this.#unwritten.values().some(({ isDecided }) => isDecided);
   }
 
-  /** How long the oldest waiting host has been waiting for its write. */
-  get unwrittenForMs(): Ms {
-    const oldest = this.#unwritten.values().next().value;
-    return oldest === undefined ? 0 : this.#clock.monotonic() - oldest.since;
+  /** How late the write of a host is at most; undefined = none waits for its write. */
+  get unwrittenForMs(): Ms | undefined {
+    if (this.#unwritten.size === 0) return undefined;
+    const first = this.#unwritten
+      .values()
+      .reduce((least, { lateFrom }) => Math.min(least, lateFrom), Infinity);
+    return Math.max(0, this.#clock.monotonic() - first);
   }
 
   /** How many hosts the operator would create, change and remove. */

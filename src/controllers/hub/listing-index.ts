@@ -4,6 +4,7 @@ import type { Problem } from "../../model/problems.ts";
 import type { Service } from "../../model/service.ts";
 import type { Clock } from "../../runtime/deps.ts";
 import { atOnce, inSlices, type Steps } from "../../runtime/slices.ts";
+import { beyondCap, noCap, type ServiceCap, tooManyServices } from "./service-cap.ts";
 import { WantedServices, wantedService } from "./wanted-services.ts";
 
 /** So many new services are worth an index of their own, made in slices: `update` has no time for them. */
@@ -32,27 +33,47 @@ interface Prepared {
   readonly takenIn?: { readonly wanted: WantedServices; readonly change: ListingChange };
 }
 
-/** One hub's listing, by host. Updates compare identities, so an unchanged service costs nothing. */
+/**
+ * One hub's listing, by host. Updates compare identities, so an unchanged service costs nothing. A host beyond the cap is
+ * one that could not be read: it lists nothing, and nothing may be concluded.
+ */
 export class ListingIndex {
+  readonly #cap: ServiceCap;
   #wanted = new WantedServices();
+  #beyond: ReadonlySet<HostKey> = new Set();
   #prepared: Prepared | undefined;
+
+  constructor(cap = noCap) {
+    this.#cap = cap;
+  }
 
   /** The number of endpoints over all hosts. */
   get endpoints(): number {
-    return this.#wanted.endpoints;
+    return (
+      this.#wanted.endpoints - this.#beyond.values().reduce((sum, host) => sum + this.#at(host).length, 0)
+    );
   }
 
   /** The number of hosts with at least one endpoint. */
   get size(): number {
-    return this.#wanted.byHost.size;
+    return this.#wanted.byHost.size - this.#beyond.size;
   }
 
-  hosts(): MapIterator<HostKey> {
-    return this.#wanted.byHost.keys();
+  /** Whether hosts are left out because of the cap. */
+  get isFull(): boolean {
+    return this.#beyond.size > 0;
+  }
+
+  hosts(): IteratorObject<HostKey, undefined> {
+    return this.#wanted.byHost.keys().filter((host) => !this.#beyond.has(host));
   }
 
   /** Sorted by service, then by address. */
   listed(host: HostKey): readonly Endpoint[] {
+    return this.#beyond.has(host) ? [] : this.#at(host);
+  }
+
+  #at(host: HostKey): readonly Endpoint[] {
     const wanted = this.#wanted.byHost.get(host) ?? [];
     if (wanted.length === 1) return wanted[0]?.byHost.get(host) ?? [];
     return wanted
@@ -61,7 +82,12 @@ export class ListingIndex {
   }
 
   has(host: HostKey): boolean {
-    return this.#wanted.byHost.has(host);
+    return this.#wanted.byHost.has(host) && !this.#beyond.has(host);
+  }
+
+  /** Whether the host is left out because of the cap. */
+  isBeyond(host: HostKey): boolean {
+    return this.#beyond.has(host);
   }
 
   /**
@@ -69,6 +95,7 @@ export class ListingIndex {
    * entry from which somebody removed the interface ("") may be that of any; undefined = there is no entry.
    */
   isUnknown(host: HostKey, service: string | undefined): boolean {
+    if (this.#beyond.has(host)) return true;
     if (service === "") return this.hasUnreadable;
     const { unknown } = this.#wanted;
     return unknown.has(host) || (service !== undefined && unknown.has(service));
@@ -80,7 +107,8 @@ export class ListingIndex {
   }
 
   get problems(): readonly Problem[] {
-    return [...this.#wanted.byId.values()].flatMap(({ problems }) => problems);
+    const ofServices = [...this.#wanted.byId.values()].flatMap(({ problems }) => problems);
+    return [...ofServices, ...tooManyServices(this.#beyond, this.#cap)];
   }
 
   /**
@@ -107,10 +135,25 @@ export class ListingIndex {
     const isPrepared = prepared?.hub === hub && prepared.services === services;
     if (isPrepared && prepared.takenIn !== undefined) {
       this.#wanted = prepared.takenIn.wanted;
-      return prepared.takenIn.change;
+      return this.#capped(prepared.takenIn.change);
     }
     const differences = isPrepared ? prepared.differences : differencesOf(this.#wanted, services, hub);
-    return atOnce(takenIn(this.#wanted, differences, hub));
+    return this.#capped(atOnce(takenIn(this.#wanted, differences, hub)));
+  }
+
+  /** Applies the cap; the change is then that of the hosts within it. */
+  #capped(change: ListingChange): ListingChange {
+    const before = this.#beyond;
+    const { byHost } = this.#wanted;
+    this.#beyond = beyondCap(this.#cap, byHost, change.found, before);
+    if (before.size === 0 && this.#beyond.size === 0) return change;
+    const admitted = [...before].filter((host) => byHost.has(host) && !this.#beyond.has(host));
+    return {
+      ...change,
+      changed: change.changed.union(new Set(admitted)).difference(this.#beyond),
+      lost: change.lost.filter((host) => !before.has(host)),
+      found: [...admitted, ...change.found.filter((host) => !this.#beyond.has(host))],
+    };
   }
 }
 

@@ -23,6 +23,8 @@ import { HubTrust, momentOf, type TrustChange } from "./trust.ts";
 
 /** How long an earlier process's status stays while the registry has not answered yet. */
 const startupGraceMs = 10_000;
+/** How long after a change of its entries a hub with too many services looks for room. */
+const roomPauseMs = 1_000;
 
 /** What a session needs from its controller. */
 export interface SessionHooks extends Pick<ConnectionHooks, "credentialsMs" | "readCredentials"> {
@@ -31,6 +33,8 @@ export interface SessionHooks extends Pick<ConnectionHooks, "credentialsMs" | "r
   /** The hub's status may have changed; "now" = the hub has none yet. */
   enqueueStatus(key: HubKey, when: "soon" | "now"): void;
   limitsFor(hub: Hub): TrustLimits;
+  /** How many services a hub may have. */
+  readonly maxServices: number;
   /** Whether the hub's target takes its entries; undefined = not known yet. */
   targetTakes(hub: Hub): boolean | undefined;
   onHoldBegan(reason: "Shrunk" | "RegistryReset"): void;
@@ -42,7 +46,7 @@ export interface SessionHooks extends Pick<ConnectionHooks, "credentialsMs" | "r
 
 /** One hub while it exists: its connection to the registry, its listing, and how far its silence counts. */
 export class HubSession {
-  readonly listings = new ListingIndex();
+  readonly listings: ListingIndex;
   /** The state of the hub's hosts. */
   readonly ledger: HostLedger;
   readonly #entries: EntryIndex;
@@ -61,6 +65,7 @@ export class HubSession {
   #mayConnect = false;
   #isClosed = false;
   #looksAtAll = false;
+  #looksForRoom = false;
 
   constructor(hub: Hub, memory: RememberedTrust, entries: EntryIndex, deps: HubDeps, hooks: SessionHooks) {
     this.#hub = hub;
@@ -74,6 +79,11 @@ export class HubSession {
       () => this.#enqueueStatus(),
       (waiting) => hooks.enqueueHosts(waiting, "look"),
     );
+    this.listings = new ListingIndex({
+      most: hooks.maxServices,
+      ownedAtMost: () => entries.countOf(this.#hub.id),
+      owned: () => entries.hostsOf(this.#hub).map(({ host }) => host),
+    });
     this.#hosts = new HubHosts(entries, this.listings, this.ledger);
     this.#startedAt = clock.monotonic();
     const trust = restoredTrust(hooks.limitsFor(hub), memory, momentOf(clock));
@@ -174,6 +184,18 @@ export class HubSession {
       this.ledger.markPending(this.listings.hosts(), "decision");
     }
     this.enqueueAllHosts();
+  }
+
+  /** Entries of the hub have changed. If it has too many services, there may be room for one more. */
+  lookForRoom(): void {
+    if (!this.listings.isFull || this.#looksForRoom) return;
+    this.#looksForRoom = true;
+    this.#deps.clock.after(roomPauseMs, () => {
+      this.#looksForRoom = false;
+      const { snapshot } = this.#connection;
+      if (!this.#isClosed && this.isSynced && snapshot !== undefined)
+        this.#measured(() => this.#listed(snapshot, false));
+    });
   }
 
   /** Ends the connection; the cluster stays as it is. */

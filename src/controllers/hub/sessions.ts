@@ -29,6 +29,7 @@ export interface HubSessionsOptions extends TargetRules {
   readonly shrinkHoldMs: Ms;
   readonly resetHoldMs: Ms;
   readonly settleFactor: number;
+  readonly maxServicesPerHub: number;
 }
 
 /** The surroundings of the sessions. */
@@ -309,7 +310,7 @@ export class HubSessions {
   }
 
   #hooksFor(key: HubKey): SessionHooks {
-    const { shrinkHoldMs, resetHoldMs, settleFactor } = this.#options;
+    const { shrinkHoldMs, resetHoldMs, settleFactor, maxServicesPerHub } = this.#options;
     const { cluster, client, metrics } = this.#place;
     return {
       sliceBegins: () => metrics.sliceBegins("listings"),
@@ -325,6 +326,7 @@ export class HubSessions {
         shrinkHoldMs,
         resetHoldMs,
       }),
+      maxServices: maxServicesPerHub,
       credentialsMs: credentialsMs * settleFactor,
       readCredentials: (hub: Hub, signal: AbortSignal) => credentialsOf(client, hub, signal),
       onHoldBegan: (reason: keyof typeof holdMessages) =>

@@ -115,6 +115,7 @@ export class StatusWorker {
     const written = await writeStatus(client, { namespace, name }, status, signal);
     metrics.wrote("RegistryHub", "status", "error" in written ? written.error.reason : "ok");
     if ("ok" in written) {
+      metrics.wroteBytes("RegistryHub", Buffer.byteLength(JSON.stringify(status)));
       this.#writtenAt.set(key, clock.monotonic());
       this.#context.hubs.put(written.ok);
       return again;
@@ -227,7 +228,7 @@ export class StatusWorker {
   #syncing(session: HubSession): HubView["syncing"] {
     if (session.ledger.isCarryingOut) return "long";
     const waitingMs = session.ledger.unwrittenForMs;
-    if (waitingMs === 0) return "no";
+    if (waitingMs === undefined) return "no";
     return waitingMs < slowApplyMs ? "briefly" : "long";
   }
 

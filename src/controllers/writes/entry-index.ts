@@ -116,6 +116,11 @@ export class EntryIndex {
     }
   }
 
+  /** How many objects name the id. */
+  countOf(hub: HubId): number {
+    return this.#byHub.get(hub)?.size ?? 0;
+  }
+
   /** How many endpoints the hub vouches for in the entry of a host. */
   endpointsOf(hub: HubIdentity, host: HostKey): number {
     const facts = this.#factsOf(host);

@@ -10,6 +10,7 @@ import { annotations } from "../../model/labels.ts";
 import type { Deps, Fields } from "../../runtime/deps.ts";
 import type { Metrics } from "../../runtime/metrics.ts";
 import { Contention } from "./contention.ts";
+import { Pace } from "./pace.ts";
 import { Refusals } from "./refusals.ts";
 
 /** From this repair on, a fight over an object gets an Event. */
@@ -36,6 +37,7 @@ export class ObjectWriter<T extends KubeObject> {
   readonly #fieldManager: string;
   readonly #tools: Tools;
   readonly #contention: Contention;
+  readonly #pace: Pace;
   readonly #refusals: Refusals;
 
   constructor(store: ObjectStore<T>, resource: Resource, fieldManager: string, tools: Tools) {
@@ -44,12 +46,18 @@ export class ObjectWriter<T extends KubeObject> {
     this.#fieldManager = fieldManager;
     this.#tools = tools;
     this.#contention = new Contention(tools.deps.clock);
+    this.#pace = new Pace(tools.deps.clock);
     this.#refusals = new Refusals(tools.deps.clock);
   }
 
   /** How long to wait before this write, because another client keeps undoing it. */
   pauseMs(key: string, desired: T): Ms {
     return this.#contention.pauseMs(key, contentHash(desired));
+  }
+
+  /** How long to wait before the next write, because the object is large and was written a moment ago. */
+  pacedMs(key: string): Ms {
+    return this.#pace.pauseMs(key);
   }
 
   /**
@@ -62,13 +70,16 @@ export class ObjectWriter<T extends KubeObject> {
     actual: T | undefined,
     fields: Fields,
   ): Promise<KubeError | undefined> {
-    const { client, deps, signal } = this.#tools;
+    const { client, deps, metrics, signal } = this.#tools;
     const written = await applyTo(client, this.#resource, actual, desired, {
       fieldManager: this.#fieldManager,
       signal,
     });
     if ("error" in written) return this.#failed("apply", desired, written.error, fields);
     this.#succeeded("apply", desired);
+    const bytes = Buffer.byteLength(JSON.stringify(desired));
+    metrics.wroteBytes(this.#resource.kind, bytes);
+    this.#pace.wrote(key, bytes);
     if (actual === undefined) deps.logger.info("object created", { kind: this.#resource.kind, ...fields });
     else deps.logger.debug("object changed", { kind: this.#resource.kind, ...fields });
     this.#store.put(written.ok);
@@ -109,6 +120,7 @@ export class ObjectWriter<T extends KubeObject> {
 
   forget(key: string): void {
     this.#contention.forget(key);
+    this.#pace.forget(key);
   }
 
   #succeeded(verb: "apply" | "delete", { metadata: { namespace = "" } }: KubeObject): void {

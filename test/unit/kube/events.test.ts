@@ -11,7 +11,7 @@ const settled = (): Promise<void> => new Promise((resolve) => setImmediate(() =>
 function open() {
   const clock = fakeClock();
   const server = createFakeApiServer(clock);
-  server.person.createNamespace("demo");
+  for (const namespace of ["demo", "other", "third"]) server.person.createNamespace(namespace);
   const client = inProcessClient(server, { user: "test", userAgent: "test/1", concurrency: 16 }, clock);
   const deps = { clock, logger: silentLogger, random: () => 0.5 };
   const stopping = new AbortController();
@@ -23,10 +23,13 @@ function open() {
     clock.advance(ms);
     await settled();
   };
-  /** Records the same thing about objects number `from` to `to`. */
-  const record = async (from: number, to: number): Promise<void> => {
+  /** Records the same thing about objects number `from` to `to` of these namespaces. */
+  const record = async (from: number, to: number, namespaces = ["demo"]): Promise<void> => {
     for (let at = from; at <= to; at++)
-      recorder.record({ object: objectAt(at), type: "Warning", reason: "Contended", message: "m" });
+      for (const namespace of namespaces) {
+        const object = objectAt(at, namespace);
+        recorder.record({ object, type: "Warning", reason: "Contended", message: "m" });
+      }
     await pass(0);
   };
   /** How often which object has been told about, and by how many writes in all. */
@@ -36,35 +39,75 @@ function open() {
         .list("events", "demo")
         .map(({ involvedObject, count }) => [involvedObject.name, count] as const),
     );
-  return { record, pass, told, writes: () => server.writes().length, dropped: () => dropped, server };
+  return {
+    recorder,
+    record,
+    pass,
+    told,
+    writes: () => server.writes().length,
+    dropped: () => dropped,
+    server,
+  };
 }
 
-const objectAt = (at: number): KubeObject => ({
+const objectAt = (at: number, namespace: string): KubeObject => ({
   apiVersion: "networking.istio.io/v1beta1",
   kind: "ServiceEntry",
-  metadata: { namespace: "demo", name: `entry-${at}`, uid: `${at}` },
+  metadata: { namespace, name: `entry-${at}`, uid: `${at}` },
 });
 
 test("25 Events are written at once and one a second in the long run; the others are counted as dropped (H22)", async () => {
   const { record, pass, writes, dropped } = open();
-  await record(1, 1_000);
-  expect([writes(), dropped()]).toEqual([25, 975]);
-  await pass(5_000);
-  await record(1_001, 1_100);
-  expect([writes(), dropped()]).toEqual([30, 975 + 95]);
+  const all = ["demo", "other", "third"];
+  await record(1, 100, all);
+  expect([writes(), dropped()]).toEqual([25, 275]);
+  await pass(6_000);
+  await record(101, 200, all);
+  expect([writes(), dropped()]).toEqual([31, 275 + 294]);
   await pass(3_600_000);
-  await record(2_001, 3_000);
-  expect([writes(), dropped()]).toEqual([55, 975 + 95 + 975]);
+  await record(201, 300, all);
+  expect([writes(), dropped()]).toEqual([56, 275 + 294 + 275]);
 });
+
+test("one namespace has half of them, so that others hear of theirs (H22)", async () => {
+  const { record, pass, server, writes } = open();
+  await record(1, 1_000);
+  expect(writes()).toBe(12);
+  await record(1, 5, ["other"]);
+  expect(server.person.list("events", "other")).toHaveLength(5);
+  await pass(60_000);
+  await record(1_001, 2_000);
+  await pass(10_000);
+  await record(2_001, 3_000);
+  expect(writes()).toBe(12 + 5 + 12 + 5);
+});
+
+test.each([".", "-", "-.-."])(
+  "the name of an Event is legal where that of its object is cut at %j (I19)",
+  async (end) => {
+    const { server, recorder, pass } = open();
+    const name = `${"a".repeat(236 - end.length)}${end}bbbbb`;
+    recorder.record({
+      object: { ...objectAt(1, "demo"), metadata: { namespace: "demo", name } },
+      type: "Normal",
+      reason: "X",
+      message: "m",
+    });
+    await pass(0);
+    expect(server.person.list("events", "demo").map((one) => one.metadata.name)).toEqual([
+      expect.stringMatching(/^a+\.[0-9a-f]{16}$/),
+    ]);
+  },
+);
 
 test("what was dropped is in the count of the next repeat that is written", async () => {
   const { record, pass, told, dropped } = open();
-  await record(1, 26);
-  await record(26, 26);
-  expect([told()["entry-26"], dropped()]).toEqual([undefined, 2]);
-  await pass(1_000);
-  await record(26, 26);
-  expect(told()["entry-26"]).toBe(3);
+  await record(1, 13);
+  await record(13, 13);
+  expect([told()["entry-13"], dropped()]).toEqual([undefined, 2]);
+  await pass(2_000);
+  await record(13, 13);
+  expect(told()["entry-13"]).toBe(3);
 });
 
 test("a repeat within ten minutes raises the count, a later one is a new Event", async () => {

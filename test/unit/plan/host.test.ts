@@ -1,6 +1,7 @@
 import { describe, expect, test } from "vitest";
 import type { Claim, Endpoint, Entry } from "../../../src/model/entry.ts";
-import { maxEndpoints, planHost, type Step } from "../../../src/plan/host.ts";
+import { planHost, type Step } from "../../../src/plan/host.ts";
+import { maxEndpoints } from "../../../src/plan/room.ts";
 import { hubIdOf } from "../../../src/translate/names.ts";
 import { addrsOf, claimOf, endpointOf, inputOf } from "../../support/model.ts";
 
@@ -381,7 +382,7 @@ describe("problems", () => {
     expect(plan(undefined, [[a, { listed: many }]]).problems.get(a.id)).toMatchObject([
       {
         code: "TooManyEndpoints",
-        detail: expect.stringContaining("the 5 instances") as string,
+        detail: expect.stringContaining("leaves out 5 more") as string,
         severity: "rejected",
       },
     ]);

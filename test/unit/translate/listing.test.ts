@@ -81,6 +81,16 @@ describe("a Dubbo service", () => {
     expect(codesOf(problems)).toEqual(["NameTooLong"]);
   });
 
+  test("a name that would fill the annotations is too long, though its host is cut", () => {
+    const [longest, longer] = ["x".repeat(1_000 - "-1.0.0".length), "x".repeat(1_001 - "-1.0.0".length)];
+    expect(codesOf(listingOf(serviceOf({ name: longest }), hubOf()).problems)).toEqual([]);
+    const { byHost, problems } = listingOf(serviceOf({ name: longer }), hubOf());
+    expect([...byHost]).toEqual([]);
+    expect(problems).toMatchObject([
+      { code: "NameTooLong", detail: expect.stringContaining("longer than 1000 characters") },
+    ]);
+  });
+
   test("an address that is a URL is told without its login and query", () => {
     const instances = [instanceOf({ address: "http://me:s3cret@h/?token=s3cret" })];
     const { problems } = listingOf(serviceOf({ name: "a.B", instances }), hubOf());
@@ -131,6 +141,41 @@ describe("a Spring service", () => {
     const http = hubOf({ type: "consul", protocol: "http" });
     const [[other] = []] = listingOf(service, http).byHost.values();
     expect(other).toMatchObject({ protocol: "tcp", labels: { consulName: "EUREKA-PROVIDER" } });
+  });
+});
+
+describe("a Spring service with much metadata", () => {
+  const many = (prefix: string) =>
+    Object.fromEntries(Array.from({ length: 300 }, (_, at) => [`${prefix}${at}`, "x"]));
+  const listing = listingOf(
+    serviceOf({
+      name: "PAY",
+      kind: "spring",
+      instances: [
+        instanceOf({ address: "10.42.0.1", metadata: many("b") }),
+        instanceOf({ address: "10.42.0.2", metadata: many("a") }),
+        instanceOf({ address: "10.42.0.3", locality: "r/".padEnd(201, "z") }),
+        instanceOf({ address: "10.42.0.4", locality: "r/".padEnd(200, "z") }),
+      ],
+    }),
+    hubOf({ type: "consul" }),
+  );
+  const [endpoints = []] = listing.byHost.values();
+
+  test("has an endpoint for each instance, and as many labels as there is room for", () => {
+    expect(endpoints.map(({ labels }) => Object.keys(labels).length)).toEqual([30, 30, 1, 1]);
+    expect(endpoints.map(({ labels }) => labels.consulName)).toEqual(["PAY", "PAY", "PAY", "PAY"]);
+  });
+
+  test("has no locality that is too long", () => {
+    expect(endpoints.map(({ locality = "" }) => locality.length)).toEqual([0, 0, 0, 200]);
+  });
+
+  test("is told so once, with the first key that is left out", () => {
+    expect(listing.problems).toMatchObject([
+      { at: "PAY 10.42.0.3:20880", code: "BadInstance", severity: "warning" },
+      { at: "PAY", code: "TooManyLabels", severity: "warning", detail: expect.stringContaining("so a124 ") },
+    ]);
   });
 });
 

@@ -1,4 +1,5 @@
 import { isIPv6 } from "node:net";
+import { dubboParameters } from "../../../model/labels.ts";
 import type { Problem } from "../../../model/problems.ts";
 import type { Protocol, ServiceInstance } from "../../../model/service.ts";
 import type { ProviderUrl } from "./provider-url.ts";
@@ -23,25 +24,6 @@ const protocols: Readonly<Record<string, Protocol>> = {
   rest: "http",
   http: "http",
 };
-
-/** Parameters that stay the same when a provider restarts; each other one would cost a write per restart. */
-const stableParameters = [
-  "anyhost",
-  "application",
-  "background",
-  "deprecated",
-  "dubbo",
-  "dynamic",
-  "generic",
-  "group",
-  "interface",
-  "methods",
-  "release",
-  "revision",
-  "service-name-mapping",
-  "side",
-  "version",
-];
 
 /** Dubbo's own services. Consumers ask the provider itself for them, so nobody else needs them. */
 const dubbosOwn = new Set([
@@ -107,7 +89,7 @@ function instanceOf(
   protocol: Protocol,
 ): ServiceInstance {
   const version = parameters.get("version") ?? "";
-  const stable = stableParameters.map((key) => [key, parameters.get(key) ?? ""] as const);
+  const stable = dubboParameters.map((key) => [key, parameterOf(parameters, key)] as const);
   return {
     address: host,
     port: Number(port),
@@ -116,6 +98,11 @@ function instanceOf(
     group: parameters.get("group") ?? "",
     metadata: { interface: name, ...Object.fromEntries(stable.filter(([, value]) => value !== "")) },
   };
+}
+
+/** Dubbo's own name of a provider's tag is `dubbo.tag`. Source: apache/dubbo, CommonConstants.TAG_KEY. */
+function parameterOf(parameters: ProviderUrl["parameters"], key: (typeof dubboParameters)[number]): string {
+  return (key === "tag" && parameters.get("dubbo.tag")) || (parameters.get(key) ?? "");
 }
 
 /** The same problem for all providers of an interface, because one per provider would drown every other problem. */

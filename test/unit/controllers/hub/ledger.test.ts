@@ -41,7 +41,7 @@ describe("a host that was listed", () => {
     expect(ledger.markApplied(a)).toBe(40);
     expect([ledger.isUnwritten(a), ledger.unwrittenForMs, ledger.markApplied(a)]).toEqual([
       false,
-      0,
+      undefined,
       undefined,
     ]);
   });
@@ -56,6 +56,24 @@ describe("a host that was listed", () => {
     clock.advance(10);
     plan(a);
     expect([ledger.markApplied(a), ledger.isUnwritten(a)]).toEqual([20, false]);
+  });
+
+  test("is not late while it is paced, and takes as long as it took", () => {
+    const { clock, ledger, plan } = open();
+    ledger.markPaced(a, 1_000); // nobody asked for it
+    ledger.markPending([a], "listing");
+    plan(a);
+    ledger.markPaced(a, 5_000);
+    clock.advance(3_000);
+    ledger.markPending([a], "listing");
+    plan(a);
+    expect([ledger.isUnwritten(a), ledger.unwrittenForMs]).toEqual([true, 0]);
+    clock.advance(4_000);
+    expect(ledger.unwrittenForMs).toBe(2_000);
+    expect([ledger.markApplied(a), ledger.unwrittenForMs]).toEqual([7_000, undefined]);
+    ledger.markPending([a], "listing");
+    clock.advance(1_000);
+    expect(ledger.unwrittenForMs).toBe(1_000);
   });
 
   test("is as old as the oldest that waits", () => {

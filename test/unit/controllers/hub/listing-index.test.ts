@@ -263,3 +263,75 @@ test("an instance that is exported in two protocols counts once: an entry can ha
   index.update(new Map(), hub);
   expect(index.endpoints).toBe(0);
 });
+
+describe("a hub that lists more than it may have", () => {
+  const names = ["a.B", "b.B", "c.B", "d.B", "e.B"] as const;
+  const hostOf = (name: string): string => `dubbozk/${name.toLowerCase()}.dubbozk`;
+  const known = new Map(names.map((name) => [name as string, one(name)]));
+  const listing = (...listed: readonly string[]) =>
+    snapshot(...listed.flatMap((name) => known.get(name) ?? []));
+  /** An index that may have three hosts; the cluster has these services of it. */
+  const capped = (...owned: readonly string[]) => {
+    const hosts = new Set(owned.map(hostOf));
+    return {
+      hosts,
+      index: new ListingIndex({ most: 3, ownedAtMost: () => hosts.size, owned: () => hosts }),
+    };
+  };
+  const namesIn = (index: ListingIndex) => names.filter((name) => index.has(hostOf(name)));
+
+  test("has the first by name, and what is beyond is unknown and told of", () => {
+    const { index } = capped();
+    const change = index.update(listing("e.B", "d.B", "c.B", "b.B", "a.B"), hub);
+    expect(namesIn(index)).toEqual(["a.B", "b.B", "c.B"]);
+    expect([index.size, [...index.hosts()].length, index.endpoints, index.isFull]).toEqual([3, 3, 3, true]);
+    expect([change.found.length, change.changed.size]).toEqual([3, 3]);
+    expect([index.listed(hostOf("d.B")), index.isUnknown(hostOf("d.B"), undefined)]).toEqual([[], true]);
+    expect(index.problems).toMatchObject([
+      { at: "d.b.dubbozk", code: "TooManyServices", detail: expect.stringContaining("leaves out 2 more") },
+    ]);
+  });
+
+  test("keeps what the cluster has of it, however much, and however late by name", () => {
+    const { index } = capped("b.B", "c.B", "d.B", "e.B");
+    index.update(listing(...names), hub);
+    expect(namesIn(index)).toEqual(["b.B", "c.B", "d.B", "e.B"]);
+  });
+
+  test("keeps what it has listed before, whatever comes later", () => {
+    const { index } = capped();
+    index.update(listing("c.B", "d.B", "e.B"), hub);
+    const { lost, found, changed } = index.update(listing(...names), hub);
+    expect([namesIn(index), lost, found, [...changed]]).toEqual([["c.B", "d.B", "e.B"], [], [], []]);
+  });
+
+  test("loses nothing with what was beyond", () => {
+    const { index } = capped();
+    index.update(listing(...names), hub);
+    const { lost, changed } = index.update(listing("a.B", "b.B", "c.B"), hub);
+    expect([lost, [...changed], index.isFull, index.problems]).toEqual([
+      [],
+      [hostOf("d.B"), hostOf("e.B")],
+      false,
+      [],
+    ]);
+  });
+
+  test("takes in the next by name when one leaves, and not before the cluster has room", () => {
+    const { index, hosts } = capped("a.B", "b.B", "c.B");
+    index.update(listing(...names), hub);
+    const without = listing("b.B", "c.B", "d.B", "e.B");
+    expect(index.update(without, hub)).toMatchObject({ lost: [hostOf("a.B")], found: [] });
+    hosts.delete(hostOf("a.B"));
+    const { found, changed } = index.update(without, hub);
+    expect([found, [...changed]]).toEqual([[hostOf("d.B")], [hostOf("d.B")]]);
+    expect(namesIn(index)).toEqual(["b.B", "c.B", "d.B"]);
+  });
+
+  test("takes in what the cluster turns out to have of it", () => {
+    const { index, hosts } = capped();
+    index.update(listing(...names), hub);
+    hosts.add(hostOf("e.B"));
+    expect(index.update(listing(...names), hub).found).toEqual([hostOf("e.B")]);
+  });
+});

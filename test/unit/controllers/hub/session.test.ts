@@ -65,6 +65,7 @@ function openSession(asked = hub) {
       statuses.push(`${key} ${when}`);
     },
     limitsFor: () => limits,
+    maxServices: 20_000,
     targetTakes: () => targetTakes,
     credentialsMs: hour,
     readCredentials: async () => ({}),

@@ -178,3 +178,12 @@ describe("which provider counts", () => {
     expect(kept).toBeDefined();
   });
 });
+
+test.each([
+  ["tag=gray", "gray"],
+  ["dubbo.tag=gray", "gray"],
+  ["tag=blue&dubbo.tag=gray", "gray"],
+  ["tag=blue&dubbo.tag=", "blue"],
+])("?%s is the tag", (query, tag) => {
+  expect(instance(`dubbo://10.0.0.1:20880/a.B?${query}`)?.metadata).toEqual({ interface: "a.B", tag });
+});

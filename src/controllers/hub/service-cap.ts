@@ -1,0 +1,46 @@
+import type { HostKey } from "../../model/entry.ts";
+import { splitKey } from "../../model/keys.ts";
+import type { Problem } from "../../model/problems.ts";
+
+/** How many services a hub may have, and what the cluster has of it. */
+export interface ServiceCap {
+  readonly most: number;
+  /** How many hosts of the hub the cluster has; may count some that are another hub's. */
+  ownedAtMost(): number;
+  /** Those hosts, listed or not. */
+  owned(): Iterable<HostKey>;
+}
+
+export const noCap: ServiceCap = { most: Infinity, ownedAtMost: () => 0, owned: () => [] };
+
+/**
+ * The listed hosts that are beyond the cap: what the cluster has of the hub and what it already listed count first, then
+ * the others by name.
+ *
+ * @param found those that were not listed before.
+ * @param before those that were beyond the cap before.
+ */
+export function beyondCap(
+  { most, ownedAtMost, owned }: ServiceCap,
+  listed: ReadonlyMap<HostKey, unknown>,
+  found: readonly HostKey[],
+  before: ReadonlySet<HostKey>,
+): ReadonlySet<HostKey> {
+  const comesNothing = found.length === 0 && before.size === 0;
+  if (comesNothing || listed.size + ownedAtMost() <= most) return nothing; // as nearly always
+  const has = new Set(owned());
+  const coming = new Set(found).union(before);
+  for (const host of listed.keys()) if (!coming.has(host)) has.add(host);
+  const newcomers = [...coming].filter((host) => listed.has(host) && !has.has(host));
+  const room = Math.max(0, most - has.size);
+  return newcomers.length <= room ? nothing : new Set(newcomers.sort().slice(room));
+}
+
+const nothing: ReadonlySet<HostKey> = new Set();
+
+export function tooManyServices(beyond: ReadonlySet<HostKey>, { most }: ServiceCap): readonly Problem[] {
+  const [first] = beyond;
+  if (first === undefined) return [];
+  const detail = `the hub has ${most} services, as many as --max-services-per-hub allows, and leaves out ${beyond.size} more; narrow spec.services, or raise the flag`;
+  return [{ at: splitKey(first)[1], code: "TooManyServices", detail, severity: "rejected" }];
+}
