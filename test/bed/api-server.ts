@@ -235,6 +235,7 @@ async function startControllerManager(
       "--bind-address=127.0.0.1",
       "--secure-port=0",
       "--leader-elect=false",
+      "--resource-quota-sync-period=2s", // a type that is installed later is counted from then on; the default is 5 min
       `--controllers=${controllers.join(",")}`,
       `--service-account-private-key-file=${plan.serviceAccountKey}`,
       `--root-ca-file=${plan.caFile}`,

@@ -1,3 +1,4 @@
+import { createHash } from "node:crypto";
 import { readdirSync } from "node:fs";
 import { mkdir, writeFile } from "node:fs/promises";
 import { join, relative } from "node:path";
@@ -140,8 +141,11 @@ describe.each(choices.map((chosen) => ({ name: chosen.join(", ") || "none", chos
       const filters = findObject(objects, "Role", "dubbo-controller-envoyfilters");
       expect(filters.metadata.namespace).toBe(has("istio-system") ? "istio-system" : installNamespace);
       const { rules } = findObject<Role>(objects, "Role", "registryhub-leader");
-      const leases = has("lanes") ? ["registryhub", "registryhub-critical"] : ["registryhub"];
-      expect(rules[1]?.resourceNames).toEqual(leases);
+      const selectors = deployments
+        .flatMap(argsOf)
+        .flatMap((arg) => arg.match(/(?<=^--hub-selector=).*/) ?? []);
+      const leases = selectors.map((selector) => `registryhub-${sha256(selector).slice(0, 8)}`);
+      expect(rules[1]?.resourceNames).toEqual(["registryhub", ...leases]);
       const editor = findObject(objects, "ClusterRole", "registryhub-editor").metadata.labels ?? {};
       expect(Object.keys(editor).some((label) => label.includes("aggregate-to"))).toBe(has("multi-tenant"));
     });
@@ -155,6 +159,8 @@ describe.each(choices.map((chosen) => ({ name: chosen.join(", ") || "none", chos
     });
   },
 );
+
+const sha256 = (text: string): string => createHash("sha256").update(text).digest("hex");
 
 const keyOf = ({ kind, metadata }: KubeObject): string => `${kind} ${metadata.namespace} ${metadata.name}`;
 

@@ -55,16 +55,17 @@ describe("the policies let the operator work, as its ServiceAccount", () => {
     await untilReady(party);
     const before = await onlyEntry(party);
     const target = ["serviceentry", before.metadata.name ?? "", "-n", party.namespace];
-    const labels = Object.fromEntries(Object.keys(before.metadata.labels ?? {}).map((key) => [key, null]));
-    const edit = {
-      metadata: { labels: { ...labels, team: "shop" } },
-      spec: { endpoints: [], addresses: null },
-    };
+    const hubLabels = Object.keys(before.metadata.labels ?? {}).filter((key) => key.startsWith("hub.ecns."));
+    expect(hubLabels).toHaveLength(1);
+    const labels = { ...Object.fromEntries(hubLabels.map((key) => [key, null])), team: "shop" };
+    const annotations = { "ecns.easystack.cn/hubs": null };
+    const edit = { metadata: { labels, annotations }, spec: { endpoints: [], addresses: null } };
     await party.member.kubectl(["patch", ...target, "--type=merge", "-p", JSON.stringify(edit)]);
     await eventually(async () => {
       const [entry] = await party.entries();
       expect(entry?.spec).toEqual(before.spec);
       expect(entry?.metadata.labels).toEqual({ ...before.metadata.labels, team: "shop" });
+      expect(entry?.metadata.annotations?.["ecns.easystack.cn/hubs"]).toBe(`${party.namespace}/hub`);
     }, SOON_MS);
     await party.member.kubectl(["delete", ...target]);
     await eventually(async () => {
