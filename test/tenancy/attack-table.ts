@@ -37,7 +37,9 @@ export function attackLines(security: string, ran: readonly Ran[]): readonly str
     const stops = (cells[0] ?? "").replaceAll("`", "");
     return [
       `${attack.replaceAll("`", "")}: ${stops}`,
-      ...outcomes.map(({ file, title, outcome }) => `  ${symbols[outcome]} ${outcome}: ${file} › ${title}`),
+      ...[...new Set(outcomes)].map(
+        ({ file, title, outcome }) => `  ${symbols[outcome]} ${outcome}: ${file} › ${title}`,
+      ),
     ];
   });
 }
