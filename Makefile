@@ -75,6 +75,10 @@ test-crd: bed ## The RegistryHub resource on a real API server: what is accepted
 test-cluster: bed ## The Kubernetes client, reflector, apply and election on a real API server; test-unit has them on the fake one.
 	@$(VITEST) --project cluster
 
+.PHONY: test-tenancy
+test-tenancy: bed ## What one tenant can do to another, on a real API server; prints the attacks of docs/security.md.
+	@$(VITEST) --project tenancy
+
 .PHONY: test-contract
 test-contract: bed ## The registry adapters on real registries, and on the fakes; TYPE=zookeeper for one type.
 	@$(VITEST) --project contract --project fakes $(TYPE)

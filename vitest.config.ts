@@ -1,5 +1,6 @@
 import { defineConfig, type TestProjectInlineConfiguration } from "vitest/config";
 import type { Reporter, TestModule } from "vitest/node";
+import { attackTable } from "./test/tenancy/attack-table.ts";
 
 const seconds = 1000;
 
@@ -65,18 +66,19 @@ const coverage = {
 export default defineConfig({
   test: {
     pool: "forks",
-    reporters: ["default", tally],
+    reporters: ["default", attackTable, tally],
     coverage,
     projects: [
       onApiServer("fake", suite("unit", 1, fast, 20 * seconds)),
       serverSuite("bed", 2, 180 * seconds),
       serverSuite("crd", 3, 120 * seconds),
       onApiServer("real", serverSuite("cluster", 4, 180 * seconds)),
-      serverSuite("contract", 5, 180 * seconds),
-      serverSuite("outage", 6, 600 * seconds),
-      serverSuite("e2e", 7, 600 * seconds),
-      serverSuite("upgrade", 8, 180 * seconds),
-      suite("fakes", 9, onFakes, 60 * seconds, 4),
+      serverSuite("tenancy", 5, 180 * seconds),
+      serverSuite("contract", 6, 180 * seconds),
+      serverSuite("outage", 7, 600 * seconds),
+      serverSuite("e2e", 8, 600 * seconds),
+      serverSuite("upgrade", 9, 180 * seconds),
+      suite("fakes", 10, onFakes, 60 * seconds, 4),
     ],
   },
 });

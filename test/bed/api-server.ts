@@ -20,6 +20,8 @@ export interface ApiServerOptions {
    * is garbage-collected and namespaces have no default ServiceAccount.
    */
   readonly controllerManager?: boolean;
+  /** Controllers of kube-controller-manager, by name, besides those that every test has. Default: none. */
+  readonly moreControllers?: readonly string[];
   /** Resources of the core group that it reads from etcd each time, so that what etcd forgot nobody knows. Default: none. */
   readonly uncached?: readonly string[];
 }
@@ -79,7 +81,7 @@ const CONTROLLERS = [
 
 /** Starts etcd, kube-apiserver and kube-controller-manager; returns when they answer (seconds). */
 export async function startApiServer(options: ApiServerOptions = {}): Promise<ApiServer> {
-  const { controllerManager = true, uncached = [] } = options;
+  const { controllerManager = true, moreControllers = [], uncached = [] } = options;
   const binaries = await kubeBinaries(apiPrograms);
   await using starting = new AsyncDisposableStack(); // a start that fails half-way leaves nothing
   const folder = starting.use(temporaryFolder("kube")).path;
@@ -99,7 +101,7 @@ export async function startApiServer(options: ApiServerOptions = {}): Promise<Ap
       ...(input === undefined ? {} : { input }),
     });
   if (controllerManager) {
-    const manager = await startControllerManager(plan);
+    const manager = await startControllerManager(plan, [...CONTROLLERS, ...moreControllers]);
     starting.defer(() => manager.kill());
     await awaitReady("kube-controller-manager", manager, () => hasDefaultServiceAccount(kubectl));
   }
@@ -218,7 +220,10 @@ function isApiServerReady({ url, caFile }: ApiServerPlan): Promise<boolean> {
   });
 }
 
-async function startControllerManager(plan: ApiServerPlan): Promise<ServerProcess> {
+async function startControllerManager(
+  plan: ApiServerPlan,
+  controllers: readonly string[],
+): Promise<ServerProcess> {
   const binaries = await kubeBinaries(["kube-controller-manager"]);
   return startServerProcess({
     name: "kube-controller-manager",
@@ -230,7 +235,8 @@ async function startControllerManager(plan: ApiServerPlan): Promise<ServerProces
       "--bind-address=127.0.0.1",
       "--secure-port=0",
       "--leader-elect=false",
-      `--controllers=${CONTROLLERS.join(",")}`,
+      "--resource-quota-sync-period=2s", // a type that is installed later is counted from then on; the default is 5 min
+      `--controllers=${controllers.join(",")}`,
       `--service-account-private-key-file=${plan.serviceAccountKey}`,
       `--root-ca-file=${plan.caFile}`,
     ],

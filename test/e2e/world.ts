@@ -2,13 +2,13 @@ import { beforeAll, expect } from "vitest";
 import type { ServiceEntry } from "../../src/model/istio.ts";
 import type { ConditionType } from "../../src/model/reasons.ts";
 import type { HubStatus, RegistryHub, RegistryHubSpec } from "../../src/model/registryhub.ts";
-import { type ApiServer, startApiServer } from "../bed/api-server.ts";
+import { type ApiServer, type ApiServerOptions, startApiServer } from "../bed/api-server.ts";
 import { startZooKeeper, type ZooKeeper } from "../bed/zookeeper.ts";
 import { type ClusterRecorder, recordCluster } from "../support/cluster-recorder.ts";
 import { type ClusterView, viewCluster } from "../support/cluster-view.ts";
 import { type Controllers, startControllers } from "../support/controllers.ts";
 import { eventually } from "../support/eventually.ts";
-import { applyInstall, kubeconfigAs } from "../support/install.ts";
+import { applyInstall, kubeconfigAs, type Overlay } from "../support/install.ts";
 import { builtProgram } from "../support/program.ts";
 import { showLogsOnFailure } from "../support/show-logs.ts";
 import { connectZkWriter, type ZkWriter } from "../support/zk-writer.ts";
@@ -29,7 +29,7 @@ export const SOON_MS = 10_000;
 export const RETRY_MS = 45_000;
 
 /**
- * A cluster with Istio's CRDs and `config/default`, a ZooKeeper with a session that writes to it, and both controllers as
+ * A cluster with Istio's CRDs and the installation, a ZooKeeper with a session that writes to it, and both controllers as
  * the ServiceAccounts that the manifests create.
  */
 export interface World {
@@ -52,6 +52,9 @@ export interface WorldOptions {
   readonly dubbo?: readonly string[];
   /** Default true. */
   readonly istio?: boolean;
+  /** What is installed. Default: `default`. The flags of its Deployments are for the test to repeat. */
+  readonly overlay?: Overlay;
+  readonly apiServer?: ApiServerOptions;
 }
 
 /**
@@ -77,9 +80,11 @@ async function startWorld({
   hub = quickly,
   dubbo = [],
   istio = true,
+  overlay = "default",
+  apiServer = {},
 }: WorldOptions): Promise<World & AsyncDisposable> {
   await using starting = new AsyncDisposableStack();
-  const [api, zooKeeper] = await Promise.all([startApiServer(), startZooKeeper(), builtProgram()]);
+  const [api, zooKeeper] = await Promise.all([startApiServer(apiServer), startZooKeeper(), builtProgram()]);
   starting.use(api);
   starting.use(zooKeeper);
   let writer = await connectZkWriter(zooKeeper.address);
@@ -87,7 +92,7 @@ async function startWorld({
   const cluster = starting.use(await viewCluster(api));
   const recorder = starting.use(await recordCluster(api.etcdUrl));
   if (istio) await api.applyCrds();
-  await applyInstall(api);
+  await applyInstall(api, overlay);
   const hubKubeconfig = await kubeconfigAs(api, "registryhub");
   const dubboKubeconfig = await kubeconfigAs(api, "dubbo-controller");
   const controllers = starting.use(await startControllers({ hubKubeconfig, dubboKubeconfig, hub, dubbo }));

@@ -62,6 +62,20 @@ export function rowsOf(text: string): readonly (readonly string[])[] {
 export const codesOf = (cell: string): readonly string[] =>
   [...cell.matchAll(/`([^`]+)`/g)].map(([, code = ""]) => code);
 
+/** A test that a document names, as `file` › title; several are separated by semicolons. */
+export interface NamedTest {
+  readonly file: string;
+  /** A part of its title as the file has it, or of its `describe`'s. */
+  readonly title: string;
+}
+
+/** The tests that a text names, in order. */
+export const testsNamedIn = (text: string): readonly NamedTest[] =>
+  [...text.matchAll(/`(test\/[^`]+)` › ([^;|\n]+?)(?=;| \||$)/gm)].map(([, file = "", title = ""]) => ({
+    file,
+    title,
+  }));
+
 /** Every relative link of the document that leads nowhere, as "line: target". */
 export function brokenLinks(path: string, text = textOf(path)): readonly string[] {
   return linesOf(text).flatMap(({ line, number }) =>

@@ -16,6 +16,7 @@ import {
   linesOf,
   rowsOf,
   sectionOf,
+  testsNamedIn,
   textOf,
 } from "../../support/markdown.ts";
 
@@ -147,10 +148,25 @@ it("the names in the glossary are in the code", () => {
   expect(words.filter((word) => !source.includes(word))).toEqual([]);
 });
 
-it("the tests that testing.md names for what it promises are there", () => {
-  const named = [...textOf("docs/testing.md").matchAll(/`(test\/[^`]+)` › ([^;|]+?)(?=;| \|)/g)];
-  expect(named.length).toBeGreaterThan(40);
-  expect(named.filter(([, file = "", title = ""]) => !textOf(file).includes(title))).toEqual([]);
+describe("the tests that a document names for what it promises", () => {
+  it.each([
+    ["docs/testing.md", 40],
+    ["docs/security.md", 20],
+    ["docs/guarantees.md", 20],
+  ])("are there: %s", (path, least) => {
+    const named = testsNamedIn(textOf(path));
+    expect(named.length).toBeGreaterThan(least);
+    expect(named.filter(({ file, title }) => !textOf(file).includes(title))).toEqual([]);
+  });
+
+  it.each([
+    ["docs/security.md", "## Attacks, and what stops each"],
+    ["docs/guarantees.md", "## What you can rely on"],
+  ])("are named in every row of %s", (path, heading) => {
+    const rows = rowsOf(sectionOf(textOf(path), heading));
+    expect(rows.length).toBeGreaterThan(10);
+    expect(rows.filter((row) => testsNamedIn(row.at(-1) ?? "").length === 0)).toEqual([]);
+  });
 });
 
 describe("a document", () => {
