@@ -184,7 +184,7 @@ describe("what a hub has", () => {
     const { index } = indexOf(object("a", { spec: { hosts: [] } }));
     expect([...index.hostsOf(sample)]).toEqual([]);
     expect([index.endpointsOf(sample, "ns/a.ns"), index.has(sample, "ns/a.ns")]).toEqual([0, false]);
-    expect(index.ownersAt("ns/never")).toEqual([]);
+    expect([index.ownersAt("ns/never"), index.keysAt("ns/never.ns")]).toEqual([[], []]);
   });
 
   test("services of its target only, though it still has the hosts of an earlier one", () => {
