@@ -77,6 +77,7 @@ describe("who has a host", () => {
       index.hostObject("ns/a.ns")?.ownership,
     ];
     expect(seen()).toEqual(["c", "ours"]);
+    expect(index.hostObject("ns/a.ns")?.entry?.name).toBe("c");
     remove("c");
     expect(seen()).toEqual(["b", "adoptable"]);
     remove("b");
