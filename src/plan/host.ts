@@ -122,25 +122,25 @@ function carryOver(
   return { endpoints, withheld };
 }
 
-/** The union by address. If two hubs describe one address, the oldest hub's description wins. */
+/** The union by address, without `registryName`. If two hubs describe one address, the oldest hub's description wins. */
 function merge(
   claims: ReadonlyMap<HubId, Claim>,
   carried: readonly EntryEndpoint[],
   shape: EntryShape,
 ): ReadonlyMap<HostPort, EntryEndpoint> {
   const out = new Map<HostPort, EntryEndpoint>();
-  const add = (endpoint: Endpoint, by: Iterable<HubId>, registryName: string): void => {
+  const add = (endpoint: Endpoint, by: Iterable<HubId>): void => {
     if (!fits(endpoint, shape)) return;
     const same = out.get(endpoint.hostPort);
     out.set(endpoint.hostPort, {
       ...(same ?? endpoint),
       service: shape.service,
       by: new Set([...(same?.by ?? []), ...by]),
-      registryName: same?.registryName ? same.registryName : registryName,
+      registryName: "",
     });
   };
-  for (const [id, claim] of claims) for (const endpoint of claim.listed) add(endpoint, [id], "");
-  for (const endpoint of carried) add(endpoint, endpoint.by, endpoint.registryName);
+  for (const [id, claim] of claims) for (const endpoint of claim.listed) add(endpoint, [id]);
+  for (const endpoint of carried) add(endpoint, endpoint.by);
   return out;
 }
 

@@ -108,6 +108,13 @@ describe("what stays and what goes", () => {
       0,
     ],
     ["one says gone, the other no longer exists", shared, [[a, {}]], [], 0],
+    [
+      "its hub is gone, and another one cannot tell about its own",
+      both,
+      [[b, { listed: [x], unlisted: "unknown" }]],
+      [x],
+      0,
+    ],
   ])("when %s", (_, actual, list, left, withheld) => {
     const { step, withheld: counts } = plan(actual, list);
     expect(addrsOf(entryAfter(step))).toEqual(left.map(({ hostPort }) => hostPort));
@@ -137,6 +144,11 @@ describe("what stays and what goes", () => {
     expect(entryAfter(step).endpoints.get(x.hostPort)?.registryName).toBe("b");
   });
 
+  test("an endpoint of hubs whose names nobody knows has none", () => {
+    const entry = made([a, { listed: [x], name: "" }]);
+    expect(entry.endpoints.get(x.hostPort)?.registryName).toBe("");
+  });
+
   test("hubs that do not write change nothing, whatever somebody did to the entry", () => {
     const entry = made([a, { listed: [x, y] }]);
     const silent = { mayWrite: false, unlisted: "unknown" } as const;
@@ -155,6 +167,17 @@ describe("what stays and what goes", () => {
     const addrs = (unlisted: Claim["unlisted"]) =>
       addrsOf(entryAfter(plan(entry, [[a, { listed: [other, y], unlisted }]]).step));
     expect([addrs("unknown"), addrs("gone")]).toEqual([[x.hostPort, y.hostPort], [y.hostPort]]);
+  });
+
+  test("an address that is listed with another protocol, and nothing else, changes the entry's", () => {
+    const entry = made([a, { listed: [x] }]);
+    const { step } = plan(entry, [[a, { listed: [{ ...x, protocol: "grpc" }], unlisted: "unknown" }]]);
+    expect(entryAfter(step)).toMatchObject({ shape: { protocol: "grpc" } });
+    expect(addrsOf(entryAfter(step))).toEqual([x.hostPort]);
+  });
+
+  test("an entry of ours that names no hub stays as it is: nobody can say that it is gone", () => {
+    expect(plan({ ...both, hubs: new Map() }, []).step).toEqual({ op: "none" });
   });
 
   test("a remembered name that is somebody else's by now is not used", () => {
@@ -261,6 +284,11 @@ describe("an entry without endpoints", () => {
     expect(refilled.emptySince).toBeUndefined();
     expect(refilled.shape).toEqual(full.shape);
   });
+
+  test("is not deleted when an instance returns after the grace", () => {
+    const { step } = plan(empty, [[a, { listed: [x] }]], { emptyForMs: 700_000 });
+    expect(addrsOf(entryAfter(step))).toEqual([x.hostPort]);
+  });
 });
 
 describe("an entry of the old product", () => {
@@ -302,6 +330,10 @@ describe("an entry of the old product", () => {
 });
 
 describe("problems", () => {
+  test("a hub's protocol for Spring services is none of a Dubbo entry's", () => {
+    expect(plan(undefined, [[a, { listed: [x], protocol: "grpc" }]]).problems.size).toBe(0);
+  });
+
   test("instances of another protocol are left out and told", () => {
     const tri = endpointOf("10.0.0.3:50052", { protocol: "grpc" });
     const { step, problems } = plan(undefined, [[a, { listed: [x, tri] }]]);

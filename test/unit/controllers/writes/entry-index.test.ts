@@ -66,7 +66,7 @@ function indexOf(...objects: readonly ServiceEntry[]) {
     return index.update(`ns/${name}`);
   };
   for (const one of objects) put(one);
-  return { index, put, remove };
+  return { index, store, put, remove };
 }
 
 describe("who has a host", () => {
@@ -77,6 +77,7 @@ describe("who has a host", () => {
       index.hostObject("ns/a.ns")?.ownership,
     ];
     expect(seen()).toEqual(["c", "ours"]);
+    expect(index.hostObject("ns/a.ns")?.entry?.name).toBe("c");
     remove("c");
     expect(seen()).toEqual(["b", "adoptable"]);
     remove("b");
@@ -126,6 +127,12 @@ describe("who has a host", () => {
     index.release("ns/b.ns");
     expect([taken("b", "c"), taken("b", "b")]).toEqual([true, false]);
   });
+
+  test("a name is taken by an object of the store that the index could not read", () => {
+    const { index, store } = indexOf();
+    store.set("ns/a", object("a"));
+    expect(index.isNameTaken("ns", "a", "ns/a.ns")).toBe(true);
+  });
 });
 
 describe("what a hub has", () => {
@@ -174,6 +181,20 @@ describe("what a hub has", () => {
     expect(seen(namesake)).toEqual([0, [], 0, false]);
   });
 
+  test("nothing where there is no entry, or one without a host", () => {
+    const { index } = indexOf(object("a", { spec: { hosts: [] } }));
+    expect([...index.hostsOf(sample)]).toEqual([]);
+    expect([index.endpointsOf(sample, "ns/a.ns"), index.has(sample, "ns/a.ns")]).toEqual([0, false]);
+    expect([index.ownersAt("ns/never"), index.keysAt("ns/never.ns")]).toEqual([[], []]);
+  });
+
+  test("services of its target only, though it still has the hosts of an earlier one", () => {
+    const { index } = indexOf(object("a"));
+    const moved = { ...sample, target: "other" };
+    expect([...index.hostsOf(moved)]).toMatchObject([{ host: "ns/a.ns" }]);
+    expect([...index.servicesOf(moved)]).toEqual([]);
+  });
+
   test("owners are those whose names the annotation tells", () => {
     const { index } = indexOf(object("a", { labels: { ...ours, "hub.ecns.easystack.cn/00000009": "" } }));
     expect(index.ownersAt("ns/a")).toEqual(["dubbozk/registryhub-sample"]);
@@ -219,5 +240,56 @@ describe("addresses", () => {
     expect(put(moved)).toEqual(new Set(["ns/a.ns", "ns/b.ns"]));
     expect([...index.othersAt("240.241.0.1", "ns/a")]).toEqual([]);
     expect(put(other)).toEqual(new Set(["ns/a.ns", "ns/b.ns"]));
+    expect([...index.othersAt("240.241.0.9")]).toEqual([]);
+  });
+});
+
+describe("reservations", () => {
+  const ip = "240.241.0.1";
+  /** Whether the name "a" and the address are kept from another host, and from the host itself. */
+  const kept = (index: EntryIndex) => ({
+    fromOthers: [index.isNameTaken("ns", "a", "ns/b.ns"), index.isReserved(ip, "ns/b.ns")],
+    fromItself: [index.isNameTaken("ns", "a", "ns/a.ns"), index.isReserved(ip, "ns/a.ns")],
+  });
+  const nothing = { fromOthers: [false, false], fromItself: [false, false] };
+
+  test("an entry of ours that is gone leaves its name and address to its host until that is released", () => {
+    const { index, remove } = indexOf(object("a"));
+    remove("a");
+    expect(kept(index)).toEqual({ ...nothing, fromOthers: [true, true] });
+    expect([...index.ips()]).toContain(ip);
+    index.release("ns/b.ns");
+    expect(kept(index)).toEqual({ ...nothing, fromOthers: [true, true] });
+    index.release("ns/a.ns");
+    expect(kept(index)).toEqual(nothing);
+    expect([...index.ips()]).toEqual([]);
+  });
+
+  test.each([
+    ["the old product", { labels: old }],
+    ["a stranger", { labels: {} }],
+    ["us, without a host", { spec: { hosts: [] } }],
+  ])("an entry of %s that is gone leaves nothing", (_, overrides) => {
+    const { index, remove } = indexOf(object("a", overrides));
+    remove("a");
+    expect(kept(index)).toEqual(nothing);
+    expect([...index.ips()]).toEqual([]);
+  });
+
+  test("a copy that is gone leaves nothing, and an entry no address that another one has", () => {
+    const { index, remove } = indexOf(object("a"), object("b"), object("c", { spec: { hosts: ["c.ns"] } }));
+    remove("b");
+    expect(index.isNameTaken("ns", "b", "ns/c.ns")).toBe(false);
+    remove("a");
+    expect(kept(index)).toEqual({ ...nothing, fromOthers: [true, false] });
+  });
+
+  test("end when an object has the name or the address", () => {
+    const { index, put, remove } = indexOf();
+    for (const what of ["ns/a", ip]) index.reserve(what, "ns/a.ns");
+    expect(kept(index)).toEqual({ ...nothing, fromOthers: [true, true] });
+    put(object("a", { labels: {} }));
+    remove("a");
+    expect(kept(index)).toEqual(nothing);
   });
 });
