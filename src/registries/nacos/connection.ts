@@ -21,10 +21,11 @@ import {
 
 /** The time limit of each handshake step and of each try of a health check. */
 const handshakeMs = 3_000;
-/** Longer than it takes the health check to notice a server that answers nobody. */
-const requestMs = 12_000;
-/** As many requests as are in flight at most; if so many in a row have no answer, none will have. */
-const maxUnanswered = 20;
+/**
+ * How long a request may take: longer than the health check takes to notice a server that answers nobody. The health check
+ * alone tells such a server from one that is silent about some things, however many these are.
+ */
+export const requestMs = 12_000;
 /**
  * Sent whatever other traffic there is. A server probes clients that are silent for 20 s, and may drop them in the
  * same moment (measured on 2.3 and 3.1). The check also notices a frozen server. It is tried twice, because a JVM that
@@ -68,7 +69,6 @@ export class NacosConnection {
   #state: "opening" | "open" | "closed" = "opening";
   #failure: unknown;
   #requests = 0;
-  #unanswered = 0;
   #onLost: (error: Error) => void = () => undefined;
   #cancelTimer: () => void = () => undefined;
 
@@ -120,20 +120,17 @@ export class NacosConnection {
 
   /**
    * Sends one request; `type` is the simple name of its class, `token` the access token. One that has no answer, or none
-   * of use, counts as refused while others have one. @throws RegistryError when the connection is useless or becomes so;
-   * the signal's reason after an abort.
+   * of use, counts as refused. @throws RegistryError when the connection is useless or becomes so; the signal's reason
+   * after an abort.
    */
   async request(type: string, fields: object, token?: string): Promise<NacosResponse> {
     const requestId = String(++this.#requests);
     const body = JSON.stringify({ ...fields, requestId });
     const headers: Record<string, string> = token === undefined ? {} : { accessToken: token };
     try {
-      const response = this.#read(await this.#call({ type, headers, body }, requestMs));
-      this.#unanswered = 0;
-      return response;
+      return this.#read(await this.#call({ type, headers, body }, requestMs));
     } catch (error) {
       if (!(error instanceof GrpcError)) throw error;
-      if (++this.#unanswered >= maxUnanswered) throw this.#fail(error, requestMs);
       return { isOk: false, code: errorCodes.noAnswer, message: "" };
     }
   }
@@ -248,8 +245,8 @@ export class NacosConnection {
   }
 
   /** Ends the connection and reports the reason to its reader. */
-  #fail({ kind, cause }: GrpcError, deadlineMs = handshakeMs): RegistryError {
-    if (kind === "late") return this.#useless(`no answer within ${deadlineMs / 1_000} s`);
+  #fail({ kind, cause }: GrpcError): RegistryError {
+    if (kind === "late") return this.#useless(`no answer within ${handshakeMs / 1_000} s`);
     if (kind === "not-now") return this.#useless("the server, or a proxy before it, is not ready");
     if (kind === "foreign") return this.#useless("the server is not a Nacos server", "RegistryBadResponse");
     return this.#useless(

@@ -64,11 +64,14 @@ export class NacosReader {
   readonly #deps: Deps;
   readonly #signal: AbortSignal;
   readonly #named = new NamedServices(() => this.#listSoon());
-  readonly #due = { list: true, verify: false };
+  readonly #due = { list: false, verify: false };
   readonly #table: ServiceTable;
   readonly #subscriptions: Subscriptions;
   #lister: Lister = () => Promise.resolve({ keys: [] });
   #isListSoon = false;
+  #isWorking = false;
+  /** Every service of the first list is known, or unknown. */
+  #isWhole = false;
   #firstListedAt: number | undefined;
   #listedAt: number | undefined;
   #listProblem: Problem | undefined;
@@ -126,21 +129,25 @@ export class NacosReader {
     this.#table = new ServiceTable({ ...config, config: (id, group) => client.config(id, group) });
     this.#subscriptions = new Subscriptions({
       client,
+      clock: deps.clock,
       wants: config.wants,
       set: (key, read) => {
         this.#table.set(key, read);
         hooks.changed();
       },
+      whole: () => {
+        this.#isWhole = true;
+        hooks.changed();
+      },
     });
   }
 
-  /** A snapshot of the current knowledge; undefined = no relevant change. @throws RegistryError. */
+  /**
+   * A snapshot of the current knowledge, whatever is being listed or asked meanwhile; undefined = no relevant change, or
+   * the first list is not read yet. @throws RegistryError.
+   */
   async refresh(): Promise<Snapshot | undefined> {
-    const { list, verify } = this.#due;
-    this.#due.list = this.#due.verify = false;
-    if (list) await this.#list();
-    if (verify) await this.#subscriptions.verify();
-    return this.#table.publish(list, this.#listProblem);
+    return this.#isWhole ? this.#table.publish(this.#listProblem) : undefined;
   }
 
   /** Takes any push of the server. */
@@ -149,11 +156,27 @@ export class NacosReader {
     else this.#named.push(type, body);
   }
 
+  /** Does all that is due, one after the other. @throws RegistryError when the view can no longer be vouched for. */
+  async #work(): Promise<void> {
+    if (this.#isWorking) return;
+    this.#isWorking = true;
+    while (this.#due.list || this.#due.verify) {
+      const { list, verify } = this.#due;
+      this.#due.list = this.#due.verify = false;
+      if (list) await this.#list();
+      if (verify) await this.#subscriptions.verify();
+    }
+    this.#isWorking = false;
+  }
+
   async #list(): Promise<void> {
     const list = await this.#tryToList();
-    if (list === undefined) return;
-    this.#listProblem = list.problem;
-    await this.#subscriptions.update(list);
+    if (list !== undefined) {
+      this.#listProblem = list.problem;
+      await this.#subscriptions.update(list);
+    }
+    await this.#table.retry();
+    this.#hooks.changed();
   }
 
   /** undefined = it failed, and may be late. */
@@ -210,6 +233,7 @@ export class NacosReader {
     const nextListMs = (): number => (clock.monotonic() - openedAt < startupMs ? startupListMs : listMs);
     every(clock, nextListMs, () => this.#dueNow("list"), this.#signal);
     every(clock, nextVerifyMs, () => this.#dueNow("verify"), this.#signal);
+    this.#dueNow("list");
   }
 
   #listSoon(): void {
@@ -223,6 +247,6 @@ export class NacosReader {
 
   #dueNow(what: "list" | "verify"): void {
     this.#due[what] = true;
-    this.#hooks.changed();
+    this.#work().catch(this.#hooks.onLost);
   }
 }
