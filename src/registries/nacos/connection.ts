@@ -1,13 +1,12 @@
 import type { Socket } from "node:net";
 import * as z from "zod";
-import type { RegistryError, RegistryErrorCode } from "../../model/errors.ts";
-import { nextTurn } from "../../runtime/clock.ts";
+import { RegistryError, type RegistryErrorCode } from "../../model/errors.ts";
+import { inTime, nextTurn } from "../../runtime/clock.ts";
 import type { Clock } from "../../runtime/deps.ts";
 import { parseJson } from "../../runtime/json.ts";
 import { describeNetworkError } from "../transport/dial.ts";
 import { BadTlsOptionsError, type Dialer } from "../transport/dialer.ts";
 import { grpcPortOffset, type NacosServer } from "./address.ts";
-import { connectionError } from "./connection-error.ts";
 import { GrpcError, type GrpcStream, GrpcTransport } from "./grpc.ts";
 import { decodePayload, encodePayload, type Payload } from "./payload.ts";
 import {
@@ -63,8 +62,8 @@ export class NacosConnection {
   readonly #transport: GrpcTransport;
   readonly #stream: GrpcStream;
   readonly #clientIp: string;
-  /** undefined = the acknowledgement did not come in time, or the connection has ended. */
-  readonly #setupAck = Promise.withResolvers<ReadonlySet<string> | undefined>();
+  /** The server's features in its acknowledgement; none once the connection has ended. */
+  readonly #setupAck = Promise.withResolvers<ReadonlySet<string>>();
   #abilities: ReadonlySet<string> = new Set();
   #state: "opening" | "open" | "closed" = "opening";
   #failure: unknown;
@@ -143,21 +142,22 @@ export class NacosConnection {
     if (!check.isOk)
       throw this.#error("RegistryBadResponse", `the server refused the check (error ${check.code})`);
     this.#write("ConnectionSetupRequest", setup);
-    if (negotiates(check.body)) this.#abilities = await this.#acknowledged();
+    if (negotiates(check.body)) {
+      const late = (): RegistryError =>
+        this.#error("RegistryUnreachable", `no answer within ${handshakeMs / 1_000} s`);
+      this.#abilities = await inTime(
+        this.#setupAck.promise,
+        { ms: handshakeMs, late },
+        this.#clock,
+        this.#signal,
+      );
+      this.#throwIfClosed();
+    }
     const giveUpAt = this.#clock.monotonic() + handshakeMs;
     while (!(await this.#isBound(this.#clock.monotonic() > giveUpAt)))
       await this.#clock.sleep(bindPauseMs, this.#signal);
     this.#state = "open";
     this.#checkHealth();
-  }
-
-  async #acknowledged(): Promise<ReadonlySet<string>> {
-    const cancel = this.#clock.after(handshakeMs, () => this.#setupAck.resolve(undefined));
-    const abilities = await this.#setupAck.promise;
-    cancel();
-    this.#throwIfClosed();
-    if (abilities !== undefined) return abilities;
-    throw this.#error("RegistryUnreachable", `no answer within ${handshakeMs / 1_000} s`);
   }
 
   /** Whether the server knows the connection yet. */
@@ -278,9 +278,27 @@ export class NacosConnection {
     this.#failure = reason;
     this.#cancelTimer();
     this.#signal.removeEventListener("abort", this.close);
-    this.#setupAck.resolve(undefined);
+    this.#setupAck.resolve(new Set());
     this.#transport.close();
   }
+}
+
+/** The error of a connection, or of an attempt to make one. */
+function connectionError(
+  { server, secure }: ConnectionOptions,
+  doing: string,
+  code: RegistryErrorCode,
+  what: string,
+  options: ErrorOptions = {},
+): RegistryError {
+  const detail = `${doing} ${server.name} over gRPC, port ${server.port + grpcPortOffset}: ${what}`;
+  const tls = secure ? "; check ca.crt, tls.crt and tls.key of the Secret" : "";
+  return new RegistryError(
+    code,
+    detail,
+    `Check spec.address and that this port is reachable${tls}.`,
+    options,
+  );
 }
 
 /** Without the label a server accepts list requests but refuses subscriptions (measured). */

@@ -72,8 +72,9 @@ export class NacosReader {
   #isWorking = false;
   /** Every service of the first list is known, or unknown. */
   #isWhole = false;
+  /** Monotonic ms of the first list, and of the last one. */
   #firstListedAt: number | undefined;
-  #listedAt: number | undefined;
+  #listedAt = 0;
   #listProblem: Problem | undefined;
 
   /**
@@ -182,25 +183,23 @@ export class NacosReader {
   /** undefined = it failed, and may be late. */
   async #tryToList(): Promise<ServiceList | undefined> {
     const { clock } = this.#deps;
-    const isFirst = this.#listedAt === undefined;
+    const isFirst = this.#firstListedAt === undefined;
     try {
       const list = await (isFirst ? this.#lister().catch(() => this.#lister()) : this.#lister());
       this.#listedAt = clock.monotonic();
       this.#firstListedAt ??= this.#listedAt;
       return list;
     } catch (error) {
+      const patienceMs = this.#isSettling() ? startupListPatienceMs : listPatienceMs;
       const isPassing = error instanceof RegistryError && error.code !== "RegistryUnauthorized";
-      if (isPassing && !this.#isListOld()) return undefined;
+      if (!isFirst && isPassing && clock.monotonic() - this.#listedAt < patienceMs) return undefined;
       throw error;
     }
   }
 
-  /** Whether the last list says too little of what there is now. */
-  #isListOld(): boolean {
-    const now = this.#deps.clock.monotonic();
-    if (this.#firstListedAt === undefined || this.#listedAt === undefined) return true;
-    const isSettling = now - this.#firstListedAt < startupMs;
-    return now - this.#listedAt >= (isSettling ? startupListPatienceMs : listPatienceMs);
+  #isSettling(): boolean {
+    const { clock } = this.#deps;
+    return this.#firstListedAt === undefined || clock.monotonic() - this.#firstListedAt < startupMs;
   }
 
   /** @throws RegistryError when no list would have all groups. */
@@ -229,8 +228,7 @@ export class NacosReader {
   #begin(): void {
     const { clock, random } = this.#deps;
     const nextVerifyMs = (): number => verifyMs * (1 + random() / 2);
-    const openedAt = clock.monotonic();
-    const nextListMs = (): number => (clock.monotonic() - openedAt < startupMs ? startupListMs : listMs);
+    const nextListMs = (): number => (this.#isSettling() ? startupListMs : listMs);
     every(clock, nextListMs, () => this.#dueNow("list"), this.#signal);
     every(clock, nextVerifyMs, () => this.#dueNow("verify"), this.#signal);
     this.#dueNow("list");
