@@ -1,9 +1,15 @@
+import { afterAll, beforeAll, beforeEach } from "vitest";
 import type { Credentials } from "../../src/model/hub.ts";
 import type { RegistryAdapter } from "../../src/registries/adapter.ts";
 import { createNacosAdapter } from "../../src/registries/nacos/adapter.ts";
 import type { Deps } from "../../src/runtime/deps.ts";
 import { type Nacos, startNacos } from "../bed/nacos.ts";
-import { type NacosAgent, type NacosConnection, startNacosAgent } from "../bed/nacos-agent.ts";
+import {
+  type NacosAgent,
+  type NacosConnection,
+  type NacosInstance,
+  startNacosAgent,
+} from "../bed/nacos-agent.ts";
 import type { NacosUser, NacosVersion } from "../bed/nacos-api.ts";
 import { eventually } from "../support/eventually.ts";
 import { freePort } from "../support/free-port.ts";
@@ -37,7 +43,7 @@ export const nacosTraits: RegistryTraits = {
 };
 
 /** Reads everything and writes nothing. */
-const reader: NacosUser = { username: "reader", password: "of-the-test" };
+const everything: NacosUser = { username: "reader", password: "of-the-test" };
 
 /** A reader of a namespace. */
 export function openReader(options: ReaderOptions, deps: Deps = countingDeps()): RegistryAdapter {
@@ -45,7 +51,7 @@ export function openReader(options: ReaderOptions, deps: Deps = countingDeps()):
     address,
     namespace = "",
     groups = [DEFAULT_GROUP],
-    credentials = reader,
+    credentials = everything,
     wants = () => true,
     known = () => [],
   } = options;
@@ -63,6 +69,27 @@ export interface NacosHarness extends RegistryHarness {
   /** The agent's connection to the namespace of the moment. */
   connection(): NacosConnection;
   namespace(): string;
+  put(service: string, instances: readonly NacosInstance[], group?: string): Promise<void>;
+  /** A reader of the namespace of the moment, through the proxy. */
+  reader(options?: Partial<ReaderOptions>, deps?: Deps): RegistryAdapter;
+}
+
+/** The harness of a file's tests: started before the first, with a namespace of its own for each. */
+export function useNacos(version: NacosVersion): NacosHarness {
+  let started: NacosHarness | undefined;
+  beforeAll(async () => {
+    started = await startNacosHarness(version);
+  });
+  afterAll(() => started?.[Symbol.asyncDispose]());
+  const harness = (): NacosHarness => {
+    if (started === undefined) throw new Error("the harness begins with the first test");
+    return started;
+  };
+  beforeEach(async () => {
+    await harness().proxy.heal();
+    await harness().clear();
+  });
+  return new Proxy({} as NacosHarness, { get: (_, member) => Reflect.get(harness(), member) as unknown });
 }
 
 export async function startNacosHarness(version: NacosVersion): Promise<NacosHarness> {
@@ -70,12 +97,16 @@ export async function startNacosHarness(version: NacosVersion): Promise<NacosHar
   const server = starting.use(await startNacos({ version, auth: true }));
   const proxy = starting.use(await startNacosProxy(server.port));
   const agent = starting.use(await startNacosAgent({ address: server.address, ...server.adminLogin }));
-  const addReader = (): Promise<void> => server.createUser(reader, [{ resource: "*:*:*", action: "r" }]);
+  const addReader = (): Promise<void> => server.createUser(everything, [{ resource: "*:*:*", action: "r" }]);
   await addReader();
   const registered = new Set<string>();
   let clears = 0;
   const namespace = (): string => `contract-${clears}`;
   const connection = (): NacosConnection => agent.connection(namespace(), { namespace: namespace() });
+  const put: NacosHarness["put"] = (service, instances, group = DEFAULT_GROUP) =>
+    connection().register(service, group, instances);
+  const reader: NacosHarness["reader"] = (options, deps) =>
+    openReader({ address: proxy.address, namespace: namespace(), ...options }, deps);
   const http = starting.use(httpRegistrant(server));
   const owned = starting.move();
   return {
@@ -84,11 +115,13 @@ export async function startNacosHarness(version: NacosVersion): Promise<NacosHar
     agent,
     connection,
     namespace,
-    open: (deps) => openReader({ address: proxy.address, namespace: namespace() }, deps),
+    put,
+    reader,
+    open: (deps) => reader({}, deps),
     async openUnauthorized() {
       const stranger: NacosUser = { username: `stranger-${clears}`, password: "of-the-test" };
       await server.createUser(stranger, []);
-      return openReader({ address: proxy.address, namespace: namespace(), credentials: stranger });
+      return reader({ credentials: stranger });
     },
     openNowhere: async () => openReader({ address: `127.0.0.1:${await freePort([1000])}` }),
     async clear() {
@@ -99,7 +132,7 @@ export async function startNacosHarness(version: NacosVersion): Promise<NacosHar
     register(service, instances) {
       registered.add(service);
       const providers = instances.map((one) => providerOf(service, one));
-      return connection().register(providersOf(service), DEFAULT_GROUP, providers);
+      return put(providersOf(service), providers);
     },
     deregister: (service, instances) =>
       connection().deregister(
@@ -108,7 +141,7 @@ export async function startNacosHarness(version: NacosVersion): Promise<NacosHar
         instances.map((one) => providerOf(service, one)),
       ),
     registerMalformed: (service) =>
-      connection().register(providersOf(service), DEFAULT_GROUP, [
+      put(providersOf(service), [
         { ip: "10.42.0.9", port: 20_880, metadata: { interface: service, protocol: "smoke-signal" } },
       ]),
     async setHealth(service, instance, isHealthy) {

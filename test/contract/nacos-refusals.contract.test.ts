@@ -1,9 +1,9 @@
-import { afterAll, beforeAll, beforeEach, describe, expect, test } from "vitest";
+import { describe, expect, test } from "vitest";
 import type { Snapshot } from "../../src/model/service.ts";
 import type { NacosInstance } from "../bed/nacos-agent.ts";
 import type { NacosUser, NacosVersion } from "../bed/nacos-api.ts";
 import { providerOf, providersOf } from "../support/nacos-dubbo.ts";
-import { DEFAULT_GROUP, type NacosHarness, openReader, startNacosHarness } from "./nacos-harness.ts";
+import { DEFAULT_GROUP, useNacos } from "./nacos-harness.ts";
 import { addressesOf, firstSnapshot, observe, serviceOf } from "./observe.ts";
 
 const a = { address: "10.42.0.1", port: 20_880 };
@@ -23,27 +23,14 @@ const metadataOf = (name: string): string =>
 const instancesIn = (snapshot: Snapshot, name: string) => serviceOf(snapshot, name).instances;
 
 describe.each(["2.3", "3.1"] satisfies NacosVersion[])("Nacos %s: what it refuses", (version) => {
-  let nacos: NacosHarness;
-  beforeAll(async () => {
-    nacos = await startNacosHarness(version);
-  });
-  afterAll(async () => nacos[Symbol.asyncDispose]());
-  beforeEach(async () => {
-    await nacos.proxy.heal();
-    await nacos.clear();
-  });
-
-  const put = (service: string, instances: readonly NacosInstance[], group = DEFAULT_GROUP): Promise<void> =>
-    nacos.connection().register(service, group, instances);
-  const reader = (options: Partial<Parameters<typeof openReader>[0]> = {}) =>
-    openReader({ address: nacos.proxy.address, namespace: nacos.namespace(), ...options });
+  const nacos = useNacos(version);
 
   test("odd registrations cost nobody else anything", async () => {
-    await put("shop", [processOf("10.42.0.2", "remote", "r/1")]);
-    await put("shop/eu", [processOf("10.42.0.3", "remote", "r1")]);
-    await put(providersOf("with/slash"), [providerOf("with/slash", a)]);
-    await put("order", [order]);
-    await using observer = observe(reader());
+    await nacos.put("shop", [processOf("10.42.0.2", "remote", "r/1")]);
+    await nacos.put("shop/eu", [processOf("10.42.0.3", "remote", "r1")]);
+    await nacos.put(providersOf("with/slash"), [providerOf("with/slash", a)]);
+    await nacos.put("order", [order]);
+    await using observer = observe(nacos.reader());
     await observer.until((one) => {
       expect(addressesOf(one, "order")).toEqual(["10.42.0.1:8080"]);
       expect(one.problems).toMatchObject([
@@ -56,7 +43,7 @@ describe.each(["2.3", "3.1"] satisfies NacosVersion[])("Nacos %s: what it refuse
       .connection()
       .deregister(providersOf("with/slash"), DEFAULT_GROUP, [providerOf("with/slash", a)]);
     await observer.until((one) => expect(instancesIn(one, "with/slash")).toBe("unknown"));
-    await put("order", [{ ...order, ip: "10.42.0.4" }]);
+    await nacos.put("order", [{ ...order, ip: "10.42.0.4" }]);
     await observer.until((one) => expect(addressesOf(one, "order")).toHaveLength(2));
     expect(observer.isOver()).toBe(false);
   });
@@ -64,17 +51,17 @@ describe.each(["2.3", "3.1"] satisfies NacosVersion[])("Nacos %s: what it refuse
   test("metadata that are written while they are read cost nobody anything", async () => {
     const { connection } = nacos;
     await connection().publishConfig("shop", "r1", metadataOf("a.B"));
-    await put("shop", [processOf("10.42.1.1", "remote", "r1")]);
-    await using observer = observe(reader());
+    await nacos.put("shop", [processOf("10.42.1.1", "remote", "r1")]);
+    await using observer = observe(nacos.reader());
     await observer.until((one) => expect(instancesIn(one, "a.B")).toHaveLength(1));
     for (let at = 2; at <= 40; at++) {
       const writes = [1, 2, 3].map((nth) =>
         connection().publishConfig("shop", "r1", metadataOf(nth < 3 ? `a.B${nth}` : "a.B")),
       );
-      await Promise.all([...writes, put("shop", [processOf(`10.42.1.${at}`, "remote", "r1")])]);
+      await Promise.all([...writes, nacos.put("shop", [processOf(`10.42.1.${at}`, "remote", "r1")])]);
     }
     await connection().publishConfig("shop", "r1", metadataOf("a.B"));
-    await put("shop", [processOf("10.42.1.41", "remote", "r1")]);
+    await nacos.put("shop", [processOf("10.42.1.41", "remote", "r1")]);
     await observer.until((one) => expect(instancesIn(one, "a.B")).toHaveLength(41), 15_000);
     expect(observer.isOver()).toBe(false);
   });
@@ -84,18 +71,18 @@ describe.each(["2.3", "3.1"] satisfies NacosVersion[])("Nacos %s: what it refuse
     const resource = `${nacos.namespace()}:${DEFAULT_GROUP}:naming/*`;
     await nacos.server.createUser(narrow, [{ resource, action: "r" }]);
     await nacos.connection().publishConfig("shop", "r1", metadataOf("a.B"));
-    await put("shop", [processOf("10.42.0.2", "remote", "r1")]);
-    await put(providersOf("a.B"), [providerOf("a.B", a)]);
-    await using observer = observe(reader({ credentials: narrow }));
+    await nacos.put("shop", [processOf("10.42.0.2", "remote", "r1")]);
+    await nacos.put(providersOf("a.B"), [providerOf("a.B", a)]);
+    await using observer = observe(nacos.reader({ credentials: narrow }));
     await observer.until((one) => {
       expect(serviceOf(one, "a.B")).toMatchObject({ isPartial: true, instances: [{ address: "10.42.0.1" }] });
       expect(one.problems).toMatchObject([{ at: "shop", code: "Unreadable" }, { at: "mapping" }]);
     });
     await nacos.connection().deregister(providersOf("a.B"), DEFAULT_GROUP, [providerOf("a.B", a)]);
     await observer.until((one) => expect(instancesIn(one, "a.B")).toBe("unknown"));
-    const again = await firstSnapshot(reader({ credentials: narrow, known: () => ["a.C"] }));
+    const again = await firstSnapshot(nacos.reader({ credentials: narrow, known: () => ["a.C"] }));
     expect(instancesIn(again, "a.C")).toBe("unknown");
-    const whole = await firstSnapshot(reader({ known: () => ["a.C"] }));
+    const whole = await firstSnapshot(nacos.reader({ known: () => ["a.C"] }));
     expect([...whole.services.values()].map(({ name }) => name)).toEqual(["a.B"]);
     expect(addressesOf(whole, "a.B")).toEqual(["10.42.0.2:20881"]);
   });
@@ -109,10 +96,10 @@ describe.each(["2.3", "3.1"] satisfies NacosVersion[])("Nacos %s: what it refuse
       await Promise.all(
         names
           .slice(from, from + 50)
-          .map((name, at) => put(providersOf(name), instances(name), group(from + at))),
+          .map((name, at) => nacos.put(providersOf(name), instances(name), group(from + at))),
       );
     const began = performance.now();
-    await using observer = observe(reader({ groups: [] }));
+    await using observer = observe(nacos.reader({ groups: [] }));
     const first = await observer.until((one) => expect(one.services.size).toBe(2_000), 60_000);
     const listedMs = performance.now() - began;
     for (const service of first.services.values()) expect(service.instances).toHaveLength(5);
@@ -121,7 +108,7 @@ describe.each(["2.3", "3.1"] satisfies NacosVersion[])("Nacos %s: what it refuse
     const seenMs: number[] = [];
     const change = async (at: number): Promise<void> => {
       const since = performance.now();
-      await put(providersOf(names[at] ?? ""), [providerOf(names[at] ?? "", a)], group(at));
+      await nacos.put(providersOf(names[at] ?? ""), [providerOf(names[at] ?? "", a)], group(at));
       await observer.until((one) => expect(instancesIn(one, names[at] ?? "")).toHaveLength(6));
       seenMs.push(Math.round(performance.now() - since));
     };
@@ -132,7 +119,7 @@ describe.each(["2.3", "3.1"] satisfies NacosVersion[])("Nacos %s: what it refuse
       nacos.server.resume();
       await change(100 + pause);
     }
-    await put(providersOf("org.example.New"), instances("org.example.New"), "team-new");
+    await nacos.put(providersOf("org.example.New"), instances("org.example.New"), "team-new");
     await observer.until((one) => expect(one.services.size).toBe(2_001), 15_000);
     expect(observer.isOver()).toBe(false);
     expect(nacos.proxy.accepted).toBe(accepted);

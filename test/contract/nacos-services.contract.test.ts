@@ -1,5 +1,5 @@
 import { NacosNamingClient } from "nacos";
-import { afterAll, beforeAll, beforeEach, describe, expect, test } from "vitest";
+import { describe, expect, test } from "vitest";
 import { startDubboGoProvider } from "../bed/dubbo-go-provider.ts";
 import { startDubboProvider } from "../bed/dubbo-provider.ts";
 import type { NacosInstance } from "../bed/nacos-agent.ts";
@@ -7,7 +7,7 @@ import type { NacosVersion } from "../bed/nacos-api.ts";
 import { startSpringProvider } from "../bed/spring-provider.ts";
 import { freePort } from "../support/free-port.ts";
 import { providerOf, providersOf } from "../support/nacos-dubbo.ts";
-import { DEFAULT_GROUP, type NacosHarness, openReader, startNacosHarness } from "./nacos-harness.ts";
+import { DEFAULT_GROUP, useNacos } from "./nacos-harness.ts";
 import { addressesOf, firstSnapshot, instancesOf, observe, serviceOf } from "./observe.ts";
 
 const a = { address: "10.42.0.1", port: 20_880 };
@@ -21,31 +21,20 @@ const provider = (ip: string, name: string, more: Readonly<Record<string, string
 };
 
 describe.each(["2.3", "3.1"] satisfies NacosVersion[])("Nacos %s: services", (version) => {
-  let nacos: NacosHarness;
-  beforeAll(async () => {
-    nacos = await startNacosHarness(version);
-  });
-  afterAll(async () => nacos[Symbol.asyncDispose]());
-  beforeEach(async () => {
-    await nacos.proxy.heal();
-    await nacos.clear();
-  });
-
-  const put = (service: string, instances: readonly NacosInstance[], group = DEFAULT_GROUP): Promise<void> =>
-    nacos.connection().register(service, group, instances);
-  const reader = (options: Partial<Parameters<typeof openReader>[0]> = {}) =>
-    openReader({ address: nacos.proxy.address, namespace: nacos.namespace(), ...options });
+  const nacos = useNacos(version);
 
   test("an interface is one service, however its providers spell themselves", async () => {
-    await put("providers:a.B:1.0.0:", [provider("10.42.0.1", "a.B", { version: "1.0.0" })]);
-    await put("providers:a.B:1.0.0", [provider("10.42.0.1", "a.B", { version: "1.0.0" })]); // register-compatible
-    await put("providers:a.B::g1", [provider("10.42.0.2", "a.B", { group: "g1" })]);
-    await put("providers:a.B:2.0.0:g1", [{ ip: "10.42.0.3", port: 20_880, metadata: { protocol: "tri" } }]);
-    await put("providers:a.B", [provider("10.42.0.4", "a.B")]);
-    await put("providers:a.C___D::", [provider("10.42.0.5", "a.C$D")]);
+    await nacos.put("providers:a.B:1.0.0:", [provider("10.42.0.1", "a.B", { version: "1.0.0" })]);
+    await nacos.put("providers:a.B:1.0.0", [provider("10.42.0.1", "a.B", { version: "1.0.0" })]); // register-compatible
+    await nacos.put("providers:a.B::g1", [provider("10.42.0.2", "a.B", { group: "g1" })]);
+    await nacos.put("providers:a.B:2.0.0:g1", [
+      { ip: "10.42.0.3", port: 20_880, metadata: { protocol: "tri" } },
+    ]);
+    await nacos.put("providers:a.B", [provider("10.42.0.4", "a.B")]);
+    await nacos.put("providers:a.C___D::", [provider("10.42.0.5", "a.C$D")]);
     for (const other of ["consumers", "routers", "configurators"])
-      await put(`${other}:a.B:1.0.0:`, [provider("10.42.0.9", "a.B", { category: other })]);
-    const snapshot = await firstSnapshot(reader());
+      await nacos.put(`${other}:a.B:1.0.0:`, [provider("10.42.0.9", "a.B", { category: other })]);
+    const snapshot = await firstSnapshot(nacos.reader());
     expect([...snapshot.services.keys()].toSorted()).toEqual([
       `${DEFAULT_GROUP}@@a.B`,
       `${DEFAULT_GROUP}@@a.C$D`,
@@ -67,17 +56,17 @@ describe.each(["2.3", "3.1"] satisfies NacosVersion[])("Nacos %s: services", (ve
 
   test("what takes no traffic is left out, and weights are what Nacos says", async () => {
     const at = (ip: string, more: Partial<NacosInstance>): NacosInstance => ({ ip, port: 8080, ...more });
-    await put("order", [
+    await nacos.put("order", [
       at("10.42.0.1", { weight: 0.5 }),
       at("10.42.0.2", { weight: 2 }),
       at("10.42.0.3", { weight: 0 }),
       at("10.42.0.4", { enabled: false }),
       at("10.42.0.1", { weight: 0.5, clusterName: "OTHER" }),
     ]);
-    await put("plain", [
+    await nacos.put("plain", [
       at("10.42.0.1", { metadata: { zone: "a", "preserved.heart.beat.interval": "5000" } }),
     ]);
-    const snapshot = await firstSnapshot(reader());
+    const snapshot = await firstSnapshot(nacos.reader());
     expect(instancesOf(snapshot, "order").map(({ address, weight }) => [address, weight])).toEqual([
       ["10.42.0.1", 0.5],
       ["10.42.0.2", 2],
@@ -92,26 +81,26 @@ describe.each(["2.3", "3.1"] satisfies NacosVersion[])("Nacos %s: services", (ve
   });
 
   test("all groups are read unless some are named, and a group that is new", async () => {
-    await put("order", [{ ip: "10.42.0.1", port: 8080 }]);
-    await put("order", [{ ip: "10.42.0.2", port: 8080 }], "team-a");
+    await nacos.put("order", [{ ip: "10.42.0.1", port: 8080 }]);
+    await nacos.put("order", [{ ip: "10.42.0.2", port: 8080 }], "team-a");
     const ids = [`${DEFAULT_GROUP}@@order`, "team-a@@order"];
-    await using all = observe(reader({ groups: [] }));
+    await using all = observe(nacos.reader({ groups: [] }));
     await all.until((one) => expect([...one.services.keys()].toSorted()).toEqual(ids));
-    expect([...(await firstSnapshot(reader({ groups: ["team-a"] }))).services.keys()]).toEqual([
+    expect([...(await firstSnapshot(nacos.reader({ groups: ["team-a"] }))).services.keys()]).toEqual([
       "team-a@@order",
     ]);
-    expect((await firstSnapshot(reader({ groups: ["nobody"] }))).services.size).toBe(0);
-    await put("late", [{ ip: "10.42.0.3", port: 8080 }], "team-b");
+    expect((await firstSnapshot(nacos.reader({ groups: ["nobody"] }))).services.size).toBe(0);
+    await nacos.put("late", [{ ip: "10.42.0.3", port: 8080 }], "team-b");
     const newIsSeenMs = version === "3.1" ? 5_000 : 15_000; // 3.x names new services, 2.x only lists them
     await all.until((one) => expect(one.services.has("team-b@@late")).toBe(true), newIsSeenMs);
   });
 
   test("what is not wanted is neither read nor there, but Dubbo applications are looked into", async () => {
-    await put(providersOf("a.Wanted"), [provider("10.42.0.1", "a.Wanted")]);
-    await put(providersOf("b.Other"), [provider("10.42.0.1", "b.Other")]);
-    await put("order", [{ ip: "10.42.0.1", port: 8080 }]);
+    await nacos.put(providersOf("a.Wanted"), [provider("10.42.0.1", "a.Wanted")]);
+    await nacos.put(providersOf("b.Other"), [provider("10.42.0.1", "b.Other")]);
+    await nacos.put("order", [{ ip: "10.42.0.1", port: 8080 }]);
     const wants = (name: string): boolean => name.startsWith("a.");
-    expect([...(await firstSnapshot(reader({ wants }))).services.keys()]).toEqual([
+    expect([...(await firstSnapshot(nacos.reader({ wants }))).services.keys()]).toEqual([
       `${DEFAULT_GROUP}@@a.Wanted`,
     ]);
   });
@@ -134,12 +123,12 @@ describe.each(["2.3", "3.1"] satisfies NacosVersion[])("Nacos %s: services", (ve
     await nacos
       .connection()
       .publishConfig("shop", "r1", JSON.stringify({ app: "shop", revision: "r1", services }));
-    await put("shop", [
+    await nacos.put("shop", [
       { ip: "10.42.0.1", port: 20_880, metadata },
       { ip: "10.42.0.2", port: 20_880, metadata },
     ]);
-    await put("providers:a.B:1.0.0:", [provider("10.42.0.1", "a.B", { version: "1.0.0" })]);
-    await using observer = observe(reader());
+    await nacos.put("providers:a.B:1.0.0:", [provider("10.42.0.1", "a.B", { version: "1.0.0" })]);
+    await using observer = observe(nacos.reader());
     await observer.until((one) => {
       expect([...one.services.keys()]).toEqual([`${DEFAULT_GROUP}@@a.B`]);
       expect(addressesOf(one, "a.B")).toEqual(["10.42.0.1:20880", "10.42.0.2:20880"]);
@@ -149,8 +138,8 @@ describe.each(["2.3", "3.1"] satisfies NacosVersion[])("Nacos %s: services", (ve
 
   test("an application that keeps its metadata to itself is a problem that says what to do", async () => {
     const metadata = { "dubbo.metadata.revision": "r1", "dubbo.metadata.storage-type": "local" };
-    await put("shop", [{ ip: "10.42.0.1", port: 20_880, metadata }]);
-    const snapshot = await firstSnapshot(reader());
+    await nacos.put("shop", [{ ip: "10.42.0.1", port: 20_880, metadata }]);
+    const snapshot = await firstSnapshot(nacos.reader());
     expect(snapshot.services.size).toBe(0);
     expect(snapshot.problems).toMatchObject([
       { at: "shop", code: "ApplicationLevelOnly", severity: "warning" },
@@ -186,7 +175,7 @@ describe.each(["2.3", "3.1"] satisfies NacosVersion[])("Nacos %s: services", (ve
       ip: "10.42.0.81",
       properties: { "spring.cloud.nacos.discovery.namespace": nacos.namespace() },
     });
-    await using observer = observe(reader());
+    await using observer = observe(nacos.reader());
     const snapshot = await observer.until((one) => {
       const addresses = instancesOf(one, greeting).map((instance) => instance.address);
       expect(addresses).toEqual(["10.42.0.27", "10.42.0.33", "10.42.0.34"]);
@@ -221,7 +210,7 @@ describe.each(["2.3", "3.1"] satisfies NacosVersion[])("Nacos %s: services", (ve
     const application = `go-${version}`;
     const login = adminLogin && { login: adminLogin };
     const common = { registry: "nacos", address, ...login, version: "1.0.0", application } as const;
-    await using observer = observe(reader({ namespace: "" }));
+    await using observer = observe(nacos.reader({ namespace: "" }));
     await using _provider = await startDubboGoProvider({ ...common, metadata: "remote" });
     const snapshot = await observer.until(
       (one) => expect(instancesOf(one, greeting)).toHaveLength(1),
@@ -235,7 +224,7 @@ describe.each(["2.3", "3.1"] satisfies NacosVersion[])("Nacos %s: services", (ve
         metadata: { application, interface: greeting },
       },
     ]);
-    expect((await firstSnapshot(reader({ namespace: "public" }))).services.keys().toArray()).toEqual(
+    expect((await firstSnapshot(nacos.reader({ namespace: "public" }))).services.keys().toArray()).toEqual(
       snapshot.services.keys().toArray(),
     );
   });
@@ -246,8 +235,8 @@ describe.each(["2.3", "3.1"] satisfies NacosVersion[])("Nacos %s: services", (ve
     ["no login", {}],
     ["a token that is none", { token: "garbage" }],
   ])("%s is RegistryUnauthorized", async (_, credentials) => {
-    await put("order", [{ ip: "10.42.0.1", port: 8080 }]);
-    await using observer = observe(reader({ credentials }));
+    await nacos.put("order", [{ ip: "10.42.0.1", port: 8080 }]);
+    await using observer = observe(nacos.reader({ credentials }));
     const error = await observer.ended;
     expect(error).toMatchObject({ code: "RegistryUnauthorized" });
     expect(String(error)).not.toMatch(/wrong|garbage/);
@@ -255,12 +244,12 @@ describe.each(["2.3", "3.1"] satisfies NacosVersion[])("Nacos %s: services", (ve
   });
 
   test("of several servers one that answers is read, and if none does each is named", async () => {
-    await put(providersOf("a.B"), [providerOf("a.B", a)]);
+    await nacos.put(providersOf("a.B"), [providerOf("a.B", a)]);
     const dead = `127.0.0.1:${await freePort([1000])}`;
-    const snapshot = await firstSnapshot(reader({ address: `${dead},${nacos.proxy.address}` }));
+    const snapshot = await firstSnapshot(nacos.reader({ address: `${dead},${nacos.proxy.address}` }));
     expect(addressesOf(snapshot, "a.B")).toHaveLength(1);
     const other = `127.0.0.1:${await freePort([1000])}`;
-    await using observer = observe(reader({ address: `${dead},${other}` }));
+    await using observer = observe(nacos.reader({ address: `${dead},${other}` }));
     const error = await observer.ended;
     expect(error).toMatchObject({ code: "RegistryUnreachable" });
     for (const address of [dead, other]) expect(String(error)).toContain(`connect ${address} over gRPC`);
@@ -278,7 +267,7 @@ describe.each(["2.3", "3.1"] satisfies NacosVersion[])("Nacos %s: services", (ve
     const instance = { instanceId: "", ip: "10.42.0.61", port: 8080, healthy: true, enabled: true };
     await client.registerInstance("from-npm", instance);
     try {
-      await using observer = observe(reader());
+      await using observer = observe(nacos.reader());
       await observer.until((one) => expect(addressesOf(one, "from-npm")).toEqual(["10.42.0.61:8080"]));
       await client.deregisterInstance("from-npm", instance);
       await observer.until((one) => expect(addressesOf(one, "from-npm")).toEqual([]));
@@ -288,13 +277,13 @@ describe.each(["2.3", "3.1"] satisfies NacosVersion[])("Nacos %s: services", (ve
   });
 
   test("the server asks its clients to connect anew: the watch ends, and the next one is whole", async () => {
-    await put(providersOf("a.B"), [providerOf("a.B", a), providerOf("a.B", b)]);
-    await using one = observe(reader());
-    await using two = observe(reader());
+    await nacos.put(providersOf("a.B"), [providerOf("a.B", a), providerOf("a.B", b)]);
+    await using one = observe(nacos.reader());
+    await using two = observe(nacos.reader());
     await one.until((it) => expect(addressesOf(it, "a.B")).toHaveLength(2));
     await two.until((it) => expect(addressesOf(it, "a.B")).toHaveLength(2));
     await nacos.server.resetClients(); // it keeps one
     expect(await Promise.race([one.ended, two.ended])).toMatchObject({ code: "RegistryUnreachable" });
-    expect(addressesOf(await firstSnapshot(reader()), "a.B")).toHaveLength(2);
+    expect(addressesOf(await firstSnapshot(nacos.reader()), "a.B")).toHaveLength(2);
   });
 });

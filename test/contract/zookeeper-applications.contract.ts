@@ -32,32 +32,24 @@ export function describeApplications(name: string, start: () => Promise<ZooKeepe
     afterAll(async () => zk[Symbol.asyncDispose]());
     beforeEach(async () => zk.clear());
 
-    /** A node below the chroot of the test. */
-    const create = (path: string, data = ""): Promise<void> => zk.writer.create(zk.chroot() + path, { data });
-    const setData = (path: string, data: string): Promise<void> =>
-      zk.writer.setData(zk.chroot() + path, data);
-    const remove = async (path: string): Promise<void> => {
-      for (const child of await zk.writer.getChildren(zk.chroot() + path)) await remove(`${path}/${child}`);
-      await zk.writer.delete(zk.chroot() + path);
-    };
     const node = (app: string, { address, port }: Pick<TestProcess, "address" | "port">): string =>
       `/services/${app}/${address.includes(":") ? `[${address}]` : address}:${port}`;
     const appear = (app: string, process: TestProcess): Promise<void> =>
-      create(node(app, process), instanceNode(app, process));
+      zk.create(node(app, process), instanceNode(app, process));
     const publish = (app: string, revision: string, services: readonly TestService[]): Promise<void> =>
-      create(`/dubbo/metadata/${app}/${revision}`, metadataInfo(app, revision, services));
+      zk.create(`/dubbo/metadata/${app}/${revision}`, metadataInfo(app, revision, services));
     const known = (name: string, addresses: readonly string[]) => (snapshot: Snapshot) =>
       expect(addressesOf(snapshot, name)).toEqual(addresses);
     const problems = (snapshot: Snapshot) => snapshot.problems.map(({ at, code }) => ({ at, code }));
     const hidden = { at: "app", code: "ApplicationLevelOnly" };
 
     test("what Dubbo 3.3.6 wrote with register-mode=instance and metadata-type=remote", async () => {
-      await create("/services/zookeeper-demo-provider/192.0.2.10:20880", remoteInstance);
-      await create(
+      await zk.create("/services/zookeeper-demo-provider/192.0.2.10:20880", remoteInstance);
+      await zk.create(
         "/dubbo/metadata/zookeeper-demo-provider/3e4b3bfb03c6428f78642fcbce940f67",
         remoteMetadata,
       );
-      await create(`/dubbo/mapping/${greeting}`, "zookeeper-demo-provider");
+      await zk.create(`/dubbo/mapping/${greeting}`, "zookeeper-demo-provider");
       const snapshot = await firstSnapshot(zk.open());
       expect(snapshot.problems).toEqual([]);
       expect([...snapshot.services.keys()]).toEqual([greeting]);
@@ -73,15 +65,15 @@ export function describeApplications(name: string, start: () => Promise<ZooKeepe
       await observer.until((snapshot) => expect(snapshot.services.size).toBe(0));
       await appear("app", { ...one, revision: "r1" });
       await observer.until(known("a.B", ["10.42.0.1:20880"]));
-      await setData(node("app", one), instanceNode("app", { ...one, revision: "r2" }));
+      await zk.setData(node("app", one), instanceNode("app", { ...one, revision: "r2" }));
       await observer.until(known("a.New", ["10.42.0.1:20880"]));
       await appear("app", { ...two, revision: "r1" });
       const both = await observer.until(known("a.B", ["10.42.0.1:20880", "10.42.0.2:20880"]));
       expect(addressesOf(both, "a.New")).toEqual(["10.42.0.1:20880"]);
-      await remove(node("app", one));
+      await zk.remove(node("app", one));
       const left = await observer.until(known("a.B", ["10.42.0.2:20880"]));
       expect(left.services.has("a.New")).toBe(false);
-      await remove("/services/app");
+      await zk.remove("/services/app");
       await observer.until((snapshot) => expect(snapshot.services.size).toBe(0));
       await appear("app", { ...one, revision: "r1" });
       await observer.until(known("a.B", ["10.42.0.1:20880"]));
@@ -93,7 +85,7 @@ export function describeApplications(name: string, start: () => Promise<ZooKeepe
       await appear("app", { ...one, revision: "r1" });
       await using observer = observe(zk.open());
       await observer.until(known("a.B", ["10.42.0.1:20880"]));
-      await remove("/services");
+      await zk.remove("/services");
       await observer.until((snapshot) => expect(snapshot.services.size).toBe(0));
       await appear("app", { ...two, revision: "r1" });
       await observer.until(known("a.B", ["10.42.0.2:20880"]));
@@ -116,8 +108,8 @@ export function describeApplications(name: string, start: () => Promise<ZooKeepe
     });
 
     test("Java's default, both levels with local metadata, is no trouble", async () => {
-      await create("/services/zookeeper-demo-provider/192.0.2.10:20880", localInstance);
-      await create(`/dubbo/mapping/${greeting}`, "zookeeper-demo-provider");
+      await zk.create("/services/zookeeper-demo-provider/192.0.2.10:20880", localInstance);
+      await zk.create(`/dubbo/mapping/${greeting}`, "zookeeper-demo-provider");
       await zk.register(greeting, [{ address: "192.0.2.10", port: 20_880 }]);
       const snapshot = await firstSnapshot(zk.open());
       expect(snapshot.problems).toEqual([]);
@@ -125,9 +117,9 @@ export function describeApplications(name: string, start: () => Promise<ZooKeepe
     });
 
     test("local metadata: the interface is unknown and the application is told, while it lives", async () => {
-      await create("/services/zookeeper-demo-provider/192.0.2.10:20880", localInstance);
-      await create(`/dubbo/mapping/${greeting}`, "dead,zookeeper-demo-provider");
-      await create("/dubbo/mapping/a.Outlived", "dead");
+      await zk.create("/services/zookeeper-demo-provider/192.0.2.10:20880", localInstance);
+      await zk.create(`/dubbo/mapping/${greeting}`, "dead,zookeeper-demo-provider");
+      await zk.create("/dubbo/mapping/a.Outlived", "dead");
       await using observer = observe(zk.open());
       const only = await observer.until((snapshot) =>
         expect(serviceOf(snapshot, greeting).instances).toBe("unknown"),
@@ -142,7 +134,7 @@ export function describeApplications(name: string, start: () => Promise<ZooKeepe
       expect(problems(served)).toEqual([{ at: "zookeeper-demo-provider", code: "ApplicationLevelOnly" }]);
       await zk.deregister(greeting, [one]);
       await observer.until((snapshot) => expect(serviceOf(snapshot, greeting).instances).toBe("unknown"));
-      await remove("/services/zookeeper-demo-provider");
+      await zk.remove("/services/zookeeper-demo-provider");
       const gone = await observer.until((snapshot) => expect(snapshot.problems).toEqual([]));
       expect(instancesOf(gone, greeting)).toEqual([]); // its directory is still there
     });
@@ -151,26 +143,26 @@ export function describeApplications(name: string, start: () => Promise<ZooKeepe
       await appear("app", { ...one, revision: "r1", storage: "local" });
       await using observer = observe(zk.open());
       await observer.until((snapshot) => expect(problems(snapshot)).toContainEqual(hidden));
-      await create("/dubbo/mapping/a.B", "app");
+      await zk.create("/dubbo/mapping/a.B", "app");
       await observer.until((snapshot) => expect(serviceOf(snapshot, "a.B").instances).toBe("unknown"));
-      await create("/dubbo/mapping/a.C", "other");
-      await setData("/dubbo/mapping/a.C", "other,app");
+      await zk.create("/dubbo/mapping/a.C", "other");
+      await zk.setData("/dubbo/mapping/a.C", "other,app");
       await observer.until((snapshot) => expect(serviceOf(snapshot, "a.C").instances).toBe("unknown"));
     });
 
     test.each(["/dubbo/metadata/app/r1", "/dubbo/app/r1"])(
       "metadata that is written after the instance, to %s",
       async (path) => {
-        await create("/dubbo/mapping/a.B", "app");
+        await zk.create("/dubbo/mapping/a.B", "app");
         await appear("app", { ...one, revision: "r1" });
         await using observer = observe(zk.open());
         const early = await observer.until((snapshot) => expect(problems(snapshot)).toEqual([hidden]));
         expect(serviceOf(early, "a.B").instances).toBe("unknown");
-        await create(path, "{");
+        await zk.create(path, "{");
         await observer.until((snapshot) =>
           expect(snapshot.problems[0]?.detail).toContain("its metadata does not have Dubbo's form"),
         );
-        await setData(path, metadataInfo("app", "r1", [{ name: "a.B" }]));
+        await zk.setData(path, metadataInfo("app", "r1", [{ name: "a.B" }]));
         const healed = await observer.until(known("a.B", ["10.42.0.1:20880"]));
         expect(healed.problems).toEqual([]);
         expect([...healed.services.keys()]).toEqual(["a.B"]);
@@ -186,17 +178,17 @@ export function describeApplications(name: string, start: () => Promise<ZooKeepe
     });
 
     test("others that live below /services, odd nodes and revisions harm nobody", async () => {
-      await create("/services/order-service/80192dc1-f826-4245-990a-e48796867576", springInstance);
-      await create("/services/empty");
-      await create("/services/odd/node", "{}");
+      await zk.create("/services/order-service/80192dc1-f826-4245-990a-e48796867576", springInstance);
+      await zk.create("/services/empty");
+      await zk.create("/services/odd/node", "{}");
       await appear("consumer", { ...one, revision: "0" });
       await appear("app", { ...one, revision: "../../../x" });
       await appear("app", { ...two, revision: "r1" });
       await publish("app", "r1", [{ name: "a.B" }, { name: "org.apache.dubbo.metadata.MetadataService" }]);
       await appear("six", { address: "2001:db8::1", port: 1, revision: "r1" });
       await publish("six", "r1", [{ name: "a.Six" }]);
-      await create("/dubbo/org.apache.dubbo.metadata.MetadataService/providers");
-      await create("/dubbo/mapping/a.Mapped", "order-service,consumer,empty");
+      await zk.create("/dubbo/org.apache.dubbo.metadata.MetadataService/providers");
+      await zk.create("/dubbo/mapping/a.Mapped", "order-service,consumer,empty");
       const snapshot = await firstSnapshot(zk.open());
       expect([...snapshot.services.keys()].toSorted()).toEqual(["a.B", "a.Six"]);
       expect(addressesOf(snapshot, "a.B")).toEqual(["10.42.0.2:20880"]);
@@ -204,7 +196,7 @@ export function describeApplications(name: string, start: () => Promise<ZooKeepe
     });
 
     test("a filter does not make a provider look as if it registered its application only", async () => {
-      await create("/dubbo/mapping/a.Old", "app");
+      await zk.create("/dubbo/mapping/a.Old", "app");
       await zk.register("a.Old", [two]);
       await zk.register("b.Other", [one]);
       await appear("app", { ...one, revision: "r1", storage: "local" });
@@ -217,12 +209,12 @@ export function describeApplications(name: string, start: () => Promise<ZooKeepe
     });
 
     test.each(["/prod", "/dubbo"])("applications below the group %s, and none of another", async (root) => {
-      await create(
+      await zk.create(
         `${root}/orders/${one.address}:${one.port}`,
         instanceNode("orders", { ...one, revision: "r1" }),
       );
-      await create(`${root}/metadata/orders/r1`, metadataInfo("orders", "r1", [{ name: "a.B" }]));
-      await create(
+      await zk.create(`${root}/metadata/orders/r1`, metadataInfo("orders", "r1", [{ name: "a.B" }]));
+      await zk.create(
         `/dev/orders/${two.address}:${two.port}`,
         instanceNode("orders", { ...two, revision: "r1" }),
       );
@@ -230,7 +222,7 @@ export function describeApplications(name: string, start: () => Promise<ZooKeepe
       const grouped = await observer.until(known("a.B", ["10.42.0.1:20880"]));
       expect([...grouped.services.keys()]).toEqual(["a.B"]);
       expect(grouped.problems).toEqual([]);
-      await remove(`${root}/orders`);
+      await zk.remove(`${root}/orders`);
       await observer.until((snapshot) => expect(snapshot.services.size).toBe(0));
     });
 
@@ -238,7 +230,7 @@ export function describeApplications(name: string, start: () => Promise<ZooKeepe
       await publish("app", "r1", [{ name: "a.Wanted" }, { name: "b.Unwanted" }]);
       await appear("app", { ...one, revision: "r1" });
       await appear("local", { ...two, revision: "r2", storage: "local" });
-      await create("/dubbo/mapping/b.Unwanted", "local");
+      await zk.create("/dubbo/mapping/b.Unwanted", "local");
       const wants = (name: string): boolean => name.startsWith("a.");
       const snapshot = await firstSnapshot(openReader({ address: zk.address(), wants }));
       expect([...snapshot.services.keys()]).toEqual(["a.Wanted"]);
@@ -247,12 +239,12 @@ export function describeApplications(name: string, start: () => Promise<ZooKeepe
 
     test("a service that did not change is the same object in the next snapshot", async () => {
       await publish("app", "r1", [{ name: "a.B" }]);
-      await create("/dubbo/mapping/a.Hidden", "local");
+      await zk.create("/dubbo/mapping/a.Hidden", "local");
       await appear("app", { ...one, revision: "r1" });
       await appear("local", { ...one, revision: "r1", storage: "local" });
       await using observer = observe(zk.open());
       const before = await observer.until(known("a.B", ["10.42.0.1:20880"]));
-      await setData(node("app", one), `${instanceNode("app", { ...one, revision: "r1" })} `);
+      await zk.setData(node("app", one), `${instanceNode("app", { ...one, revision: "r1" })} `);
       await publish("other", "r1", [{ name: "a.Other" }]);
       await appear("other", { ...two, revision: "r1" });
       const after = await observer.until(known("a.Other", ["10.42.0.2:20880"]));
@@ -261,14 +253,14 @@ export function describeApplications(name: string, start: () => Promise<ZooKeepe
     });
 
     test("metadata that is deleted holds while its revision lives; who never read it knows a part", async () => {
-      await create("/dubbo/mapping/a.B", "orders,billing");
+      await zk.create("/dubbo/mapping/a.B", "orders,billing");
       for (const app of ["orders", "billing"]) await publish(app, "r1", [{ name: "a.B" }]);
       await appear("orders", { ...one, revision: "r1" });
       await appear("billing", { ...two, revision: "r1" });
       await using observer = observe(zk.open());
       const both = known("a.B", ["10.42.0.1:20880", "10.42.0.2:20880"]);
       await observer.until(both);
-      await remove("/dubbo/metadata/orders/r1");
+      await zk.remove("/dubbo/metadata/orders/r1");
       const held = await observer.until((some) => expect(problems(some)).toHaveLength(1));
       both(held);
       const fresh = await firstSnapshot(zk.open());
@@ -285,7 +277,7 @@ export function describeApplications(name: string, start: () => Promise<ZooKeepe
       await zk.register("a.Other", [two]);
       await publish("app", "r1", [{ name: "a.B" }]);
       await appear("app", { ...one, revision: "r1" });
-      await create("/dubbo/mapping/a.Else", "else");
+      await zk.create("/dubbo/mapping/a.Else", "else");
       for (const path of paths) await zk.writer.setAcl(zk.chroot() + path, owner);
       await using observer = observe(openReader({ address: zk.address(), known: ["a.B"] }));
       const blind = await observer.until(known("a.Other", ["10.42.0.2:20880"]));
@@ -298,7 +290,7 @@ export function describeApplications(name: string, start: () => Promise<ZooKeepe
     });
 
     test("one instance of two without the right to read it: the interface is known in part", async () => {
-      await create("/dubbo/mapping/a.B", "app");
+      await zk.create("/dubbo/mapping/a.B", "app");
       await publish("app", "r1", [{ name: "a.B" }]);
       await appear("app", { ...one, revision: "r1" });
       await appear("app", { ...two, revision: "r1" });
@@ -309,15 +301,15 @@ export function describeApplications(name: string, start: () => Promise<ZooKeepe
 
     test("no name has a character that the server writes in two halves: it refuses such a path", async () => {
       for (const character of ["\u{1f600}", "\u{20bb7}", "\u{10000}", "\u{10ffff}"])
-        await expect(create(`/services/app-${character}`)).rejects.toThrow("BAD_ARGUMENTS");
-      await create("/services/app-\u{4f60}\u{597d}");
+        await expect(zk.create(`/services/app-${character}`)).rejects.toThrow("BAD_ARGUMENTS");
+      await zk.create("/services/app-\u{4f60}\u{597d}");
     });
 
     test("without the right to list applications only what can be known is told, until it is granted", async () => {
       await using admin = await connectZkWriter(`${zk.server.address}${zk.chroot()}`, { user: right });
       await admin.create("/services", { acl: owner });
-      await create("/dubbo/mapping/a.B", "app");
-      await create("/dubbo/mapping/a.Hidden", "app");
+      await zk.create("/dubbo/mapping/a.B", "app");
+      await zk.create("/dubbo/mapping/a.Hidden", "app");
       await zk.register("a.B", [one]);
       await using observer = observe(zk.open());
       const blind = await observer.until(known("a.B", ["10.42.0.1:20880"]));
@@ -337,7 +329,7 @@ export function describeApplications(name: string, start: () => Promise<ZooKeepe
         acl: owner,
       });
       const names = ["app", "unlisted", "unread"];
-      for (const name of names) await create(`/dubbo/mapping/a.${name}`, name);
+      for (const name of names) await zk.create(`/dubbo/mapping/a.${name}`, name);
       await using observer = observe(zk.open());
       const snapshot = await observer.until((some) => expect(some.services.size).toBe(3));
       expect(problems(snapshot)).toEqual(names.map((at) => ({ at, code: "Unreadable" })));

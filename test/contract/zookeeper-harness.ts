@@ -77,6 +77,11 @@ export interface ZooKeeperHarness extends RegistryHarness {
   /** host:port of the proxy with the chroot, and the chroot alone. */
   address(): string;
   chroot(): string;
+  /** Makes a node below the chroot. */
+  create(path: string, data?: string): Promise<void>;
+  setData(path: string, data: string): Promise<void>;
+  /** Deletes a node below the chroot, and everything below it. */
+  remove(path: string): Promise<void>;
 }
 
 /** On a real server. */
@@ -105,6 +110,10 @@ async function harnessOn(
   const address = (): string => `${proxy.address}${chroot()}`;
   const node = (service: string, instance: TestInstance): string =>
     chroot() + providerNode(service, providerUrl(service, instance));
+  const remove = async (path: string): Promise<void> => {
+    for (const child of await writer.getChildren(chroot() + path)) await remove(`${path}/${child}`);
+    await writer.delete(chroot() + path);
+  };
   const owned = starting.move();
   return {
     server,
@@ -112,6 +121,9 @@ async function harnessOn(
     proxy,
     chroot,
     address,
+    create: (path, data = "") => writer.create(chroot() + path, { data }),
+    setData: (path, data) => writer.setData(chroot() + path, data),
+    remove,
     open: (deps) => openReader({ address: address() }, deps),
     async openUnauthorized() {
       await writer.create(`${chroot()}/dubbo`, {

@@ -15,13 +15,6 @@ export function describeTree(name: string, start: () => Promise<ZooKeeperHarness
     afterAll(async () => zk[Symbol.asyncDispose]());
     beforeEach(async () => zk.clear());
 
-    /** A node below the chroot of the test. */
-    const create = (path: string, data = ""): Promise<void> => zk.writer.create(zk.chroot() + path, { data });
-    const remove = async (path: string): Promise<void> => {
-      for (const child of await zk.writer.getChildren(zk.chroot() + path)) await remove(`${path}/${child}`);
-      await zk.writer.delete(zk.chroot() + path);
-    };
-
     test("a missing root is an empty listing with a warning, until it is created", async () => {
       await using observer = observe(zk.open());
       const empty = await observer.until(() => {});
@@ -36,12 +29,12 @@ export function describeTree(name: string, start: () => Promise<ZooKeeperHarness
     });
 
     test("a root that is deleted and made again is another origin in the same watch", async () => {
-      await create(providerNode("a.B", providerUrl("a.B", a)));
+      await zk.create(providerNode("a.B", providerUrl("a.B", a)));
       await using observer = observe(zk.open());
       const before = await observer.until((one) => expect(addressesOf(one, "a.B")).toHaveLength(1));
-      await remove("/dubbo");
+      await zk.remove("/dubbo");
       await observer.until((one) => expect(one.problems).toMatchObject([{ code: "RootMissing" }]));
-      await create(providerNode("a.B", providerUrl("a.B", b)));
+      await zk.create(providerNode("a.B", providerUrl("a.B", b)));
       const after = await observer.until((one) =>
         expect(addressesOf(one, "a.B")).toEqual(["10.42.0.2:20880"]),
       );
@@ -49,7 +42,7 @@ export function describeTree(name: string, start: () => Promise<ZooKeeperHarness
     });
 
     test("another root, and a missing chroot", async () => {
-      await create(providerNode("a.B", providerUrl("a.B", a), "/other/deep"));
+      await zk.create(providerNode("a.B", providerUrl("a.B", a), "/other/deep"));
       const address = zk.address();
       expect((await firstSnapshot(openReader({ address, root: "/other/deep" }))).services.size).toBe(1);
       expect((await firstSnapshot(openReader({ address, root: "/" }))).services.size).toBe(0);
@@ -58,25 +51,25 @@ export function describeTree(name: string, start: () => Promise<ZooKeeperHarness
     });
 
     test("interfaces without a providers directory are none, until they have one and after it went", async () => {
-      await create("/dubbo/a.ConsumerOnly/consumers");
-      await create("/dubbo/app-of-dubbo-go/0123456789abcdef");
-      for (const own of ["config", "mapping", "metadata"]) await create(`/dubbo/${own}/dubbo`);
+      await zk.create("/dubbo/a.ConsumerOnly/consumers");
+      await zk.create("/dubbo/app-of-dubbo-go/0123456789abcdef");
+      for (const own of ["config", "mapping", "metadata"]) await zk.create(`/dubbo/${own}/dubbo`);
       await using observer = observe(zk.open());
       expect((await observer.until(() => {})).services.size).toBe(0);
       await zk.register("a.ConsumerOnly", [a]);
       await observer.until((one) => expect(addressesOf(one, "a.ConsumerOnly")).toHaveLength(1));
-      await remove("/dubbo/a.ConsumerOnly/providers");
+      await zk.remove("/dubbo/a.ConsumerOnly/providers");
       await observer.until((one) => expect(one.services.size).toBe(0));
       await zk.register("a.ConsumerOnly", [b]);
       await observer.until((one) => expect(addressesOf(one, "a.ConsumerOnly")).toEqual(["10.42.0.2:20880"]));
-      await remove("/dubbo/a.ConsumerOnly");
+      await zk.remove("/dubbo/a.ConsumerOnly");
       await observer.until((one) => expect(one.services.size).toBe(0));
     });
 
     test("one interface under two spellings of its directory is one service", async () => {
       const [one, two] = [providerUrl("a.B$C", a), providerUrl("a.B$C", b)].map(encodeURIComponent);
-      await create(`/dubbo/a.B%24C/providers/${one}`);
-      await create(`/dubbo/a.B$C/providers/${two}`);
+      await zk.create(`/dubbo/a.B%24C/providers/${one}`);
+      await zk.create(`/dubbo/a.B$C/providers/${two}`);
       const snapshot = await firstSnapshot(zk.open());
       expect([...snapshot.services.keys()]).toEqual(["a.B$C"]);
       expect(addressesOf(snapshot, "a.B$C")).toHaveLength(2);
@@ -94,11 +87,11 @@ export function describeTree(name: string, start: () => Promise<ZooKeeperHarness
     test("the same provider under a new timestamp is no news", async () => {
       const url = (timestamp: number): string =>
         `dubbo://10.42.0.1:20880/a.B?interface=a.B&pid=${timestamp}&timestamp=${timestamp}`;
-      await create(providerNode("a.B", url(1)));
+      await zk.create(providerNode("a.B", url(1)));
       await using observer = observe(zk.open());
       await observer.until((one) => expect(addressesOf(one, "a.B")).toHaveLength(1));
-      await create(providerNode("a.B", url(2)));
-      await remove(providerNode("a.B", url(1)));
+      await zk.create(providerNode("a.B", url(2)));
+      await zk.remove(providerNode("a.B", url(1)));
       await zk.register("a.Marker", [a]);
       await observer.until((one) => expect(addressesOf(one, "a.Marker")).toHaveLength(1));
       const told = new Set(observer.snapshots.map((one) => one.services.get("a.B")));
@@ -114,15 +107,15 @@ export function describeTree(name: string, start: () => Promise<ZooKeeperHarness
       const nodes = many.map((one) =>
         providerNode("a.Huge", `${providerUrl("a.Huge", one)}&padding=${padding}`),
       );
-      await create("/dubbo/a.Huge/providers");
-      await Promise.all(nodes.map((path) => create(path)));
+      await zk.create("/dubbo/a.Huge/providers");
+      await Promise.all(nodes.map((path) => zk.create(path)));
       const snapshot = await firstSnapshot(zk.open());
       expect(instancesOf(snapshot, "a.Huge")).toHaveLength(5_000);
     });
 
     test("the reader creates nothing", async () => {
       await zk.register("a.B", [a]);
-      await create("/dubbo/a.ConsumerOnly/consumers");
+      await zk.create("/dubbo/a.ConsumerOnly/consumers");
       await firstSnapshot(zk.open());
       expect(await zk.writer.getChildren(zk.chroot())).toEqual(["dubbo"]);
       expect(await zk.writer.getChildren(`${zk.chroot()}/dubbo`)).toEqual(["a.B", "a.ConsumerOnly"]);

@@ -75,9 +75,9 @@ const readers: Readers = {
     const table = new ServiceTable({ wants, config });
     for (const [id, info] of Object.entries(services)) {
       const [group = "", name = ""] = id.split("@@");
-      table.set({ group, name }, parseServiceInfo(textOf(info)));
+      table.set({ group, name }, parseServiceInfo(JSON.parse(textOf(info))));
     }
-    return table.publish(false);
+    return table.publish();
   },
 
   eureka(applications, { wants }) {

@@ -1,13 +1,12 @@
 import type { Socket } from "node:net";
 import * as z from "zod";
-import type { RegistryError, RegistryErrorCode } from "../../model/errors.ts";
-import { nextTurn } from "../../runtime/clock.ts";
+import { RegistryError, type RegistryErrorCode } from "../../model/errors.ts";
+import { inTime, nextTurn } from "../../runtime/clock.ts";
 import type { Clock } from "../../runtime/deps.ts";
 import { parseJson } from "../../runtime/json.ts";
 import { describeNetworkError } from "../transport/dial.ts";
 import { BadTlsOptionsError, type Dialer } from "../transport/dialer.ts";
 import { grpcPortOffset, type NacosServer } from "./address.ts";
-import { connectionError } from "./connection-error.ts";
 import { GrpcError, type GrpcStream, GrpcTransport } from "./grpc.ts";
 import { decodePayload, encodePayload, type Payload } from "./payload.ts";
 import {
@@ -21,10 +20,11 @@ import {
 
 /** The time limit of each handshake step and of each try of a health check. */
 const handshakeMs = 3_000;
-/** Longer than it takes the health check to notice a server that answers nobody. */
-const requestMs = 12_000;
-/** As many requests as are in flight at most; if so many in a row have no answer, none will have. */
-const maxUnanswered = 20;
+/**
+ * How long a request may take: longer than the health check takes to notice a server that answers nobody. The health check
+ * alone tells such a server from one that is silent about some things, however many these are.
+ */
+export const requestMs = 12_000;
 /**
  * Sent whatever other traffic there is. A server probes clients that are silent for 20 s, and may drop them in the
  * same moment (measured on 2.3 and 3.1). The check also notices a frozen server. It is tried twice, because a JVM that
@@ -62,13 +62,12 @@ export class NacosConnection {
   readonly #transport: GrpcTransport;
   readonly #stream: GrpcStream;
   readonly #clientIp: string;
-  /** undefined = the acknowledgement did not come in time, or the connection has ended. */
-  readonly #setupAck = Promise.withResolvers<ReadonlySet<string> | undefined>();
+  /** The server's features in its acknowledgement; none once the connection has ended. */
+  readonly #setupAck = Promise.withResolvers<ReadonlySet<string>>();
   #abilities: ReadonlySet<string> = new Set();
   #state: "opening" | "open" | "closed" = "opening";
   #failure: unknown;
   #requests = 0;
-  #unanswered = 0;
   #onLost: (error: Error) => void = () => undefined;
   #cancelTimer: () => void = () => undefined;
 
@@ -120,20 +119,17 @@ export class NacosConnection {
 
   /**
    * Sends one request; `type` is the simple name of its class, `token` the access token. One that has no answer, or none
-   * of use, counts as refused while others have one. @throws RegistryError when the connection is useless or becomes so;
-   * the signal's reason after an abort.
+   * of use, counts as refused. @throws RegistryError when the connection is useless or becomes so; the signal's reason
+   * after an abort.
    */
   async request(type: string, fields: object, token?: string): Promise<NacosResponse> {
     const requestId = String(++this.#requests);
     const body = JSON.stringify({ ...fields, requestId });
     const headers: Record<string, string> = token === undefined ? {} : { accessToken: token };
     try {
-      const response = this.#read(await this.#call({ type, headers, body }, requestMs));
-      this.#unanswered = 0;
-      return response;
+      return this.#read(await this.#call({ type, headers, body }, requestMs));
     } catch (error) {
       if (!(error instanceof GrpcError)) throw error;
-      if (++this.#unanswered >= maxUnanswered) throw this.#fail(error, requestMs);
       return { isOk: false, code: errorCodes.noAnswer, message: "" };
     }
   }
@@ -146,21 +142,22 @@ export class NacosConnection {
     if (!check.isOk)
       throw this.#error("RegistryBadResponse", `the server refused the check (error ${check.code})`);
     this.#write("ConnectionSetupRequest", setup);
-    if (negotiates(check.body)) this.#abilities = await this.#acknowledged();
+    if (negotiates(check.body)) {
+      const late = (): RegistryError =>
+        this.#error("RegistryUnreachable", `no answer within ${handshakeMs / 1_000} s`);
+      this.#abilities = await inTime(
+        this.#setupAck.promise,
+        { ms: handshakeMs, late },
+        this.#clock,
+        this.#signal,
+      );
+      this.#throwIfClosed();
+    }
     const giveUpAt = this.#clock.monotonic() + handshakeMs;
     while (!(await this.#isBound(this.#clock.monotonic() > giveUpAt)))
       await this.#clock.sleep(bindPauseMs, this.#signal);
     this.#state = "open";
     this.#checkHealth();
-  }
-
-  async #acknowledged(): Promise<ReadonlySet<string>> {
-    const cancel = this.#clock.after(handshakeMs, () => this.#setupAck.resolve(undefined));
-    const abilities = await this.#setupAck.promise;
-    cancel();
-    this.#throwIfClosed();
-    if (abilities !== undefined) return abilities;
-    throw this.#error("RegistryUnreachable", `no answer within ${handshakeMs / 1_000} s`);
   }
 
   /** Whether the server knows the connection yet. */
@@ -248,8 +245,8 @@ export class NacosConnection {
   }
 
   /** Ends the connection and reports the reason to its reader. */
-  #fail({ kind, cause }: GrpcError, deadlineMs = handshakeMs): RegistryError {
-    if (kind === "late") return this.#useless(`no answer within ${deadlineMs / 1_000} s`);
+  #fail({ kind, cause }: GrpcError): RegistryError {
+    if (kind === "late") return this.#useless(`no answer within ${handshakeMs / 1_000} s`);
     if (kind === "not-now") return this.#useless("the server, or a proxy before it, is not ready");
     if (kind === "foreign") return this.#useless("the server is not a Nacos server", "RegistryBadResponse");
     return this.#useless(
@@ -281,9 +278,27 @@ export class NacosConnection {
     this.#failure = reason;
     this.#cancelTimer();
     this.#signal.removeEventListener("abort", this.close);
-    this.#setupAck.resolve(undefined);
+    this.#setupAck.resolve(new Set());
     this.#transport.close();
   }
+}
+
+/** The error of a connection, or of an attempt to make one. */
+function connectionError(
+  { server, secure }: ConnectionOptions,
+  doing: string,
+  code: RegistryErrorCode,
+  what: string,
+  options: ErrorOptions = {},
+): RegistryError {
+  const detail = `${doing} ${server.name} over gRPC, port ${server.port + grpcPortOffset}: ${what}`;
+  const tls = secure ? "; check ca.crt, tls.crt and tls.key of the Secret" : "";
+  return new RegistryError(
+    code,
+    detail,
+    `Check spec.address and that this port is reachable${tls}.`,
+    options,
+  );
 }
 
 /** Without the label a server accepts list requests but refuses subscriptions (measured). */

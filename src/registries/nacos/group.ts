@@ -43,8 +43,13 @@ export interface GroupClaims {
 
 type DubboName = ServiceName & { kind: "dubbo" };
 
+interface Revision {
+  readonly application: string;
+  readonly revision: string;
+}
+
 /** The services of one revision of an application, and when to read them again. */
-interface KnownMetadata {
+interface KnownMetadata extends Revision {
   readonly metadata: Metadata;
   readonly again: "now" | "with the next list" | "never";
 }
@@ -68,6 +73,7 @@ export class Group {
   readonly #applications: KnownApplications;
   /** By revision key. */
   readonly #metadata = new Map<string, KnownMetadata>();
+  #isReadAgain = false;
   /** As a snapshot has them, by the merged service. */
   readonly #qualifiedServices = new WeakMap<Service, Service>();
   #claims: GroupClaims = { mapping: new Map(), unclaimed: [] };
@@ -91,12 +97,10 @@ export class Group {
     this.#stale.add(name);
   }
 
-  /**
-   * Applies everything that was set since the last call; `isRetry` = asks again for metadata that was not available.
-   * @throws RegistryError from `config`.
-   */
-  async refresh(isRetry: boolean): Promise<void> {
-    if (this.#merged !== undefined && this.#stale.size === 0 && !isRetry) return;
+  /** Applies everything that was set since the last call. @throws RegistryError from `config`. */
+  async refresh(): Promise<void> {
+    if (this.#merged !== undefined && this.#stale.size === 0 && !this.#isReadAgain) return;
+    this.#isReadAgain = false;
     const interfaces = new Set<string>();
     for (const name of this.#stale) {
       const parsed = parseServiceName(name);
@@ -107,8 +111,17 @@ export class Group {
     }
     this.#stale.clear();
     for (const name of interfaces) this.#mergeInterface(name);
-    await this.#keepMetadata(isRetry);
+    await this.#keepMetadata();
     this.#merge();
+  }
+
+  /** Asks again for metadata that was not available, for the next refresh. @throws RegistryError from `config`. */
+  async retry(): Promise<void> {
+    const missing = [...this.#metadata.values()].filter(({ again }) => again === "with the next list");
+    await inParallel(missing, maxInFlight, async (known) => {
+      await this.#readMetadata(known);
+      this.#isReadAgain = true;
+    });
   }
 
   /** Takes which applications claim the interfaces that may have instances which they hide. */
@@ -202,26 +215,33 @@ export class Group {
     if (!isDeepStrictEqual(service, this.#interfaces.get(name))) this.#interfaces.set(name, service);
   }
 
-  /** Keeps the metadata of exactly the revisions that some instance has. What was read stays until it can be read again. */
-  async #keepMetadata(isRetry: boolean): Promise<void> {
+  /** Keeps the metadata of exactly the revisions that some instance has. */
+  async #keepMetadata(): Promise<void> {
     const isRegistered = (address: string): boolean => this.#registered.has(address);
-    const needed = new Map<string, { readonly name: string; readonly revision: string }>();
-    for (const [name, instances] of this.#instances) {
+    const needed = new Map<string, Revision>();
+    for (const [application, instances] of this.#instances) {
       for (const instance of instances) {
         if (instance === "unreadable" || !needsMetadata(instance, isRegistered)) continue;
-        needed.set(revisionKey(name, instance.revision), { name, revision: instance.revision });
+        const { revision } = instance;
+        needed.set(revisionKey(application, revision), { application, revision });
       }
     }
     for (const key of this.#metadata.keys()) if (!needed.has(key)) this.#metadata.delete(key);
-    await inParallel(needed, maxInFlight, async ([key, { name, revision }]) => {
-      const known = this.#metadata.get(key);
-      if (known?.again === "never" || (known?.again === "with the next list" && !isRetry)) return;
-      const metadata = await this.#readMetadata(name, revision);
-      if (typeof metadata !== "string") this.#metadata.set(key, { metadata, again: "never" });
-      else {
-        const kept = typeof known?.metadata === "object" ? known.metadata : metadata;
-        this.#metadata.set(key, { metadata: kept, again: "with the next list" });
-      }
+    const due = [...needed].filter(([key]) => (this.#metadata.get(key)?.again ?? "now") === "now");
+    await inParallel(due, maxInFlight, ([, revision]) => this.#readMetadata(revision));
+  }
+
+  /** What was read stays until it can be read again. */
+  async #readMetadata({ application, revision }: Revision): Promise<void> {
+    const metadata = await this.#metadataOf(application, revision);
+    const key = revisionKey(application, revision);
+    const known = this.#metadata.get(key)?.metadata;
+    const isRead = typeof metadata !== "string";
+    this.#metadata.set(key, {
+      application,
+      revision,
+      metadata: isRead || typeof known !== "object" ? metadata : known,
+      again: isRead ? "never" : "with the next list",
     });
   }
 
@@ -229,7 +249,7 @@ export class Group {
    * Java and newer dubbo-go use the first name, older dubbo-go the second.
    * Source: apache/dubbo, NacosMetadataReport; apache/dubbo-go, metadata/report/nacos.
    */
-  async #readMetadata(application: string, revision: string): Promise<Metadata> {
+  async #metadataOf(application: string, revision: string): Promise<Metadata> {
     const read = await this.#options.config(application, revision);
     if (read !== "missing") return metadataOf(read);
     return metadataOf(await this.#options.config(`${application}:${revision}`, defaultGroup));

@@ -64,13 +64,17 @@ export class NacosReader {
   readonly #deps: Deps;
   readonly #signal: AbortSignal;
   readonly #named = new NamedServices(() => this.#listSoon());
-  readonly #due = { list: true, verify: false };
+  readonly #due = { list: false, verify: false };
   readonly #table: ServiceTable;
   readonly #subscriptions: Subscriptions;
   #lister: Lister = () => Promise.resolve({ keys: [] });
   #isListSoon = false;
+  #isWorking = false;
+  /** Every service of the first list is known, or unknown. */
+  #isWhole = false;
+  /** Monotonic ms of the first list, and of the last one. */
   #firstListedAt: number | undefined;
-  #listedAt: number | undefined;
+  #listedAt = 0;
   #listProblem: Problem | undefined;
 
   /**
@@ -126,21 +130,25 @@ export class NacosReader {
     this.#table = new ServiceTable({ ...config, config: (id, group) => client.config(id, group) });
     this.#subscriptions = new Subscriptions({
       client,
+      clock: deps.clock,
       wants: config.wants,
       set: (key, read) => {
         this.#table.set(key, read);
         hooks.changed();
       },
+      whole: () => {
+        this.#isWhole = true;
+        hooks.changed();
+      },
     });
   }
 
-  /** A snapshot of the current knowledge; undefined = no relevant change. @throws RegistryError. */
+  /**
+   * A snapshot of the current knowledge, whatever is being listed or asked meanwhile; undefined = no relevant change, or
+   * the first list is not read yet. @throws RegistryError.
+   */
   async refresh(): Promise<Snapshot | undefined> {
-    const { list, verify } = this.#due;
-    this.#due.list = this.#due.verify = false;
-    if (list) await this.#list();
-    if (verify) await this.#subscriptions.verify();
-    return this.#table.publish(list, this.#listProblem);
+    return this.#isWhole ? this.#table.publish(this.#listProblem) : undefined;
   }
 
   /** Takes any push of the server. */
@@ -149,35 +157,49 @@ export class NacosReader {
     else this.#named.push(type, body);
   }
 
+  /** Does all that is due, one after the other. @throws RegistryError when the view can no longer be vouched for. */
+  async #work(): Promise<void> {
+    if (this.#isWorking) return;
+    this.#isWorking = true;
+    while (this.#due.list || this.#due.verify) {
+      const { list, verify } = this.#due;
+      this.#due.list = this.#due.verify = false;
+      if (list) await this.#list();
+      if (verify) await this.#subscriptions.verify();
+    }
+    this.#isWorking = false;
+  }
+
   async #list(): Promise<void> {
     const list = await this.#tryToList();
-    if (list === undefined) return;
-    this.#listProblem = list.problem;
-    await this.#subscriptions.update(list);
+    if (list !== undefined) {
+      this.#listProblem = list.problem;
+      await this.#subscriptions.update(list);
+    }
+    await this.#table.retry();
+    this.#hooks.changed();
   }
 
   /** undefined = it failed, and may be late. */
   async #tryToList(): Promise<ServiceList | undefined> {
     const { clock } = this.#deps;
-    const isFirst = this.#listedAt === undefined;
+    const isFirst = this.#firstListedAt === undefined;
     try {
       const list = await (isFirst ? this.#lister().catch(() => this.#lister()) : this.#lister());
       this.#listedAt = clock.monotonic();
       this.#firstListedAt ??= this.#listedAt;
       return list;
     } catch (error) {
+      const patienceMs = this.#isSettling() ? startupListPatienceMs : listPatienceMs;
       const isPassing = error instanceof RegistryError && error.code !== "RegistryUnauthorized";
-      if (isPassing && !this.#isListOld()) return undefined;
+      if (!isFirst && isPassing && clock.monotonic() - this.#listedAt < patienceMs) return undefined;
       throw error;
     }
   }
 
-  /** Whether the last list says too little of what there is now. */
-  #isListOld(): boolean {
-    const now = this.#deps.clock.monotonic();
-    if (this.#firstListedAt === undefined || this.#listedAt === undefined) return true;
-    const isSettling = now - this.#firstListedAt < startupMs;
-    return now - this.#listedAt >= (isSettling ? startupListPatienceMs : listPatienceMs);
+  #isSettling(): boolean {
+    const { clock } = this.#deps;
+    return this.#firstListedAt === undefined || clock.monotonic() - this.#firstListedAt < startupMs;
   }
 
   /** @throws RegistryError when no list would have all groups. */
@@ -206,10 +228,10 @@ export class NacosReader {
   #begin(): void {
     const { clock, random } = this.#deps;
     const nextVerifyMs = (): number => verifyMs * (1 + random() / 2);
-    const openedAt = clock.monotonic();
-    const nextListMs = (): number => (clock.monotonic() - openedAt < startupMs ? startupListMs : listMs);
+    const nextListMs = (): number => (this.#isSettling() ? startupListMs : listMs);
     every(clock, nextListMs, () => this.#dueNow("list"), this.#signal);
     every(clock, nextVerifyMs, () => this.#dueNow("verify"), this.#signal);
+    this.#dueNow("list");
   }
 
   #listSoon(): void {
@@ -223,6 +245,6 @@ export class NacosReader {
 
   #dueNow(what: "list" | "verify"): void {
     this.#due[what] = true;
-    this.#hooks.changed();
+    this.#work().catch(this.#hooks.onLost);
   }
 }

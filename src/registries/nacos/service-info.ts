@@ -1,5 +1,5 @@
 import * as z from "zod";
-import { firstIssue, type Malformed, parseJson, readEach } from "../../runtime/json.ts";
+import { type Malformed, readEach } from "../../runtime/json.ts";
 
 /** `null` counts as absent, because Java writes either. */
 const optional = <T extends z.ZodType, D>(type: T, fallback: D) =>
@@ -30,8 +30,6 @@ const host = z.object({
 export type Host = z.output<typeof host>;
 
 const serviceInfo = z.object({
-  name: optional(z.string(), undefined),
-  groupName: optional(z.string(), undefined),
   /** An answer without it is none. */
   hosts: z.array(z.unknown()).nullable(),
   reachProtectionThreshold: optional(z.boolean(), false),
@@ -39,10 +37,6 @@ const serviceInfo = z.object({
 
 /** A service in a query, a subscription or a push. */
 export interface ServiceInfo {
-  /** Without the group, which may be before it ("GROUP@@name"); "" = not said. */
-  readonly name: string;
-  /** "" = not said. */
-  readonly groupName: string;
   readonly hosts: readonly Host[];
   /** Those that are not as Nacos describes one. */
   readonly malformed: readonly Malformed[];
@@ -53,32 +47,13 @@ export interface ServiceInfo {
   readonly reachProtectionThreshold: boolean;
 }
 
-/** The answer is not a ServiceInfo. The message says what is missing and holds no value of the answer. */
-export class BadServiceInfoError extends Error {
-  override readonly name = "BadServiceInfoError";
-}
-
-/**
- * Reads a ServiceInfo from JSON text or a parsed value. A malformed host affects no other.
- * @throws BadServiceInfoError when the answer as a whole is malformed.
- */
-export function parseServiceInfo(input: unknown): ServiceInfo {
-  const isText = typeof input === "string";
-  const said = isText ? parseJson(input) : input;
-  if (isText && said === undefined) throw new BadServiceInfoError("the answer is not JSON");
-  const parsed = serviceInfo.safeParse(said);
-  if (!parsed.success)
-    throw new BadServiceInfoError(`the answer is not a ServiceInfo: ${firstIssue(parsed.error)}`);
-  const { name = "", groupName, hosts, reachProtectionThreshold } = parsed.data;
-  const at = name.indexOf("@@");
+/** Reads a ServiceInfo; undefined = it is none. A malformed host affects no other. */
+export function parseServiceInfo(input: unknown): ServiceInfo | undefined {
+  const { data } = serviceInfo.safeParse(input);
+  if (data === undefined) return undefined;
+  const { hosts, reachProtectionThreshold } = data;
   const { wellFormed, malformed } = readEach(host, hosts ?? [], addressOf);
-  return {
-    name: at < 0 ? name : name.slice(at + 2),
-    groupName: groupName ?? (at < 0 ? "" : name.slice(0, at)),
-    hosts: wellFormed,
-    malformed,
-    reachProtectionThreshold,
-  };
+  return { hosts: wellFormed, malformed, reachProtectionThreshold };
 }
 
 function addressOf(value: unknown): string {

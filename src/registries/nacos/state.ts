@@ -22,7 +22,9 @@ export class ServiceTable {
   readonly #options: ServiceTableOptions;
   readonly #groups = new Map<string, Group>();
   /** By interface, for those that may have instances which an application hides. */
-  #claims: ReadonlyMap<string, Claims> = new Map();
+  readonly #claims = new Map<string, Claims>();
+  /** The interfaces that nobody serves, and that an application may hide. */
+  #unserved: readonly string[] = [];
   #published: Snapshot | undefined;
 
   constructor(options: ServiceTableOptions) {
@@ -37,14 +39,13 @@ export class ServiceTable {
   }
 
   /**
-   * A snapshot of everything that was set; undefined = unchanged since the last one. `isRetry` = asks again for
-   * applications' metadata that was not available; `listProblem` is of the list of services. @throws RegistryError from
-   * `config`.
+   * A snapshot of everything that was set; undefined = unchanged since the last one. `listProblem` is of the list of
+   * services. @throws RegistryError from `config`.
    */
-  async publish(isRetry: boolean, listProblem?: Problem): Promise<Snapshot | undefined> {
+  async publish(listProblem?: Problem): Promise<Snapshot | undefined> {
     const groups = [...this.#groups].toSorted(([a], [b]) => (a < b ? -1 : 1)).map(([, group]) => group);
-    for (const group of groups) await group.refresh(isRetry);
-    await this.#readClaims(groups, isRetry);
+    for (const group of groups) await group.refresh();
+    await this.#keepClaims(groups);
     const services = new Map<string, Service>();
     const problems: Problem[] = listProblem === undefined ? [] : [listProblem];
     for (const group of groups) {
@@ -62,30 +63,40 @@ export class ServiceTable {
   }
 
   /**
+   * Asks again for what was not available, for the next `publish`: applications' metadata, and who claims the interfaces
+   * that nobody serves. @throws RegistryError from `config`.
+   */
+  async retry(): Promise<void> {
+    for (const group of this.#groups.values()) await group.retry();
+    const unreadable = [...this.#claims].filter(([, claim]) => claim === "unreadable").slice(0, maxRetried);
+    const again = new Set([...this.#unserved, ...unreadable.map(([name]) => name)]);
+    await inParallel(again, maxInFlight, (name) => this.#readClaim(name));
+  }
+
+  /**
    * While an application hides its services, reads which applications claim the interfaces that nobody serves, though
    * the hub has them: their processes may live. If it may have told before what it hides now
    * (with local metadata it never did), the interfaces that others serve matter too: they may have more instances.
    */
-  async #readClaims(groups: readonly Group[], isRetry: boolean): Promise<void> {
+  async #keepClaims(groups: readonly Group[]): Promise<void> {
     const hiding = groups.flatMap((group) => [...(group.merged?.hidden.values() ?? [])]);
     const served = new Set(hiding.length === 0 ? [] : groups.flatMap((group) => [...servedIn(group)]));
-    const unserved = hiding.length === 0 ? [] : this.#names(groups).filter((name) => !served.has(name));
-    const wanted = new Set(hiding.some((reason) => reason !== "local") ? [...unserved, ...served] : unserved);
-    const claims = new Map([...this.#claims].filter(([name]) => wanted.has(name)));
-    const refused = [...claims].filter(([, claim]) => claim === "unreadable").slice(0, maxRetried);
-    const again = new Set(isRetry ? [...unserved, ...refused.map(([name]) => name)] : []);
-    const due = [...wanted].filter((name) => again.has(name) || !claims.has(name));
-    await inParallel(due, maxInFlight, async (name) => {
-      const read = await this.#options.config(name.replaceAll("$", "___"), "mapping");
-      if (read === "missing") claims.set(name, []);
-      else if (read === "unreadable") claims.set(name, read);
-      else
-        claims.set(
-          name,
-          read.content.split(",").map((one) => one.trim()),
-        );
-    });
-    this.#claims = claims;
+    this.#unserved = hiding.length === 0 ? [] : this.#names(groups).filter((name) => !served.has(name));
+    const mayMore = hiding.some((reason) => reason !== "local");
+    const wanted = new Set([...this.#unserved, ...(mayMore ? served : [])]);
+    for (const name of this.#claims.keys()) if (!wanted.has(name)) this.#claims.delete(name);
+    const due = [...wanted].filter((name) => !this.#claims.has(name));
+    await inParallel(due, maxInFlight, (name) => this.#readClaim(name));
+  }
+
+  async #readClaim(name: string): Promise<void> {
+    const read = await this.#options.config(name.replaceAll("$", "___"), "mapping");
+    if (typeof read === "object")
+      this.#claims.set(
+        name,
+        read.content.split(",").map((one) => one.trim()),
+      );
+    else this.#claims.set(name, read === "missing" ? [] : read);
   }
 
   /** The interfaces that the hub has: in the cluster, in the last snapshot, and now. */

@@ -1,14 +1,17 @@
 import * as z from "zod";
 import type { Problem } from "../../model/problems.ts";
+import type { Clock } from "../../runtime/deps.ts";
 import { inParallel } from "../transport/parallel.ts";
+import { requestMs } from "./connection.ts";
 import { isOfDubbo } from "./decode.ts";
-import { isRefusal, maxInFlight, type NamingClient, type ServiceRead } from "./requests.ts";
+import { isRefusal, maxInFlight, type NamingClient, noAnswer, type ServiceRead } from "./requests.ts";
 import { errorCodes } from "./response.ts";
-import { BadServiceInfoError, parseServiceInfo } from "./service-info.ts";
+import { parseServiceInfo } from "./service-info.ts";
 import { idOf, parseServiceName, type ServiceKey } from "./service-name.ts";
 
-/** How many services without a subscription are tried again with each list. */
+/** How many services without a subscription are tried again with each list, and how many of which nothing was heard. */
 const maxRetried = 200;
+const maxSilentRetried = maxInFlight;
 /** A service that cannot be asked for is gone after so many lists without it: a server forgets an empty one sooner. */
 const maxUnlisted = 6;
 
@@ -17,10 +20,13 @@ const namedSchema = z.object({ name: z.string(), groupName: z.string() });
 
 export interface SubscriptionsOptions {
   readonly client: NamingClient;
+  readonly clock: Pick<Clock, "after">;
   /** Whether the hub's filter includes this interface or service name. */
   readonly wants: (name: string) => boolean;
-  /** Sets the current state of a service; undefined = it is gone. */
+  /** Sets the current state of a service; undefined = it is gone, or does not matter. */
   readonly set: (key: ServiceKey, read: ServiceRead | undefined) => void;
+  /** Something was set for every service of a list that matters. */
+  readonly whole: () => void;
 }
 
 /** The services that there are. */
@@ -32,12 +38,18 @@ export interface ServiceList {
   readonly problem?: Problem;
 }
 
-/** One service that matters, or may. */
+/** One service that was listed. */
 interface Entry {
   readonly key: ServiceKey;
-  read: ServiceRead;
-  /** The server has accepted the subscription, and every push since then made sense. */
-  isSubscribed: boolean;
+  /** `perhaps` = it matters if it is a Dubbo application, which may serve a wanted interface. */
+  readonly matters: "yes" | "perhaps" | "no";
+  /** undefined = nothing that matters. */
+  read: ServiceRead | undefined;
+  /**
+   * `new` = to be looked at with the next list; `ignored` = it was, and does not matter; `subscribed` = the server has
+   * accepted the subscription, and every push since then made sense; `unsubscribed` = to be tried again.
+   */
+  state: "new" | "ignored" | "subscribed" | "unsubscribed";
   /** How many lists in a row lacked it. */
   unlisted: number;
 }
@@ -50,33 +62,36 @@ interface Entry {
 export class Subscriptions {
   readonly #options: SubscriptionsOptions;
   readonly #entries = new Map<string, Entry>();
-  /** Services that were read once: neither wanted nor a Dubbo application that may serve a wanted interface. */
-  readonly #ignored = new Set<string>();
 
   constructor(options: SubscriptionsOptions) {
     this.#options = options;
   }
 
-  /** Takes a complete list: subscribes to new services and unsubscribes from those that are really gone. */
+  /**
+   * Takes a complete list: subscribes to new services and unsubscribes from those that are really gone. Not to be called
+   * again before it returns.
+   */
   async update({ keys, lacksEmpty = false }: ServiceList): Promise<void> {
     const listed = new Map(keys.map((key) => [idOf(key), key]));
-    for (const id of this.#ignored) if (!listed.has(id)) this.#ignored.delete(id);
-    const fresh = [...listed].filter(([id]) => !this.#entries.has(id) && !this.#ignored.has(id));
-    const retried = [...this.#entries]
-      .filter(([id, { isSubscribed }]) => !isSubscribed && listed.has(id))
-      .slice(0, maxRetried);
+    for (const [id, key] of listed) if (!this.#entries.has(id)) this.#entries.set(id, this.#entryOf(key));
     for (const [id, entry] of this.#entries) entry.unlisted = listed.has(id) ? 0 : entry.unlisted + 1;
     const patience = lacksEmpty ? maxUnlisted : 1;
-    const vanished = [...this.#entries].filter(([, { unlisted }]) => unlisted >= patience);
-    await inParallel(fresh, maxInFlight, ([, key]) => this.#look(key));
+    const vanished = [...this.#entries].filter(
+      ([, entry]) => entry.unlisted >= (wasAsked(entry) ? patience : 1),
+    );
+    const retried = this.#retried();
+    await this.#lookAtNew();
     await inParallel(vanished, maxInFlight, ([id, entry]) => this.#confirmGone(id, entry));
-    await inParallel(retried, maxInFlight, ([id, entry]) => this.#retry(id, entry));
+    await inParallel(retried, maxInFlight, (entry) => this.#look(entry));
   }
 
   /** Subscribes to all of them again, in case a push, or a subscription, was lost. */
   async verify(): Promise<void> {
-    this.#ignored.clear(); // one of them may have become a Dubbo application; the next list asks
-    const subscribed = [...this.#entries.values()].filter(({ isSubscribed }) => isSubscribed);
+    const entries = [...this.#entries.values()];
+    // One that was ignored may have become a Dubbo application; the next list asks.
+    for (const entry of entries)
+      if (entry.state === "ignored" && entry.matters === "perhaps") entry.state = "new";
+    const subscribed = entries.filter(({ state }) => state === "subscribed");
     await inParallel(subscribed, maxInFlight, (entry) => this.#subscribe(entry));
   }
 
@@ -85,43 +100,66 @@ export class Subscriptions {
     const { serviceInfo } = pushSchema.safeParse(body).data ?? {};
     const named = namedSchema.safeParse(serviceInfo).data;
     const entry = named && this.#entries.get(idOf({ group: named.groupName, name: named.name }));
-    try {
-      const info = parseServiceInfo(serviceInfo);
-      if (entry !== undefined) this.#take(entry, info);
-      if (named !== undefined) return;
-    } catch (error) {
-      if (!(error instanceof BadServiceInfoError)) throw error;
-    }
-    for (const one of entry ? [entry] : this.#entries.values()) one.isSubscribed = false;
+    const info = parseServiceInfo(serviceInfo);
+    if (entry !== undefined && info !== undefined) this.#take(entry, info);
+    if (named !== undefined && info !== undefined) return;
+    for (const one of entry ? [entry] : this.#entries.values())
+      if (one.state === "subscribed") one.state = "unsubscribed";
   }
 
-  /** Subscribes to a relevant service. If the service may be a Dubbo application, it first finds that out. */
-  async #look(key: ServiceKey): Promise<void> {
+  #entryOf(key: ServiceKey): Entry {
     const parsed = parseServiceName(key.name);
-    if (parsed.kind !== "none" && this.#options.wants(parsed.name)) return this.#subscribe(this.#add(key));
-    if (parsed.kind !== "spring") return void this.#ignored.add(idOf(key));
-    const read = await this.#options.client.query(key);
-    if (isRefusal(read)) this.#take(this.#add(key), read);
-    else if (read.hosts.some(isOfDubbo)) return this.#subscribe(this.#add(key));
-    else if (read.hosts.length > 0) this.#ignored.add(idOf(key)); // an empty service may become anything
+    const isWanted = parsed.kind !== "none" && this.#options.wants(parsed.name);
+    const matters = isWanted ? "yes" : parsed.kind === "spring" ? "perhaps" : "no";
+    return { key, matters, read: undefined, state: matters === "no" ? "ignored" : "new", unlisted: 0 };
   }
 
-  /** Tries again, after all others that have no subscription. */
-  async #retry(id: string, entry: Entry): Promise<void> {
-    if (this.#entries.get(id) !== entry) return;
-    this.#entries.delete(id);
-    if (!isRefusal(entry.read) || this.#options.wants(parsedName(entry.key))) {
-      this.#entries.set(id, entry);
-      return this.#subscribe(entry);
+  /** What has no answer for as long as a request may take is unknown, so that it holds up nobody else. */
+  async #lookAtNew(): Promise<void> {
+    const { clock, set, whole } = this.#options;
+    const waiting = new Set([...this.#entries.values()].filter(({ state }) => state === "new"));
+    const cancel = clock.after(requestMs, () => {
+      for (const { key } of waiting) set(key, noAnswer);
+      whole();
+    });
+    try {
+      await inParallel([...waiting], maxInFlight, async (entry) => {
+        await this.#look(entry);
+        waiting.delete(entry);
+      });
+    } finally {
+      cancel();
     }
-    await this.#look(entry.key);
-    if (!this.#entries.has(id)) this.#options.set(entry.key, undefined);
+    whole();
   }
 
-  #add(key: ServiceKey): Entry {
-    const entry = { key, read: { refused: errorCodes.noAnswer }, isSubscribed: false, unlisted: 0 };
-    this.#entries.set(idOf(key), entry); // before the answer, because a push may arrive first
-    return entry;
+  /** The listed ones that are to be tried again, after all others without a subscription. */
+  #retried(): readonly Entry[] {
+    const all = [...this.#entries.values()].filter(
+      ({ state, unlisted }) => state === "unsubscribed" && unlisted === 0,
+    );
+    const isSilent = ({ read }: Entry): boolean =>
+      read !== undefined && isRefusal(read) && read.refused === errorCodes.noAnswer;
+    const retried = [
+      ...all.filter((entry) => !isSilent(entry)).slice(0, maxRetried),
+      ...all.filter(isSilent).slice(0, maxSilentRetried),
+    ];
+    for (const entry of retried) {
+      this.#entries.delete(idOf(entry.key));
+      this.#entries.set(idOf(entry.key), entry);
+    }
+    return retried;
+  }
+
+  /** Subscribes to a service that matters. If it may be a Dubbo application, it first finds that out. */
+  async #look(entry: Entry): Promise<void> {
+    const wasSubscribed = entry.read !== undefined && !isRefusal(entry.read);
+    if (entry.matters === "yes" || wasSubscribed) return this.#subscribe(entry);
+    const read = await this.#options.client.query(entry.key);
+    if (!isRefusal(read) && read.hosts.some(isOfDubbo)) return this.#subscribe(entry);
+    if (isRefusal(read)) entry.state = "unsubscribed";
+    else entry.state = read.hosts.length > 0 ? "ignored" : "new"; // an empty service may become anything
+    this.#take(entry, isRefusal(read) ? read : undefined);
   }
 
   /** A refusal leaves a subscription in force, so what is known stays true, unless the right is gone. */
@@ -129,35 +167,37 @@ export class Subscriptions {
     const before = entry.read;
     const answer = await this.#options.client.subscribe(entry.key);
     const isRefused = isRefusal(answer);
-    const isKept = isRefused && entry.isSubscribed && answer.refused !== errorCodes.forbidden;
-    if (isKept) return;
-    entry.isSubscribed = !isRefused;
+    if (isRefused && entry.state === "subscribed" && answer.refused !== errorCodes.forbidden) return;
+    entry.state = isRefused ? "unsubscribed" : "subscribed";
     if (entry.read === before) this.#take(entry, answer);
   }
 
   /** A list may lack a living service, so a service with instances stays whatever the list says. */
   async #confirmGone(id: string, entry: Entry): Promise<void> {
     const { client, set } = this.#options;
-    await this.#subscribe(entry);
-    const { read } = entry;
-    const mayBeGone = isRefusal(read) ? entry.unlisted >= maxUnlisted : isEmpty(read);
-    if (!mayBeGone) return;
-    await client.unsubscribe(entry.key);
-    if (entry.read !== read) return this.#subscribe(entry); // a push says that it is back
+    if (wasAsked(entry)) {
+      await this.#subscribe(entry);
+      const { read } = entry;
+      if (!isGone(entry)) return;
+      await client.unsubscribe(entry.key);
+      if (entry.read !== read) return this.#subscribe(entry); // a push says that it is back
+    }
     this.#entries.delete(id);
     set(entry.key, undefined);
   }
 
-  #take(entry: Entry, read: ServiceRead): void {
+  #take(entry: Entry, read: ServiceRead | undefined): void {
     entry.read = read;
     this.#options.set(entry.key, read);
   }
 }
 
-const isEmpty = (read: ServiceRead): boolean =>
-  !isRefusal(read) && read.hosts.length + read.malformed.length === 0;
+/** Whether the server may have a subscription to it. */
+const wasAsked = ({ state }: Entry): boolean => state === "subscribed" || state === "unsubscribed";
 
-function parsedName({ name }: ServiceKey): string {
-  const parsed = parseServiceName(name);
-  return parsed.kind === "none" ? name : parsed.name;
+/** Whether a service that is no longer listed is gone. */
+function isGone({ read, unlisted }: Entry): boolean {
+  if (read === undefined) return true;
+  if (isRefusal(read)) return unlisted >= maxUnlisted;
+  return read.hosts.length + read.malformed.length === 0;
 }

@@ -1,5 +1,5 @@
 import { describe, expect, test } from "vitest";
-import { BadServiceInfoError, parseServiceInfo } from "../../../../src/registries/nacos/service-info.ts";
+import { parseServiceInfo } from "../../../../src/registries/nacos/service-info.ts";
 
 /** As 2.3.2 pushes it. */
 const pushed =
@@ -16,38 +16,22 @@ const host = {
 
 describe("a ServiceInfo", () => {
   test("as pushed", () => {
-    expect(parseServiceInfo(pushed)).toEqual({
-      name: "order",
-      groupName: "DEFAULT_GROUP",
+    expect(parseServiceInfo(JSON.parse(pushed))).toEqual({
       hosts: [{ ...host, metadata: { a: "b" } }],
       malformed: [],
       reachProtectionThreshold: false,
     });
   });
 
-  test.each([
-    ["1.x: no group, the name with one", { name: "g1@@order", hosts: [] }, ["g1", "order"]],
-    [
-      "v1 of 2.x: both",
-      { name: "g1@@providers:a.B::", groupName: "g1", hosts: [] },
-      ["g1", "providers:a.B::"],
-    ],
-    ["neither", { hosts: [] }, ["", ""]],
-    ["null", { name: null, groupName: null, hosts: [] }, ["", ""]],
-  ])("%s", (_, info, expected) => {
-    const { groupName, name } = parseServiceInfo(info);
-    expect([groupName, name]).toEqual(expected);
-  });
-
   test("what a host does not say has its default", () => {
     const bare = { ip: "10.0.0.1", port: 8080 };
     const nulls = { ...bare, weight: null, healthy: null, metadata: null, clusterName: null, extra: 1 };
-    expect(parseServiceInfo({ hosts: [bare, nulls] }).hosts).toEqual([host, host]);
+    expect(parseServiceInfo({ hosts: [bare, nulls] })?.hosts).toEqual([host, host]);
   });
 
   test("metadata is text", () => {
     const metadata = { a: 1, b: true, c: null, d: "x" };
-    const [one] = parseServiceInfo({ hosts: [{ ip: "10.0.0.1", port: 1, metadata }] }).hosts;
+    const [one] = parseServiceInfo({ hosts: [{ ip: "10.0.0.1", port: 1, metadata }] })?.hosts ?? [];
     expect(one?.metadata).toEqual({ a: "1", b: "true", d: "x" });
   });
 
@@ -61,26 +45,22 @@ describe("a ServiceInfo", () => {
       null,
     ];
     const info = parseServiceInfo({ hosts });
-    expect(info.hosts).toEqual([host]);
-    expect(info.malformed.map(({ address }) => `${address}:`)).toEqual([
+    expect(info?.hosts).toEqual([host]);
+    expect(info?.malformed.map(({ address }) => `${address}:`)).toEqual([
       `10.0.0.2:${"x".repeat(60)}:`,
       "10.0.0.3:1.5:",
       "10.0.0.4:1:",
       "?:?:",
       "?:?:",
     ]);
-    expect(JSON.stringify(info.malformed)).not.toContain("s3cret");
+    expect(JSON.stringify(info?.malformed)).not.toContain("s3cret");
   });
 
   test.each([
-    ["HTML", "<html>secret</html>"],
-    ["nothing", ""],
-    ["an error", { status: 500, message: "secret" }],
-    ["hosts that are none", { name: "order", hosts: "secret" }],
+    ["an error", { status: 500 }],
+    ["hosts that are none", { name: "order", hosts: 7 }],
     ["null", null],
   ])("%s is none", (_, input) => {
-    const parse = () => parseServiceInfo(input);
-    expect(parse).toThrow(BadServiceInfoError);
-    expect(parse).not.toThrow(/secret/);
+    expect(parseServiceInfo(input)).toBeUndefined();
   });
 });
