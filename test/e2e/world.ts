@@ -50,6 +50,8 @@ export interface WorldOptions {
   /** Default: `quickly`. */
   readonly hub?: readonly string[];
   readonly dubbo?: readonly string[];
+  /** Node's own of the hub-controller. */
+  readonly hubNodeFlags?: readonly string[];
   /** Default true. */
   readonly istio?: boolean;
 }
@@ -77,6 +79,7 @@ async function startWorld({
   hub = quickly,
   dubbo = [],
   istio = true,
+  hubNodeFlags,
 }: WorldOptions): Promise<World & AsyncDisposable> {
   await using starting = new AsyncDisposableStack();
   const [api, zooKeeper] = await Promise.all([startApiServer(), startZooKeeper(), builtProgram()]);
@@ -90,7 +93,15 @@ async function startWorld({
   await applyInstall(api);
   const hubKubeconfig = await kubeconfigAs(api, "registryhub");
   const dubboKubeconfig = await kubeconfigAs(api, "dubbo-controller");
-  const controllers = starting.use(await startControllers({ hubKubeconfig, dubboKubeconfig, hub, dubbo }));
+  const controllers = starting.use(
+    await startControllers({
+      hubKubeconfig,
+      dubboKubeconfig,
+      hub,
+      dubbo,
+      ...(hubNodeFlags && { hubNodeFlags }),
+    }),
+  );
   const owned = starting.move();
   return {
     api,
