@@ -20,6 +20,7 @@ const heapFlags = ["--max-semi-space-size=4", "--heap-growing-percent=25", "--ma
 const world = useWorld({ hub: [...quickly, "--leader-elect"], hubNodeFlags: heapFlags });
 
 test.each(hostilities)("$name hurts no other hub", async ({ start, told }) => {
+  if (!world.controllers.hub.isRunning()) await world.controllers.hub.restart(); // the harm before this one ended it
   const innocent = await newTenant(world);
   const url = (last: number): string => providerUrl("org.example.Innocent", `10.42.9.${last}:20880`);
   await innocent.provide(url(1));
