@@ -5,6 +5,7 @@
 import { benchConsul } from "./bench/consul.ts";
 import { benchEureka } from "./bench/eureka.ts";
 import { benchNacos } from "./bench/nacos.ts";
+import { benchNeighbours } from "./bench/neighbours.ts";
 import { tableOf, writeReport } from "./bench/report.ts";
 import type { Section } from "./bench/table.ts";
 import { benchZooKeeper } from "./bench/zookeeper.ts";
@@ -16,7 +17,16 @@ interface Bench {
 }
 
 const benches: Readonly<Record<string, Bench>> = {
-  zookeeper: { sizes: [1_000, 10_000], run: async (services) => [await benchZooKeeper(services)] },
+  zookeeper: {
+    sizes: [1_000, 10_000],
+    run: async (services) => [await benchZooKeeper({ services, instances: 10 })],
+  },
+  scale: {
+    sizes: [30_000],
+    run: async (services) => [
+      await benchZooKeeper({ services, instances: 3 }, [`--max-services-per-hub=${services + 10_000}`]),
+    ],
+  },
   nacos: {
     sizes: [1_000],
     run: async (services) => [
@@ -24,6 +34,7 @@ const benches: Readonly<Record<string, Bench>> = {
       await benchNacos("3.1", { services, changes: 200 }),
     ],
   },
+  neighbours: { sizes: [1], run: async () => [await benchNeighbours()] },
   eureka: { sizes: [100, 1_000], run: async (services) => [await benchEureka(services)] },
   consul: { sizes: [100, 1_000], run: async (services) => [await benchConsul({ services, changes: 100 })] },
 };

@@ -48,7 +48,7 @@ function sectionsIn(table: string): Map<string, readonly string[]> {
   return sections;
 }
 
-const order = ["ZooKeeper", "Nacos", "Eureka", "Consul"];
+const order = ["ZooKeeper", "Nacos", "Eureka", "Consul", "A hostile registry"];
 
 function byOrder(one: string, other: string): number {
   const place = (title: string): number => order.findIndex((type) => title.startsWith(type));

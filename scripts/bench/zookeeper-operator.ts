@@ -10,7 +10,7 @@ import { bareClient } from "./bare-client.ts";
 import { type EntryWatch, namespace, startCluster, watchEntries } from "./cluster.ts";
 import { costOf, type ProcessCost } from "./process-cost.ts";
 import { restartProvider } from "./zookeeper-provider.ts";
-import { addressOf, hostOf, instances, type ZooKeeperTree } from "./zookeeper-tree.ts";
+import { addressOf, hostOf, type ZooKeeperTree } from "./zookeeper-tree.ts";
 
 /** How long rest is watched. */
 export const restMs = 60_000;
@@ -90,31 +90,36 @@ interface Stage extends AsyncDisposable {
   readonly controller: ControllerProcess;
 }
 
-async function setStage(): Promise<Stage> {
+async function setStage(flags: readonly string[]): Promise<Stage> {
   await using starting = new AsyncDisposableStack();
   const api = starting.use(await startCluster());
   const watch = starting.use(await watchEntries(api));
   const controller = starting.use(
-    await startController("hub-controller", api.kubeconfig, [], { nodeFlags: memoryFlags }),
+    await startController("hub-controller", api.kubeconfig, flags, { nodeFlags: memoryFlags }),
   );
   const owned = starting.move();
   return { api, watch, controller, [Symbol.asyncDispose]: () => owned.disposeAsync() };
 }
 
 /** The first sync alone, on a cluster of its own. */
-export async function measureFirstSync(zooKeeper: ZooKeeper, services: number): Promise<FirstSync> {
-  await using stage = await setStage();
+export async function measureFirstSync(
+  zooKeeper: ZooKeeper,
+  services: number,
+  flags: readonly string[],
+): Promise<FirstSync> {
+  await using stage = await setStage(flags);
   return await firstSync(stage, zooKeeper, services);
 }
 
-/** One operator from its first sync to its restart and beyond, on a cluster of its own. */
+/** One operator, with these flags, from its first sync to its restart and beyond, on a cluster of its own. */
 export async function measureOperator(
   zooKeeper: ZooKeeper,
   tree: ZooKeeperTree,
-  services: number,
   changes: number,
+  flags: readonly string[],
 ): Promise<Measured> {
-  await using stage = await setStage();
+  await using stage = await setStage(flags);
+  const { services, instances } = tree.size;
   const { api, controller } = stage;
   const empty = await costOf(controller.pid);
   const sync = await firstSync(stage, zooKeeper, services);

@@ -3,13 +3,17 @@ import type { ZooKeeper } from "../../test/bed/zookeeper.ts";
 import { connectZkWriter, providerPath, type ZkWriter } from "../../test/support/zk-writer.ts";
 import { namespace } from "./cluster.ts";
 
-/** How many providers every service has from the start. */
-export const instances = 10;
+/** How many services there are, and how many providers each has from the start. */
+export interface TreeSize {
+  readonly services: number;
+  readonly instances: number;
+}
 
 const inFlight = 32;
 
 /** Dubbo 2.7 services as their providers register them, and whoever registers one provider more. */
 export interface ZooKeeperTree extends AsyncDisposable {
+  readonly size: TreeSize;
   /** An independent client: what it is told of is the floor. */
   readonly witness: ZkWriter;
   /** Registers one more provider of a service, number `one`. Returns once ZooKeeper has confirmed it. */
@@ -18,8 +22,9 @@ export interface ZooKeeperTree extends AsyncDisposable {
   reset(): Promise<void>;
 }
 
-/** Registers `services` services with {@link instances} providers each. */
-export async function plantTree(zooKeeper: ZooKeeper, services: number): Promise<ZooKeeperTree> {
+/** Registers so many. */
+export async function plantTree(zooKeeper: ZooKeeper, size: TreeSize): Promise<ZooKeeperTree> {
+  const { services, instances } = size;
   await using starting = new AsyncDisposableStack();
   const witness = starting.use(await connectZkWriter(zooKeeper.address));
   await witness.createAll(["/dubbo"]);
@@ -33,6 +38,7 @@ export async function plantTree(zooKeeper: ZooKeeper, services: number): Promise
   starting.defer(() => registrant.close());
   const owned = starting.move();
   return {
+    size,
     witness,
     register: (service, one) =>
       registrant.createAll([providerPath(urlOf(service, one))], { ephemeral: true }),

@@ -10,24 +10,26 @@ import {
   phases,
   restMs,
 } from "./zookeeper-operator.ts";
-import { instances, plantTree } from "./zookeeper-tree.ts";
+import { plantTree, type TreeSize } from "./zookeeper-tree.ts";
 
 const changes = 200;
 /** First syncs of operator and floor in turn, of which the medians count; one where it takes long enough to be exact. */
 const roundsOf = (services: number): number => (services > 2_000 ? 1 : 3);
-/** RSS in MB. */
+/** Of RSS, by the number of services. */
 const memoryTargets: Readonly<Record<number, string>> = { 1000: "≤ 160 MB", 10000: "≤ 450 MB" };
+const restTargets: Readonly<Record<number, string>> = { 1000: "≤ 1 %", 10000: "≤ 0.5 %", 30000: "≤ 0.5 %" };
 
 /** A server with providers of Dubbo 2.7, the bundled hub-controller, and next to it what writing alone takes. */
-export async function benchZooKeeper(services: number): Promise<Section> {
+export async function benchZooKeeper(size: TreeSize, flags: readonly string[] = []): Promise<Section> {
+  const { services, instances } = size;
   await using zooKeeper = await startZooKeeper({ heapMb: 1024 });
-  await using tree = await plantTree(zooKeeper, services);
-  const measured = await measureOperator(zooKeeper, tree, services, changes);
+  await using tree = await plantTree(zooKeeper, size);
+  const measured = await measureOperator(zooKeeper, tree, changes, flags);
   const floor = await measureFloor(tree, measured.entries, changes);
   const syncs = [measured.sync];
   const floors = [floor.syncMs];
   for (let round = 1; round < roundsOf(services); round++) {
-    syncs.push(await measureFirstSync(zooKeeper, services));
+    syncs.push(await measureFirstSync(zooKeeper, services, flags));
     floors.push((await measureFloor(tree, measured.entries, 0)).syncMs);
   }
   return {
@@ -120,7 +122,7 @@ function costRows(measured: Measured, services: number): readonly Row[] {
     {
       what: `processor at rest, over ${restMs / 1_000} s`,
       value: `${((100 * rest.cpuMs) / rest.tookMs).toFixed(2)} % of a core`,
-      target: "≤ 1 %",
+      target: restTargets[services] ?? "",
     },
     { what: "the registry is listed again after a restart of the operator", value: ms(restart.tookMs) },
     { what: "processor time of that restart until the registry has settled", value: ms(restart.cpuMs) },

@@ -50,6 +50,8 @@ export interface WorldOptions {
   /** Default: `quickly`. */
   readonly hub?: readonly string[];
   readonly dubbo?: readonly string[];
+  /** Node's own of the hub-controller. */
+  readonly hubNodeFlags?: readonly string[];
   /** Default true. */
   readonly istio?: boolean;
   /** What is installed. Default: `default`. The flags of its Deployments are for the test to repeat. */
@@ -82,6 +84,7 @@ async function startWorld({
   istio = true,
   overlay = "default",
   apiServer = {},
+  hubNodeFlags,
 }: WorldOptions): Promise<World & AsyncDisposable> {
   await using starting = new AsyncDisposableStack();
   const [api, zooKeeper] = await Promise.all([startApiServer(apiServer), startZooKeeper(), builtProgram()]);
@@ -95,7 +98,15 @@ async function startWorld({
   await applyInstall(api, overlay);
   const hubKubeconfig = await kubeconfigAs(api, "registryhub");
   const dubboKubeconfig = await kubeconfigAs(api, "dubbo-controller");
-  const controllers = starting.use(await startControllers({ hubKubeconfig, dubboKubeconfig, hub, dubbo }));
+  const controllers = starting.use(
+    await startControllers({
+      hubKubeconfig,
+      dubboKubeconfig,
+      hub,
+      dubbo,
+      ...(hubNodeFlags && { hubNodeFlags }),
+    }),
+  );
   const owned = starting.move();
   return {
     api,

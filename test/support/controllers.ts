@@ -53,6 +53,8 @@ export interface ControllersOptions {
   readonly hub?: readonly string[];
   /** Flags of the dubbo-controller. */
   readonly dubbo?: readonly string[];
+  /** Node's own of the hub-controller. Default: those of an installation, and traces name the sources. */
+  readonly hubNodeFlags?: readonly string[];
   /** Another bundle than that of this checkout. */
   readonly program?: string;
 }
@@ -71,10 +73,15 @@ const START_MS = 20_000;
 
 /** Starts both controllers; returns when they serve /healthz, which is before they have listed anything. */
 export async function startControllers(options: ControllersOptions): Promise<Controllers> {
-  const { hubKubeconfig, dubboKubeconfig, program } = options;
+  const { hubKubeconfig, dubboKubeconfig, program, hubNodeFlags } = options;
   const launch = program === undefined ? {} : { program };
   await using starting = new AsyncDisposableStack();
-  const hub = starting.use(await startController("hub-controller", hubKubeconfig, options.hub, launch));
+  const hub = starting.use(
+    await startController("hub-controller", hubKubeconfig, options.hub, {
+      ...launch,
+      ...(hubNodeFlags && { nodeFlags: hubNodeFlags }),
+    }),
+  );
   const dubbo = starting.use(
     await startController("dubbo-controller", dubboKubeconfig, options.dubbo, launch),
   );
