@@ -228,7 +228,7 @@ function hasMoreLabels({ hostPort, labels }: Endpoint, kept: Room["kept"]): bool
 
 function tooLarge(shape: EntryShape): Problem {
   const detail =
-    "with all labels the entry would be larger than 1.2 MB, so its endpoints have only those of the manual and tag, or none; register less metadata, or split the service";
+    "the entry has no room for all labels (1.2 MB), so its endpoints have only those of the manual and tag, or none; register less metadata, or split the service";
   return { at: shape.service.name, code: "TooManyLabels", detail, severity: "warning" };
 }
 

@@ -41,9 +41,8 @@ export function roomFor(
   coming.splice(Math.max(0, maxEndpoints - staying.length));
   const sumOf = (endpoints: readonly EntryEndpoint[]): number =>
     endpoints.reduce((sum, endpoint) => sum + bytesOf(endpoint), otherBytes);
-  const before = choiceOf(actual);
   const fits = (bytes: number, limit: number, choice: number): boolean =>
-    bytes <= (choice < before ? limit * returnShare : limit);
+    bytes <= limit * returnShare || (bytes <= limit && choiceOf(actual) <= choice);
   if (fits(sumOf([...staying, ...coming]), maxEntryBytes, 0))
     return { kept: byAddress([...staying, ...coming]), hasLostLabels: false };
   const expected = staying.map(reduced(1));

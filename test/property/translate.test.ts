@@ -128,7 +128,7 @@ test("labels are legal whatever a provider says", () => {
   const text = fc.oneof(fc.string({ maxLength: 80 }), fc.stringMatching(/^[a-zA-Z0-9._/-]{0,80}$/));
   fc.assert(
     fc.property(fc.dictionary(text, text), (metadata) => {
-      for (const [key, value] of Object.entries(labelsOf(metadata))) {
+      for (const [key, value] of Object.entries(labelsOf(metadata).labels)) {
         const [name, domain, more] = key.split("/").toReversed();
         expect([name, more]).toEqual([expect.stringMatching(labelName), undefined]);
         expect(domain ?? "none").toSatisfy(isDnsName);

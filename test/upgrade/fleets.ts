@@ -125,7 +125,10 @@ export async function nacosFleet(): Promise<Fleet> {
   return own(starting, { type: "nacos", address: server.address, nacos: { groups: [group] } }, instances);
 }
 
-/** Spring Cloud with metadata. */
+/** More metadata than an endpoint has room for labels. */
+const muchMetadata = Object.fromEntries(Array.from({ length: 40 }, (_, key) => [`key-${key}`, "x"]));
+
+/** Spring Cloud with metadata, sometimes much of it, sometimes with a secret. */
 export async function eurekaFleet(): Promise<Fleet> {
   await using starting = new AsyncDisposableStack();
   const server = starting.use(await startEureka());
@@ -137,6 +140,8 @@ export async function eurekaFleet(): Promise<Fleet> {
         "management.port": "9090",
         zone: `zone-${pod}`,
         ...(at % 4 === 1 && { weight: `${pod + 1}` }),
+        ...(at % 10 === 3 && { "user.password": "secret" }),
+        ...(at === 7 && muchMetadata),
       };
       const instance = { ip, port, metadata };
       await rest.register(app, instance);
