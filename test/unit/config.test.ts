@@ -32,8 +32,10 @@ describe("readConfig", () => {
       resetHoldMs: 86_400_000,
       settleFactor: 1,
       allowCrossNamespace: true,
+      denyTargets: [],
       foreignServiceEntries: false,
       inboundFilters: false,
+      dubboPorts: expect.any(Array) as unknown,
       logLevel: "info",
     });
   });
