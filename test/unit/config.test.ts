@@ -33,8 +33,10 @@ describe("readConfig", () => {
       settleFactor: 1,
       maxServicesPerHub: 20_000,
       allowCrossNamespace: true,
+      denyTargets: [],
       foreignServiceEntries: false,
       inboundFilters: false,
+      dubboPorts: expect.any(Array) as unknown,
       logLevel: "info",
     });
   });
