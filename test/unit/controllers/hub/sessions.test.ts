@@ -12,7 +12,14 @@ import { hubObject } from "../../../support/model.ts";
 import { hour, minute, second } from "../../../support/trust-story.ts";
 import { writerTools } from "../../../support/writer-tools.ts";
 
-const rules = { allowCrossNamespace: true, watchNamespaces: [], shrinkHoldMs: hour, resetHoldMs: 2 * hour };
+const rules = {
+  allowCrossNamespace: true,
+  watchNamespaces: [],
+  denyTargets: [],
+  maxServicesPerHub: 20_000,
+  shrinkHoldMs: hour,
+  resetHoldMs: 2 * hour,
+};
 type List = "hubs" | "namespaces" | "serviceEntries";
 const all: readonly List[] = ["hubs", "namespaces", "serviceEntries"];
 
