@@ -95,9 +95,9 @@ export interface Entry {
  * hub may have written earlier, it has only hosts of that namespace.
  */
 export function isOwner({ id, key, target }: HubIdentity, host: HostKey, hubs: Entry["hubs"]): boolean {
-  const [namespace, hostname] = splitKey(host);
   const name = hubs.get(id);
-  if (namespace === target) return name === key || name === "";
+  if (host.startsWith(target) && host[target.length] === "/") return name === key || name === "";
+  const [namespace, hostname] = splitKey(host);
   return name === key && hostname.endsWith(`.${namespace}`);
 }
 

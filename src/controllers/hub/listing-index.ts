@@ -107,7 +107,7 @@ export class ListingIndex {
   }
 
   get problems(): readonly Problem[] {
-    const ofServices = [...this.#wanted.byId.values()].flatMap(({ problems }) => problems);
+    const ofServices = [...this.#wanted.troubled.values()].flatMap(({ problems }) => problems);
     return [...ofServices, ...tooManyServices(this.#beyond, this.#cap)];
   }
 

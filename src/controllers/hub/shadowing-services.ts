@@ -40,12 +40,13 @@ export function hostOfOthers(host: HostKey): Problem {
 }
 
 /**
- * A warning for each of these hosts that has the same name as a Service. Until the Services have been listed, the warnings of
- * the previous status stay, so that a restart changes nothing. Without the right to list Services there are no
+ * A warning for each host of the target that has the same name as a Service. Until the Services have been listed, the
+ * warnings of the previous status stay, so that a restart changes nothing. Without the right to list Services there are no
  * warnings.
  */
 export function shadowsOf(
-  hosts: Iterable<HostKey>,
+  target: string,
+  has: (host: HostKey) => boolean,
   { objects, status }: Services,
   previous: Pick<HubStatus, "problems"> | undefined,
 ): readonly Problem[] {
@@ -54,9 +55,15 @@ export function shadowsOf(
     return (previous?.problems ?? [])
       .filter(({ problem, severity }) => problem.startsWith("ShadowsService: ") && severity === "warning")
       .map(({ at }) => shadow(at));
-  const shadows: Problem[] = [];
-  for (const key of hosts) if (objects.has(serviceOfHost(key))) shadows.push(shadow(splitKey(key)[1]));
-  return shadows;
+  const inTarget = `${target}/`;
+  const hosts = objects
+    .keys()
+    .filter((key) => key.startsWith(inTarget))
+    .map(hostOfService);
+  return hosts
+    .filter(has)
+    .map((host) => shadow(splitKey(host)[1]))
+    .toArray();
 }
 
 /** `host` has two labels. */

@@ -1,7 +1,7 @@
 import { writeStatus } from "../../kube/apply.ts";
 import { retryDelay } from "../../kube/errors.ts";
 import type { Reflector } from "../../kube/reflector.ts";
-import type { Instant } from "../../model/entry.ts";
+import type { HostKey, Instant } from "../../model/entry.ts";
 import type { Hub, HubIdentity, HubKey } from "../../model/hub.ts";
 import type { ServiceEntry } from "../../model/istio.ts";
 import { splitKey } from "../../model/keys.ts";
@@ -149,7 +149,7 @@ export class StatusWorker {
     const previous = readStatus(object.status);
     const { problems } = session;
     const refused = new Set(problems.filter(({ code }) => code === "ShadowsService").map(({ at }) => at));
-    const hosts = session.listings.hosts().filter((host) => !refused.has(splitKey(host)[1]));
+    const isMade = (host: HostKey) => session.listings.has(host) && !refused.has(splitKey(host)[1]);
     return {
       hub,
       previous,
@@ -162,7 +162,7 @@ export class StatusWorker {
       problems: [
         ...problems,
         ...this.#context.unexplained.problemsIn(hub.target),
-        ...shadowsOf(hosts, this.#context.services, previous),
+        ...shadowsOf(hub.target, isMade, this.#context.services, previous),
       ],
       plan: hub.policy === "observe" ? session.ledger.plan : undefined,
       origin: this.#context.isBlind() ? (previous?.origin ?? "") : session.origin,

@@ -35,12 +35,15 @@ export class WantedServices {
   readonly #byHost: Map<HostKey, readonly WantedService[]>;
   /** What could not be read, with the number of services that say so. */
   readonly #unknown: Map<string, number>;
+  /** Those with problems, seldom many. */
+  readonly #troubled: Map<string, WantedService>;
   #endpoints: number;
 
   constructor(other?: WantedServices) {
     this.#byId = new Map(other?.byId);
     this.#byHost = new Map(other?.byHost);
     this.#unknown = new Map(other?.unknown);
+    this.#troubled = new Map(other?.troubled);
     this.#endpoints = other?.endpoints ?? 0;
   }
 
@@ -61,11 +64,16 @@ export class WantedServices {
     return this.#unknown;
   }
 
+  get troubled(): ReadonlyMap<string, WantedService> {
+    return this.#troubled;
+  }
+
   /** Replaces what there is of a service; undefined = with nothing. */
   put(id: string, wanted: WantedService | undefined): void {
     this.#drop(id);
     if (wanted === undefined) return;
     this.#byId.set(id, wanted);
+    if (wanted.problems.length > 0) this.#troubled.set(id, wanted);
     this.#endpoints += wanted.usable;
     for (const host of wanted.byHost.keys()) {
       const others = this.#byHost.get(host);
@@ -79,6 +87,7 @@ export class WantedServices {
     const wanted = this.#byId.get(id);
     if (wanted === undefined) return;
     this.#byId.delete(id);
+    this.#troubled.delete(id);
     this.#endpoints -= wanted.usable;
     for (const host of wanted.byHost.keys()) {
       const others = (this.#byHost.get(host) ?? []).filter((other) => other !== wanted);

@@ -216,8 +216,9 @@ export class EntryIndex {
     for (const key of this.#byHub.get(hub.id) ?? []) {
       const facts = this.#facts.get(key);
       const host = facts?.hosts[0];
-      if (facts && host !== undefined && isOwner(hub, host, facts.hubs) && this.#factsOf(host) === facts)
-        yield { host, facts };
+      if (facts === undefined || host === undefined || !isOwner(hub, host, facts.hubs)) continue;
+      const isOnly = this.#byHost.get(host)?.size === 1; // as nearly always, and this is asked for every host
+      if (isOnly || this.#factsOf(host) === facts) yield { host, facts };
     }
   }
 

@@ -7,9 +7,12 @@ import {
 import { KubeError } from "../../../../src/kube/errors.ts";
 
 const service = { metadata: { name: "order", namespace: "shop" } };
-const known: Services = { objects: new Map([["shop/order", service]]), status: { state: "synced" } };
+const known: Services = {
+  objects: new Map(["shop/order", "shop/stock", "other/order"].map((key) => [key, service])),
+  status: { state: "synced" },
+};
 const refused = (status: number): KubeError => new KubeError({ status, reason: "x", text: "x" });
-const hosts = ["shop/order.shop", "shop/payment.shop", "shop/a.order.shop", "other/order.other"];
+const hosts = new Set(["shop/order.shop", "shop/payment.shop", "shop/a.order.shop", "other/order.other"]);
 const warning = {
   at: "order.shop",
   code: "ShadowsService",
@@ -20,7 +23,7 @@ const warning = {
 
 test("a Service answers to the host of its name and namespace, and to no other", () => {
   expect(hostOfService("shop/order")).toBe("shop/order.shop");
-  expect(shadowsOf(hosts, known, undefined)).toEqual([warning]);
+  expect(shadowsOf("shop", (host) => hosts.has(host), known, undefined)).toEqual([warning]);
 });
 
 const { at, code, detail, severity } = warning;
@@ -48,5 +51,5 @@ test.each<[string, Services, readonly (typeof warning)[]]>([
   ["were known: what was known", { ...known, status: { state: "stale", error: refused(0) } }, [warning]],
   ["may not be listed any more: none", { ...known, status: { state: "stale", error: refused(403) } }, []],
 ])("the Services %s", (_, services, expected) => {
-  expect(shadowsOf(hosts, services, previous)).toEqual(expected);
+  expect(shadowsOf("shop", (host) => hosts.has(host), services, previous)).toEqual(expected);
 });
