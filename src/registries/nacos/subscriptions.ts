@@ -117,7 +117,8 @@ export class Subscriptions {
   /** What has no answer for as long as a request may take is unknown, so that it holds up nobody else. */
   async #lookAtNew(): Promise<void> {
     const { clock, set, whole } = this.#options;
-    const waiting = new Set([...this.#entries.values()].filter(({ state }) => state === "new"));
+    const isNew = ({ state, unlisted }: Entry): boolean => state === "new" && unlisted === 0;
+    const waiting = new Set([...this.#entries.values()].filter(isNew));
     const cancel = clock.after(requestMs, () => {
       for (const { key } of waiting) set(key, noAnswer);
       whole();

@@ -52,6 +52,22 @@ describe("subscriptions of Nacos", () => {
     await expect.poll(() => nacos.subscribers("order")).toBe(1);
   });
 
+  test("a name without instances is asked for no more once a list lacks it", async () => {
+    const { nacos } = stage;
+    for (const name of ["order", "shop"]) nacos.register(name, [host]);
+    nacos.deregister("shop");
+    const watch = stage.watch({ wants: (name) => name === "order" });
+    await watch.until((one) => expect(told(one)).toEqual({ order: ["10.42.0.1"] }));
+    const asked = () => nacos.count(({ body }) => body.serviceName === "shop");
+    const isListed = () => nacos.data.keys("public").some(({ name }) => name === "shop");
+    await stage.pass(700); // so that the server does not forget it in the moment of a list
+    while (isListed()) await stage.pass(500);
+    const before = asked();
+    expect(before).toBeGreaterThan(1);
+    await stage.pass(30_000);
+    expect(asked()).toBe(before);
+  });
+
   test("a service that was ignored is looked at again", async () => {
     const { nacos } = stage;
     nacos.register("shop", [host]);
