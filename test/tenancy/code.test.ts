@@ -73,6 +73,38 @@ describe("entries in another namespace", () => {
   });
 });
 
+describe("the name of a Service of another namespace", () => {
+  test("is not answered for, though that namespace has invited the hub", async () => {
+    const [good, evil] = [await open(), await open()];
+    const { kubectl } = world.api;
+    await kubectl(["create", "service", "clusterip", "shop", "--tcp=80", "-n", good.namespace]);
+    const invitation = `ecns.easystack.cn/allow-registryhubs-from=${evil.namespace}`;
+    await kubectl(["annotate", "namespace", good.namespace, invitation]);
+    await evil.provide(
+      providerUrl("shop", "10.42.2.1:20880", { version: "" }),
+      providerUrl("guest", "10.42.2.1:20880", { version: "" }),
+    );
+    await evil.hubOf({ generate_to: good.namespace });
+    await says(evil, (status) =>
+      expect(problemsOf(status)).toEqual([expect.stringMatching(/^ShadowsService: .*shop/)]),
+    );
+    await eventually(async () => {
+      const hosts = (await good.entries()).flatMap(({ spec }) => spec.hosts ?? []);
+      expect(hosts).toEqual([`guest.${good.namespace}`]);
+    }, SOON_MS);
+  });
+});
+
+describe("public names", () => {
+  test("are not made in a namespace that ends them", async () => {
+    const evil = await open("com");
+    await evil.provide(providerUrl("google", "10.42.2.1:20880", { version: "" }));
+    await evil.hubOf();
+    await untilFailed(evil, "NamespaceNotAllowed", /no entries in namespace com \(--deny-targets\)/);
+    expect(await evil.entries()).toEqual([]);
+  });
+});
+
 describe("another's entries", () => {
   test("are neither emptied nor deleted by a hub with the same id", async () => {
     expect(hubIdOf("evil/x-1gm")).toBe(hubIdOf("good/hub-73159"));
@@ -275,7 +307,7 @@ describe("what fills the cluster", () => {
     await evil.hubOf();
     await says(evil, (status) => {
       const applied = status.conditions.find(({ type }) => type === "Applied");
-      expect(applied?.status).toBe("False");
+      expect(applied).toMatchObject({ status: "False", reason: "ApplyFailed" });
       expect(applied?.message).toContain("exceeded quota: few");
     });
     expect(await evil.entries()).toHaveLength(3);

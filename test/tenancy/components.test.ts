@@ -83,7 +83,9 @@ describe.each(choices.map((chosen) => ({ name: chosen.join(", ") || "none", chos
 
     test("every process has the settings of each component", () => {
       const hub = ["hub-controller", "--leader-elect", "--http-bind-address=:8080"];
-      const own = has("multi-tenant") ? ["--allow-cross-namespace=false"] : [];
+      const own = has("multi-tenant")
+        ? ["--allow-cross-namespace=false", "--deny-targets=com,net,org,io,cn"]
+        : [];
       const lanes = has("lanes");
       const other = lanes ? ["--hub-selector=ecns.easystack.cn/lane!=critical"] : [];
       const critical = ["--hub-selector=ecns.easystack.cn/lane=critical", "--vip-cidr=240.242.0.0/16"];

@@ -26,7 +26,7 @@ export function useStage({ policies }: { readonly policies: boolean }): Stage {
   const world = useWorld({
     overlay: "multi-tenant",
     apiServer: tenancyControllers,
-    hub: [...quickly, "--allow-cross-namespace=false"],
+    hub: [...quickly, "--allow-cross-namespace=false", "--deny-targets=com,net,org,io,cn"],
   });
   const open = async (namespace?: string): Promise<Party> => {
     const tenant = await newTenant(world, namespace);
