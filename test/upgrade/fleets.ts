@@ -126,7 +126,7 @@ export async function nacosFleet(): Promise<Fleet> {
 }
 
 /** More metadata than an endpoint has room for labels. */
-const muchMetadata = Object.fromEntries(Array.from({ length: 40 }, (_, key) => [`key-${key}`, "x"]));
+const muchMetadata = Object.fromEntries(Array.from({ length: 40 }, (_, key) => [`zz-key-${key}`, "x"]));
 
 /** Spring Cloud with metadata, sometimes much of it, sometimes with a secret. */
 export async function eurekaFleet(): Promise<Fleet> {

@@ -37,12 +37,12 @@ const reasons: readonly Reason[] = [
     because: "spec.endpoints[]",
     fields: [/^spec\.endpoints\[\]$/, /^metadata\.annotations\.ecns\.easystack\.cn\/(last-applied|service)$/],
   },
-  ...["tag", "user.password", "key-39"].map((label) => ({
+  ...["tag", "user.password", "zz-key-9"].map((label) => ({
     why: `the label ${label}: this version writes tags, but no secrets, and 32 labels at most`,
     kind: "serviceentries" as const,
     because: `spec.endpoints[].labels.${label}`,
     fields: [
-      /^spec\.endpoints\[\]\.labels\.(tag|user\.password|key-\d+)$/,
+      /^spec\.endpoints\[\]\.labels\.(tag|user\.password|zz-key-\d+)$/,
       /^metadata\.annotations\.ecns\.easystack\.cn\/(last-applied|service)$/,
     ],
   })),
