@@ -1,5 +1,5 @@
 import { isIPv4 } from "node:net";
-import type { PortRules } from "./model/port-rules.ts";
+import { portRules, portsOfOthers } from "./model/port-rules.ts";
 
 /** The long-running commands; each reads its own part of the table. */
 export type Controller = "hub-controller" | "dubbo-controller";
@@ -27,18 +27,6 @@ const hub: readonly Reader[] = ["hub-controller"];
 const dubbo: readonly Reader[] = ["dubbo-controller"];
 
 const option = <T>(one: Option<T>): Option<T> => one;
-
-/** Ports from 1024 on whose clients expect another protocol than Dubbo, by what listens on them as a rule. */
-const portsOfOthers = {
-  "databases, caches and search": "1433,1521,3306,5432,6379,9042,9200,9300,11211,26379,27017-27019",
-  "message brokers": "1883,4222,5671-5672,6650,9092-9094,9876,10911,61616",
-  "registries and configuration": "2181,2379-2380,8500,8761,8848,9848-9849",
-  "HTTP, gRPC and telemetry":
-    "3000,4317-4318,5000,8000,8008,8080-8081,8088,8443,8888,9080,9090-9091,9411,9443,11800,50051",
-  "Kubernetes and Istio": "6443,10250,15000-15099",
-} as const;
-
-const defaultPorts = `1024-65535,!${Object.values(portsOfOthers).join().replaceAll(",", ",!")}`;
 
 /** Every setting. Flags, environment variables, --help and docs/configuration.md are generated from this table. */
 const options = {
@@ -359,16 +347,6 @@ function ipv4Cidr(text: string): string {
   if (address % 2 ** (32 - prefix) !== 0)
     throw new Error("has bits set beyond the prefix; 240.241.0.0/16 has none");
   return text;
-}
-
-function portRules(text: string): PortRules {
-  return text.split(",").flatMap((item) => {
-    if (item.trim() === "default") return portRules(defaultPorts);
-    const [, not, from = "", to = from] = /^\s*(!?)(\d{1,5})(?:-(\d{1,5}))?\s*$/.exec(item) ?? [];
-    if (from === "" || Number(from) < 1 || Number(to) > 65_535 || Number(from) > Number(to))
-      throw new Error("not a list of ports and ranges such as default,8080,!9000-9099");
-    return [{ from: Number(from), to: Number(to), isAllowed: not === "" }];
-  });
 }
 
 function bindAddress(text: string): BindAddress {

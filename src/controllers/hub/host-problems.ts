@@ -3,8 +3,9 @@ import type { HubId } from "../../model/hub.ts";
 import { splitKey } from "../../model/keys.ts";
 import { isPortAllowed, type PortRules } from "../../model/port-rules.ts";
 import type { Problem } from "../../model/problems.ts";
-import type { HostPlan } from "../../plan/host.ts";
+import type { HostPlan, Step } from "../../plan/host.ts";
 import type { HostObject } from "../writes/entry-index.ts";
+import { strangersAt, type VipContext } from "./virtual-ips.ts";
 
 /** The host is a stranger's. */
 export function foreignHost(host: HostKey, { object }: HostObject): Problem {
@@ -14,25 +15,42 @@ export function foreignHost(host: HostKey, { object }: HostObject): Problem {
 }
 
 /** Somebody duplicated the entry: Istio adds the copy's endpoints, dead ones too, to those of the entry. */
-export function copyOfEntry(host: HostKey, copy: string): Problem {
+function copyOfEntry(host: HostKey, copy: string): Problem {
   const detail = `ServiceEntry ${copy} is a copy of the entry of this host; delete it, because callers reach the endpoints of both`;
   return { at: splitKey(host)[1], code: "HostConflict", detail, severity: "warning" };
 }
 
 /** ServiceEntries that are not ours have the virtual IP of the entry. */
-export function sharedVip(host: HostKey, [first = "", ...others]: readonly string[]): Problem {
+function sharedVip(host: HostKey, [first = "", ...others]: readonly string[]): Problem {
   const more = others.length > 0 ? ` and ${others.length} more` : "";
   const detail = `ServiceEntry ${first}${more}, which does not belong to the operator, has this host's virtual IP; give it another address, because connections may reach either`;
   return { at: splitKey(host)[1], code: "VipShared", detail, severity: "warning" };
 }
 
 /** The dubbo-controller makes no new filter for the entry. Nobody can see from here whether it has one. */
-export function portNotAllowed(entry: Entry | undefined, dubboPorts: PortRules): readonly Problem[] {
+function portNotAllowed(entry: Entry | undefined, dubboPorts: PortRules): readonly Problem[] {
   if (entry === undefined || !entry.l7 || entry.shape.protocol !== "dubbo") return [];
   const { port } = entry.shape;
   if (isPortAllowed(port, dubboPorts)) return [];
   const detail = `port ${port} is not one of the operator's --dubbo-ports, so the service gets no new EnvoyFilter, and without one it is called as plain TCP; use another port, allow this one, or set l7: false`;
   return [{ at: splitKey(entry.host)[1], code: "PortNotAllowed", detail, severity: "warning" }];
+}
+
+/** What is the matter with the host's entry in the cluster, or with the one that it gets. */
+export function problemsOf(
+  host: HostKey,
+  found: HostObject | undefined,
+  step: Step,
+  context: VipContext & { readonly dubboPorts: PortRules },
+): readonly Problem[] {
+  const copies = context.entries.copiesAt(host).map((copy) => copyOfEntry(host, copy));
+  const strangers = found ? strangersAt(context, found) : [];
+  const entry = step.op === "apply" ? step.entry : found?.entry;
+  return [
+    ...copies,
+    ...(strangers.length > 0 ? [sharedVip(host, strangers)] : []),
+    ...portNotAllowed(entry, context.dubboPorts),
+  ];
 }
 
 /** The plan with these problems of the host for every hub that claims it. */

@@ -1,4 +1,3 @@
-import { isCovered } from "../../kube/covered.ts";
 import type { KubeError } from "../../kube/errors.ts";
 import type { ObjectStore } from "../../kube/reflector.ts";
 import { resources } from "../../kube/resources.ts";
@@ -7,7 +6,7 @@ import type { HubId, HubKey } from "../../model/hub.ts";
 import type { ServiceEntry } from "../../model/istio.ts";
 import { splitKey } from "../../model/keys.ts";
 import type { Stored } from "../../model/kubernetes.ts";
-import { annotations, fieldManagers } from "../../model/labels.ts";
+import { fieldManagers } from "../../model/labels.ts";
 import type { PortRules } from "../../model/port-rules.ts";
 import type { Problem } from "../../model/problems.ts";
 import { parseTime, rfc3339 } from "../../model/time.ts";
@@ -16,23 +15,19 @@ import { type HostInput, type HostPlan, planHost, type Step } from "../../plan/h
 import type { VipPool } from "../../plan/vip.ts";
 import type { ApplyFailure } from "../../status/hub-status.ts";
 import { objectName } from "../../translate/names.ts";
-import {
-  endpointBytes,
-  portNameOf,
-  serviceEntryOf,
-  withoutServiceKey,
-} from "../../translate/service-entry.ts";
+import { endpointBytes, portNameOf, serviceEntryOf } from "../../translate/service-entry.ts";
 import { failureOf } from "../writes/apply-failure.ts";
 import type { EntryIndex, HostObject } from "../writes/entry-index.ts";
 import { bugFailure, reportBug } from "../writes/internal-error.ts";
 import { ObjectWriter, type Tools } from "../writes/object-writer.ts";
 import { failedBy, type Outcome } from "../writes/queue.ts";
-import { copyOfEntry, foreignHost, portNotAllowed, sharedVip, withProblems } from "./host-problems.ts";
+import { dryRunResultOf, firstOf, isWritten } from "./host-outcome.ts";
+import { foreignHost, problemsOf, withProblems } from "./host-problems.ts";
 import type { HostLedger } from "./ledger.ts";
 import type { HubSession } from "./session.ts";
-import { hostOfOthers, type serviceAt } from "./shadowing-services.ts";
+import { hostOfOthers, isOfOthers, type serviceAt } from "./shadowing-services.ts";
 import type { UnexplainedEntries } from "./unexplained-entries.ts";
-import { mayKeepVip, strangersAt, type VipContext, vipOf } from "./virtual-ips.ts";
+import { mayKeepVip, type VipContext, vipOf } from "./virtual-ips.ts";
 
 /** Dubbo re-registers with delete + create, so a plan that only removes waits this long and is made again. */
 export const entryRemovalDelayMs = 300;
@@ -129,7 +124,8 @@ export class HostWorker {
       return { againInMs: servicesLookMs };
     }
     const plan = planHost(this.#input(host, found, claims));
-    this.#tell(host, withProblems(plan, claims, this.#problems(host, found, plan.step)));
+    const context = { ...this.#vips, dubboPorts: this.#options.dubboPorts };
+    this.#tell(host, withProblems(plan, claims, problemsOf(host, found, plan.step, context)));
     this.#dryRun(host, found, claims);
     const outcome = await this.#carryOut(host, plan.step, found);
     const isMissed = this.#context.entries.keysAt(host).length === 0 && this.#isMissed(host, last, claims);
@@ -162,10 +158,8 @@ export class HostWorker {
     found: HostObject | undefined,
     claims: ReadonlyMap<HubId, Claim>,
   ): ReturnType<typeof serviceAt> {
-    if (found !== undefined || this.#memos.get(host)?.last !== undefined) return "no";
-    const listing = [...claims.values()].filter(({ listed }) => listed.length > 0);
-    const isOwn = listing.some(({ key }) => splitKey(key)[0] === splitKey(host)[0]);
-    return listing.length === 0 || isOwn ? "no" : this.#context.serviceAt(host);
+    const isNew = found === undefined && this.#memos.get(host)?.last === undefined;
+    return isNew && isOfOthers(host, claims.values()) ? this.#context.serviceAt(host) : "no";
   }
 
   /** Nothing is made of the host. */
@@ -175,18 +169,6 @@ export class HostWorker {
     this.#tell(host, { withheld: new Map(), problems });
     this.#succeeded(host);
     return undefined;
-  }
-
-  /** What is the matter with the host's entry in the cluster, or with the one that it gets. */
-  #problems(host: HostKey, found: HostObject | undefined, step: Step): readonly Problem[] {
-    const copies = this.#context.entries.copiesAt(host).map((copy) => copyOfEntry(host, copy));
-    const strangers = found ? strangersAt(this.#vips, found) : [];
-    const entry = step.op === "apply" ? step.entry : found?.entry;
-    return [
-      ...copies,
-      ...(strangers.length > 0 ? [sharedVip(host, strangers)] : []),
-      ...portNotAllowed(entry, this.#options.dubboPorts),
-    ];
   }
 
   /** Remembers an entry of ours, but no virtual IP that somebody wrote and that the worker takes away. */
@@ -370,27 +352,4 @@ export class HostWorker {
     this.#writer.forget(host);
     this.#context.entries.release(host);
   }
-}
-
-/** Another look at the earlier of these times. */
-function firstOf(...inMs: readonly (Ms | undefined)[]): Outcome {
-  const times = inMs.filter((one) => one !== undefined);
-  return times.length > 0 ? { againInMs: Math.min(...times) } : undefined;
-}
-
-function dryRunResultOf(
-  step: Step,
-  object: Stored<ServiceEntry> | undefined,
-): "create" | "change" | "remove" | undefined {
-  if (step.op === "delete") return "remove";
-  if (step.op !== "apply") return undefined;
-  if (object === undefined) return "create";
-  return isWritten(step.entry, object) ? undefined : "change";
-}
-
-/** Whether there is nothing to write. An entry of an earlier version is not written for the sake of its service key. */
-function isWritten(entry: Entry, object: Stored<ServiceEntry>): boolean {
-  if (isCovered(serviceEntryOf(entry), object)) return true;
-  const isKeyed = object.metadata.annotations?.[annotations.service] !== undefined;
-  return !isKeyed && isCovered(serviceEntryOf(withoutServiceKey(entry)), object);
 }

@@ -1,6 +1,6 @@
 import type { Reflector } from "../../kube/reflector.ts";
 import type { ObjectKey } from "../../kube/resources.ts";
-import type { HostKey } from "../../model/entry.ts";
+import type { Claim, HostKey } from "../../model/entry.ts";
 import { splitKey } from "../../model/keys.ts";
 import type { KubeObject } from "../../model/kubernetes.ts";
 import type { Problem } from "../../model/problems.ts";
@@ -25,6 +25,12 @@ export function serviceAt(host: HostKey, { objects, status }: Services): "yes" |
   if (status.state === "pending") return status.error === undefined ? "pending" : "no";
   if (status.state === "stale" && status.error.status === forbidden) return "no";
   return objects.has(serviceOfHost(host)) ? "yes" : "no";
+}
+
+/** Whether hubs list the host, and all of them are of other namespaces than the host. */
+export function isOfOthers(host: HostKey, claims: Iterable<Claim>): boolean {
+  const namespaces = [...claims].filter(({ listed }) => listed.length > 0).map(({ key }) => splitKey(key)[0]);
+  return namespaces.length > 0 && !namespaces.includes(splitKey(host)[0]);
 }
 
 /** The key of the Service that would have the host. */
