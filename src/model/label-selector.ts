@@ -29,19 +29,13 @@ export function selectsLabels(
   { requirements }: LabelSelector,
   labels: Readonly<Record<string, string>> | undefined,
 ): boolean {
-  return requirements.every(({ key, operator, values }) => {
+  const holds = ({ key, operator, values }: Requirement): boolean => {
     const value = labels?.[key];
-    switch (operator) {
-      case "in":
-        return value !== undefined && values.includes(value);
-      case "notin":
-        return value === undefined || !values.includes(value);
-      case "exists":
-        return value !== undefined;
-      case "!":
-        return value === undefined;
-    }
-  });
+    const isOneOf =
+      value !== undefined && (operator === "exists" || operator === "!" || values.includes(value));
+    return isOneOf === (operator === "in" || operator === "exists");
+  };
+  return requirements.every(holds);
 }
 
 const form =

@@ -1,22 +1,25 @@
 import type { KubeClient } from "../../kube/client.ts";
-import type { Ms } from "../../model/entry.ts";
-import type { Hub, HubId, HubKey } from "../../model/hub.ts";
+import type { Entry, HostKey, Ms } from "../../model/entry.ts";
+import type { Hub, HubId, HubIdentity, HubKey } from "../../model/hub.ts";
 import { splitKey } from "../../model/keys.ts";
 import type { KubeObject, Stored } from "../../model/kubernetes.ts";
+import { type LabelSelector, selectsLabels } from "../../model/label-selector.ts";
 import type { HubStatus, RegistryHub } from "../../model/registryhub.ts";
 import { registries } from "../../registries/index.ts";
 import { pause } from "../../runtime/clock.ts";
 import type { HubMetrics } from "../../runtime/metrics.ts";
-import { nothingRemembered, type RememberedTrust, rememberedTrust } from "../../status/memory.ts";
+import type { RememberedTrust } from "../../status/memory.ts";
 import { hubIdOf } from "../../translate/names.ts";
 import { readHub, type SpecProblem } from "../../translate/read-back/hub.ts";
 import { readStatus } from "../../translate/read-back/hub-status.ts";
+import { reportBug } from "../writes/internal-error.ts";
 import { isWatched, type TargetRules } from "../writes/target-namespace.ts";
 import type { HubCluster } from "./cluster.ts";
 import type { HubDeps } from "./connection.ts";
 import { credentialsOf } from "./credentials.ts";
 import { DeletedHubs } from "./deleted-hubs.ts";
-import { isSameRegistry } from "./edits.ts";
+import { HubMemories } from "./memories.ts";
+import { ageOf, type Claimant, type ExistingHub, OtherLanes } from "./other-lanes.ts";
 import { HubSession, type SessionHooks } from "./session.ts";
 import { type HubVersion, type UnservedHub, UnservedHubs } from "./unserved-hubs.ts";
 
@@ -26,6 +29,8 @@ const goneAfterMs = 60_000;
 const credentialsMs = 300_000;
 
 export interface HubSessionsOptions extends TargetRules {
+  /** Which hubs this process serves. */
+  readonly hubSelector: LabelSelector;
   readonly shrinkHoldMs: Ms;
   readonly resetHoldMs: Ms;
   readonly settleFactor: number;
@@ -50,13 +55,10 @@ export interface HubSessionsHooks extends Pick<SessionHooks, "enqueueHosts" | "e
   listsChanged(): void;
 }
 
-/** A status, with the hub that it describes; undefined = the status is of an earlier or an unreadable spec. */
-interface Memory {
-  readonly hub: Hub | undefined;
-  readonly status: HubStatus;
-}
-
-/** The hubs that exist: a session for each, or why it has none. A bug in one of them stops no other. */
+/**
+ * The hubs that exist: a session for each that this process serves, or why it has none. A bug in one of them stops no
+ * other.
+ */
 export class HubSessions {
   readonly #place: HubSessionsPlace;
   readonly #options: HubSessionsOptions;
@@ -66,10 +68,11 @@ export class HubSessions {
   readonly #sessions = new Map<HubKey, HubSession>();
   /** Every hub that exists. Somebody may have given several of them names with one id. */
   readonly #byId = new Map<HubId, Set<HubKey>>();
-  /** The newest status of each hub. A re-created hub inherits its origin and its hold. */
-  readonly #memories = new Map<HubKey, Memory>();
+  readonly #memories = new HubMemories();
+  readonly #others = new OtherLanes();
   readonly #closed = new AbortController();
   #ordered: readonly HubSession[] = [];
+  #claimants: readonly Claimant[] = [];
 
   constructor(place: HubSessionsPlace, options: HubSessionsOptions, hooks: HubSessionsHooks) {
     const { cluster, deps } = place;
@@ -89,20 +92,36 @@ export class HubSessions {
     return this.#ordered;
   }
 
+  /** Every hub that exists and can be read, those of other lanes too; oldest first. */
+  get claimants(): readonly Claimant[] {
+    return this.#claimants;
+  }
+
   get(key: HubKey): HubSession | undefined {
     return this.#sessions.get(key);
   }
 
-  /** Why a hub that exists has no session. */
+  /** Why a hub of this lane has no session. */
   unserved(key: HubKey): UnservedHub | undefined {
     return this.#unserved.get(key);
   }
 
-  exists(key: HubKey): boolean {
+  /** Whether the hub exists and is of this lane, which then writes its status. */
+  has(key: HubKey): boolean {
     return this.#sessions.has(key) || this.#unserved.get(key) !== undefined;
   }
 
-  /** Every hub that exists. */
+  /** Whether the hub exists and another lane serves it. */
+  isOfOtherLane(key: HubKey): boolean {
+    return this.#others.has(key);
+  }
+
+  /** As `OtherLanes.ownerOf`. */
+  ownerElsewhere(host: HostKey, entry: Entry | undefined): HubKey | undefined {
+    return entry && this.#others.ownerOf(host, entry, () => this.#own());
+  }
+
+  /** Every hub of this lane. */
   *keys(): Generator<HubKey> {
     yield* this.#sessions.keys();
     yield* this.#unserved.keys();
@@ -138,9 +157,9 @@ export class HubSessions {
 
   /** For a hub without a session: 0 = it is gone, else how long until it may be; undefined = that cannot be told. */
   goneInMs(key: HubKey): Ms | undefined {
-    if (!isWatched(splitKey(key)[0], this.#options) || this.#unserved.get(key)) return undefined;
+    if (!isWatched(splitKey(key)[0], this.#options) || this.#isKnown(key)) return undefined;
     const goneInMs = this.#gone.goneInMs(key);
-    if (goneInMs === 0) this.#memories.delete(key);
+    if (goneInMs === 0) this.#memories.forget(key);
     return goneInMs;
   }
 
@@ -149,6 +168,18 @@ export class HubSessions {
     this.#closed.abort();
     this.#unserved.close();
     for (const session of this.#sessions.values()) session.close();
+  }
+
+  #isKnown(key: HubKey): boolean {
+    return this.has(key) || this.#others.has(key);
+  }
+
+  *#own(): Generator<ExistingHub> {
+    for (const { hub } of this.#ordered) yield hub;
+    for (const key of this.#unserved.keys()) {
+      const createdAt = this.#place.cluster.hubs.objects.get(key)?.metadata.creationTimestamp ?? "";
+      yield { ...identityOf(key), createdAt };
+    }
   }
 
   #contain(key: HubKey, run: () => void): void {
@@ -160,8 +191,12 @@ export class HubSessions {
   }
 
   #fail(key: HubKey, error: unknown): void {
-    const version = versionOf(key, this.#place.cluster.hubs.objects.get(key));
-    this.#unserved.fail(version, error, this.#memories.get(key)?.status);
+    const object = this.#place.cluster.hubs.objects.get(key);
+    if (object !== undefined && !this.#selects(object)) {
+      reportBug(this.#place, "hub", { hub: key }, error);
+      return; // its own lane says so in its status
+    }
+    this.#unserved.fail(versionOf(key, object), error, this.#memories.statusOf(key));
     this.#drop(key);
     this.#hooks.enqueueStatus(key, "soon");
   }
@@ -174,8 +209,41 @@ export class HubSessions {
     }
     this.#gone.seen(key);
     const holder = this.#holderOf(this.#namesakesOf(key).add(key));
+    if (!this.#selects(object)) {
+      this.#leave(key, object, holder === key);
+      return;
+    }
+    if (this.#others.delete(key)) this.#lookAtEntriesOf(key);
     if (holder === key) this.#read(key, object);
     else this.#refuse(key, object, idTaken(holder));
+  }
+
+  #selects({ metadata }: KubeObject): boolean {
+    return selectsLabels(this.#options.hubSelector, metadata.labels);
+  }
+
+  /** Another lane serves the hub: ends its connection here, and leaves its status and its hosts alone. */
+  #leave(key: HubKey, object: Stored<RegistryHub>, isHolder: boolean): void {
+    const reading = readHub(object);
+    const hub = "hub" in reading && isHolder ? reading.hub : undefined;
+    this.#memories.remember(key, hub, readStatus(object.status));
+    const { target } = hub ?? identityOf(key);
+    const createdAt = object.metadata.creationTimestamp ?? "";
+    const isNews = this.#others.put({ ...identityOf(key), target, createdAt, hub });
+    this.#unserved.forget(key);
+    this.#drop(key);
+    this.#place.metrics.forgetHub(key);
+    if (isNews) this.#lookAtEntriesOf(key);
+  }
+
+  /** To whom the hosts of the hub's entries belong, or what the hub says of them, has changed. */
+  #lookAtEntriesOf(key: HubKey): void {
+    this.#order();
+    const owned = [...this.#place.cluster.entries.hostsOf(identityOf(key))];
+    this.#hooks.enqueueHosts(
+      owned.map(({ host }) => host),
+      "look",
+    );
   }
 
   #read(key: HubKey, object: Stored<RegistryHub>): void {
@@ -186,8 +254,8 @@ export class HubSessions {
   }
 
   #refuse(key: HubKey, object: Stored<RegistryHub>, problem: SpecProblem): void {
-    this.#remember(key, undefined, readStatus(object.status));
-    this.#unserved.refuse(versionOf(key, object), problem, this.#memories.get(key)?.status);
+    this.#memories.remember(key, undefined, readStatus(object.status));
+    this.#unserved.refuse(versionOf(key, object), problem, this.#memories.statusOf(key));
     this.#drop(key);
     this.#hooks.enqueueStatus(key, "soon");
   }
@@ -208,7 +276,7 @@ export class HubSessions {
   #holderOf(namesakes: ReadonlySet<HubKey>): HubKey {
     const { hubs, entries } = this.#place.cluster;
     const rank = (key: HubKey): string => {
-      const isNamed = entries.hostsOf({ id: hubIdOf(key), key, target: "" }).some(() => true);
+      const isNamed = entries.hostsOf(identityOf(key)).some(() => true);
       return `${isNamed ? "a" : "b"} ${hubs.objects.get(key)?.metadata.creationTimestamp ?? ""} ${key}`;
     };
     const [first = "", ...others] = namesakes;
@@ -219,8 +287,8 @@ export class HubSessions {
     const { key, target } = hub;
     const session = this.#sessions.get(key);
     const wasUnserved = this.#unserved.serve(key);
-    const memory = this.#memoryFor(hub, status, wasUnserved);
-    this.#remember(key, hub, status);
+    const memory = this.#memories.trustOf(hub, status, wasUnserved);
+    this.#memories.remember(key, hub, status);
     if (session === undefined) {
       this.#add(hub, memory);
       if (status === undefined) this.#hooks.enqueueStatus(key, "now");
@@ -245,24 +313,6 @@ export class HubSessions {
     session.enqueueAllHosts();
   }
 
-  #remember(key: HubKey, hub: Hub | undefined, status: HubStatus | undefined): void {
-    if (status === undefined) return;
-    if (status.observedGeneration === hub?.generation) this.#memories.set(key, { hub, status });
-    else if (!this.#memories.has(key)) this.#memories.set(key, { hub: undefined, status });
-  }
-
-  /**
-   * The trust of a hub that gets a session: from its status, or from this process if the hub was re-created or
-   * unserved; nothing if a re-created hub has another registry.
-   */
-  #memoryFor(hub: Hub, status: HubStatus | undefined, wasUnserved: boolean): RememberedTrust {
-    const before = this.#memories.get(hub.key);
-    if (status !== undefined && !wasUnserved) return rememberedTrust(status, hub);
-    if (before?.hub !== undefined && isSameRegistry(before.hub, hub))
-      return rememberedTrust(before.status, { ...hub, generation: before.status.observedGeneration });
-    return wasUnserved ? rememberedTrust(status, hub) : nothingRemembered;
-  }
-
   #connect(session: HubSession): void {
     if (this.#place.cluster.knowsEntries(() => this.#hooks.listsChanged())) session.connect();
   }
@@ -271,13 +321,8 @@ export class HubSessions {
   #forget(key: HubKey): void {
     this.#drop(key);
     this.#place.metrics.forgetHub(key);
-    if (this.#unserved.forget(key)) {
-      const owned = [...this.#place.cluster.entries.hostsOf({ id: hubIdOf(key), key, target: "" })];
-      this.#hooks.enqueueHosts(
-        owned.map(({ host }) => host),
-        "look",
-      );
-    }
+    const wasElsewhere = this.#others.delete(key);
+    if (this.#unserved.forget(key) || wasElsewhere) this.#lookAtEntriesOf(key);
     const namesakes = this.#namesakesOf(key);
     if (namesakes.delete(key)) this.#takeAll(namesakes);
     if (namesakes.size === 0) this.#byId.delete(hubIdOf(key));
@@ -288,7 +333,7 @@ export class HubSessions {
   async #forgetWhenGone(key: HubKey): Promise<void> {
     const { cluster, deps } = this.#place;
     const { signal } = this.#closed;
-    while (!signal.aborted && this.#memories.has(key) && !this.exists(key)) {
+    while (!signal.aborted && this.#memories.has(key) && !this.#isKnown(key)) {
       const isKnown = cluster.hubs.status.state === "synced";
       const inMs = isKnown ? this.goneInMs(key) : undefined;
       await pause(deps.clock, inMs ?? goneAfterMs, signal);
@@ -305,8 +350,9 @@ export class HubSessions {
   }
 
   #order(): void {
-    const age = ({ hub }: HubSession): string => `${hub.createdAt} ${hub.key}`;
-    this.#ordered = [...this.#sessions.values()].sort((a, b) => (age(a) < age(b) ? -1 : 1));
+    const byAge = (a: Claimant, b: Claimant): number => (ageOf(a.hub) < ageOf(b.hub) ? -1 : 1);
+    this.#ordered = [...this.#sessions.values()].sort(byAge);
+    this.#claimants = [...this.#ordered, ...this.#others.claimants()].sort(byAge);
   }
 
   #hooksFor(key: HubKey): SessionHooks {
@@ -344,6 +390,11 @@ export class HubSessions {
 function versionOf(key: HubKey, object: KubeObject | undefined): HubVersion {
   const { uid = "", generation = 0 } = object?.metadata ?? {};
   return { key, uid, generation };
+}
+
+/** A hub of which only the name is known. */
+function identityOf(key: HubKey): HubIdentity {
+  return { id: hubIdOf(key), key, target: "" };
 }
 
 function idTaken(holder: HubKey): SpecProblem {
