@@ -1,6 +1,6 @@
 import type { KubeClient } from "../../kube/client.ts";
 import type { Entry, HostKey, Ms } from "../../model/entry.ts";
-import type { Hub, HubId, HubIdentity, HubKey } from "../../model/hub.ts";
+import type { Hub, HubKey } from "../../model/hub.ts";
 import { splitKey } from "../../model/keys.ts";
 import type { KubeObject, Stored } from "../../model/kubernetes.ts";
 import { type LabelSelector, selectsLabels } from "../../model/label-selector.ts";
@@ -19,6 +19,7 @@ import type { HubDeps } from "./connection.ts";
 import { credentialsOf } from "./credentials.ts";
 import { DeletedHubs } from "./deleted-hubs.ts";
 import { HubMemories } from "./memories.ts";
+import { identityOf, Namesakes } from "./namesakes.ts";
 import { ageOf, type Claimant, type ExistingHub, OtherLanes } from "./other-lanes.ts";
 import { HubSession, type SessionHooks } from "./session.ts";
 import { type HubVersion, type UnservedHub, UnservedHubs } from "./unserved-hubs.ts";
@@ -66,8 +67,7 @@ export class HubSessions {
   readonly #gone: DeletedHubs;
   readonly #unserved: UnservedHubs;
   readonly #sessions = new Map<HubKey, HubSession>();
-  /** Every hub that exists. Somebody may have given several of them names with one id. */
-  readonly #byId = new Map<HubId, Set<HubKey>>();
+  readonly #namesakes: Namesakes;
   readonly #memories = new HubMemories();
   readonly #others = new OtherLanes();
   readonly #closed = new AbortController();
@@ -77,6 +77,7 @@ export class HubSessions {
   constructor(place: HubSessionsPlace, options: HubSessionsOptions, hooks: HubSessionsHooks) {
     const { cluster, deps } = place;
     this.#place = place;
+    this.#namesakes = new Namesakes(cluster);
     this.#options = options;
     this.#hooks = hooks;
     const exists = (key: HubKey): Promise<boolean> => cluster.hasHub(key, this.#closed.signal);
@@ -146,7 +147,7 @@ export class HubSessions {
 
   /** The lists have changed: judges anew which of several hubs has an id, and lets every session connect that may. */
   connect(): void {
-    for (const namesakes of this.#byId.values()) if (namesakes.size > 1) this.#takeAll(namesakes);
+    this.#takeAll([...this.#namesakes.shared()]);
     this.each((session) => this.#connect(session));
   }
 
@@ -208,7 +209,7 @@ export class HubSessions {
       return;
     }
     this.#gone.seen(key);
-    const holder = this.#holderOf(this.#namesakesOf(key).add(key));
+    const holder = this.#namesakes.holderOf(key);
     if (!this.#selects(object)) {
       this.#leave(key, object, holder === key);
       return;
@@ -264,25 +265,6 @@ export class HubSessions {
     for (const key of keys) this.take(key);
   }
 
-  /** Every hub that exists and has the id of this one. */
-  #namesakesOf(key: HubKey): Set<HubKey> {
-    const id = hubIdOf(key);
-    const namesakes = this.#byId.get(id) ?? new Set();
-    this.#byId.set(id, namesakes);
-    return namesakes;
-  }
-
-  /** Which of these hubs has the id that they share: one that entries name, else the oldest. */
-  #holderOf(namesakes: ReadonlySet<HubKey>): HubKey {
-    const { hubs, entries } = this.#place.cluster;
-    const rank = (key: HubKey): string => {
-      const isNamed = entries.hostsOf(identityOf(key)).some(() => true);
-      return `${isNamed ? "a" : "b"} ${hubs.objects.get(key)?.metadata.creationTimestamp ?? ""} ${key}`;
-    };
-    const [first = "", ...others] = namesakes;
-    return others.reduce((holder, key) => (rank(key) < rank(holder) ? key : holder), first);
-  }
-
   #serve(hub: Hub, status: HubStatus | undefined): void {
     const { key, target } = hub;
     const session = this.#sessions.get(key);
@@ -323,9 +305,7 @@ export class HubSessions {
     this.#place.metrics.forgetHub(key);
     const wasElsewhere = this.#others.delete(key);
     if (this.#unserved.forget(key) || wasElsewhere) this.#lookAtEntriesOf(key);
-    const namesakes = this.#namesakesOf(key);
-    if (namesakes.delete(key)) this.#takeAll(namesakes);
-    if (namesakes.size === 0) this.#byId.delete(hubIdOf(key));
+    this.#takeAll([...this.#namesakes.delete(key)]);
     void this.#forgetWhenGone(key);
   }
 
@@ -390,11 +370,6 @@ export class HubSessions {
 function versionOf(key: HubKey, object: KubeObject | undefined): HubVersion {
   const { uid = "", generation = 0 } = object?.metadata ?? {};
   return { key, uid, generation };
-}
-
-/** A hub of which only the name is known. */
-function identityOf(key: HubKey): HubIdentity {
-  return { id: hubIdOf(key), key, target: "" };
 }
 
 function idTaken(holder: HubKey): SpecProblem {
