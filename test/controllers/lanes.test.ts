@@ -162,7 +162,6 @@ describe("two lanes", () => {
     expect(asked).toEqual([]);
     move(world, "one", "grey");
     await world.advance(2 * second);
-    expect(statusWriters(world, "one")).toEqual(["gold", "grey"]);
     expect(addressesOf(world, "demo.A")).toEqual(["10.42.0.1:20880", "10.42.0.2:20880"]);
     expect(problemsOf(world, "two")).toEqual([]);
   });

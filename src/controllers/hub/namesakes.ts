@@ -1,5 +1,6 @@
 import type { HubId, HubIdentity, HubKey } from "../../model/hub.ts";
 import { hubIdOf } from "../../translate/names.ts";
+import type { SpecProblem } from "../../translate/read-back/hub.ts";
 import type { HubCluster } from "./cluster.ts";
 
 /** A hub of which only the name is known. */
@@ -43,4 +44,12 @@ export class Namesakes {
     if (namesakes.size === 0) this.#byId.delete(id);
     return namesakes;
   }
+}
+
+/** Why a hub whose id another one has is not served. */
+export function idTaken(holder: HubKey): SpecProblem {
+  return {
+    detail: `the id of this hub in labels, ${hubIdOf(holder)}, is that of hub ${holder} as well`,
+    nextStep: "Rename the hub. Until then it connects to no registry, and its entries stay.",
+  };
 }

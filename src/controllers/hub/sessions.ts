@@ -9,7 +9,6 @@ import { registries } from "../../registries/index.ts";
 import { pause } from "../../runtime/clock.ts";
 import type { HubMetrics } from "../../runtime/metrics.ts";
 import type { RememberedTrust } from "../../status/memory.ts";
-import { hubIdOf } from "../../translate/names.ts";
 import { readHub, type SpecProblem } from "../../translate/read-back/hub.ts";
 import { readStatus } from "../../translate/read-back/hub-status.ts";
 import { reportBug } from "../writes/internal-error.ts";
@@ -19,10 +18,11 @@ import type { HubDeps } from "./connection.ts";
 import { credentialsOf } from "./credentials.ts";
 import { DeletedHubs } from "./deleted-hubs.ts";
 import { HubMemories } from "./memories.ts";
-import { identityOf, Namesakes } from "./namesakes.ts";
+import { identityOf, idTaken, Namesakes } from "./namesakes.ts";
 import { ageOf, type Claimant, type ExistingHub, OtherLanes } from "./other-lanes.ts";
 import { HubSession, type SessionHooks } from "./session.ts";
-import { type HubVersion, type UnservedHub, UnservedHubs } from "./unserved-hubs.ts";
+import { holdMessages } from "./trust.ts";
+import { type UnservedHub, UnservedHubs, versionOf } from "./unserved-hubs.ts";
 
 /** A hub that is missing for a shorter time may be in the middle of a re-creation. */
 const goneAfterMs = 60_000;
@@ -366,22 +366,3 @@ export class HubSessions {
     if (hub) this.#hooks.recordEvent(hub, reason, message);
   }
 }
-
-function versionOf(key: HubKey, object: KubeObject | undefined): HubVersion {
-  const { uid = "", generation = 0 } = object?.metadata ?? {};
-  return { key, uid, generation };
-}
-
-function idTaken(holder: HubKey): SpecProblem {
-  return {
-    detail: `the id of this hub in labels, ${hubIdOf(holder)}, is that of hub ${holder} as well`,
-    nextStep: "Rename the hub. Until then it connects to no registry, and its entries stay.",
-  };
-}
-
-const holdMessages = {
-  Shrunk:
-    "many services lost their last instance at once; the operator keeps those instances until status.hold.until",
-  RegistryReset:
-    "the registry lost its data; the operator removes nothing until the registry lists 80 % of it again or until status.hold.until",
-} as const;
