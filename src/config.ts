@@ -1,4 +1,5 @@
 import { isIPv4 } from "node:net";
+import { parseLabelSelector } from "./model/label-selector.ts";
 import { portRules, portsOfOthers } from "./model/port-rules.ts";
 
 /** The long-running commands; each reads its own part of the table. */
@@ -46,6 +47,14 @@ const options = {
     help: "The namespaces whose RegistryHubs and ServiceEntries the controller handles, separated by commas. If empty: all namespaces.",
     commands: both,
   }),
+  hubSelector: option({
+    flag: "hub-selector",
+    value: "<selector>",
+    default: "",
+    parse: parseLabelSelector,
+    help: 'A label selector, as `kubectl get -l` takes it: the process serves only the RegistryHubs that match, and leads with a Lease of its own. If empty: all hubs. See "Lanes" in docs/operations.md.',
+    commands: hub,
+  }),
   rootNamespace: option({
     flag: "root-namespace",
     value: "<name>",
@@ -59,7 +68,7 @@ const options = {
     value: "<cidr>",
     default: "240.241.0.0/16",
     parse: ipv4Cidr,
-    help: "The range of the virtual IPs. Istio 1.25 and newer allocate their own addresses from 240.240.0.0/16.",
+    help: "The range of the virtual IPs. Istio 1.25 and newer allocate their own addresses from 240.240.0.0/16. With --hub-selector it lies in 240.0.0.0/4, and no other process has the same.",
     commands: [...both, "preview"],
   }),
   httpBindAddress: option({
@@ -75,7 +84,7 @@ const options = {
     value: "true|false",
     default: "false",
     parse: boolean,
-    help: "Elect a leader with the Lease that has the controller's name. Only the leader works; other processes stand by.",
+    help: "Elect a leader with the Lease that has the controller's name; with --hub-selector it is `registryhub-` and the first 8 hex digits of the selector's sha256. Only the leader works; other processes stand by.",
     commands: both,
   }),
   leaderElectNamespace: option({
@@ -260,9 +269,20 @@ export function readConfig(
     }
   };
   const config = Object.fromEntries(names.map((name) => [name, read(options[name])]));
+  problems.push(...conflictsOf(config as Partial<Config>));
   if (problems.length > 0) throw new ConfigError(problems);
   const { KUBECONFIG, HOME } = env;
   return { ...config, defaultKubeconfigs: KUBECONFIG || (HOME ? `${HOME}/.kube/config` : "") } as Config;
+}
+
+/** What is wrong with settings that are right one by one. A setting that could not be read is undefined. */
+function conflictsOf({ hubSelector, vipCidr = "240.0.0.0/4" }: Partial<Config>): readonly string[] {
+  const isLane = hubSelector !== undefined && hubSelector.text !== "";
+  return isLane && Number(vipCidr.split(".")[0]) < 240
+    ? [
+        `--vip-cidr=${vipCidr}: with --hub-selector it must lie in 240.0.0.0/4, because the process that serves a hub next must accept its virtual IPs`,
+      ]
+    : [];
 }
 
 const envPrefix = "REGISTRYHUB_";

@@ -13,6 +13,7 @@ import type { Deps } from "../runtime/deps.ts";
 import { createLogger } from "../runtime/logger.ts";
 import { createDubboMetrics, createHubMetrics, type Metrics } from "../runtime/metrics.ts";
 import { serveVitals } from "../runtime/vitals-server.ts";
+import { hash } from "../translate/names.ts";
 import { addSettings, badUsage, checkKubeconfig } from "./settings.ts";
 import { version } from "./version.ts";
 
@@ -31,7 +32,7 @@ type Make = (
   deps: Deps,
 ) => { readonly controller: Runnable; readonly metrics: Metrics };
 
-/** A command; `name` is the name of its Lease, its Deployment and its field manager. */
+/** A command; `name` is the name of its Deployment, its field manager and, but for a lane, its Lease. */
 interface Work {
   readonly name: string;
   readonly summary: string;
@@ -101,7 +102,7 @@ async function runController(
       stopping.abort();
     });
   }
-  logger.info("starting", { version });
+  logger.info("starting", { version, ...(config.leaderElect && { lease: leaseNameOf(name, config) }) });
   try {
     await work(name, config, deps, stopping.signal);
     return 0;
@@ -148,8 +149,17 @@ async function work(name: Controller, config: Config, deps: Deps, signal: AbortS
 /** Half of them are for one namespace at most (`WorkQueue`). */
 const writersOf = ({ kubeApiConcurrency }: Config): number => 2 * kubeApiConcurrency;
 
-const leaseIdOf = (name: Controller, { leaderElectNamespace }: Config) => ({
-  namespace: leaderElectNamespace,
-  name: controllers[name].name,
+const leaseIdOf = (name: Controller, config: Config) => ({
+  namespace: config.leaderElectNamespace,
+  name: leaseNameOf(name, config),
   identity: `${hostname()}_${randomUUID()}`,
 });
+
+/** Every lane leads for itself, so its Lease has the hash of its selector behind the name of the controller (ADR 0033). */
+export function leaseNameOf(
+  controller: Controller,
+  { hubSelector: { text } }: Pick<Config, "hubSelector">,
+): string {
+  const { name } = controllers[controller];
+  return controller === "hub-controller" && text !== "" ? `${name}-${hash(text)}` : name;
+}

@@ -97,10 +97,13 @@ export async function generateEntries(
     serviceAt: () => "no" as const, // a preview does not read Services
     isReady: () => true,
     targetProblem: () => undefined,
+    claimants: hubs.sessions,
+    isOfOtherLane: () => false,
+    ownerElsewhere: () => undefined,
   };
   const pool = vipPool(options.vipCidr);
   const { emptyGraceMs: graceMs, dubboPorts } = options;
-  const worker = new HostWorker(context, { pool, graceMs, dubboPorts }, tools);
+  const worker = new HostWorker(context, { pool, graceMs, dubboPorts, isLane: false }, tools);
   return workOff(new Set(hosts), worker, cluster);
 }
 

@@ -17,6 +17,8 @@ export type WriteResult<T> = { readonly ok: T } | { readonly error: KubeError };
 export interface ApplyOptions {
   readonly fieldManager: string;
   readonly signal: AbortSignal;
+  /** `applyTo` only: a Conflict also if the object has changed since it was read as `actual`. Default: it may have. */
+  readonly onlyVersionRead?: boolean;
 }
 
 /**
@@ -47,7 +49,9 @@ export function applyTo<T extends KubeObject>(
   object: T,
   options: ApplyOptions,
 ): Promise<WriteResult<T>> {
-  const precondition = actual ? { uid: actual.metadata.uid } : { resourceVersion: noVersion };
+  const { uid, resourceVersion } = actual?.metadata ?? { resourceVersion: noVersion };
+  const isExact = actual === undefined || options.onlyVersionRead === true;
+  const precondition = { ...(uid !== undefined && { uid }), ...(isExact && { resourceVersion }) };
   return apply(client, resource, { ...object, metadata: { ...object.metadata, ...precondition } }, options);
 }
 

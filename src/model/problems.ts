@@ -21,6 +21,8 @@ export const problemCodes = {
     "A ServiceEntry that is not the operator's has the virtual IP of this host, so connections may reach either. Give that ServiceEntry another address.",
   PortNotAllowed:
     "The service's port is not one of --dubbo-ports, so the service gets no new EnvoyFilter; one that it has stays. Use another port, allow this one, or set l7: false.",
+  OtherLane:
+    "The ServiceEntry of this host belongs to a hub of another lane, so what this hub lists does not change it. Give both hubs the labels of one lane.",
   ShadowsService:
     "A Kubernetes Service has the same name in the mesh, so callers reach one of the two at random. Rename the Service, or use another namespace. Rejected: a hub of another namespace makes no entry that would answer for a Service.",
   MixedProtocols:

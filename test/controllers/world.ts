@@ -3,6 +3,7 @@ import { onTestFinished } from "vitest";
 import { readConfig } from "../../src/config.ts";
 import { DubboController, type DubboControllerOptions } from "../../src/controllers/dubbo/controller.ts";
 import { HubController, type HubControllerOptions } from "../../src/controllers/hub/controller.ts";
+import { parseLabelSelector } from "../../src/model/label-selector.ts";
 import type { RegistryHub } from "../../src/model/registryhub.ts";
 import type { OpenRegistry } from "../../src/registries/index.ts";
 import type { Clock, Deps, Fields, Logger } from "../../src/runtime/deps.ts";
@@ -39,6 +40,7 @@ const hubDefaults: HubControllerOptions = {
   watchNamespaces: [],
   denyTargets: [],
   dubboPorts,
+  hubSelector: parseLabelSelector(""),
 };
 
 const dubboDefaults: DubboControllerOptions = {
@@ -80,6 +82,8 @@ export interface World {
   readonly person: Person;
   readonly hubController: Process<HubControllerOptions>;
   readonly dubboController: Process<DubboControllerOptions>;
+  /** Another hub-controller: one for the hubs with the label `lane: <name>`, as the user `<name>`. */
+  lane(name: string): Process<HubControllerOptions>;
   /** The registry at an address; `zk` unless given. */
   registry(address?: string): ScriptedRegistry;
   /** Lets time pass: at each deadline everything that it sets off happens before the next. @throws what a controller died of. */
@@ -159,19 +163,19 @@ export function openWorld({ busyMs = 0, clock = fakeClock(), servers }: WorldOpt
 
   const clientOf = (user: string, concurrency: number) =>
     inProcessClient(api, { user, userAgent: `${user}/test`, concurrency }, clock);
+  const hubController = (user: string, defaults: HubControllerOptions) =>
+    processOf(defaults, (options, deps) => {
+      const metrics = createHubMetrics(clock);
+      const open = { ...deps, openRegistry: servers?.open ?? registries.open };
+      return running(new HubController(options, clientOf(user, options.concurrency), metrics, open), metrics);
+    });
 
   return {
     clock,
     api,
     person: api.person,
-    hubController: processOf(hubDefaults, (options, deps) => {
-      const metrics = createHubMetrics(clock);
-      const open = { ...deps, openRegistry: servers?.open ?? registries.open };
-      return running(
-        new HubController(options, clientOf("registryhub", options.concurrency), metrics, open),
-        metrics,
-      );
-    }),
+    hubController: hubController("registryhub", hubDefaults),
+    lane: (name) => hubController(name, { ...hubDefaults, hubSelector: parseLabelSelector(`lane=${name}`) }),
     dubboController: processOf(dubboDefaults, (options, deps) => {
       const metrics = createDubboMetrics();
       return running(

@@ -1,4 +1,5 @@
 import { editEffects } from "../../src/controllers/hub/edits.ts";
+import { OtherLanes } from "../../src/controllers/hub/other-lanes.ts";
 import type { Endpoint, Entry, HostKey, Ms } from "../../src/model/entry.ts";
 import type { Hub, HubId } from "../../src/model/hub.ts";
 import { splitKey } from "../../src/model/keys.ts";
@@ -53,6 +54,8 @@ export class Member {
   isPending = true;
   couldNotRead: ReadonlySet<HostKey> = new Set();
   isAllowed = true;
+  /** Which of two processes serves the hub. */
+  lane = 0;
   /** Since when the hub is deleted. */
   missingSince: Ms | undefined;
   memory: RememberedTrust = nothingRemembered;
@@ -79,7 +82,7 @@ export class Member {
   }
 }
 
-/** Hubs, a cluster, and an operator that plans what its trust tells it to plan, and nothing else. */
+/** Hubs, a cluster, and an operator of two lanes that plans what its trust tells it to plan, and nothing else. */
 export class World {
   now: Moment = { monotonic: 1, wall: Date.parse("2024-02-04T03:00:00Z") };
   readonly members: readonly Member[];
@@ -207,6 +210,14 @@ export class World {
     this.#ask(hosts);
   }
 
+  /** The hub gets the label of this lane, which starts with what the status says. */
+  move(member: Member, lane: number): void {
+    if (member.missingSince !== undefined || member.lane === lane) return;
+    member.lane = lane;
+    this.#open(member);
+    this.#ask(hosts);
+  }
+
   step(member: Member, event: TrustEvent): void {
     const { state, changed } = step(member.trust, event, this.now);
     member.trust = state;
@@ -273,14 +284,29 @@ export class World {
     for (const host of asked) this.#waiting.add(host);
   }
 
-  /** Returns whether it wrote something. */
+  /** Returns whether somebody wrote something. */
   #look(host: HostKey): boolean {
+    for (let turns = 0; turns < 5; turns++)
+      if ([0, 1].filter((lane) => this.#lookAs(lane, host)).length === 0) return turns > 0;
+    throw new Error(`${host} is written again and again`);
+  }
+
+  #lookAs(lane: number, host: HostKey): boolean {
     const actual = this.cluster.get(host);
+    const existing = this.members.filter(({ missingSince }) => missingSince === undefined);
+    const others = new OtherLanes();
+    for (const { hub, ...member } of existing) if (member.lane !== lane) others.put({ ...hub, hub });
+    const own = existing.filter((member) => member.lane === lane);
+    if (actual && others.ownerOf(host, actual, () => own.map(({ hub }) => hub)) !== undefined) return false;
+    const claimants = [
+      ...own.map((member) => inputsOf(host)(member)),
+      ...others.claimants().map((claimant) => claimant.claimInputs(host, actual)),
+    ];
     const goneInMs = (key: string): Ms | undefined => {
       const since = this.members.find(({ hub }) => hub.key === key)?.missingSince;
       return since === undefined ? undefined : Math.max(0, since + goneAfterMs - this.now.monotonic);
     };
-    const inputs = this.members.filter(({ missingSince }) => missingSince === undefined).map(inputsOf(host));
+    const inputs = claimants.sort((a, b) => (a.hub.key < b.hub.key ? -1 : 1)); // they are of one age
     const { claims, wakeInMs } = claimsOn(host, actual, inputs, goneInMs);
     if (wakeInMs === undefined) this.#pending.delete(host);
     else this.#pending.add(host);

@@ -26,6 +26,7 @@ const happenings = {
   releases: 1,
   deletes: 1,
   creates: 2,
+  moves: 2,
 } as const;
 
 interface Happening {
@@ -162,6 +163,10 @@ function happen(world: World, happening: Happening): void {
     case "creates":
       for (const each of world.members) world.create(each);
       break;
+    case "moves":
+      world.move(member, 1 - member.lane);
+      comeBack(world, member, shows);
+      break;
   }
 }
 
@@ -181,6 +186,7 @@ function begin(): World {
 function end(world: World): void {
   for (const member of world.members) {
     world.create(member);
+    world.move(member, 0); // hubs that feed one host belong into one lane
     world.allow(member, true);
     const { hub } = member;
     world.edit(member, { ...hub, policy: "sync", suspend: false, filter: { include: ["*"], exclude: [] } });

@@ -21,6 +21,7 @@ describe("readConfig", () => {
       kubeconfig: undefined,
       defaultKubeconfigs: "",
       watchNamespaces: [],
+      hubSelector: { text: "", requirements: [] },
       rootNamespace: "servicemesh",
       vipCidr: "240.241.0.0/16",
       httpBindAddress: { host: "127.0.0.1", port: 0 },
@@ -68,6 +69,27 @@ describe("readConfig", () => {
       "--inbound-filters=yes: neither true nor false",
       "REGISTRYHUB_LOG_LEVEL=loud: not one of debug, info, warn, error",
     ]);
+  });
+
+  it("reads which hubs the process serves", () => {
+    const { hubSelector } = readConfig({ hubSelector: " lane in (gold,silver) " }, {});
+    expect(hubSelector).toEqual({
+      text: "lane in (gold,silver)",
+      requirements: [{ key: "lane", operator: "in", values: ["gold", "silver"] }],
+    });
+    expect(problemsOf({ hubSelector: "lane in gold" })).toEqual([
+      '--hub-selector=lane in gold: "lane in gold" is no condition such as lane=gold, lane!=gold, lane in (gold,silver), lane notin (gold), lane or !lane',
+    ]);
+  });
+
+  it("refuses a lane whose virtual IPs no other lane accepts", () => {
+    const lane = { hubSelector: "lane=gold" };
+    expect(problemsOf({ vipCidr: "10.99.0.0/16" })).toEqual([]);
+    expect(problemsOf({ ...lane, vipCidr: "240.242.0.0/16" })).toEqual([]);
+    expect(problemsOf({ ...lane, vipCidr: "10.99.0.0/16" })).toEqual([
+      expect.stringContaining("--vip-cidr=10.99.0.0/16: with --hub-selector it must lie in 240.0.0.0/4"),
+    ]);
+    expect(problemsOf({ hubSelector: "(", vipCidr: "10" })).toHaveLength(2);
   });
 
   it.each([

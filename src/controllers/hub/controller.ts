@@ -12,7 +12,8 @@ import { WorkQueue } from "../writes/queue.ts";
 import type { Urgency } from "../writes/ready-keys.ts";
 import { HubCluster } from "./cluster.ts";
 import type { HubDeps } from "./connection.ts";
-import { type ClaimingHub, type HostContext, HostWorker } from "./host-worker.ts";
+import { type HostContext, HostWorker } from "./host-worker.ts";
+import type { Claimant } from "./other-lanes.ts";
 import type { HubSession } from "./session.ts";
 import { HubSessions, type HubSessionsOptions } from "./sessions.ts";
 import { hostOfService, type Services, serviceAt } from "./shadowing-services.ts";
@@ -96,8 +97,9 @@ export class HubController {
       signal: running,
       recall,
     };
-    const { concurrency, dubboPorts, emptyGraceMs: graceMs } = this.#options;
-    const hosts = new HostWorker(context, { pool, graceMs, dubboPorts }, tools);
+    const { concurrency, dubboPorts, hubSelector, emptyGraceMs: graceMs } = this.#options;
+    const isLane = hubSelector.text !== "";
+    const hosts = new HostWorker(context, { pool, graceMs, dubboPorts, isLane }, tools);
     const statuses = new StatusWorker(context, tools);
     const hostQueue = new WorkQueue((host) => hosts.work(host), concurrency, this.#deps, {
       sliceBegins: () => this.#metrics.sliceBegins("hosts"),
@@ -134,9 +136,12 @@ export class HubController {
       serviceAt: (host) => serviceAt(host, services),
       isReady: () => this.#isReady,
       sessions: () => this.#sessions.ordered,
+      claimants: () => this.#sessions.claimants,
+      isOfOtherLane: (key: HubKey) => this.#sessions.isOfOtherLane(key),
+      ownerElsewhere: (host, entry) => this.#sessions.ownerElsewhere(host, entry),
       session: (key: HubKey) => this.#sessions.get(key),
       unserved: (key: HubKey) => this.#sessions.unserved(key),
-      targetProblem: ({ hub }: ClaimingHub) => this.#cluster.targetProblem(hub),
+      targetProblem: ({ hub }: Claimant) => this.#cluster.targetProblem(hub),
       isStarting: () => this.#cluster.isStarting,
       isBlind: () => this.#cluster.isBlind,
       waitsFor: (target) => this.#hostQueue?.waitsFor(target) ?? "nothing",
@@ -206,7 +211,7 @@ export class HubController {
   }
 
   #enqueueStatus(key: HubKey): void {
-    if (this.#sessions.exists(key)) this.#statusQueue?.addAfter(key, statusDelayMs);
+    if (this.#sessions.has(key)) this.#statusQueue?.addAfter(key, statusDelayMs);
   }
 
   #enqueueHosts(hosts: Iterable<HostKey>, urgency: Urgency): void {

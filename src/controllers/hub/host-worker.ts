@@ -24,6 +24,7 @@ import { failedBy, type Outcome } from "../writes/queue.ts";
 import { dryRunResultOf, firstOf, isWritten } from "./host-outcome.ts";
 import { foreignHost, problemsOf, withProblems } from "./host-problems.ts";
 import type { HostLedger } from "./ledger.ts";
+import { type Claimant, leaveToOtherLane } from "./other-lanes.ts";
 import type { HubSession } from "./session.ts";
 import { hostOfOthers, isOfOthers, type serviceAt } from "./shadowing-services.ts";
 import type { UnexplainedEntries } from "./unexplained-entries.ts";
@@ -32,8 +33,11 @@ import { mayKeepVip, type VipContext, vipOf } from "./virtual-ips.ts";
 /** Dubbo re-registers with delete + create, so a plan that only removes waits this long and is made again. */
 export const entryRemovalDelayMs = 300;
 
-/** What the worker asks of a hub. */
-export interface ClaimingHub extends Pick<HubSession, "hub" | "claimInputs"> {
+/** How long the lane of an entry that is gone has to restore it, before another lane whose hubs list the host may do so. */
+const restoreMs = 60_000;
+
+/** What the worker asks of a hub that this process serves. */
+export interface ClaimingHub extends Claimant {
   readonly listings: Pick<HubSession["listings"], "has">;
   readonly ledger: Pick<
     HostLedger,
@@ -43,10 +47,15 @@ export interface ClaimingHub extends Pick<HubSession, "hub" | "claimInputs"> {
 
 /** What the worker asks the controller. */
 export interface HostContext {
-  /** The hubs that exist, oldest first. */
+  /** The hubs that this process serves, oldest first. */
   sessions(): readonly ClaimingHub[];
+  /** These, and those that exist and that another lane serves; oldest first. */
+  claimants(): readonly Claimant[];
+  isOfOtherLane(hub: HubKey): boolean;
+  /** As `OtherLanes.ownerOf`. */
+  ownerElsewhere(host: HostKey, entry: Entry | undefined): HubKey | undefined;
   /** Why the hub's entries cannot be written at all. */
-  targetProblem(session: ClaimingHub): ApplyFailure | undefined;
+  targetProblem(hub: Claimant): ApplyFailure | undefined;
   /** As `claimsOn` wants it. */
   goneInMs(hub: HubKey): Ms | undefined;
   readonly entries: EntryIndex;
@@ -63,6 +72,8 @@ export interface HostWorkerOptions {
   readonly graceMs: Ms;
   /** Where the dubbo-controller may make new filters. */
   readonly dubboPorts: PortRules;
+  /** Other processes write entries as well, so a write is only of what was read. */
+  readonly isLane: boolean;
 }
 
 /** How long a new entry waits at a time for the first list of the Services, and until another look at one that is refused. */
@@ -76,6 +87,8 @@ interface Memo {
   last?: Entry;
   emptyAt?: Instant | undefined;
   removalAt?: Instant | undefined;
+  /** Since when an entry of another lane is gone. */
+  missingAt?: Instant | undefined;
 }
 
 /** Reconciles one host at a time: gathers its claims, plans, and makes at most one write. */
@@ -93,7 +106,7 @@ export class HostWorker {
       entries: context.entries,
       objects: context.serviceEntries.objects,
       pool: options.pool,
-      targetOf: (key) => context.sessions().find(({ hub }) => hub.key === key)?.hub.target,
+      targetOf: (key) => context.claimants().find(({ hub }) => hub.key === key)?.hub.target,
     };
     this.#options = options;
     this.#tools = tools;
@@ -102,6 +115,7 @@ export class HostWorker {
       resources.serviceEntries,
       fieldManagers.registryhub,
       tools,
+      { isShared: options.isLane },
     );
   }
 
@@ -111,10 +125,17 @@ export class HostWorker {
     const found = this.#context.entries.hostObject(host);
     this.#remember(host, found);
     const last = this.#memos.get(host)?.last;
-    const { claims, wakeInMs, isUnexplained } = this.#claims(host, found === undefined ? last : found.entry);
+    const entry = found === undefined ? last : found.entry;
+    const { claims, wakeInMs, isUnexplained } = this.#claims(host, entry);
     const isLeftOver = found?.ownership === "ours" && found.entry === undefined && claims.size === 0;
     const name = found?.object.metadata.name;
     this.#context.unexplained.record(host, isUnexplained || isLeftOver ? name : undefined);
+    const owner = this.#context.ownerElsewhere(host, entry);
+    const leftMs = owner === undefined ? 0 : this.#restoreMs(host, found);
+    if (owner !== undefined && leftMs > 0) {
+      leaveToOtherLane(host, owner, claims, this.#context.sessions());
+      return leftMs === Infinity ? undefined : { againInMs: leftMs };
+    }
     if (found !== undefined && !mayTakeOver(found, claims))
       return this.#reject(host, claims, foreignHost(host, found));
     const service = this.#serviceOfOthers(host, found, claims);
@@ -140,9 +161,9 @@ export class HostWorker {
   }
 
   #claims(host: HostKey, actual: Entry | undefined): HostClaims {
-    const hubs = this.#context.sessions().map((session) => {
-      const inputs = session.claimInputs(host, actual);
-      return inputs.mayWrite && this.#context.targetProblem(session) !== undefined
+    const hubs = this.#context.claimants().map((claimant) => {
+      const inputs = claimant.claimInputs(host, actual);
+      return inputs.mayWrite && this.#context.targetProblem(claimant) !== undefined
         ? { ...inputs, mayWrite: false }
         : inputs;
     });
@@ -175,17 +196,28 @@ export class HostWorker {
   #remember(host: HostKey, found: HostObject | undefined): void {
     if (found?.entry === undefined || !found.entry.ours) return;
     const memo = this.#memo(host);
+    memo.missingAt = undefined;
     const vip = mayKeepVip(this.#vips, found) ? found.entry.vip : (memo.last?.vip ?? "");
     memo.last = { ...found.entry, vip, endpoints: noEndpoints };
   }
 
+  /** How long the other lane still has to restore the entry, if it is gone. */
+  #restoreMs(host: HostKey, found: HostObject | undefined): Ms {
+    if (found !== undefined) return Infinity;
+    const memo = this.#memo(host);
+    const now = this.#tools.deps.clock.monotonic();
+    memo.missingAt ??= now;
+    return Math.max(0, memo.missingAt + restoreMs - now);
+  }
+
   /**
    * Whether an entry that somebody deleted may have to come back as it was, because a hub that it names writes nothing
-   * now or cannot tell that the service is gone. What nobody misses is forgotten.
+   * now or cannot tell that the service is gone. What nobody misses is forgotten; other lanes remember for themselves.
    */
   #isMissed(host: HostKey, last: Entry | undefined, claims: ReadonlyMap<HubId, Claim>): boolean {
     const isWanted = [...claims.values()].some(
-      ({ listed, unlisted }) => listed.length > 0 || unlisted === "unknown",
+      ({ key, listed, unlisted }) =>
+        listed.length > 0 || (unlisted === "unknown" && !this.#context.isOfOtherLane(key)),
     );
     if (!isWanted) this.#forget(host);
     else if (last !== undefined) this.#reserve(host, last);

@@ -1,24 +1,28 @@
 import type { KubeClient } from "../../kube/client.ts";
-import type { Ms } from "../../model/entry.ts";
-import type { Hub, HubId, HubKey } from "../../model/hub.ts";
+import type { Entry, HostKey, Ms } from "../../model/entry.ts";
+import type { Hub, HubKey } from "../../model/hub.ts";
 import { splitKey } from "../../model/keys.ts";
 import type { KubeObject, Stored } from "../../model/kubernetes.ts";
+import { type LabelSelector, selectsLabels } from "../../model/label-selector.ts";
 import type { HubStatus, RegistryHub } from "../../model/registryhub.ts";
 import { registries } from "../../registries/index.ts";
 import { pause } from "../../runtime/clock.ts";
 import type { HubMetrics } from "../../runtime/metrics.ts";
-import { nothingRemembered, type RememberedTrust, rememberedTrust } from "../../status/memory.ts";
-import { hubIdOf } from "../../translate/names.ts";
+import type { RememberedTrust } from "../../status/memory.ts";
 import { readHub, type SpecProblem } from "../../translate/read-back/hub.ts";
 import { readStatus } from "../../translate/read-back/hub-status.ts";
+import { reportBug } from "../writes/internal-error.ts";
 import { isWatched, type TargetRules } from "../writes/target-namespace.ts";
 import type { HubCluster } from "./cluster.ts";
 import type { HubDeps } from "./connection.ts";
 import { credentialsOf } from "./credentials.ts";
 import { DeletedHubs } from "./deleted-hubs.ts";
-import { isSameRegistry } from "./edits.ts";
+import { HubMemories } from "./memories.ts";
+import { identityOf, idTaken, Namesakes } from "./namesakes.ts";
+import { ageOf, type Claimant, type ExistingHub, OtherLanes } from "./other-lanes.ts";
 import { HubSession, type SessionHooks } from "./session.ts";
-import { type HubVersion, type UnservedHub, UnservedHubs } from "./unserved-hubs.ts";
+import { holdMessages } from "./trust.ts";
+import { type UnservedHub, UnservedHubs, versionOf } from "./unserved-hubs.ts";
 
 /** A hub that is missing for a shorter time may be in the middle of a re-creation. */
 const goneAfterMs = 60_000;
@@ -26,6 +30,8 @@ const goneAfterMs = 60_000;
 const credentialsMs = 300_000;
 
 export interface HubSessionsOptions extends TargetRules {
+  /** Which hubs this process serves. */
+  readonly hubSelector: LabelSelector;
   readonly shrinkHoldMs: Ms;
   readonly resetHoldMs: Ms;
   readonly settleFactor: number;
@@ -50,13 +56,10 @@ export interface HubSessionsHooks extends Pick<SessionHooks, "enqueueHosts" | "e
   listsChanged(): void;
 }
 
-/** A status, with the hub that it describes; undefined = the status is of an earlier or an unreadable spec. */
-interface Memory {
-  readonly hub: Hub | undefined;
-  readonly status: HubStatus;
-}
-
-/** The hubs that exist: a session for each, or why it has none. A bug in one of them stops no other. */
+/**
+ * The hubs that exist: a session for each that this process serves, or why it has none. A bug in one of them stops no
+ * other.
+ */
 export class HubSessions {
   readonly #place: HubSessionsPlace;
   readonly #options: HubSessionsOptions;
@@ -64,16 +67,17 @@ export class HubSessions {
   readonly #gone: DeletedHubs;
   readonly #unserved: UnservedHubs;
   readonly #sessions = new Map<HubKey, HubSession>();
-  /** Every hub that exists. Somebody may have given several of them names with one id. */
-  readonly #byId = new Map<HubId, Set<HubKey>>();
-  /** The newest status of each hub. A re-created hub inherits its origin and its hold. */
-  readonly #memories = new Map<HubKey, Memory>();
+  readonly #namesakes: Namesakes;
+  readonly #memories = new HubMemories();
+  readonly #others = new OtherLanes();
   readonly #closed = new AbortController();
   #ordered: readonly HubSession[] = [];
+  #claimants: readonly Claimant[] = [];
 
   constructor(place: HubSessionsPlace, options: HubSessionsOptions, hooks: HubSessionsHooks) {
     const { cluster, deps } = place;
     this.#place = place;
+    this.#namesakes = new Namesakes(cluster);
     this.#options = options;
     this.#hooks = hooks;
     const exists = (key: HubKey): Promise<boolean> => cluster.hasHub(key, this.#closed.signal);
@@ -89,20 +93,36 @@ export class HubSessions {
     return this.#ordered;
   }
 
+  /** Every hub that exists and can be read, those of other lanes too; oldest first. */
+  get claimants(): readonly Claimant[] {
+    return this.#claimants;
+  }
+
   get(key: HubKey): HubSession | undefined {
     return this.#sessions.get(key);
   }
 
-  /** Why a hub that exists has no session. */
+  /** Why a hub of this lane has no session. */
   unserved(key: HubKey): UnservedHub | undefined {
     return this.#unserved.get(key);
   }
 
-  exists(key: HubKey): boolean {
+  /** Whether the hub exists and is of this lane, which then writes its status. */
+  has(key: HubKey): boolean {
     return this.#sessions.has(key) || this.#unserved.get(key) !== undefined;
   }
 
-  /** Every hub that exists. */
+  /** Whether the hub exists and another lane serves it. */
+  isOfOtherLane(key: HubKey): boolean {
+    return this.#others.has(key);
+  }
+
+  /** As `OtherLanes.ownerOf`. */
+  ownerElsewhere(host: HostKey, entry: Entry | undefined): HubKey | undefined {
+    return entry && this.#others.ownerOf(host, entry, () => this.#own());
+  }
+
+  /** Every hub of this lane. */
   *keys(): Generator<HubKey> {
     yield* this.#sessions.keys();
     yield* this.#unserved.keys();
@@ -127,7 +147,7 @@ export class HubSessions {
 
   /** The lists have changed: judges anew which of several hubs has an id, and lets every session connect that may. */
   connect(): void {
-    for (const namesakes of this.#byId.values()) if (namesakes.size > 1) this.#takeAll(namesakes);
+    this.#takeAll([...this.#namesakes.shared()]);
     this.each((session) => this.#connect(session));
   }
 
@@ -138,9 +158,9 @@ export class HubSessions {
 
   /** For a hub without a session: 0 = it is gone, else how long until it may be; undefined = that cannot be told. */
   goneInMs(key: HubKey): Ms | undefined {
-    if (!isWatched(splitKey(key)[0], this.#options) || this.#unserved.get(key)) return undefined;
+    if (!isWatched(splitKey(key)[0], this.#options) || this.#isKnown(key)) return undefined;
     const goneInMs = this.#gone.goneInMs(key);
-    if (goneInMs === 0) this.#memories.delete(key);
+    if (goneInMs === 0) this.#memories.forget(key);
     return goneInMs;
   }
 
@@ -149,6 +169,18 @@ export class HubSessions {
     this.#closed.abort();
     this.#unserved.close();
     for (const session of this.#sessions.values()) session.close();
+  }
+
+  #isKnown(key: HubKey): boolean {
+    return this.has(key) || this.#others.has(key);
+  }
+
+  *#own(): Generator<ExistingHub> {
+    for (const { hub } of this.#ordered) yield hub;
+    for (const key of this.#unserved.keys()) {
+      const createdAt = this.#place.cluster.hubs.objects.get(key)?.metadata.creationTimestamp ?? "";
+      yield { ...identityOf(key), createdAt };
+    }
   }
 
   #contain(key: HubKey, run: () => void): void {
@@ -160,8 +192,12 @@ export class HubSessions {
   }
 
   #fail(key: HubKey, error: unknown): void {
-    const version = versionOf(key, this.#place.cluster.hubs.objects.get(key));
-    this.#unserved.fail(version, error, this.#memories.get(key)?.status);
+    const object = this.#place.cluster.hubs.objects.get(key);
+    if (object !== undefined && !this.#selects(object)) {
+      reportBug(this.#place, "hub", { hub: key }, error);
+      return; // its own lane says so in its status
+    }
+    this.#unserved.fail(versionOf(key, object), error, this.#memories.statusOf(key));
     this.#drop(key);
     this.#hooks.enqueueStatus(key, "soon");
   }
@@ -173,9 +209,42 @@ export class HubSessions {
       return;
     }
     this.#gone.seen(key);
-    const holder = this.#holderOf(this.#namesakesOf(key).add(key));
+    const holder = this.#namesakes.holderOf(key);
+    if (!this.#selects(object)) {
+      this.#leave(key, object, holder === key);
+      return;
+    }
+    if (this.#others.delete(key)) this.#lookAtEntriesOf(key);
     if (holder === key) this.#read(key, object);
     else this.#refuse(key, object, idTaken(holder));
+  }
+
+  #selects({ metadata }: KubeObject): boolean {
+    return selectsLabels(this.#options.hubSelector, metadata.labels);
+  }
+
+  /** Another lane serves the hub: ends its connection here, and leaves its status and its hosts alone. */
+  #leave(key: HubKey, object: Stored<RegistryHub>, isHolder: boolean): void {
+    const reading = readHub(object);
+    const hub = "hub" in reading && isHolder ? reading.hub : undefined;
+    this.#memories.remember(key, hub, readStatus(object.status));
+    const { target } = hub ?? identityOf(key);
+    const createdAt = object.metadata.creationTimestamp ?? "";
+    const isNews = this.#others.put({ ...identityOf(key), target, createdAt, hub });
+    this.#unserved.forget(key);
+    this.#drop(key);
+    this.#place.metrics.forgetHub(key);
+    if (isNews) this.#lookAtEntriesOf(key);
+  }
+
+  /** To whom the hosts of the hub's entries belong, or what the hub says of them, has changed. */
+  #lookAtEntriesOf(key: HubKey): void {
+    this.#order();
+    const owned = [...this.#place.cluster.entries.hostsOf(identityOf(key))];
+    this.#hooks.enqueueHosts(
+      owned.map(({ host }) => host),
+      "look",
+    );
   }
 
   #read(key: HubKey, object: Stored<RegistryHub>): void {
@@ -186,8 +255,8 @@ export class HubSessions {
   }
 
   #refuse(key: HubKey, object: Stored<RegistryHub>, problem: SpecProblem): void {
-    this.#remember(key, undefined, readStatus(object.status));
-    this.#unserved.refuse(versionOf(key, object), problem, this.#memories.get(key)?.status);
+    this.#memories.remember(key, undefined, readStatus(object.status));
+    this.#unserved.refuse(versionOf(key, object), problem, this.#memories.statusOf(key));
     this.#drop(key);
     this.#hooks.enqueueStatus(key, "soon");
   }
@@ -196,31 +265,12 @@ export class HubSessions {
     for (const key of keys) this.take(key);
   }
 
-  /** Every hub that exists and has the id of this one. */
-  #namesakesOf(key: HubKey): Set<HubKey> {
-    const id = hubIdOf(key);
-    const namesakes = this.#byId.get(id) ?? new Set();
-    this.#byId.set(id, namesakes);
-    return namesakes;
-  }
-
-  /** Which of these hubs has the id that they share: one that entries name, else the oldest. */
-  #holderOf(namesakes: ReadonlySet<HubKey>): HubKey {
-    const { hubs, entries } = this.#place.cluster;
-    const rank = (key: HubKey): string => {
-      const isNamed = entries.hostsOf({ id: hubIdOf(key), key, target: "" }).some(() => true);
-      return `${isNamed ? "a" : "b"} ${hubs.objects.get(key)?.metadata.creationTimestamp ?? ""} ${key}`;
-    };
-    const [first = "", ...others] = namesakes;
-    return others.reduce((holder, key) => (rank(key) < rank(holder) ? key : holder), first);
-  }
-
   #serve(hub: Hub, status: HubStatus | undefined): void {
     const { key, target } = hub;
     const session = this.#sessions.get(key);
     const wasUnserved = this.#unserved.serve(key);
-    const memory = this.#memoryFor(hub, status, wasUnserved);
-    this.#remember(key, hub, status);
+    const memory = this.#memories.trustOf(hub, status, wasUnserved);
+    this.#memories.remember(key, hub, status);
     if (session === undefined) {
       this.#add(hub, memory);
       if (status === undefined) this.#hooks.enqueueStatus(key, "now");
@@ -245,24 +295,6 @@ export class HubSessions {
     session.enqueueAllHosts();
   }
 
-  #remember(key: HubKey, hub: Hub | undefined, status: HubStatus | undefined): void {
-    if (status === undefined) return;
-    if (status.observedGeneration === hub?.generation) this.#memories.set(key, { hub, status });
-    else if (!this.#memories.has(key)) this.#memories.set(key, { hub: undefined, status });
-  }
-
-  /**
-   * The trust of a hub that gets a session: from its status, or from this process if the hub was re-created or
-   * unserved; nothing if a re-created hub has another registry.
-   */
-  #memoryFor(hub: Hub, status: HubStatus | undefined, wasUnserved: boolean): RememberedTrust {
-    const before = this.#memories.get(hub.key);
-    if (status !== undefined && !wasUnserved) return rememberedTrust(status, hub);
-    if (before?.hub !== undefined && isSameRegistry(before.hub, hub))
-      return rememberedTrust(before.status, { ...hub, generation: before.status.observedGeneration });
-    return wasUnserved ? rememberedTrust(status, hub) : nothingRemembered;
-  }
-
   #connect(session: HubSession): void {
     if (this.#place.cluster.knowsEntries(() => this.#hooks.listsChanged())) session.connect();
   }
@@ -271,16 +303,9 @@ export class HubSessions {
   #forget(key: HubKey): void {
     this.#drop(key);
     this.#place.metrics.forgetHub(key);
-    if (this.#unserved.forget(key)) {
-      const owned = [...this.#place.cluster.entries.hostsOf({ id: hubIdOf(key), key, target: "" })];
-      this.#hooks.enqueueHosts(
-        owned.map(({ host }) => host),
-        "look",
-      );
-    }
-    const namesakes = this.#namesakesOf(key);
-    if (namesakes.delete(key)) this.#takeAll(namesakes);
-    if (namesakes.size === 0) this.#byId.delete(hubIdOf(key));
+    const wasElsewhere = this.#others.delete(key);
+    if (this.#unserved.forget(key) || wasElsewhere) this.#lookAtEntriesOf(key);
+    this.#takeAll([...this.#namesakes.delete(key)]);
     void this.#forgetWhenGone(key);
   }
 
@@ -288,7 +313,7 @@ export class HubSessions {
   async #forgetWhenGone(key: HubKey): Promise<void> {
     const { cluster, deps } = this.#place;
     const { signal } = this.#closed;
-    while (!signal.aborted && this.#memories.has(key) && !this.exists(key)) {
+    while (!signal.aborted && this.#memories.has(key) && !this.#isKnown(key)) {
       const isKnown = cluster.hubs.status.state === "synced";
       const inMs = isKnown ? this.goneInMs(key) : undefined;
       await pause(deps.clock, inMs ?? goneAfterMs, signal);
@@ -305,8 +330,9 @@ export class HubSessions {
   }
 
   #order(): void {
-    const age = ({ hub }: HubSession): string => `${hub.createdAt} ${hub.key}`;
-    this.#ordered = [...this.#sessions.values()].sort((a, b) => (age(a) < age(b) ? -1 : 1));
+    const byAge = (a: Claimant, b: Claimant): number => (ageOf(a.hub) < ageOf(b.hub) ? -1 : 1);
+    this.#ordered = [...this.#sessions.values()].sort(byAge);
+    this.#claimants = [...this.#ordered, ...this.#others.claimants()].sort(byAge);
   }
 
   #hooksFor(key: HubKey): SessionHooks {
@@ -340,22 +366,3 @@ export class HubSessions {
     if (hub) this.#hooks.recordEvent(hub, reason, message);
   }
 }
-
-function versionOf(key: HubKey, object: KubeObject | undefined): HubVersion {
-  const { uid = "", generation = 0 } = object?.metadata ?? {};
-  return { key, uid, generation };
-}
-
-function idTaken(holder: HubKey): SpecProblem {
-  return {
-    detail: `the id of this hub in labels, ${hubIdOf(holder)}, is that of hub ${holder} as well`,
-    nextStep: "Rename the hub. Until then it connects to no registry, and its entries stay.",
-  };
-}
-
-const holdMessages = {
-  Shrunk:
-    "many services lost their last instance at once; the operator keeps those instances until status.hold.until",
-  RegistryReset:
-    "the registry lost its data; the operator removes nothing until the registry lists 80 % of it again or until status.hold.until",
-} as const;

@@ -51,3 +51,11 @@ export class HubTrust {
 export function momentOf(clock: Clock): Moment {
   return { monotonic: clock.monotonic(), wall: clock.now() };
 }
+
+/** What an Event tells the owner of a hub when a hold begins. */
+export const holdMessages = {
+  Shrunk:
+    "many services lost their last instance at once; the operator keeps those instances until status.hold.until",
+  RegistryReset:
+    "the registry lost its data; the operator removes nothing until the registry lists 80 % of it again or until status.hold.until",
+} as const;

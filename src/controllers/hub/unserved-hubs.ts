@@ -1,5 +1,6 @@
 import type { Instant } from "../../model/entry.ts";
 import type { HubKey } from "../../model/hub.ts";
+import type { KubeObject } from "../../model/kubernetes.ts";
 import type { ReasonOf } from "../../model/reasons.ts";
 import type { HubStatus } from "../../model/registryhub.ts";
 import type { SpecProblem } from "../../translate/read-back/hub.ts";
@@ -128,4 +129,9 @@ export class UnservedHubs {
     this.#hubs.get(version.key)?.cancel?.();
     this.#hubs.set(version.key, { hub, version, cancel });
   }
+}
+
+export function versionOf(key: HubKey, object: KubeObject | undefined): HubVersion {
+  const { uid = "", generation = 0 } = object?.metadata ?? {};
+  return { key, uid, generation };
 }

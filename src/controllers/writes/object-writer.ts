@@ -36,15 +36,24 @@ export class ObjectWriter<T extends KubeObject> {
   readonly #resource: Resource;
   readonly #fieldManager: string;
   readonly #tools: Tools;
+  readonly #isShared: boolean;
   readonly #contention: Contention;
   readonly #pace: Pace;
   readonly #refusals: Refusals;
 
-  constructor(store: ObjectStore<T>, resource: Resource, fieldManager: string, tools: Tools) {
+  /** @param isShared another process of the operator may write the same objects, so one that changed is left as it is. */
+  constructor(
+    store: ObjectStore<T>,
+    resource: Resource,
+    fieldManager: string,
+    tools: Tools,
+    { isShared = false } = {},
+  ) {
     this.#store = store;
     this.#resource = resource;
     this.#fieldManager = fieldManager;
     this.#tools = tools;
+    this.#isShared = isShared;
     this.#contention = new Contention(tools.deps.clock);
     this.#pace = new Pace(tools.deps.clock);
     this.#refusals = new Refusals(tools.deps.clock);
@@ -74,6 +83,7 @@ export class ObjectWriter<T extends KubeObject> {
     const written = await applyTo(client, this.#resource, actual, desired, {
       fieldManager: this.#fieldManager,
       signal,
+      onlyVersionRead: this.#isShared,
     });
     if ("error" in written) return this.#failed("apply", desired, written.error, fields);
     this.#succeeded("apply", desired);

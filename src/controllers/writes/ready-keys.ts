@@ -6,7 +6,7 @@ export type Urgency = "changed" | "look";
 /** After so many changes in a row a look that waits has its turn: what never changes itself is not to wait for ever. */
 const changesInARow = 8;
 
-interface Lane {
+interface NamespaceKeys {
   readonly changed: Set<string>;
   readonly look: Set<string>;
   changesTaken: number;
@@ -30,40 +30,43 @@ export function moreUrgent(one: Urgency | undefined, other: Urgency): Urgency {
  */
 export class ReadyKeys {
   /** Those with keys, in the order of their turns. */
-  readonly #lanes = new Map<string, Lane>();
+  readonly #namespaces = new Map<string, NamespaceKeys>();
 
   /** How many keys are ready. */
   get size(): number {
-    return [...this.#lanes.values()].reduce((sum, { changed, look }) => sum + changed.size + look.size, 0);
+    return [...this.#namespaces.values()].reduce(
+      (sum, { changed, look }) => sum + changed.size + look.size,
+      0,
+    );
   }
 
   /** Whether a key of the namespace is ready. */
   has(namespace: string): boolean {
-    return this.#lanes.has(namespace);
+    return this.#namespaces.has(namespace);
   }
 
   /** A look that becomes a change moves up; a change stays one. */
   add(key: string, urgency: Urgency): void {
     const namespace = namespaceOf(key);
-    const lane = this.#lanes.get(namespace) ?? { changed: new Set(), look: new Set(), changesTaken: 0 };
-    this.#lanes.set(namespace, lane);
-    if (lane.changed.has(key)) return;
-    if (urgency === "changed") lane.look.delete(key);
-    lane[urgency].add(key);
+    const keys = this.#namespaces.get(namespace) ?? { changed: new Set(), look: new Set(), changesTaken: 0 };
+    this.#namespaces.set(namespace, keys);
+    if (keys.changed.has(key)) return;
+    if (urgency === "changed") keys.look.delete(key);
+    keys[urgency].add(key);
   }
 
   /** Takes a key of the first namespace that may have its turn. */
   take(mayHaveTurn: (namespace: string) => boolean): Turn | undefined {
-    for (const [namespace, lane] of this.#lanes) {
+    for (const [namespace, keys] of this.#namespaces) {
       if (!mayHaveTurn(namespace)) continue;
-      const { changed, look } = lane;
+      const { changed, look } = keys;
       const urgency: Urgency =
-        changed.size > 0 && (look.size === 0 || lane.changesTaken < changesInARow) ? "changed" : "look";
-      lane.changesTaken = urgency === "look" ? 0 : lane.changesTaken + 1;
-      const [key = ""] = lane[urgency];
-      lane[urgency].delete(key);
-      this.#lanes.delete(namespace);
-      if (changed.size + look.size > 0) this.#lanes.set(namespace, lane);
+        changed.size > 0 && (look.size === 0 || keys.changesTaken < changesInARow) ? "changed" : "look";
+      keys.changesTaken = urgency === "look" ? 0 : keys.changesTaken + 1;
+      const [key = ""] = keys[urgency];
+      keys[urgency].delete(key);
+      this.#namespaces.delete(namespace);
+      if (changed.size + look.size > 0) this.#namespaces.set(namespace, keys);
       return { key, namespace, urgency };
     }
     return undefined;

@@ -75,6 +75,9 @@ function open(specs: readonly Spec[] = [{}], { vipCidr = "240.241.0.0/16", goneI
   const worker = new HostWorker(
     {
       sessions: () => hubs.map(({ session }) => session),
+      claimants: () => hubs.map(({ session }) => session),
+      isOfOtherLane: () => false,
+      ownerElsewhere: () => undefined,
       targetProblem: () => problem,
       goneInMs: () => goneInMs,
       entries,
@@ -83,7 +86,12 @@ function open(specs: readonly Spec[] = [{}], { vipCidr = "240.241.0.0/16", goneI
       serviceAt: () => "no",
       isReady: () => isReady,
     },
-    { pool: vipPool(vipCidr), graceMs, dubboPorts: [{ from: 20_880, to: 20_889, isAllowed: true }] },
+    {
+      pool: vipPool(vipCidr),
+      graceMs,
+      dubboPorts: [{ from: 20_880, to: 20_889, isAllowed: true }],
+      isLane: false,
+    },
     tools,
   );
   const [hub] = hubs;

@@ -3,6 +3,7 @@ import { describe, expect, onTestFinished, test } from "vitest";
 import { HubCluster } from "../../../../src/controllers/hub/cluster.ts";
 import type { HubSession } from "../../../../src/controllers/hub/session.ts";
 import { HubSessions } from "../../../../src/controllers/hub/sessions.ts";
+import { parseLabelSelector } from "../../../../src/model/label-selector.ts";
 import type { RegistryHub } from "../../../../src/model/registryhub.ts";
 import { registries as types } from "../../../../src/registries/index.ts";
 import { hubIdOf } from "../../../../src/translate/names.ts";
@@ -15,6 +16,7 @@ import { writerTools } from "../../../support/writer-tools.ts";
 const rules = {
   allowCrossNamespace: true,
   watchNamespaces: [],
+  hubSelector: parseLabelSelector(""),
   denyTargets: [],
   maxServicesPerHub: 20_000,
   shrinkHoldMs: hour,
@@ -114,7 +116,7 @@ describe("a hub", () => {
     await pass(0);
     expect(sessions.ordered.map(({ hub: { name } }) => name)).toEqual(["c", "a", "b"]);
     expect([...sessions.keys()].sort()).toEqual(["demo/a", "demo/b", "demo/c"]);
-    expect(["demo/a", "demo/d"].map((key) => sessions.exists(key))).toEqual([true, false]);
+    expect(["demo/a", "demo/d"].map((key) => sessions.has(key))).toEqual([true, false]);
   });
 
   test("connects at once where the entries are known, and asks for its first status", async () => {
