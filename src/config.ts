@@ -1,4 +1,4 @@
-import { isIPv4 } from "node:net";
+import { isIP, isIPv4 } from "node:net";
 import type { PortRules } from "./model/port-rules.ts";
 
 /** The long-running commands; each reads its own part of the table. */
@@ -192,6 +192,22 @@ const options = {
       )}. A filter that exists stays. Give both controllers the same value: the hub-controller reports the services that get no filter.`,
     commands: [...both, "preview"],
   }),
+  maxAnswerBytes: option({
+    flag: "max-answer-bytes",
+    value: "<bytes>",
+    default: "67108864",
+    parse: wholeNumber(4 * 1024 * 1024, 1024 * 1024 * 1024),
+    help: "How large one answer that lists a whole registry may be, decoded: Eureka's applications, Consul's services and checks. Other lists may have a quarter of it. The answers of all hubs that are being read share twice as much memory.",
+    commands: [...hub, "preview"],
+  }),
+  allowRegistryCidrs: option({
+    flag: "allow-registry-cidrs",
+    value: "<cidrs>",
+    default: "",
+    parse: cidrs,
+    help: "The IPv4 and IPv6 ranges in which registries may be dialled, separated by commas. If empty: everywhere. Link-local, site-local, multicast and unspecified addresses and the clouds' metadata services are refused in any case, and no range allows them.",
+    commands: [...hub, "preview"],
+  }),
   logLevel: option({
     flag: "log-level",
     value: "<debug|info|warn|error>",
@@ -369,6 +385,17 @@ function portRules(text: string): PortRules {
       throw new Error("not a list of ports and ranges such as default,8080,!9000-9099");
     return [{ from: Number(from), to: Number(to), isAllowed: not === "" }];
   });
+}
+
+function cidrs(text: string): readonly string[] {
+  const list = text === "" ? [] : text.split(",").map((one) => one.trim());
+  for (const one of list) {
+    const [, address = "", bits = ""] = /^(.+)\/(\d{1,3})$/.exec(one) ?? [];
+    const version = address.includes("%") ? 0 : isIP(address);
+    if (version === 0 || Number(bits) > (version === 4 ? 32 : 128))
+      throw new Error(`${one === "" ? "an empty one" : one} is not a range such as 10.0.0.0/8 or fd00::/8`);
+  }
+  return list;
 }
 
 function bindAddress(text: string): BindAddress {
