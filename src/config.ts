@@ -1,14 +1,24 @@
-import { isIPv4 } from "node:net";
 import { parseLabelSelector } from "./model/label-selector.ts";
 import { portRules, portsOfOthers } from "./model/port-rules.ts";
+
+import {
+  bindAddress,
+  boolean,
+  cidrs,
+  duration,
+  ipv4Cidr,
+  namespace,
+  namespaceGlobs,
+  namespaces,
+  oneOf,
+  positiveNumber,
+  wholeNumber,
+} from "./config-values.ts";
 
 /** The long-running commands; each reads its own part of the table. */
 export type Controller = "hub-controller" | "dubbo-controller";
 /** Every command that reads a part of the table. */
 export type Reader = Controller | "preview";
-
-/** The address of the vitals server: `off`, or a port (0 = any free one) of one address or of all. */
-export type BindAddress = "off" | { readonly host?: string; readonly port: number };
 
 /** One setting. Its environment variable and its name in commander follow from `flag`. */
 interface Option<T> {
@@ -189,6 +199,22 @@ const options = {
       )}. A filter that exists stays. Give both controllers the same value: the hub-controller reports the services that get no filter.`,
     commands: [...both, "preview"],
   }),
+  maxAnswerBytes: option({
+    flag: "max-answer-bytes",
+    value: "<bytes>",
+    default: "67108864",
+    parse: wholeNumber(4 * 1024 * 1024, 1024 * 1024 * 1024),
+    help: "How large one answer that lists a whole registry may be, decoded: Eureka's applications, Consul's services and checks. Other lists may have a quarter of it. The answers of all hubs that are being read share twice as much memory.",
+    commands: [...hub, "preview"],
+  }),
+  allowRegistryCidrs: option({
+    flag: "allow-registry-cidrs",
+    value: "<cidrs>",
+    default: "",
+    parse: cidrs,
+    help: "The IPv4 and IPv6 ranges in which registries may be dialled, separated by commas. If empty: everywhere. Link-local, site-local, multicast and unspecified addresses and the clouds' metadata services are refused in any case, and no range allows them.",
+    commands: [...hub, "preview"],
+  }),
   logLevel: option({
     flag: "log-level",
     value: "<debug|info|warn|error>",
@@ -305,75 +331,4 @@ function unknownVariables(env: Readonly<Record<string, string | undefined>>): st
     .filter((name) => !serviceLink.test(name.slice(envPrefix.length)))
     .filter((name) => !testBed.test(name.slice(envPrefix.length)))
     .sort();
-}
-
-function duration(text: string): number {
-  const unitMs = { ms: 1, s: 1_000, m: 60_000, h: 3_600_000 };
-  const [, amount, unit] = /^(\d{1,9})(ms|s|m|h)$/.exec(text) ?? [];
-  if (!unit) throw new Error("not a duration such as 45s, 10m or 24h");
-  return Number(amount) * unitMs[unit as keyof typeof unitMs];
-}
-
-function boolean(text: string): boolean {
-  if (text !== "true" && text !== "false") throw new Error("neither true nor false");
-  return text === "true";
-}
-
-function wholeNumber(least: number, most: number): (text: string) => number {
-  return (text) => {
-    const value = Number(text);
-    if (!/^\d+$/.test(text) || value < least || value > most)
-      throw new Error(`not a whole number from ${least} to ${most}`);
-    return value;
-  };
-}
-
-function positiveNumber(text: string): number {
-  if (!/^\d+(\.\d+)?$/.test(text) || Number(text) === 0) throw new Error("not a number above 0, such as 0.1");
-  return Number(text);
-}
-
-function oneOf<const T extends string>(...values: readonly T[]): (text: string) => T {
-  return (text) => {
-    const found = values.find((value) => value === text);
-    if (found === undefined) throw new Error(`not one of ${values.join(", ")}`);
-    return found;
-  };
-}
-
-function namespace(text: string): string {
-  if (!/^[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?$/.test(text)) throw new Error("not the name of a namespace");
-  return text;
-}
-
-function namespaces(text: string): readonly string[] {
-  const list = text === "" ? [] : text.split(",").map((name) => namespace(name.trim()));
-  return [...new Set(list)].sort();
-}
-
-function namespaceGlobs(text: string): readonly string[] {
-  const list = text === "" ? [] : text.split(",").map((glob) => glob.trim());
-  if (!list.every((glob) => /^[-a-z0-9*]{1,63}$/.test(glob)))
-    throw new Error("not a list of namespaces such as com,internal,team-*");
-  return list;
-}
-
-function ipv4Cidr(text: string): string {
-  const [network = "", bits = "", ...rest] = text.split("/");
-  const prefix = Number(bits);
-  if (!isIPv4(network) || !/^\d\d?$/.test(bits) || prefix < 8 || prefix > 30 || rest.length > 0)
-    throw new Error("not an IPv4 range such as 240.241.0.0/16, with a prefix length from 8 to 30");
-  const address = network.split(".").reduce((sum, byte) => sum * 256 + Number(byte), 0);
-  if (address % 2 ** (32 - prefix) !== 0)
-    throw new Error("has bits set beyond the prefix; 240.241.0.0/16 has none");
-  return text;
-}
-
-function bindAddress(text: string): BindAddress {
-  if (text === "0") return "off";
-  const [, host = "", port = ""] = /^(.*):(\d{1,5})$/.exec(text) ?? [];
-  const bare = host.replace(/^\[(.*)\]$/, "$1");
-  if (port === "" || Number(port) > 65_535 || (bare.includes(":") && bare === host))
-    throw new Error("not an address such as 127.0.0.1:8080, [::1]:8080 or :8080, nor 0 for none");
-  return bare === "" ? { port: Number(port) } : { host: bare, port: Number(port) };
 }

@@ -91,7 +91,7 @@ async function costOfPolls(address: string, rest: EurekaRest): Promise<readonly 
   const [server] = parseEurekaAddress(address);
   if (server === undefined) throw new Error(`${address} names no server`);
   const http = createHttpClient({ connections: 1 }, deps.clock, stop.signal);
-  const reader = new EurekaReader(createEurekaApi(http, server, {}), { wants: () => true });
+  const reader = new EurekaReader(createEurekaApi(http, server, {}), { wants: () => true }, deps.clock);
   const extra = instance(0, instances);
   const read = async () => {
     const [startedAt, before] = [performance.now(), process.cpuUsage()];

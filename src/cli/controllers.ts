@@ -12,6 +12,7 @@ import { systemClock } from "../runtime/clock.ts";
 import type { Deps } from "../runtime/deps.ts";
 import { createLogger } from "../runtime/logger.ts";
 import { createDubboMetrics, createHubMetrics, type Metrics } from "../runtime/metrics.ts";
+import { createRegistryLimits } from "../runtime/registry-limits.ts";
 import { serveVitals } from "../runtime/vitals-server.ts";
 import { hash } from "../translate/names.ts";
 import { addSettings, badUsage, checkKubeconfig } from "./settings.ts";
@@ -46,7 +47,8 @@ const controllers: Readonly<Record<Controller, Work>> = {
     make(config, client, deps) {
       const metrics = createHubMetrics(deps.clock);
       const options = { ...config, concurrency: writersOf(config) };
-      return { metrics, controller: new HubController(options, client, metrics, { ...deps, openRegistry }) };
+      const reading = { ...deps, openRegistry, limits: createRegistryLimits(config) };
+      return { metrics, controller: new HubController(options, client, metrics, reading) };
     },
   },
   "dubbo-controller": {

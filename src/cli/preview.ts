@@ -13,6 +13,7 @@ import { openRegistry } from "../registries/index.ts";
 import { systemClock } from "../runtime/clock.ts";
 import type { Deps } from "../runtime/deps.ts";
 import { createLogger } from "../runtime/logger.ts";
+import { createRegistryLimits } from "../runtime/registry-limits.ts";
 import { entryOf } from "../translate/read-back/service-entry.ts";
 import { type Cluster, type ClusterCopy, copyOf, emptyCluster } from "./cluster-copy.ts";
 import { DiffError, printDiff } from "./diff.ts";
@@ -65,7 +66,8 @@ async function preview(flags: PreviewFlags, env: NodeJS.ProcessEnv): Promise<num
     const { hub, credentials } = readPreviewFile(await contentOf(filename));
     const config = readConfig(flags, env);
     if (diff || config.kubeconfig !== undefined) checkKubeconfig(config);
-    const deps: Deps = { clock: systemClock, logger: createLogger("error"), random: Math.random };
+    const limits = createRegistryLimits(config);
+    const deps: Deps = { clock: systemClock, logger: createLogger("error"), random: Math.random, limits };
     const cluster = copyOf(diff ? await currentCluster(config, deps) : emptyCluster, deps);
     const registry = {
       registry: hub.registry,

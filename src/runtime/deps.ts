@@ -1,4 +1,5 @@
 import type { Instant } from "../model/entry.ts";
+import type { RegistryLimits } from "./registry-limits.ts";
 
 /** Everything that is not a function of its arguments comes in through Deps, and through nothing else. */
 export interface Deps {
@@ -6,6 +7,8 @@ export interface Deps {
   readonly logger: Logger;
   /** Uniform in [0, 1). */
   readonly random: () => number;
+  /** For whoever reads registries. Default: those of a process without settings. */
+  readonly limits?: RegistryLimits;
 }
 
 export interface Clock {

@@ -34,23 +34,101 @@ export interface Malformed {
   readonly detail: string;
 }
 
+/** In the place of a value whose text is longer than anybody reads. */
+export const tooLong: unique symbol = Symbol("too long");
+
+/** So many malformed items of one answer are told one by one. */
+const maxTold = 20;
+
+/** More is listed than any registry has. */
+export class TooMuchListedError extends Error {
+  override readonly name = "TooMuchListedError";
+
+  constructor(what: string) {
+    super(`it lists more than ${what}`);
+  }
+}
+
+/** What the lists of one answer may still bring; small items take ten times the memory of their text. */
+export class Allowance {
+  readonly #items: number;
+  readonly #fields: number;
+  #usedItems = 0;
+  #usedFields = 0;
+  #told = 0;
+
+  /** @param fields what all items that are kept may hold together, such as the pairs of their metadata. */
+  constructor({ items, fields }: { readonly items: number; readonly fields: number }) {
+    this.#items = items;
+    this.#fields = fields;
+  }
+
+  /** @throws TooMuchListedError. */
+  useItem(): void {
+    if (++this.#usedItems > this.#items) throw new TooMuchListedError(`${this.#items} entries`);
+  }
+
+  /** @throws TooMuchListedError. */
+  useFields(count: number): void {
+    this.#usedFields += count;
+    if (this.#usedFields > this.#fields) throw new TooMuchListedError(`${this.#fields} pairs of metadata`);
+  }
+
+  /** Whether one more malformed item is told by itself. */
+  tells(): boolean {
+    return ++this.#told <= maxTold;
+  }
+}
+
 /**
- * Reads a list item by item, so that a malformed one costs nobody else anything. `addressOf` says of such a one what can be
- * shown of where it is.
+ * Reads the items of one list, so that a malformed one costs nobody else anything. The first 20 malformed ones of the
+ * answer are told, the rest are counted. `addressOf` says of such a one what can be shown of where it is.
  */
+export class ItemReader<T> {
+  readonly #schema: z.ZodType<T>;
+  readonly #addressOf: (item: unknown) => string;
+  readonly #allowance: Allowance;
+  readonly #told: Malformed[] = [];
+  #untold = 0;
+
+  constructor(schema: z.ZodType<T>, addressOf: (item: unknown) => string, allowance: Allowance) {
+    this.#schema = schema;
+    this.#addressOf = addressOf;
+    this.#allowance = allowance;
+  }
+
+  /** The item; undefined = it is malformed. @throws TooMuchListedError. */
+  read(item: unknown): T | undefined {
+    this.#allowance.useItem();
+    const { data, error } = this.#schema.safeParse(item);
+    if (error === undefined) return data;
+    if (this.#allowance.tells()) {
+      const detail = item === tooLong ? "it is longer than 1 MiB" : firstIssue(error);
+      this.#told.push({ address: this.#addressOf(item), detail });
+    } else this.#untold++;
+    return undefined;
+  }
+
+  get malformed(): readonly Malformed[] {
+    if (this.#untold === 0) return this.#told;
+    return [...this.#told, { address: "others", detail: `${this.#untold} more are malformed` }];
+  }
+}
+
+/** Reads a list that is in memory; see `ItemReader`. */
 export function readEach<T>(
   schema: z.ZodType<T>,
   items: readonly unknown[],
   addressOf: (item: unknown) => string,
 ): { readonly wellFormed: readonly T[]; readonly malformed: readonly Malformed[] } {
+  const unlimited = { items: Number.POSITIVE_INFINITY, fields: Number.POSITIVE_INFINITY };
+  const reader = new ItemReader(schema, addressOf, new Allowance(unlimited));
   const wellFormed: T[] = [];
-  const malformed: Malformed[] = [];
   for (const item of items) {
-    const { data, error } = schema.safeParse(item);
-    if (error === undefined) wellFormed.push(data);
-    else malformed.push({ address: addressOf(item), detail: firstIssue(error) });
+    const read = reader.read(item);
+    if (read !== undefined) wellFormed.push(read);
   }
-  return { wellFormed, malformed };
+  return { wellFormed, malformed: reader.malformed };
 }
 
 /** "port: Invalid input: expected int"; zod's messages hold types and never values. */

@@ -7,9 +7,14 @@ export const sliceMs = 10;
 /** Work that can be interrupted at every `yield`, and its result. */
 export type Steps<T> = Generator<undefined, T>;
 
-/** Gives the event loop its turn every 10 ms. */
-export async function inSlices<T>(steps: Steps<T>, { monotonic }: Pick<Clock, "monotonic">): Promise<T> {
+/** Gives the event loop its turn every 10 ms. @throws what a step throws; the signal's reason. */
+export async function inSlices<T>(
+  steps: Steps<T>,
+  { monotonic }: Pick<Clock, "monotonic">,
+  signal?: AbortSignal,
+): Promise<T> {
   for (;;) {
+    signal?.throwIfAborted();
     const endsAt = monotonic() + sliceMs;
     do {
       const { done, value } = steps.next();

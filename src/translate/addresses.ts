@@ -1,38 +1,27 @@
 import { BlockList, isIP } from "node:net";
 import { type ProblemCode, withoutSecrets } from "../model/problems.ts";
+import { type Net, specialAddresses, withIPv6Forms } from "../model/special-addresses.ts";
 
 /**
  * Addresses with another meaning on every host; a consumer would reach the wrong target. EndpointSlice lacked this
- * check, which was CVE-2021-25737.
+ * check, which was CVE-2021-25737. And those of virtual IPs, which lead back into the mesh.
  */
 const refused: Readonly<Record<string, readonly Net[]>> = {
   "a loopback address": [
     ["127.0.0.0", 8],
     ["::1", 128],
   ],
-  "a link-local address": [
-    ["169.254.0.0", 16],
-    ["fe80::", 10],
-  ],
-  "a multicast address": [
-    ["224.0.0.0", 4],
-    ["ff00::", 8],
-  ],
-  "an unspecified address": [
-    ["0.0.0.0", 8],
-    ["::", 128],
-  ],
-  "the broadcast address": [["255.255.255.255", 32]],
+  ...specialAddresses,
+  "a reserved address, such as a virtual IP": [["240.0.0.0", 4]],
 };
-
-type Net = readonly [address: string, bits: number];
 
 /** One list of all of them, because every instance is checked and almost none is refused. */
 const allRefused = blockList(Object.values(refused).flat());
 
 function blockList(nets: readonly Net[]): BlockList {
   const list = new BlockList();
-  for (const [net, bits] of nets) list.addSubnet(net, bits, net.includes(":") ? "ipv6" : "ipv4");
+  for (const [net, bits] of nets.flatMap(withIPv6Forms))
+    list.addSubnet(net, bits, net.includes(":") ? "ipv6" : "ipv4");
   return list;
 }
 

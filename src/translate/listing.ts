@@ -51,7 +51,7 @@ export function listingOf(service: Service, hub: Hub): HostListing {
     byHost.set(place.host, endpoints);
     endpoints.push(endpointOf(instance, place.identity, labelling.labelsFor(instance)));
   }
-  for (const endpoints of byHost.values()) endpoints.sort(byServiceAndAddr);
+  for (const [host, endpoints] of byHost) byHost.set(host, endpoints.sort(byServiceAndAddr).filter(isFirst));
   if (labelling.leftOut !== undefined) problems.push(tooManyLabels(service, labelling.leftOut));
   return { byHost, problems };
 }
@@ -74,6 +74,17 @@ function byServiceAndAddr(a: Endpoint, b: Endpoint): number {
   if (a.hostPort !== b.hostPort) return a.hostPort < b.hostPort ? -1 : 1;
   const [left, right] = [JSON.stringify(a), JSON.stringify(b)];
   return left < right ? -1 : left > right ? 1 : 0;
+}
+
+/** Two spellings of one IPv6 address are two instances of a registry, and one endpoint. */
+function isFirst(one: Endpoint, at: number, sorted: readonly Endpoint[]): boolean {
+  const before = sorted[at - 1];
+  return (
+    before === undefined ||
+    before.hostPort !== one.hostPort ||
+    before.protocol !== one.protocol ||
+    before.service.serviceKey !== one.service.serviceKey
+  );
 }
 
 function nameOf(service: Service, instance: ServiceInstance): string {

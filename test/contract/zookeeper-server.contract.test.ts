@@ -62,7 +62,8 @@ describe("ZooKeeper: servers that are no good", () => {
   test("the address may not be dialled", async () => {
     expect(await failureAt("169.254.169.254:2181")).toMatchObject({
       code: "RegistryUnreachable",
-      detail: "lookup 169.254.169.254: 169.254.169.254 is link-local, unspecified or multicast",
+      detail:
+        "lookup 169.254.169.254: 169.254.169.254 is link-local, unspecified, multicast or a cloud's metadata service",
     });
   });
 

@@ -7,7 +7,7 @@ import { createEurekaApi } from "../../src/registries/eureka/api.ts";
 import { EurekaReader } from "../../src/registries/eureka/state.ts";
 import { parseServiceInfo } from "../../src/registries/nacos/service-info.ts";
 import { ServiceTable } from "../../src/registries/nacos/state.ts";
-import type { HttpAnswer } from "../../src/registries/transport/http-client.ts";
+import type { HttpAnswer, UseOfBytes } from "../../src/registries/transport/http-client.ts";
 import type { HttpServer } from "../../src/registries/transport/servers.ts";
 import type { Session } from "../../src/registries/zookeeper/session.ts";
 import { Tree } from "../../src/registries/zookeeper/state.ts";
@@ -82,7 +82,7 @@ const readers: Readers = {
 
   eureka(applications, { wants }) {
     const http = httpOver((path) => (path === "/apps" ? applications : undefined));
-    return new EurekaReader(createEurekaApi(http, server, {}), { wants }).read();
+    return new EurekaReader(createEurekaApi(http, server, {}), { wants }, fakeClock()).read();
   },
 
   async consul({ catalog, health }, config) {
@@ -98,7 +98,7 @@ const readers: Readers = {
       },
     };
     const deps = { clock: fakeClock(), logger: silentLogger, random: () => 0 };
-    const api = createConsulApi(http, server, { datacenter: config.registry.datacenter });
+    const api = createConsulApi(http, server, { datacenter: config.registry.datacenter }, deps.clock);
     const reader = await ConsulReader.open(config, api, hooks, deps, stop.signal);
     stop.abort();
     return reader.refresh();
@@ -166,17 +166,20 @@ const server: HttpServer = { host: "registry", port: 80, name: "registry:80", ba
 
 /** Answers at once, but for what waits for a change: there is none. */
 function httpOver(answerTo: (path: string) => Recorded) {
+  const answer = (url: string): HttpAnswer | undefined => {
+    const { pathname, searchParams } = new URL(url);
+    if (searchParams.has("wait")) return undefined;
+    const recorded = answerTo(pathname);
+    const headers = { "x-consul-index": "1", "x-consul-default-acl-policy": "allow" };
+    return { status: recorded === undefined ? 404 : 200, headers, text: textOf(recorded ?? "") };
+  };
+  const never = <T>(): Promise<T> => Promise.withResolvers<T>().promise;
   return {
-    get(url: string): Promise<HttpAnswer> {
-      const { pathname, searchParams } = new URL(url);
-      if (searchParams.has("wait")) return Promise.withResolvers<HttpAnswer>().promise;
-      const answer = answerTo(pathname);
-      const headers = { "x-consul-index": "1", "x-consul-default-acl-policy": "allow" };
-      return Promise.resolve({
-        status: answer === undefined ? 404 : 200,
-        headers,
-        text: textOf(answer ?? ""),
-      });
+    get: (url: string): Promise<HttpAnswer> => Promise.resolve(answer(url) ?? never<HttpAnswer>()),
+    getList<T>(url: string, _: unknown, use: UseOfBytes<T>): Promise<T> {
+      const said = answer(url);
+      if (said === undefined) return never<T>();
+      return use({ ...said, bytes: Buffer.from(said.text) }, new AbortController().signal);
     },
     postJson: (url: string): Promise<HttpAnswer> => Promise.reject(new Error(`nobody answers ${url}`)),
   };

@@ -38,6 +38,8 @@ describe("readConfig", () => {
       foreignServiceEntries: false,
       inboundFilters: false,
       dubboPorts: expect.any(Array) as unknown,
+      maxAnswerBytes: 67_108_864,
+      allowRegistryCidrs: [],
       logLevel: "info",
     });
   });
@@ -125,6 +127,13 @@ describe("readConfig", () => {
     ["dubboPorts", "dubbo"],
     ["denyTargets", "com,"],
     ["denyTargets", "example.com"],
+    ["maxAnswerBytes", "64Mi"],
+    ["maxAnswerBytes", "1048576"],
+    ["allowRegistryCidrs", "10.0.0.1"],
+    ["allowRegistryCidrs", "10.0.0.0/33"],
+    ["allowRegistryCidrs", "fd00::/129"],
+    ["allowRegistryCidrs", "10.0.0.0/8,"],
+    ["allowRegistryCidrs", "registry.example/8"],
   ])("refuses %s=%s", (name, text) => {
     expect(problemsOf({ [name]: text })).toHaveLength(1);
   });
@@ -146,6 +155,11 @@ describe("readConfig", () => {
     const { dubboPorts } = readConfig({ dubboPorts: text }, {});
     expect(allowed.filter((port) => !isPortAllowed(port, dubboPorts))).toEqual([]);
     expect(others.filter((port) => isPortAllowed(port, dubboPorts))).toEqual([]);
+  });
+
+  it("reads ranges of both families", () => {
+    const { allowRegistryCidrs } = readConfig({ allowRegistryCidrs: "10.0.0.0/8, fd00::/8" }, {});
+    expect(allowRegistryCidrs).toEqual(["10.0.0.0/8", "fd00::/8"]);
   });
 
   it("sorts namespaces and drops doubles", () => {

@@ -25,11 +25,16 @@ async function* watch(
   const servers = parseServerUrls(registry.address, "", advice);
   const open = async (hooks: RefreshHooks, stop: AbortSignal): Promise<Refresh<Snapshot>> => {
     const tls = { ...tlsOptionsOf(registry.tls, credentials), protocols: ["h2", "http/1.1"] } as const;
-    const http = createHttpClient({ tls, connections: maxConnections }, deps.clock, stop);
+    const http = createHttpClient(
+      { tls, connections: maxConnections, limits: deps.limits },
+      deps.clock,
+      stop,
+    );
     const options = { ...(token !== "" && { token }), datacenter: registry.datacenter };
     const reader = await tryAny(
       servers,
-      (server) => ConsulReader.open(config, createConsulApi(http, server, options), hooks, deps, stop),
+      (server) =>
+        ConsulReader.open(config, createConsulApi(http, server, options, deps.clock), hooks, deps, stop),
       deps,
     );
     return async () => reader.refresh();

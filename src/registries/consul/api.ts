@@ -1,9 +1,11 @@
 import * as z from "zod";
 import { RegistryError } from "../../model/errors.ts";
-import { type Exchange, readAnswer, statusError } from "../transport/answers.ts";
-import type { HttpAnswer, HttpClient } from "../transport/http-client.ts";
+import type { Clock } from "../../runtime/deps.ts";
+import { type Exchange, type ReadSteps, readAnswer, readList, statusError } from "../transport/answers.ts";
+import type { HttpAnswer, HttpBytes, HttpClient, HttpHead } from "../transport/http-client.ts";
 import { HttpError, httpFailure } from "../transport/http-error.ts";
 import type { HttpServer } from "../transport/servers.ts";
+import { type Checks, type Health, readChecks, readHealth, readNames, type Selection } from "./decode.ts";
 
 /** A server that takes longer is frozen or waits for a leader. 1,000 services take 20 ms. Source: measured. */
 const timeoutMs = 5_000;
@@ -20,29 +22,29 @@ const advice = {
 /** Something that can be asked, at once or as a query that waits for news. */
 export interface Question<T> {
   readonly path: string;
-  readonly form: z.ZodType<T>;
+  readonly isOfFleet: boolean;
+  readonly read: ReadSteps<T>;
 }
 
-const list: z.ZodType<readonly unknown[]> = z.array(z.unknown());
-
-/** The names of all services. A record of zod's would lose the name "__proto__". */
+/** The names of all services. */
 export const allServices: Question<readonly string[]> = {
   path: "/v1/catalog/services",
-  form: z
-    .custom<object>((value) => z.record(z.string(), z.unknown()).safeParse(value).success)
-    .transform(Object.keys),
+  isOfFleet: true,
+  read: readNames,
 };
 
-/** The checks in a state; 1,000 checks of `any` are 0.3 MB. */
-export const checksIn = (state: "any" | "warning" | "critical"): Question<readonly unknown[]> => ({
+/** The checks in a state, or why they are of no use; 1,000 checks of `any` are 0.3 MB. */
+export const checksIn = (state: "any" | "warning" | "critical"): Question<Checks | "too many"> => ({
   path: `/v1/health/state/${state}`,
-  form: list,
+  isOfFleet: true,
+  read: readChecks,
 });
 
-/** The instances of a service, with their nodes and checks; none if there is no such service. */
-export const healthOf = (service: string): Question<readonly unknown[]> => ({
+/** The instances of a service that a hub asks for, with the nodes of all; none if there is no such service. */
+export const healthOf = (service: string, selection: Selection): Question<Health> => ({
   path: `/v1/health/service/${encodeURIComponent(service)}`,
-  form: list,
+  isOfFleet: false,
+  read: (json) => readHealth(json, selection),
 });
 
 /** Whether a URL can name the service: "." and ".." are no names in a path, however they are written. */
@@ -100,46 +102,52 @@ const decisions = z.array(z.object({ Allow: z.boolean() }));
 
 /** Source: developer.hashicorp.com/consul/api-docs. `token` is sent as a header, because access logs keep URLs. */
 export function createConsulApi(
-  http: Pick<HttpClient, "get" | "postJson">,
+  http: Pick<HttpClient, "getList" | "postJson">,
   server: HttpServer,
   { token, datacenter }: { readonly token?: string; readonly datacenter: string },
+  clock: Pick<Clock, "monotonic">,
 ): ConsulApi {
   const headers: Readonly<Record<string, string>> = token === undefined ? {} : { "x-consul-token": token };
   const nameOf = (method: string, path: string): string => `${method} ${path} at ${server.name}`;
-  const urlOf = (path: string, fields: Readonly<Record<string, string>>): string => {
-    const query = new URLSearchParams({ ...(datacenter !== "" && { dc: datacenter }), ...fields });
-    return `${server.baseUrl}${path}${query.size > 0 ? "?" : ""}${query.toString()}`;
-  };
-  const answered = (doing: string, answer: HttpAnswer): Exchange => {
-    if (answer.status === 429) throw new TooManyConnectionsError(doing);
-    return { doing, product, answer };
-  };
-  /** @throws HttpError too. */
-  async function get({ path }: Question<unknown>, wait?: Wait): Promise<Exchange> {
+  const urlOf = (path: string, fields: Readonly<Record<string, string>>): string =>
+    `${server.baseUrl}${path}${queryOf({ ...(datacenter !== "" && { dc: datacenter }), ...fields })}`;
+  /** @throws HttpError too; what `use` throws. */
+  async function get<R>(
+    { path, isOfFleet }: Question<unknown>,
+    wait: Wait | undefined,
+    use: Use<R>,
+  ): Promise<R> {
     const { index = 0, seconds = 0, signal } = wait ?? {};
     // An agent may be set to answer from any server (`discovery_max_stale`), unless it is asked for the leader.
     const url = urlOf(path, { leader: "", ...(wait && { index: `${index}`, wait: `${seconds}s` }) });
-    const limits = { timeoutMs: timeoutMs + seconds * 1_000 * waitJitter, ...(signal && { signal }) };
-    return answered(nameOf("GET", path), await http.get(url, { headers, ...limits }));
+    const timing = { timeoutMs: timeoutMs + seconds * 1_000 * waitJitter, ...(signal && { signal }) };
+    return http.getList(url, { headers, isOfFleet, ...timing }, (answer, stop) =>
+      use(answered(nameOf("GET", path), answer), stop),
+    );
   }
-  const indexed = <T>(exchange: Exchange, { form }: Question<T>): IndexedAnswer<T> => ({
+  const indexed = async <T>({ read }: Question<T>, ...[exchange, stop]: Parameters<Use<unknown>>) => ({
     index: indexOf(exchange),
-    body: readAnswer(form, exchange),
+    body: await readList(read, exchange, clock, stop),
     sight: sightOf(exchange.answer, token !== undefined),
   });
 
   return {
     server,
-    async ask(question) {
-      const exchange = await get(question).catch(explained(nameOf("GET", question.path)));
-      if (exchange.answer.status !== 200) throw refusalError(exchange, datacenter);
-      assertOfLeader(exchange);
-      return indexed(exchange, question);
+    ask(question) {
+      const doing = nameOf("GET", question.path);
+      const use = (exchange: Exchange<HttpBytes>, stop: AbortSignal) => {
+        const { status, bytes } = exchange.answer;
+        if (status !== 200) throw refusalError(exchange, bytes.toString("latin1"), datacenter);
+        assertOfLeader(exchange);
+        return indexed(question, exchange, stop);
+      };
+      return get(question, undefined, use).catch(explained(doing));
     },
     async waitFor(question, wait) {
       try {
-        const exchange = await get(question, wait);
-        return exchange.answer.status === 200 ? indexed(exchange, question) : undefined;
+        return await get(question, wait, async (exchange, stop) =>
+          exchange.answer.status === 200 ? indexed(question, exchange, stop) : undefined,
+        );
       } catch (error) {
         if (error instanceof RegistryError) return undefined;
         if (error instanceof HttpError && error.kind !== "unreachable") return undefined;
@@ -148,19 +156,29 @@ export function createConsulApi(
     },
     async mayRead(rights) {
       const path = "/v1/internal/acl/authorize";
-      const asked = rights.map((right) => ({
-        Resource: right.resource,
-        Access: "read",
-        Segment: right.name,
-      }));
       const doing = nameOf("POST", path);
       const answer = await http
-        .postJson(urlOf(path, {}), asked, { headers, timeoutMs })
+        .postJson(urlOf(path, {}), rights.map(asAsked), { headers, timeoutMs })
         .catch(explained(doing));
       return areAllowed(answered(doing, answer), datacenter);
     },
   };
 }
+
+function queryOf(fields: Readonly<Record<string, string>>): string {
+  const query = new URLSearchParams(fields);
+  return query.size > 0 ? `?${query.toString()}` : "";
+}
+
+function answered<A extends HttpHead>(doing: string, answer: A): Exchange<A> {
+  if (answer.status === 429) throw new TooManyConnectionsError(doing);
+  return { doing, product, answer };
+}
+
+const asAsked = ({ resource, name }: Right) => ({ Resource: resource, Access: "read", Segment: name });
+
+/** What is made of an answer while its body is in memory. */
+type Use<R> = (exchange: Exchange<HttpBytes>, stop: AbortSignal) => Promise<R>;
 
 const explained =
   (doing: string) =>
@@ -169,9 +187,9 @@ const explained =
   };
 
 /** What Consul's UI asks. A server without this endpoint, or a proxy that only reads, grants nothing. Source: measured on 1.22.3. */
-function areAllowed(exchange: Exchange, datacenter: string): boolean {
+function areAllowed(exchange: Exchange<HttpAnswer>, datacenter: string): boolean {
   const { status, text } = exchange.answer;
-  if (status >= 500 && status !== 501) throw refusalError(exchange, datacenter);
+  if (status >= 500 && status !== 501) throw refusalError(exchange, text, datacenter);
   if (status === 401 && text.includes("ACL support disabled")) return true;
   return status === 200 && readAnswer(decisions, exchange).every(({ Allow }) => Allow);
 }
@@ -201,9 +219,9 @@ function assertOfLeader({ doing, answer: { headers } }: Exchange): void {
 }
 
 /** The error for a status other than 200. It does not quote the body, which holds addresses and times. */
-function refusalError(exchange: Exchange, datacenter: string): RegistryError {
+function refusalError(exchange: Exchange, text: string, datacenter: string): RegistryError {
   const { doing, answer } = exchange;
-  if (!answer.text.includes("No path to datacenter")) return statusError(exchange, advice);
+  if (!text.includes("No path to datacenter")) return statusError(exchange, advice);
   const detail = `${doing}: HTTP ${answer.status}, no datacenter ${datacenter}`;
   return new RegistryError("RegistryBadResponse", detail, "Check spec.consul.datacenter.");
 }

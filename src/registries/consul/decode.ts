@@ -2,7 +2,9 @@ import * as z from "zod";
 import type { RegistrySpec } from "../../model/hub.ts";
 import type { Problem } from "../../model/problems.ts";
 import { type Service, type ServiceInstance, unknownService } from "../../model/service.ts";
-import { readEach } from "../../runtime/json.ts";
+import { Allowance, ItemReader, type Malformed } from "../../runtime/json.ts";
+import type { JsonCursor } from "../../runtime/json-cursor.ts";
+import type { Steps } from "../../runtime/slices.ts";
 import { badInstance, springInstance, springService } from "../kinds/spring/instance.ts";
 
 /** Go writes empty values as null. */
@@ -27,16 +29,73 @@ type HealthEntry = z.output<typeof healthEntry>;
 /** The part of a service that a hub asks for. */
 export type Selection = Pick<RegistrySpec<"consul">, "tags" | "includeWarning">;
 
-/** Reads a service from `/v1/health/service/<name>`. Proxies and gateways of Consul's own mesh are not endpoints. */
-export function decodeService(name: string, entries: readonly unknown[], selection: Selection): Service {
-  const { wellFormed, malformed } = readEach(healthEntry, entries, addressOf);
-  const instances = wellFormed.flatMap((entry) => {
-    const weight = weightOf(entry, selection);
-    const isAskedFor = entry.Service.Kind === "" && hasAll(entry.Service.Tags, selection.tags);
-    return isAskedFor && weight > 0 ? [instanceOf(entry, weight)] : [];
-  });
+/** What Consul lists of one service. */
+export interface Health {
+  /** How many entries it has, of whatever kind. */
+  readonly length: number;
+  /** Those of them that take calls and are asked for. */
+  readonly instances: readonly ServiceInstance[];
+  readonly malformed: readonly Malformed[];
+  /** The nodes that the entries are on. */
+  readonly nodes: ReadonlySet<string>;
+  /** The services that the entries name, in lower case: Consul ignores the case of names. */
+  readonly names: ReadonlySet<string>;
+}
+
+/** Of one service; 16 MiB are 13,000 instances. */
+const mostInstances = { items: 20_000, fields: 200_000 };
+const mostServices = { items: 200_000, fields: 0 };
+
+interface Place {
+  readonly Node?: { readonly Node?: unknown };
+  readonly Service?: { readonly Service?: unknown };
+}
+
+/** Reads `/v1/health/service/<name>`. Proxies and gateways of Consul's own mesh are not endpoints. */
+export function* readHealth(json: JsonCursor, selection: Selection): Steps<Health | undefined> {
+  if (!json.isArray) return yield* json.other();
+  const allowance = new Allowance(mostInstances);
+  const reader = new ItemReader(healthEntry, addressOf, allowance);
+  const instances: ServiceInstance[] = [];
+  const nodes = new Set<string>();
+  const names = new Set<string>();
+  let length = 0;
+  for (const _ of json.items()) {
+    const item = yield* json.value();
+    yield;
+    length++;
+    const { Node, Service } = Object(item) as Place;
+    if (typeof Node?.Node === "string") nodes.add(Node.Node);
+    if (typeof Service?.Service === "string") names.add(Service.Service.toLowerCase());
+    const entry = reader.read(item);
+    const weight = entry && isAskedFor(entry, selection) ? weightOf(entry, selection) : 0;
+    if (entry === undefined || weight <= 0) continue;
+    allowance.useFields(Object.keys(entry.Service.Meta).length);
+    instances.push(instanceOf(entry, weight));
+  }
+  json.end();
+  return { length, instances, malformed: reader.malformed, nodes, names };
+}
+
+/** The service that the entries make. */
+export function decodeService(name: string, { instances, malformed }: Health): Service {
   const problems = malformed.map(({ address, detail }) => badInstance(name, address, detail));
   return springService({ id: name, name }, instances, problems);
+}
+
+/** Reads `/v1/catalog/services`. */
+export function* readNames(json: JsonCursor): Steps<readonly string[] | undefined> {
+  if (!json.isObject) return yield* json.other();
+  const allowance = new Allowance(mostServices);
+  const names = new Set<string>();
+  for (const name of json.members()) {
+    allowance.useItem();
+    names.add(name);
+    yield* json.skip();
+    yield;
+  }
+  json.end();
+  return [...names];
 }
 
 /** A service that exists, but that could not be read. */
@@ -49,21 +108,10 @@ export function partlyReadable(service: Service, why: string): Service {
   return { ...service, isPartial: true, problems: [...service.problems, problem] };
 }
 
-interface Place {
-  readonly Node?: { readonly Node?: unknown };
-  readonly Service?: { readonly Service?: unknown };
-}
-
-/** The nodes that the entries of a service are on. */
-export function nodesOf(entries: readonly unknown[]): ReadonlySet<string> {
-  const names = entries.map((entry) => (entry as Place | null)?.Node?.Node);
-  return new Set(names.filter((name) => typeof name === "string"));
-}
-
 /** Whether none of the entries is of another service: a server or proxy may have read the name differently. */
-export function isAbout(name: string, entries: readonly unknown[]): boolean {
-  const names = entries.map((entry) => (entry as Place | null)?.Service?.Service);
-  return names.every((other) => typeof other !== "string" || other.toLowerCase() === name.toLowerCase());
+export function isAbout(name: string, { names }: Health): boolean {
+  const own = name.toLowerCase();
+  return [...names].every((other) => other === own);
 }
 
 /**
@@ -92,8 +140,8 @@ function instanceOf(
   });
 }
 
-const hasAll = (tags: readonly string[], wanted: readonly string[]): boolean =>
-  wanted.every((tag) => tags.includes(tag));
+const isAskedFor = ({ Service: { Kind, Tags } }: HealthEntry, { tags }: Selection): boolean =>
+  Kind === "" && tags.every((tag) => (Tags as readonly string[]).includes(tag));
 
 /** A check of a service or of a node, from `/v1/health/state/<state>`. */
 const check = z.object({ Node: z.string(), CheckID: z.string(), ServiceName: orNothing(z.string(), "") });
@@ -101,15 +149,23 @@ const check = z.object({ Node: z.string(), CheckID: z.string(), ServiceName: orN
 /** The node and the service of each check ("" = the node's own), by the check's identity. */
 export type Checks = ReadonlyMap<string, { readonly node: string; readonly service: string }>;
 
-/** Reads `/v1/health/state/<state>` and skips anything that is not a check. */
-export function checksOf(checks: readonly unknown[]): Checks {
-  const read = checks.flatMap((one) => check.safeParse(one).data ?? []);
-  return new Map(
-    read.map(({ Node: node, CheckID, ServiceName: service }) => [
-      JSON.stringify([node, CheckID]),
-      { node, service },
-    ]),
-  );
+/** A longer list is not read at each change: it is 4 MB, and holds everybody up. Source: measured on 1.22.3. */
+const maxChecks = 10_000;
+
+/** Reads `/v1/health/state/<state>`, not to its end if that is too far, and skips anything that is not a check. */
+export function* readChecks(json: JsonCursor): Steps<Checks | "too many" | undefined> {
+  if (!json.isArray) return yield* json.other();
+  const checks = new Map<string, { readonly node: string; readonly service: string }>();
+  let length = 0;
+  for (const _ of json.items()) {
+    if (++length > maxChecks) return "too many";
+    const { data } = check.safeParse(yield* json.value());
+    yield;
+    if (data !== undefined)
+      checks.set(JSON.stringify([data.Node, data.CheckID]), { node: data.Node, service: data.ServiceName });
+  }
+  json.end();
+  return checks;
 }
 
 /** The services of the checks that only one of the two sets has, and the nodes of those that are a node's own. */

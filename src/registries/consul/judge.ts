@@ -1,6 +1,6 @@
 import type { Service } from "../../model/service.ts";
 import type { IndexedAnswer, Right } from "./api.ts";
-import { partlyReadable, unreadable } from "./decode.ts";
+import { type Health, partlyReadable, unreadable } from "./decode.ts";
 
 /** What the reader knows of one service. */
 export interface Known {
@@ -34,10 +34,9 @@ export function freshness(index: number, { before, now }: { readonly before: num
 
 /** An answer about one service, and what is known besides. */
 export interface Case {
-  readonly answer: Pick<IndexedAnswer<readonly unknown[]>, "body" | "index" | "sight">;
+  readonly answer: Pick<IndexedAnswer<Pick<Health, "length" | "nodes">>, "body" | "index" | "sight">;
   /** What the answer says. */
   readonly found: Service;
-  readonly nodes: ReadonlySet<string>;
   readonly known: Known;
   /** Whether the catalog has it. */
   readonly isListed: boolean;
@@ -47,9 +46,9 @@ export interface Case {
  * The rights that prove that what the answer lacks is gone: the server shows what they allow. None = there is nothing to
  * prove. An entry proves the right to the service; the catalog lists a service whatever the rights to nodes.
  */
-export function rightsToProve(name: string, { answer, nodes, known, isListed }: Case): readonly Right[] {
+export function rightsToProve(name: string, { answer, known, isListed }: Case): readonly Right[] {
   if (answer.sight === "whole" || answer.sight === "filtered") return [];
-  const missing = [...known.nodes].filter((node) => !nodes.has(node)).map(nodeRight);
+  const missing = [...known.nodes].filter((node) => !answer.body.nodes.has(node)).map(nodeRight);
   if (answer.body.length > 0) return missing;
   return isListed ? [] : [{ resource: "service", name }, ...missing];
 }
@@ -57,8 +56,11 @@ export function rightsToProve(name: string, { answer, nodes, known, isListed }: 
 const nodeRight = (name: string): Right => ({ resource: "node", name });
 
 /** What is known after an answer; "gone" = there is no such service. `mayRead`: the rights above are there. */
-export function judge({ answer, found, nodes, known, isListed }: Case, mayRead: boolean): Known | "gone" {
-  const { index } = answer;
+export function judge({ answer, found, known, isListed }: Case, mayRead: boolean): Known | "gone" {
+  const {
+    index,
+    body: { length, nodes },
+  } = answer;
   const isComplete = answer.sight !== "filtered" && mayRead;
   const hidden = {
     service: unreadable(found.name, noRight(found.name)),
@@ -66,7 +68,7 @@ export function judge({ answer, found, nodes, known, isListed }: Case, mayRead: 
     index,
     isEmpty: false,
   };
-  if (answer.body.length > 0) {
+  if (length > 0) {
     if (isComplete) return { service: found, nodes, index, isEmpty: false };
     // What is hidden stays known, so that its rights are asked for again.
     return {

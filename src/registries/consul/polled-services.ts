@@ -3,7 +3,7 @@ import { every } from "../../runtime/clock.ts";
 import type { Deps } from "../../runtime/deps.ts";
 import { type ConsulApi, checksIn, type IndexedAnswer } from "./api.ts";
 import { createThrottle } from "./connection-retry.ts";
-import { type Checks, changedBetween, checksOf } from "./decode.ts";
+import { type Checks, changedBetween } from "./decode.ts";
 
 const checksWaitSeconds = 45;
 /** Everything is re-read after this time, whatever the notifications say. */
@@ -12,8 +12,6 @@ const fullReadMs = 60_000;
 const pausePerReadTime = 3;
 /** So many services of a round are read before those that changed have their turn again. */
 const sliceOfRound = 64;
-/** A longer list is not read at each change: it is 4 MB, and holds everybody up. Source: measured on 1.22.3. */
-const maxChecks = 10_000;
 
 /** The services without a query of their own, and how to read them. */
 export interface PolledServicesOptions {
@@ -35,6 +33,7 @@ export class PolledServices {
   readonly #signal: AbortSignal;
   #checks: Checks = new Map();
   #areChecksTooMany = false;
+  #reading: Promise<void> = Promise.resolve();
   /** To be read next, and what is left of the round. */
   readonly #changed = new Set<string>();
   #round: readonly string[] = [];
@@ -66,7 +65,12 @@ export class PolledServices {
   }
 
   /** Call it when the catalog's index has moved. @throws RegistryError. */
-  async registered(): Promise<void> {
+  registered(): Promise<void> {
+    this.#reading = this.#reading.then(() => this.#readRegistered()); // each list is large, and one that is too long is the last
+    return this.#reading;
+  }
+
+  async #readRegistered(): Promise<void> {
     if (!this.#areChecksTooMany) {
       const all = await this.#read("any");
       if (all === undefined) this.#areChecksTooMany = true;
@@ -93,15 +97,15 @@ export class PolledServices {
   async #read(state: State): Promise<IndexedChecks | undefined> {
     const answer = await this.#api.ask(checksIn(state)).catch((error: unknown) => {
       const isRefusal = error instanceof RegistryError && error.code === "RegistryBadResponse";
-      if (!isRefusal) throw error; // a list of more than 64 MiB is one
+      if (!isRefusal) throw error; // a list beyond --max-answer-bytes is one
       return undefined;
     });
     return this.#usable(state, answer);
   }
 
-  #usable(state: State, answer: IndexedAnswer<readonly unknown[]> | undefined): IndexedChecks | undefined {
-    if (answer !== undefined && answer.body.length <= maxChecks)
-      return { checks: checksOf(answer.body), index: answer.index };
+  #usable(state: State, answer: IndexedAnswer<Checks | "too many"> | undefined): IndexedChecks | undefined {
+    const { body = "too many", index = 0 } = answer ?? {};
+    if (body !== "too many") return { checks: body, index };
     this.#deps.logger.warn("the list of checks is too long, so changes are found in rounds only", { state });
     return undefined;
   }

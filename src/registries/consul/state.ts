@@ -8,7 +8,7 @@ import type { RefreshHooks } from "../transport/refreshes.ts";
 import { allServices, type ConsulApi, type IndexedAnswer } from "./api.ts";
 import { assertVisibility, hiddenServices, startedOver } from "./belief.ts";
 import { createThrottle, withConnectionRetry } from "./connection-retry.ts";
-import { decodeService, nodesOf, unreadable } from "./decode.ts";
+import { decodeService, type Health, unreadable } from "./decode.ts";
 import { freshness, isDoubtful, isUnknown, judge, type Known, nothingKnown, rightsToProve } from "./judge.ts";
 import { createLookup, type Lookup } from "./lookup.ts";
 import { PolledServices } from "./polled-services.ts";
@@ -60,13 +60,13 @@ export class ConsulReader {
   ) {
     this.#config = config;
     this.#api = withConnectionRetry(api, deps, signal);
-    this.#lookup = createLookup(this.#api);
+    this.#lookup = createLookup(this.#api, config.registry);
     this.#hooks = hooks;
     this.#deps = deps;
     this.#signal = signal;
     const options = {
-      onEnd: (name: string, news: IndexedAnswer<readonly unknown[]> | undefined) =>
-        this.#notified(name, news),
+      selection: config.registry,
+      onEnd: (name: string, news: IndexedAnswer<Health> | undefined) => this.#notified(name, news),
       onFewer: () => this.#followOthers(),
       onLost: hooks.onLost,
     };
@@ -183,9 +183,8 @@ export class ConsulReader {
     if (typeof answer === "string") return this.#refused(name, answer);
     // Hiding something else, the server has shown that it knows the token, and that it says when it hides.
     const sight = answer.sight === "unproven" && this.#tellsHidden ? "whole" : answer.sight;
-    const nodes = nodesOf(answer.body);
-    const found = decodeService(name, answer.body, this.#config.registry);
-    const about = { answer: { ...answer, sight }, found, nodes, isListed: this.#listed.has(name) };
+    const found = decodeService(name, answer.body);
+    const about = { answer: { ...answer, sight }, found, isListed: this.#listed.has(name) };
     const rights = rightsToProve(name, { ...about, known: this.#of(name) });
     const mayRead = rights.length === 0 || (await this.#api.mayRead(rights));
     const known = this.#of(name); // another answer may have come meanwhile
@@ -216,8 +215,8 @@ export class ConsulReader {
   }
 
   /** A query for one service has ended. */
-  async #notified(name: string, news: IndexedAnswer<readonly unknown[]> | undefined): Promise<void> {
-    const seen = news && decodeService(name, news.body, this.#config.registry);
+  async #notified(name: string, news: IndexedAnswer<Health> | undefined): Promise<void> {
+    const seen = news && decodeService(name, news.body);
     if (seen === undefined || !isDeepStrictEqual(seen, this.#known.get(name)?.service))
       await this.#read(name);
   }

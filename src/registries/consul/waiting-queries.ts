@@ -1,6 +1,7 @@
 import type { Deps } from "../../runtime/deps.ts";
 import { type ConsulApi, healthOf, type IndexedAnswer, TooManyConnectionsError } from "./api.ts";
 import { createThrottle } from "./connection-retry.ts";
+import type { Health, Selection } from "./decode.ts";
 
 /**
  * This many services have a query of their own; the others are read in rounds. A server accepts 200 connections from one
@@ -15,8 +16,9 @@ const refusedMs = 10_000;
 const quietMs = 60_000;
 
 export interface WaitingQueriesOptions {
+  readonly selection: Selection;
   /** A query ended: the news, or undefined if it was refused. @throws whatever ends the watch. */
-  readonly onEnd: (service: string, news: IndexedAnswer<readonly unknown[]> | undefined) => Promise<void>;
+  readonly onEnd: (service: string, news: IndexedAnswer<Health> | undefined) => Promise<void>;
   /** Fewer services than before have a query. */
   readonly onFewer: () => void;
   readonly onLost: (error: Error) => void;
@@ -66,7 +68,11 @@ export class WaitingQueries {
       const throttle = createThrottle(this.#deps, signal);
       for (let index = 1; ; ) {
         beganAt = clock.monotonic();
-        const news = await this.#api.waitFor(healthOf(service), { index, seconds: waitSeconds, signal });
+        const news = await this.#api.waitFor(healthOf(service, this.#options.selection), {
+          index,
+          seconds: waitSeconds,
+          signal,
+        });
         if (news !== undefined) index = news.index < index ? 1 : news.index;
         await this.#options.onEnd(service, news);
         if (news === undefined)

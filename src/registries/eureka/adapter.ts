@@ -38,12 +38,13 @@ function watch(config: RegistryConfig<"eureka">, deps: Deps, signal: AbortSignal
       tls: tlsOptionsOf(registry.tls, credentials),
       // One connection, kept from one poll to the next, so that what balances connections stays with one server.
       connections: 1,
+      limits: deps.limits,
       keepAliveMs: 2 * registry.pollIntervalMs + idleMs,
     };
     const http = createHttpClient(options, deps.clock, stop);
     const listMs = servers.length > 1 ? oneOfManyMs : undefined;
     const answered = await tryAll(shuffled(servers, deps), async (server) => {
-      const reader = new EurekaReader(createEurekaApi(http, server, credentials, listMs), config);
+      const reader = new EurekaReader(createEurekaApi(http, server, credentials, listMs), config, deps.clock);
       const next = () => readPatiently(reader, registry.pollIntervalMs, deps.clock, stop);
       return { first: await reader.read(), next, rank: reader.rank };
     });

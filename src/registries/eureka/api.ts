@@ -1,7 +1,7 @@
 import { RegistryError } from "../../model/errors.ts";
 import type { Credentials } from "../../model/hub.ts";
 import { badAnswer, type Exchange, statusError } from "../transport/answers.ts";
-import type { HttpClient, HttpOptions } from "../transport/http-client.ts";
+import type { HttpBytes, HttpClient } from "../transport/http-client.ts";
 import { httpFailure } from "../transport/http-error.ts";
 import type { HttpServer } from "../transport/servers.ts";
 import { parseStatus, type ServerStatus } from "./server-status.ts";
@@ -14,8 +14,11 @@ export interface NoStatus {
 /** The requests to one Eureka server. @throws RegistryError; the signal's reason. */
 export interface EurekaApi {
   readonly server: HttpServer;
-  /** Every application with every instance, as JSON. @throws RegistryError when the answer is anything else. */
-  applications(): Promise<Exchange>;
+  /**
+   * What `use` makes of every application with every instance, which is in memory only until then, as JSON. @throws
+   * RegistryError when the answer is anything else; what `use` throws.
+   */
+  applications<T>(use: (exchange: Exchange<HttpBytes>, signal: AbortSignal) => Promise<T>): Promise<T>;
   /** What the server says of its own process. Never a RegistryError, because a proxy may well hide the status. */
   status(): Promise<ServerStatus | NoStatus>;
 }
@@ -30,28 +33,18 @@ const statusMaxBytes = 1_024 * 1_024;
  * Cloud 2025.0. `listMs` limits the time for a list; default: that of the client.
  */
 export function createEurekaApi(
-  http: Pick<HttpClient, "get">,
+  http: Pick<HttpClient, "get" | "getList">,
   server: HttpServer,
   credentials: Credentials,
   listMs?: number,
 ): EurekaApi {
   const headers = basicLogin(credentials);
-  const get = async (path: string, options: HttpOptions): Promise<Exchange> => {
-    const doing = `GET ${path} at ${server.name}`;
-    try {
-      const answer = await http.get(`${server.baseUrl}${path}`, { headers, askAgain: true, ...options });
-      return { doing, product, answer };
-    } catch (error) {
-      throw httpFailure(doing, error, product);
-    }
-  };
+  const named = (path: string): string => `GET ${path} at ${server.name}`;
   const status = async (): Promise<ServerStatus | NoStatus> => {
+    const limits = { timeoutMs: statusMs, maxBytes: statusMaxBytes };
+    const options = { headers, askAgain: true, accept: "application/xml", ...limits };
     try {
-      const { answer } = await get("/status", {
-        accept: "application/xml",
-        timeoutMs: statusMs,
-        maxBytes: statusMaxBytes,
-      });
+      const answer = await http.get(`${server.baseUrl}/status`, options).catch(explained(named("/status")));
       if (answer.status !== 200) return { missing: `HTTP ${answer.status}` };
       return parseStatus(answer.text) ?? { missing: "the answer is not that of a Eureka server" };
     } catch (error) {
@@ -62,17 +55,27 @@ export function createEurekaApi(
   return {
     server,
     status,
-    async applications() {
-      const exchange = await get("/apps", listMs === undefined ? {} : { timeoutMs: listMs });
-      const { answer } = exchange;
-      if (answer.status === 403 && !("missing" in (await status()))) throw notYet(exchange);
-      if (answer.status !== 200) throw statusError(exchange, advice);
-      if (/xml/i.test(answer.headers["content-type"] ?? ""))
-        throw badAnswer(exchange, "the answer is XML, but the operator asked for JSON");
-      return exchange;
+    async applications(use) {
+      const doing = named("/apps");
+      const options = { headers, askAgain: true, isOfFleet: true, ...(listMs && { timeoutMs: listMs }) };
+      const read = async (answer: HttpBytes, signal: AbortSignal) => {
+        const exchange = { doing, product, answer };
+        if (answer.status === 403 && !("missing" in (await status()))) throw notYet(exchange);
+        if (answer.status !== 200) throw statusError(exchange, advice);
+        if (/xml/i.test(answer.headers["content-type"] ?? ""))
+          throw badAnswer(exchange, "the answer is XML, but the operator asked for JSON");
+        return use(exchange, signal);
+      };
+      return http.getList(`${server.baseUrl}/apps`, options, read).catch(explained(doing));
     },
   };
 }
+
+const explained =
+  (doing: string) =>
+  (error: unknown): never => {
+    throw httpFailure(doing, error, product);
+  };
 
 function basicLogin({ username = "", password = "" }: Credentials): { readonly authorization?: string } {
   if (username === "" && password === "") return {};

@@ -1,37 +1,64 @@
 import { isIP } from "node:net";
 import { type Service, type ServiceInstance, unknownService } from "../../model/service.ts";
-import { badInstance, springInstance, springService } from "../kinds/spring/instance.ts";
-import type { Application, EurekaInstance, Listing } from "./wire.ts";
+import type { JsonCursor } from "../../runtime/json-cursor.ts";
+import type { Steps } from "../../runtime/slices.ts";
+import { badInstance, keepIdentity, springInstance, springService } from "../kinds/spring/instance.ts";
+import { type Application, type EurekaInstance, readApplications } from "./wire.ts";
 
 /** The class of an empty map, and the keys by which Spring Boot Admin's clients tell one start from the next. */
 const volatileMetadata = new Set(["@class", "startup", "timestamp"]);
 /** us-east-1 of us-east-1a. */
 const awsZone = /^([a-z]{2}(?:-[a-z]+)+-\d+)[a-z]$/;
 
-/**
- * The services of a list. `known` are the names, in any case, of what the cluster has: if an entry has no name, it may
- * be any of those that are not listed.
- */
-export function decodeListing(listing: Listing, known: Iterable<string>): readonly Service[] {
-  const byName = Map.groupBy(listing.applications, ({ name }) => name);
-  const services = [...byName].map(([name, entries]) => decodeApplication(name, entries));
-  if (listing.nameless === 0) return services;
-  const missing = new Set([...known].map((name) => name.toUpperCase()).filter((name) => !byName.has(name)));
-  const why =
-    "the server lists an application without a name, which may be this one, so the operator keeps what the cluster has; remove it";
-  return [
-    ...services,
-    ...[...missing].map((name) => unknownService({ id: name, kind: "spring", name }, why)),
-  ];
+/** What a hub wants to know. */
+export interface Interest {
+  readonly wants: (name: string) => boolean;
+  /** The names, in any case, of what the cluster has. */
+  readonly known?: () => Iterable<string>;
 }
 
+/** The wanted services of a list, and whether it has entries without a name. */
+export interface Listed {
+  readonly services: ReadonlyMap<string, Service>;
+  readonly hasNameless: boolean;
+}
+
+/**
+ * Reads the answer of `/apps`; undefined = it is no list. A service that is as in `before` is the very same, and is so at
+ * once, so that nobody holds a second copy of all. An entry without a name may be any service that the cluster has and the
+ * answer does not list.
+ */
+export function* readServices(
+  json: JsonCursor,
+  { wants, known = () => [] }: Interest,
+  before: ReadonlyMap<string, Service>,
+): Steps<Listed | undefined> {
+  const services = new Map<string, Service>();
+  const put = (service: Service): unknown =>
+    services.set(service.id, keepIdentity(before.get(service.id), service));
+  const nameless = yield* readApplications(json, (application) => {
+    if (!wants(application.name)) return;
+    const service = decodeApplication(application);
+    const listed = services.get(service.id);
+    put(listed === undefined ? service : together(listed, service));
+  });
+  if (nameless === undefined) return undefined;
+  if (nameless > 0) {
+    const missing = [...known()].map((name) => name.toUpperCase()).filter((name) => !services.has(name));
+    for (const name of missing)
+      if (wants(name)) put(unknownService({ id: name, kind: "spring", name }, mayBe));
+  }
+  return { services, hasNameless: nameless > 0 };
+}
+
+const mayBe =
+  "the server lists an application without a name, which may be this one, so the operator keeps what the cluster has; remove it";
+
 /** An application with the instances that take calls; none if all are ill. */
-function decodeApplication(name: string, entries: readonly Application[]): Service {
-  const problems = entries
-    .flatMap(({ malformed }) => malformed)
-    .map(({ address, detail }) => badInstance(name, address, detail));
+function decodeApplication({ name, instances, malformed, isUnreadable }: Application): Service {
+  const problems = malformed.map(({ address, detail }) => badInstance(name, address, detail));
   const found: ServiceInstance[] = [];
-  for (const one of entries.flatMap(({ instances }) => instances)) {
+  for (const one of instances) {
     if (one.status !== "UP") continue;
     const address = addressOf(one);
     const port = one.port ?? one.securePort;
@@ -41,10 +68,17 @@ function decodeApplication(name: string, entries: readonly Application[]): Servi
   }
   // An instance that restarted under another id may be listed twice.
   const service = springService({ id: name, name }, found, problems);
-  if (!entries.some(({ isUnreadable }) => isUnreadable)) return service;
+  if (!isUnreadable) return service;
   const why = `the server's list of ${name} has no form that Eureka uses, so the operator keeps what the cluster has`;
   const { problems: unread } = unknownService(service, why);
   return { ...service, isPartial: true, problems: [...service.problems, ...unread] };
+}
+
+/** An application that is listed twice, with the instances of both. */
+function together(one: Service, other: Service): Service {
+  const instances = [one, other].flatMap(({ instances }) => (instances === "unknown" ? [] : instances));
+  const both = springService(one, instances, [...one.problems, ...other.problems]);
+  return one.isPartial || other.isPartial ? { ...both, isPartial: true } : both;
 }
 
 /**

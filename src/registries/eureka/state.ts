@@ -1,12 +1,15 @@
+import { createHash } from "node:crypto";
 import { RegistryError, type RegistryErrorCode } from "../../model/errors.ts";
 import type { Problem } from "../../model/problems.ts";
 import { isSameListing, type Service, type Snapshot } from "../../model/service.ts";
-import { keepIdentity } from "../kinds/spring/instance.ts";
-import type { Exchange } from "../transport/answers.ts";
+import type { Clock } from "../../runtime/deps.ts";
+import type { JsonCursor } from "../../runtime/json-cursor.ts";
+import { inSlices, type Steps } from "../../runtime/slices.ts";
+import { type Exchange, readList } from "../transport/answers.ts";
+import type { HttpBytes } from "../transport/http-client.ts";
 import type { EurekaApi, NoStatus } from "./api.ts";
-import { decodeListing } from "./decode.ts";
+import { type Interest, readServices } from "./decode.ts";
 import type { ServerStatus } from "./server-status.ts";
-import { parseListing } from "./wire.ts";
 
 /**
  * A process may list too little for this long. What it does not fetch from its peers arrives with the clients'
@@ -17,27 +20,23 @@ const youngMinutes = 2;
 /** As a proxy answers, or does not, while something behind it is replaced. */
 const passing: ReadonlySet<RegistryErrorCode> = new Set(["RegistryUnreachable", "RegistryBadResponse"]);
 
-/** What a hub wants to know. */
-export interface Interest {
-  readonly wants: (name: string) => boolean;
-  readonly known?: () => Iterable<string>;
-}
-
 /** The knowledge of one watch about one address. */
 export class EurekaReader {
   readonly #api: EurekaApi;
   readonly #interest: Interest;
+  readonly #clock: Pick<Clock, "monotonic">;
   readonly #processes = new Set<string>();
   /** Of the newest answer; undefined = nothing has been read yet. */
   #status: ServerStatus | NoStatus | undefined;
-  #text: string | undefined;
+  #digest: string | undefined;
   #services: ReadonlyMap<string, Service> = new Map();
   #problems: readonly Problem[] | undefined;
   #hasRestarted = false;
 
-  constructor(api: EurekaApi, interest: Interest) {
+  constructor(api: EurekaApi, interest: Interest, clock: Pick<Clock, "monotonic">) {
     this.#api = api;
     this.#interest = interest;
+    this.#clock = clock;
   }
 
   /** How good a first answer is, to choose among peers: one that has just started may list a part only. */
@@ -48,12 +47,11 @@ export class EurekaReader {
 
   /** Reads everything once; undefined = nothing changed. @throws RegistryError, and is as before; see `mayReadAgain`. */
   async read(): Promise<Snapshot | undefined> {
-    let exchange = await this.#api.applications();
+    const list = () => this.#api.applications((exchange, signal) => this.#decode(exchange, signal));
+    let { digest, snapshot } = await list();
     const status = await this.#api.status();
     const isOther = this.#status !== undefined && this.#isOther(this.#status, status);
-    if (isOther) exchange = await this.#api.applications(); // the first may still be of the one before
-    const { text } = exchange.answer;
-    const snapshot = text === this.#text ? undefined : this.#decode(exchange);
+    if (isOther) ({ digest, snapshot } = await list()); // the first may still be of the one before
     if (isOther && snapshot !== undefined && listsLess(this.#services, snapshot.services))
       throw this.#lessKnown();
     this.#status = status;
@@ -61,7 +59,7 @@ export class EurekaReader {
     if (snapshot === undefined) return undefined;
     const { services, problems } = snapshot;
     const isSame = this.#problems === problems && isSameListing(this.#services, services);
-    this.#text = text;
+    this.#digest = digest;
     this.#services = services;
     this.#problems = problems;
     return isSame ? undefined : snapshot;
@@ -76,12 +74,17 @@ export class EurekaReader {
     return isPassing && !this.#hasRestarted && this.#status !== undefined && "process" in this.#status;
   }
 
-  #decode(exchange: Exchange): Snapshot {
-    const { wants, known = () => [] } = this.#interest;
-    const listing = parseListing(exchange);
-    const wanted = decodeListing(listing, known()).filter(({ name }) => wants(name));
-    const problems = listing.nameless > 0 ? someNameless : noProblems;
-    return { services: keepIdentity(this.#services, wanted), problems };
+  /** What an answer lists; no snapshot = it is that of the last time, byte by byte. */
+  async #decode(exchange: Exchange<HttpBytes>, signal: AbortSignal): Promise<Answer> {
+    const digest = await inSlices(digestOf(exchange.answer.bytes), this.#clock, signal);
+    if (digest === this.#digest) return { digest, snapshot: undefined };
+    const snapshot = await readList((json) => this.#list(json), exchange, this.#clock, signal);
+    return { digest, snapshot };
+  }
+
+  *#list(json: JsonCursor): Steps<Snapshot | undefined> {
+    const listed = yield* readServices(json, this.#interest, this.#services);
+    return listed && { services: listed.services, problems: listed.hasNameless ? someNameless : noProblems };
   }
 
   /**
@@ -113,6 +116,23 @@ export class EurekaReader {
       "If this persists, the servers behind the address do not replicate to each other: check their peers, and name each server in spec.address.",
     );
   }
+}
+
+interface Answer {
+  readonly digest: string;
+  readonly snapshot: Snapshot | undefined;
+}
+
+const digestStepBytes = 1_024 * 1_024;
+
+/** Of an answer, which itself would take too much memory to be kept. */
+function* digestOf(bytes: Buffer): Steps<string> {
+  const hash = createHash("sha256");
+  for (let at = 0; at < bytes.length; at += digestStepBytes) {
+    hash.update(bytes.subarray(at, at + digestStepBytes));
+    yield;
+  }
+  return hash.digest("base64");
 }
 
 const isYoung = (status: ServerStatus | NoStatus | undefined): boolean =>

@@ -90,8 +90,8 @@ export class NacosReader {
   ): Promise<NacosReader> {
     const { registry, credentials } = config;
     const tls = { ...tlsOptionsOf(registry.tls, credentials), protocols: ["h2"] } as const;
-    const dial = createDialer(tls, deps.clock, signal);
-    const http = createHttpClient({}, deps.clock, signal);
+    const dial = createDialer(tls, deps.clock, signal, deps.limits?.allowedCidrs);
+    const http = createHttpClient({ limits: deps.limits }, deps.clock, signal);
     const connect = async (server: NacosServer, ip: string): Promise<NacosReader> => {
       let reader: NacosReader | undefined; // nothing that matters is pushed before
       const onPush = (type: string, body: unknown): void => reader?.push(type, body);

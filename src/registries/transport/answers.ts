@@ -1,16 +1,19 @@
 import type * as z from "zod";
 import { RegistryError } from "../../model/errors.ts";
-import { parseJson } from "../../runtime/json.ts";
-import type { HttpAnswer } from "./http-client.ts";
+import type { Clock } from "../../runtime/deps.ts";
+import { parseJson, TooMuchListedError } from "../../runtime/json.ts";
+import { JsonCursor, NotJsonError } from "../../runtime/json-cursor.ts";
+import { inSlices, type Steps } from "../../runtime/slices.ts";
+import type { HttpAnswer, HttpBytes, HttpHead } from "./http-client.ts";
 import { redirectAdvice } from "./http-error.ts";
 
 /** A request and its answer, as far as messages name them. Nothing of the body is quoted: it may hold secrets and times. */
-export interface Exchange {
+export interface Exchange<A extends HttpHead = HttpHead> {
   /** "GET /apps at eureka:8761". */
   readonly doing: string;
   /** What should answer, as messages name it: "a Eureka server". */
   readonly product: string;
-  readonly answer: Pick<HttpAnswer, "status" | "headers" | "text" | "redirectedTo">;
+  readonly answer: A;
 }
 
 /** What a person has to check, where a registry knows better than this table. */
@@ -56,13 +59,41 @@ export function badAnswer(exchange: Exchange, what: string): RegistryError {
 }
 
 /** What an answer says, in the form of `schema`. @throws RegistryError RegistryBadResponse. */
-export function readAnswer<T>(schema: z.ZodType<T>, exchange: Exchange): T {
+export function readAnswer<T>(schema: z.ZodType<T>, exchange: Exchange<HttpAnswer>): T {
   const said = parseJson(exchange.answer.text);
   if (said === undefined) throw badAnswer(exchange, "the answer is not JSON");
   const { success, data } = schema.safeParse(said);
-  if (!success) throw badAnswer(exchange, `the answer does not have the form of ${exchange.product}'s`);
+  if (!success) throw oddAnswer(exchange);
   return data;
 }
+
+/** Reads JSON that is nothing else than what it reads; undefined = it has another form. */
+export type ReadSteps<T> = (json: JsonCursor) => Steps<T | undefined>;
+
+/**
+ * As `readAnswer`, of a list that may be large: it gives the event loop its turn, and makes nothing of what `read` does
+ * not ask for. @throws RegistryError RegistryBadResponse, also of a list that is too long; the signal's reason.
+ */
+export async function readList<T>(
+  read: ReadSteps<T>,
+  exchange: Exchange<HttpBytes>,
+  clock: Pick<Clock, "monotonic">,
+  signal?: AbortSignal,
+): Promise<T> {
+  let said: T | undefined;
+  try {
+    said = await inSlices(read(new JsonCursor(exchange.answer.bytes)), clock, signal);
+  } catch (error) {
+    if (error instanceof NotJsonError) throw badAnswer(exchange, "the answer is not JSON");
+    if (error instanceof TooMuchListedError) throw badAnswer(exchange, error.message);
+    throw error;
+  }
+  if (said === undefined) throw oddAnswer(exchange);
+  return said;
+}
+
+const oddAnswer = (exchange: Exchange): RegistryError =>
+  badAnswer(exchange, `the answer does not have the form of ${exchange.product}'s`);
 
 const describe = ({ doing, answer: { redirectedTo } }: Exchange): string =>
   redirectedTo === undefined ? doing : `${doing}, redirected to ${redirectedTo}`;

@@ -1,20 +1,22 @@
 import { lookup } from "node:dns/promises";
 import { BlockList, isIP } from "node:net";
+import { type Net, specialAddresses, withIPv6Forms } from "../../model/special-addresses.ts";
 import { inTime } from "../../runtime/clock.ts";
 import type { Clock } from "../../runtime/deps.ts";
 
+const familyOf = (address: string): "ipv4" | "ipv6" => (address.includes(":") ? "ipv6" : "ipv4");
+
+function blockList(nets: readonly Net[]): BlockList {
+  const list = new BlockList();
+  for (const [address, bits] of nets) list.addSubnet(address, bits, familyOf(address));
+  return list;
+}
+
 /**
- * Addresses that no registry has, so a hub must not make the operator connect to them: "this host", link-local (where
- * clouds serve their metadata) and multicast. Loopback is allowed; it reaches servers on the operator's own host.
+ * Addresses that no registry has, so a hub must not make the operator connect to them. Loopback is allowed; it reaches
+ * servers on the operator's own host. So are IPv6 forms of it, and of private addresses.
  */
-const refused = new BlockList();
-refused.addSubnet("0.0.0.0", 8, "ipv4");
-refused.addSubnet("169.254.0.0", 16, "ipv4");
-refused.addSubnet("224.0.0.0", 4, "ipv4");
-refused.addAddress("255.255.255.255", "ipv4");
-refused.addAddress("::", "ipv6");
-refused.addSubnet("fe80::", 10, "ipv6");
-refused.addSubnet("ff00::", 8, "ipv6");
+const refused = blockList(Object.values(specialAddresses).flat().flatMap(withIPv6Forms));
 
 /** The operator must not dial the host, or none of its addresses. */
 export class DialRefusedError extends Error {
@@ -35,14 +37,27 @@ function lookUp(name: string): Promise<readonly string[]> {
 
 /**
  * The IP addresses to dial for a host name or IP literal (IPv6 without brackets), resolved anew unless a lookup is under way. Dial one of
- * these and never the name; otherwise the checked address is not the one reached.
- * @throws DialRefusedError when each is link-local, unspecified or multicast; otherwise the resolver's own error.
+ * these and never the name; otherwise the checked address is not the one reached. `allowedCidrs`, if there are any, leaves
+ * out whatever is in none of them; it never brings back what is always refused.
+ * @throws DialRefusedError when none is left; otherwise the resolver's own error.
  */
-export async function resolveDialable(host: string): Promise<readonly string[]> {
+export async function resolveDialable(
+  host: string,
+  allowedCidrs: readonly string[] = [],
+): Promise<readonly string[]> {
   const found = isIP(host) ? [host] : await lookUp(host);
-  const dialable = found.filter((ip) => !refused.check(ip, isIP(ip) === 6 ? "ipv6" : "ipv4"));
+  const legal = found.filter((ip) => !refused.check(ip, familyOf(ip)));
+  if (legal.length === 0)
+    throw new DialRefusedError(
+      `${found.join(", ")} is link-local, unspecified, multicast or a cloud's metadata service`,
+    );
+  if (allowedCidrs.length === 0) return legal;
+  const allowed = blockList(
+    allowedCidrs.map((cidr): Net => [cidr.replace(/\/.*/, ""), Number(/\d+$/.exec(cidr)?.[0])]),
+  );
+  const dialable = legal.filter((ip) => allowed.check(ip, familyOf(ip)));
   if (dialable.length === 0)
-    throw new DialRefusedError(`${found.join(", ")} is link-local, unspecified or multicast`);
+    throw new DialRefusedError(`${legal.join(", ")} is in none of the ranges of --allow-registry-cidrs`);
   return dialable;
 }
 
@@ -55,11 +70,12 @@ const lookupMs = 5_000;
  */
 export function resolveInTime(
   host: string,
+  allowedCidrs: readonly string[],
   clock: Pick<Clock, "sleep">,
   signal: AbortSignal,
 ): Promise<readonly string[]> {
   const late = (): Error => new Error(`the name server does not answer within ${lookupMs / 1_000} s`);
-  return inTime(resolveDialable(host), { ms: lookupMs, late }, clock, signal);
+  return inTime(resolveDialable(host, allowedCidrs), { ms: lookupMs, late }, clock, signal);
 }
 
 /** Servers choose one of several alerts, and in TLS 1.3 send it only after the client has finished the handshake. */

@@ -49,17 +49,22 @@ export type Dialer = (endpoint: Endpoint) => Promise<Socket>;
 /**
  * Resolves the name on every call, checks its addresses (`resolveDialable`) and dials them in their order: the next one
  * when one fails or is silent for 250 ms, so a dead address costs little. It never dials the name, so the checked address
- * is the one reached. A TLS socket is ready and verified against the name.
+ * is the one reached. A TLS socket is ready and verified against the name. `allowedCidrs`: as `resolveDialable` has it.
  * The dialer @throws BadTlsOptionsError; DialRefusedError; the error of the resolver or of the address that failed last;
  * the signal's reason.
  */
-export function createDialer(tls: TlsOptions, clock: Clock, signal: AbortSignal): Dialer {
+export function createDialer(
+  tls: TlsOptions,
+  clock: Clock,
+  signal: AbortSignal,
+  allowedCidrs: readonly string[] = [],
+): Dialer {
   let context: SecureContext | undefined;
   return async (endpoint) => {
     signal.throwIfAborted();
     if (endpoint.secure) context ??= secureContext(tls);
     const { host, ip } = endpoint;
-    const addresses = ip === undefined ? await resolveInTime(host, clock, signal) : [ip];
+    const addresses = ip === undefined ? await resolveInTime(host, allowedCidrs, clock, signal) : [ip];
     signal.throwIfAborted();
     const dials = addresses.map((one) => () => socketTo(endpoint, one, tls, context));
     return firstToOpen(dials, (socket) => open(socket, endpoint.secure, clock, signal), clock, signal);

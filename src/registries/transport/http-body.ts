@@ -1,44 +1,72 @@
-import { promisify } from "node:util";
-import { gunzip } from "node:zlib";
+import type { Readable } from "node:stream";
+import { pipeline } from "node:stream/promises";
+import { createGunzip } from "node:zlib";
 import { HttpError } from "./http-error.ts";
 
-/** Reads the whole body. @throws HttpError beyond `maxBytes`, and destroys the source; the source's own error. */
-export async function readBody(body: AsyncIterable<Buffer>, maxBytes: number): Promise<Buffer> {
-  const chunks: Buffer[] = [];
-  let size = 0;
-  for await (const chunk of body) {
-    size += chunk.length;
-    if (size > maxBytes) throw tooLarge(maxBytes); // leaving the loop destroys the body, and with it the connection
-    chunks.push(chunk);
-  }
-  return Buffer.concat(chunks, size);
+/** How large a body may be, decoded. */
+export interface BodyLimit {
+  readonly bytes: number;
+  /** What the setting has to do with it, for messages; absent = nothing. */
+  readonly setting?: string;
 }
 
-const gunzipAsync = promisify(gunzip);
+/** Every answer may have this much without a turn, so that small ones never wait for large ones. */
+const freeBytes = 256 * 1_024;
+const gunzipChunkBytes = 64 * 1_024;
 
 /**
- * The text of a body with that content-encoding, at most `maxBytes` when decoded. Always UTF-8, whatever the header
- * says, because registries write UTF-8. @throws HttpError.
+ * The bytes of a body, decoded. It calls `takeTurn` before it holds more than 256 KiB. @throws HttpError, and destroys
+ * the source: of a body beyond the limit too, at the limit; the source's own error; what `takeTurn` throws.
  */
-export async function decodeBody(
-  bytes: Buffer,
+export async function readBody(
+  body: Readable,
   contentEncoding: string | undefined,
-  maxBytes: number,
-): Promise<string> {
+  limit: BodyLimit,
+  takeTurn: () => Promise<void>,
+): Promise<Buffer> {
   const encoding = contentEncoding?.toLowerCase() ?? "identity";
-  if (encoding === "identity" || bytes.length === 0) return bytes.toString("utf8");
-  if (encoding !== "gzip" && encoding !== "x-gzip")
-    throw new HttpError(
-      "bad-answer",
-      `the answer has the unknown encoding ${JSON.stringify(encoding.slice(0, 20))}`,
-    );
+  if (encoding === "gzip" || encoding === "x-gzip") return unzip(body, limit, takeTurn);
+  const bytes = await collect(body, limit, takeTurn);
+  if (encoding === "identity" || bytes.length === 0) return bytes;
+  const shown = JSON.stringify(encoding.slice(0, 20));
+  throw new HttpError("bad-answer", `the answer has the unknown encoding ${shown}`);
+}
+
+async function unzip(body: Readable, limit: BodyLimit, takeTurn: () => Promise<void>): Promise<Buffer> {
+  const gunzip = createGunzip({ chunkSize: gunzipChunkBytes });
   try {
-    return (await gunzipAsync(bytes, { maxOutputLength: maxBytes })).toString("utf8");
+    return await pipeline(body, gunzip, (source) => collect(source, limit, takeTurn));
   } catch (cause) {
-    if ((cause as NodeJS.ErrnoException).code === "ERR_BUFFER_TOO_LARGE") throw tooLarge(maxBytes);
+    if (!(cause as NodeJS.ErrnoException).code?.startsWith("Z_")) throw cause;
     throw new HttpError("bad-answer", "the answer is labelled as gzip but is not gzip", { cause });
   }
 }
 
-const tooLarge = (maxBytes: number): HttpError =>
-  new HttpError("bad-answer", `the answer is larger than ${maxBytes} bytes`);
+/** Copies each chunk at once: a sender may make them one byte long, and each takes a hundred bytes. */
+async function collect(
+  source: AsyncIterable<Buffer>,
+  limit: BodyLimit,
+  takeTurn: () => Promise<void>,
+): Promise<Buffer> {
+  let bytes = Buffer.alloc(0);
+  let size = 0;
+  for await (const chunk of source) {
+    const needed = size + chunk.length;
+    if (needed > limit.bytes) throw tooLarge(limit); // leaving the loop destroys the body, and with it the connection
+    if (needed > freeBytes && size <= freeBytes) await takeTurn();
+    if (needed > bytes.length) {
+      const larger = Buffer.allocUnsafeSlow(Math.min(limit.bytes, Math.max(needed, 2 * bytes.length)));
+      bytes.copy(larger, 0, 0, size);
+      bytes = larger;
+    }
+    size += chunk.copy(bytes, size);
+  }
+  return bytes.subarray(0, size);
+}
+
+function tooLarge({ bytes, setting }: BodyLimit): HttpError {
+  const detail = `the answer is larger than ${bytes} bytes`;
+  return setting === undefined
+    ? new HttpError("bad-answer", detail)
+    : new HttpError("too-large", `${detail}, ${setting}`);
+}

@@ -1,15 +1,17 @@
 import { Agent, type Dispatcher } from "undici";
 import { linkAbort, unlessAborted } from "../../runtime/abort.ts";
 import type { Clock } from "../../runtime/deps.ts";
+import { createRegistryLimits, type RegistryLimits } from "../../runtime/registry-limits.ts";
+import type { SharedMemory } from "../../runtime/shared-memory.ts";
 import { DialRefusedError, describeNetworkError } from "./dial.ts";
 import { BadTlsOptionsError, createDialer, type TlsOptions } from "./dialer.ts";
-import { decodeBody, readBody } from "./http-body.ts";
+import { type BodyLimit, readBody } from "./http-body.ts";
 import { HttpError } from "./http-error.ts";
 
 const defaultTimeoutMs = 10_000;
 const defaultConnections = 20;
-/** Room for 50,000 services, more than any measured registry answer. */
-const defaultMaxBytes = 64 * 1024 * 1024;
+/** Of a text, which is in memory as a whole, and so is what it says: ten times as much, if that is many small things. */
+const maxTextBytes = 4 * 1_024 * 1_024;
 const maxRedirects = 3;
 /** Requests at once on one connection, where the server speaks HTTP/2 and allows as many. */
 const maxStreams = 250;
@@ -20,8 +22,7 @@ export interface HttpClientOptions {
   readonly tls?: TlsOptions;
   /** Limit of connections to one origin, and so of its requests in flight; default 20. */
   readonly connections?: number;
-  /** Limit of a body, both as sent and as decoded; default 64 MiB. */
-  readonly maxBytes?: number;
+  readonly limits?: RegistryLimits | undefined;
   /**
    * How long an idle connection is kept; default 4 s, before common servers close it. A server that says how long it
    * keeps it is believed.
@@ -41,19 +42,37 @@ export interface HttpOptions {
   readonly askAgain?: boolean;
   /** From the call to the last byte, redirects included; default 10 s. */
   readonly timeoutMs?: number;
-  /** Limit of the body, as `HttpClientOptions.maxBytes`, which is the default. */
+  /** Limit of a text, decoded; default 4 MiB. */
   readonly maxBytes?: number;
   /** Ends only this exchange, with its reason. */
   readonly signal?: AbortSignal;
 }
 
-export interface HttpAnswer {
+/** An answer without its body. */
+export interface HttpHead {
   readonly status: number;
   /** Names in lower case; repeated headers are joined by ", ". */
   readonly headers: Readonly<Record<string, string>>;
-  readonly text: string;
   /** The origin that answered, if it is not the one that was asked. */
   readonly redirectedTo?: string;
+}
+
+export interface HttpAnswer extends HttpHead {
+  /** Always read as UTF-8, whatever the header says, because registries write UTF-8. */
+  readonly text: string;
+}
+
+export interface HttpBytes extends HttpHead {
+  /** The body, decoded. */
+  readonly bytes: Buffer;
+}
+
+/** What is made of an answer while its body is in memory. */
+export type UseOfBytes<T> = (answer: HttpBytes, signal: AbortSignal) => Promise<T>;
+
+export interface ListOptions extends Omit<HttpOptions, "maxBytes"> {
+  /** Whether the list grows with the fleet, so that it may have `--max-answer-bytes`; any other has a quarter of it. */
+  readonly isOfFleet: boolean;
 }
 
 /** The only way to a registry over HTTP. It never asks again on its own, because the caller knows whether to. */
@@ -65,13 +84,21 @@ export interface HttpClient {
    * never an error.
    */
   get(url: string, options?: HttpOptions): Promise<HttpAnswer>;
+  /**
+   * As `get`, of an answer that may be large, which is in memory only until `use` is through; the time limit is that of
+   * the answer. The answers of all hubs share the memory for that and take turns, so whoever needs more than 256 KiB may
+   * wait. @throws what `use` throws, too; it is given the client's signal.
+   */
+  getList<T>(url: string, options: ListOptions, use: UseOfBytes<T>): Promise<T>;
   /** As `get`, but returns a redirect as it is, because a form is meant for one server only. */
   postForm(url: string, fields: Readonly<Record<string, string>>, options?: HttpOptions): Promise<HttpAnswer>;
   /** As `postForm`, with a body of JSON. */
   postJson(url: string, body: unknown, options?: HttpOptions): Promise<HttpAnswer>;
 }
 
-interface Sent extends Pick<HttpOptions, "askAgain" | "maxBytes"> {
+interface Sent extends Pick<HttpOptions, "askAgain"> {
+  readonly limit: BodyLimit;
+  readonly takeTurn: () => Promise<void>;
   readonly method: "GET" | "POST";
   readonly headers: Readonly<Record<string, string>>;
   readonly body: string | null;
@@ -82,44 +109,96 @@ interface Sent extends Pick<HttpOptions, "askAgain" | "maxBytes"> {
  * also behind a redirect. It speaks HTTP/2 where `tls.protocols` and the server say so, else HTTP/1.1.
  */
 export function createHttpClient(options: HttpClientOptions, clock: Clock, signal: AbortSignal): HttpClient {
+  const { limits: { memory, maxAnswerBytes } = defaultLimits } = options;
   const send = createTransport(options, clock, signal);
-  const limited = createLimiter(clock, signal);
+  const limited = createLimiter(memory, clock, signal);
 
-  async function follow(first: URL, options: HttpOptions, limit: AbortSignal): Promise<HttpAnswer> {
-    const { headers = {}, accept = "application/json" } = options;
-    const sent: Sent = { ...options, method: "GET", headers: { accept, ...headers }, body: null };
-    let url = first;
-    for (let hops = 0; hops <= maxRedirects; hops++) {
-      const answer = await send(url, sent, limit).catch((error: unknown) => {
-        throw hops === 0 ? error : redirected(url, error);
-      });
-      const { location } = answer.headers;
-      if (location === undefined || !redirects.has(answer.status))
-        return url.origin === first.origin ? answer : { ...answer, redirectedTo: url.origin };
-      url = target(location, url);
-      if (url.origin !== first.origin && Object.keys(headers).length > 0)
-        throw new HttpError("redirected", `redirected to ${url.origin}, where the login is not sent`);
+  /** One exchange, and what is made of it while its body is in memory. */
+  async function exchange<T>(
+    options: HttpOptions,
+    limit: BodyLimit,
+    ask: (sent: Pick<Sent, "limit" | "takeTurn">, stop: AbortSignal) => Promise<HttpBytes>,
+    use: UseOfBytes<T>,
+  ): Promise<T> {
+    let isOver = false;
+    let giveBack: (() => void) | undefined;
+    const takeTurn = async (stop: AbortSignal): Promise<void> => {
+      if (giveBack !== undefined) return; // before a redirect
+      const free = await memory.take(send, limit.bytes, stop);
+      if (isOver) free();
+      else giveBack = free;
+    };
+    try {
+      const answer = await limited(options, (stop) => ask({ limit, takeTurn: () => takeTurn(stop) }, stop));
+      return await use(answer, signal);
+    } finally {
+      isOver = true;
+      giveBack?.();
     }
-    throw new HttpError("bad-answer", `more than ${maxRedirects} redirects`);
   }
 
-  const post = (
-    url: string,
-    contentType: string,
-    body: string,
-    options: HttpOptions,
-  ): Promise<HttpAnswer> => {
+  const get = <T>(url: string, options: HttpOptions, limit: BodyLimit, use: UseOfBytes<T>): Promise<T> => {
+    const { headers = {}, accept = "application/json", askAgain = false } = options;
+    const asked = { askAgain, method: "GET", headers: { accept, ...headers }, body: null } as const;
+    const hasLogin = Object.keys(headers).length > 0;
+    const ask = (sent: Pick<Sent, "limit" | "takeTurn">, stop: AbortSignal) =>
+      follow(send, new URL(url), { ...asked, ...sent }, hasLogin, stop);
+    return exchange(options, limit, ask, use);
+  };
+
+  const textLimit = ({ maxBytes = maxTextBytes }: HttpOptions): BodyLimit => ({ bytes: maxBytes });
+
+  const post = (url: string, contentType: string, body: string, options: HttpOptions) => {
     const headers = { ...options.headers, "content-type": contentType };
-    const sent: Sent = { ...options, askAgain: false, method: "POST", headers, body };
-    return limited(options, (limit) => send(new URL(url), sent, limit));
+    const asked = { askAgain: false, method: "POST", headers, body } as const;
+    const ask = (sent: Pick<Sent, "limit" | "takeTurn">, stop: AbortSignal) =>
+      send(new URL(url), { ...asked, ...sent }, stop);
+    return exchange(options, textLimit(options), ask, textOf);
   };
 
   return {
-    get: (url, options = {}) => limited(options, (limit) => follow(new URL(url), options, limit)),
+    get: (url, options = {}) => get(url, options, textLimit(options), textOf),
+    getList: (url, options, use) => get(url, options, listLimit(maxAnswerBytes, options), use),
     postForm: (url, fields, options = {}) =>
       post(url, "application/x-www-form-urlencoded", new URLSearchParams(fields).toString(), options),
     postJson: (url, body, options = {}) => post(url, "application/json", JSON.stringify(body), options),
   };
+}
+
+/** Of tests, and of whoever reads a registry without settings. */
+const defaultLimits = createRegistryLimits();
+
+const textOf = async ({ bytes, ...head }: HttpBytes): Promise<HttpAnswer> => ({
+  ...head,
+  text: bytes.toString("utf8"),
+});
+
+function listLimit(maxAnswerBytes: number, { isOfFleet }: ListOptions): BodyLimit {
+  return isOfFleet
+    ? { bytes: maxAnswerBytes, setting: "which is --max-answer-bytes" }
+    : { bytes: Math.floor(maxAnswerBytes / 4), setting: "which is a quarter of --max-answer-bytes" };
+}
+
+async function follow(
+  send: Send,
+  first: URL,
+  sent: Sent,
+  hasLogin: boolean,
+  stop: AbortSignal,
+): Promise<HttpBytes> {
+  let url = first;
+  for (let hops = 0; hops <= maxRedirects; hops++) {
+    const answer = await send(url, sent, stop).catch((error: unknown) => {
+      throw hops === 0 ? error : redirected(url, error);
+    });
+    const { location } = answer.headers;
+    if (location === undefined || !redirects.has(answer.status))
+      return url.origin === first.origin ? answer : { ...answer, redirectedTo: url.origin };
+    url = target(location, url);
+    if (url.origin !== first.origin && hasLogin)
+      throw new HttpError("redirected", `redirected to ${url.origin}, where the login is not sent`);
+  }
+  throw new HttpError("bad-answer", `more than ${maxRedirects} redirects`);
 }
 
 type Limited = <T>(options: HttpOptions, exchange: (limit: AbortSignal) => Promise<T>) => Promise<T>;
@@ -128,7 +207,7 @@ type Limited = <T>(options: HttpOptions, exchange: (limit: AbortSignal) => Promi
  * Runs an exchange with a signal that aborts with the client's signal, with the exchange's own, or with an HttpError
  * when time is up.
  */
-function createLimiter(clock: Clock, signal: AbortSignal): Limited {
+function createLimiter(memory: SharedMemory, clock: Clock, signal: AbortSignal): Limited {
   const running = new Set<AbortController>();
   const stop = (): void => {
     for (const limit of running) limit.abort(signal.reason);
@@ -139,8 +218,13 @@ function createLimiter(clock: Clock, signal: AbortSignal): Limited {
     own?.throwIfAborted();
     const limit = new AbortController();
     const unlink = own && linkAbort(own, limit);
-    const late = (): void =>
-      limit.abort(new HttpError("unreachable", `no answer within ${timeoutMs / 1_000} s`));
+    const late = (): void => {
+      const within = `within ${timeoutMs / 1_000} s`;
+      const what = memory.isAwaitedBy(limit.signal)
+        ? `no room for the answer ${within}, because the answers of other hubs take all memory for answers`
+        : `no answer ${within}`;
+      limit.abort(new HttpError("unreachable", what));
+    };
     const stopTimer = clock.after(timeoutMs, late);
     running.add(limit);
     try {
@@ -155,18 +239,14 @@ function createLimiter(clock: Clock, signal: AbortSignal): Limited {
   };
 }
 
-type Send = (url: URL, sent: Sent, limit: AbortSignal) => Promise<HttpAnswer>;
+type Send = (url: URL, sent: Sent, stop: AbortSignal) => Promise<HttpBytes>;
 
 /** Sends one request and reads its whole answer, whatever its status. */
 function createTransport(options: HttpClientOptions, clock: Clock, signal: AbortSignal): Send {
   const agent = openAgent(options, clock, signal);
   const close = (): void => void agent.destroy();
   signal.addEventListener("abort", close, { once: true });
-  return async (
-    url,
-    { method, headers, body, askAgain, maxBytes = options.maxBytes ?? defaultMaxBytes },
-    limit,
-  ) => {
+  return async (url, { method, headers, body, askAgain, limit, takeTurn }, stop) => {
     const request = () =>
       agent.request({
         origin: url.origin,
@@ -174,19 +254,15 @@ function createTransport(options: HttpClientOptions, clock: Clock, signal: Abort
         method,
         headers: { "accept-encoding": "gzip", "user-agent": "registryhub", ...headers },
         body,
-        signal: limit,
+        signal: stop,
       });
     const answer = await request().catch((error: unknown) => {
-      if (askAgain && !limit.aborted && isClosed(error)) return request();
+      if (askAgain && !stop.aborted && isClosed(error)) return request();
       throw error;
     });
     const flat = flatHeaders(answer.headers);
-    const bytes = await readBody(answer.body as AsyncIterable<Buffer>, maxBytes);
-    return {
-      status: answer.statusCode,
-      headers: flat,
-      text: await decodeBody(bytes, flat["content-encoding"], maxBytes),
-    };
+    const bytes = await readBody(answer.body, flat["content-encoding"], limit, takeTurn);
+    return { status: answer.statusCode, headers: flat, bytes };
   };
 }
 
@@ -194,7 +270,8 @@ const isClosed = (error: unknown): boolean =>
   ["UND_ERR_SOCKET", "ECONNRESET", "EPIPE"].includes((error as NodeJS.ErrnoException).code ?? "");
 
 function openAgent(options: HttpClientOptions, clock: Clock, signal: AbortSignal): Agent {
-  const dial = createDialer(options.tls ?? {}, clock, signal);
+  const { tls = {}, limits = defaultLimits } = options;
+  const dial = createDialer(tls, clock, signal, limits.allowedCidrs);
   return new Agent({
     connections: options.connections ?? defaultConnections,
     ...(options.keepAliveMs !== undefined && { keepAliveTimeout: options.keepAliveMs }),

@@ -1,7 +1,13 @@
 import { RegistryError } from "../../model/errors.ts";
 
 /** Why there is no answer; callers treat each kind differently. */
-export type HttpErrorKind = "unreachable" | "bad-answer" | "redirected" | "bad-tls-options" | "bad-header";
+export type HttpErrorKind =
+  | "unreachable"
+  | "bad-answer"
+  | "too-large"
+  | "redirected"
+  | "bad-tls-options"
+  | "bad-header";
 
 /** The message is a few words, without volatile parts and without the URL, whose query may hold a secret. */
 export class HttpError extends Error {
@@ -35,6 +41,10 @@ export function httpFailure(doing: string, error: unknown, server: string): unkn
     }
     case "bad-answer": {
       const advice = `Check that spec.address is that of ${server}.`;
+      return new RegistryError("RegistryBadResponse", detail, advice, options);
+    }
+    case "too-large": {
+      const advice = `Check that spec.address is that of ${server}. If it is, raise --max-answer-bytes.`;
       return new RegistryError("RegistryBadResponse", detail, advice, options);
     }
     case "redirected":

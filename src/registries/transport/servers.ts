@@ -1,6 +1,6 @@
 import { RegistryError } from "../../model/errors.ts";
 import { withoutSecrets } from "../../model/problems.ts";
-import type { Clock, Deps } from "../../runtime/deps.ts";
+import type { Deps } from "../../runtime/deps.ts";
 import { describeNetworkError, resolveInTime } from "./dial.ts";
 
 /** The place where one of a registry's servers listens. */
@@ -125,7 +125,7 @@ async function dialServer<S extends Server, T>(
   signal: AbortSignal,
 ): Promise<T> {
   let failure: unknown;
-  for (const ip of shuffled(await resolve(server, deps.clock, signal), deps)) {
+  for (const ip of shuffled(await resolve(server, deps, signal), deps)) {
     try {
       return await dial(server, ip);
     } catch (error) {
@@ -136,9 +136,13 @@ async function dialServer<S extends Server, T>(
   throw failure;
 }
 
-async function resolve({ host }: Server, clock: Clock, signal: AbortSignal): Promise<readonly string[]> {
+async function resolve(
+  { host }: Server,
+  { clock, limits }: Deps,
+  signal: AbortSignal,
+): Promise<readonly string[]> {
   try {
-    return await resolveInTime(host, clock, signal);
+    return await resolveInTime(host, limits?.allowedCidrs ?? [], clock, signal);
   } catch (cause) {
     if (signal.aborted) throw cause;
     const detail = `lookup ${host}: ${describeNetworkError(cause)}`;

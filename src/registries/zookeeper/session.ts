@@ -52,7 +52,7 @@ export function createSession(connection: ZkConnection, server: string, chroot: 
       return decode(record);
     } catch (cause) {
       const advice = "Check that spec.address points to a ZooKeeper server.";
-      const detail = `${what} on ${server}: the answer is cut short`;
+      const detail = `${what} on ${server}: the answer cannot be read: ${(cause as Error).message}`;
       throw new RegistryError("RegistryBadResponse", detail, advice, { cause });
     }
   };

@@ -30,10 +30,12 @@ export const errorCode = {
 } as const;
 
 /**
- * Far above any listing (20,000 providers are 20 MB), and far below the length that another protocol's first bytes
- * would mean.
+ * Far above any listing (an entry has 2,000 endpoints, and 16,000 providers of an interface are 16 MB), and far below the
+ * length that another protocol's first bytes would mean. A node's data are 1 MB at most, by a server's default.
  */
-export const maxFrameBytes = 64 * 1024 * 1024;
+export const maxFrameBytes = 16 * 1024 * 1024;
+/** Ten times as many as are listed; short names take ten times the memory of their text. */
+const maxTexts = 200_000;
 
 export function int(value: number): Buffer {
   const bytes = Buffer.alloc(4);
@@ -105,7 +107,9 @@ export function createReader(bytes: Buffer): Reader {
     },
     texts() {
       const items: string[] = [];
-      for (let left = reader.int(); left > 0; left--) items.push(reader.text());
+      const count = reader.int();
+      if (count > maxTexts) throw new RangeError(`a list of ${count} names`);
+      for (let left = count; left > 0; left--) items.push(reader.text());
       return items;
     },
   };
@@ -133,31 +137,44 @@ export function readStat(reader: Reader): Stat {
   return { czxid, ctime, pzxid: reader.long() };
 }
 
+const lengthBytes = 4;
+
 /**
- * Splits a byte stream into frames. The cost of a frame does not grow with the number of its chunks. The returned
+ * Splits a byte stream into frames. Neither time nor memory for a frame grows with the number of its chunks. The returned
  * function takes the next chunk, and says whether a frame has begun that is not complete. @throws RangeError when a length is impossible.
  */
 export function createFrameSplitter(onFrame: (body: Buffer) => void): (chunk: Buffer) => boolean {
-  let chunks: Buffer[] = [];
+  /** The part of a frame that has come, with its length. */
+  let begun = Buffer.alloc(0);
   let size = 0;
-  let wanted = 4;
-  return (chunk) => {
-    chunks.push(chunk);
-    size += chunk.length;
-    while (size >= wanted) {
-      const bytes = chunks.length === 1 && chunks[0] ? chunks[0] : Buffer.concat(chunks);
-      const length = bytes.readInt32BE(0);
-      if (length < 0 || length > maxFrameBytes)
-        throw new RangeError(`it announces a frame of ${length} bytes`);
-      chunks = [bytes];
-      wanted = 4 + length;
-      if (size < wanted) return true;
-      chunks = [bytes.subarray(wanted)];
-      size -= wanted;
-      const body = bytes.subarray(4, wanted);
-      wanted = 4;
-      onFrame(body);
+  /** The frame of which this is the beginning; undefined = its end has not come. */
+  const frameOf = (bytes: Buffer): Buffer | undefined => {
+    if (bytes.length < lengthBytes) return undefined;
+    const length = bytes.readInt32BE(0);
+    if (length < 0 || length > maxFrameBytes) throw new RangeError(`it announces a frame of ${length} bytes`);
+    return bytes.length < lengthBytes + length ? undefined : bytes.subarray(0, lengthBytes + length);
+  };
+  const keep = (bytes: Buffer): void => {
+    if (size + bytes.length > begun.length) {
+      const larger = Buffer.allocUnsafeSlow(Math.max(size + bytes.length, 2 * size));
+      begun.copy(larger, 0, 0, size);
+      begun = larger;
     }
+    size += bytes.copy(begun, size);
+  };
+  return (chunk) => {
+    if (size > 0) keep(chunk);
+    let rest = size > 0 ? begun.subarray(0, size) : chunk;
+    for (let whole = frameOf(rest); whole !== undefined; whole = frameOf(rest)) {
+      rest = rest.subarray(whole.length);
+      if (size > 0) {
+        // The reader of the frame may keep it, so what comes next goes elsewhere.
+        begun = Buffer.alloc(0);
+        size = 0;
+      }
+      onFrame(whole.subarray(lengthBytes));
+    }
+    if (size === 0 && rest.length > 0) keep(rest);
     return size > 0;
   };
 }

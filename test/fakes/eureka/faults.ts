@@ -9,8 +9,9 @@ export type Fault =
   | "hang"
   /** The connection is closed without an answer, as an idle one that the server gave up. */
   | "close"
-  /** A body that never ends. */
+  /** A body that never ends: blanks, or `pours` again and again. */
   | "endless"
+  | { readonly pours: Buffer; readonly headers?: OutgoingHttpHeaders }
   /** Half of a body, and then the connection is closed. */
   | "cut"
   /** Bytes that are no HTTP. */
@@ -30,7 +31,8 @@ export async function misbehave(
     return "late";
   }
   if (fault === "close") socket.destroy();
-  else if (fault === "endless") pourForever(response);
+  else if (fault === "endless") pourForever(response, Buffer.alloc(64 * 1_024, " "));
+  else if (typeof fault === "object" && "pours" in fault) pourForever(response, fault.pours, fault.headers);
   else if (fault === "cut") {
     response.writeHead(200, { "content-type": "application/json", "content-length": 1_000 });
     response.write('{"applications":', () => response.destroy());
@@ -43,9 +45,8 @@ export async function misbehave(
 }
 
 /** As fast as the reader takes it. */
-function pourForever(response: ServerResponse): void {
-  const chunk = Buffer.alloc(64 * 1_024, " ");
-  response.writeHead(200, { "content-type": "application/json" });
+function pourForever(response: ServerResponse, chunk: Buffer, headers: OutgoingHttpHeaders = {}): void {
+  response.writeHead(200, { "content-type": "application/json", ...headers });
   const pour = (): void => {
     if (!response.destroyed) response.write(chunk, pour);
   };

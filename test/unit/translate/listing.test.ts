@@ -23,6 +23,24 @@ describe("a Dubbo service", () => {
     expect(problems).toEqual([]);
   });
 
+  test("two spellings of one IPv6 address are one endpoint, whatever the order; its other protocol is another", () => {
+    const at = (address: string, more: object = {}) => instanceOf({ version: "1.0.0", address, ...more });
+    const instances = [
+      at("2001:db8::1"),
+      at("2001:DB8:0::1"),
+      at("2001:db8::1", { port: 20_881 }),
+      at("2001:0db8::1", { protocol: "grpc" }),
+    ];
+    const { byHost, problems } = listingOf(serviceOf({ instances }), hubOf());
+    expect(byHost.get(host)).toMatchObject([
+      { hostPort: "[2001:db8::1]:20880", protocol: "dubbo" },
+      { hostPort: "[2001:db8::1]:20880", protocol: "grpc" },
+      { hostPort: "[2001:db8::1]:20881", protocol: "dubbo" },
+    ]);
+    expect(listingOf(serviceOf({ instances: instances.toReversed() }), hubOf()).byHost).toEqual(byHost);
+    expect(problems).toEqual([]);
+  });
+
   test("an endpoint has the interface's exact spelling and no weight", () => {
     const instance = instanceOf({
       weight: 100,

@@ -46,18 +46,9 @@ export function springService(
 const byText = ([a]: readonly [string, Problem], [b]: readonly [string, Problem]): number =>
   a === b ? 0 : a < b ? -1 : 1;
 
-/** The services by id; one that is equal to what it was before is the very object of `before`. */
-export function keepIdentity(
-  before: ReadonlyMap<string, Service>,
-  services: readonly Service[],
-): ReadonlyMap<string, Service> {
-  return new Map(
-    services.map((service) => {
-      const earlier = before.get(service.id);
-      return [service.id, earlier !== undefined && isDeepStrictEqual(earlier, service) ? earlier : service];
-    }),
-  );
-}
+/** The service, or the very object that was before, if that is equal. */
+export const keepIdentity = (before: Service | undefined, now: Service): Service =>
+  before !== undefined && isDeepStrictEqual(before, now) ? before : now;
 
 /** An instance that is registered but not usable. `address` is its address as far as it is readable. */
 export function badInstance(service: string, address: string, detail: string): Problem {

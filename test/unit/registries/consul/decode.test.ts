@@ -1,12 +1,17 @@
 import { describe, expect, test } from "vitest";
 import {
+  type Checks,
   changedBetween,
-  checksOf,
   decodeService,
+  type Health,
   isAbout,
-  nodesOf,
+  readChecks,
+  readHealth,
+  readNames,
   type Selection,
 } from "../../../../src/registries/consul/decode.ts";
+import { NotJsonError } from "../../../../src/runtime/json-cursor.ts";
+import { readJsonOf } from "../../../support/read-json.ts";
 
 const all: Selection = { tags: [], includeWarning: false };
 
@@ -28,7 +33,13 @@ function entry(service: object = {}, checks: readonly string[] = ["passing"], no
   };
 }
 
-const decode = (entries: readonly unknown[], selection = all) => decodeService("order", entries, selection);
+const healthOf = (entries: readonly unknown[], selection = all): Health => {
+  const health = readJsonOf((json) => readHealth(json, selection), entries);
+  if (health === undefined) throw new Error("no list");
+  return health;
+};
+const decode = (entries: readonly unknown[], selection = all) =>
+  decodeService("order", healthOf(entries, selection));
 
 describe("an instance", () => {
   test.each([
@@ -95,6 +106,16 @@ test.each([
   expect(problems).toMatchObject([{ at, code: "BadInstance", severity: "rejected" }]);
 });
 
+test("of malformed entries 20 are told, and the rest are counted", () => {
+  const { instances, problems } = decode([
+    ...Array.from({ length: 1_000 }, () => entry({ Port: "80" })),
+    entry(),
+  ]);
+  expect(instances).toHaveLength(1);
+  expect(problems).toHaveLength(21);
+  expect(problems.at(-1)).toMatchObject({ at: "order others", detail: "980 more are malformed" });
+});
+
 test("problems come in one order, whatever that of the entries", () => {
   const bad = (Port: unknown) => entry({ Port });
   const [some, other] = [bad("81"), bad("80")];
@@ -107,15 +128,23 @@ test("what is shown of a malformed entry holds no query and no login", () => {
 });
 
 test("entries of another service are noticed, in any case but by another name", () => {
-  expect(isAbout("ORDER", [entry(), entry()])).toBe(true);
-  expect(isAbout("order", [])).toBe(true);
-  expect(isAbout("order", [null, {}, entry()])).toBe(true);
-  expect(isAbout("order", [entry(), entry({ Service: "pay" })])).toBe(false);
+  expect(isAbout("ORDER", healthOf([entry(), entry()]))).toBe(true);
+  expect(isAbout("order", healthOf([]))).toBe(true);
+  expect(isAbout("order", healthOf([null, {}, entry()]))).toBe(true);
+  expect(isAbout("order", healthOf([entry(), entry({ Service: "pay" })]))).toBe(false);
 });
 
 test("the nodes of entries are those that they name", () => {
-  expect(nodesOf([entry(), entry({}, [], { Node: "n2" }), null, { Node: 7 }])).toEqual(new Set(["n1", "n2"]));
+  const { nodes, length } = healthOf([entry(), entry({}, [], { Node: "n2" }), null, { Node: 7 }]);
+  expect(nodes).toEqual(new Set(["n1", "n2"]));
+  expect(length).toBe(4);
 });
+
+const checksIn = (said: readonly unknown[]): Checks => {
+  const checks = readJsonOf(readChecks, said);
+  if (typeof checks !== "object") throw new Error("no list of use");
+  return checks;
+};
 
 test("checks that came and went name their services; a node's own names its node; the rest is none of ours", () => {
   const check = (CheckID: string, ServiceName?: string | null) => ({
@@ -126,10 +155,27 @@ test("checks that came and went name their services; a node's own names its node
   });
   const before = [check("1", "a"), check("2", "b"), { odd: true }];
   const changed = (old: readonly unknown[], young: readonly unknown[]) => {
-    const { services, nodes } = changedBetween(checksOf(old), checksOf(young));
+    const { services, nodes } = changedBetween(checksIn(old), checksIn(young));
     return { services: [...services].toSorted(), nodes: [...nodes] };
   };
   expect(changed(before, before)).toEqual({ services: [], nodes: [] });
   expect(changed(before, [check("2", "b"), check("3", "c")])).toEqual({ services: ["a", "c"], nodes: [] });
   expect(changed([], [check("serf", "")])).toEqual({ services: [], nodes: ["n"] });
+});
+
+test("a list of checks that is too long is read no further than that shows", () => {
+  const check = { Node: "n", CheckID: "1", ServiceName: "a" };
+  const text = JSON.stringify(Array.from({ length: 10_001 }, () => check));
+  expect(readJsonOf(readChecks, text)).toBe("too many");
+  expect(readJsonOf(readChecks, text.replace(/.$/, ", and then nothing like JSON"))).toBe("too many");
+  expect(readJsonOf(readChecks, JSON.stringify(Array.from({ length: 10_000 }, () => check)))).toHaveProperty(
+    "size",
+    1,
+  );
+});
+
+test("the names of all services are those of the members, also of one that is no ordinary name", () => {
+  expect(readJsonOf(readNames, '{"a":["x"],"__proto__":[],"":null,"a":[]}')).toEqual(["a", "__proto__", ""]);
+  expect(readJsonOf(readNames, "[]")).toBeUndefined();
+  expect(() => readJsonOf(readNames, '{"a":[]')).toThrow(NotJsonError);
 });

@@ -10,13 +10,15 @@ import {
 } from "../../../../src/registries/consul/api.ts";
 import {
   changedBetween,
-  checksOf,
   decodeService,
   isAbout,
-  nodesOf,
+  readChecks,
+  readHealth,
 } from "../../../../src/registries/consul/decode.ts";
+import type { UseOfBytes } from "../../../../src/registries/transport/http-client.ts";
 import { type FakeAnswer, type Fault, startFakeConsul } from "../../../fakes/consul/server.ts";
 import { fakeClock } from "../../../support/fake-clock.ts";
+import { readJsonOf } from "../../../support/read-json.ts";
 import { readOf } from "./reader.ts";
 
 const hostileText = fc.oneof(
@@ -56,15 +58,22 @@ test("whatever the entries of a service are, there is a service, in one order, o
   fc.assert(
     fc.property(entries, (body) => {
       const selection = { tags: ["blue"], includeWarning: true };
-      const { instances, problems } = decodeService("order", body, selection);
-      expect(decodeService("order", body.toReversed(), selection)).toEqual(
-        decodeService("order", body, selection),
-      );
+      const healthOf = (said: readonly unknown[]) => {
+        const health = readJsonOf((json) => readHealth(json, selection), said);
+        if (health === undefined) throw new Error("no list");
+        return health;
+      };
+      const health = healthOf(body);
+      const { instances, problems } = decodeService("order", health);
+      expect(decodeService("order", healthOf(body.toReversed())).instances).toEqual(instances);
       expect(instances.length).toBeLessThanOrEqual(body.length);
       for (const { at, detail } of problems) expect(at.length + detail.length).toBeLessThan(500);
-      expect([...nodesOf(body)].every((node) => typeof node === "string")).toBe(true);
-      expect(typeof isAbout("order", body)).toBe("boolean");
-      expect(changedBetween(checksOf(body), checksOf(body)).nodes.size).toBe(0);
+      expect(health.length).toBe(body.length);
+      expect([...health.nodes].every((node) => typeof node === "string")).toBe(true);
+      expect(typeof isAbout("order", health)).toBe("boolean");
+      const checks = readJsonOf(readChecks, body);
+      if (typeof checks !== "object") throw new Error("no list of use");
+      expect(changedBetween(checks, checks).nodes.size).toBe(0);
     }),
     { numRuns: 150 },
   );
@@ -100,9 +109,14 @@ test("whatever an answer is, it is read, or it is a RegistryError without its wo
   const secret = "s3cret-token";
   await fc.assert(
     fc.asyncProperty(answers, fc.boolean(), async (answer, isCatalog) => {
-      const http = { get: () => Promise.resolve(answer), postJson: () => Promise.resolve(answer) };
-      const api = createConsulApi(http, server, { datacenter: "", token: secret });
-      const question: Question<unknown> = isCatalog ? allServices : healthOf("order");
+      const http = {
+        getList: <T>(_: string, __: unknown, use: UseOfBytes<T>): Promise<T> =>
+          use({ ...answer, bytes: Buffer.from(answer.text) }, new AbortController().signal),
+        postJson: () => Promise.resolve(answer),
+      };
+      const api = createConsulApi(http, server, { datacenter: "", token: secret }, fakeClock());
+      const selection = { tags: [], includeWarning: false };
+      const question: Question<unknown> = isCatalog ? allServices : healthOf("order", selection);
       const outcomes = await Promise.allSettled([
         api.ask(question),
         api.waitFor(question, { index: 1, seconds: 1 }),

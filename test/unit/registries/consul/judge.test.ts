@@ -1,6 +1,6 @@
 import { describe, expect, test } from "vitest";
 import type { Sight } from "../../../../src/registries/consul/api.ts";
-import { decodeService } from "../../../../src/registries/consul/decode.ts";
+import { decodeService, type Health, readHealth } from "../../../../src/registries/consul/decode.ts";
 import {
   type Case,
   freshness,
@@ -9,14 +9,20 @@ import {
   nothingKnown,
   rightsToProve,
 } from "../../../../src/registries/consul/judge.ts";
+import { readJsonOf } from "../../../support/read-json.ts";
 
 const entryOn = (node: string) => ({
   Node: { Node: node, Address: node },
   Service: { Service: "order", Port: 80 },
   Checks: [],
 });
-const found = (nodes: readonly string[]) =>
-  decodeService("order", nodes.map(entryOn), { tags: [], includeWarning: false });
+const healthOn = (nodes: readonly string[]): Health => {
+  const selection = { tags: [], includeWarning: false };
+  const health = readJsonOf((json) => readHealth(json, selection), nodes.map(entryOn));
+  if (health === undefined) throw new Error("no list");
+  return health;
+};
+const found = (nodes: readonly string[]) => decodeService("order", healthOn(nodes));
 const knownOn = (...nodes: readonly string[]): Known => ({
   service: found(nodes),
   nodes: new Set(nodes),
@@ -31,9 +37,8 @@ function caseOf(
 ): Case {
   const { sight = "whole", known = nothingKnown, isListed = true } = of;
   return {
-    answer: { body: nodes.map(entryOn), index: 9, sight },
+    answer: { body: healthOn(nodes), index: 9, sight },
     found: found(nodes),
-    nodes: new Set(nodes),
     known,
     isListed,
   };

@@ -22,6 +22,51 @@ const onHealthOf =
   (request, truth) =>
     isHealthOf(name)(request) ? fault(request, truth) : undefined;
 
+describe("a huge registry", () => {
+  const services = Array.from({ length: 101 }, (_, at) => `s-${at}`);
+  const isAnyOf = ({ path }: FakeRequest): boolean => path === "/v1/health/state/any";
+
+  test("50,000 checks are asked for once and not used; changes are found in rounds", async () => {
+    const check = (at: number) => ({
+      Node: `node-${at % 500}`,
+      CheckID: `service:s-${at}`,
+      Name: "Service check",
+      Status: "passing",
+      Output: "x".repeat(200),
+      ServiceID: `s-${at}`,
+      ServiceName: `s-${at % 101}`,
+      ServiceTags: [],
+      Type: "ttl",
+    });
+    const body = JSON.stringify(Array.from({ length: 50_000 }, (_, at) => check(at)));
+    await using reading = await startReading([]);
+    const { server } = reading;
+    server.fault(async (request, truth) => (isAnyOf(request) ? { ...(await truth()), body } : truth()));
+    for (const service of services) server.register(service, [one]);
+    await reading.pass(30 * second);
+    expect(Object.keys(reading.listed)).toHaveLength(101);
+    expect(reading.warnings).toEqual(["the list of checks is too long, so changes are found in rounds only"]);
+    const last = services.at(-1) ?? "";
+    server.register(last, [two]);
+    await reading.pass(2 * minute);
+    expect(reading.listed[last]).toBe("10.42.0.1 10.42.0.2");
+    expect(server.requests.filter(isAnyOf)).toHaveLength(1);
+    expect(reading.error).toBeUndefined();
+  });
+
+  test("a service with more instances than any has is unknown, and the others are read", async () => {
+    await using reading = await startReading(["order", "pay"]);
+    const body = `[${"{},".repeat(20_000)}{}]`;
+    reading.server.fault(onHealthOf("pay", async (_, truth) => ({ ...(await truth()), body })));
+    reading.server.register("pay", [two]);
+    await reading.pass(30 * second);
+    expect(reading.listed).toMatchObject({ order: "10.42.0.1", pay: "unknown" });
+    expect(JSON.stringify([...(reading.snapshots.at(-1)?.services.values() ?? [])])).toContain(
+      "lists more than 20000 entries",
+    );
+  });
+});
+
 describe("what a token may not read", () => {
   const teamOnly = { services: ["team-"], nodes: [""] };
 

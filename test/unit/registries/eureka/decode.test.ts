@@ -1,8 +1,9 @@
 import { describe, expect, test } from "vitest";
 import type { Service } from "../../../../src/model/service.ts";
-import { decodeListing } from "../../../../src/registries/eureka/decode.ts";
+import { readServices } from "../../../../src/registries/eureka/decode.ts";
 import { parseStatus } from "../../../../src/registries/eureka/server-status.ts";
-import { parseListing } from "../../../../src/registries/eureka/wire.ts";
+import { NotJsonError } from "../../../../src/runtime/json-cursor.ts";
+import { readJsonOf } from "../../../support/read-json.ts";
 
 /** As Spring Cloud 2025.0 lists it. */
 const recorded = {
@@ -22,19 +23,19 @@ const recorded = {
   actionType: "ADDED",
 };
 
-const parse = (text: string) =>
-  parseListing({
-    doing: "GET /apps at eureka:8761",
-    product: "a Eureka server",
-    answer: { status: 200, headers: {}, text },
-  });
+const parse = (said: unknown, known: readonly string[] = []) =>
+  readJsonOf(
+    (json) => readServices(json, { wants: () => true, known: () => known }, new Map<string, Service>()),
+    said,
+  );
 
 /** The services of a list; `known` = the names that the cluster has. */
-const listOf = (application: unknown, known: readonly string[] = []): readonly Service[] =>
-  decodeListing(
-    parse(JSON.stringify({ applications: { versions__delta: "1", apps__hashcode: "UP_1_", application } })),
+const listOf = (application: unknown, known: readonly string[] = []): readonly Service[] => [
+  ...(parse(
+    { applications: { versions__delta: "1", apps__hashcode: "UP_1_", application } },
     known,
-  );
+  )?.services.values() ?? []),
+];
 
 /** The service that an application with these instances is. */
 function serviceOf(instance: unknown) {
@@ -85,20 +86,19 @@ describe("a list", () => {
     expect(serviceOf(instance).instances).toHaveLength(count);
   });
 
-  test.each([
-    ["<applications/>", "the answer is not JSON"],
-    ["", "the answer is not JSON"],
-    ["[]", "the answer does not have the form of a Eureka server's"],
-    ["{}", "the answer does not have the form of a Eureka server's"],
-    ['{"applications":{"application":"s3cret"}}', "the answer does not have the form of a Eureka server's"],
-  ])("%s is none", (text, what) => {
-    expect(() => parse(text)).toThrow(
-      expect.objectContaining({
-        code: "RegistryBadResponse",
-        detail: `GET /apps at eureka:8761: ${what}`,
-      }),
-    );
-  });
+  test.each(["<applications/>", "", "{", '{"applications":{"application":[{"name":"A"}]}', "{} {}"])(
+    "%s is no JSON",
+    (text) => {
+      expect(() => parse(text)).toThrow(NotJsonError);
+    },
+  );
+
+  test.each(["[]", "{}", "null", '{"applications":7}', '{"applications":{"application":"s3cret"}}'])(
+    "%s is none",
+    (text) => {
+      expect(parse(text)).toBeUndefined();
+    },
+  );
 
   test("may have an application twice, whose instances are then all there", () => {
     const other = { ...recorded, ipAddr: "10.42.0.8" };
@@ -132,6 +132,42 @@ describe("a list", () => {
     ]);
     expect(listOf(nameless.slice(0, 1), ["orders"])).toHaveLength(1);
   });
+});
+
+test("of malformed instances 20 are told, whatever applications they are of, and the rest are counted", () => {
+  const bad = (count: number) => Array.from({ length: count }, () => ({ ...recorded, port: { $: "http" } }));
+  const services = listOf([
+    { name: "ORDERS", instance: [...bad(15), recorded] },
+    { name: "STOCK", instance: [...bad(15), recorded] },
+    { name: "FINE", instance: [recorded] },
+  ]);
+  expect(services.map(({ problems }) => problems.length)).toEqual([15, 6, 0]);
+  expect(services[1]?.problems.at(-1)).toEqual({
+    at: "STOCK others",
+    code: "BadInstance",
+    detail: "10 more are malformed",
+    severity: "rejected",
+  });
+  expect(services.map(({ instances }) => instances.length)).toEqual([1, 1, 1]);
+});
+
+test("an instance that is longer than a megabyte is malformed, and costs nobody else anything", () => {
+  const long = { ...recorded, metadata: { text: "x".repeat(1_100_000) } };
+  expect(serviceOf([long, recorded])).toMatchObject({
+    instances: [{ address: "10.42.0.7" }],
+    problems: [{ at: "ORDERS ?", detail: "it is longer than 1 MiB" }],
+  });
+});
+
+test("more than any registry lists is refused as a whole", () => {
+  expect(() => parse(`{"applications":{"application":[${"{},".repeat(200_000)}{}]}}`)).toThrow(
+    "it lists more than 200000 entries",
+  );
+  const metadata = Object.fromEntries(Array.from({ length: 10_000 }, (_, at) => [`k${at}`, ""]));
+  const instance = Array.from({ length: 101 }, () => ({ ...recorded, metadata }));
+  expect(() => listOf([{ name: "ORDERS", instance }])).toThrow(
+    "it lists more than 1000000 pairs of metadata",
+  );
 });
 
 describe("an instance", () => {

@@ -3,23 +3,21 @@ import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { RegistryError } from "../../../../src/model/errors.ts";
 import type { Service } from "../../../../src/model/service.ts";
 import { createEurekaAdapter } from "../../../../src/registries/eureka/adapter.ts";
-import { decodeListing } from "../../../../src/registries/eureka/decode.ts";
+import { readServices } from "../../../../src/registries/eureka/decode.ts";
 import { parseStatus } from "../../../../src/registries/eureka/server-status.ts";
-import { parseListing } from "../../../../src/registries/eureka/wire.ts";
+import { NotJsonError } from "../../../../src/runtime/json-cursor.ts";
 import { countingDeps } from "../../../contract/counting-deps.ts";
 import { type FakeEureka, startFakeEureka } from "../../../fakes/eureka/server.ts";
+import { readJsonOf } from "../../../support/read-json.ts";
 
-/** What a server says, or the RegistryError that it comes to. @throws whatever else. */
-function decode(text: string): readonly Service[] | RegistryError {
-  const exchange = {
-    doing: "GET /apps at h:1",
-    product: "a Eureka server",
-    answer: { status: 200, headers: {}, text },
-  };
+/** What a server lists; none = it is no list, or no JSON. @throws whatever else. */
+function decode(text: string): readonly Service[] {
+  const interest = { wants: () => true, known: () => ["stock", "other"] };
   try {
-    return decodeListing(parseListing(exchange), ["stock", "other"]);
+    const listed = readJsonOf((json) => readServices(json, interest, new Map<string, Service>()), text);
+    return [...(listed?.services.values() ?? [])];
   } catch (error) {
-    if (error instanceof RegistryError) return error;
+    if (error instanceof NotJsonError) return [];
     throw error;
   }
 }
@@ -73,7 +71,7 @@ describe("whatever a server lists", () => {
           { name: "ORDERS", instance: [instance, odd] },
           { name: "FINE", instance: [instance] },
         ];
-        const services = decode(JSON.stringify({ applications: { application } })) as readonly Service[];
+        const services = decode(JSON.stringify({ applications: { application } }));
         expect(services.map(({ name }) => name)).toEqual(["ORDERS", "FINE"]);
         for (const { instances } of services)
           expect(instances).toContainEqual(expect.objectContaining({ address: "10.42.0.7", port: 80 }));
@@ -89,7 +87,7 @@ describe("whatever a server lists", () => {
     fc.assert(
       fc.property(fc.oneof(oddJson, fc.record({ name: hostile, instance: oddJson })), (odd) => {
         const application = [odd, { name: "FINE", instance: [instance] }];
-        const services = decode(JSON.stringify({ applications: { application } })) as readonly Service[];
+        const services = decode(JSON.stringify({ applications: { application } }));
         const named = services.filter(({ name }) => name === "FINE");
         expect(named).toMatchObject([{ instances: [{ address: "10.42.0.7" }] }]);
       }),

@@ -98,13 +98,13 @@ describe("a server that answers a list with", () => {
       "more than memory has room for",
       { status: 200, headers: { "content-encoding": "gzip" }, body: gzipSync(Buffer.alloc(70_000_000)) },
       "RegistryBadResponse",
-      ": the answer is larger than 67108864 bytes",
+      ": the answer is larger than 67108864 bytes, which is --max-answer-bytes",
     ],
     [
       "an end that never comes",
       "endless",
       "RegistryBadResponse",
-      ": the answer is larger than 67108864 bytes",
+      ": the answer is larger than 67108864 bytes, which is --max-answer-bytes",
     ],
   ])("%s", async (_, fault, code, what) => {
     const server = await start();

@@ -1,9 +1,10 @@
 import { describe, expect, test } from "vitest";
 import * as z from "zod";
 import { type Exchange, readAnswer, statusError } from "../../../../src/registries/transport/answers.ts";
+import type { HttpAnswer } from "../../../../src/registries/transport/http-client.ts";
 import { HttpError, httpFailure } from "../../../../src/registries/transport/http-error.ts";
 
-const exchange = (answer: Partial<Exchange["answer"]>): Exchange => ({
+const exchange = (answer: Partial<HttpAnswer>): Exchange<HttpAnswer> => ({
   doing: "GET /apps at eureka:8761",
   product: "a Eureka server",
   answer: { status: 200, headers: {}, text: "s3cret", ...answer },
@@ -78,6 +79,7 @@ describe("an answer", () => {
 test.each<[ConstructorParameters<typeof HttpError>[0], string, RegExp]>([
   ["unreachable", "RegistryUnreachable", /spec\.address/],
   ["bad-answer", "RegistryBadResponse", /a Eureka server/],
+  ["too-large", "RegistryBadResponse", /--max-answer-bytes/],
   ["redirected", "RegistryBadResponse", /redirects to/],
   ["bad-tls-options", "SecretInvalid", /ca\.crt/],
   ["bad-header", "SecretInvalid", /line breaks/],

@@ -24,8 +24,42 @@ describe("what may be dialled", () => {
     "fe80::1",
     "ff02::1",
     "::ffff:169.254.169.254",
+    "100.100.100.200",
+    "fd00:ec2::254",
+    "fd20:ce::254",
+    "168.63.129.16",
+    "192.0.0.192",
+    "fec0::1",
+    "64:ff9b::a9fe:a9fe",
+    "64:ff9b::6464:64c8",
+    "2002:a9fe:a9fe::1",
+    "::169.254.169.254",
+    "::ffff:100.100.100.200",
   ])("%s may not", async (ip) => {
     await expect(resolveDialable(ip)).rejects.toThrow(DialRefusedError);
+  });
+
+  test.each([
+    ["10.1.2.3", ["10.0.0.0/8"]],
+    ["::ffff:10.1.2.3", ["10.0.0.0/8"]],
+    ["fd00::1", ["10.0.0.0/8", "fd00::/8"]],
+    ["127.0.0.1", ["127.0.0.0/8"]],
+  ])("%s may, within %j", async (ip, allowed) => {
+    expect(await resolveDialable(ip, allowed)).toEqual([ip]);
+  });
+
+  test.each([
+    ["11.1.2.3", ["10.0.0.0/8"]],
+    ["127.0.0.1", ["10.0.0.0/8"]],
+    ["fd00::1", ["10.0.0.0/8"]],
+  ])("%s may not, where %j is allowed, and the flag is named", async (ip, allowed) => {
+    await expect(resolveDialable(ip, allowed)).rejects.toThrow(
+      new DialRefusedError(`${ip} is in none of the ranges of --allow-registry-cidrs`),
+    );
+  });
+
+  test.each(["169.254.169.254", "100.100.100.200", "fe80::1"])("no range allows %s", async (ip) => {
+    await expect(resolveDialable(ip, ["0.0.0.0/0", "::/0"])).rejects.toThrow(/metadata service/);
   });
 
   test("a name is resolved", async () => {

@@ -4,11 +4,13 @@ import { gzipSync } from "node:zlib";
 import { afterEach, describe, expect, test } from "vitest";
 import {
   createHttpClient,
+  type HttpBytes,
   type HttpClient,
   type HttpClientOptions,
 } from "../../../../src/registries/transport/http-client.ts";
 import { HttpError } from "../../../../src/registries/transport/http-error.ts";
 import { systemClock } from "../../../../src/runtime/clock.ts";
+import { createRegistryLimits } from "../../../../src/runtime/registry-limits.ts";
 import { countingDeps } from "../../../contract/counting-deps.ts";
 import { eventually } from "../../../support/eventually.ts";
 
@@ -145,8 +147,14 @@ describe("an answer that is none", () => {
   test.each([
     ["http://nothing.invalid/?token=secret", /^(no such host|the name server does not answer)$/],
     ["http://127.0.0.1:1/?token=secret", /^connection refused$/],
-    ["http://169.254.169.254/?token=secret", /^169\.254\.169\.254 is link-local, unspecified or multicast$/],
-    ["http://[fe80::1]:8848/", /^fe80::1 is link-local, unspecified or multicast$/],
+    [
+      "http://169.254.169.254/?token=secret",
+      /^169\.254\.169\.254 is link-local, unspecified, multicast or a cloud's metadata service$/,
+    ],
+    [
+      "http://[fe80::1]:8848/",
+      /^fe80::1 is link-local, unspecified, multicast or a cloud's metadata service$/,
+    ],
     ["http://0.0.0.0:8848/", /^0\.0\.0\.0 is link-local/],
   ])("%s", async (url, message) => {
     const error = await failure(client().get(url));
@@ -167,8 +175,85 @@ describe("an answer that is none", () => {
   });
 });
 
+describe("lists", () => {
+  const mib = 1_024 * 1_024;
+  const quarter = "the answer is larger than 2097152 bytes, which is a quarter of --max-answer-bytes";
+  const limits = () => createRegistryLimits({ maxAnswerBytes: 8 * mib });
+  const sizeOf = async ({ bytes }: HttpBytes): Promise<number> => bytes.length;
+
+  test.each([
+    ["of the fleet", true, "the answer is larger than 8388608 bytes, which is --max-answer-bytes"],
+    ["of anything else", false, quarter],
+  ])("%s have their own limit, however small they are on the wire", async (_, isOfFleet, message) => {
+    const bomb = gzipSync(Buffer.alloc(40 * mib));
+    const { url } = await serve((__, response) => {
+      response.writeHead(200, { "content-encoding": "gzip" });
+      response.end(bomb);
+    });
+    const error = await failure(client({ limits: limits() }).getList(url, { isOfFleet }, sizeOf));
+    expect(error).toMatchObject({ kind: "too-large", message });
+  });
+
+  test("are whole, up to the limit", async () => {
+    const { url } = await serve(({ url: path }, response) => {
+      response.end(Buffer.alloc(path === "/less" ? 2 * mib : 2 * mib + 1, "x"));
+    });
+    const http = client({ limits: limits() });
+    expect(await http.getList(`${url}/less`, { isOfFleet: false }, sizeOf)).toBe(2 * mib);
+    expect(await failure(http.getList(`${url}/more`, { isOfFleet: false }, sizeOf))).toMatchObject({
+      message: quarter,
+    });
+  });
+
+  test("that are large wait until those of other hubs have been used, small ones do not, and who waits too long is told", async () => {
+    const { url } = await serve(({ url: path }, response) => {
+      response.end(Buffer.alloc(path === "/small" ? 1_000 : mib, "x"));
+    });
+    const shared = limits();
+    const used = Promise.withResolvers<number>();
+    const held = [1, 2].map(() =>
+      client({ limits: shared }).getList(`${url}/large`, { isOfFleet: true }, () => used.promise),
+    );
+    const third = client({ limits: shared });
+    const impatient = { isOfFleet: true, timeoutMs: 300 };
+    await eventually(async () => {
+      expect(await failure(third.getList(`${url}/large`, impatient, sizeOf))).toMatchObject({
+        kind: "unreachable",
+        message: expect.stringMatching(/^no room for the answer within 0.3 s/),
+      });
+    }, 5_000);
+    const waiting = third.getList(`${url}/large`, { isOfFleet: true }, sizeOf);
+    expect(await third.getList(`${url}/small`, { isOfFleet: true }, sizeOf)).toBe(1_000);
+    used.resolve(7);
+    expect(await Promise.all([...held, waiting])).toEqual([7, 7, mib]);
+  });
+
+  test("give back what they took when their use fails, and when the watch ends", async () => {
+    const { url } = await serve((_, response) => void response.end(Buffer.alloc(mib, "x")));
+    const shared = limits();
+    for (let at = 0; at < 5; at++) {
+      const bad = new Error("of no use");
+      const use = (): Promise<never> => Promise.reject(bad);
+      await expect(client({ limits: shared }).getList(url, { isOfFleet: true }, use)).rejects.toBe(bad);
+    }
+    const stop = new AbortController();
+    const http = createHttpClient({ limits: shared }, systemClock, stop.signal);
+    const never = Promise.withResolvers<never>();
+    const begun = Promise.withResolvers<AbortSignal>();
+    const open = http.getList(url, { isOfFleet: true }, (_, signal) => {
+      begun.resolve(signal);
+      signal.addEventListener("abort", () => never.reject(signal.reason));
+      return never.promise;
+    });
+    await begun.promise;
+    stop.abort(new Error("the watch ends"));
+    await expect(open).rejects.toThrow("the watch ends");
+    expect(await client({ limits: shared }).getList(url, { isOfFleet: true }, sizeOf)).toBe(mib);
+  });
+});
+
 describe("limits", () => {
-  test("of size, as sent", async () => {
+  test("of size, of a text that never ends", async () => {
     const { url, server } = await serve((_, response) => {
       response.on("error", () => {});
       const more = (): void => {
@@ -177,19 +262,19 @@ describe("limits", () => {
       response.on("drain", more);
       more();
     });
-    const error = await failure(client({ maxBytes: 50_000 }).get(url));
+    const error = await failure(client().get(url, { maxBytes: 50_000 }));
     expect(error).toMatchObject({ kind: "bad-answer", message: "the answer is larger than 50000 bytes" });
     await eventually(async () => expect(await connections(server)).toBe(0), 2_000);
   });
 
-  test("of size, as decoded", async () => {
+  test("of size, of a text that grows when it is decoded", async () => {
     const bomb = gzipSync(Buffer.alloc(20_000_000));
     expect(bomb.length).toBeLessThan(50_000);
     const { url } = await serve((_, response) => {
       response.writeHead(200, { "content-encoding": "gzip" });
       response.end(bomb);
     });
-    const error = await failure(client({ maxBytes: 50_000 }).get(url));
+    const error = await failure(client().get(url, { maxBytes: 50_000 }));
     expect(error.message).toBe("the answer is larger than 50000 bytes");
   });
 
@@ -268,7 +353,11 @@ describe("redirects", () => {
       "unreachable",
       /^redirected to http:\/\/169\.254\.169\.254: .* is link-local/,
     ],
-    ["http://[ff02::1]:80/", "unreachable", /is link-local, unspecified or multicast$/],
+    [
+      "http://[ff02::1]:80/",
+      "unreachable",
+      /is link-local, unspecified, multicast or a cloud's metadata service$/,
+    ],
     ["file:///etc/passwd", "bad-answer", /^redirected to something that is not http or https$/],
     ["/start", "bad-answer", /^more than 3 redirects$/],
   ])("to %s are refused", async (to, kind, message) => {

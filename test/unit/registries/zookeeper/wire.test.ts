@@ -112,6 +112,24 @@ describe("the wire format", () => {
     );
   });
 
+  test("a large frame takes the memory of its bytes, however small the pieces are in which it comes", () => {
+    const body = Buffer.alloc(2_000_000, "x");
+    const bytes = frame(body);
+    let received = 0;
+    const split = createFrameSplitter((one) => {
+      received += one.equals(body) ? 1 : 0;
+    });
+    for (let at = 0; at < bytes.length; at++) split(bytes.subarray(at, at + 1));
+    expect(received).toBe(1);
+  });
+
+  test("a list of more names than any registry has is refused before it is read", () => {
+    const many = Buffer.concat([int(200_001), Buffer.alloc(200_001 * 4)]);
+    expect(() => createReader(many).texts()).toThrow("a list of 200001 names");
+    const some = Buffer.concat([int(200_000), Buffer.alloc(200_000 * 4)]);
+    expect(createReader(some).texts()).toHaveLength(200_000);
+  });
+
   test.each([-1, maxFrameBytes + 1, Buffer.from("HTTP").readInt32BE()])(
     "a frame of %d bytes is refused",
     (length) => {
