@@ -1,6 +1,3 @@
-import { parseLabelSelector } from "./model/label-selector.ts";
-import { portRules, portsOfOthers } from "./model/port-rules.ts";
-
 import {
   bindAddress,
   boolean,
@@ -14,6 +11,8 @@ import {
   positiveNumber,
   wholeNumber,
 } from "./config-values.ts";
+import { parseLabelSelector } from "./model/label-selector.ts";
+import { portRules, portsOfOthers } from "./model/port-rules.ts";
 
 /** The long-running commands; each reads its own part of the table. */
 export type Controller = "hub-controller" | "dubbo-controller";
