@@ -3,12 +3,8 @@ import {
   type FilterWorkerOptions,
   filterRemovalDelayMs,
 } from "../controllers/dubbo/filter-worker.ts";
-import {
-  type ClaimingHub,
-  entryRemovalDelayMs,
-  type HostContext,
-  HostWorker,
-} from "../controllers/hub/host-worker.ts";
+import { entryRemovalDelayMs } from "../controllers/hub/host-memos.ts";
+import { type ClaimingHub, type HostContext, HostWorker } from "../controllers/hub/host-worker.ts";
 import { HostLedger } from "../controllers/hub/ledger.ts";
 import { ListingIndex } from "../controllers/hub/listing-index.ts";
 import { UnexplainedEntries } from "../controllers/hub/unexplained-entries.ts";

@@ -50,6 +50,19 @@ interface Series {
   isWaiting: boolean;
 }
 
+/** Whether the Event of a note may be written now; asking uses up a part of what its namespace, and everybody, has. */
+function createAllowance(clock: Deps["clock"]): (note: EventNote) => boolean {
+  const mayWriteAny = createTokenBucket(limit, clock);
+  const namespaces = new Map<string, () => boolean>();
+  return ({ object }) => {
+    const { namespace = "" } = object.metadata;
+    const mayWriteOf = namespaces.get(namespace) ?? createTokenBucket(namespaceLimit, clock);
+    if (namespaces.size >= maxNamespaces) namespaces.clear();
+    namespaces.set(namespace, mayWriteOf);
+    return mayWriteOf() && mayWriteAny();
+  };
+}
+
 /**
  * `component` is the reporter and the field manager; `metrics` counts the Events that are dropped because there are too
  * many. Repeats that still wait when `signal` aborts are dropped without a count.
@@ -64,16 +77,7 @@ export function createEventRecorder(
   const { clock, logger } = deps;
   /** Those that were recorded longest ago first. */
   const seriesByKey = new Map<string, Series>();
-  const mayWriteAny = createTokenBucket(limit, clock);
-  const namespaces = new Map<string, () => boolean>();
-
-  function mayWrite({ object }: EventNote): boolean {
-    const { namespace = "" } = object.metadata;
-    const mayWriteOf = namespaces.get(namespace) ?? createTokenBucket(namespaceLimit, clock);
-    if (namespaces.size >= maxNamespaces) namespaces.clear();
-    namespaces.set(namespace, mayWriteOf);
-    return mayWriteOf() && mayWriteAny();
-  }
+  const mayWrite = createAllowance(clock);
 
   async function write(series: Series): Promise<void> {
     series.quietUntil = clock.monotonic() + intervalMs;

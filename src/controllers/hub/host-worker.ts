@@ -1,7 +1,7 @@
 import type { KubeError } from "../../kube/errors.ts";
 import type { ObjectStore } from "../../kube/reflector.ts";
 import { resources } from "../../kube/resources.ts";
-import type { Claim, Entry, HostKey, Instant, Ms } from "../../model/entry.ts";
+import type { Claim, Entry, HostKey, Ms } from "../../model/entry.ts";
 import type { HubId, HubKey } from "../../model/hub.ts";
 import type { ServiceEntry } from "../../model/istio.ts";
 import { splitKey } from "../../model/keys.ts";
@@ -9,7 +9,7 @@ import type { Stored } from "../../model/kubernetes.ts";
 import { fieldManagers } from "../../model/labels.ts";
 import type { PortRules } from "../../model/port-rules.ts";
 import type { Problem } from "../../model/problems.ts";
-import { parseTime, rfc3339 } from "../../model/time.ts";
+import { rfc3339 } from "../../model/time.ts";
 import { claimOf, claimsOn, type HostClaims, mayTakeOver, mayWrite } from "../../plan/claims.ts";
 import { type HostInput, type HostPlan, planHost, type Step } from "../../plan/host.ts";
 import type { VipPool } from "../../plan/vip.ts";
@@ -21,6 +21,7 @@ import type { EntryIndex, HostObject } from "../writes/entry-index.ts";
 import { bugFailure, reportBug } from "../writes/internal-error.ts";
 import { ObjectWriter, type Tools } from "../writes/object-writer.ts";
 import { failedBy, type Outcome } from "../writes/queue.ts";
+import { HostMemos } from "./host-memos.ts";
 import { dryRunResultOf, firstOf, isWritten } from "./host-outcome.ts";
 import { foreignHost, problemsOf, withProblems } from "./host-problems.ts";
 import type { HostLedger } from "./ledger.ts";
@@ -29,12 +30,6 @@ import type { HubSession } from "./session.ts";
 import { hostOfOthers, isOfOthers, type serviceAt } from "./shadowing-services.ts";
 import type { UnexplainedEntries } from "./unexplained-entries.ts";
 import { mayKeepVip, type VipContext, vipOf } from "./virtual-ips.ts";
-
-/** Dubbo re-registers with delete + create, so a plan that only removes waits this long and is made again. */
-export const entryRemovalDelayMs = 300;
-
-/** How long the lane of an entry that is gone has to restore it, before another lane whose hubs list the host may do so. */
-const restoreMs = 60_000;
 
 /** What the worker asks of a hub that this process serves. */
 export interface ClaimingHub extends Claimant {
@@ -81,16 +76,6 @@ const [servicesPendingMs, servicesLookMs] = [250, 60_000];
 
 const noEndpoints: Entry["endpoints"] = new Map();
 
-/** What the worker remembers of a host between two runs. */
-interface Memo {
-  /** Our entry as it was last, without endpoints, so that it comes back as it was if somebody deletes it. */
-  last?: Entry;
-  emptyAt?: Instant | undefined;
-  removalAt?: Instant | undefined;
-  /** Since when an entry of another lane is gone. */
-  missingAt?: Instant | undefined;
-}
-
 /** Reconciles one host at a time: gathers its claims, plans, and makes at most one write. */
 export class HostWorker {
   readonly #context: HostContext;
@@ -98,7 +83,7 @@ export class HostWorker {
   readonly #tools: Tools;
   readonly #writer: ObjectWriter<Stored<ServiceEntry>>;
   readonly #vips: VipContext;
-  readonly #memos = new Map<HostKey, Memo>();
+  readonly #memos: HostMemos;
 
   constructor(context: HostContext, options: HostWorkerOptions, tools: Tools) {
     this.#context = context;
@@ -110,6 +95,7 @@ export class HostWorker {
     };
     this.#options = options;
     this.#tools = tools;
+    this.#memos = new HostMemos(options.graceMs, tools.deps.clock);
     this.#writer = new ObjectWriter(
       context.serviceEntries,
       resources.serviceEntries,
@@ -124,14 +110,14 @@ export class HostWorker {
     if (!this.#context.isReady()) return undefined; // every host is queued again once the lists are complete
     const found = this.#context.entries.hostObject(host);
     this.#remember(host, found);
-    const last = this.#memos.get(host)?.last;
+    const last = this.#memos.last(host);
     const entry = found === undefined ? last : found.entry;
     const { claims, wakeInMs, isUnexplained } = this.#claims(host, entry);
     const isLeftOver = found?.ownership === "ours" && found.entry === undefined && claims.size === 0;
     const name = found?.object.metadata.name;
     this.#context.unexplained.record(host, isUnexplained || isLeftOver ? name : undefined);
     const owner = this.#context.ownerElsewhere(host, entry);
-    const leftMs = owner === undefined ? 0 : this.#restoreMs(host, found);
+    const leftMs = owner === undefined ? 0 : this.#memos.restoreMs(host, found !== undefined);
     if (owner !== undefined && leftMs > 0) {
       leaveToOtherLane(host, owner, claims, this.#context.sessions());
       return leftMs === Infinity ? undefined : { againInMs: leftMs };
@@ -179,7 +165,7 @@ export class HostWorker {
     found: HostObject | undefined,
     claims: ReadonlyMap<HubId, Claim>,
   ): ReturnType<typeof serviceAt> {
-    const isNew = found === undefined && this.#memos.get(host)?.last === undefined;
+    const isNew = found === undefined && this.#memos.last(host) === undefined;
     return isNew && isOfOthers(host, claims.values()) ? this.#context.serviceAt(host) : "no";
   }
 
@@ -195,19 +181,10 @@ export class HostWorker {
   /** Remembers an entry of ours, but no virtual IP that somebody wrote and that the worker takes away. */
   #remember(host: HostKey, found: HostObject | undefined): void {
     if (found?.entry === undefined || !found.entry.ours) return;
-    const memo = this.#memo(host);
+    const memo = this.#memos.of(host);
     memo.missingAt = undefined;
     const vip = mayKeepVip(this.#vips, found) ? found.entry.vip : (memo.last?.vip ?? "");
     memo.last = { ...found.entry, vip, endpoints: noEndpoints };
-  }
-
-  /** How long the other lane still has to restore the entry, if it is gone. */
-  #restoreMs(host: HostKey, found: HostObject | undefined): Ms {
-    if (found !== undefined) return Infinity;
-    const memo = this.#memo(host);
-    const now = this.#tools.deps.clock.monotonic();
-    memo.missingAt ??= now;
-    return Math.max(0, memo.missingAt + restoreMs - now);
   }
 
   /**
@@ -234,7 +211,7 @@ export class HostWorker {
     const [namespace, hostname] = splitKey(host);
     const { entries } = this.#context;
     const actual = found?.entry;
-    const memo = this.#memo(host);
+    const memo = this.#memos.of(host);
     const isTaken = (name: string): boolean => entries.isNameTaken(namespace, name, host);
     const nameOf = ({ name }: Entry): string => found?.object.metadata.name ?? (isTaken(name) ? "" : name);
     const remembered = memo.last && { ...memo.last, name: nameOf(memo.last) };
@@ -244,25 +221,13 @@ export class HostWorker {
       claims,
       ...(remembered && { remembered }),
       vip: vipOf(this.#vips, host, found, memo.last?.vip ?? ""),
-      emptyForMs: this.#emptyForMs(memo, actual),
+      emptyForMs: this.#memos.emptyForMs(host, actual),
       graceMs: this.#options.graceMs,
       now: rfc3339(this.#tools.deps.clock.now()),
       portName: (endpoint, port) => portNameOf(endpoint.service.kind, endpoint.protocol, port),
       bytesOf: endpointBytes,
       chooseName: ({ service }) => found?.object.metadata.name ?? objectName(service.kind, hostname, isTaken),
     };
-  }
-
-  /** How long the entry has been empty, on the monotonic clock; after a restart the annotation gives the start. */
-  #emptyForMs(memo: Memo, actual: Entry | undefined): Ms {
-    const { clock } = this.#tools.deps;
-    if (actual?.emptySince === undefined || actual.endpoints.size > 0) {
-      memo.emptyAt = undefined;
-      return 0;
-    }
-    const sinceMs = clock.now() - (parseTime(actual.emptySince) ?? clock.now());
-    memo.emptyAt ??= clock.monotonic() - Math.min(Math.max(sinceMs, 0), this.#options.graceMs);
-    return clock.monotonic() - memo.emptyAt;
   }
 
   #tell(host: HostKey, { withheld, problems }: Pick<HostPlan, "withheld" | "problems">): void {
@@ -311,14 +276,14 @@ export class HostWorker {
 
   async #apply(host: HostKey, entry: Entry, found: HostObject | undefined): Promise<Outcome> {
     const desired = serviceEntryOf(entry);
-    const memo = this.#memo(host);
+    const memo = this.#memos.of(host);
     if (found && isWritten(entry, found.object)) {
       memo.removalAt = undefined;
       return this.#succeeded(host);
     }
     const pacedMs = this.#writer.pacedMs(host);
     const delayMs = Math.max(
-      this.#removalDelayMs(memo, entry, found?.entry),
+      this.#memos.removalDelayMs(host, entry, found?.entry),
       this.#writer.pauseMs(host, desired),
       pacedMs,
     );
@@ -338,18 +303,6 @@ export class HostWorker {
     if (before === undefined || before.vip === vip || !this.#options.pool.accepts(before.vip)) return;
     const message = `another ServiceEntry of the operator also has the virtual IP ${before.vip}, so this one got another`;
     this.#writer.recordEvent(object, "VipMoved", message);
-  }
-
-  /** How long a plan that only removes endpoints must still wait. */
-  #removalDelayMs(memo: Memo, entry: Entry, actual: Entry | undefined): Ms {
-    const onlyRemoves =
-      actual !== undefined &&
-      entry.endpoints.size < actual.endpoints.size &&
-      [...entry.endpoints.keys()].every((hostPort) => actual.endpoints.has(hostPort));
-    if (!onlyRemoves) return 0;
-    const now = this.#tools.deps.clock.monotonic();
-    memo.removalAt ??= now;
-    return Math.max(0, memo.removalAt + entryRemovalDelayMs - now);
   }
 
   #settle(host: HostKey, error: KubeError | undefined): Outcome {
@@ -373,14 +326,8 @@ export class HostWorker {
     }
   }
 
-  #memo(host: HostKey): Memo {
-    const memo = this.#memos.get(host) ?? {};
-    this.#memos.set(host, memo);
-    return memo;
-  }
-
   #forget(host: HostKey): void {
-    this.#memos.delete(host);
+    this.#memos.forget(host);
     this.#writer.forget(host);
     this.#context.entries.release(host);
   }
