@@ -1,6 +1,7 @@
 import { isIPv4 } from "node:net";
 import { parseLabelSelector } from "./model/label-selector.ts";
-import { portRules, portsOfOthers } from "./model/port-rules.ts";
+import { portRules, portsInWords } from "./model/port-rules.ts";
+import { duration } from "./model/time.ts";
 
 /** The long-running commands; each reads its own part of the table. */
 export type Controller = "hub-controller" | "dubbo-controller";
@@ -180,13 +181,7 @@ const options = {
     value: "<ports>",
     default: "default",
     parse: portRules,
-    help: `The ports whose Dubbo services get new EnvoyFilters: numbers and ranges, separated by commas; ! takes some out again, the last one that has a port decides, and the word default stands for the default. What the filters of a port change, they change for that port in every proxy of the mesh. So the default is 1024-65535 without the usual ports of ${Object.entries(
-      portsOfOthers,
-    )
-      .map(([owner, ports]) => `${owner} (${ports.replaceAll(",", ", ")})`)
-      .join(
-        "; ",
-      )}. A filter that exists stays. Give both controllers the same value: the hub-controller reports the services that get no filter.`,
+    help: `The ports whose Dubbo services get new EnvoyFilters: numbers and ranges, separated by commas; ! takes some out again, the last one that has a port decides, and the word default stands for the default. What the filters of a port change, they change for that port in every proxy of the mesh. So the default is 1024-65535 without the usual ports of ${portsInWords}. A filter that exists stays. Give both controllers the same value: the hub-controller reports the services that get no filter.`,
     commands: [...both, "preview"],
   }),
   logLevel: option({
@@ -305,13 +300,6 @@ function unknownVariables(env: Readonly<Record<string, string | undefined>>): st
     .filter((name) => !serviceLink.test(name.slice(envPrefix.length)))
     .filter((name) => !testBed.test(name.slice(envPrefix.length)))
     .sort();
-}
-
-function duration(text: string): number {
-  const unitMs = { ms: 1, s: 1_000, m: 60_000, h: 3_600_000 };
-  const [, amount, unit] = /^(\d{1,9})(ms|s|m|h)$/.exec(text) ?? [];
-  if (!unit) throw new Error("not a duration such as 45s, 10m or 24h");
-  return Number(amount) * unitMs[unit as keyof typeof unitMs];
 }
 
 function boolean(text: string): boolean {
