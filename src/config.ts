@@ -12,7 +12,7 @@ import {
   wholeNumber,
 } from "./config-values.ts";
 import { parseLabelSelector } from "./model/label-selector.ts";
-import { portRules, portsOfOthers } from "./model/port-rules.ts";
+import { portRules, portsInWords } from "./model/port-rules.ts";
 
 /** The long-running commands; each reads its own part of the table. */
 export type Controller = "hub-controller" | "dubbo-controller";
@@ -189,13 +189,7 @@ const options = {
     value: "<ports>",
     default: "default",
     parse: portRules,
-    help: `The ports whose Dubbo services get new EnvoyFilters: numbers and ranges, separated by commas; ! takes some out again, the last one that has a port decides, and the word default stands for the default. What the filters of a port change, they change for that port in every proxy of the mesh. So the default is 1024-65535 without the usual ports of ${Object.entries(
-      portsOfOthers,
-    )
-      .map(([owner, ports]) => `${owner} (${ports.replaceAll(",", ", ")})`)
-      .join(
-        "; ",
-      )}. A filter that exists stays. Give both controllers the same value: the hub-controller reports the services that get no filter.`,
+    help: `The ports whose Dubbo services get new EnvoyFilters: numbers and ranges, separated by commas; ! takes some out again, the last one that has a port decides, and the word default stands for the default. What the filters of a port change, they change for that port in every proxy of the mesh. So the default is 1024-65535 without the usual ports of ${portsInWords}. A filter that exists stays. Give both controllers the same value: the hub-controller reports the services that get no filter.`,
     commands: [...both, "preview"],
   }),
   maxAnswerBytes: option({

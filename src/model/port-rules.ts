@@ -15,7 +15,7 @@ export function isPortAllowed(port: number, rules: PortRules): boolean {
 }
 
 /** Ports from 1024 on whose clients expect another protocol than Dubbo, by what listens on them as a rule. */
-export const portsOfOthers = {
+const portsOfOthers = {
   "databases, caches and search": "1433,1521,3306,5432,6379,9042,9200,9300,11211,26379,27017-27019",
   "message brokers": "1883,4222,5671-5672,6650,9092-9094,9876,10911,61616",
   "registries and configuration": "2181,2379-2380,8500,8761,8848,9848-9849",
@@ -23,6 +23,11 @@ export const portsOfOthers = {
     "3000,4317-4318,5000,8000,8008,8080-8081,8088,8443,8888,9080,9090-9091,9411,9443,11800,50051",
   "Kubernetes and Istio": "6443,10250,15000-15099",
 } as const;
+
+/** The same for people. */
+export const portsInWords = Object.entries(portsOfOthers)
+  .map(([owner, ports]) => `${owner} (${ports.replaceAll(",", ", ")})`)
+  .join("; ");
 
 const defaultPorts = `1024-65535,!${Object.values(portsOfOthers).join().replaceAll(",", ",!")}`;
 
