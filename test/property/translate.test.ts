@@ -109,17 +109,23 @@ describe("listings", () => {
     );
   });
 
-  test("account for every instance: it is an endpoint or a problem", () => {
+  test("account for every instance: each is an endpoint or a problem, also beside others", () => {
+    const asked = (service: Service) =>
+      [...listingOf(service, hub).byHost].flatMap(([host, endpoints]) =>
+        endpoints.map((one) => [host, one.hostPort, one.protocol, one.service.serviceKey].join(" ")),
+      );
     fc.assert(
-      fc.property(services, (service) => {
-        const { byHost, problems } = listingOf(service, hub);
-        const listed = [...byHost.values()].flat().length;
-        const tooLong = problems.filter(({ code }) => code === "NameTooLong").length;
-        const rejected = problems.length - tooLong;
-        const unaccounted = service.instances.length - listed - rejected;
-        expect(unaccounted > 0).toBe(tooLong > 0);
-        expect(unaccounted).toBeGreaterThanOrEqual(tooLong);
+      fc.property(services, fc.array(instances, { maxLength: 8 }), (given, all) => {
+        const service = { ...given, instances: all };
+        const alone = all.map((instance) => ({ ...service, instances: [instance] }));
+        for (const one of alone) {
+          const rejected = listingOf(one, hub).problems.filter(({ severity }) => severity === "rejected");
+          expect(asked(one).length + rejected.length).toBe(1);
+        }
+        expect(new Set(asked(service))).toEqual(new Set(alone.flatMap(asked)));
+        expect(asked(service)).toHaveLength(new Set(asked(service)).size);
       }),
+      { numRuns: 300 },
     );
   });
 });
