@@ -9,7 +9,7 @@ test("a connection is kept from one poll to the next, whatever the server says o
   await using server = await startFakeEureka();
   await using observer = observe(openReader({ address: server.address, pollIntervalMs: 5_000 }));
   await observer.until(() => {});
-  await eventually(() => expect(server.asked).toHaveLength(6), 20_000); // two polls more
+  await eventually(() => expect(server.asked).toHaveLength(8), 20_000); // two polls more
   expect(server.accepted).toBe(1);
 });
 

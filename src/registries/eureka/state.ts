@@ -49,12 +49,11 @@ export class EurekaReader {
   async read(): Promise<Snapshot | undefined> {
     const list = () => this.#api.applications((exchange, signal) => this.#decode(exchange, signal));
     const known = this.#status;
-    const before = known && "process" in known ? await this.#api.status() : undefined;
+    // Who answers before the list and after it has made it, unless connections change twice in between.
+    const wasOther = known && "process" in known ? this.#isOther(known, await this.#api.status()) : false;
     let { digest, snapshot } = await list();
     const status = await this.#api.status();
-    // Who answers before the list and after it has made it, unless connections change twice in between.
-    const answering = before === undefined ? [status] : [before, status];
-    const isOther = known !== undefined && answering.filter((one) => this.#isOther(known, one)).length > 0;
+    const isOther = known !== undefined && (this.#isOther(known, status) || wasOther);
     if (isOther) ({ digest, snapshot } = await list()); // the first may be of either
     if (isOther && snapshot !== undefined && listsLess(this.#services, snapshot.services))
       throw this.#lessKnown();
