@@ -26,8 +26,16 @@ export function createThrottle({ clock, random }: Deps, signal: AbortSignal): ()
   };
 }
 
-/** As `api`, but waits until the server has a free connection. @throws RegistryError after about ten seconds. */
-export function withConnectionRetry(api: ConsulApi, deps: Deps, signal: AbortSignal): ConsulApi {
+/**
+ * As `api`, but waits until the server has a free connection, and calls `onCrowded` each time it has none. @throws
+ * RegistryError after about ten seconds.
+ */
+export function withConnectionRetry(
+  api: ConsulApi,
+  onCrowded: () => void,
+  deps: Deps,
+  signal: AbortSignal,
+): ConsulApi {
   const patiently = async <T>(request: () => Promise<T>): Promise<T> => {
     for (let tries = 1; ; tries++) {
       try {
@@ -35,6 +43,7 @@ export function withConnectionRetry(api: ConsulApi, deps: Deps, signal: AbortSig
       } catch (error) {
         if (!(error instanceof TooManyConnectionsError)) throw error;
         if (tries === crowdedTries) throw crowded(error);
+        onCrowded();
         await deps.clock.sleep(crowdedMs * (0.5 + deps.random()), signal);
       }
     }

@@ -59,7 +59,7 @@ export class ConsulReader {
     signal: AbortSignal,
   ) {
     this.#config = config;
-    this.#api = withConnectionRetry(api, deps, signal);
+    this.#api = withConnectionRetry(api, () => this.#waiting.giveWay(), deps, signal);
     this.#lookup = createLookup(this.#api, config.registry);
     this.#hooks = hooks;
     this.#deps = deps;

@@ -14,6 +14,8 @@ const waitSeconds = 45;
 const refusedMs = 10_000;
 /** One more query is tried after each such time in which the server had connections enough. */
 const quietMs = 60_000;
+/** So soon after each other, refusals are of one burst. */
+const burstMs = 1_000;
 
 export interface WaitingQueriesOptions {
   readonly selection: Selection;
@@ -89,12 +91,24 @@ export class WaitingQueries {
   /** Other clients behind this address need connections too, so a burst of refusals costs half of the queries, once. */
   #refused(service: string, beganAt: number): void {
     this.#running.delete(service);
-    if (beganAt > this.#limitedAt) {
-      this.#setLimit(Math.floor(this.#running.size / 2));
-      this.#deps.logger.warn("too few connections to watch each service", { services: this.#limit });
-      for (const beyond of [...this.#running.keys()].slice(this.#limit)) this.#end(beyond);
-    }
+    if (beganAt > this.#limitedAt) this.#halve();
     this.#options.onFewer();
+  }
+
+  /**
+   * Something else has no connection: of a burst those that were accepted may have taken all that there are. Half of them
+   * end, at most once in a second.
+   */
+  giveWay(): void {
+    if (this.#running.size === 0 || this.#deps.clock.monotonic() - this.#limitedAt < burstMs) return;
+    this.#halve();
+    this.#options.onFewer();
+  }
+
+  #halve(): void {
+    this.#setLimit(Math.floor(this.#running.size / 2));
+    this.#deps.logger.warn("too few connections to watch each service", { services: this.#limit });
+    for (const beyond of [...this.#running.keys()].slice(this.#limit)) this.#end(beyond);
   }
 
   #setLimit(limit: number): void {

@@ -6,6 +6,7 @@ import {
   readNothing,
   startFakeConsul,
 } from "../../../fakes/consul/server.ts";
+import { eventually } from "../../../support/eventually.ts";
 import { fakeClock } from "../../../support/fake-clock.ts";
 import { readOf, startReading } from "./reader.ts";
 
@@ -43,9 +44,15 @@ describe("a huge registry", () => {
     const { server } = reading;
     server.fault(async (request, truth) => (isAnyOf(request) ? { ...(await truth()), body } : truth()));
     for (const service of services) server.register(service, [one]);
+    // To read 13 MB takes time that the clock of the test does not count.
+    await eventually(async () => {
+      await reading.pass(second / 10);
+      expect(reading.warnings).toEqual([
+        "the list of checks is too long, so changes are found in rounds only",
+      ]);
+    }, 10_000);
     await reading.pass(30 * second);
     expect(Object.keys(reading.listed)).toHaveLength(101);
-    expect(reading.warnings).toEqual(["the list of checks is too long, so changes are found in rounds only"]);
     const last = services.at(-1) ?? "";
     server.register(last, [two]);
     await reading.pass(2 * minute);
@@ -462,6 +469,21 @@ describe("load", () => {
     await reading.pass(10 * minute);
     expect(server.waiting).toBeGreaterThanOrEqual(before + 8);
     expect(Object.keys(reading.listed)).toHaveLength(300);
+  });
+
+  test("queries that take every connection of a server give half of them to what else is asked", async () => {
+    const clock = fakeClock();
+    const server = await startFakeConsul({ clock });
+    const services = many.slice(0, 60);
+    for (const service of services) server.register(service, [one]);
+    server.fault(() => (server.waiting >= 29 ? { status: 429 } : undefined));
+    await using reading = await readOf(server, clock);
+    await reading.pass(30 * second);
+    expect(reading.error).toBeUndefined();
+    server.register("s59", [{ ...one, port: 81 }]);
+    await reading.pass(10 * second);
+    expect(reading.listed.s59?.split(" ")).toHaveLength(2);
+    expect(Object.keys(reading.listed)).toHaveLength(60);
   });
 
   test("services that are hidden are asked for every ten seconds, however much else changes", async () => {
