@@ -11,7 +11,7 @@ import {
   writesSince,
 } from "./looks.ts";
 import { openSettled, ten, two } from "./scenes.ts";
-import { home, hub, minute, openWorld, second, type World } from "./world.ts";
+import { entryOfOldProduct, home, hub, minute, openWorld, second, type World } from "./world.ts";
 
 const key = "demo/aeraki-demo-a-demo";
 const [kind, apiVersion] = ["ServiceEntry", "networking.istio.io/v1beta1"] as const;
@@ -492,31 +492,7 @@ describe("another ServiceEntry with the virtual IP of one of ours", () => {
 });
 
 describe("an entry of the old product", () => {
-  /** As aeraki's dubbo2istio left it. */
-  const old: ServiceEntry = {
-    apiVersion,
-    kind,
-    metadata: {
-      namespace: "demo",
-      name: "aeraki-demo-a-demo",
-      labels: { manager: "aeraki", registry: "dubbo2istio" },
-      annotations: { interface: "demo.A", workloadSelector: "" },
-    },
-    spec: {
-      hosts: ["demo.a.demo"],
-      addresses: ["240.240.0.1"],
-      location: "MESH_INTERNAL",
-      resolution: "STATIC",
-      ports: [{ name: "tcp-metaprotocol-dubbo", number: 20_880, protocol: "tcp", targetPort: 20_880 }],
-      endpoints: [
-        {
-          address: "10.42.0.1",
-          ports: { "tcp-metaprotocol-dubbo": 20_880 },
-          labels: { registryName: "hub" },
-        },
-      ],
-    },
-  };
+  const old = entryOfOldProduct({ registryName: "hub" });
 
   test("is adopted where it is, with its virtual IP and what it still has", async () => {
     const world = openWorld();

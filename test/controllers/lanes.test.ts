@@ -2,7 +2,17 @@ import { describe, expect, test } from "vitest";
 import type { HubControllerOptions } from "../../src/controllers/hub/controller.ts";
 import type { RegistryHub } from "../../src/model/registryhub.ts";
 import { addressesOf, entryOf, eventsOf, listedHosts, said, statusOf } from "./looks.ts";
-import { home, hour, hub, minute, openWorld, type Process, second, type World } from "./world.ts";
+import {
+  entryOfOldProduct,
+  home,
+  hour,
+  hub,
+  minute,
+  openWorld,
+  type Process,
+  second,
+  type World,
+} from "./world.ts";
 
 /** A cluster with two lanes, which are not started yet. */
 interface Lanes extends World {
@@ -548,30 +558,7 @@ describe("two lanes at one moment", () => {
     const world = openLanes();
     world.registry("zk").fail();
     world.registry("nacos").lists({ "demo.A": ["10.42.0.2:20880"] });
-    world.person.put({
-      apiVersion: "networking.istio.io/v1beta1",
-      kind: "ServiceEntry",
-      metadata: {
-        namespace: home,
-        name: entryName,
-        labels: { manager: "aeraki", registry: "dubbo2istio" },
-        annotations: { interface: "demo.A", workloadSelector: "" },
-      },
-      spec: {
-        hosts: ["demo.a.demo"],
-        addresses: ["240.240.0.1"],
-        location: "MESH_INTERNAL",
-        resolution: "STATIC",
-        ports: [{ name: "tcp-metaprotocol-dubbo", number: 20_880, protocol: "tcp", targetPort: 20_880 }],
-        endpoints: [
-          {
-            address: "10.42.0.1",
-            ports: { "tcp-metaprotocol-dubbo": 20_880 },
-            labels: { registryName: "zk", interface: "demo.A" },
-          },
-        ],
-      },
-    });
+    world.person.put(entryOfOldProduct({ registryName: "zk", interface: "demo.A" }));
     world.person.put(hubOf("zk", "gold"));
     await world.advance(1 * second);
     world.person.put(hubOf("nacos", "grey"));

@@ -3,6 +3,7 @@ import { onTestFinished } from "vitest";
 import { readConfig } from "../../src/config.ts";
 import { DubboController, type DubboControllerOptions } from "../../src/controllers/dubbo/controller.ts";
 import { HubController, type HubControllerOptions } from "../../src/controllers/hub/controller.ts";
+import type { ServiceEntry } from "../../src/model/istio.ts";
 import { parseLabelSelector } from "../../src/model/label-selector.ts";
 import type { RegistryHub } from "../../src/model/registryhub.ts";
 import type { OpenRegistry } from "../../src/registries/index.ts";
@@ -290,3 +291,23 @@ export function hub(
     spec: { generate_to: home, type: "zookeeper", address: zk, ...spec },
   };
 }
+
+/** The entry of demo.A with one endpoint, 10.42.0.1:20880, as aeraki's dubbo2istio left it. */
+export const entryOfOldProduct = (labels: Readonly<Record<string, string>>): ServiceEntry => ({
+  apiVersion: "networking.istio.io/v1beta1",
+  kind: "ServiceEntry",
+  metadata: {
+    namespace: home,
+    name: "aeraki-demo-a-demo",
+    labels: { manager: "aeraki", registry: "dubbo2istio" },
+    annotations: { interface: "demo.A", workloadSelector: "" },
+  },
+  spec: {
+    hosts: ["demo.a.demo"],
+    addresses: ["240.240.0.1"],
+    location: "MESH_INTERNAL",
+    resolution: "STATIC",
+    ports: [{ name: "tcp-metaprotocol-dubbo", number: 20_880, protocol: "tcp", targetPort: 20_880 }],
+    endpoints: [{ address: "10.42.0.1", ports: { "tcp-metaprotocol-dubbo": 20_880 }, labels }],
+  },
+});
