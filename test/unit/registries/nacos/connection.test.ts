@@ -2,15 +2,12 @@ import { afterEach, beforeEach, describe, expect, test } from "vitest";
 import { encodePayload } from "../../../../src/registries/nacos/payload.ts";
 import { frame } from "../../../fakes/nacos/grpc-front.ts";
 import { startFakeNacos } from "../../../fakes/nacos/server.ts";
-import { type Stage, settle, startStage, told, type Watch } from "./stage.ts";
-
-const host = (ip: string) => ({ ip, port: 8080 });
+import { host, type Stage, settle, startStageWithOrder, told, type Watch } from "./stage.ts";
 
 describe("a connection to Nacos", () => {
   let stage: Stage;
   beforeEach(async () => {
-    stage = await startStage();
-    stage.nacos.register("order", [host("10.42.0.1")]);
+    stage = await startStageWithOrder();
   });
   afterEach(() => stage[Symbol.asyncDispose]());
 

@@ -1,8 +1,17 @@
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
 import type { FakeRequest } from "../../../fakes/nacos/script.ts";
-import { metadataOf, process, type Stage, settle, startStage, told, toldBy, type Watch } from "./stage.ts";
+import {
+  host,
+  metadataOf,
+  process,
+  type Stage,
+  settle,
+  startStageWithOrder,
+  told,
+  toldBy,
+  type Watch,
+} from "./stage.ts";
 
-const host = (ip: string) => ({ ip, port: 8080 });
 const asksFor =
   (...names: readonly string[]) =>
   ({ body }: FakeRequest): boolean =>
@@ -13,8 +22,7 @@ const silent = (count: number): readonly string[] => Array.from({ length: count 
 describe("a Nacos that is silent about some services", () => {
   let stage: Stage;
   beforeEach(async () => {
-    stage = await startStage();
-    stage.nacos.register("order", [host("10.42.0.1")]);
+    stage = await startStageWithOrder();
   });
   afterEach(() => stage[Symbol.asyncDispose]());
 

@@ -43,6 +43,16 @@ export interface Watch {
   abort(): Promise<void>;
 }
 
+/** An instance at this address, on port 8080. */
+export const host = (ip: string) => ({ ip, port: 8080 });
+
+/** A stage whose Nacos has the service `order` at 10.42.0.1. */
+export async function startStageWithOrder(): Promise<Stage> {
+  const stage = await startStage();
+  stage.nacos.register("order", [host("10.42.0.1")]);
+  return stage;
+}
+
 /** Shorter than the health check's patience. */
 const stepMs = 2_500;
 
