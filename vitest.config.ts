@@ -1,5 +1,5 @@
 import { defineConfig, type TestProjectInlineConfiguration } from "vitest/config";
-import type { Reporter, TestModule } from "vitest/node";
+import { tally } from "./test/support/tally.ts";
 import { attackTable } from "./test/tenancy/attack-table.ts";
 
 const seconds = 1000;
@@ -42,18 +42,6 @@ function onApiServer(
 const fast = ["test/{unit,property,golden,controllers}/**/*.test.ts", "test/cluster/*.test.ts"];
 /** The contract of a registry on the fakes, which mostly wait for clocks: all at once. */
 const onFakes = ["test/contract/*-fake.contract.test.ts"];
-
-/** Prints the sum over all suites as the last line; a file that failed without a failed test counts as one. */
-const tally: Reporter = {
-  onTestRunEnd(modules, unhandledErrors) {
-    const count = (state: "passed" | "failed"): number =>
-      modules.reduce((sum, module) => sum + [...module.children.allTests(state)].length, 0);
-    const brokenFile = (module: TestModule): boolean =>
-      module.state() === "failed" && [...module.children.allTests("failed")].length === 0;
-    const failed = count("failed") + modules.filter(brokenFile).length + unhandledErrors.length;
-    process.stdout.write(`\n${count("passed")} passed, ${failed} failed\n`);
-  },
-};
 
 /** What the fast suite has to reach, layer by layer; `--coverage` asks for it. Nothing is printed but what falls short. */
 const covered = ["controllers", "plan", "status", "translate"].map((layer) => `src/${layer}/**`);
