@@ -64,7 +64,7 @@ export async function generate(
   const owned = (): string[] =>
     [...serviceEntries.objects].filter(([, one]) => hubsOf(one).has(hub.id)).map(([key]) => key);
   const ownedBefore = owned();
-  const ownedHosts = [...entries.hostsOf(hub)].map(({ host }) => host);
+  const ownedHosts = entries.hostsOf(hub).map(({ host }) => host);
   const hosts = [...listings.hosts(), ...ownedHosts].sort();
   const context = { sessions: () => hubs, goneInMs: () => undefined };
   const withoutVip = await generateEntries(hosts, context, cluster, options);

@@ -20,14 +20,17 @@ export class HubHosts {
   /** Each once. */
   all(hub: Hub): ReadonlySet<HostKey> {
     const hosts = new Set<HostKey>(this.#listings.hosts());
-    for (const { host } of this.#entries.hostsOf(hub)) hosts.add(host);
+    this.#entries.hostsOf(hub).forEach(({ host }) => {
+      hosts.add(host);
+    });
     for (const host of this.#ledger.hosts()) hosts.add(host);
     return hosts;
   }
 
   /** Hosts of the target with endpoints of the hub in the cluster that the registry, as far as it is readable, lacks. */
   missing(hub: Hub): readonly HostKey[] {
-    return [...this.#entries.hostsOf(hub)]
+    return this.#entries
+      .hostsOf(hub)
       .filter(({ endpoints }) => endpoints > 0)
       .map(({ host }) => host)
       .filter((host) => host.startsWith(`${hub.target}/`) && !this.#listings.has(host))

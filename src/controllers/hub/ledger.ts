@@ -157,9 +157,10 @@ export class HostLedger {
   /** How late the write of a host is at most; undefined = none waits for its write. */
   get unwrittenForMs(): Ms | undefined {
     if (this.#unwritten.size === 0) return undefined;
-    const first = this.#unwritten
-      .values()
-      .reduce((least, { lateFrom }) => Math.min(least, lateFrom), Infinity);
+    let first = Infinity;
+    this.#unwritten.forEach(({ lateFrom }) => {
+      first = Math.min(first, lateFrom);
+    });
     return Math.max(0, this.#clock.monotonic() - first);
   }
 

@@ -240,7 +240,7 @@ export class HubSessions {
   /** To whom the hosts of the hub's entries belong, or what the hub says of them, has changed. */
   #lookAtEntriesOf(key: HubKey): void {
     this.#order();
-    const owned = [...this.#place.cluster.entries.hostsOf(identityOf(key))];
+    const owned = this.#place.cluster.entries.hostsOf(identityOf(key));
     this.#hooks.enqueueHosts(
       owned.map(({ host }) => host),
       "look",

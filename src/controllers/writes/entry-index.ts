@@ -108,12 +108,19 @@ export class EntryIndex {
     return host !== undefined && this.copiesAt(host).includes(key);
   }
 
-  /** The hosts whose entries are the hub's, with the number of endpoints that it vouches for. */
-  *hostsOf(hub: HubIdentity): Generator<HubEntry> {
-    for (const { host, facts } of this.#entriesOf(hub)) {
+  /** The entries that are the hub's, without copies. A plain loop, because that may be 10,000 and each status asks. */
+  hostsOf(hub: HubIdentity): readonly HubEntry[] {
+    const entries: HubEntry[] = [];
+    this.#byHub.get(hub.id)?.forEach((key) => {
+      const facts = this.#facts.get(key);
+      const host = facts?.hosts[0];
+      if (facts === undefined || host === undefined || !isOwner(hub, host, facts.hubs)) return;
+      const isOnly = this.#byHost.get(host)?.size === 1; // as nearly always
+      if (!isOnly && this.#factsOf(host) !== facts) return;
       const { service, name, writtenAt } = facts;
-      yield { host, endpoints: facts.vouched.get(hub.id) ?? 0, service, name, writtenAt };
-    }
+      entries.push({ host, endpoints: facts.vouched.get(hub.id) ?? 0, service, name, writtenAt });
+    });
+    return entries;
   }
 
   /** How many objects name the id. */
@@ -209,17 +216,6 @@ export class EntryIndex {
   *ips(): Generator<string> {
     yield* this.#byIp.keys();
     yield* this.#reserved.keys();
-  }
-
-  /** The entries that are the hub's, without copies. */
-  *#entriesOf(hub: HubIdentity): Generator<{ readonly host: HostKey; readonly facts: EntryFacts }> {
-    for (const key of this.#byHub.get(hub.id) ?? []) {
-      const facts = this.#facts.get(key);
-      const host = facts?.hosts[0];
-      if (facts === undefined || host === undefined || !isOwner(hub, host, facts.hubs)) continue;
-      const isOnly = this.#byHost.get(host)?.size === 1; // as nearly always, and this is asked for every host
-      if (isOnly || this.#factsOf(host) === facts) yield { host, facts };
-    }
   }
 
   /** Of the host's entry. */
