@@ -15,6 +15,8 @@ TYPE ?=
 ONCE ?=
 SIZE ?=
 LAYER ?=
+FILES ?=
+TESTS ?=
 WORKERS ?=
 
 .PHONY: help
@@ -96,8 +98,8 @@ test-upgrade: bed ## The first version makes 300 entries from all four registrie
 	@$(VITEST) --project upgrade
 
 .PHONY: mutants
-mutants: setup ## Mutation tests, not part of CI; LAYER=plan, status, removal, translate or controllers; WORKERS=2.
-	@LAYER=$(LAYER) WORKERS=$(or $(WORKERS),2) $(NPM) run mutants
+mutants: setup ## Mutation tests, not part of CI; LAYER=plan, status, removal, translate or controllers, or FILES=; TESTS=; WORKERS=2.
+	@LAYER=$(LAYER) FILES=$(FILES) TESTS=$(TESTS) WORKERS=$(or $(WORKERS),2) $(NPM) run mutants
 
 .PHONY: golden
 golden: setup ## Rewrite the expected files of the golden stories; read the diff before committing it.

@@ -1,6 +1,7 @@
 /**
  * Mutants of one layer (`make mutants LAYER=plan`): each is a small change of the code, and a test of the fast suite has to
  * fail because of it. What is known of earlier runs is in .stryker, so only what has changed is tried again.
+ * FILES (paths, by commas) takes the place of LAYER.
  */
 const controllers = (...names) => names.map((name) => `src/controllers/${name}.ts`);
 
@@ -10,18 +11,23 @@ const layers = {
   plan: ["src/plan/**/*.ts"],
   status: ["src/status/**/*.ts"],
   removal: controllers(
-    "hub/{deleted-hubs,edits,host-worker,hub-hosts,ledger,listing-index,session,sessions,trust,wanted-services}",
-    "dubbo/filter-worker",
+    "hub/{deleted-hubs,edits,host-worker,hub-hosts,ledger,listing-index,other-lanes,service-cap}",
+    "hub/{session,sessions,trust,wanted-services}",
+    "dubbo/{filter-rights,filter-worker}",
     "writes/{entry-index,object-writer}",
   ),
   translate: ["src/translate/**/*.ts"],
   controllers: ["src/controllers/**/*.ts"],
 };
 
-const layer = process.env.LAYER || "all";
-const mutate = layers[layer];
+const { FILES, LAYER } = process.env;
+const layer = LAYER || "all";
+const mutate = FILES ? FILES.split(",") : layers[layer];
 if (mutate === undefined)
   throw new Error(`LAYER is one of ${Object.keys(layers).join(", ")}, not "${layer}"`);
+
+/** Of the files in .stryker. */
+const name = FILES ? FILES.replaceAll(/\W+/g, "-") : layer;
 
 export default {
   mutate,
@@ -32,11 +38,11 @@ export default {
   timeoutMS: 30_000, // a busy machine kills no mutant
   concurrency: Number(process.env.WORKERS ?? 2),
   incremental: true,
-  incrementalFile: `.stryker/${layer}.json`,
+  incrementalFile: `.stryker/${name}.json`,
   tempDirName: ".stryker/tmp",
   reporters: ["clear-text", "progress-append-only", "html"],
   ignoreStatic: true, // tables: each of their mutants would run every test
-  htmlReporter: { fileName: `.stryker/${layer}.html` },
+  htmlReporter: { fileName: `.stryker/${name}.html` },
   clearTextReporter: { allowColor: false, logTests: false, reportTests: false },
   ignorePatterns: ["dist", "coverage", ".stryker"],
 };

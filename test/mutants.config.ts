@@ -13,10 +13,12 @@ class UnitsFirst implements TestSequencer {
 
 const rank = ({ moduleId }: TestSpecification): number => (moduleId.includes("/test/unit/") ? 0 : 1);
 
+const { TESTS } = process.env;
+
 /** The fast suite as `make mutants` runs it: thousands of times, so its files share the modules that they import. */
 export default defineConfig({
   test: {
-    include: ["test/{unit,golden,controllers}/**/*.test.ts"],
+    include: TESTS ? TESTS.split(",") : ["test/{unit,golden,controllers}/**/*.test.ts"],
     exclude: ["test/controllers/containment.test.ts"], // it replaces modules, which would replace them for all
     isolate: false,
     sequence: { sequencer: UnitsFirst },

@@ -44,7 +44,6 @@ export class FilterRights {
   /** The entry is gone, or wants no filter any more. */
   forget(entry: string): void {
     this.#slots.delete(entry);
-    this.#withheld.delete(entry);
   }
 
   /** Why an entry of ours gets no new filter on the port. With `isForeign` it is somebody else's, which names no hub. */

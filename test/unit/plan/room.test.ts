@@ -39,6 +39,11 @@ describe("the number of endpoints", () => {
     expect(roomFor(many(400, 3_000), stored, small).kept.size).toBe(2_100);
     expect(roomFor(many(600, 3_000), stored, small).kept.size).toBe(2_000);
   });
+
+  test("does not decide their order, which is that of the addresses", () => {
+    const { kept } = roomFor(many(0, 300), entryOf(many(100, 200)), bytes(100, 0));
+    expect([...kept.keys()]).toEqual([...many(0, 300).keys()].sort());
+  });
 });
 
 describe("the bytes of an entry", () => {
@@ -49,9 +54,22 @@ describe("the bytes of an entry", () => {
     expect([shown(kept), hasLostLabels]).toEqual([{ count: 980, labels: ["version,tag,zone"] }, false]);
   });
 
+  test("may be as many as there is room for, to the last one", () => {
+    const hasLost = (each: number, before: Labels) =>
+      roomFor(many(0, 1_000), entryOf(many(0, 1, before)), bytes(each, 0)).hasLostLabels;
+    expect([hasLost(1_180, both), hasLost(1_181, both)]).toEqual([false, true]);
+    expect([hasLost(940, expected), hasLost(941, expected)]).toEqual([false, true]);
+  });
+
   test("cost the labels that nobody counts on first", () => {
     const { kept, hasLostLabels } = roomFor(many(0, 1_000), undefined, size);
     expect([shown(kept), hasLostLabels]).toEqual([{ count: 1_000, labels: ["version,tag"] }, true]);
+    expect(new Set([...kept.values()].map(({ labels }) => labels)).size).toBe(1); // shared, as before
+  });
+
+  test("cost none where an entry that was empty has room for all", () => {
+    const { kept } = roomFor(many(0, 980), entryOf(new Map()), size);
+    expect(shown(kept)).toEqual({ count: 980, labels: ["version,tag,zone"] });
   });
 
   test("then refuse new endpoints, the last by address", () => {

@@ -77,6 +77,7 @@ describe("entries of ours", () => {
   test.each<[string, Overrides]>([
     ["no host", { spec: { hosts: [] } }],
     ["a host that is no name", { spec: { hosts: ["*.dubbozk"] } }],
+    ["a host that ends as no name does", { spec: { hosts: ["demo.dubbozk-"] } }],
     ["no address", { spec: { addresses: [] } }],
     ["two addresses", { spec: { addresses: ["240.241.1.1", "240.241.1.2"] } }],
     ["an address outside of what is believed", { spec: { addresses: ["10.0.0.1"] } }],
@@ -106,6 +107,8 @@ describe("entries of others", () => {
   test("count only when the operator says so", () => {
     expect(routeOf(entry(theirs), rules)).toEqual({ verdict: "unclear" });
     expect(routeOf(entry(theirs), foreign)).toEqual(route);
+    const numbered = entry({ ...theirs, annotations: { interface: "a.B$2" } });
+    expect(routeOf(numbered, foreign).verdict).toBe("route");
   });
 
   test.each<[string, Overrides, RouteRules]>([
@@ -115,6 +118,9 @@ describe("entries of others", () => {
     ["a network for an address", { ...theirs, spec: { addresses: ["10.0.0.0/8"] } }, foreign],
     ["two addresses", { ...theirs, spec: { addresses: ["10.0.0.1", "10.0.0.2"] } }, foreign],
     ["an illegal interface", { ...theirs, annotations: { interface: '"*"' } }, foreign],
+    ["a path for an interface", { ...theirs, annotations: { interface: "greet/Service" } }, foreign],
+    ["something before the interface", { ...theirs, annotations: { interface: '"a.B' } }, foreign],
+    ["something after the interface", { ...theirs, annotations: { interface: 'a.B"' } }, foreign],
     ["a wildcard host", { ...theirs, spec: { hosts: ["*.com"] } }, foreign],
   ])("with %s never count", (_, overrides, under) => {
     expect(routeOf(entry(overrides), under)).toEqual({ verdict: "unclear" });

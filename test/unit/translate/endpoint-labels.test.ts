@@ -12,6 +12,10 @@ test("legal labels pass, sorted", () => {
   ]);
 });
 
+test.each(["a.b/x", `${"a.".repeat(126)}a/x`])("the key %s is legal", (key) => {
+  expect(labelsOf({ [key]: "1" })).toEqual({ [key]: "1" });
+});
+
 test.each([
   ["sayHello,sayBye", "sayHello-sayBye"],
   ["", ""],
@@ -58,6 +62,8 @@ test.each([
   "a/",
   "A.com/x",
   "a..b/x",
+  "-a.b/x",
+  `${"a.".repeat(126)}aa/x`,
   "a-.b/x",
   "a/b/c",
   "x".repeat(64),
