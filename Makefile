@@ -86,7 +86,7 @@ test-outage: bed ## Outages of a real registry under the built controllers; TYPE
 
 .PHONY: test-e2e
 test-e2e: bed ## The program as a process, with real servers, and kubectl as its user.
-	@$(VITEST) --project e2e
+	@$(VITEST) --project e2e --project e2e-alone
 
 .PHONY: test-upgrade
 test-upgrade: bed ## The first version makes 300 entries from all four registries, this one takes over, and back.

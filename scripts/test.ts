@@ -25,12 +25,17 @@ if (names.length === 0 && !(await hasEarlierVersion())) {
 }
 
 const vitest = fileURLToPath(new URL("../node_modules/vitest/vitest.mjs", import.meta.url));
-const processes = chosen.map(({ name, processors }) => ({
-  name,
-  processors,
-  command: process.execPath,
-  args: [vitest, "run", `--project=${name}`, ...(name === "unit" ? ["--coverage"] : [])],
-}));
+const processes = chosen.flatMap(({ name, processors, shards = 1 }) =>
+  Array.from({ length: shards }, (_, at) => ({
+    name: shards === 1 ? name : `${name}-${at + 1}`,
+    processors,
+    command: process.execPath,
+    args: [
+      ...[vitest, "run", `--project=${name}`, `--shard=${at + 1}/${shards}`],
+      ...(name === "unit" ? ["--coverage"] : []),
+    ],
+  })),
+);
 const tally = await runSuites(processes, availableParallelism(), write);
 write(`\n${linesOf(tally)}`);
 process.exitCode = tally.failures.length === 0 ? 0 : 1;

@@ -7,8 +7,10 @@ export interface Suite {
   readonly timeoutMs: number;
   /** How many of its files run at once, as vitest counts them. Default 1: each starts servers of its own. */
   readonly maxWorkers?: number | string;
-  /** How many processors it keeps busy, about; `all` is alone on the machine. */
+  /** How many processors it (or a shard of it) keeps busy, about; `all` is alone on the machine. */
   readonly processors: number | "all";
+  /** Into how many processes `make test` divides it. Default 1. */
+  readonly shards?: number;
   /** What test/cluster runs on. */
   readonly apiServer?: "real" | "fake";
 }
@@ -18,8 +20,10 @@ const everyFile = (suite: string): readonly string[] => [`test/${suite}/**/*.tes
 
 /** The contract of a registry on the fakes: no servers to compete for the machine, and mostly waiting for clocks. */
 const onFakes = ["test/contract/*-fake.contract.test.ts"];
+/** Hostile registries take the processor from an innocent one within one process; that of another suite would look the same. */
+const alone = ["test/e2e/hostile-neighbour.test.ts"];
 
-/** In the order in which `make test` begins them: first what computes, then the longest. */
+/** In the order in which `make test` begins them: first what is alone, then the longest. */
 export const suites: readonly Suite[] = [
   {
     name: "unit",
@@ -29,8 +33,16 @@ export const suites: readonly Suite[] = [
     processors: "all",
     apiServer: "fake",
   },
-  { name: "e2e", include: everyFile("e2e"), timeoutMs: 600 * seconds, processors: 0.7 },
-  { name: "outage", include: everyFile("outage"), timeoutMs: 600 * seconds, processors: 0.7 },
+  { name: "e2e-alone", include: alone, timeoutMs: 600 * seconds, processors: "all" },
+  { name: "outage", include: everyFile("outage"), timeoutMs: 600 * seconds, processors: 0.75 },
+  {
+    name: "e2e",
+    include: everyFile("e2e"),
+    exclude: alone,
+    timeoutMs: 600 * seconds,
+    processors: 0.6,
+    shards: 2,
+  },
   {
     name: "contract",
     include: everyFile("contract"),

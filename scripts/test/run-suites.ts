@@ -40,10 +40,12 @@ export async function runSuites(
   const waiting = [...suites];
   const running = new Set<Running>();
   const tallies: Tally[] = [];
+  const startedAt = performance.now();
   const report = (): void => {
     const runs = [...running].map((one) => one.progress()).join(", ");
     const waits = waiting.map(({ name }) => name).join(", ");
-    write(`make test: ${runs} ${running.size === 1 ? "runs" : "run"}${waits && `; to come: ${waits}`}\n`);
+    const minutes = Math.floor((performance.now() - startedAt) / 60_000);
+    write(`make test, ${minutes} min; running: ${runs}${waits && `; to come: ${waits}`}\n`);
   };
   const timer = setInterval(report, PROGRESS_MS);
   try {

@@ -67,7 +67,7 @@ describe("the suites of make test", () => {
       suite("a", `console.log("first"); console.error("second"); ${passes}`, "all"),
       suite("b", passes),
     ]);
-    expect(output).toMatch(/make test: a 0\/0 runs; to come: b\n/);
+    expect(output).toMatch(/make test, 0 min; running: a 0\/0; to come: b\n/);
     expect(output).toMatch(/--- a: \d+ s ---\nfirst\nsecond\n--- end of a ---\n/);
   });
 
