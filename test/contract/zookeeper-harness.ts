@@ -35,8 +35,8 @@ export const zooKeeperTraits: RegistryTraits = {
   emptied: "present",
   metadataKey: "revision",
   oddNames,
-  visibleMs: 5_000,
-  frozenMs: 6_000,
+  visibleMs: 10_000,
+  frozenMs: 8_000,
   skipped: {
     C7: "ZooKeeper knows no health: a provider that is ill takes its node away, or its session ends",
   },
