@@ -31,7 +31,10 @@ const processes = chosen.flatMap(({ name, processors, shards = 1 }) =>
     processors,
     command: process.execPath,
     args: [
-      ...[vitest, "run", `--project=${name}`, `--shard=${at + 1}/${shards}`],
+      vitest,
+      "run",
+      `--project=${name}`,
+      `--shard=${at + 1}/${shards}`,
       ...(name === "unit" ? ["--coverage"] : []),
     ],
   })),
