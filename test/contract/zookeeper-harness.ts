@@ -136,8 +136,10 @@ async function harnessOn(
       clears++;
       await writer.create(chroot());
     },
-    async register(service, instances) {
-      await Promise.all(instances.map((one) => writer.create(node(service, one), { ephemeral: true })));
+    async register(service, [first, ...others]) {
+      const create = (one: TestInstance) => writer.create(node(service, one), { ephemeral: true });
+      if (first) await create(first); // with the directories, which each of the others would make at the same time
+      await Promise.all(others.map(create));
     },
     async deregister(service, instances) {
       await Promise.all(instances.map((one) => writer.delete(node(service, one))));
