@@ -9,8 +9,7 @@ NODE := $(NPM) run node --
 # CI=1: a test never writes a snapshot file; only `make golden` does.
 VITEST := CI=1 $(NPM) run vitest --
 INSTALLED := node_modules/.package-lock.json
-# The version that test-upgrade upgrades from.
-EARLIER = $(shell sed -n 's/^export const earlierCommit = "\(.*\)";/\1/p' test/bed/earlier-version.ts)
+SUITES ?=
 TYPE ?=
 ONCE ?=
 SIZE ?=
@@ -51,10 +50,8 @@ format: setup ## Format every file.
 	@$(NPM) run format
 
 .PHONY: test
-test: check bed ## Everything CI runs: check, then each suite once, one after the other.
-	@if git cat-file -e $(EARLIER); then $(VITEST) --coverage; else \
-	  echo 'this clone has not its whole history: make test-upgrade is left out' >&2; \
-	  $(VITEST) --coverage --project '!upgrade'; fi
+test: check bed ## Everything CI runs: check, then each suite once, beside each other; SUITES="crd cluster" for some.
+	@CI=1 $(NODE) scripts/test.ts $(SUITES)
 
 .PHONY: test-unit
 test-unit: setup ## Unit, property and golden tests, and both controllers whole on fakes: 80 s on two idle cores, no servers.
@@ -91,7 +88,7 @@ test-outage: bed ## Outages of a real registry under the built controllers; TYPE
 
 .PHONY: test-e2e
 test-e2e: bed ## The program as a process, with real servers, and kubectl as its user.
-	@$(VITEST) --project e2e
+	@$(VITEST) --project e2e --project e2e-alone
 
 .PHONY: test-upgrade
 test-upgrade: bed ## The first version makes 300 entries from all four registries, this one takes over, and back.

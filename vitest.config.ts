@@ -1,47 +1,26 @@
 import { defineConfig, type TestProjectInlineConfiguration } from "vitest/config";
+import { type Suite, suites } from "./test/suites.ts";
 import { tally } from "./test/support/tally.ts";
 import { attackTable } from "./test/tenancy/attack-table.ts";
 
-const seconds = 1000;
-
-/** A suite; suites run one after the other, in the order of `groupOrder` (from 1 on: 0 means something else to vitest). */
-function suite(
-  name: string,
-  groupOrder: number,
-  include: string[],
-  timeoutMs: number,
-  maxWorkers: number | string = "100%", // vitest leaves one processor free, which is half of two
-): TestProjectInlineConfiguration {
+/** Suites of one run of vitest come one after the other, by `groupOrder` (from 1 on: 0 means something else to vitest). */
+function project(suite: Suite, at: number): TestProjectInlineConfiguration {
+  const { name, include, exclude = [], timeoutMs, maxWorkers = 1, apiServer } = suite;
   return {
     extends: true,
     test: {
       name,
-      include,
+      include: [...include],
+      exclude: [...exclude],
       testTimeout: timeoutMs,
       hookTimeout: timeoutMs,
-      sequence: { groupOrder },
+      sequence: { groupOrder: at + 1 },
       maxWorkers,
+      fileParallelism: maxWorkers !== 1,
+      ...(apiServer && { provide: { apiServer } }),
     },
   };
 }
-
-/** A suite on real servers: one file at a time, so that files never compete for the machine. */
-function serverSuite(name: string, groupOrder: number, timeoutMs: number): TestProjectInlineConfiguration {
-  const base = suite(name, groupOrder, [`test/${name}/**/*.test.ts`], timeoutMs);
-  return { ...base, test: { ...base.test, exclude: onFakes, fileParallelism: false, maxWorkers: 1 } };
-}
-
-/** What test/cluster runs on: the suite of the real API server is also that of the fake one. */
-function onApiServer(
-  apiServer: "real" | "fake",
-  { test, ...rest }: TestProjectInlineConfiguration,
-): TestProjectInlineConfiguration {
-  return { ...rest, test: { ...test, provide: { apiServer } } };
-}
-
-const fast = ["test/{unit,property,golden,controllers}/**/*.test.ts", "test/cluster/*.test.ts"];
-/** The contract of a registry on the fakes, which mostly wait for clocks: all at once. */
-const onFakes = ["test/contract/*-fake.contract.test.ts"];
 
 /** What the fast suite has to reach, layer by layer; `--coverage` asks for it. Nothing is printed but what falls short. */
 const covered = ["controllers", "plan", "status", "translate"].map((layer) => `src/${layer}/**`);
@@ -56,17 +35,6 @@ export default defineConfig({
     pool: "forks",
     reporters: ["default", attackTable, tally],
     coverage,
-    projects: [
-      onApiServer("fake", suite("unit", 1, fast, 20 * seconds)),
-      serverSuite("bed", 2, 180 * seconds),
-      serverSuite("crd", 3, 120 * seconds),
-      onApiServer("real", serverSuite("cluster", 4, 180 * seconds)),
-      serverSuite("tenancy", 5, 180 * seconds),
-      serverSuite("contract", 6, 180 * seconds),
-      serverSuite("outage", 7, 600 * seconds),
-      serverSuite("e2e", 8, 600 * seconds),
-      serverSuite("upgrade", 9, 180 * seconds),
-      suite("fakes", 10, onFakes, 60 * seconds, 4),
-    ],
+    projects: suites.map(project),
   },
 });

@@ -17,3 +17,12 @@ test("eventually fails with the last error once the deadline has passed", async 
     /^not within 30 ms \(tried for \d+ ms\): still nothing$/,
   );
 });
+
+test("eventually does not count the time in which this process stands still", async () => {
+  let comes = false;
+  setTimeout(() => {
+    Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, 300); // and all that is due is late
+    setTimeout(() => (comes = true), 5);
+  }, 20);
+  await eventually(() => expect(comes).toBe(true), 200, 10);
+});

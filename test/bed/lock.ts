@@ -10,10 +10,9 @@ import { say } from "./progress.ts";
  * dies, so there is no stale lock to recognise.
  */
 export async function withLock<T>(path: string, run: () => Promise<T>): Promise<T> {
-  const socketName = `\0registryhub-bed-${createHash("sha256").update(path).digest("hex")}`;
-  let release = await tryLock(socketName);
-  for (let said = false; !release; release = await tryLock(socketName), said = true) {
-    await untilReleased(socketName, (holder) => {
+  let release = await tryLock(path);
+  for (let said = false; !release; release = await tryLock(path), said = true) {
+    await untilReleased(socketOf(path), (holder) => {
       if (!said) say(`waiting for process ${holder}, which prepares ${path}`);
     });
   }
@@ -24,8 +23,14 @@ export async function withLock<T>(path: string, run: () => Promise<T>): Promise<
   }
 }
 
-/** Takes the lock and returns how to release it; undefined while someone else has it. */
-async function tryLock(socketName: string): Promise<(() => void) | undefined> {
+const socketOf = (path: string): string =>
+  `\0registryhub-bed-${createHash("sha256").update(path).digest("hex")}`;
+
+/**
+ * Takes the lock and returns how to release it, which the end of this process does as well; undefined while somebody has
+ * it, be it this process. It does not keep the process alive.
+ */
+export async function tryLock(path: string): Promise<(() => void) | undefined> {
   const waiters = new Set<Socket>();
   const server = createServer((waiter) => {
     waiters.add(waiter);
@@ -33,7 +38,7 @@ async function tryLock(socketName: string): Promise<(() => void) | undefined> {
     waiter.write(String(process.pid));
   });
   try {
-    await once(server.listen(socketName), "listening");
+    await once(server.listen(socketOf(path)).unref(), "listening");
   } catch (error) {
     if ((error as NodeJS.ErrnoException).code === "EADDRINUSE") return undefined;
     throw error;

@@ -9,7 +9,7 @@ import { type FakeClock, fakeClock } from "../support/fake-clock.ts";
 import { type Bench, createNamespace, deleteObject, kubeconfigThrough, openBench, patch } from "./cluster.ts";
 import { startServer, type TestServer } from "./server.ts";
 
-const SOON_MS = 5_000;
+const SOON_MS = 15_000;
 /** As Kubernetes' own components have it: how long a Lease lasts, and how long its holder goes without renewing it. */
 const LEASE_MS = 15_000;
 const DEADLINE_MS = 10_000;

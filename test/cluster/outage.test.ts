@@ -52,11 +52,11 @@ test("history that was compacted meanwhile: a new list finds what was deleted (4
 });
 
 test("a resource where nothing happens is watched anew now and then, and counts as watched all the while", async () => {
-  await using scene = await openScene(common, { idleMs: 500 });
+  await using scene = await openScene(common, { idleMs: 2_000 }); // in which a watch has to be opened, too
   const told: string[] = [];
   scene.reflector.subscribe(() => told.push(scene.reflector.status.state));
   const { accepted } = scene.proxy;
-  await eventually(() => expect(scene.proxy.accepted).toBeGreaterThanOrEqual(accepted + 3), 10_000);
+  await eventually(() => expect(scene.proxy.accepted).toBeGreaterThanOrEqual(accepted + 3), 30_000);
   const opened = scene.bench.log.filter(({ message }) => message === "not watching");
   expect([told, opened]).toEqual([[], []]);
   await scene.hold(["late"]);

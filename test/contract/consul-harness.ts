@@ -39,7 +39,7 @@ export const consulTraits: RegistryTraits = {
   emptied: "absent",
   metadataKey: "note",
   oddNames: [...oddNames, "%", "a%62", "a//b", "../x", "a/../b", "a?b#c", "a+b"],
-  visibleMs: 5_000,
+  visibleMs: 10_000,
   frozenMs: 20_000, // a query for the catalog waits for 10 s, and an answer is due 5 s later
   skipped: {
     C13: "what Consul takes has the shape of an instance; decode.ts has its own tests of what other software may answer",

@@ -22,8 +22,8 @@ export const eurekaTraits: RegistryTraits = {
   emptied: "absent",
   metadataKey: "note",
   oddNames: ["A.B$INNER", "UPPER.CASE_NAME", "ORG.EXAMPLE.ÜNÏCODE", "WITH SPACE", "A+B,C=D"],
-  visibleMs: 5_000,
-  frozenMs: 13_000,
+  visibleMs: 10_000,
+  frozenMs: 15_000,
   skipped: { C19: "no connection is needed between two polls; C22 is about those that fail" },
 };
 

@@ -38,7 +38,7 @@ export const nacosTraits: RegistryTraits = {
   metadataKey: "revision",
   oddNames: oddNames.filter((name) => !/[: ]/.test(name)), // it refuses blanks, and Dubbo puts colons around the name
   visibleMs: 15_000, // a list comes every 10 s, once the reader has been there for a while
-  frozenMs: 12_000,
+  frozenMs: 15_000,
   skipped: {},
 };
 

@@ -35,8 +35,8 @@ export const zooKeeperTraits: RegistryTraits = {
   emptied: "present",
   metadataKey: "revision",
   oddNames,
-  visibleMs: 5_000,
-  frozenMs: 6_000,
+  visibleMs: 10_000,
+  frozenMs: 8_000,
   skipped: {
     C7: "ZooKeeper knows no health: a provider that is ill takes its node away, or its session ends",
   },
@@ -136,8 +136,10 @@ async function harnessOn(
       clears++;
       await writer.create(chroot());
     },
-    async register(service, instances) {
-      await Promise.all(instances.map((one) => writer.create(node(service, one), { ephemeral: true })));
+    async register(service, [first, ...others]) {
+      const create = (one: TestInstance) => writer.create(node(service, one), { ephemeral: true });
+      if (first) await create(first); // with the directories, which each of the others would make at the same time
+      await Promise.all(others.map(create));
     },
     async deregister(service, instances) {
       await Promise.all(instances.map((one) => writer.delete(node(service, one))));

@@ -23,7 +23,9 @@ test("each filter follows its entry at once; the port's buffer filter comes firs
     const host = entry.spec.hosts?.[0];
     const wrote = entryWrites.find(({ name }) => name === entry.metadata.name);
     const filtered = filterWrites.find(({ name }) => name.includes(`-${host}-`));
-    expect((filtered?.at.getTime() ?? Number.NaN) - (wrote?.at.getTime() ?? Number.NaN)).toBeLessThan(1_000);
+    expect((filtered?.at.getTime() ?? Number.NaN) - (wrote?.at.getTime() ?? Number.NaN)).toBeLessThan(
+      SOON_MS,
+    );
   }
 
   await world.api.kubectl(["delete", "rh", "hub", "-n", tenant.namespace]);

@@ -16,7 +16,7 @@ import {
 import { newTenant, providerUrl, quickly, type Tenant, useWorld } from "./world.ts";
 
 /** A list that is refused is asked for again after 5 s, a hub that is missing is gone after 3 s. */
-const TOLD_MS = 30_000;
+const TOLD_MS = 60_000;
 
 const objects = await renderInstall("default");
 

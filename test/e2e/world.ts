@@ -21,12 +21,12 @@ export const quickly = [
   "--log-level=debug",
 ] as const;
 
-/** A status says why within this time. */
-export const STATUS_MS = 15_000;
+/** A status says why within this time, on a busy machine. */
+export const STATUS_MS = 25_000;
 /** What the operator does at once may take this long on a busy machine. */
-export const SOON_MS = 10_000;
+export const SOON_MS = 20_000;
 /** It asks a registry that was down, or the API server that refused a write, again after 30 s at the latest. */
-export const RETRY_MS = 45_000;
+export const RETRY_MS = 60_000;
 
 /**
  * A cluster with Istio's CRDs and the installation, a ZooKeeper with a session that writes to it, and both controllers as

@@ -1,36 +1,35 @@
 import { once } from "node:events";
 import { createServer } from "node:net";
+import { tryLock } from "../bed/lock.ts";
 
 // Below the kernel's ephemeral ports (32768 and up): there, a client that retries a stopped server's port can be given
-// that very port as its own, connect to itself, and keep the server from coming back.
+// that very port as its own, connect to itself, and keep the server from coming back. And below Dubbo's own, 20880.
 const LOWEST = 12_000;
-const HIGHEST = 31_999;
+const HIGHEST = 19_999;
 
 let next = LOWEST + Math.floor(Math.random() * (HIGHEST - LOWEST));
 
-const given = new Set<number>();
-
 /**
- * A TCP port on 127.0.0.1 that nothing listens on, and neither at these offsets from it. One process is never given the
- * same port twice, so a server that is down for a while finds its ports free again.
+ * A TCP port on 127.0.0.1 that nothing listens on, and neither at these offsets from it. Until this process ends no call
+ * in any process is given it again, so a server that is down for a while finds its ports free.
  */
 export async function freePort(offsets: readonly number[] = []): Promise<number> {
   for (;;) {
     const port = next;
     next = port === HIGHEST ? LOWEST : port + 1;
-    const ports = [port, ...offsets.map((offset) => port + offset)];
-    if (!ports.every(isOurs) || !(await areFree(ports))) continue;
-    for (const each of ports) given.add(each);
-    return port;
+    if (await areOurs([port, ...offsets.map((offset) => port + offset)])) return port;
   }
 }
 
-function isOurs(port: number): boolean {
-  return port >= LOWEST && port <= HIGHEST && !given.has(port);
+/** Claims them. One that is claimed for nothing, for the next one is not to be had, is lost to all until we end. */
+async function areOurs(ports: readonly number[]): Promise<boolean> {
+  for (const port of ports) if (!(await isOurs(port))) return false;
+  return true;
 }
 
-async function areFree(ports: readonly number[]): Promise<boolean> {
-  return (await Promise.all(ports.map(isFree))).every(Boolean);
+async function isOurs(port: number): Promise<boolean> {
+  if (port < LOWEST || port > HIGHEST) return false;
+  return (await tryLock(`port ${port}`)) !== undefined && (await isFree(port));
 }
 
 /** True when nothing listens on `127.0.0.1:port` at this moment. */

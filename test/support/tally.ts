@@ -1,7 +1,22 @@
+import { appendFileSync } from "node:fs";
 import type { Reporter, TestCase, TestModule } from "vitest/node";
 
-/** The last lines of a run: each failed test with the first line of its error, then the sum over all suites. */
+/** What became of a run: how many tests passed, and a line for each that failed, with the first line of its error. */
+export interface Tally {
+  readonly passed: number;
+  readonly failures: readonly string[];
+}
+
+/** A line of the file that {@link RESULTS} names: how many files there are, one that has ended, and at last the tally. */
+export type ResultLine = { readonly files: number } | { readonly ended: string } | Tally;
+
+/** The environment variable with the path of a file for the results. Without it they are printed. */
+export const RESULTS = "TEST_RESULTS";
+
+/** The last lines of a run: each failed test, then the sum over all suites; or all of that for whoever runs several. */
 export const tally: Reporter = {
+  onTestRunStart: (files) => note({ files: files.length }),
+  onTestModuleEnd: ({ relativeModuleId }) => note({ ended: relativeModuleId }),
   onTestRunEnd(modules, unhandledErrors) {
     const failures = [
       ...modules.flatMap((module) => [...module.children.allTests("failed")].map(failedTest)),
@@ -9,10 +24,20 @@ export const tally: Reporter = {
       ...unhandledErrors.map((error) => failure("outside of any test", [error])),
     ];
     const passed = modules.reduce((sum, module) => sum + [...module.children.allTests("passed")].length, 0);
-    const lines = ["", ...failures, `${passed} passed, ${failures.length} failed`, ""];
-    process.stdout.write(lines.join("\n"));
+    if (process.env[RESULTS]) note({ passed, failures });
+    else process.stdout.write(`\n${linesOf({ passed, failures })}`);
   },
 };
+
+/** A tally as it ends a run. */
+export function linesOf({ passed, failures }: Tally): string {
+  return [...failures, `${passed} passed, ${failures.length} failed`, ""].join("\n");
+}
+
+function note(line: ResultLine): void {
+  const path = process.env[RESULTS];
+  if (path) appendFileSync(path, `${JSON.stringify(line)}\n`);
+}
 
 /** A file that failed without a failed test: it counts as one. */
 function isBroken(module: TestModule): boolean {

@@ -85,11 +85,16 @@ function writerOver(client: ReturnType<typeof zookeeper.createClient>): ZkWriter
   const writer: ZkWriter = {
     sessionId: client.getSessionId().toString("hex"),
     async create(path, { data = "", ephemeral = false, acl = "open" } = {}) {
+      const make = () =>
+        call<string>((done) => client.create(path, Buffer.from(data), toAcls(acl), modeOf(ephemeral), done));
       const parent = path.slice(0, path.lastIndexOf("/"));
-      if (parent !== "") await call<string>((done) => client.mkdirp(parent, done));
-      await call<string>((done) =>
-        client.create(path, Buffer.from(data), toAcls(acl), modeOf(ephemeral), done),
-      );
+      try {
+        await make();
+      } catch (error) {
+        if (parent === "" || !String(error).includes("NO_NODE")) throw error;
+        await call<string>((done) => client.mkdirp(parent, done)); // a request for each level of it
+        await make();
+      }
     },
     async createAll(paths, { ephemeral = false } = {}) {
       const transaction = client.transaction();

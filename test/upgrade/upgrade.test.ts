@@ -22,7 +22,7 @@ const ENTRIES = 300;
 /** All registries stay up, so settling (Eureka's is the longest: 6 s) has nothing to wait for. */
 const flags = ["--settle-factor=0.05"];
 /** Settling, and the counts of a status, which come at most every 10 s. */
-const SYNC_MS = 60_000;
+const SYNC_MS = 120_000;
 
 const left = "an instance left";
 /**

@@ -312,7 +312,7 @@ describe("another process behind the address", () => {
     poor.deregister("ORDERS", [two]);
     const balancer = await startProxy("127.0.0.1", [rich.port, poor.port]);
     closers.push(() => balancer[Symbol.asyncDispose]());
-    const observer = await reading(`http://${balancer.address}/eureka`, { pollIntervalMs: 500 });
+    const observer = await reading(`http://${balancer.address}/eureka`, { pollIntervalMs: 1_500 });
     balancer.cut();
     await eventually(() => expect(poor.asked.length).toBeGreaterThan(1), 5_000, 5);
     balancer.cut();
@@ -330,7 +330,7 @@ describe("a poll that fails", () => {
     ["at the status", "/status", { status: 500 }],
   ])("%s is read again, and the watch goes on if the same process answers then", async (_, path, fault) => {
     const server = await start();
-    const observer = await reading(server.address, { pollIntervalMs: 300 });
+    const observer = await reading(server.address, { pollIntervalMs: 1_500 }); // twice that is how long it is patient
     server.fault(path, fault, 2);
     server.deregister("ORDERS", [two]);
     await observer.until((snapshot) => expect(addressesOf(snapshot, "ORDERS")).toHaveLength(1));

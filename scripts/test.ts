@@ -1,0 +1,44 @@
+/**
+ * `make test`, once the servers are there: each suite of test/suites.ts as one process of vitest, beside each other as far as
+ * they mostly wait. Names as arguments: only these. The last line is `N passed, N failed`.
+ */
+import { availableParallelism } from "node:os";
+import { fileURLToPath } from "node:url";
+import { hasEarlierVersion } from "../test/bed/earlier-version.ts";
+import { suites } from "../test/suites.ts";
+import { linesOf } from "../test/support/tally.ts";
+import { runSuites } from "./test/run-suites.ts";
+
+const names = process.argv.slice(2);
+const unknown = names.filter((name) => !suites.some((suite) => suite.name === name));
+if (unknown.length > 0) {
+  process.stderr.write(
+    `unknown: ${unknown.join(", ")}; the suites are ${suites.map(({ name }) => name).join(", ")}\n`,
+  );
+  process.exit(2);
+}
+const write = (text: string): void => void process.stdout.write(text);
+let chosen = suites.filter(({ name }) => names.length === 0 || names.includes(name));
+if (names.length === 0 && !(await hasEarlierVersion())) {
+  write("this clone has not its whole history: make test-upgrade is left out\n");
+  chosen = chosen.filter(({ name }) => name !== "upgrade");
+}
+
+const vitest = fileURLToPath(new URL("../node_modules/vitest/vitest.mjs", import.meta.url));
+const processes = chosen.flatMap(({ name, processors, shards = 1 }) =>
+  Array.from({ length: shards }, (_, at) => ({
+    name: shards === 1 ? name : `${name}-${at + 1}`,
+    processors,
+    command: process.execPath,
+    args: [
+      vitest,
+      "run",
+      `--project=${name}`,
+      `--shard=${at + 1}/${shards}`,
+      ...(name === "unit" ? ["--coverage"] : []),
+    ],
+  })),
+);
+const tally = await runSuites(processes, availableParallelism(), write);
+write(`\n${linesOf(tally)}`);
+process.exitCode = tally.failures.length === 0 ? 0 : 1;

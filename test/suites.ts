@@ -1,0 +1,65 @@
+/** A suite of tests: a project of vitest, and what `make test` runs as one process of vitest. */
+export interface Suite {
+  readonly name: string;
+  readonly include: readonly string[];
+  readonly exclude?: readonly string[];
+  /** For a test, and for each hook. */
+  readonly timeoutMs: number;
+  /** How many of its files run at once, as vitest counts them. Default 1: each starts servers of its own. */
+  readonly maxWorkers?: number | string;
+  /** How many processors it (or a shard of it) keeps busy, about; `all` is alone on the machine. */
+  readonly processors: number | "all";
+  /** Into how many processes `make test` divides it. Default 1. */
+  readonly shards?: number;
+  /** What test/cluster runs on. */
+  readonly apiServer?: "real" | "fake";
+}
+
+const seconds = 1000;
+const everyFile = (suite: string): readonly string[] => [`test/${suite}/**/*.test.ts`];
+
+/** The contract of a registry on the fakes: no servers to compete for the machine, and mostly waiting for clocks. */
+const onFakes = ["test/contract/*-fake.contract.test.ts"];
+/** Hostile registries take the processor from an innocent one within one process; that of another suite would look the same. */
+const alone = ["test/e2e/hostile-neighbour.test.ts"];
+
+/** In the order in which `make test` begins them: first what is alone, then the longest. */
+export const suites: readonly Suite[] = [
+  {
+    name: "unit",
+    include: ["test/{unit,property,golden,controllers}/**/*.test.ts", "test/cluster/*.test.ts"],
+    timeoutMs: 20 * seconds,
+    maxWorkers: "100%", // vitest leaves one processor free, which is half of two
+    processors: "all",
+    apiServer: "fake",
+  },
+  { name: "e2e-alone", include: alone, timeoutMs: 600 * seconds, processors: "all" },
+  { name: "outage", include: everyFile("outage"), timeoutMs: 600 * seconds, processors: 0.75 },
+  {
+    name: "e2e",
+    include: everyFile("e2e"),
+    exclude: alone,
+    timeoutMs: 600 * seconds,
+    processors: 0.6,
+    shards: 2,
+  },
+  {
+    name: "contract",
+    include: everyFile("contract"),
+    exclude: onFakes,
+    timeoutMs: 180 * seconds,
+    processors: 0.6,
+  },
+  { name: "tenancy", include: everyFile("tenancy"), timeoutMs: 180 * seconds, processors: 0.6 },
+  { name: "bed", include: everyFile("bed"), timeoutMs: 180 * seconds, processors: 0.6 },
+  { name: "upgrade", include: everyFile("upgrade"), timeoutMs: 180 * seconds, processors: 0.6 },
+  {
+    name: "cluster",
+    include: everyFile("cluster"),
+    timeoutMs: 180 * seconds,
+    processors: 0.6,
+    apiServer: "real",
+  },
+  { name: "crd", include: everyFile("crd"), timeoutMs: 120 * seconds, processors: 0.6 },
+  { name: "fakes", include: onFakes, timeoutMs: 60 * seconds, maxWorkers: 4, processors: 0.6 },
+];
