@@ -5,7 +5,9 @@ import { consulBinary } from "./consul-binary.ts";
 import { prepareDubboGo } from "./dubbo-go-provider.ts";
 import { prepareDubbo } from "./dubbo-provider.ts";
 import { earlierCommit, earlierVersion, hasEarlierVersion } from "./earlier-version.ts";
+import { envoyBinary } from "./envoy-binary.ts";
 import { prepareEureka } from "./eureka.ts";
+import { istioBinaries, istioPrograms } from "./istio-binaries.ts";
 import { istioCrds } from "./istio-crds.ts";
 import { classPath } from "./java.ts";
 import { apiPrograms, kubeBinaries, kubePrograms } from "./kube-binaries.ts";
@@ -38,6 +40,8 @@ export const assets: readonly Asset[] = [
   })),
   { name: "dubbo-go", prepare: async () => ({ DUBBO_GO_PROVIDER: await prepareDubboGo() }) },
   { name: "istio-crds", prepare: async () => ({ ISTIO_CRDS: await istioCrds() }) },
+  { name: "istio", prepare: prepareIstio },
+  { name: "envoy", prepare: async () => ({ ENVOY: await envoyBinary() }) },
   { name: "kube", prepare: prepareKube },
   { name: "kube-api", prepare: prepareKubeApi }, // a part of it, all that the demo needs
   { name: "images", prepare: prepareImages },
@@ -60,6 +64,11 @@ async function prepareKube(): Promise<Record<string, string>> {
 async function prepareKubeApi(): Promise<Record<string, string>> {
   await kubeBinaries(apiPrograms);
   return {};
+}
+
+async function prepareIstio(): Promise<Record<string, string>> {
+  const { istioctl } = await istioBinaries(istioPrograms);
+  return { ISTIO_PROGRAMS: dirname(istioctl) };
 }
 
 /** A single test needs them. Where they cannot be made that test fails, and everything else runs. */
