@@ -1,4 +1,5 @@
 import { defineConfig, type TestProjectInlineConfiguration } from "vitest/config";
+import { isInMeshNamespace } from "./test/bed/mesh-namespace.ts";
 import { tally } from "./test/support/tally.ts";
 import { attackTable } from "./test/tenancy/attack-table.ts";
 
@@ -67,6 +68,8 @@ export default defineConfig({
       serverSuite("e2e", 8, 600 * seconds),
       serverSuite("upgrade", 9, 180 * seconds),
       suite("fakes", 10, onFakes, 60 * seconds, 4),
+      // scripts/mesh.ts runs it; anywhere else there is no such project.
+      ...(isInMeshNamespace ? [serverSuite("mesh", 11, 180 * seconds)] : []),
     ],
   },
 });

@@ -2,6 +2,7 @@ import { dirname } from "node:path";
 import { baseImageStorage } from "./base-images.ts";
 import { buildahPackages, canBuildImages } from "./buildah.ts";
 import { consulBinary } from "./consul-binary.ts";
+import { canUnpackDebs } from "./debian.ts";
 import { prepareDubboGo } from "./dubbo-go-provider.ts";
 import { prepareDubbo } from "./dubbo-provider.ts";
 import { earlierCommit, earlierVersion, hasEarlierVersion } from "./earlier-version.ts";
@@ -11,6 +12,7 @@ import { istioBinaries, istioPrograms } from "./istio-binaries.ts";
 import { istioCrds } from "./istio-crds.ts";
 import { classPath } from "./java.ts";
 import { apiPrograms, kubeBinaries, kubePrograms } from "./kube-binaries.ts";
+import { networkTools } from "./mesh-namespace.ts";
 import { prepareNacos } from "./nacos.ts";
 import { say } from "./progress.ts";
 import { prepareSpring } from "./spring-provider.ts";
@@ -42,6 +44,7 @@ export const assets: readonly Asset[] = [
   { name: "istio-crds", prepare: async () => ({ ISTIO_CRDS: await istioCrds() }) },
   { name: "istio", prepare: prepareIstio },
   { name: "envoy", prepare: async () => ({ ENVOY: await envoyBinary() }) },
+  { name: "network-tools", prepare: prepareNetworkTools },
   { name: "kube", prepare: prepareKube },
   { name: "kube-api", prepare: prepareKubeApi }, // a part of it, all that the demo needs
   { name: "images", prepare: prepareImages },
@@ -69,6 +72,13 @@ async function prepareKubeApi(): Promise<Record<string, string>> {
 async function prepareIstio(): Promise<Record<string, string>> {
   const { istioctl } = await istioBinaries(istioPrograms);
   return { ISTIO_PROGRAMS: dirname(istioctl) };
+}
+
+/** Only the mesh suite needs them. Where they cannot be had that suite fails, and everything else runs. */
+async function prepareNetworkTools(): Promise<Record<string, string>> {
+  if (canUnpackDebs()) return { NETWORK_TOOLS: await networkTools() };
+  say("this is no Debian: make test-mesh will fail");
+  return {};
 }
 
 /** A single test needs them. Where they cannot be made that test fails, and everything else runs. */
