@@ -8,7 +8,7 @@ import { prepareDubbo } from "./dubbo-provider.ts";
 import { earlierCommit, earlierVersion, hasEarlierVersion } from "./earlier-version.ts";
 import { envoyBinary } from "./envoy-binary.ts";
 import { prepareEureka } from "./eureka.ts";
-import { istioBinaries, istioPrograms } from "./istio-binaries.ts";
+import { bootstrapTemplate, istioBinaries, istioPrograms } from "./istio-binaries.ts";
 import { istioCrds } from "./istio-crds.ts";
 import { classPath } from "./java.ts";
 import { apiPrograms, kubeBinaries, kubePrograms } from "./kube-binaries.ts";
@@ -71,6 +71,7 @@ async function prepareKubeApi(): Promise<Record<string, string>> {
 
 async function prepareIstio(): Promise<Record<string, string>> {
   const { istioctl } = await istioBinaries(istioPrograms);
+  await bootstrapTemplate();
   return { ISTIO_PROGRAMS: dirname(istioctl) };
 }
 

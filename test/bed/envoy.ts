@@ -21,9 +21,14 @@ export interface SidecarOptions {
 /** An Envoy as Istio's agent starts it beside an application. Disposal kills it. */
 export interface Sidecar extends EnvoyAdmin, AsyncDisposable {
   readonly name: string;
+  /** Whether it resolves the names of services for whoever is beside it. */
+  readonly answersDns: boolean;
   isRunning(): boolean;
   readLog(): string;
 }
+
+/** The address of the pod that a sidecar is in. Nobody listens there: what comes in is not captured. */
+export const podIp = "10.42.255.1";
 
 /** As Istio's agent starts it: connections through a listener that changed are cut after 45 s. */
 const DRAIN = ["--drain-time-s", "45", "--drain-strategy", "immediate"];
@@ -56,6 +61,7 @@ export async function startSidecar(options: SidecarOptions): Promise<Sidecar> {
   return {
     ...envoyAdmin(`http://127.0.0.1:${admin}`),
     name: "Envoy",
+    answersDns: false,
     isRunning: () => server.isRunning(),
     readLog: () => server.readLog(),
     [Symbol.asyncDispose]: () => owned.disposeAsync(),
@@ -64,7 +70,6 @@ export async function startSidecar(options: SidecarOptions): Promise<Sidecar> {
 
 /** What Istio's agent writes, as far as it matters without certificates. Source: istio.io/istio tools/packaging/common/envoy_bootstrap.json. */
 function bootstrap({ istiod, namespace = "consumer", name = "consumer" }: SidecarOptions, admin: number) {
-  const ip = "10.42.255.1"; // nobody listens there: what comes in is not captured
   const socket = (port: number) => ({ socket_address: { address: "127.0.0.1", port_value: port } });
   const fromAds = { ads: {}, initial_fetch_timeout: "0s", resource_api_version: "V3" };
   const http2 = {
@@ -73,12 +78,12 @@ function bootstrap({ istiod, namespace = "consumer", name = "consumer" }: Sideca
   };
   return {
     node: {
-      id: `sidecar~${ip}~${name}.${namespace}~${namespace}.svc.cluster.local`,
+      id: `sidecar~${podIp}~${name}.${namespace}~${namespace}.svc.cluster.local`,
       cluster: `${name}.${namespace}`,
       metadata: {
         NAMESPACE: namespace,
         NAME: name,
-        INSTANCE_IPS: ip,
+        INSTANCE_IPS: podIp,
         LABELS: { app: name },
         CLUSTER_ID: "Kubernetes",
         ISTIO_VERSION: istioVersion,

@@ -1,4 +1,9 @@
+import { copyFile } from "node:fs/promises";
+import { join } from "node:path";
+import { fileURLToPath } from "node:url";
+import { cacheKey, cacheRoot, fillCache } from "./cache.ts";
 import { type GoModule, goPrograms } from "./go-programs.ts";
+import { run } from "./run.ts";
 
 /** The programs of Istio that the bed runs: the control plane, the person's, and the one beside a sidecar's Envoy. */
 export const istioPrograms = ["pilot-discovery", "istioctl", "pilot-agent"] as const;
@@ -33,4 +38,20 @@ const MODULE: GoModule<IstioProgram> = {
 /** Paths of the programs; what is missing is built from Istio's Go module first (minutes, once). */
 export function istioBinaries<P extends IstioProgram>(programs: readonly P[]): Promise<Record<P, string>> {
   return goPrograms(MODULE as GoModule<P>, programs);
+}
+
+/** Path of the template from which Istio's agent writes Envoy's bootstrap, as Istio's Go module carries it. */
+export async function bootstrapTemplate(): Promise<string> {
+  const key = await cacheKey([new URL("go.mod", MODULE.folder)]);
+  const path = join(cacheRoot(), `istio-bootstrap-${key}.json`);
+  await fillCache(path, [{ path, build: copyTemplate }]);
+  return path;
+}
+
+async function copyTemplate(path: string): Promise<void> {
+  const options = { cwd: fileURLToPath(MODULE.folder), env: { GOWORK: "off" } };
+  const { Dir } = JSON.parse(await run("go", ["mod", "download", "-json", "istio.io/istio"], options)) as {
+    readonly Dir: string;
+  };
+  await copyFile(join(Dir, "tools/packaging/common/envoy_bootstrap.json"), path);
 }

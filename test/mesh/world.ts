@@ -2,7 +2,7 @@ import { afterEach, beforeAll, beforeEach, expect } from "vitest";
 import type { ServiceEntry } from "../../src/model/istio.ts";
 import type { RegistryHubSpec } from "../../src/model/registryhub.ts";
 import { type DubboProviderOptions, startDubboProvider } from "../bed/dubbo-provider.ts";
-import { type Sidecar, startSidecar } from "../bed/envoy.ts";
+import { type Sidecar, type SidecarOptions, startSidecar } from "../bed/envoy.ts";
 import { type Istiod, startIstiod } from "../bed/istiod.ts";
 import { setHost } from "../bed/mesh-namespace.ts";
 import type { ProviderProcess } from "../bed/provider-process.ts";
@@ -32,8 +32,10 @@ export interface Mesh {
 /**
  * Called once in a file: starts everything before its first test and ends it after the last. After every test no proxy
  * may have refused a configuration, and the sidecar has to live. @throws Error (istiod, sidecar) before the first test.
+ *
+ * @param start Starts the sidecar. Default: Envoy alone, without Istio's agent.
  */
-export function useMesh(): Mesh {
+export function useMesh(start: (options: SidecarOptions) => Promise<Sidecar> = startSidecar): Mesh {
   const world = useWorld({ hub: ["--settle-factor=0.05", "--shrink-hold=4s", "--log-level=debug"] });
   let started: Pick<Mesh, "istiod" | "sidecar"> | undefined;
   const running = () => {
@@ -43,7 +45,7 @@ export function useMesh(): Mesh {
   beforeAll(async () => {
     await using starting = new AsyncDisposableStack();
     const istiod = starting.use(await startIstiod({ api: world.api }));
-    const sidecar = starting.use(await startSidecar({ istiod }));
+    const sidecar = starting.use(await start({ istiod }));
     started = { istiod, sidecar };
     const owned = starting.move();
     return () => owned.disposeAsync();
@@ -136,7 +138,7 @@ export async function openDubboService(
     }, ARRIVES_MS);
   };
   await arrives(...endpoints);
-  await setHost(host, virtualIp);
+  if (!mesh.sidecar.answersDns) await setHost(host, virtualIp);
   return { host, virtualIp, port, arrives };
 }
 
