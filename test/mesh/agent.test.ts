@@ -6,7 +6,7 @@ import { connectDubbo } from "../support/dubbo-client.ts";
 import { eventually } from "../support/eventually.ts";
 import { ARRIVES_MS, hello, openDubboService, startPod, useMesh } from "./world.ts";
 
-const mesh = useMesh(startAgentSidecar);
+const mesh = useMesh({ start: startAgentSidecar });
 
 test("behind Istio's agent names resolve to virtual IPs by its DNS, and calls arrive", async () => {
   const tenant = await newTenant(mesh.world, "agent");

@@ -29,14 +29,24 @@ export interface Mesh {
   readonly sidecar: Sidecar;
 }
 
+/** How a mesh is started. */
+export interface MeshOptions {
+  /** Starts the sidecar. Default: Envoy alone, without Istio's agent. */
+  readonly start?: (options: SidecarOptions) => Promise<Sidecar>;
+  /** Istio's. Default `servicemesh`. */
+  readonly rootNamespace?: "servicemesh" | "istio-system";
+}
+
 /**
  * Called once in a file: starts everything before its first test and ends it after the last. After every test no proxy
  * may have refused a configuration, and the sidecar has to live. @throws Error (istiod, sidecar) before the first test.
- *
- * @param start Starts the sidecar. Default: Envoy alone, without Istio's agent.
  */
-export function useMesh(start: (options: SidecarOptions) => Promise<Sidecar> = startSidecar): Mesh {
-  const world = useWorld({ hub: ["--settle-factor=0.05", "--shrink-hold=4s", "--log-level=debug"] });
+export function useMesh({ start = startSidecar, rootNamespace = "servicemesh" }: MeshOptions = {}): Mesh {
+  const world = useWorld({
+    hub: ["--settle-factor=0.05", "--shrink-hold=4s", "--log-level=debug"],
+    dubbo: [`--root-namespace=${rootNamespace}`],
+    overlay: rootNamespace === "istio-system" ? rootNamespace : "default",
+  });
   let started: Pick<Mesh, "istiod" | "sidecar"> | undefined;
   const running = () => {
     if (started === undefined) throw new Error("the mesh begins with the first test");
@@ -44,7 +54,7 @@ export function useMesh(start: (options: SidecarOptions) => Promise<Sidecar> = s
   };
   beforeAll(async () => {
     await using starting = new AsyncDisposableStack();
-    const istiod = starting.use(await startIstiod({ api: world.api }));
+    const istiod = starting.use(await startIstiod({ api: world.api, rootNamespace }));
     const sidecar = starting.use(await start({ istiod }));
     started = { istiod, sidecar };
     const owned = starting.move();
