@@ -17,6 +17,7 @@ LAYER ?=
 FILES ?=
 TESTS ?=
 WORKERS ?=
+STORY ?=
 
 .PHONY: help
 help: ## Print every target.
@@ -93,6 +94,10 @@ test-e2e: bed ## The program as a process, with real servers, and kubectl as its
 .PHONY: test-upgrade
 test-upgrade: bed ## The first version makes 300 entries from all four registries, this one takes over, and back.
 	@$(VITEST) --project upgrade
+
+.PHONY: test-mesh
+test-mesh: bed ## Calls: real Istio, Envoy and consumers, in a network of their own (root, Debian); STORY=dubbo for some files.
+	@CI=1 $(NODE) scripts/mesh.ts $(STORY)
 
 .PHONY: mutants
 mutants: setup ## Mutation tests, not part of CI; LAYER=plan, status, removal, translate or controllers, or FILES=; TESTS=; WORKERS=2.

@@ -11,6 +11,8 @@ export interface Suite {
   readonly processors: number | "all";
   /** Into how many processes `make test` divides it. Default 1. */
   readonly shards?: number;
+  /** It runs in a network of its own, which scripts/mesh.ts makes. */
+  readonly network?: "mesh";
   /** What test/cluster runs on. */
   readonly apiServer?: "real" | "fake";
 }
@@ -43,6 +45,7 @@ export const suites: readonly Suite[] = [
     processors: 0.6,
     shards: 2,
   },
+  { name: "mesh", include: everyFile("mesh"), timeoutMs: 180 * seconds, processors: 0.7, network: "mesh" },
   {
     name: "contract",
     include: everyFile("contract"),

@@ -2,13 +2,17 @@ import { dirname } from "node:path";
 import { baseImageStorage } from "./base-images.ts";
 import { buildahPackages, canBuildImages } from "./buildah.ts";
 import { consulBinary } from "./consul-binary.ts";
+import { canUnpackDebs } from "./debian.ts";
 import { prepareDubboGo } from "./dubbo-go-provider.ts";
 import { prepareDubbo } from "./dubbo-provider.ts";
 import { earlierCommit, earlierVersion, hasEarlierVersion } from "./earlier-version.ts";
+import { envoyBinary } from "./envoy-binary.ts";
 import { prepareEureka } from "./eureka.ts";
+import { bootstrapTemplate, istioBinaries, istioPrograms } from "./istio-binaries.ts";
 import { istioCrds } from "./istio-crds.ts";
 import { classPath } from "./java.ts";
 import { apiPrograms, kubeBinaries, kubePrograms } from "./kube-binaries.ts";
+import { networkTools } from "./mesh-namespace.ts";
 import { prepareNacos } from "./nacos.ts";
 import { say } from "./progress.ts";
 import { prepareSpring } from "./spring-provider.ts";
@@ -38,6 +42,9 @@ export const assets: readonly Asset[] = [
   })),
   { name: "dubbo-go", prepare: async () => ({ DUBBO_GO_PROVIDER: await prepareDubboGo() }) },
   { name: "istio-crds", prepare: async () => ({ ISTIO_CRDS: await istioCrds() }) },
+  { name: "istio", prepare: prepareIstio },
+  { name: "envoy", prepare: async () => ({ ENVOY: await envoyBinary() }) },
+  { name: "network-tools", prepare: prepareNetworkTools },
   { name: "kube", prepare: prepareKube },
   { name: "kube-api", prepare: prepareKubeApi }, // a part of it, all that the demo needs
   { name: "images", prepare: prepareImages },
@@ -59,6 +66,19 @@ async function prepareKube(): Promise<Record<string, string>> {
 
 async function prepareKubeApi(): Promise<Record<string, string>> {
   await kubeBinaries(apiPrograms);
+  return {};
+}
+
+async function prepareIstio(): Promise<Record<string, string>> {
+  const { istioctl } = await istioBinaries(istioPrograms);
+  await bootstrapTemplate();
+  return { ISTIO_PROGRAMS: dirname(istioctl) };
+}
+
+/** Only the mesh suite needs them. Where they cannot be had that suite fails, and everything else runs. */
+async function prepareNetworkTools(): Promise<Record<string, string>> {
+  if (canUnpackDebs()) return { NETWORK_TOOLS: await networkTools() };
+  say("this is no Debian: make test-mesh will fail");
   return {};
 }
 

@@ -1,9 +1,6 @@
-import { existsSync } from "node:fs";
-import { cp, mkdir, writeFile } from "node:fs/promises";
+import { mkdir, writeFile } from "node:fs/promises";
 import { join } from "node:path";
-import { cacheKey, cacheRoot, fillCache } from "./cache.ts";
-import { downloadDebs } from "./debian.ts";
-import { withProgress } from "./progress.ts";
+import { canUnpackDebs, debianPackages, overUsr } from "./debian.ts";
 import { run } from "./run.ts";
 import { temporaryFolder } from "./watchdog.ts";
 
@@ -37,7 +34,7 @@ export async function canBuildImages(): Promise<boolean> {
     () => true,
     () => false,
   );
-  return existsSync("/usr/bin/apt-get") && (await mayMount);
+  return canUnpackDebs() && (await mayMount);
 }
 
 /**
@@ -66,7 +63,7 @@ export async function openBuildah(storage: Partial<Storage> = {}): Promise<Build
   const script = [
     "#!/bin/sh -e",
     `[ -n "$OVER_USR" ] || OVER_USR=1 exec unshare --mount "$0" "$@"`,
-    `mount -t overlay -o 'lowerdir=${tools}/usr:/usr' packages /usr`,
+    overUsr(tools),
     `export HOME='${folder.path}' TMPDIR='${folder.path}' BUILDAH_ISOLATION=chroot`,
     `export CONTAINERS_STORAGE_CONF='${path("storage.conf")}' CONTAINERS_CONF=/dev/null`,
     'CONTAINERS_REGISTRIES_CONF=/dev/null exec /usr/bin/buildah "$@"',
@@ -86,15 +83,6 @@ export async function openBuildah(storage: Partial<Storage> = {}): Promise<Build
 }
 
 /** The folder of buildah's packages: in the cache, where they are downloaded to the first time. */
-export async function buildahPackages(): Promise<string> {
-  const path = join(cacheRoot(), `buildah-${await cacheKey([], [process.arch, ...PACKAGES])}`);
-  const build = (to: string) => withProgress("downloading buildah", () => download(to));
-  await fillCache(path, [{ path, build }]);
-  return path;
-}
-
-async function download(to: string): Promise<void> {
-  await downloadDebs(PACKAGES, to);
-  // Some packages still say /lib, which on the machine is a link to /usr/lib.
-  await cp(join(to, "lib"), join(to, "usr/lib"), { recursive: true, verbatimSymlinks: true });
+export function buildahPackages(): Promise<string> {
+  return debianPackages("buildah", PACKAGES);
 }

@@ -1,10 +1,9 @@
 import { join } from "node:path";
-import { fileURLToPath } from "node:url";
 import { freePort } from "../support/free-port.ts";
 import { cacheKey, cacheRoot, fillCache } from "./cache.ts";
+import { buildGo, linkerFlags } from "./go-programs.ts";
 import { withProgress } from "./progress.ts";
 import { type ProviderProcess, startProvider } from "./provider-process.ts";
-import { run } from "./run.ts";
 import { canConnect } from "./tcp.ts";
 
 /** What a dubbo-go provider registers, and where. */
@@ -59,12 +58,8 @@ export async function prepareDubboGo(): Promise<string> {
 }
 
 async function build(path: string, buildCache: string): Promise<void> {
-  const args = ["build", "-mod=readonly", "-trimpath", "-ldflags", "-s -w", "-o", path, "."];
   await withProgress("building the dubbo-go provider", () =>
-    run("go", args, {
-      cwd: fileURLToPath(MODULE),
-      env: { CGO_ENABLED: "0", GOCACHE: buildCache, GOWORK: "off" },
-    }),
+    buildGo(MODULE, ".", path, buildCache, ["-ldflags", linkerFlags()]),
   );
 }
 

@@ -23,6 +23,8 @@ export interface DubboProviderOptions {
   readonly port?: number;
   /** The address it registers. Default 10.42.0.57; Dubbo refuses 127.0.0.1. */
   readonly host?: string;
+  /** Whether it listens on that address alone, which then has to be one of this machine. Default false: on all. */
+  readonly listensOnHost?: boolean;
   /** Name of its application. Default `demo-provider`. */
   readonly application?: string;
   /** Named in its answers. Default `p1`. */
@@ -76,7 +78,7 @@ async function launch(options: DubboProviderOptions, archive: readonly string[])
       classes,
       "registryhub.bed.Provider",
     ],
-    env: { DUBBO_IP_TO_REGISTRY: host },
+    env: { DUBBO_IP_TO_REGISTRY: host, ...(options.listensOnHost && { DUBBO_IP_TO_BIND: host }) },
     isReady: (log) => /^READY$/m.test(log),
   });
 }

@@ -1,8 +1,6 @@
 import { existsSync } from "node:fs";
 import { delimiter, join } from "node:path";
-import { fileURLToPath } from "node:url";
-import { cacheKey, cacheRoot, fillCache } from "./cache.ts";
-import { withProgress } from "./progress.ts";
+import { type GoModule, goPrograms, linkerFlags } from "./go-programs.ts";
 import { run } from "./run.ts";
 import { versions } from "./versions.ts";
 
@@ -12,13 +10,18 @@ export const apiPrograms = ["etcd", "kube-apiserver", "kubectl"] as const;
 export const kubePrograms = [...apiPrograms, "kube-controller-manager"] as const;
 export type KubeProgram = (typeof kubePrograms)[number];
 
-const MODULE = new URL("kube/", import.meta.url);
-
-const PACKAGES: Readonly<Record<KubeProgram, string>> = {
-  etcd: "go.etcd.io/etcd/server/v3",
-  "kube-apiserver": "k8s.io/kubernetes/cmd/kube-apiserver",
-  kubectl: "k8s.io/kubernetes/cmd/kubectl",
-  "kube-controller-manager": "k8s.io/kubernetes/cmd/kube-controller-manager",
+const MODULE: GoModule<KubeProgram> = {
+  name: "kube",
+  folder: new URL("kube/", import.meta.url),
+  packages: {
+    etcd: "go.etcd.io/etcd/server/v3",
+    "kube-apiserver": "k8s.io/kubernetes/cmd/kube-apiserver",
+    kubectl: "k8s.io/kubernetes/cmd/kubectl",
+    "kube-controller-manager": "k8s.io/kubernetes/cmd/kube-controller-manager",
+  },
+  title: (program) => `${program} ${versionOf(program)}`,
+  stamps,
+  key: [linkerFlags(stamps())],
 };
 
 /** The command that prints a program's version, and what stands before the version in what it prints. */
@@ -43,19 +46,11 @@ export const MAX_MINORS = 3;
 export async function kubeBinaries<P extends KubeProgram>(
   programs: readonly P[],
 ): Promise<Record<P, string>> {
-  const folder = join(
-    cacheRoot(),
-    `kube-${await cacheKey([new URL("go.mod", MODULE), new URL("go.sum", MODULE)], [ldflags()])}`,
-  );
   const found = await Promise.all(
     programs.map(async (name) => [name, (await fromAssets(name)) ?? (await fromPath(name))] as const),
   );
   const missing = found.filter(([, path]) => path === undefined).map(([name]) => name);
-  await buildMissing(folder, missing);
-  return Object.fromEntries(found.map(([name, path]) => [name, path ?? join(folder, name)])) as Record<
-    P,
-    string
-  >;
+  return { ...Object.fromEntries(found), ...(await goPrograms(MODULE, missing)) } as Record<P, string>;
 }
 
 async function fromAssets(name: KubeProgram): Promise<string | undefined> {
@@ -99,29 +94,10 @@ function versionOf(name: KubeProgram): string {
   return name === "etcd" ? versions.etcd : versions.kubernetes;
 }
 
-async function buildMissing(folder: string, programs: readonly KubeProgram[]): Promise<void> {
-  const buildCache = `${folder}-go-build`; // 2.9 GB that the builds share; a build that was killed goes on with it
-  const items = programs.map((name) => ({
-    path: join(folder, name),
-    build: (path: string) => build(name, path, buildCache),
-  }));
-  await fillCache(folder, items, buildCache);
-}
-
-async function build(name: KubeProgram, path: string, buildCache: string): Promise<void> {
-  const args = ["build", "-mod=readonly", "-trimpath", "-ldflags", ldflags(), "-o", path, PACKAGES[name]];
-  await withProgress(`building ${name} ${versionOf(name)}`, () =>
-    run("go", args, {
-      cwd: fileURLToPath(MODULE),
-      env: { CGO_ENABLED: "0", GOCACHE: buildCache, GOWORK: "off" },
-    }),
-  );
-}
-
 /** What Kubernetes' own build stamps into its programs; without it they call themselves v0.0.0 and kubectl complains. */
-function ldflags(): string {
+function stamps(): string[] {
   const [major, minor] = versions.kubernetes.split(".");
-  const stamps = {
+  const values = {
     gitVersion: `v${versions.kubernetes}`,
     gitMajor: major,
     gitMinor: minor,
@@ -129,8 +105,5 @@ function ldflags(): string {
     gitCommit: "0".repeat(40),
     buildDate: "1970-01-01T00:00:00Z",
   };
-  const variables = Object.entries(stamps).map(
-    ([name, value]) => `-X k8s.io/component-base/version.${name}=${value}`,
-  );
-  return ["-s", "-w", ...variables].join(" ");
+  return Object.entries(values).map(([name, value]) => `k8s.io/component-base/version.${name}=${value}`);
 }

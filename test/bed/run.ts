@@ -15,6 +15,7 @@ export interface RunOptions {
 const INSTALL_HINTS: Readonly<Record<string, string>> = {
   go: "install Go 1.26 or newer (https://go.dev/dl)",
   mvn: "install Maven 3.8 or newer (Debian: apt-get install maven)",
+  python3: "install Python 3 with pip (Debian: apt-get install python3-pip)",
   java: "install a JDK, 17 or newer (Debian: apt-get install default-jdk-headless)",
 };
 

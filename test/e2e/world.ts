@@ -95,6 +95,7 @@ async function startWorld({
   const cluster = starting.use(await viewCluster(api));
   const recorder = starting.use(await recordCluster(api.etcdUrl));
   if (istio) await api.applyCrds();
+  if (overlay === "istio-system") await api.kubectl(["create", "namespace", overlay]); // Istio makes it
   await applyInstall(api, overlay);
   const hubKubeconfig = await kubeconfigAs(api, "registryhub");
   const dubboKubeconfig = await kubeconfigAs(api, "dubbo-controller");

@@ -1,0 +1,95 @@
+/** What Envoy's filter for Dubbo has counted for one host, since Envoy started; 0 where it never had a call. */
+export interface DubboCounters {
+  readonly request: number;
+  readonly success: number;
+  readonly error: number;
+  /** Answers with an exception of the provider's. */
+  readonly businessException: number;
+  /** Calls under way; what stays there without a call is the mark of a call that broke. */
+  readonly active: number;
+}
+
+/** What an Envoy tells on its admin port. */
+export interface EnvoyAdmin {
+  /** Envoy's statistics whose names match, by name. */
+  stats(names: RegExp): Promise<ReadonlyMap<string, number>>;
+  dubboCounters(host: string, port: number): Promise<DubboCounters>;
+  /** How many configurations of any kind it has refused. */
+  rejects(): Promise<number>;
+  /** The endpoints of a host's port as `ip:port`, sorted; undefined while it has no such cluster. */
+  endpoints(host: string, port: number): Promise<readonly string[] | undefined>;
+  /** The names of the network filters behind an address, in order; undefined while nothing listens there. */
+  filters(address: string, port: number): Promise<readonly string[] | undefined>;
+}
+
+/** The part of Envoy's answers that is read. Source: envoy.admin.v3.Clusters, ListenersConfigDump. */
+interface Clusters {
+  readonly cluster_statuses?: readonly {
+    readonly name: string;
+    readonly host_statuses?: readonly HostStatus[];
+  }[];
+}
+interface HostStatus {
+  readonly address: { readonly socket_address: { readonly address: string; readonly port_value: number } };
+}
+interface Listeners {
+  readonly configs?: readonly {
+    readonly name: string;
+    readonly active_state?: {
+      readonly listener: {
+        readonly filter_chains?: readonly { readonly filters?: readonly { readonly name: string }[] }[];
+      };
+    };
+  }[];
+}
+
+/** Asks the admin port at `url`. */
+export function envoyAdmin(url: string): EnvoyAdmin {
+  const ask = async <T>(path: string) => (await (await fetch(url + path)).json()) as T;
+  const stats = async (names: RegExp) => {
+    interface Stat {
+      readonly name?: string;
+      readonly value?: number;
+    }
+    const query = `/stats?format=json&filter=${encodeURIComponent(names.source)}`;
+    const all = (await ask<{ readonly stats: readonly Stat[] }>(query)).stats;
+    return new Map(
+      all.flatMap(({ name, value }) => (name === undefined || value === undefined ? [] : [[name, value]])),
+    );
+  };
+  return {
+    stats,
+    async dubboCounters(host, port) {
+      const prefix = `dubbo.${clusterName(host, port)}.`;
+      const all = await stats(/^dubbo\./);
+      const value = (name: string) => all.get(prefix + name) ?? 0;
+      return {
+        request: value("request"),
+        success: value("response_success"),
+        error: value("response_error"),
+        businessException: value("response_business_exception"),
+        active: value("request_active"),
+      };
+    },
+    async rejects() {
+      return (await stats(/update_rejected$/)).values().reduce((sum, count) => sum + count, 0);
+    },
+    async endpoints(host, port) {
+      const { cluster_statuses: clusters = [] } = await ask<Clusters>("/clusters?format=json");
+      const found = clusters.find(({ name }) => name === clusterName(host, port));
+      return found && (found.host_statuses ?? []).map(addressOf).sort();
+    },
+    async filters(address, port) {
+      const { configs = [] } = await ask<Listeners>("/config_dump?resource=dynamic_listeners");
+      const chains = configs.find(({ name }) => name === `${address}_${port}`)?.active_state?.listener
+        .filter_chains;
+      return chains?.flatMap(({ filters = [] }) => filters.map(({ name }) => name));
+    },
+  };
+}
+
+/** How Istio calls what a sidecar sends to a port of a host. Source: istio.io/istio pilot/pkg/model BuildSubsetKey. */
+const clusterName = (host: string, port: number): string => `outbound|${port}||${host}`;
+
+const addressOf = ({ address: { socket_address: socket } }: HostStatus): string =>
+  `${socket.address}:${socket.port_value}`;

@@ -1,0 +1,100 @@
+import { writeFile } from "node:fs/promises";
+import { join } from "node:path";
+import { freePort } from "../support/free-port.ts";
+import type { ApiServer } from "./api-server.ts";
+import { istioBinaries } from "./istio-binaries.ts";
+import { awaitReady, type ServerProgram, startServerProcess } from "./server-process.ts";
+import { statusOf } from "./tcp.ts";
+import { temporaryFolder } from "./watchdog.ts";
+
+/** How an istiod is started. */
+export interface IstiodOptions {
+  /** Whose Istio objects it serves; has to have Istio's CRDs and the root namespace. */
+  readonly api: ApiServer;
+  /** Default `servicemesh`. */
+  readonly rootNamespace?: string;
+}
+
+/** Istio's control plane. Disposal kills it. */
+export interface Istiod extends AsyncDisposable {
+  readonly name: string;
+  /** Where it serves xDS, on 127.0.0.1 and without TLS. */
+  readonly xdsPort: number;
+  /** How many configurations proxies have refused (NACK) since it started. */
+  rejects(): Promise<number>;
+  readLog(): string;
+}
+
+// Filters that only Istio's own build of Envoy has, then what needs a cluster around it; the rest is quick for tests.
+const SETTINGS = {
+  PILOT_ENABLE_METADATA_EXCHANGE: "false",
+  PILOT_ENABLE_ALPN_FILTER: "false",
+  PILOT_ENABLE_GATEWAY_API: "false",
+  INJECT_ENABLED: "false",
+  INJECTION_WEBHOOK_CONFIG_NAME: "",
+  VALIDATION_WEBHOOK_CONFIG_NAME: "",
+  ENABLE_DEBUG_ENDPOINT_AUTH: "false",
+  POD_NAME: "istiod",
+  CLUSTER_ID: "Kubernetes",
+  REVISION: "default",
+};
+
+/**
+ * Starts an istiod; returns when it is ready (a second or two). Mutual TLS is off: Envoy's own build has nobody to give it
+ * certificates, and would wait for them before it opens a listener.
+ */
+export async function startIstiod({ api, rootNamespace = "servicemesh" }: IstiodOptions): Promise<Istiod> {
+  await api.kubectl(["apply", "--server-side", "-f", "-"], {
+    input: JSON.stringify(plainText(rootNamespace)),
+  });
+  const [http, https, xds, secureXds, monitoring] = (await Promise.all(
+    Array.from({ length: 5 }, () => freePort()),
+  )) as [number, number, number, number, number];
+  await using starting = new AsyncDisposableStack();
+  const folder = starting.use(temporaryFolder("istiod")).path;
+  const meshConfig = join(folder, "mesh.json");
+  await writeFile(meshConfig, JSON.stringify({ rootNamespace, enableAutoMtls: false }));
+  const program: ServerProgram = {
+    name: "istiod",
+    command: (await istioBinaries(["pilot-discovery"]))["pilot-discovery"],
+    args: [
+      "discovery",
+      `--kubeconfig=${api.kubeconfig}`,
+      `--meshConfig=${meshConfig}`,
+      `--httpAddr=127.0.0.1:${http}`,
+      `--httpsAddr=127.0.0.1:${https}`,
+      `--grpcAddr=127.0.0.1:${xds}`,
+      `--secureGRPCAddr=127.0.0.1:${secureXds}`,
+      `--monitoringAddr=127.0.0.1:${monitoring}`,
+      "--ctrlz_address=127.0.0.1",
+      "--ctrlz_port=0",
+      "--domain=cluster.local",
+      `--clusterRegistriesNamespace=${rootNamespace}`,
+    ],
+    env: { ...SETTINGS, POD_NAMESPACE: rootNamespace },
+    cwd: folder,
+    logFile: join(folder, "istiod.log"),
+  };
+  const server = await startServerProcess(program);
+  starting.defer(() => server.kill());
+  await awaitReady("istiod", server, async () => (await statusOf(`http://127.0.0.1:${http}/ready`)) === 200);
+  const owned = starting.move();
+  return {
+    xdsPort: xds,
+    async rejects() {
+      const metrics = await (await fetch(`http://127.0.0.1:${monitoring}/metrics`)).text();
+      const values = metrics.matchAll(/^pilot_total_xds_rejects(?:\{.*\})? (\S+)$/gm);
+      return [...values].reduce((sum, [, value]) => sum + Number(value), 0); // the metric comes with the first one
+    },
+    name: "istiod",
+    readLog: () => server.readLog(),
+    [Symbol.asyncDispose]: () => owned.disposeAsync(),
+  };
+}
+
+const plainText = (rootNamespace: string) => ({
+  apiVersion: "security.istio.io/v1",
+  kind: "PeerAuthentication",
+  metadata: { name: "default", namespace: rootNamespace },
+  spec: { mtls: { mode: "DISABLE" } },
+});

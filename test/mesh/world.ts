@@ -1,0 +1,163 @@
+import { afterEach, beforeAll, beforeEach, expect } from "vitest";
+import type { ServiceEntry } from "../../src/model/istio.ts";
+import type { RegistryHubSpec } from "../../src/model/registryhub.ts";
+import { type DubboProviderOptions, startDubboProvider } from "../bed/dubbo-provider.ts";
+import { type Sidecar, type SidecarOptions, startSidecar } from "../bed/envoy.ts";
+import { type Istiod, startIstiod } from "../bed/istiod.ts";
+import { setHost } from "../bed/mesh-namespace.ts";
+import type { ProviderProcess } from "../bed/provider-process.ts";
+import { endpointsOf, STATUS_MS, type Tenant, useWorld, type World } from "../e2e/world.ts";
+import type { DubboCall } from "../support/dubbo-client.ts";
+import { eventually } from "../support/eventually.ts";
+
+/** What a change takes from the registry to the sidecar, on a busy machine. */
+export const ARRIVES_MS = 15_000;
+
+/** A call of the method that all providers here have. */
+export const hello: DubboCall = {
+  interface: "org.apache.dubbo.samples.api.GreetingService",
+  version: "1.0.0",
+  method: "sayHello",
+  args: ["you"],
+};
+
+/** A mesh on the world of the end-to-end suite. */
+export interface Mesh {
+  readonly world: World;
+  readonly istiod: Istiod;
+  /** What this process and those that it starts send to virtual IPs and pods goes through it. */
+  readonly sidecar: Sidecar;
+}
+
+/** How a mesh is started. */
+export interface MeshOptions {
+  /** Starts the sidecar. Default: Envoy alone, without Istio's agent. */
+  readonly start?: (options: SidecarOptions) => Promise<Sidecar>;
+  /** Istio's. Default `servicemesh`. */
+  readonly rootNamespace?: "servicemesh" | "istio-system";
+}
+
+/**
+ * Called once in a file: starts everything before its first test and ends it after the last. After every test no proxy
+ * may have refused a configuration, and the sidecar has to live. @throws Error (istiod, sidecar) before the first test.
+ */
+export function useMesh({ start = startSidecar, rootNamespace = "servicemesh" }: MeshOptions = {}): Mesh {
+  const world = useWorld({
+    hub: ["--settle-factor=0.05", "--shrink-hold=4s", "--log-level=debug"],
+    dubbo: [`--root-namespace=${rootNamespace}`],
+    overlay: rootNamespace === "istio-system" ? rootNamespace : "default",
+  });
+  let started: Pick<Mesh, "istiod" | "sidecar"> | undefined;
+  const running = () => {
+    if (started === undefined) throw new Error("the mesh begins with the first test");
+    return started;
+  };
+  beforeAll(async () => {
+    await using starting = new AsyncDisposableStack();
+    const istiod = starting.use(await startIstiod({ api: world.api, rootNamespace }));
+    const sidecar = starting.use(await start({ istiod }));
+    started = { istiod, sidecar };
+    const owned = starting.move();
+    return () => owned.disposeAsync();
+  });
+  beforeEach(({ onTestFailed }) => {
+    onTestFailed(() => {
+      for (const { name, readLog } of Object.values(running()))
+        process.stderr.write(`--- the end of the log of ${name}\n${readLog().slice(-4_000)}\n`);
+    });
+  });
+  afterEach(async () => {
+    const { istiod, sidecar } = running();
+    expect(sidecar.isRunning()).toBe(true);
+    expect({ refused: await sidecar.rejects(), told: await istiod.rejects() }).toEqual({
+      refused: 0,
+      told: 0,
+    });
+  });
+  return {
+    world,
+    get istiod() {
+      return running().istiod;
+    },
+    get sidecar() {
+      return running().sidecar;
+    },
+  };
+}
+
+/** A Dubbo service of a tenant, as its consumers know it. */
+export interface DubboService {
+  readonly host: string;
+  readonly virtualIp: string;
+  readonly port: number;
+  /** Waits until calls of the sidecar go to these, `ip:port`, and to nobody else. */
+  arrives(...endpoints: string[]): Promise<void>;
+}
+
+/** Starts a provider of version 1.0.0 that registers in the tenant's ZooKeeper and listens on its own address, as a pod does. */
+export function startPod(
+  { world }: Mesh,
+  { root }: Tenant,
+  options: Partial<DubboProviderOptions> & { readonly host: string },
+): Promise<ProviderProcess> {
+  return startDubboProvider({
+    registry: `zookeeper://${world.zooKeeper.address}?group=${root.slice(1)}`,
+    version: "1.0.0",
+    port: 20_880,
+    id: options.host,
+    listensOnHost: true,
+    ...options,
+  });
+}
+
+/** Takes a provider out of the registry, as whoever stops it should do first: stopped, it closes its port at once. */
+export async function deregister(
+  { world }: Mesh,
+  { root }: Tenant,
+  { host, port }: ProviderProcess,
+): Promise<void> {
+  const directory = `${root}/${hello.interface}/providers`;
+  const names = await world.writer.getChildren(directory);
+  const own = names.filter((name) => decodeURIComponent(name).startsWith(`dubbo://${host}:${port}/`));
+  expect(own).toHaveLength(1);
+  await world.writer.delete(`${directory}/${own[0]}`);
+}
+
+/**
+ * Applies the tenant's hub, whose registry lists a service with these `ip:port`; returns when the sidecar has it, with the
+ * filter that `spec` asks for, and its name resolves.
+ */
+export async function openDubboService(
+  mesh: Mesh,
+  tenant: Tenant,
+  endpoints: readonly string[],
+  spec: Partial<RegistryHubSpec> = {},
+): Promise<DubboService> {
+  await tenant.applyHub(spec);
+  const entry = await eventually(() => entryWith(tenant, endpoints), STATUS_MS);
+  const host = entry.spec.hosts?.[0] ?? "";
+  const virtualIp = entry.spec.addresses?.[0] ?? "";
+  const port = entry.spec.ports?.[0]?.number ?? 0;
+  const filter = spec.l7 === false ? "tcp_proxy" : "dubbo_proxy";
+  await eventually(async () => {
+    expect(await mesh.sidecar.filters(virtualIp, port)).toEqual([expect.stringContaining(filter)]);
+  }, ARRIVES_MS);
+  const arrives = async (...wanted: string[]) => {
+    await eventually(async () => {
+      expect(await mesh.sidecar.endpoints(host, port)).toEqual(wanted.toSorted());
+    }, ARRIVES_MS);
+  };
+  await arrives(...endpoints);
+  if (!mesh.sidecar.answersDns) await setHost(host, virtualIp);
+  return { host, virtualIp, port, arrives };
+}
+
+/** The entry with exactly these endpoints. @throws Error when there is none. */
+async function entryWith(tenant: Tenant, endpoints: readonly string[]): Promise<ServiceEntry> {
+  const wanted = endpoints.toSorted().join();
+  const entries = await tenant.entries();
+  const entry = entries.find((one) => endpointsOf(one).join() === wanted);
+  if (entry === undefined)
+    throw new Error(`no entry has exactly ${wanted}: ${entries.map(endpointsOf).join(" ")}`);
+  return entry;
+}
