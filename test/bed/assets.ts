@@ -8,7 +8,7 @@ import { earlierCommit, earlierVersion, hasEarlierVersion } from "./earlier-vers
 import { envoyBinary } from "./envoy-binary.ts";
 import { prepareEureka } from "./eureka.ts";
 import { istioBinaries, istioPrograms } from "./istio-binaries.ts";
-import { istioCrds } from "./istio-crds.ts";
+import { istioCrds, istioVersions } from "./istio-crds.ts";
 import { classPath } from "./java.ts";
 import { apiPrograms, kubeBinaries, kubePrograms } from "./kube-binaries.ts";
 import { prepareNacos } from "./nacos.ts";
@@ -40,6 +40,7 @@ export const assets: readonly Asset[] = [
   })),
   { name: "dubbo-go", prepare: async () => ({ DUBBO_GO_PROVIDER: await prepareDubboGo() }) },
   { name: "istio-crds", prepare: async () => ({ ISTIO_CRDS: await istioCrds() }) },
+  { name: "istio-crds-older", prepare: prepareOlderCrds },
   { name: "istio", prepare: prepareIstio },
   { name: "envoy", prepare: async () => ({ ENVOY: await envoyBinary() }) },
   { name: "kube", prepare: prepareKube },
@@ -69,6 +70,12 @@ async function prepareKubeApi(): Promise<Record<string, string>> {
 async function prepareIstio(): Promise<Record<string, string>> {
   const { istioctl } = await istioBinaries(istioPrograms);
   return { ISTIO_PROGRAMS: dirname(istioctl) };
+}
+
+/** Only the tests of older releases of Istio need them. */
+async function prepareOlderCrds(): Promise<Record<string, string>> {
+  for (const version of istioVersions) await istioCrds(version);
+  return {};
 }
 
 /** A single test needs them. Where they cannot be made that test fails, and everything else runs. */
