@@ -53,7 +53,7 @@ function nextStepFor({ reason }: KubeError): string {
     case "Forbidden":
       return "Ask for the right to list registryhubs and serviceentries in all namespaces, and envoyfilters in the root namespace.";
     case "ResourceTypeMissing":
-      return "Install Istio's CRDs, or leave out --diff.";
+      return "Install Istio's CRDs, of a release that has this version, or leave out --diff.";
     default:
       return "Try again.";
   }

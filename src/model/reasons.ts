@@ -29,7 +29,8 @@ export const reasons = {
       NamespaceMissing: "The namespace of spec.generate_to does not exist or is being deleted.",
       NamespaceNotAllowed:
         "The namespace of spec.generate_to does not accept entries from the hub's namespace, or this operator does not watch it.",
-      IstioMissing: "The cluster has no ServiceEntry resource: Istio's CRDs are not installed.",
+      IstioMissing:
+        "The cluster does not serve ServiceEntries of networking.istio.io/v1beta1: Istio's CRDs are not installed, or those that are lack this version.",
       Forbidden: "The operator's ServiceAccount lacks a permission.",
       VipsExhausted: "Every virtual IP in --vip-cidr is in use.",
       ApplyFailed: "The API server refused a write.",

@@ -7,7 +7,7 @@ import { eventually } from "../support/eventually.ts";
 import { freePort } from "../support/free-port.ts";
 import { type AuditedWrite, auditPolicy, readWrites, type WriteFilter } from "./audit-log.ts";
 import { type Etcd, startEtcd } from "./etcd.ts";
-import { istioCrds } from "./istio-crds.ts";
+import { type IstioVersion, istioCrds } from "./istio-crds.ts";
 import { apiPrograms, kubeBinaries } from "./kube-binaries.ts";
 import { run } from "./run.ts";
 import { awaitReady, type ServerProcess, startServerProcess } from "./server-process.ts";
@@ -52,8 +52,8 @@ export interface ApiServer extends AsyncDisposable {
   kubeconfigFor(token: string): Promise<string>;
   /** What kubectl printed. @throws Error with what it said on stderr. */
   kubectl(args: readonly string[], options?: KubectlOptions): Promise<string>;
-  /** Applies Istio's CRDs and waits until they are established. */
-  applyCrds(): Promise<void>;
+  /** Applies the CRDs of a release of Istio, by default the newest, and waits until they are established. */
+  applyCrds(istio?: IstioVersion): Promise<void>;
   /** Every write the API server received, also refused ones, in order. Exact for requests whose answer has been seen. */
   writes(filter?: WriteFilter): Promise<AuditedWrite[]>;
   /**
@@ -116,7 +116,7 @@ export async function startApiServer(options: ApiServerOptions = {}): Promise<Ap
     auditLog: plan.auditLog,
     kubectl,
     kubeconfigFor: (token) => writeKubeconfig(plan, token),
-    applyCrds: () => applyCrds(kubectl),
+    applyCrds: (istio) => applyCrds(kubectl, istio),
     writes: (filter) => readWrites(plan.auditLog, filter),
     compact: etcd.compact,
     freeze: () => apiServer.freeze(),
@@ -263,8 +263,8 @@ async function writeKubeconfig({ folder, url, caFile }: ApiServerPlan, token: st
   return path;
 }
 
-async function applyCrds(kubectl: ApiServer["kubectl"]): Promise<void> {
-  await kubectl(["apply", "--server-side", "-f", await istioCrds()]);
+async function applyCrds(kubectl: ApiServer["kubectl"], istio?: IstioVersion): Promise<void> {
+  await kubectl(["apply", "--server-side", "-f", await istioCrds(istio)]);
   await untilEstablished(kubectl);
 }
 

@@ -9,7 +9,7 @@ import { earlierCommit, earlierVersion, hasEarlierVersion } from "./earlier-vers
 import { envoyBinary } from "./envoy-binary.ts";
 import { prepareEureka } from "./eureka.ts";
 import { bootstrapTemplate, istioBinaries, istioPrograms } from "./istio-binaries.ts";
-import { istioCrds } from "./istio-crds.ts";
+import { istioCrds, istioVersions } from "./istio-crds.ts";
 import { classPath } from "./java.ts";
 import { apiPrograms, kubeBinaries, kubePrograms } from "./kube-binaries.ts";
 import { networkTools } from "./mesh-namespace.ts";
@@ -42,6 +42,7 @@ export const assets: readonly Asset[] = [
   })),
   { name: "dubbo-go", prepare: async () => ({ DUBBO_GO_PROVIDER: await prepareDubboGo() }) },
   { name: "istio-crds", prepare: async () => ({ ISTIO_CRDS: await istioCrds() }) },
+  { name: "istio-crds-older", prepare: prepareOlderCrds },
   { name: "istio", prepare: prepareIstio },
   { name: "envoy", prepare: async () => ({ ENVOY: await envoyBinary() }) },
   { name: "network-tools", prepare: prepareNetworkTools },
@@ -79,6 +80,12 @@ async function prepareIstio(): Promise<Record<string, string>> {
 async function prepareNetworkTools(): Promise<Record<string, string>> {
   if (canUnpackDebs()) return { NETWORK_TOOLS: await networkTools() };
   say("this is no Debian: make test-mesh will fail");
+  return {};
+}
+
+/** Only the tests of older releases of Istio need them. */
+async function prepareOlderCrds(): Promise<Record<string, string>> {
+  for (const version of istioVersions) await istioCrds(version);
   return {};
 }
 

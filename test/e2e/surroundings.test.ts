@@ -23,7 +23,7 @@ test("Istio is installed after the operator: said in words, and then everything 
   const tenant = await newTenant(world);
   await tenant.provide(providerUrl("org.example.Early", "10.42.6.1:20880"));
   await tenant.applyHub();
-  const why = "the cluster has no ServiceEntry resource";
+  const why = "the cluster does not serve networking.istio.io/v1beta1 ServiceEntry";
   const hub = await untilFailed(tenant, "IstioMissing", why, BELIEVED_MISSING_MS + STATUS_MS);
   expect(conditionOf(hub, "RegistrySynced").status).toBe("True");
   for (const { get } of [world.controllers.hub, world.controllers.dubbo])

@@ -1,4 +1,5 @@
 import type { KubeError } from "../../kube/errors.ts";
+import { apiVersionOf, resources } from "../../kube/resources.ts";
 import type { ApplyFailure } from "../../status/hub-status.ts";
 
 /** Describes a refused write, or a list that cannot be read, for the hub's owner. */
@@ -8,8 +9,10 @@ export function failureOf(error: KubeError): ApplyFailure {
     case "Forbidden":
       return refusalOf(detail);
     case "ResourceTypeMissing": {
-      const nextStep = "Install Istio's CRDs; the operator then writes the entries.";
-      return { reason: "IstioMissing", detail: "the cluster has no ServiceEntry resource", nextStep };
+      const missing = `the cluster does not serve ${apiVersionOf(resources.serviceEntries)} ServiceEntry`;
+      const nextStep =
+        "Install Istio's CRDs, of a release that has this version; the operator then writes the entries.";
+      return { reason: "IstioMissing", detail: missing, nextStep };
     }
     case "NamespaceMissing":
       return {

@@ -27,3 +27,10 @@ test.each([
   expect(failure).toMatchObject({ reason, detail: text });
   expect(failure.nextStep).toContain(nextStep);
 });
+
+test("a type that is not served says which version of it is missing: its CRD may be there, without that version", () => {
+  const text = "the server could not find the requested resource";
+  const failure = failureOf(new KubeError({ status: 404, reason: "ResourceTypeMissing", text }));
+  expect(failure.reason).toBe("IstioMissing");
+  expect(failure.detail).toContain("networking.istio.io/v1beta1 ServiceEntry");
+});
