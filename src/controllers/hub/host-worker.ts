@@ -116,7 +116,7 @@ export class HostWorker {
     const isLeftOver = found?.ownership === "ours" && found.entry === undefined && claims.size === 0;
     const name = found?.object.metadata.name;
     this.#context.unexplained.record(host, isUnexplained || isLeftOver ? name : undefined);
-    const owner = this.#context.ownerElsewhere(host, entry);
+    const owner = this.#context.ownerElsewhere(host, entry ?? last); // what cannot be read is whose it was
     const leftMs = owner === undefined ? 0 : this.#memos.restoreMs(host, found !== undefined);
     if (owner !== undefined && leftMs > 0) {
       leaveToOtherLane(host, owner, claims, this.#context.sessions());
