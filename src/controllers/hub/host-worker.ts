@@ -220,6 +220,7 @@ export class HostWorker {
       claims,
       ...(remembered && { remembered }),
       vip: vipOf(this.#vips, host, found, memo.last?.vip ?? ""),
+      isVirtual: (address) => this.#options.pool.leadsInto(address),
       emptyForMs: this.#memos.emptyForMs(host, actual),
       graceMs: this.#options.graceMs,
       now: rfc3339(this.#tools.deps.clock.now()),
