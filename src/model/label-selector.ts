@@ -30,7 +30,7 @@ export function selectsLabels(
   labels: Readonly<Record<string, string>> | undefined,
 ): boolean {
   const holds = ({ key, operator, values }: Requirement): boolean => {
-    const value = labels?.[key];
+    const value = labels !== undefined && Object.hasOwn(labels, key) ? labels[key] : undefined;
     const isOneOf =
       value !== undefined && (operator === "exists" || operator === "!" || values.includes(value));
     return isOneOf === (operator === "in" || operator === "exists");

@@ -13,6 +13,7 @@ import { maxHubsPerEndpoint } from "../model/labels.ts";
 import type { Problem } from "../model/problems.ts";
 import { maxEndpoints, type Room, roomFor } from "./room.ts";
 import { chooseShape, fits, isSameService, protocolOf, toldUnless } from "./shape.ts";
+import { withoutVirtualAddresses } from "./virtual-addresses.ts";
 
 /** The inputs that decide what happens to one host. */
 export interface HostInput {
@@ -25,6 +26,8 @@ export interface HostInput {
   readonly remembered?: Pick<Entry, "name" | "shape">; // name "" = another host has the name now
   /** The VIP that the host keeps or gets; undefined = none is free. */
   readonly vip: string | undefined;
+  /** Whether the address, in whatever form, is in the range of virtual IPs, and so no instance's. */
+  readonly isVirtual: (address: string) => boolean;
   /** How long `actual` has been empty. */
   readonly emptyForMs: Ms;
   readonly graceMs: Ms;
@@ -57,8 +60,9 @@ export interface HostPlan {
  * when it names hubs and all of them are gone.
  */
 export function planHost(input: HostInput): HostPlan {
-  const { actual, claims } = input;
-  const nothing: HostPlan = { step: { op: "none" }, withheld: new Map(), problems: new Map() };
+  const { actual } = input;
+  const { claims, problems: refused } = withoutVirtualAddresses(input.claims, actual, input.isVirtual);
+  const nothing: HostPlan = { step: { op: "none" }, withheld: new Map(), problems: refused };
   const isListed = [...claims.values()].some((claim) => claim.listed.length > 0);
   if (!isListed && (!actual?.ours || actual.hubs.size === 0)) return nothing;
 
@@ -79,7 +83,7 @@ export function planHost(input: HostInput): HostPlan {
   const room = roomFor(vouched(merged, actual, claims), actual, (one) => input.bytesOf(one, shape));
   const held = [...merged.keys()].filter((hostPort) => actual?.endpoints.has(hostPort)).length;
   const told = toldUnless(before, shape, { held, unread: carried.endpoints.length });
-  const problems = problemsOf(claims, merged, room, shape);
+  const problems = problemsOf(claims, refused, merged, room, shape);
   return { step: stepFor(input, told, room.kept), withheld: carried.withheld, problems };
 }
 
@@ -162,6 +166,7 @@ function vouched(
 
 function problemsOf(
   claims: ReadonlyMap<HubId, Claim>,
+  refused: ReadonlyMap<HubId, readonly Problem[]>,
   merged: ReadonlyMap<HostPort, EntryEndpoint>,
   { kept, hasLostLabels }: Room,
   shape: EntryShape,
@@ -172,7 +177,7 @@ function problemsOf(
     const leftOut = claim.listed.filter((one) => merged.has(one.hostPort) && !kept.has(one.hostPort));
     if (leftOut.length > 0) found.push(tooMany(shape, leftOut.length));
     if (hasLostLabels && claim.listed.some((one) => hasMoreLabels(one, kept))) found.push(tooLarge(shape));
-    found.push(...unheard(claim, shape));
+    found.push(...unheard(claim, shape), ...(refused.get(id) ?? []));
     if (found.length > 0) problems.set(id, found);
   }
   return problems;

@@ -1,4 +1,6 @@
 import { createHash } from "node:crypto";
+import { BlockList } from "node:net";
+import { withIPv6Forms } from "../model/special-addresses.ts";
 
 /** The usable virtual IPs of a CIDR: every address whose last octet is neither 0 nor 255, in ascending order. */
 export interface VipPool {
@@ -7,6 +9,8 @@ export interface VipPool {
   at(index: number): string;
   /** Whether `ip` lies in the CIDR. */
   has(ip: string): boolean;
+  /** Whether an IPv4 or IPv6 address leads into the CIDR. */
+  leadsInto(address: string): boolean;
   /**
    * Whether `ip` lies in the CIDR or in 240.0.0.0/4, so that the operator accepts it as a ServiceEntry's virtual IP.
    */
@@ -26,12 +30,17 @@ export function vipPool(cidr: string): VipPool {
     throw new Error(`${cidr} has bits set beyond its prefix; write ${toText(base - (base % count))}/${bits}`);
   const perBlock = 254;
   const partial = count < 256 ? usable(base, count) : undefined;
+  const forms = new BlockList();
+  for (const [net, length] of withIPv6Forms([toText(base), bits]))
+    forms.addSubnet(net, length, net.includes(":") ? "ipv6" : "ipv4");
   const isInside = (ip: number | undefined): boolean => ip !== undefined && ip >= base && ip < base + count;
   return {
     size: partial?.length ?? (count / 256) * perBlock,
     at: (index) =>
       toText(partial?.[index] ?? base + Math.floor(index / perBlock) * 256 + 1 + (index % perBlock)),
     has: (ip) => isInside(toNumber(ip)),
+    leadsInto: (address) =>
+      address.includes(":") ? forms.check(address, "ipv6") : isInside(toNumber(address)),
     accepts(ip) {
       const number = toNumber(ip);
       return isInside(number) || (number !== undefined && number >= 0xf0_00_00_00);

@@ -74,7 +74,9 @@ export class JsonCursor {
     return value;
   }
 
+  /** Every value is an interruption: an object may have millions of members that nobody asks for. */
   *skip(): Steps<void> {
+    yield;
     const first = this.#next();
     if (first !== quote && first !== openBrace && first !== openBracket) {
       this.#passWord();
@@ -105,11 +107,14 @@ export class JsonCursor {
     if (!this.#passes(close)) throw new NotJsonError();
   }
 
-  /** The next byte that is no blank; undefined = there is none. */
+  /** The next byte that is no blank; undefined = there is none. So many blanks that they take long are no JSON. */
   #next(): number | undefined {
     const bytes = this.#bytes;
-    let byte = bytes[this.#at];
-    while (byte === 0x20 || byte === 0x0a || byte === 0x0d || byte === 0x09) byte = bytes[++this.#at];
+    let at = this.#at;
+    let byte = bytes[at];
+    while (byte === 0x20 || byte === 0x0a || byte === 0x0d || byte === 0x09) byte = bytes[++at];
+    if (at - this.#at > strideBytes) throw new NotJsonError();
+    this.#at = at;
     return byte;
   }
 

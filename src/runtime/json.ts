@@ -1,15 +1,33 @@
 import * as z from "zod";
 
+/** A message of 10 MB has fewer values. Each takes up to 56 bytes of memory, however short its text is. */
+const maxValues = 1_000_000;
+
 /**
- * What a JSON text says; undefined = it is none. Half a surrogate pair becomes U+FFFD, as in the API server: it could be
- * written and would never be found again. The parser's own words quote the text, so nobody is given them.
+ * What a JSON text says; undefined = it is none, or it says more than a million things. Half a surrogate pair becomes
+ * U+FFFD, as in the API server: it could be written and would never be found again. The parser's own words quote the text,
+ * so nobody is given them.
  */
 export function parseJson(text: string): unknown {
+  if (text.length > maxValues && saysTooMuch(text)) return undefined;
   try {
     return JSON.parse(/\\u[dD][89a-fA-F]/.test(text) ? wellFormed(text) : text);
   } catch {
     return undefined; // Only SyntaxError is possible: the caller says what this means.
   }
+}
+
+/** Each value has a comma or an opening bracket before it, but for those of an object, which have a name as well. */
+function saysTooMuch(text: string): boolean {
+  let values = 0;
+  let isText = false;
+  for (let at = 0; at < text.length && values <= maxValues; at++) {
+    const character = text.charAt(at);
+    if (character === '"') isText = !isText;
+    else if (isText) at += character === "\\" ? 1 : 0;
+    else if (character === "," || character === "[" || character === "{") values++;
+  }
+  return values > maxValues;
 }
 
 /** The text without escapes of half a surrogate pair. */
@@ -113,6 +131,41 @@ export class ItemReader<T> {
     if (this.#untold === 0) return this.#told;
     return [...this.#told, { address: "others", detail: `${this.#untold} more are malformed` }];
   }
+}
+
+/**
+ * A list of items that have one form. Like `mapOf` it ends at the first that has not: zod would describe each of them, which
+ * takes a second and half a gigabyte for a million.
+ */
+export function listOf<T>(item: z.ZodType<T>): z.ZodType<readonly T[]> {
+  return z
+    .array(z.unknown())
+    .transform((items, context) => allOf(item, items.entries(), context).map(([, one]) => one));
+}
+
+/** An object whose values have one form. */
+export function mapOf<T>(value: z.ZodType<T>): z.ZodType<Readonly<Record<string, T>>> {
+  return z
+    .record(z.string(), z.unknown())
+    .transform((fields, context) => Object.fromEntries(allOf(value, Object.entries(fields), context)));
+}
+
+function allOf<K extends string | number, T>(
+  schema: z.ZodType<T>,
+  values: Iterable<readonly [K, unknown]>,
+  context: z.RefinementCtx,
+): readonly (readonly [K, T])[] {
+  const read: (readonly [K, T])[] = [];
+  for (const [key, value] of values) {
+    const { data, error } = schema.safeParse(value);
+    if (error !== undefined) {
+      const [issue] = error.issues;
+      context.addIssue({ code: "custom", message: issue?.message, path: [key, ...(issue?.path ?? [])] });
+      break;
+    }
+    read.push([key, data]);
+  }
+  return read;
 }
 
 /** Reads a list that is in memory; see `ItemReader`. */

@@ -2,7 +2,7 @@ import { describe, expect, test } from "vitest";
 import type { ServiceEntry } from "../../src/model/istio.ts";
 import type { ServiceInstance } from "../../src/model/service.ts";
 import { addressesOf, entryOf, listedHosts, said, statusOf } from "./looks.ts";
-import { hostsOf, openSettled, type Services } from "./scenes.ts";
+import { edit, hostsOf, openSettled, type Services } from "./scenes.ts";
 import { home, hub, hubKey, minute, openWorld, second, type World } from "./world.ts";
 
 const entries = { resource: "serviceentries" } as const;
@@ -117,8 +117,35 @@ describe("a hub with more services than it may have", () => {
     await world.advance(minute);
     expect(addressesOf(world, "demo.S5")).toEqual(["10.42.0.55:20880"]);
     expect(listedHosts(world)).toEqual(hostsOf(services(1, 2, 3, 4, 5, 6)));
-    expect(codesOf(world)).toEqual(["TooManyServices"]);
+    expect(statusOf(world).problems.map(({ problem }) => problem)).toEqual([
+      expect.stringMatching(/^TooManyServices: --max-services-per-hub allows 2, so 1 more are left out/),
+    ]);
   });
+
+  test.each([4, 2])(
+    "takes all of four services along to another target, where it may have %d",
+    async (most) => {
+      const world = await openSettled({ services: services(1, 2, 3, 4), options });
+      world.person.createNamespace("elsewhere");
+      await world.hubController.restart({ maxServicesPerHub: most });
+      await world.advance(2 * minute);
+      edit(world, { generate_to: "elsewhere" });
+      const had = hostsOf(services(1, 2, 3, 4)).map((host) => host.slice(0, -".demo".length));
+      const served = (): readonly string[] =>
+        [home, "elsewhere"].flatMap((namespace) =>
+          listedHosts(world, namespace).map((host) => host.slice(0, -namespace.length - 1)),
+        );
+      for (let at = 0; at < 20; at++) {
+        await world.advance(minute);
+        expect(served()).toEqual(expect.arrayContaining([...had]));
+      }
+      expect([listedHosts(world, home), listedHosts(world, "elsewhere")]).toEqual([
+        [],
+        had.map((host) => `${host}.elsewhere`),
+      ]);
+      expect(codesOf(world)).toEqual([]);
+    },
+  );
 
   test("is braked by what it has, not by what is left out (I4)", async () => {
     const all = range(1, 41);

@@ -1,4 +1,5 @@
 import { describe, expect, test } from "vitest";
+import type { ServiceEntry } from "../../src/model/istio.ts";
 import {
   addressesOf,
   entryOf,
@@ -253,6 +254,14 @@ describe("another target", () => {
 });
 
 describe("another target that takes no writes", () => {
+  /** Somebody else's entry, with a host that one of ours would have. */
+  const theirs: ServiceEntry = {
+    apiVersion: "networking.istio.io/v1beta1",
+    kind: "ServiceEntry",
+    metadata: { namespace: "elsewhere", name: "theirs" },
+    spec: { hosts: ["demo.a.elsewhere"], addresses: ["10.0.0.1"] },
+  };
+
   test("costs the old one nothing: its entries go when they are replaced", async () => {
     const world = await openSettled({ services: ten });
     world.person.createNamespace("elsewhere");
@@ -267,6 +276,36 @@ describe("another target that takes no writes", () => {
     expect(said(world)).toMatchObject({ phase: "success", DeletionHeld: "False NothingHeld" });
     await world.advance(12 * minute);
     expect(world.person.list("serviceentries", "demo")).toEqual([]);
+  });
+
+  test("of one service, because its name is somebody else's, costs that one nothing either", async () => {
+    const world = await openSettled();
+    world.person.createNamespace("elsewhere");
+    world.person.put(theirs);
+    edit(world, { generate_to: "elsewhere" });
+    await world.advance(20 * minute);
+    expect(addressesOf(world, "demo.A")).toEqual(two["demo.A"]);
+    expect(entryOf(world, "demo.B")).toBeUndefined();
+    expect(statusOf(world).problems).toMatchObject([
+      { at: "demo.a.elsewhere", problem: expect.stringMatching(/^HostConflict/) },
+    ]);
+    world.registry().set("demo.A", ["10.42.0.11:20880"]);
+    await world.advance(second);
+    world.registry().remove("demo.A"); // as the old host is called, nobody lists it
+    await world.advance(20 * minute);
+    expect(entryOf(world, "demo.A")).toBeUndefined();
+  });
+
+  test("of one service, because its name is somebody else's, ends when that one gives it up", async () => {
+    const world = await openSettled();
+    world.person.createNamespace("elsewhere");
+    world.person.put(theirs);
+    edit(world, { generate_to: "elsewhere" });
+    await world.advance(5 * minute);
+    world.person.delete("serviceentries", "elsewhere/theirs");
+    await world.advance(2 * minute);
+    expect(addressesOf(world, "demo.A", "elsewhere")).toEqual(two["demo.A"]);
+    expect(addressesOf(world, "demo.A")).toEqual([]);
   });
 
   test("for one service costs that one nothing, and keeps no other", async () => {

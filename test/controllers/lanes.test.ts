@@ -375,6 +375,22 @@ describe("a host of two lanes", () => {
     expect(entryWrites(world).slice(writes)).toEqual([`gold patch ${entryName}`]);
   });
 
+  test("whose entry somebody empties of all that can be read stays its own lane's, which restores it", async () => {
+    const world = await openPair();
+    const before = entryOf(world, "demo.A")?.spec;
+    await world.gold.stop();
+    world.person.edit("serviceentries", `${home}/${entryName}`, ({ spec, ...rest }) => ({
+      ...rest,
+      spec: { ...spec, ports: [], endpoints: [] },
+    }));
+    const { length: writes } = entryWrites(world);
+    await world.advance(10 * minute);
+    expect(entryWrites(world).slice(writes)).toEqual([]);
+    await world.gold.start();
+    await world.advance(2 * minute);
+    expect(entryOf(world, "demo.A")?.spec).toEqual(before);
+  });
+
   test("changes its lane with the last endpoint of the older hub, and then follows the other one", async () => {
     const world = await openParted();
     const { uid } = entryOf(world, "demo.A")?.metadata ?? {};

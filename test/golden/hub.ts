@@ -71,6 +71,7 @@ function ledgerOf(findings: Map<HostKey, Finding>): ClaimingHub["ledger"] {
     recordDryRun: () => false,
     markPaced: () => undefined,
     markApplied: () => undefined,
+    markRejected: () => undefined,
     markFailed(host, failure) {
       throw new Error(`${host} cannot be written: ${failure.detail}`);
     },

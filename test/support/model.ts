@@ -133,6 +133,7 @@ export function inputOf(overrides: Partial<HostInput> = {}): HostInput {
     bytesOf: endpointBytes,
     chooseName: (shape) => objectName(shape.service.kind, hostname, () => false),
     vip: overrides.actual?.vip ?? chooseVip(hostname, pool, () => false),
+    isVirtual: (address) => pool.leadsInto(address),
     ...overrides,
   };
 }

@@ -138,6 +138,24 @@ describe("the operator's marks", () => {
     await evil.kubectl(["delete", "serviceentry", "ours", "-n", "evil"]);
   });
 
+  test("an entry without a spec, which Istio 1.18 lets pass, can be edited and deleted", async () => {
+    const removals = [0, 1, 2].map((at) => ({
+      op: "remove",
+      path: `/spec/versions/${at}/schema/openAPIV3Schema/required`,
+    }));
+    const crd = ["crd", "serviceentries.networking.istio.io", "--type=json", "-p", JSON.stringify(removals)];
+    await api.kubectl(["patch", ...crd]);
+    const { spec: _, ...bare } = entryOf("evil", "bare") as { readonly spec: object };
+    await eventually(() => evil.create(bare), 10_000);
+    await patch("serviceentry", "bare", { metadata: { annotations: { note: "x" }, finalizers: ["a.b/c"] } });
+    await expect(patch("serviceentry", "bare", { metadata: { labels: { [hubLabel]: "" } } })).rejects.toThrow(
+      noLabel(hubLabel),
+    );
+    await evil.kubectl(["delete", "serviceentry", "bare", "-n", "evil", "--wait=false"]);
+    await patch("serviceentry", "bare", { metadata: { finalizers: null } });
+    await expect(evil.kubectl(["get", "serviceentry", "bare", "-n", "evil"])).rejects.toThrow("not found");
+  });
+
   test("nobody else can speak as the operator", async () => {
     const forged = entryOf("evil", "forged", { labels: { [managedBy]: "registryhub" } });
     await expect(

@@ -36,7 +36,7 @@ export interface ClaimingHub extends Claimant {
   readonly listings: Pick<HubSession["listings"], "has">;
   readonly ledger: Pick<
     HostLedger,
-    "recordPlan" | "recordDryRun" | "markPaced" | "markApplied" | "markFailed"
+    "recordPlan" | "recordDryRun" | "markPaced" | "markApplied" | "markRejected" | "markFailed"
   >;
 }
 
@@ -116,7 +116,7 @@ export class HostWorker {
     const isLeftOver = found?.ownership === "ours" && found.entry === undefined && claims.size === 0;
     const name = found?.object.metadata.name;
     this.#context.unexplained.record(host, isUnexplained || isLeftOver ? name : undefined);
-    const owner = this.#context.ownerElsewhere(host, entry);
+    const owner = this.#context.ownerElsewhere(host, entry ?? last); // what cannot be read is whose it was
     const leftMs = owner === undefined ? 0 : this.#memos.restoreMs(host, found !== undefined);
     if (owner !== undefined && leftMs > 0) {
       leaveToOtherLane(host, owner, claims, this.#context.sessions());
@@ -174,8 +174,7 @@ export class HostWorker {
     const listing = [...claims].filter(([, claim]) => claim.listed.length > 0);
     const problems = new Map(listing.map(([id]) => [id, [problem]]));
     this.#tell(host, { withheld: new Map(), problems });
-    this.#succeeded(host);
-    return undefined;
+    return this.#succeeded(host, true);
   }
 
   /** Remembers an entry of ours, but no virtual IP that somebody wrote and that the worker takes away. */
@@ -221,6 +220,7 @@ export class HostWorker {
       claims,
       ...(remembered && { remembered }),
       vip: vipOf(this.#vips, host, found, memo.last?.vip ?? ""),
+      isVirtual: (address) => this.#options.pool.leadsInto(address),
       emptyForMs: this.#memos.emptyForMs(host, actual),
       graceMs: this.#options.graceMs,
       now: rfc3339(this.#tools.deps.clock.now()),
@@ -311,11 +311,12 @@ export class HostWorker {
     return failedBy(error);
   }
 
-  /** The host is as planned. A hub that may not write had no say in that. */
-  #succeeded(host: HostKey): undefined {
+  /** The host is as planned, which may mean that nothing is made of it. A hub that may not write had no say in that. */
+  #succeeded(host: HostKey, isRejected = false): undefined {
     for (const session of this.#context.sessions()) {
       if (!mayWrite(session.hub) || this.#context.targetProblem(session) !== undefined) continue;
-      const tookMs = session.ledger.markApplied(host);
+      const { ledger, listings } = session;
+      const tookMs = isRejected && listings.has(host) ? ledger.markRejected(host) : ledger.markApplied(host);
       if (tookMs !== undefined) this.#tools.metrics.propagated(tookMs / 1_000);
     }
   }

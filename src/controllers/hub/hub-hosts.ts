@@ -54,10 +54,15 @@ export class HubHosts {
   }
 
   /** For a host of an earlier target: that of its service in the present one, while it is not written. */
-  unwrittenSuccessor({ target }: Hub, host: HostKey): HostKey | undefined {
-    const [namespace, name] = splitKey(host);
-    if (namespace === target || !name.endsWith(`.${namespace}`)) return undefined;
-    const successor = `${target}/${name.slice(0, -namespace.length)}${target}`;
-    return this.#ledger.isUnwritten(successor) ? successor : undefined;
+  unwrittenSuccessor(hub: Hub, host: HostKey): HostKey | undefined {
+    const successor = successorOf(hub, host);
+    return successor !== host && this.#ledger.isUnwritten(successor) ? successor : undefined;
   }
+}
+
+/** For a host of an earlier target of the hub: that of its service in the present one; else the host itself. */
+export function successorOf({ target }: Hub, host: HostKey): HostKey {
+  const [namespace, name] = splitKey(host);
+  if (namespace === target || !name.endsWith(`.${namespace}`)) return host;
+  return `${target}/${name.slice(0, -namespace.length)}${target}`;
 }

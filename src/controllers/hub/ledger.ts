@@ -29,6 +29,8 @@ export class HostLedger {
   readonly #dryRuns = new Map<HostKey, DryRunResult>();
   /** Hosts that wait for their plan and write, the oldest first. */
   readonly #unwritten = new Map<HostKey, Unwritten>();
+  /** Hosts that the hub lists and of which nothing is made, because they are somebody else's. */
+  readonly #rejected = new Set<HostKey>();
   /** By a host that is not written: those that wait for that. */
   readonly #waiting = new Map<HostKey, Set<HostKey>>();
 
@@ -75,6 +77,7 @@ export class HostLedger {
 
   /** The host is as planned. Returns how long ago the listing that changed it arrived, if it was a listing. */
   markApplied(host: HostKey): Ms | undefined {
+    this.#rejected.delete(host);
     const tookMs = this.#markApplied(host);
     const waiting = this.#waiting.get(host);
     if (waiting !== undefined && !this.isUnwritten(host)) {
@@ -92,6 +95,12 @@ export class HostLedger {
     const { since, isDecided } = unwritten;
     if (this.#unwritten.size === 0 || (isDecided && !this.isCarryingOut)) this.#changed();
     return isDecided ? undefined : this.#clock.monotonic() - since;
+  }
+
+  /** As `markApplied`, but nothing was made of the host, so what it should replace stays. */
+  markRejected(host: HostKey): Ms | undefined {
+    this.#rejected.add(host);
+    return this.#markApplied(host);
   }
 
   /** The write of the host failed. */
@@ -133,9 +142,9 @@ export class HostLedger {
     this.#waiting.set(unwritten, (this.#waiting.get(unwritten) ?? new Set()).add(waiting));
   }
 
-  /** Whether the host waits for its write, or for another try. */
+  /** Whether the host waits for its write, for another try, or for somebody to give it up. */
   isUnwritten(host: HostKey): boolean {
-    return this.#unwritten.has(host) || this.#failures.has(host);
+    return this.#unwritten.has(host) || this.#failures.has(host) || this.#rejected.has(host);
   }
 
   /** How many hosts have withheld endpoints, and how many endpoints. */

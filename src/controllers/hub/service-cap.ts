@@ -7,7 +7,7 @@ export interface ServiceCap {
   readonly most: number;
   /** How many hosts of the hub the cluster has; may count some that are another hub's. */
   ownedAtMost(): number;
-  /** Those hosts, listed or not. */
+  /** Those hosts, listed or not; of an earlier target's as they are called in the present one. */
   owned(): Iterable<HostKey>;
 }
 
@@ -41,6 +41,6 @@ const nothing: ReadonlySet<HostKey> = new Set();
 export function tooManyServices(beyond: ReadonlySet<HostKey>, { most }: ServiceCap): readonly Problem[] {
   const [first] = beyond;
   if (first === undefined) return [];
-  const detail = `the hub has ${most} services, as many as --max-services-per-hub allows, and leaves out ${beyond.size} more; narrow spec.services, or raise the flag`;
+  const detail = `--max-services-per-hub allows ${most}, so ${beyond.size} more are left out, and what the hub has stays; narrow spec.services, or raise the flag`;
   return [{ at: splitKey(first)[1], code: "TooManyServices", detail, severity: "rejected" }];
 }

@@ -16,7 +16,7 @@ import type { EntryIndex } from "../writes/entry-index.ts";
 import type { Urgency } from "../writes/ready-keys.ts";
 import { type ConnectionHooks, HubConnection, type HubDeps } from "./connection.ts";
 import { editEffects } from "./edits.ts";
-import { HubHosts } from "./hub-hosts.ts";
+import { HubHosts, successorOf } from "./hub-hosts.ts";
 import { HostLedger } from "./ledger.ts";
 import { ListingIndex } from "./listing-index.ts";
 import { HubTrust, momentOf, type TrustChange } from "./trust.ts";
@@ -82,7 +82,8 @@ export class HubSession {
     this.listings = new ListingIndex({
       most: hooks.maxServices,
       ownedAtMost: () => entries.countOf(this.#hub.id),
-      owned: () => entries.hostsOf(this.#hub).map(({ host }) => host),
+      // What moves with its hub to another target is no addition.
+      owned: () => entries.hostsOf(this.#hub).map(({ host }) => successorOf(this.#hub, host)),
     });
     this.#hosts = new HubHosts(entries, this.listings, this.ledger);
     this.#startedAt = clock.monotonic();

@@ -16,10 +16,14 @@ export interface VipContext {
   targetOf(hub: HubKey): string | undefined;
 }
 
-/** Whether the entry may keep the virtual IP that it has. No stranger's ServiceEntry ever takes it away. */
+/**
+ * Whether the entry may keep the virtual IP that it has. No stranger's ServiceEntry ever takes it away, and no other
+ * `--vip-cidr`: outside of the range is an address that the operator wrote when it had another one.
+ */
 export function mayKeepVip(context: VipContext, { object, entry }: HostObject): boolean {
   const { entries, objects, pool } = context;
-  if (entry === undefined || !pool.accepts(entry.vip)) return false;
+  if (entry === undefined || entry.vip === "") return false;
+  if (!pool.accepts(entry.vip) && !isAsWritten(object)) return false;
   const { namespace, name } = object.metadata;
   const own = `${namespace}/${name}`;
   const rivals = [...entries.othersAt(entry.vip, own)].filter((key) => isOurs(context, key));
@@ -45,7 +49,7 @@ export function vipOf(
   const isFree =
     !entries.isReserved(remembered, host) &&
     [...entries.othersAt(remembered)].every((key) => !isOurs(context, key));
-  if (isFree && pool.accepts(remembered)) return remembered;
+  if (isFree && remembered !== "") return remembered;
   return chooseVip(splitKey(host)[1], pool, (ip) => entries.isUsed(ip, host));
 }
 

@@ -1,6 +1,7 @@
 import * as z from "zod";
 import { RegistryError } from "../../model/errors.ts";
 import type { Clock } from "../../runtime/deps.ts";
+import { listOf } from "../../runtime/json.ts";
 import { type Exchange, type ReadSteps, readAnswer, readList, statusError } from "../transport/answers.ts";
 import type { HttpAnswer, HttpBytes, HttpClient, HttpHead } from "../transport/http-client.ts";
 import { HttpError, httpFailure } from "../transport/http-error.ts";
@@ -98,7 +99,7 @@ export interface ConsulApi {
   mayRead(rights: readonly Right[]): Promise<boolean>;
 }
 
-const decisions = z.array(z.object({ Allow: z.boolean() }));
+const decisions = listOf(z.object({ Allow: z.boolean() }));
 
 /** Source: developer.hashicorp.com/consul/api-docs. `token` is sent as a header, because access logs keep URLs. */
 export function createConsulApi(

@@ -2,7 +2,7 @@ import * as z from "zod";
 import type { RegistrySpec } from "../../model/hub.ts";
 import type { Problem } from "../../model/problems.ts";
 import { type Service, type ServiceInstance, unknownService } from "../../model/service.ts";
-import { Allowance, ItemReader, type Malformed } from "../../runtime/json.ts";
+import { Allowance, ItemReader, listOf, type Malformed, mapOf } from "../../runtime/json.ts";
 import type { JsonCursor } from "../../runtime/json-cursor.ts";
 import type { Steps } from "../../runtime/slices.ts";
 import { badInstance, springInstance, springService } from "../kinds/spring/instance.ts";
@@ -18,11 +18,11 @@ const healthEntry = z.object({
     Kind: orNothing(z.string(), ""),
     Address: orNothing(z.string(), ""),
     Port: orNothing(z.int(), 0),
-    Tags: orNothing(z.array(z.string()), []),
-    Meta: orNothing(z.record(z.string(), z.string()), {}),
+    Tags: orNothing(listOf(z.string()), []),
+    Meta: orNothing(mapOf(z.string()), {}),
     Weights: orNothing(weights, { Passing: 1, Warning: 1 }),
   }),
-  Checks: orNothing(z.array(z.object({ Status: z.string() })), []),
+  Checks: orNothing(listOf(z.object({ Status: z.string() })), []),
 });
 type HealthEntry = z.output<typeof healthEntry>;
 

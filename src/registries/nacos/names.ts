@@ -1,6 +1,7 @@
 import * as z from "zod";
 import { RegistryError } from "../../model/errors.ts";
 import type { Problem } from "../../model/problems.ts";
+import { listOf } from "../../runtime/json.ts";
 import { inParallel } from "../transport/parallel.ts";
 import type { HttpApi } from "./http-api.ts";
 import { isRefusal, listError, maxInFlight, type NamingClient, type Refusal } from "./requests.ts";
@@ -24,7 +25,7 @@ export function listGroups(client: NamingClient, server: string, groups: readonl
   };
 }
 
-const entries = z.array(z.object({ name: z.string(), groupName: z.string() })).nullish();
+const entries = listOf(z.object({ name: z.string(), groupName: z.string() })).nullish();
 /** A list that is shorter than it says is none. */
 const catalogForm = z
   .object({ count: z.int(), serviceList: entries })
@@ -63,7 +64,7 @@ function keysOf(found: z.output<typeof entries>): readonly ServiceKey[] {
 }
 
 const changeSchema = z.object({ serviceKey: z.string(), changedType: z.string().nullish() });
-const syncSchema = z.object({ syncType: z.string(), contexts: z.array(changeSchema).nullish() });
+const syncSchema = z.object({ syncType: z.string(), contexts: listOf(changeSchema).nullish() });
 /** To who watches all services. A server's default. */
 const maxNamed = 500;
 

@@ -1,5 +1,6 @@
 import * as z from "zod";
 import { RegistryError, type RegistryErrorCode } from "../../model/errors.ts";
+import { listOf } from "../../runtime/json.ts";
 import type { NacosConnection } from "./connection.ts";
 import { isTokenRefused, type Login } from "./login.ts";
 import { errorCodes } from "./response.ts";
@@ -25,7 +26,7 @@ export type ConfigRead = { readonly content: string } | "missing" | "unreadable"
 /** More than any server has. In pages a listing loses and doubles living services (measured). */
 const wholeList = 100_000;
 
-const listSchema = z.object({ count: z.number(), serviceNames: z.array(z.string()).nullish() });
+const listSchema = z.object({ count: z.number(), serviceNames: listOf(z.string()).nullish() });
 const serviceSchema = z.object({ serviceInfo: z.unknown() });
 const configSchema = z.object({ content: z.string().nullish() });
 export const noAnswer: Refusal = { refused: errorCodes.noAnswer };
@@ -59,7 +60,7 @@ export class NamingClient {
     if (isRefusal(answer)) return answer;
     const { count, serviceNames } = answer;
     const names = serviceNames ?? [];
-    return names.length < count ? noAnswer : names;
+    return names.length < count || names.length > wholeList ? noAnswer : names;
   }
 
   /** Returns the current state of a service; from then on the server pushes each change. */

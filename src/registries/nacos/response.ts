@@ -1,5 +1,5 @@
 import * as z from "zod";
-import { parseJson } from "../../runtime/json.ts";
+import { mapOf, parseJson } from "../../runtime/json.ts";
 import type { Payload } from "./payload.ts";
 
 /** The fields of the answer, or why there are none. `message` is the server's, and not to be repeated. */
@@ -47,7 +47,7 @@ export function connectionVerdict(type: string, response: NacosResponse): string
 }
 
 const serverCheck = z.object({ supportAbilityNegotiation: z.boolean().nullish() });
-const setupAck = z.object({ abilityTable: z.record(z.string(), z.boolean()) });
+const setupAck = z.object({ abilityTable: mapOf(z.boolean()) });
 
 /** Whether the server will acknowledge the set-up. Source: absent on 2.0.3, true on 2.3.2 and 3.1.0. */
 export function negotiates(check: unknown): boolean {

@@ -1,18 +1,16 @@
 import * as z from "zod";
-import { type Malformed, readEach } from "../../runtime/json.ts";
+import { type Malformed, mapOf, readEach } from "../../runtime/json.ts";
 
 /** `null` counts as absent, because Java writes either. */
 const optional = <T extends z.ZodType, D>(type: T, fallback: D) =>
   type.nullish().transform((value) => (value ?? fallback) as NonNullable<z.output<T>> | D);
 
 /** Metadata is text by definition; numbers and booleans of other clients become their text. */
-const metadata = z
-  .record(z.string(), z.union([z.string(), z.number(), z.boolean(), z.null()]))
-  .transform((values) =>
-    Object.fromEntries(
-      Object.entries(values).flatMap(([key, value]) => (value === null ? [] : [[key, String(value)]])),
-    ),
-  );
+const metadata = mapOf(z.union([z.string(), z.number(), z.boolean(), z.null()])).transform((values) =>
+  Object.fromEntries(
+    Object.entries(values).flatMap(([key, value]) => (value === null ? [] : [[key, String(value)]])),
+  ),
+);
 
 const host = z.object({
   /** Any text that was registered as the address; not "". */
@@ -29,9 +27,12 @@ const host = z.object({
 /** One registered instance, in Nacos' own terms. */
 export type Host = z.output<typeof host>;
 
+/** As of a Consul service: 10 MB, which is all that a server sends, are no more. Each costs time, also a malformed one. */
+const maxHosts = 20_000;
+
 const serviceInfo = z.object({
   /** An answer without it is none. */
-  hosts: z.array(z.unknown()).nullable(),
+  hosts: z.array(z.unknown()).max(maxHosts).nullable(),
   reachProtectionThreshold: optional(z.boolean(), false),
 });
 
@@ -47,7 +48,7 @@ export interface ServiceInfo {
   readonly reachProtectionThreshold: boolean;
 }
 
-/** Reads a ServiceInfo; undefined = it is none. A malformed host affects no other. */
+/** Reads a ServiceInfo; undefined = it is none, or has more hosts than any service. A malformed host affects no other. */
 export function parseServiceInfo(input: unknown): ServiceInfo | undefined {
   const { data } = serviceInfo.safeParse(input);
   if (data === undefined) return undefined;

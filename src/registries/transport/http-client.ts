@@ -9,6 +9,8 @@ import { type BodyLimit, readBody } from "./http-body.ts";
 import { HttpError } from "./http-error.ts";
 
 const defaultTimeoutMs = 10_000;
+/** For an answer that takes memory from others. A query that waits for news may take longer, but not with that. */
+const turnMs = 10_000;
 const defaultConnections = 20;
 /** Of a text, which is in memory as a whole, and so is what it says: ten times as much, if that is many small things. */
 const maxTextBytes = 4 * 1_024 * 1_024;
@@ -87,7 +89,7 @@ export interface HttpClient {
   /**
    * As `get`, of an answer that may be large, which is in memory only until `use` is through; the time limit is that of
    * the answer. The answers of all hubs share the memory for that and take turns, so whoever needs more than 256 KiB may
-   * wait. @throws what `use` throws, too; it is given the client's signal.
+   * wait, and then has 10 s for the rest of the answer. @throws what `use` throws, too; it is given the client's signal.
    */
   getList<T>(url: string, options: ListOptions, use: UseOfBytes<T>): Promise<T>;
   /** As `get`, but returns a redirect as it is, because a form is meant for one server only. */
@@ -122,17 +124,26 @@ export function createHttpClient(options: HttpClientOptions, clock: Clock, signa
   ): Promise<T> {
     let isOver = false;
     let giveBack: (() => void) | undefined;
+    let stopTimer: (() => void) | undefined;
+    const slow = new AbortController();
+    const unlink = options.signal && linkAbort(options.signal, slow);
     const takeTurn = async (stop: AbortSignal): Promise<void> => {
       if (giveBack !== undefined) return; // before a redirect
       const free = await memory.take(send, limit.bytes, stop);
-      if (isOver) free();
-      else giveBack = free;
+      if (isOver) return free();
+      giveBack = free;
+      stopTimer = clock.after(turnMs, () => slow.abort(tooSlow()));
     };
     try {
-      const answer = await limited(options, (stop) => ask({ limit, takeTurn: () => takeTurn(stop) }, stop));
+      const answer = await limited({ ...options, signal: slow.signal }, (stop) =>
+        ask({ limit, takeTurn: () => takeTurn(stop) }, stop),
+      );
+      stopTimer?.();
       return await use(answer, signal);
     } finally {
       isOver = true;
+      stopTimer?.();
+      unlink?.();
       giveBack?.();
     }
   }
@@ -164,6 +175,9 @@ export function createHttpClient(options: HttpClientOptions, clock: Clock, signa
     postJson: (url, body, options = {}) => post(url, "application/json", JSON.stringify(body), options),
   };
 }
+
+const tooSlow = (): HttpError =>
+  new HttpError("unreachable", `the answer did not end within ${turnMs / 1_000} s`);
 
 /** Of tests, and of whoever reads a registry without settings. */
 const defaultLimits = createRegistryLimits();

@@ -29,6 +29,8 @@ describe("a label selector", () => {
     ["lane", "gold silver empty"],
     ["!lane", "bare none"],
     ["! lane", "bare none"],
+    ["constructor", ""],
+    ["!constructor", "gold silver empty bare none"],
     ["lane in (gold,silver)", "gold silver"],
     ["lane in (gold, silver )", "gold silver"],
     ["lane in(gold)", "gold"],

@@ -53,6 +53,21 @@ describe("the pool", () => {
     expect(pool.accepts(ip)).toBe(isBelieved);
   });
 
+  test.each([
+    ["10.96.0.0", true],
+    ["10.96.255.255", true],
+    ["10.97.0.0", false],
+    ["240.0.0.1", false],
+    ["::ffff:a60:1", true],
+    ["64:ff9b::a60:1", true],
+    ["2002:a60:1::", true],
+    ["::a60:1", true],
+    ["::ffff:a61:1", false],
+    ["2001:db8::a60:1", false],
+  ])("whether %s leads into it: %s", (address, leads) => {
+    expect(vipPool("10.96.0.0/16").leadsInto(address)).toBe(leads);
+  });
+
   test("believes its own range below 240.0.0.0, too", () => {
     const { accepts } = vipPool("10.96.0.0/16");
     const asked = ["10.95.255.255", "10.96.1.2", "10.96.255.254", "10.97.0.0"];

@@ -114,8 +114,18 @@ test("a long value is passed over in many steps, and nothing is made of it", () 
   expect(count).toBeGreaterThan(8);
 });
 
-test.each(["1".repeat(2_000_000), `{"${"x".repeat(2_000_000)}":1}`])(
-  "a long number or name is no JSON",
+test("members that nobody asks for are passed over one by one, so that others have their turn", () => {
+  function* passOver(json: JsonCursor): Steps<void> {
+    for (const _ of json.members()) yield* json.skip();
+  }
+  const steps = passOver(new JsonCursor(Buffer.from(`{${'"a":1,'.repeat(1_000)}"b":1}`)));
+  let count = 0;
+  while (steps.next().done !== true) count++;
+  expect(count).toBeGreaterThan(1_000);
+});
+
+test.each(["1".repeat(2_000_000), `{"${"x".repeat(2_000_000)}":1}`, `[${" ".repeat(2_000_000)}1]`])(
+  "a long number or name, or blanks without end, are no JSON",
   (text) => {
     expect(read(text)).toBeUndefined();
   },

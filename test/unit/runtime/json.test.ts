@@ -1,6 +1,7 @@
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
-import { parseJson } from "../../../src/runtime/json.ts";
+import * as z from "zod";
+import { firstIssue, listOf, mapOf, parseJson } from "../../../src/runtime/json.ts";
 
 describe("what a JSON text says", () => {
   test.each([
@@ -27,5 +28,46 @@ describe("what a JSON text says", () => {
 
   test("what is no JSON", () => {
     for (const text of ["", "{", String.raw`"\ud8"`, "\\"]) expect(parseJson(text)).toBeUndefined();
+  });
+});
+
+describe("what says so many things that they would take all memory", () => {
+  const items = (text: string, count: number): string => `[${`${text},`.repeat(count - 1)}${text}]`;
+
+  test.each(["{}", "[]", "1", '"a"', '{"":1}'])("%s a million times is not read", (text) => {
+    expect(parseJson(items(text, 1_000_001))).toBeUndefined();
+  });
+
+  test("brackets within brackets are not read", () => {
+    expect(parseJson(`${"[".repeat(1_000_001)}${"]".repeat(1_000_001)}`)).toBeUndefined();
+  });
+
+  test("what is in a text counts for nothing, however it is written", () => {
+    const text = ',[{\\"'.repeat(600_000);
+    expect(parseJson(JSON.stringify([text, 1]))).toEqual([text, 1]);
+  });
+});
+
+describe("a list or an object of one form", () => {
+  const looked: unknown[] = [];
+  const even = z.unknown().transform((value, context): number => {
+    looked.push(value);
+    if (typeof value !== "number" || value % 2 !== 0) context.addIssue("not even");
+    return Number(value);
+  });
+
+  test("is what its items are", () => {
+    expect(listOf(even).parse([2, 4])).toEqual([2, 4]);
+    expect(mapOf(even).parse({ a: 2, constructor: 4 })).toEqual({ a: 2, constructor: 4 });
+  });
+
+  test.each([
+    ["a list", listOf(even), [2, 3, 5, 7]],
+    ["an object", mapOf(even), { 0: 2, 1: 3, 2: 5, 3: 7 }],
+  ])("%s ends at the first that is malformed, and says which", (_what, schema, value) => {
+    looked.length = 0;
+    const { error } = z.object({ values: schema }).safeParse({ values: value });
+    expect(error && firstIssue(error)).toBe("values.1: not even");
+    expect(looked).toEqual([2, 3]);
   });
 });

@@ -31,6 +31,8 @@ export interface ApplicationInstance {
 const emptyRevision = "0";
 
 const endpointsForm = z.array(z.unknown());
+/** A process has one for each protocol. */
+const maxEndpoints = 100;
 const endpointForm = z.object({ protocol: z.string().min(1), port: z.number().int().positive() });
 
 /**
@@ -48,7 +50,9 @@ export function readApplicationInstance(
   const revision = metadata.get("dubbo.metadata.revision");
   if (!revision) return undefined;
   const registered = readJson(endpointsForm, metadata.get("dubbo.endpoints") ?? "") ?? [];
-  const endpoints = registered.flatMap((one) => endpointForm.safeParse(one).data ?? []);
+  const endpoints = registered
+    .slice(0, maxEndpoints)
+    .flatMap((one) => endpointForm.safeParse(one).data ?? []);
   const host = withoutBrackets(address);
   const ports = new Set([port, ...endpoints.map((one) => one.port)]);
   return {

@@ -1,5 +1,5 @@
 import * as z from "zod";
-import { readJson, stringMap } from "../../../runtime/json.ts";
+import { mapOf, readJson, stringMap } from "../../../runtime/json.ts";
 
 /** One service of a MetadataInfo: the content of a provider URL without the host. */
 export interface MetadataService {
@@ -32,7 +32,7 @@ const serviceForm = z
     return { name, protocol, ...(port && port > 0 && { port }), parameters };
   });
 
-const metadataInfoForm = z.object({ services: z.record(z.string(), serviceForm) });
+const metadataInfoForm = z.object({ services: mapOf(serviceForm) });
 
 /**
  * Reads the services of a MetadataInfo, which providers write as JSON into the metadata center with

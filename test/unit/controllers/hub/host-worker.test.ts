@@ -503,7 +503,7 @@ describe("a ServiceEntry", () => {
     expect(await work()).toBeUndefined();
     expect(api.writes()).toEqual([]);
     expect(lister?.ledger.problems).toMatchObject([{ code: "HostConflict", at: "a.b.demo" }]);
-    expect([other?.ledger.problems, lister?.ledger.isUnwritten(host)]).toEqual([[], false]);
+    expect([other?.ledger.problems, lister?.ledger.unwrittenForMs]).toEqual([[], undefined]);
   });
 
   test("of ours that cannot be read is written anew if a hub lists its host, and that is explained", async () => {

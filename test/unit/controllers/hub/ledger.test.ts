@@ -46,6 +46,19 @@ describe("a host that was listed", () => {
     ]);
   });
 
+  test("is not late when nothing is made of it, and what it should replace waits until something is", () => {
+    const { ledger, plan, calledBack } = open();
+    ledger.markPending([a], "listing");
+    plan(a);
+    ledger.markRejected(a);
+    expect([ledger.isUnwritten(a), ledger.unwrittenForMs]).toEqual([true, undefined]);
+    ledger.awaitWrite(a, b);
+    ledger.markRejected(a);
+    expect(calledBack).toEqual([]);
+    ledger.markApplied(a);
+    expect([ledger.isUnwritten(a), calledBack]).toEqual([false, [[b]]]);
+  });
+
   test("waits on when it changes between its plan and the end of the write, since the first change", () => {
     const { clock, ledger, plan } = open();
     ledger.markPending([a], "listing");

@@ -288,7 +288,7 @@ describe("a hub that lists more than it may have", () => {
     expect([change.found.length, change.changed.size]).toEqual([3, 3]);
     expect([index.listed(hostOf("d.B")), index.isUnknown(hostOf("d.B"), undefined)]).toEqual([[], true]);
     expect(index.problems).toMatchObject([
-      { at: "d.b.dubbozk", code: "TooManyServices", detail: expect.stringContaining("leaves out 2 more") },
+      { at: "d.b.dubbozk", code: "TooManyServices", detail: expect.stringContaining("2 more are left out") },
     ]);
   });
 

@@ -113,6 +113,19 @@ describe("two ServiceEntries with one virtual IP", () => {
   });
 });
 
+describe("a virtual IP outside of the range", () => {
+  const ours = serviceEntryOf({ ...entryIn("mine"), vip: "10.0.0.1" });
+  const byOthers: ServiceEntry = { ...written("mine"), spec: ours.spec };
+
+  test.each<[string, ServiceEntry, boolean]>([
+    ["stays where the operator wrote it", ours, true],
+    ["goes where somebody else did", byOthers, false],
+  ])("%s", (_, object, stays) => {
+    const { context, found } = contextOf(object);
+    expect([found.entry?.vip, mayKeepVip(context, found)]).toEqual(["10.0.0.1", stays]);
+  });
+});
+
 describe("the virtual IP of an entry that somebody deleted", () => {
   test.each<[string, ServiceEntry, boolean]>([
     ["is its own, though a stranger has it", unlabelled(written("other", old)), true],
@@ -130,7 +143,8 @@ describe("the virtual IP of an entry that somebody deleted", () => {
     expect(vipOf(context, host, undefined, vip)).toBe(vip);
   });
 
-  test("is another one, if it was outside of the range", () => {
-    expect(vipOf(contextOf().context, host, undefined, "10.0.0.1")).toMatch(/^240\.241\./);
+  test("is its own, also if it is outside of the range, and one of the range if there was none", () => {
+    expect(vipOf(contextOf().context, host, undefined, "10.0.0.1")).toBe("10.0.0.1");
+    expect(vipOf(contextOf().context, host, undefined, "")).toMatch(/^240\.241\./);
   });
 });

@@ -35,6 +35,12 @@ describe("a ServiceInfo", () => {
     expect(one?.metadata).toEqual({ a: "1", b: "true", d: "x" });
   });
 
+  test("of more hosts than any service has is none, whatever they are", () => {
+    const hosts = (count: number) => ({ hosts: Array.from({ length: count }, () => ({})) });
+    expect(parseServiceInfo(hosts(20_000))?.malformed).toHaveLength(21);
+    expect(parseServiceInfo(hosts(20_001))).toBeUndefined();
+  });
+
   test("a malformed host costs nobody else anything", () => {
     const hosts = [
       { ip: "10.0.0.1", port: 8080 },

@@ -13,6 +13,7 @@ import { systemClock } from "../../../../src/runtime/clock.ts";
 import { createRegistryLimits } from "../../../../src/runtime/registry-limits.ts";
 import { countingDeps } from "../../../contract/counting-deps.ts";
 import { eventually } from "../../../support/eventually.ts";
+import { fakeClock } from "../../../support/fake-clock.ts";
 
 const closers: (() => void)[] = [];
 afterEach(() => {
@@ -226,6 +227,28 @@ describe("lists", () => {
     expect(await third.getList(`${url}/small`, { isOfFleet: true }, sizeOf)).toBe(1_000);
     used.resolve(7);
     expect(await Promise.all([...held, waiting])).toEqual([7, 7, mib]);
+  });
+
+  test("that take memory from others end in time, however long their query may wait for news", async () => {
+    const { url } = await serve((_, response) => void response.write(Buffer.alloc(mib, "x"))); // and no more
+    const shared = limits();
+    const clock = fakeClock();
+    const stop = new AbortController();
+    closers.push(() => stop.abort());
+    const patient = { isOfFleet: true, timeoutMs: 60_000 };
+    const endless = createHttpClient({ limits: shared }, clock, stop.signal).getList(url, patient, sizeOf);
+    const other = new AbortController();
+    closers.push(() => other.abort());
+    const isHeld = (): boolean => {
+      const whole = shared.memory.take({}, shared.memory.bytes, other.signal).catch(() => undefined);
+      void whole.then((free) => free?.());
+      return shared.memory.isAwaitedBy(other.signal);
+    };
+    await eventually(() => expect(isHeld()).toBe(true), 5_000);
+    clock.advance(10_000);
+    const message = "the answer did not end within 10 s";
+    expect(await failure(endless)).toMatchObject({ kind: "unreachable", message });
+    await eventually(() => expect(shared.memory.isAwaitedBy(other.signal)).toBe(false), 5_000);
   });
 
   test("give back what they took when their use fails, and when the watch ends", async () => {

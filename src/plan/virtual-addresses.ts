@@ -1,0 +1,52 @@
+import type { Claim, Endpoint, Entry } from "../model/entry.ts";
+import type { HubId } from "../model/hub.ts";
+import type { Problem } from "../model/problems.ts";
+
+/** What is left of the claims, and what there is to say of the rest. */
+interface RealClaims {
+  readonly claims: ReadonlyMap<HubId, Claim>;
+  readonly problems: ReadonlyMap<HubId, readonly Problem[]>;
+}
+
+/**
+ * The claims without the instances that have an address of the range of virtual IPs, which leads back into the mesh. The
+ * range is a setting, so it only stops additions: what `actual` has of it stays until its registry drops it.
+ */
+export function withoutVirtualAddresses(
+  claims: ReadonlyMap<HubId, Claim>,
+  actual: Entry | undefined,
+  isVirtual: (address: string) => boolean,
+): RealClaims {
+  const real = new Map(claims);
+  const problems = new Map<HubId, readonly Problem[]>();
+  for (const [id, claim] of claims) {
+    const virtual = claim.listed.filter(({ address }) => isVirtual(address));
+    if (virtual.length === 0) continue;
+    const isHad = ({ hostPort }: Endpoint): boolean => actual?.endpoints.has(hostPort) ?? false;
+    const listed = claim.listed.filter((one) => isHad(one) || !isVirtual(one.address));
+    real.set(id, { ...claim, listed });
+    problems.set(
+      id,
+      virtual.map((one) => problemOf(one, isHad(one))),
+    );
+  }
+  return { claims: real, problems };
+}
+
+function problemOf({ address, hostPort, service }: Endpoint, isHad: boolean): Problem {
+  const what = `${address} is in --vip-cidr, the range of virtual IPs`;
+  const at = `${service.name} ${hostPort}`;
+  return isHad
+    ? {
+        at,
+        code: "BadAddress",
+        detail: `${what}, and stays while it is registered; take another range`,
+        severity: "warning",
+      }
+    : {
+        at,
+        code: "BadAddress",
+        detail: `${what}; have the provider register a routable address`,
+        severity: "rejected",
+      };
+}
