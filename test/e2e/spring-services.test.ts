@@ -9,6 +9,7 @@ import {
   conditionOf,
   endpointsOf,
   newTenant,
+  quickly,
   RETRY_MS,
   SOON_MS,
   STATUS_MS,
@@ -20,7 +21,8 @@ import {
 /** Whoever the hub-controller is to the API server. */
 const userAgent = "registryhub-hub-controller";
 
-const world = useWorld();
+/** A hold is there to be seen and let go of, not to end. */
+const world = useWorld({ hub: [...quickly, "--shrink-hold=20s"] });
 let nacos: Nacos;
 let registrant: HttpRegistrant;
 beforeAll(async () => {

@@ -105,7 +105,7 @@ describe.concurrent("what the registry does not show", () => {
       ]);
     }, STATUS_MS);
     await world.writer.delete(open); // believed, while the other is not
-    await untilEntries(tenant, [[], ["10.42.1.2:20880"]]);
+    await untilEntries(tenant, [["10.42.1.2:20880"]]);
   });
 
   test("a Secret that is missing, wrong, and right: failed with the reason, then success; never shown", async () => {

@@ -8,11 +8,11 @@ import { type Pod, startPod } from "./zookeeper-pod.ts";
 /** Sessions of at most 20 ticks = 4 s: a tenth of what a server has by default. */
 const TICK_MS = 200;
 const SESSION_MS = 20 * TICK_MS;
-/** As its sessions: settling takes 6 s. */
-const SETTLE_FACTOR = 0.1;
+/** Settling takes 9 s: half as much again as its sessions would have it, for providers on a machine that is busy. */
+const SETTLE_FACTOR = 0.15;
 /**
  * How long after an outage the first provider is back, each further one half a second later: the slowest ones come after
- * their old sessions have expired, and just within the time that settling allows for (a session + 15 s, a tenth of it).
+ * their old sessions have expired, and within the time that settling allows for (a session + 15 s, a tenth of it).
  */
 const RETURN_MS = 2_500;
 /** Of Dubbo, after a lost session: a tenth of its default, too. */
@@ -73,7 +73,7 @@ async function startZooKeeperRegistry(): Promise<OutageRegistry> {
     proxy,
     sessionMs: SESSION_MS,
     settleFactor: SETTLE_FACTOR,
-    tellMs: 15_000,
+    tellMs: 20_000,
     speaksDubbo: true,
     hostOf: (service, namespace) => `${service.toLowerCase()}.${namespace}`,
     async register(providers) {
