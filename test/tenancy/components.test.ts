@@ -1,7 +1,6 @@
 import { createHash } from "node:crypto";
 import { readdirSync } from "node:fs";
-import { mkdir, writeFile } from "node:fs/promises";
-import { join, relative } from "node:path";
+import { join } from "node:path";
 import { beforeAll, describe, expect, test } from "vitest";
 import { settings } from "../../src/config.ts";
 import { parseManifests } from "../../src/kube/manifests.ts";
@@ -9,11 +8,8 @@ import type { KubeObject } from "../../src/model/kubernetes.ts";
 import { type ApiServer, startApiServer } from "../bed/api-server.ts";
 import { kubeBinaries } from "../bed/kube-binaries.ts";
 import { run } from "../bed/run.ts";
-import { temporaryFolder } from "../bed/watchdog.ts";
 import { checkout, findObject, installNamespace, type Role, renderInstall } from "../support/install.ts";
-
-const components = ["istio-system", "lanes", "multi-tenant", "network-policy", "priority"] as const;
-type Component = (typeof components)[number];
+import { type Component, components, folderOf } from "./kustomization.ts";
 
 /** The part of a Deployment that a component may change. Source: k8s.io/api/apps/v1/types.go. */
 interface Installed extends KubeObject {
@@ -36,24 +32,6 @@ interface Installed extends KubeObject {
 const choices: readonly (readonly Component[])[] = Array.from({ length: 2 ** components.length }, (_, bits) =>
   components.filter((_name, at) => bits & (1 << at)),
 );
-
-const folder = temporaryFolder("kustomize").path;
-let kustomizations = 0;
-
-/** A folder whose kustomization is `config/default` with these components, in this order. */
-async function folderOf(chosen: readonly Component[]): Promise<string> {
-  const path = join(folder, String(++kustomizations));
-  await mkdir(path);
-  const config = (name: string) => relative(path, join(checkout, "config", name));
-  const kustomization = {
-    apiVersion: "kustomize.config.k8s.io/v1beta1",
-    kind: "Kustomization",
-    resources: [config("default")],
-    components: chosen.map((name) => config(`components/${name}`)),
-  };
-  await writeFile(join(path, "kustomization.yaml"), JSON.stringify(kustomization));
-  return path;
-}
 
 async function render(chosen: readonly Component[]): Promise<readonly KubeObject[]> {
   const { kubectl } = await kubeBinaries(["kubectl"]);

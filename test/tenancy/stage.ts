@@ -21,13 +21,26 @@ export interface Party extends Tenant {
 /** The operator's user. */
 export const operator = `system:serviceaccount:${installNamespace}:${fieldManagers.registryhub}`;
 
-/** Called once in a file, as `useWorld`. Without policies whatever is refused is refused by the operator or by RBAC. */
-export function useStage({ policies }: { readonly policies: boolean }): Stage {
-  const world = useWorld({
-    overlay: "multi-tenant",
-    apiServer: tenancyControllers,
-    hub: [...quickly, "--allow-cross-namespace=false", "--deny-targets=com,net,org,io,cn"],
-  });
+/** The flags of a hub-controller in `config/multi-tenant`, and the times of a test run. */
+export const tenancyFlags = [
+  ...quickly,
+  "--allow-cross-namespace=false",
+  "--deny-targets=com,net,org,io,cn",
+] as const;
+
+/**
+ * Called once in a file, as `useWorld`; `flags` are more of the hub-controller. Without policies whatever is refused is
+ * refused by the operator or by RBAC.
+ */
+export function useStage({
+  policies,
+  flags = [],
+}: {
+  readonly policies: boolean;
+  readonly flags?: readonly string[];
+}): Stage {
+  const hub = [...tenancyFlags, ...flags];
+  const world = useWorld({ overlay: "multi-tenant", apiServer: tenancyControllers, hub });
   const open = async (namespace?: string): Promise<Party> => {
     const tenant = await newTenant(world, namespace);
     const member = await newMember(world.api, tenant.namespace);
