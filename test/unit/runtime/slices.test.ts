@@ -1,4 +1,4 @@
-import { expect, test } from "vitest";
+import { describe, expect, test } from "vitest";
 import { atOnce, inSlices, type Steps } from "../../../src/runtime/slices.ts";
 import { fakeClock } from "../../support/fake-clock.ts";
 
@@ -26,6 +26,40 @@ test("after 10 ms the event loop has its turn, and every step is done in the end
   expect(await inSlices(steps(done, clock.advance), clock)).toBe("all");
   expect(done).toHaveLength(count);
   expect(seen.slice(0, 2)).toEqual([3, 6]);
+});
+
+describe("several at once", () => {
+  /** Does each task in slices, all from the same turn of the event loop on; how long each turn took. */
+  async function turnsOf(tasks: number, stepsEach: number): Promise<readonly number[]> {
+    const clock = fakeClock();
+    const turns: number[] = [];
+    let [left, before] = [tasks, clock.monotonic()];
+    const look = (): void => {
+      turns.push(clock.monotonic() - before);
+      before = clock.monotonic();
+      if (left > 0) setImmediate(look);
+    };
+    setImmediate(look);
+    function* task(): Steps<void> {
+      for (let step = 0; step < stepsEach; step++) {
+        clock.advance(1);
+        yield;
+      }
+      left--;
+    }
+    await Promise.all(Array.from({ length: tasks }, () => inSlices(task(), clock)));
+    return turns;
+  }
+
+  test("hold the event loop no longer than one, and take no longer in all", async () => {
+    const turns = await turnsOf(5, 40);
+    expect(Math.max(...turns)).toBeLessThanOrEqual(10 + 5); // each makes a step
+    expect(turns.length).toBeLessThanOrEqual(25);
+  });
+
+  test("nor do many small ones", async () => {
+    expect(Math.max(...(await turnsOf(10, 3)))).toBeLessThanOrEqual(10 + 10);
+  });
 });
 
 test("all at once nobody else has a turn", () => {
