@@ -25,15 +25,14 @@ if (names.length === 0 && !(await hasEarlierVersion())) {
 }
 
 const vitest = fileURLToPath(new URL("../node_modules/vitest/vitest.mjs", import.meta.url));
-const processes = chosen.flatMap(({ name, processors, shards = 1 }) =>
+const mesh = fileURLToPath(new URL("mesh.ts", import.meta.url));
+const processes = chosen.flatMap(({ name, processors, network, shards = 1 }) =>
   Array.from({ length: shards }, (_, at) => ({
     name: shards === 1 ? name : `${name}-${at + 1}`,
     processors,
     command: process.execPath,
     args: [
-      vitest,
-      "run",
-      `--project=${name}`,
+      ...(network === "mesh" ? [mesh] : [vitest, "run", `--project=${name}`]),
       `--shard=${at + 1}/${shards}`,
       ...(name === "unit" ? ["--coverage"] : []),
     ],
