@@ -11,25 +11,29 @@ let next = LOWEST + Math.floor(Math.random() * (HIGHEST - LOWEST));
 
 /**
  * A TCP port on 127.0.0.1 that nothing listens on, and neither at these offsets from it. Until this process ends no call
- * in any process is given it again, so a server that is down for a while finds its ports free.
+ * in any process is given it again, so a server that is down for a while finds its ports free. @throws Error when there is none.
  */
 export async function freePort(offsets: readonly number[] = []): Promise<number> {
-  for (;;) {
+  for (let tried = LOWEST; tried <= HIGHEST; tried++) {
     const port = next;
     next = port === HIGHEST ? LOWEST : port + 1;
-    if (await areOurs([port, ...offsets.map((offset) => port + offset)])) return port;
+    if (await claim([port, ...offsets.map((offset) => port + offset)])) return port;
   }
+  throw new Error(`no port from ${LOWEST} to ${HIGHEST} is free`);
 }
 
-/** Claims them. One that is claimed for nothing, for the next one is not to be had, is lost to all until we end. */
-async function areOurs(ports: readonly number[]): Promise<boolean> {
-  for (const port of ports) if (!(await isOurs(port))) return false;
+/** All of them, or none. */
+async function claim(ports: readonly number[]): Promise<boolean> {
+  if (ports.some((port) => port < LOWEST || port > HIGHEST)) return false;
+  await using claimed = new AsyncDisposableStack();
+  for (const port of ports) {
+    const release = await tryLock(`port ${port}`);
+    if (release === undefined) return false;
+    claimed.defer(release);
+    if (!(await isFree(port))) return false;
+  }
+  claimed.move(); // until this process ends
   return true;
-}
-
-async function isOurs(port: number): Promise<boolean> {
-  if (port < LOWEST || port > HIGHEST) return false;
-  return (await tryLock(`port ${port}`)) !== undefined && (await isFree(port));
 }
 
 /** True when nothing listens on `127.0.0.1:port` at this moment. */
