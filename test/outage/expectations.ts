@@ -6,9 +6,9 @@ import type { Provider } from "./registry.ts";
 import type { Stage } from "./stage.ts";
 
 /** Within this long what is listed, or believed to be gone, has reached the cluster. */
-export const REACT_MS = 10_000;
+export const REACT_MS = 20_000;
 /** Counts in the status may be 10 s late, and connections are tried again after several seconds. */
-const CONVERGE_MS = 40_000;
+const CONVERGE_MS = 80_000;
 /** status.hold has whole seconds. */
 const ROUNDED_MS = 1_000;
 const QUIET_MS = 2_000;
