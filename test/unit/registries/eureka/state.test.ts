@@ -299,7 +299,7 @@ describe("another process behind the address", () => {
     poor.fault("/status", "close");
     const balancer = await startProxy("127.0.0.1", [rich.port, poor.port]);
     closers.push(() => balancer[Symbol.asyncDispose]());
-    const observer = await reading(`http://${balancer.address}/eureka`);
+    const observer = await reading(`http://${balancer.address}/eureka`, { pollIntervalMs: 1_500 }); // cut between two polls
     balancer.cut();
     await eventually(() => expect(poor.asked.length).toBeGreaterThan(0), 5_000, 5);
     rich.register("ORDERS", [{ address: "10.42.0.3", port: 80 }]);
