@@ -5,7 +5,7 @@ import { envoyBinary } from "./envoy-binary.ts";
 import { istioVersion } from "./istio-binaries.ts";
 import type { Istiod } from "./istiod.ts";
 import { proxyGroup } from "./mesh-namespace.ts";
-import { awaitReady, startServerProcess } from "./server-process.ts";
+import { awaitReady, type ServerProcess, startServerProcess } from "./server-process.ts";
 import { statusOf } from "./tcp.ts";
 import { temporaryFolder } from "./watchdog.ts";
 
@@ -56,16 +56,24 @@ export async function startSidecar(options: SidecarOptions): Promise<Sidecar> {
     logFile: join(folder, "envoy.log"),
   });
   starting.defer(() => server.kill());
-  await awaitReady("Envoy", server, async () => (await statusOf(`http://127.0.0.1:${admin}/ready`)) === 200);
+  const running = await untilConfigured(server, admin);
   const owned = starting.move();
   return {
-    ...envoyAdmin(`http://127.0.0.1:${admin}`),
+    ...running,
     name: "Envoy",
     answersDns: false,
-    isRunning: () => server.isRunning(),
-    readLog: () => server.readLog(),
     [Symbol.asyncDispose]: () => owned.disposeAsync(),
   };
+}
+
+/** Waits until the Envoy of a sidecar's process, whose admin port this is, has its first configuration. */
+export async function untilConfigured(
+  server: ServerProcess,
+  admin: number,
+): Promise<Omit<Sidecar, "name" | "answersDns" | typeof Symbol.asyncDispose>> {
+  const url = `http://127.0.0.1:${admin}`;
+  await awaitReady("Envoy", server, async () => (await statusOf(`${url}/ready`)) === 200);
+  return { ...envoyAdmin(url), isRunning: () => server.isRunning(), readLog: () => server.readLog() };
 }
 
 /** What Istio's agent writes, as far as it matters without certificates. Source: istio.io/istio tools/packaging/common/envoy_bootstrap.json. */

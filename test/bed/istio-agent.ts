@@ -1,12 +1,10 @@
 import { join } from "node:path";
 import { freePort } from "../support/free-port.ts";
-import { podIp, type Sidecar, type SidecarOptions } from "./envoy.ts";
-import { envoyAdmin } from "./envoy-admin.ts";
+import { podIp, type Sidecar, type SidecarOptions, untilConfigured } from "./envoy.ts";
 import { envoyBinary } from "./envoy-binary.ts";
 import { bootstrapTemplate, istioBinaries } from "./istio-binaries.ts";
 import { proxyGroup } from "./mesh-namespace.ts";
-import { awaitReady, startServerProcess } from "./server-process.ts";
-import { statusOf } from "./tcp.ts";
+import { startServerProcess } from "./server-process.ts";
 import { temporaryFolder } from "./watchdog.ts";
 
 const STOP_MS = 20_000;
@@ -45,14 +43,12 @@ export async function startAgentSidecar(options: SidecarOptions): Promise<Sideca
     logFile: join(folder, "log"),
   });
   starting.defer(() => server.terminate(STOP_MS)); // it ends its Envoy, which kill -9 of it would leave
-  await awaitReady("Envoy", server, async () => (await statusOf(`http://127.0.0.1:${admin}/ready`)) === 200);
+  const running = await untilConfigured(server, admin);
   const owned = starting.move();
   return {
-    ...envoyAdmin(`http://127.0.0.1:${admin}`),
+    ...running,
     name: "pilot-agent",
     answersDns: true,
-    isRunning: () => server.isRunning(),
-    readLog: () => server.readLog(),
     [Symbol.asyncDispose]: () => owned.disposeAsync(),
   };
 }
