@@ -107,12 +107,12 @@ async function start(suite: SuiteProcess, folder: string, write: (text: string) 
     while (server.isRunning()) await delay(POLL_MS);
     const seconds = Math.round((performance.now() - startedAt) / 1000);
     write(`\n--- ${name}: ${seconds} s ---\n${server.readLog().trim()}\n--- end of ${name} ---\n`);
-    return tallyOf(name, linesOf(results), server.exitCode);
+    return tallyOf(name, resultsIn(results), server.exitCode);
   };
   return {
     suite,
     progress() {
-      const lines = linesOf(results);
+      const lines = resultsIn(results);
       const files = lines.find((line) => "files" in line)?.files ?? 0;
       return `${name} ${lines.filter((line) => "ended" in line).length}/${files}`;
     },
@@ -120,9 +120,9 @@ async function start(suite: SuiteProcess, folder: string, write: (text: string) 
   };
 }
 
-function linesOf(results: string): readonly ResultLine[] {
-  if (!existsSync(results)) return [];
-  const lines = readFileSync(results, "utf8").split("\n");
+function resultsIn(file: string): readonly ResultLine[] {
+  if (!existsSync(file)) return [];
+  const lines = readFileSync(file, "utf8").split("\n");
   lines.pop(); // empty, or a line that is being written
   return lines.map((line) => JSON.parse(line) as ResultLine);
 }
