@@ -1,9 +1,10 @@
+import { setTimeout as delay } from "node:timers/promises";
 import { resources } from "../../src/kube/resources.ts";
 import type { ServiceEntry } from "../../src/model/istio.ts";
 import { inParallel } from "../../src/registries/transport/parallel.ts";
 import { type BareClient, bareClient, inFlight } from "./bare-client.ts";
 import { type EntryWatch, startCluster, watchEntries } from "./cluster.ts";
-import { addressOf, folderOf, hostOf, type ZooKeeperTree } from "./zookeeper-tree.ts";
+import { addressOf, apartMs, folderOf, hostOf, type ZooKeeperTree } from "./zookeeper-tree.ts";
 
 /** The first provider that the floor adds to a service: no other has its number. */
 const firstAdded = 100;
@@ -37,6 +38,7 @@ export async function measureFloor(
     if (entry === undefined) throw new Error(`no entry for ${hostOf(service)}`);
     const added = firstAdded + Math.floor((change * 7) / entries.length);
     changeMs.push(await followOne({ tree, client, watch }, entry, service, added));
+    await delay(apartMs);
   }
   await tree.reset();
   return { syncMs, changeMs };

@@ -10,7 +10,7 @@ import { bareClient } from "./bare-client.ts";
 import { type EntryWatch, namespace, startCluster, watchEntries } from "./cluster.ts";
 import { costOf, type ProcessCost } from "./process-cost.ts";
 import { restartProvider } from "./zookeeper-provider.ts";
-import { addressOf, hostOf, type ZooKeeperTree } from "./zookeeper-tree.ts";
+import { addressOf, apartMs, hostOf, type ZooKeeperTree } from "./zookeeper-tree.ts";
 
 /** How long rest is watched. */
 export const restMs = 60_000;
@@ -237,9 +237,6 @@ async function pausesOf(controller: ControllerProcess): Promise<Pauses> {
   const [[, loopMs] = ["", 0]] = inMs(/^registryhub_event_loop_delay_seconds\{quantile="(1)"\} (\S+)$/gm);
   return { loopMs, sliceMs, loop };
 }
-
-/** Changes so far apart are not merged. */
-const apartMs = 50;
 
 /** Registers a provider. Returns how long it took until an API watch shows it, in ms. */
 async function follow(

@@ -10,6 +10,8 @@ export interface TreeSize {
 }
 
 const inFlight = 32;
+/** Changes so far apart are not merged. The floor's are too, because whoever is asked without a pause answers sooner. */
+export const apartMs = 50;
 
 /** Dubbo 2.7 services as their providers register them, and whoever registers one provider more. */
 export interface ZooKeeperTree extends AsyncDisposable {

@@ -90,12 +90,11 @@ export interface Entry {
 }
 
 /**
- * Whether the hub is one of those that an entry names. Anybody can give a hub a name with a certain id, so an id counts
+ * Whether the entry of a host is the hub's; `name` is what the entry's `hubs` have under the hub's id. Anybody can give a hub a name with a certain id, so an id counts
  * only with the name behind it, or, where nobody knows that, in the hub's own target. In another namespace, where the
  * hub may have written earlier, it has only hosts of that namespace.
  */
-export function isOwner({ id, key, target }: HubIdentity, host: HostKey, hubs: Entry["hubs"]): boolean {
-  const name = hubs.get(id);
+export function isOwner({ key, target }: HubIdentity, host: HostKey, name: HubKey | undefined): boolean {
   if (host.startsWith(target) && host[target.length] === "/") return name === key || name === "";
   const [namespace, hostname] = splitKey(host);
   return name === key && hostname.endsWith(`.${namespace}`);

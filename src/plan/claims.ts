@@ -107,7 +107,7 @@ function isOfNamesake({ id, key }: Hub, actual: Entry | undefined): boolean {
 /** Until a hub has settled, it also owns what only names it for people: an entry of the old product, an endpoint without `by`. */
 function owns({ hub, trust }: ClaimInputs, host: HostKey, actual: Entry | undefined): boolean {
   if (actual === undefined) return false;
-  if (isOwner(hub, host, actual.hubs)) return true;
+  if (isOwner(hub, host, actual.hubs.get(hub.id))) return true;
   if (isTrusted(trust) || splitKey(host)[0] !== hub.target) return false;
   const nameless = [...actual.endpoints.values()].filter(({ by }) => by.size === 0);
   const names = nameless.map(({ registryName }) => registryName);

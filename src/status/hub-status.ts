@@ -40,6 +40,13 @@ export interface HoldView {
   readonly hold: Hold;
 }
 
+/** A ServiceEntry that the operator wrote. */
+export interface WrittenEntry {
+  readonly name: string;
+  /** When it did so last, RFC 3339. */
+  readonly writtenAt: string;
+}
+
 /** Everything that determines a hub's status. */
 export interface HubView {
   readonly hub: StatusSubject;
@@ -50,8 +57,7 @@ export interface HubView {
   /** Whether some host waits for its write. "briefly" = only since a moment, and only because the registry changed. */
   readonly syncing: "no" | "briefly" | "long";
   readonly held: HoldView | undefined;
-  /** Name -> RFC 3339 time of the operator's last write. */
-  readonly entries: ReadonlyMap<string, string>;
+  readonly entries: readonly WrittenEntry[];
   readonly services: number;
   readonly endpoints: number;
   readonly problems: readonly Problem[];
@@ -70,13 +76,13 @@ export function hubStatusOf(view: HubView, now: string): HubStatus {
     return conditionOf(finding, before, hub.generation, now);
   });
   const phase = phaseOf(conditions);
-  const names = firstOf(view.entries.keys(), maxEntries);
+  const shown = firstOf(view.entries, maxEntries);
   return {
     address: hub.registry.address,
     type: hub.registry.type,
     generate_to: hub.target,
     phase,
-    serviceentries: Object.fromEntries(names.map((name) => [name, view.entries.get(name) ?? now])),
+    serviceentries: Object.fromEntries(shown.map(({ name, writtenAt }) => [name, writtenAt])),
     conditions: phase === "failed" ? withManualFields(conditions, findings, previous, now) : conditions,
     observedGeneration: hub.generation,
     services: view.services,
@@ -84,7 +90,7 @@ export function hubStatusOf(view: HubView, now: string): HubStatus {
     ...plannedOf(view, kept),
     ...(view.held && { hold: view.held.hold }),
     origin: view.origin,
-    truncated: view.entries.size - names.length,
+    truncated: view.entries.length - shown.length,
   };
 }
 
@@ -100,24 +106,24 @@ function plannedOf(view: HubView, kept: Kept): Pick<HubStatus, "rejected" | "pro
   };
 }
 
-/** The first `count` names in order, without sorting all 10,000 on every call. */
-function firstOf(names: Iterable<string>, count: number): readonly string[] {
-  const first: string[] = [];
-  for (const name of names) {
+/** The first `count` by name, in order, without sorting all 10,000 on every call. */
+function firstOf(entries: readonly WrittenEntry[], count: number): readonly WrittenEntry[] {
+  const first: WrittenEntry[] = [];
+  for (const entry of entries) {
     const last = first[count - 1];
-    if (last !== undefined && name >= last) continue;
-    first.splice(placeFor(name, first), 0, name);
+    if (last !== undefined && entry.name >= last.name) continue;
+    first.splice(placeFor(entry, first), 0, entry);
     if (first.length > count) first.pop();
   }
   return first;
 }
 
-/** Where a name belongs among names in order. */
-function placeFor(name: string, names: readonly string[]): number {
-  let [from, to] = [0, names.length];
+/** Where an entry belongs among entries in order. */
+function placeFor({ name }: WrittenEntry, entries: readonly WrittenEntry[]): number {
+  let [from, to] = [0, entries.length];
   while (from < to) {
     const middle = (from + to) >> 1;
-    if ((names[middle] ?? "") > name) to = middle;
+    if ((entries[middle]?.name ?? "") > name) to = middle;
     else from = middle + 1;
   }
   return from;

@@ -50,6 +50,24 @@ describe("one namespace does not wait for another's", () => {
     expect(addressesOf(world, "demo.A")).toEqual(["10.42.9.1:20880", "10.42.9.2:20880"]);
   });
 
+  test("who changes all the time has few writes in flight, and its last state arrives", async () => {
+    const world = await openNeighbours(300);
+    await world.hubController.start();
+    await world.advance(2 * minute);
+    world.api.slow(writesOfCrowd, 100);
+    const inFlight = (): number =>
+      world.api.writes(writesOfCrowd).filter(({ code }) => code === undefined).length;
+    for (let poll = 1; poll <= 5; poll++) {
+      world.registry("big:2181").lists(services(300, poll));
+      world.registry().lists({ "demo.A": [`10.42.9.${poll}:20880`] });
+      await world.advance(1 * second);
+    }
+    expect(inFlight()).toBe(2); // an eighth of 16
+    await world.advance(20 * second);
+    const last = Object.entries(services(300, 5));
+    expect(last.map(([name]) => addressesOf(world, name, crowd))).toEqual(last.map(([, all]) => all));
+  });
+
   test("within one namespace a change comes before all that is only looked at", async () => {
     const world = await openNeighbours(400);
     world.api.slow(writesOfCrowd, 1 * second);

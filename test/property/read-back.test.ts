@@ -241,7 +241,7 @@ test("the status of a hub that cannot be read is one that the CRD accepts, whate
           },
           syncing: "no",
           held: rememberedTrust(last, hub).held,
-          entries: new Map(),
+          entries: [],
           services: 0,
           endpoints: 0,
           problems: [],

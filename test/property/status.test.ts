@@ -42,7 +42,7 @@ const views: fc.Arbitrary<HubView> = fc.record({
   held: optional(fc.record({ reason: keysOf(reasons.DeletionHeld.True), hold })),
   entries: fc
     .dictionary(fc.domain(), fc.constant(first), { maxKeys: 3 })
-    .map((names) => new Map(Object.entries(names))),
+    .map((names) => Object.entries(names).map(([name, writtenAt]) => ({ name, writtenAt }))),
   services: fc.nat(9),
   endpoints: fc.nat(9),
   problems: fc.array(

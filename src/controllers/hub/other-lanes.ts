@@ -68,7 +68,7 @@ export class OtherLanes {
   ownerOf(host: HostKey, entry: Entry, own: () => Iterable<ExistingHub>): HubKey | undefined {
     const oldestOf = (hubs: Iterable<ExistingHub>): string | undefined =>
       [...hubs]
-        .filter((hub) => isOwner(hub, host, entry.hubs))
+        .filter((hub) => isOwner(hub, host, entry.hubs.get(hub.id)))
         .map(ageOf)
         .sort()[0];
     const other = oldestOf(this.#hubs.values());

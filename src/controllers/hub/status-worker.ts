@@ -13,7 +13,7 @@ import { type ApplyFailure, type HubView, hubStatusOf, statusChange } from "../.
 import { rememberedTrust, type StatusSubject } from "../../status/memory.ts";
 import { hubIdOf } from "../../translate/names.ts";
 import { readStatus } from "../../translate/read-back/hub-status.ts";
-import type { EntryIndex } from "../writes/entry-index.ts";
+import type { EntryIndex, HubEntry } from "../writes/entry-index.ts";
 import type { Tools } from "../writes/object-writer.ts";
 import type { Outcome, WorkQueue } from "../writes/queue.ts";
 import type { HubSession } from "./session.ts";
@@ -204,17 +204,21 @@ export class StatusWorker {
     previous: HubStatus | undefined,
   ): Pick<HubView, "entries" | "services" | "endpoints"> {
     if (this.#context.serviceEntries.status.state === "pending" && previous !== undefined) {
-      return { ...previous, entries: new Map(Object.entries(previous.serviceentries)) };
+      const entries = Object.entries(previous.serviceentries);
+      return { ...previous, entries: entries.map(([name, writtenAt]) => ({ name, writtenAt })) };
     }
-    const entries = new Map<string, string>();
     let services = 0;
     let endpoints = 0;
+    let isElsewhere = false;
+    const entries: HubEntry[] = [];
     for (const one of this.#context.entries.hostsOf(hub)) {
       if (one.endpoints > 0) services++;
       endpoints += one.endpoints;
-      if (one.writtenAt !== "") entries.set(one.name, one.writtenAt);
+      if (one.writtenAt === "") continue;
+      entries.push(one);
+      isElsewhere ||= !one.host.startsWith(`${hub.target}/`);
     }
-    return { entries, services, endpoints };
+    return { entries: isElsewhere ? distinct(entries) : entries, services, endpoints };
   }
 
   #failure(session: HubSession): ApplyFailure | undefined {
@@ -239,3 +243,8 @@ export class StatusWorker {
     metrics.heldRemovals(key, view.held?.hold.services ?? 0);
   }
 }
+
+/** While a hub moves to another target, both namespaces have entries of one name, which count once. */
+const distinct = (entries: readonly HubEntry[]): readonly HubEntry[] => [
+  ...new Map(entries.map((entry) => [entry.name, entry])).values(),
+];

@@ -36,6 +36,11 @@ export interface HubEntry {
   readonly writtenAt: string;
 }
 
+/** An object that names a hub, and that hub's name as far as the object tells it; `host` is "" where it has none. */
+interface NamedEntry extends HubEntry {
+  readonly owner: HubKey;
+}
+
 /**
  * Indexes over every ServiceEntry of the cluster, updated one object at a time. They hold facts; the objects stay in
  * the reflector's store.
@@ -45,7 +50,10 @@ export class EntryIndex {
   readonly #facts = new Map<ObjectKey, EntryFacts>();
   readonly #byHost = new Map<HostKey, Set<ObjectKey>>();
   readonly #byIp = new Map<string, Set<ObjectKey>>();
-  readonly #byHub = new Map<HubId, Set<ObjectKey>>();
+  /** What each hub's id may have: of 10,000 entries most are in no cache of the processor, so one look each has to do. */
+  readonly #byHub = new Map<HubId, Map<ObjectKey, NamedEntry>>();
+  /** Hosts that several objects have. */
+  readonly #contested = new Set<HostKey>();
   /** By address, and by object key. */
   readonly #reserved = new Map<string, HostKey>();
 
@@ -108,17 +116,12 @@ export class EntryIndex {
     return host !== undefined && this.copiesAt(host).includes(key);
   }
 
-  /** The entries that are the hub's, without copies. A plain loop, because that may be 10,000 and each status asks. */
+  /** The entries that are the hub's, without copies. */
   hostsOf(hub: HubIdentity): readonly HubEntry[] {
     const entries: HubEntry[] = [];
-    this.#byHub.get(hub.id)?.forEach((key) => {
-      const facts = this.#facts.get(key);
-      const host = facts?.hosts[0];
-      if (facts === undefined || host === undefined || !isOwner(hub, host, facts.hubs)) return;
-      const isOnly = this.#byHost.get(host)?.size === 1; // as nearly always
-      if (!isOnly && this.#factsOf(host) !== facts) return;
-      const { service, name, writtenAt } = facts;
-      entries.push({ host, endpoints: facts.vouched.get(hub.id) ?? 0, service, name, writtenAt });
+    this.#byHub.get(hub.id)?.forEach((entry, key) => {
+      if (entry.host === "" || !isOwner(hub, entry.host, entry.owner)) return;
+      if (!this.#contested.has(entry.host) || this.keysAt(entry.host)[0] === key) entries.push(entry);
     });
     return entries;
   }
@@ -131,7 +134,9 @@ export class EntryIndex {
   /** How many endpoints the hub vouches for in the entry of a host. */
   endpointsOf(hub: HubIdentity, host: HostKey): number {
     const facts = this.#factsOf(host);
-    return facts !== undefined && isOwner(hub, host, facts.hubs) ? (facts.vouched.get(hub.id) ?? 0) : 0;
+    return facts !== undefined && isOwner(hub, host, facts.hubs.get(hub.id))
+      ? (facts.vouched.get(hub.id) ?? 0)
+      : 0;
   }
 
   /** The services of the hub's entries in its target, as in ServiceIdentity.name. */
@@ -160,12 +165,13 @@ export class EntryIndex {
   /** The ServiceEntries that name the hub. */
   keysNaming(hub: HubKey): readonly ObjectKey[] {
     const id = hubIdOf(hub);
-    return [...(this.#byHub.get(id) ?? [])].filter((key) => this.#facts.get(key)?.hubs.get(id) === hub);
+    const named = this.#byHub.get(id) ?? new Map<ObjectKey, NamedEntry>();
+    return [...named].filter(([, { owner }]) => owner === hub).map(([key]) => key);
   }
 
   /** Whether the entry of the host is the hub's. */
   has(hub: HubIdentity, host: HostKey): boolean {
-    return isOwner(hub, host, this.#factsOf(host)?.hubs ?? new Map());
+    return isOwner(hub, host, this.#factsOf(host)?.hubs.get(hub.id));
   }
 
   hosts(): IterableIterator<HostKey> {
@@ -225,9 +231,23 @@ export class EntryIndex {
   }
 
   #link(key: ObjectKey, facts: EntryFacts, change: "add" | "remove"): void {
-    for (const host of facts.hosts) toggle(this.#byHost, host, key, change);
     for (const ip of facts.ips) toggle(this.#byIp, ip, key, change);
-    for (const hub of facts.hubs.keys()) toggle(this.#byHub, hub, key, change);
+    for (const host of facts.hosts) {
+      toggle(this.#byHost, host, key, change);
+      if ((this.#byHost.get(host)?.size ?? 0) > 1) this.#contested.add(host);
+      else this.#contested.delete(host);
+    }
+    const { hosts, service, name, writtenAt } = facts;
+    for (const [hub, owner] of facts.hubs) {
+      const named = this.#byHub.get(hub) ?? new Map<ObjectKey, NamedEntry>();
+      const endpoints = facts.vouched.get(hub) ?? 0;
+      if (change === "add")
+        this.#byHub.set(
+          hub,
+          named.set(key, { host: hosts[0] ?? "", endpoints, service, name, writtenAt, owner }),
+        );
+      else if (named.delete(key) && named.size === 0) this.#byHub.delete(hub);
+    }
   }
 }
 

@@ -9,6 +9,13 @@ const firstBackoffMs = 1_000;
 const maxBackoffMs = 60_000;
 /** What the API server refuses for good waits longer: it is tried again when something changes, or is called back. */
 const maxRefusedBackoffMs = 600_000;
+/** A namespace in which changes have waited for so long without a break changes faster than the API server writes. */
+const overrunMs = 2_000;
+/**
+ * Beside others it has this part of the workers: the more writes are in flight, the longer takes each, whoever's it is.
+ * So long after its last change another namespace counts as such.
+ */
+const [overrunShare, companyMs] = [1 / 8, 60_000];
 
 /**
  * The result for a key: done, run again later, or failed (the queue backs off per key, at least `atLeastMs`, and longer
@@ -44,6 +51,11 @@ interface Failure {
   readonly changeableAt: Instant;
 }
 
+interface Changed {
+  readonly namespace: string;
+  readonly at: Instant;
+}
+
 interface Timer {
   readonly due: Instant;
   readonly urgency: Urgency;
@@ -55,8 +67,8 @@ interface Timer {
  * running key runs it once more. No key ever runs twice at once, and a failing key delays no other.
  *
  * Namespaces take turns (`ReadyKeys`), and a namespace gets a worker only while it has fewer than are free. So a namespace
- * alone has half of the workers, and one is left for the next one. Work begins in a microtask, never inside `add`, and
- * gives the event loop its turn every 10 ms.
+ * alone has half of the workers, and one is left for the next one; while it changes faster than it can be written, and
+ * another one changes too, it has an eighth. Work begins in a microtask, never inside `add`, and gives the event loop its turn every 10 ms.
  */
 export class WorkQueue {
   readonly #work: (key: string) => Promise<Outcome>;
@@ -70,6 +82,8 @@ export class WorkQueue {
   readonly #again = new Map<string, Urgency>();
   readonly #timers = new Map<string, Timer>();
   readonly #failures = new Map<string, Failure>();
+  /** The two namespaces that changed last. */
+  #changedLast: readonly Changed[] = [];
   #isWoken = false;
   /** When the slice of this turn of the event loop is over; undefined = none has begun. */
   #sliceEnds: Instant | undefined;
@@ -144,8 +158,10 @@ export class WorkQueue {
   #enqueue(key: string, urgency: Urgency): void {
     const why = moreUrgent(this.#timers.get(key)?.urgency, urgency);
     this.#cancelTimer(key);
+    const now = this.#deps.clock.monotonic();
+    if (why === "changed") this.#noteChange(namespaceOf(key), now);
     if (this.#running.has(key)) this.#again.set(key, moreUrgent(this.#again.get(key), why));
-    else this.#ready.add(key, why);
+    else this.#ready.add(key, why, now);
     this.#wake();
   }
 
@@ -214,7 +230,24 @@ export class WorkQueue {
   }
 
   #mayStart(namespace: string): boolean {
-    return this.#workersOf(namespace) < this.#concurrency - this.#running.size;
+    const free = this.#concurrency - this.#running.size;
+    const most = this.#isOverrun(namespace) ? Math.min(free, this.#concurrency * overrunShare) : free;
+    return this.#workersOf(namespace) < most;
+  }
+
+  #isOverrun(namespace: string): boolean {
+    const since = this.#ready.changedSince(namespace);
+    const now = this.#deps.clock.monotonic();
+    return since !== undefined && now - since >= overrunMs && this.#hasCompany(namespace, now);
+  }
+
+  #hasCompany(namespace: string, now: Instant): boolean {
+    return this.#changedLast.some((one) => one.namespace !== namespace && now - one.at < companyMs);
+  }
+
+  #noteChange(namespace: string, at: Instant): void {
+    const other = this.#changedLast.find((one) => one.namespace !== namespace);
+    this.#changedLast = other === undefined ? [{ namespace, at }] : [{ namespace, at }, other];
   }
 
   #workersOf(namespace: string): number {

@@ -1,3 +1,4 @@
+import type { Instant } from "../../model/entry.ts";
 import { splitKey } from "../../model/keys.ts";
 
 /** Why a key is worked on: it has changed itself, or something has changed that may concern it. */
@@ -10,6 +11,8 @@ interface NamespaceKeys {
   readonly changed: Set<string>;
   readonly look: Set<string>;
   changesTaken: number;
+  /** Since when there has always been a change. */
+  changedSince: Instant;
 }
 
 /** A key whose turn it is. */
@@ -45,13 +48,25 @@ export class ReadyKeys {
     return this.#namespaces.has(namespace);
   }
 
+  /** Since when changes of the namespace have been waiting without a break; undefined = none waits. */
+  changedSince(namespace: string): Instant | undefined {
+    const keys = this.#namespaces.get(namespace);
+    return keys === undefined || keys.changed.size === 0 ? undefined : keys.changedSince;
+  }
+
   /** A look that becomes a change moves up; a change stays one. */
-  add(key: string, urgency: Urgency): void {
+  add(key: string, urgency: Urgency, now: Instant): void {
     const namespace = namespaceOf(key);
-    const keys = this.#namespaces.get(namespace) ?? { changed: new Set(), look: new Set(), changesTaken: 0 };
+    const keys = this.#namespaces.get(namespace) ?? {
+      changed: new Set(),
+      look: new Set(),
+      changesTaken: 0,
+      changedSince: now,
+    };
     this.#namespaces.set(namespace, keys);
     if (keys.changed.has(key)) return;
     if (urgency === "changed") keys.look.delete(key);
+    if (keys.changed.size === 0) keys.changedSince = now;
     keys[urgency].add(key);
   }
 

@@ -31,7 +31,7 @@ function view(overrides: Partial<HubView> = {}): HubView {
     failure: undefined,
     syncing: "no",
     held: undefined,
-    entries: new Map([["aeraki-x", "2024-02-04T03:04:20Z"]]),
+    entries: [{ name: "aeraki-x", writtenAt: "2024-02-04T03:04:20Z" }],
     services: 1,
     endpoints: 2,
     problems: [],
@@ -261,9 +261,9 @@ describe("the manual's fields", () => {
 
   test("entries are named with the time of our last write, at most 200 of them", () => {
     expect(status().serviceentries).toEqual({ "aeraki-x": "2024-02-04T03:04:20Z" });
-    const names = Array.from({ length: 205 }, (_, i) => [`n${String(i).padStart(3, "0")}`, now] as const);
-    const many = status({ entries: new Map(names.toReversed()) });
-    expect(Object.keys(many.serviceentries)).toEqual(names.slice(0, 200).map(([name]) => name));
+    const names = Array.from({ length: 205 }, (_, i) => `n${String(i).padStart(3, "0")}`);
+    const many = status({ entries: names.toReversed().map((name) => ({ name, writtenAt: now })) });
+    expect(Object.keys(many.serviceentries)).toEqual(names.slice(0, 200));
     expect(many.truncated).toBe(5);
   });
 });
@@ -321,10 +321,10 @@ describe("problems", () => {
 
   test("the largest status stays below 256 kB", () => {
     const long = "ü".repeat(5_000);
-    const names = Array.from({ length: 500 }, (_, i) => [`${i}-${"n".repeat(245)}`, now] as const);
+    const names = Array.from({ length: 500 }, (_, i) => `${i}-${"n".repeat(245)}`);
     const largest = status({
       problems: Array.from({ length: 50 }, () => problem(long)),
-      entries: new Map(names),
+      entries: names.map((name) => ({ name, writtenAt: now })),
     });
     expect(Buffer.byteLength(JSON.stringify(largest))).toBeLessThan(256 * 1024);
   });
@@ -340,9 +340,9 @@ describe("problems", () => {
 describe("what is worth a write", () => {
   const before = status();
   test.each<[string, Partial<HubView>, ReturnType<typeof statusChange>]>([
-    ["only times", { entries: new Map([["aeraki-x", later]]) }, "none"],
+    ["only times", { entries: [{ name: "aeraki-x", writtenAt: later }] }, "none"],
     ["a count", { endpoints: 3 }, "counts"],
-    ["another entry", { entries: new Map([["aeraki-y", now]]) }, "counts"],
+    ["another entry", { entries: [{ name: "aeraki-y", writtenAt: now }] }, "counts"],
     ["a problem", { problems: [{ at: "x", code: "BadPort", detail: "d", severity: "rejected" }] }, "counts"],
     ["a warning", { problems: [{ at: "x", code: "BadPort", detail: "d", severity: "warning" }] }, "counts"],
     ["a condition", { syncing: "long" }, "conditions"],

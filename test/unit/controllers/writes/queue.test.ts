@@ -115,6 +115,49 @@ describe("fairness", () => {
     expect([count("slow"), count("slower"), count("quick")]).toEqual([4, 2, 1]);
   });
 
+  test("one that changes faster than it is written has an eighth beside another one, until no change waits", async () => {
+    const { started, open, add, look, finish, pass } = running(16);
+    const inFlight = () => started.length - finished.size;
+    const finished = new Set<string>();
+    const finishOldest = async (): Promise<void> => {
+      const oldest = [...open.keys()].find((key) => !finished.has(key)) ?? "";
+      finished.add(oldest);
+      await finish(oldest);
+    };
+    const finishAll = async (): Promise<void> => {
+      while (inFlight() > 0) await finishOldest();
+    };
+    const changes = (name: string) => Array.from({ length: 30 }, (_, at) => `restless/${name}-${at}`);
+    await look(...Array.from({ length: 30 }, (_, at) => `calm/${at}`));
+    await pass(10_000);
+    expect(inFlight()).toBe(8); // looks may wait for as long as they like
+    await finishAll();
+    await add(...changes("alone"));
+    await pass(10_000);
+    await finishOldest();
+    expect(inFlight()).toBe(8); // nobody is in its way
+    await finishAll();
+    await add("quiet/1");
+    await finishAll();
+    await add(...changes("first"));
+    await pass(1_999);
+    await finishOldest();
+    expect(inFlight()).toBe(8);
+    await pass(1);
+    for (let at = 0; at < 6; at++) await finishOldest();
+    expect(inFlight()).toBe(2);
+    while (!started.includes("restless/first-29")) await finishOldest();
+    expect(inFlight()).toBe(2);
+    await add(...changes("next"));
+    expect(inFlight()).toBe(8);
+    await pass(57_999);
+    await finishOldest();
+    expect(inFlight()).toBe(7);
+    await pass(1);
+    await finishOldest();
+    expect(inFlight()).toBe(8); // the other one has not changed for a minute
+  });
+
   test.each([1, 2, 3])("with %i workers every namespace still has its turn", async (concurrency) => {
     const { started, add, finish } = running(concurrency);
     await add("a/1", "a/2", "a/3", "a/4", "b/1");
