@@ -14,6 +14,8 @@ export interface NoStatus {
 /** The requests to one Eureka server. @throws RegistryError; the signal's reason. */
 export interface EurekaApi {
   readonly server: HttpServer;
+  /** As in HttpClient. */
+  readonly connections: number;
   /**
    * What `use` makes of every application with every instance, which is in memory only until then, as JSON. @throws
    * RegistryError when the answer is anything else; what `use` throws.
@@ -33,7 +35,7 @@ const statusMaxBytes = 1_024 * 1_024;
  * Cloud 2025.0. `listMs` limits the time for a list; default: that of the client.
  */
 export function createEurekaApi(
-  http: Pick<HttpClient, "get" | "getList">,
+  http: Pick<HttpClient, "connections" | "get" | "getList">,
   server: HttpServer,
   credentials: Credentials,
   listMs?: number,
@@ -54,6 +56,9 @@ export function createEurekaApi(
   };
   return {
     server,
+    get connections() {
+      return http.connections;
+    },
     status,
     async applications(use) {
       const doing = named("/apps");

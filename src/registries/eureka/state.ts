@@ -49,14 +49,15 @@ export class EurekaReader {
   async read(): Promise<Snapshot | undefined> {
     const list = () => this.#api.applications((exchange, signal) => this.#decode(exchange, signal));
     const known = this.#status;
-    // Who answers before the list and after it has made it, unless connections change twice in between.
+    const { connections } = this.#api;
     const wasOther = known && "process" in known ? this.#isOther(known, await this.#api.status()) : false;
     let { digest, snapshot } = await list();
     const status = await this.#api.status();
     const isOther = known !== undefined && (this.#isOther(known, status) || wasOther);
-    if (isOther) ({ digest, snapshot } = await list()); // the first may be of either
-    if (isOther && snapshot !== undefined && listsLess(this.#services, snapshot.services))
-      throw this.#lessKnown();
+    // Who answered before the list or after it has made it, unless connections changed twice in between.
+    const isAnybodys = this.#api.connections > connections + 1 && this.#isLess(snapshot);
+    if (isOther || isAnybodys) ({ digest, snapshot } = await list());
+    if (isOther && this.#isLess(snapshot)) throw this.#lessKnown();
     this.#status = status;
     if ("process" in status) this.#processes.add(status.process);
     if (snapshot === undefined) return undefined;
@@ -111,6 +112,10 @@ export class EurekaReader {
         "The server's list may be incomplete. The operator removes nothing until the list has settled.",
       );
     return "missing" in before || before.process !== now.process;
+  }
+
+  #isLess(snapshot: Snapshot | undefined): boolean {
+    return snapshot !== undefined && listsLess(this.#services, snapshot.services);
   }
 
   #lessKnown(): RegistryError {

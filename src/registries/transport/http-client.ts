@@ -79,6 +79,8 @@ export interface ListOptions extends Omit<HttpOptions, "maxBytes"> {
 
 /** The only way to a registry over HTTP. It never asks again on its own, because the caller knows whether to. */
 export interface HttpClient {
+  /** How many connections it has opened so far: while there is no other one, the same server answers. */
+  readonly connections: number;
   /**
    * Follows up to three redirects: never from https to http, and to another origin only if there are no `headers`. An
    * answer to a request without its login would be another's.
@@ -112,7 +114,8 @@ interface Sent extends Pick<HttpOptions, "askAgain"> {
  */
 export function createHttpClient(options: HttpClientOptions, clock: Clock, signal: AbortSignal): HttpClient {
   const { limits: { memory, maxAnswerBytes } = defaultLimits } = options;
-  const send = createTransport(options, clock, signal);
+  let connections = 0;
+  const send = createTransport(options, clock, signal, () => connections++);
   const limited = createLimiter(memory, clock, signal);
 
   /** One exchange, and what is made of it while its body is in memory. */
@@ -168,6 +171,9 @@ export function createHttpClient(options: HttpClientOptions, clock: Clock, signa
   };
 
   return {
+    get connections() {
+      return connections;
+    },
     get: (url, options = {}) => get(url, options, textLimit(options), textOf),
     getList: (url, options, use) => get(url, options, listLimit(maxAnswerBytes, options), use),
     postForm: (url, fields, options = {}) =>
@@ -256,8 +262,13 @@ function createLimiter(memory: SharedMemory, clock: Clock, signal: AbortSignal):
 type Send = (url: URL, sent: Sent, stop: AbortSignal) => Promise<HttpBytes>;
 
 /** Sends one request and reads its whole answer, whatever its status. */
-function createTransport(options: HttpClientOptions, clock: Clock, signal: AbortSignal): Send {
-  const agent = openAgent(options, clock, signal);
+function createTransport(
+  options: HttpClientOptions,
+  clock: Clock,
+  signal: AbortSignal,
+  opened: () => void,
+): Send {
+  const agent = openAgent(options, clock, signal, opened);
   const close = (): void => void agent.destroy();
   signal.addEventListener("abort", close, { once: true });
   return async (url, { method, headers, body, askAgain, limit, takeTurn }, stop) => {
@@ -283,7 +294,7 @@ function createTransport(options: HttpClientOptions, clock: Clock, signal: Abort
 const isClosed = (error: unknown): boolean =>
   ["UND_ERR_SOCKET", "ECONNRESET", "EPIPE"].includes((error as NodeJS.ErrnoException).code ?? "");
 
-function openAgent(options: HttpClientOptions, clock: Clock, signal: AbortSignal): Agent {
+function openAgent(options: HttpClientOptions, clock: Clock, signal: AbortSignal, opened: () => void): Agent {
   const { tls = {}, limits = defaultLimits } = options;
   const dial = createDialer(tls, clock, signal, limits.allowedCidrs);
   return new Agent({
@@ -298,7 +309,10 @@ function openAgent(options: HttpClientOptions, clock: Clock, signal: AbortSignal
       const secure = protocol === "https:";
       const endpoint = { host: hostname, port: Number(port || (secure ? 443 : 80)), secure };
       dial(endpoint).then(
-        (socket) => settle(null, socket),
+        (socket) => {
+          opened();
+          settle(null, socket);
+        },
         (error: unknown) => settle(error as Error, null),
       );
     },

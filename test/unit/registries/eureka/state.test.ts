@@ -3,7 +3,9 @@ import { gzipSync } from "node:zlib";
 import { afterEach, describe, expect, test } from "vitest";
 import { RegistryError } from "../../../../src/model/errors.ts";
 import type { Credentials } from "../../../../src/model/hub.ts";
+import type { EurekaApi } from "../../../../src/registries/eureka/api.ts";
 import { createEurekaAdapter } from "../../../../src/registries/eureka/adapter.ts";
+import { EurekaReader } from "../../../../src/registries/eureka/state.ts";
 import type { Deps } from "../../../../src/runtime/deps.ts";
 import { startProxy } from "../../../bed/fault-proxy.ts";
 import { countingDeps } from "../../../contract/counting-deps.ts";
@@ -319,6 +321,55 @@ describe("another process behind the address", () => {
     rich.register("ORDERS", [{ address: "10.42.0.3", port: 80 }]);
     await observer.until((snapshot) => expect(addressesOf(snapshot, "ORDERS")).toHaveLength(3));
     expect(told(observer)).toEqual([2, 3]);
+  });
+});
+
+/** A server with an eye on each list: the connections that were opened since are told with the one after it. */
+function scripted(
+  lists: readonly { readonly instances: readonly (typeof one)[]; readonly opened: number }[],
+) {
+  let asked = 0;
+  let connections = 1;
+  const api: EurekaApi = {
+    server: { name: "eureka:8761", baseUrl: "http://eureka:8761/eureka", host: "eureka", port: 8_761 },
+    get connections() {
+      return connections;
+    },
+    applications(use) {
+      const { instances, opened } = lists[Math.min(asked++, lists.length - 1)] ?? {
+        instances: [],
+        opened: 0,
+      };
+      connections += opened;
+      const instance = instances.map(({ address, port }) => ({ ipAddr: address, status: "UP", port }));
+      const text = JSON.stringify({ applications: { application: [{ name: "ORDERS", instance }] } });
+      const answer = { status: 200, headers: {}, bytes: Buffer.from(text) };
+      return use({ doing: "", product: "", answer }, new AbortController().signal);
+    },
+    status: async () => ({ process: "first", uptimeMinutes: 5 }),
+  };
+  return new EurekaReader(api, { wants: () => true }, fakeClock());
+}
+
+describe("a list that came while connections changed", () => {
+  const first = { instances: [one, two], opened: 0 };
+
+  test("twice may be anybody's: if it has less, it is read once more", async () => {
+    const reader = scripted([first, { instances: [one], opened: 2 }, first]);
+    expect((await reader.read())?.services.get("ORDERS")?.instances).toHaveLength(2);
+    expect(await reader.read()).toBeUndefined();
+  });
+
+  test("all the time counts when it says the same again, as where no connection is kept", async () => {
+    const reader = scripted([first, { instances: [one], opened: 3 }, { instances: [one], opened: 3 }]);
+    await reader.read();
+    expect((await reader.read())?.services.get("ORDERS")?.instances).toHaveLength(1);
+  });
+
+  test("once is the one of who answered before or after it, and counts", async () => {
+    const reader = scripted([first, { instances: [one], opened: 1 }, first]);
+    await reader.read();
+    expect((await reader.read())?.services.get("ORDERS")?.instances).toHaveLength(1);
   });
 });
 
