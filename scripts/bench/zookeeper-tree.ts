@@ -20,7 +20,7 @@ export interface ZooKeeperTree extends AsyncDisposable {
   readonly witness: ZkWriter;
   /** Registers one more provider of a service, number `one`. Returns once ZooKeeper has confirmed it. */
   register(service: number, one: number): Promise<void>;
-  /** Takes all of those away. */
+  /** Takes all of those away, and connects anew: a client whose server restarted may wait for it for ever. */
   reset(): Promise<void>;
 }
 
@@ -28,7 +28,8 @@ export interface ZooKeeperTree extends AsyncDisposable {
 export async function plantTree(zooKeeper: ZooKeeper, size: TreeSize): Promise<ZooKeeperTree> {
   const { services, instances } = size;
   await using starting = new AsyncDisposableStack();
-  const witness = starting.use(await connectZkWriter(zooKeeper.address));
+  let witness = await connectZkWriter(zooKeeper.address);
+  starting.defer(() => witness.close());
   await witness.createAll(["/dubbo"]);
   // Persistent, unlike a provider's own: a session of 100,000 ephemeral nodes could not be ended in one transaction.
   await inParallel(Array(services).keys(), inFlight, async (service) => {
@@ -41,12 +42,15 @@ export async function plantTree(zooKeeper: ZooKeeper, size: TreeSize): Promise<Z
   const owned = starting.move();
   return {
     size,
-    witness,
+    get witness() {
+      return witness;
+    },
     register: (service, one) =>
       registrant.createAll([providerPath(urlOf(service, one))], { ephemeral: true }),
     async reset() {
-      await registrant.close();
+      await Promise.all([registrant.close(), witness.close()]);
       registrant = await connectZkWriter(zooKeeper.address);
+      witness = await connectZkWriter(zooKeeper.address);
     },
     [Symbol.asyncDispose]: () => owned.disposeAsync(),
   };
