@@ -7,12 +7,12 @@ import type { AuditedWrite } from "../bed/audit-log.ts";
 import { earlierVersion, type Version } from "../bed/earlier-version.ts";
 import { addrsOf, hostOfFilter, type Life, losses } from "../outage/truth.ts";
 import { type ClusterRecorder, recordCluster } from "../support/cluster-recorder.ts";
-import { type Controllers, startControllers } from "../support/controllers.ts";
 import { eventually } from "../support/eventually.ts";
-import { applyInstall, checkout, installNamespace, kubeconfigAs } from "../support/install.ts";
+import { checkout, installNamespace } from "../support/install.ts";
 import { builtProgram } from "../support/program.ts";
 import { showLogsOnFailure } from "../support/show-logs.ts";
 import { consulFleet, eurekaFleet, type Fleet, type Instance, nacosFleet, zooKeeperFleet } from "./fleets.ts";
+import { type Operator, operatorOn } from "./operator.ts";
 import { countedByFields, type Written, writesSince } from "./writes.ts";
 
 const target = "mesh";
@@ -90,7 +90,7 @@ let api: ApiServer;
 let recorder: ClusterRecorder;
 let fleets: readonly Fleet[];
 let earlier: Version;
-let controllers: Controllers | undefined;
+let operator: Operator;
 /** Who is registered, and since when the cluster has known it. */
 const living = new Map<Instance, Life>();
 const past: Life[] = [];
@@ -106,17 +106,20 @@ beforeAll(async () => {
   recorder = starting.use(await recordCluster(api.etcdUrl));
   await api.applyCrds();
   await api.kubectl(["create", "namespace", target]);
-  starting.defer(async () => controllers?.[Symbol.asyncDispose]());
+  operator = starting.use(operatorOn(api));
   const owned = starting.move();
   return () => owned.disposeAsync();
 });
-showLogsOnFailure(() => (controllers ? [controllers.hub, controllers.dubbo] : []));
+showLogsOnFailure(() => {
+  const { hub, dubbo } = operator.controllers ?? {};
+  return [hub, dubbo].filter((one) => one !== undefined);
+});
 
 describe(`${ENTRIES} entries that the earlier version made of four registries`, () => {
   test("are there, with their providers, and with their filters if they speak Dubbo", async () => {
     for (const one of fleets.flatMap(({ instances }) => instances))
       living.set(one, { host: hostOf(one), hostPort: one.hostPort, from: Number.POSITIVE_INFINITY });
-    await run(earlier);
+    await operator.run(earlier, flags);
     for (const { spec } of fleets) await applyHub(spec);
     await untilInSync();
     expect(entries()).toHaveLength(ENTRIES);
@@ -131,24 +134,12 @@ describe(`${ENTRIES} entries that the earlier version made of four registries`, 
     takeOver("the earlier version", earlier, [takesAway]));
 });
 
-/** The manifests come first, then the processes of the other version go, then those of this one come. */
-async function run({ program, folder }: Version): Promise<void> {
-  await applyInstall(api, "default", folder);
-  await Promise.all([controllers?.hub.terminate(), controllers?.dubbo.terminate()]);
-  controllers = await startControllers({
-    hubKubeconfig: await kubeconfigAs(api, "registryhub"),
-    dubboKubeconfig: await kubeconfigAs(api, "dubbo-controller"),
-    hub: flags,
-    program,
-  });
-}
-
 async function takeOver(name: string, version: Version, more: readonly Reason[] = []): Promise<void> {
   await recorder.caughtUp();
   const since = new Date();
   const from = namespaces.map((namespace) => recorder.changes(namespace).length);
   const vips = vipsByHost();
-  await run(version);
+  await operator.run(version, flags);
   await oneOfEachLeaves();
   await untilInSync();
   await recorder.caughtUp();
@@ -202,7 +193,7 @@ async function untilInSync(): Promise<void> {
         expect(status?.conditions).toContainEqual(expect.objectContaining({ type: "Ready", status: "True" }));
         expect(status?.observedGeneration).toBe(metadata.generation);
       }
-      const metrics = await controllers?.hub.get("/metrics");
+      const metrics = await operator.controllers?.hub.get("/metrics");
       expect(metrics?.body).toContain('registryhub_queue_depth{queue="hosts"} 0');
     },
     SYNC_MS,
