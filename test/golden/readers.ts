@@ -175,7 +175,7 @@ function httpOver(answerTo: (path: string) => Recorded) {
   };
   const never = <T>(): Promise<T> => Promise.withResolvers<T>().promise;
   return {
-    connections: 1,
+    connections: () => 1,
     get: (url: string): Promise<HttpAnswer> => Promise.resolve(answer(url) ?? never<HttpAnswer>()),
     getList<T>(url: string, _: unknown, use: UseOfBytes<T>): Promise<T> {
       const said = answer(url);

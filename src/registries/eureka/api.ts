@@ -15,7 +15,7 @@ export interface NoStatus {
 export interface EurekaApi {
   readonly server: HttpServer;
   /** As in HttpClient. */
-  readonly connections: number;
+  connections(): number;
   /**
    * What `use` makes of every application with every instance, which is in memory only until then, as JSON. @throws
    * RegistryError when the answer is anything else; what `use` throws.
@@ -56,9 +56,7 @@ export function createEurekaApi(
   };
   return {
     server,
-    get connections() {
-      return http.connections;
-    },
+    connections: () => http.connections(),
     status,
     async applications(use) {
       const doing = named("/apps");

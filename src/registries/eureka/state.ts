@@ -49,13 +49,13 @@ export class EurekaReader {
   async read(): Promise<Snapshot | undefined> {
     const list = () => this.#api.applications((exchange, signal) => this.#decode(exchange, signal));
     const known = this.#status;
-    const { connections } = this.#api;
+    const connections = this.#api.connections();
     const wasOther = known && "process" in known ? this.#isOther(known, await this.#api.status()) : false;
     let { digest, snapshot } = await list();
     const status = await this.#api.status();
     const isOther = known !== undefined && (this.#isOther(known, status) || wasOther);
     // Who answered before the list or after it has made it, unless connections changed twice in between.
-    const isAnybodys = this.#api.connections > connections + 1 && this.#isLess(snapshot);
+    const isAnybodys = this.#api.connections() > connections + 1 && this.#isLess(snapshot);
     if (isOther || isAnybodys) ({ digest, snapshot } = await list());
     if (isOther && this.#isLess(snapshot)) throw this.#lessKnown();
     this.#status = status;

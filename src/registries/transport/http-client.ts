@@ -80,7 +80,7 @@ export interface ListOptions extends Omit<HttpOptions, "maxBytes"> {
 /** The only way to a registry over HTTP. It never asks again on its own, because the caller knows whether to. */
 export interface HttpClient {
   /** How many connections it has opened so far: while there is no other one, the same server answers. */
-  readonly connections: number;
+  connections(): number;
   /**
    * Follows up to three redirects: never from https to http, and to another origin only if there are no `headers`. An
    * answer to a request without its login would be another's.
@@ -114,8 +114,7 @@ interface Sent extends Pick<HttpOptions, "askAgain"> {
  */
 export function createHttpClient(options: HttpClientOptions, clock: Clock, signal: AbortSignal): HttpClient {
   const { limits: { memory, maxAnswerBytes } = defaultLimits } = options;
-  let connections = 0;
-  const send = createTransport(options, clock, signal, () => connections++);
+  const { send, connections } = createTransport(options, clock, signal);
   const limited = createLimiter(memory, clock, signal);
 
   /** One exchange, and what is made of it while its body is in memory. */
@@ -171,9 +170,7 @@ export function createHttpClient(options: HttpClientOptions, clock: Clock, signa
   };
 
   return {
-    get connections() {
-      return connections;
-    },
+    connections,
     get: (url, options = {}) => get(url, options, textLimit(options), textOf),
     getList: (url, options, use) => get(url, options, listLimit(maxAnswerBytes, options), use),
     postForm: (url, fields, options = {}) =>
@@ -261,17 +258,13 @@ function createLimiter(memory: SharedMemory, clock: Clock, signal: AbortSignal):
 
 type Send = (url: URL, sent: Sent, stop: AbortSignal) => Promise<HttpBytes>;
 
-/** Sends one request and reads its whole answer, whatever its status. */
-function createTransport(
-  options: HttpClientOptions,
-  clock: Clock,
-  signal: AbortSignal,
-  opened: () => void,
-): Send {
-  const agent = openAgent(options, clock, signal, opened);
+/** Sends one request and reads its whole answer, whatever its status; and counts its connections. */
+function createTransport(options: HttpClientOptions, clock: Clock, signal: AbortSignal) {
+  let count = 0;
+  const agent = openAgent(options, clock, signal, () => count++);
   const close = (): void => void agent.destroy();
   signal.addEventListener("abort", close, { once: true });
-  return async (url, { method, headers, body, askAgain, limit, takeTurn }, stop) => {
+  const send: Send = async (url, { method, headers, body, askAgain, limit, takeTurn }, stop) => {
     const request = () =>
       agent.request({
         origin: url.origin,
@@ -289,6 +282,7 @@ function createTransport(
     const bytes = await readBody(answer.body, flat["content-encoding"], limit, takeTurn);
     return { status: answer.statusCode, headers: flat, bytes };
   };
+  return { send, connections: () => count };
 }
 
 const isClosed = (error: unknown): boolean =>

@@ -3,8 +3,8 @@ import { gzipSync } from "node:zlib";
 import { afterEach, describe, expect, test } from "vitest";
 import { RegistryError } from "../../../../src/model/errors.ts";
 import type { Credentials } from "../../../../src/model/hub.ts";
-import type { EurekaApi } from "../../../../src/registries/eureka/api.ts";
 import { createEurekaAdapter } from "../../../../src/registries/eureka/adapter.ts";
+import type { EurekaApi } from "../../../../src/registries/eureka/api.ts";
 import { EurekaReader } from "../../../../src/registries/eureka/state.ts";
 import type { Deps } from "../../../../src/runtime/deps.ts";
 import { startProxy } from "../../../bed/fault-proxy.ts";
@@ -332,9 +332,7 @@ function scripted(
   let connections = 1;
   const api: EurekaApi = {
     server: { name: "eureka:8761", baseUrl: "http://eureka:8761/eureka", host: "eureka", port: 8_761 },
-    get connections() {
-      return connections;
-    },
+    connections: () => connections,
     applications(use) {
       const { instances, opened } = lists[Math.min(asked++, lists.length - 1)] ?? {
         instances: [],
