@@ -77,7 +77,9 @@ export async function benchRegistry(registry: BenchRegistry, size: BenchSize): P
     },
     { what: `ServiceEntry writes for ${size.changes} changes`, value: String(written) },
     { what: "connections at once, at most", value: String(tap.most) },
-    { what: `requests in ${restMs / 1_000} s at rest`, value: rest.requests },
+    ...(rest.requests === ""
+      ? []
+      : [{ what: `requests in ${restMs / 1_000} s at rest`, value: rest.requests }]),
     { what: `ServiceEntry writes in ${restMs / 1_000} s at rest`, value: String(rest.writes) },
   ];
   return { title: `${name}, ${size.services} × ${instances}`, rows };

@@ -90,9 +90,9 @@ export interface Entry {
 }
 
 /**
- * Whether the entry of a host is the hub's; `name` is what the entry's `hubs` have under the hub's id. Anybody can give a hub a name with a certain id, so an id counts
- * only with the name behind it, or, where nobody knows that, in the hub's own target. In another namespace, where the
- * hub may have written earlier, it has only hosts of that namespace.
+ * Whether the entry of a host is the hub's; `name` is what the entry's `hubs` have under the hub's id. Anybody can give a
+ * hub a name with a certain id, so an id counts only with the name behind it, or, where nobody knows that, in the hub's own
+ * target. In another namespace, where the hub may have written earlier, it has only hosts of that namespace.
  */
 export function isOwner({ key, target }: HubIdentity, host: HostKey, name: HubKey | undefined): boolean {
   if (host.startsWith(target) && host[target.length] === "/") return name === key || name === "";
