@@ -1,6 +1,6 @@
 import { beforeAll, expect, test } from "vitest";
 import type { EnvoyFilter, ServiceEntry } from "../../src/model/istio.ts";
-import type { RegistryHub, RegistryHubSpec } from "../../src/model/registryhub.ts";
+import type { RegistryHub } from "../../src/model/registryhub.ts";
 import { type ApiServer, startApiServer } from "../bed/api-server.ts";
 import { earlierVersion } from "../bed/earlier-version.ts";
 import { type Eureka, startEureka } from "../bed/eureka.ts";
@@ -14,10 +14,8 @@ import { checkout, installNamespace } from "../support/install.ts";
 import { builtProgram } from "../support/program.ts";
 import { showLogsOnFailure } from "../support/show-logs.ts";
 import { connectZkWriter, type ZkWriter } from "../support/zk-writer.ts";
-import { type Operator, operatorOn } from "./operator.ts";
+import { applyHub, flags, type Operator, operatorOn, target } from "./operator.ts";
 
-const target = "mesh";
-const flags = ["--settle-factor=0.05"];
 const SYNC_MS = 120_000;
 
 /** Ports that clients of other protocols use: this version makes no new filter for them. */
@@ -55,16 +53,13 @@ beforeAll(async () => {
   const owned = starting.move();
   return () => owned.disposeAsync();
 });
-showLogsOnFailure(() => {
-  const { hub, dubbo } = operator.controllers ?? {};
-  return [hub, dubbo].filter((one) => one !== undefined);
-});
+showLogsOnFailure(() => operator.processes);
 
 test("what this version would not make stays as the earlier one made it", async () => {
   await operator.run(await earlierVersion(), flags);
-  await applyHub("ports", { type: "zookeeper", address: zooKeeper.address });
-  await applyHub("large", { type: "eureka", address: eureka.address });
-  await applyHub("url", { type: "nacos", address: `http://${nacos.address}` });
+  await applyHub(api, "ports", { type: "zookeeper", address: zooKeeper.address });
+  await applyHub(api, "large", { type: "eureka", address: eureka.address });
+  await applyHub(api, "url", { type: "nacos", address: `http://${nacos.address}` });
   await eventually(
     () => {
       expect(entries().map(({ spec }) => spec.endpoints?.length)).toEqual(
@@ -109,16 +104,6 @@ test("what this version would not make stays as the earlier one made it", async 
 const providerAt = (port: number, pod = 0): string =>
   `dubbo://10.42.${pod}.1:${port}/org.example.Port${port}?interface=org.example.Port${port}&side=provider`;
 const ipOf = (at: number): string => `10.43.${Math.floor(at / 250)}.${(at % 250) + 1}`;
-
-async function applyHub(name: string, spec: Omit<RegistryHubSpec, "generate_to">): Promise<void> {
-  const object = {
-    apiVersion: "ecns.easystack.cn/v1alpha1",
-    kind: "RegistryHub",
-    metadata: { name, namespace: target },
-    spec: { generate_to: target, ...spec },
-  };
-  await api.kubectl(["apply", "-f", "-"], { input: JSON.stringify(object) });
-}
 
 const hub = (name: string): RegistryHub =>
   recorder.objects<RegistryHub>(target, "registryhubs").get(name) as RegistryHub;

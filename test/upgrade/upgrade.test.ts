@@ -12,15 +12,12 @@ import { checkout, installNamespace } from "../support/install.ts";
 import { builtProgram } from "../support/program.ts";
 import { showLogsOnFailure } from "../support/show-logs.ts";
 import { consulFleet, eurekaFleet, type Fleet, type Instance, nacosFleet, zooKeeperFleet } from "./fleets.ts";
-import { type Operator, operatorOn } from "./operator.ts";
+import { applyHub, flags, type Operator, operatorOn, target } from "./operator.ts";
 import { countedByFields, type Written, writesSince } from "./writes.ts";
 
-const target = "mesh";
 /** Where entries and hubs are, and where filters are. */
 const namespaces = [target, installNamespace] as const;
 const ENTRIES = 300;
-/** All registries stay up, so settling (Eureka's is the longest: 6 s) has nothing to wait for. */
-const flags = ["--settle-factor=0.05"];
 /** Settling, and the counts of a status, which come at most every 10 s. */
 const SYNC_MS = 120_000;
 
@@ -110,17 +107,14 @@ beforeAll(async () => {
   const owned = starting.move();
   return () => owned.disposeAsync();
 });
-showLogsOnFailure(() => {
-  const { hub, dubbo } = operator.controllers ?? {};
-  return [hub, dubbo].filter((one) => one !== undefined);
-});
+showLogsOnFailure(() => operator.processes);
 
 describe(`${ENTRIES} entries that the earlier version made of four registries`, () => {
   test("are there, with their providers, and with their filters if they speak Dubbo", async () => {
     for (const one of fleets.flatMap(({ instances }) => instances))
       living.set(one, { host: hostOf(one), hostPort: one.hostPort, from: Number.POSITIVE_INFINITY });
     await operator.run(earlier, flags);
-    for (const { spec } of fleets) await applyHub(spec);
+    for (const { spec } of fleets) await applyHub(api, spec.type, spec);
     await untilInSync();
     expect(entries()).toHaveLength(ENTRIES);
     const from = Date.now();
@@ -199,16 +193,6 @@ async function untilInSync(): Promise<void> {
     SYNC_MS,
     250,
   );
-}
-
-async function applyHub(spec: Fleet["spec"]): Promise<void> {
-  const hub = {
-    apiVersion: "ecns.easystack.cn/v1alpha1",
-    kind: "RegistryHub",
-    metadata: { name: spec.type, namespace: target },
-    spec: { generate_to: target, ...spec },
-  };
-  await api.kubectl(["apply", "-f", "-"], { input: JSON.stringify(hub) });
 }
 
 const hostOf = ({ service }: Instance): string => hostNameOf(service, target)?.host ?? "";
