@@ -43,7 +43,7 @@ test(`${SERVICES} services: one write each, and a restart on an unchanged world 
   const restartedAt = new Date();
   await world.controllers.hub.restart();
   await untilIdle(2);
-  expect(await world.api.writes({ since: restartedAt, userAgent: "registryhub-" })).toEqual([]);
+  expect(await world.api.writes({ since: restartedAt, userAgent: "registryhub-hub-controller" })).toEqual([]);
 });
 
 test("one provider more is exactly one write", async () => {
