@@ -2,7 +2,7 @@ import { nextTurn } from "./clock.ts";
 import type { Clock } from "./deps.ts";
 
 /** So long our own code holds the event loop before others have their turn. */
-export const sliceMs = 10;
+export const sliceMs = 5;
 
 /** Work that can be interrupted at every `yield`, and its result. */
 export type Steps<T> = Generator<undefined, T>;
@@ -13,7 +13,7 @@ let working = 0;
 let takenMs = 0;
 
 /**
- * Gives the event loop its turn every 10 ms, however many work in slices at the same time: they share the 10 ms, and each
+ * Gives the event loop its turn every 5 ms, however many work in slices at the same time: they share the 5 ms, and each
  * makes a step in every turn. @throws what a step throws; the signal's reason.
  */
 export async function inSlices<T>(

@@ -144,7 +144,7 @@ export class HubController {
       targetProblem: ({ hub }: Claimant) => this.#cluster.targetProblem(hub),
       isStarting: () => this.#cluster.isStarting,
       isBlind: () => this.#cluster.isBlind,
-      waitsFor: (target) => this.#hostQueue?.waitsFor(target) ?? "nothing",
+      waitsFor: (target) => this.#waitsFor(target),
       failure: ({ hub }: HubSession) => this.#cluster.failureOf(hub),
       goneInMs: (key: HubKey) => this.#sessions.goneInMs(key),
     };
@@ -189,7 +189,7 @@ export class HubController {
     if (this.#isReady && !wasReady) {
       this.#hostQueue?.retryAll();
       this.#enqueueHosts(this.#cluster.entries.hosts(), "look");
-      this.#sessions.each((session) => session.enqueueAllHosts());
+      this.#sessions.each((session) => session.lookAtAll.ask());
     }
     if (this.#cluster.endsBlindness()) this.#sessions.restart();
     this.#sessions.connect();
@@ -208,6 +208,11 @@ export class HubController {
     } catch (error) {
       reportBug({ deps: this.#deps, metrics: this.#metrics }, "object", { serviceEntry: key }, error);
     }
+  }
+
+  #waitsFor(target: string): ReturnType<WorkQueue["waitsFor"]> {
+    const looksAtAll = this.#sessions.ordered.some((one) => one.lookAtAll.isOn && one.hub.target === target);
+    return looksAtAll ? "slice" : (this.#hostQueue?.waitsFor(target) ?? "nothing");
   }
 
   #enqueueStatus(key: HubKey): void {

@@ -17,24 +17,26 @@ export class HubHosts {
     this.#ledger = ledger;
   }
 
-  /** Each once. */
-  all(hub: Hub): ReadonlySet<HostKey> {
-    const hosts = new Set<HostKey>(this.#listings.hosts());
-    this.#entries.hostsOf(hub).forEach(({ host }) => {
-      hosts.add(host);
-    });
-    for (const host of this.#ledger.hosts()) hosts.add(host);
-    return hosts;
+  /** Some more than once. What comes while it is read may be missing. */
+  *all(hub: Hub): Generator<HostKey> {
+    yield* this.#listings.hosts();
+    for (const { host } of this.#entries.hostsOf(hub)) yield host;
+    yield* this.#ledger.hosts();
   }
 
   /** Hosts of the target with endpoints of the hub in the cluster that the registry, as far as it is readable, lacks. */
   missing(hub: Hub): readonly HostKey[] {
+    const inTarget = `${hub.target}/`;
     return this.#entries
       .hostsOf(hub)
-      .filter(({ endpoints }) => endpoints > 0)
-      .map(({ host }) => host)
-      .filter((host) => host.startsWith(`${hub.target}/`) && !this.#listings.has(host))
-      .filter((host) => this.isReadable(host));
+      .filter(
+        ({ host, endpoints }) =>
+          endpoints > 0 &&
+          !this.#listings.has(host) && // as good as never, so it is asked first
+          host.startsWith(inTarget) &&
+          this.isReadable(host),
+      )
+      .map(({ host }) => host);
   }
 
   /** After another target both namespaces have what the registry lists once, so only the fuller one counts. */

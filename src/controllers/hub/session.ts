@@ -8,7 +8,7 @@ import { holdOf, restoredTrust } from "../../plan/hold.ts";
 import type { TrustEvent } from "../../plan/trust.ts";
 import type { TrustLimits } from "../../plan/trust-state.ts";
 import type { RegistryState } from "../../registries/supervise.ts";
-import { containedClock, nextTurn } from "../../runtime/clock.ts";
+import { containedClock } from "../../runtime/clock.ts";
 import type { Deps } from "../../runtime/deps.ts";
 import type { RegistryView } from "../../status/hub-status.ts";
 import type { Progress, RememberedTrust } from "../../status/memory.ts";
@@ -19,6 +19,7 @@ import { editEffects } from "./edits.ts";
 import { HubHosts, successorOf } from "./hub-hosts.ts";
 import { HostLedger } from "./ledger.ts";
 import { ListingIndex } from "./listing-index.ts";
+import { LookAtAll } from "./look-at-all.ts";
 import { HubTrust, momentOf, type TrustChange } from "./trust.ts";
 
 /** How long an earlier process's status stays while the registry has not answered yet. */
@@ -49,6 +50,8 @@ export class HubSession {
   readonly listings: ListingIndex;
   /** The state of the hub's hosts. */
   readonly ledger: HostLedger;
+  /** Queues everything that the hub lists or owns. */
+  readonly lookAtAll: LookAtAll;
   readonly #entries: EntryIndex;
   readonly #deps: Deps;
   readonly #hooks: SessionHooks;
@@ -64,7 +67,6 @@ export class HubSession {
   #targetTakes: boolean | undefined;
   #mayConnect = false;
   #isClosed = false;
-  #looksAtAll = false;
   #looksForRoom = false;
 
   constructor(hub: Hub, memory: RememberedTrust, entries: EntryIndex, deps: HubDeps, hooks: SessionHooks) {
@@ -86,6 +88,12 @@ export class HubSession {
       owned: () => entries.hostsOf(this.#hub).map(({ host }) => successorOf(this.#hub, host)),
     });
     this.#hosts = new HubHosts(entries, this.listings, this.ledger);
+    this.lookAtAll = new LookAtAll(
+      () => this.#hosts.all(this.#hub),
+      (some) => hooks.enqueueHosts(some, "look"),
+      clock,
+      (error) => this.#onBug(error),
+    );
     this.#startedAt = clock.monotonic();
     const trust = restoredTrust(hooks.limitsFor(hub), memory, momentOf(clock));
     this.#trust = new HubTrust(clock, trust, (change) => this.#measured(() => this.#trustChanged(change)));
@@ -161,7 +169,7 @@ export class HubSession {
   /** Applies an edit of the hub: judges everything first, then queues hosts. */
   update(hub: Hub): void {
     const effects = editEffects(this.#hub, hub);
-    const hostsBefore = this.#hosts.all(this.#hub);
+    const hostsBefore = [...this.#hosts.all(this.#hub)];
     this.#hub = hub;
     this.#targetTakes = this.#hooks.targetTakes(hub);
     if (hub.policy !== "observe") this.ledger.forgetDryRuns();
@@ -172,7 +180,7 @@ export class HubSession {
     if (effects.has("resettle")) this.#resettle(found);
     if (effects.has("expect")) this.ledger.markPending(this.listings.hosts(), "decision");
     this.#judge({ type: "released", until: hub.releaseHold });
-    if (effects.size > 0) this.#hooks.enqueueHosts(hostsBefore.union(this.#hosts.all(this.#hub)), "look");
+    if (effects.size > 0) this.#hooks.enqueueHosts([...hostsBefore, ...this.#hosts.all(this.#hub)], "look");
   }
 
   /** Namespaces have changed. If the target takes entries from now on, the hub may remove more than before. */
@@ -184,7 +192,7 @@ export class HubSession {
       this.#resettle([]);
       this.ledger.markPending(this.listings.hosts(), "decision");
     }
-    this.enqueueAllHosts();
+    this.lookAtAll.ask();
   }
 
   /** Entries of the hub have changed. If it has too many services, there may be room for one more. */
@@ -295,7 +303,7 @@ export class HubSession {
     });
     if (first) return; // it is no change, and to judge it has queued all hosts
     this.#hooks.enqueueHosts(changed, "changed");
-    if (readAgain) this.enqueueAllHosts();
+    if (readAgain) this.lookAtAll.ask();
   }
 
   #loseTrust(dataWasLost: boolean): void {
@@ -341,7 +349,7 @@ export class HubSession {
       (host) => (changed === "everything" || changed.has(host)) && this.#mayRemove(host),
     );
     this.ledger.markPending(released, "decision");
-    if (changed === "everything") this.enqueueAllHosts();
+    if (changed === "everything") this.lookAtAll.ask();
     else this.#hooks.enqueueHosts(changed, "look");
     this.#enqueueStatus();
   }
@@ -355,15 +363,5 @@ export class HubSession {
 
   #enqueueStatus(): void {
     this.#hooks.enqueueStatus(this.#hub.key, "soon");
-  }
-
-  /** Queues everything that the hub lists or owns, in a turn of its own, because 10,000 hosts take a while. */
-  enqueueAllHosts(): void {
-    if (this.#looksAtAll) return;
-    this.#looksAtAll = true;
-    nextTurn(() => {
-      this.#looksAtAll = false;
-      this.#contain(() => this.#measured(() => this.#hooks.enqueueHosts(this.#hosts.all(this.#hub), "look")));
-    });
   }
 }

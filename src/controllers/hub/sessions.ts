@@ -292,7 +292,7 @@ export class HubSessions {
     this.#order();
     this.#connect(session);
     this.#hooks.recall(hub.target);
-    session.enqueueAllHosts();
+    session.lookAtAll.ask();
   }
 
   #connect(session: HubSession): void {
@@ -326,7 +326,7 @@ export class HubSessions {
     session.close();
     this.#sessions.delete(key);
     this.#order();
-    session.enqueueAllHosts();
+    session.lookAtAll.ask();
   }
 
   #order(): void {

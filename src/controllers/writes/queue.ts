@@ -69,7 +69,7 @@ interface Timer {
  * Namespaces take turns (`ReadyKeys`), and a namespace gets a worker only while it has fewer than are free. So a namespace
  * alone has half of the workers, and one is left for the next one; while it changes faster than it can be written, and
  * another one changes too, it has an eighth. Work begins in a microtask, never inside `add`, and gives the event loop its
- * turn every 10 ms.
+ * turn every 5 ms.
  */
 export class WorkQueue {
   readonly #work: (key: string) => Promise<Outcome>;

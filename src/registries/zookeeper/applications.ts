@@ -22,7 +22,7 @@ import {
   remembering,
 } from "./known-metadata.ts";
 import type { Session } from "./session.ts";
-import { maxProbed, WatchedNodes } from "./watched-nodes.ts";
+import { WatchedNodes } from "./watched-nodes.ts";
 
 /** The parent of applications without a registry group, in Dubbo and Spring Cloud. */
 const ungrouped = "/services";
@@ -80,14 +80,24 @@ export class Applications {
     this.#mappingPath = `${base}/mapping`;
     // Another group's applications may be of the same build, so nothing but their place tells them apart.
     this.#topPaths = new Set(base === "/dubbo" ? [ungrouped, this.#mappingPath] : [this.#mappingPath]);
-    this.#tops = new WatchedNodes((path, fired) => this.#list(path, fired), changed);
-    this.#directories = new WatchedNodes((path, fired) => this.#readDirectory(path, fired), changed);
-    this.#instances = new WatchedNodes((path, fired) => this.#readInstance(path, fired), changed);
+    const isForbidden = (value: unknown): boolean => value === "forbidden";
+    this.#tops = new WatchedNodes((path, fired) => this.#list(path, fired), changed, isForbidden);
+    this.#directories = new WatchedNodes(
+      (path, fired) => this.#readDirectory(path, fired),
+      changed,
+      isForbidden,
+    );
+    this.#instances = new WatchedNodes(
+      (path, fired) => this.#readInstance(path, fired),
+      changed,
+      (node) => "reason" in node,
+    );
     this.#metadata = new WatchedNodes(
       async (key, fired, before) => remembering(await this.#readMetadata(key, fired), before),
       changed,
+      (known) => obstacleOf(known) === "unreadable",
     );
-    this.#mappings = new WatchedNodes((name, fired) => this.#readMapping(name, fired), changed);
+    this.#mappings = new WatchedNodes((name, fired) => this.#readMapping(name, fired), changed, isForbidden);
   }
 
   /**
@@ -111,18 +121,16 @@ export class Applications {
 
   /** Checks what no watch reports: whether forbidden nodes are still forbidden. */
   probe(): void {
-    const isForbidden = (value: unknown): boolean => value === "forbidden";
-    this.#tops.retry(isForbidden, maxProbed);
-    this.#directories.retry(isForbidden, maxProbed);
-    this.#mappings.retry(isForbidden, maxProbed);
-    this.#instances.retry((node) => "reason" in node, maxProbed);
-    this.#metadata.retry((known) => obstacleOf(known) === "unreadable", maxProbed);
+    for (const nodes of this.#all) nodes.retry();
   }
 
   /** Makes the next `refresh` read everything, as if no watch had ever fired. */
   invalidate(): void {
-    const all = [this.#tops, this.#directories, this.#instances, this.#metadata, this.#mappings];
-    for (const nodes of all) nodes.invalidate();
+    for (const nodes of this.#all) nodes.invalidate();
+  }
+
+  get #all() {
+    return [this.#tops, this.#directories, this.#instances, this.#metadata, this.#mappings];
   }
 
   readonly #candidates = memoizeLast(

@@ -29,7 +29,7 @@ export class Probe {
 
   /** Checks the next interfaces. @throws RegistryError. */
   async check(): Promise<void> {
-    const due = [...this.#listed].slice(0, maxProbed);
+    const due = [...this.#listed.entries().take(maxProbed)];
     for (const [name, listedAt] of due) {
       this.#listed.delete(name);
       this.#listed.set(name, listedAt); // to the end of the line

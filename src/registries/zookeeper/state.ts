@@ -12,7 +12,7 @@ import { Applications, type ApplicationsView } from "./applications.ts";
 import { decodeAddresses, decodeService, unreadableService } from "./decode.ts";
 import { Probe } from "./probe.ts";
 import type { Session } from "./session.ts";
-import { maxProbed, WatchedNodes } from "./watched-nodes.ts";
+import { WatchedNodes } from "./watched-nodes.ts";
 import type { Stat } from "./wire.ts";
 
 /** Dubbo's own directories next to the interfaces. */
@@ -81,6 +81,7 @@ export class Tree {
     this.#interfaces = new WatchedNodes(
       (name, fired) => this.#readInterface(name, fired),
       changed,
+      ({ instances }) => instances === "unknown",
       (name) => this.#forget(name),
     );
     this.#applications = new Applications({ session, base: this.#base, wants, changed });
@@ -131,7 +132,7 @@ export class Tree {
     const stat = node === "missing" ? undefined : node.stat;
     const isSame = stat?.czxid === this.#rootStat?.czxid && stat?.pzxid === this.#rootStat?.pzxid;
     if (!isSame) this.#root.invalidate();
-    this.#interfaces.retry(({ instances }) => instances === "unknown", maxProbed);
+    this.#interfaces.retry();
     this.#applications.probe();
     await this.#probe.check();
   }

@@ -21,19 +21,31 @@ export class WatchedNodes<T> {
   readonly #read: Read<T>;
   readonly #changed: () => void;
   readonly #dropped: (key: string) => void;
-  /** What a watch of each key calls, in the order of the last read. It is one per key, so that readers of one path add up. */
+  readonly #isDoubtful: (value: T) => boolean;
+  /** What a watch of each key calls. It is one per key, so that readers of one path add up. */
   readonly #watches = new Map<string, () => void>();
   readonly #stale = new Set<string>();
+  /** Those with a doubtful value, in the order of the last read. */
+  readonly #doubtful = new Set<string>();
   #keys: ReadonlySet<string> = new Set();
   #values = new Map<string, T>();
   #absent = new Set<string>();
   /** Those of the two that somebody has, so that they may not change any more. */
   readonly #handedOut = new Set<unknown>();
 
-  /** `changed` is called whenever `sync` has something to read, and `dropped` when a key is no longer of interest. */
-  constructor(read: Read<T>, changed: () => void, dropped: (key: string) => void = () => undefined) {
+  /**
+   * `changed` is called whenever `sync` has something to read, and `dropped` when a key is no longer of interest. No watch
+   * tells when a value that `isDoubtful` becomes another one.
+   */
+  constructor(
+    read: Read<T>,
+    changed: () => void,
+    isDoubtful: (value: T) => boolean = () => false,
+    dropped: (key: string) => void = () => undefined,
+  ) {
     this.#read = read;
     this.#changed = changed;
+    this.#isDoubtful = isDoubtful;
     this.#dropped = dropped;
   }
 
@@ -68,13 +80,9 @@ export class WatchedNodes<T> {
     for (const key of keys) this.#fired(key);
   }
 
-  /** Makes the next `sync` read the values that `isDue` selects; at most `limit` of them, those first that were read longest ago. */
-  retry(isDue: (value: T) => boolean, limit: number): void {
-    const due = this.#watches.keys().filter((key) => {
-      const value = this.#values.get(key);
-      return value !== undefined && isDue(value);
-    });
-    this.invalidate([...due.take(limit)]);
+  /** Makes the next `sync` read doubtful values again; at most `maxProbed` of them, those first that were read longest ago. */
+  retry(): void {
+    this.invalidate([...this.#doubtful.values().take(maxProbed)]);
   }
 
   #replace(keys: ReadonlySet<string>): void {
@@ -83,6 +91,7 @@ export class WatchedNodes<T> {
       if (keys.has(key)) continue;
       this.#watches.delete(key);
       this.#stale.delete(key);
+      this.#doubtful.delete(key);
       this.#put(key, undefined);
       this.#dropped(key);
     }
@@ -96,10 +105,10 @@ export class WatchedNodes<T> {
   async #readKey(key: string): Promise<void> {
     const watch = this.#watches.get(key);
     if (watch === undefined) return;
-    this.#watches.delete(key);
-    this.#watches.set(key, watch); // to the end of the line
     const before = this.#values.get(key);
     const value = await this.#read(key, watch, before);
+    this.#doubtful.delete(key);
+    if (value !== undefined && this.#isDoubtful(value)) this.#doubtful.add(key);
     if (value === undefined || !isDeepStrictEqual(value, before)) this.#put(key, value);
   }
 

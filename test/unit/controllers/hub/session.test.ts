@@ -40,7 +40,9 @@ function openSession(asked = hub) {
   const [began, statuses]: [string[], string[]] = [[], []];
   const queued: { readonly hosts: readonly HostKey[]; readonly urgency: string }[] = [];
   let targetTakes: boolean | undefined = true;
+  let planMs = 0;
   const plan = (host: HostKey): void => {
+    clock.advance(planMs);
     const actual: Entry | undefined = entries.hostObject(host)?.entry;
     const said = claimOf(host, actual, session.claimInputs(host, actual));
     if (said?.listed.length === 0 && said.unlisted === "gone") gone.add(host);
@@ -56,7 +58,7 @@ function openSession(asked = hub) {
   const deps = { clock, random: () => 0.5, logger, openRegistry: registries.open };
   const session: HubSession = new HubSession(asked, nothingRemembered, entries, deps, {
     enqueueHosts(hosts, urgency) {
-      const all = [...hosts].sort();
+      const all = [...new Set(hosts)].sort();
       if (all.length > 0) queued.push({ hosts: all, urgency });
       all.forEach(plan);
     },
@@ -91,6 +93,10 @@ function openSession(asked = hub) {
     told,
     news,
     openSlices: () => slices,
+    /** From now on a host takes so long. */
+    planFor(ms: number): void {
+      planMs = ms;
+    },
     /** From now on there is a bug where the status is queued. */
     breakStatus(error: Error): void {
       statusBug = error;
@@ -239,14 +245,33 @@ describe("what is queued", () => {
 
   test("is everything, once, however often that is asked for in one turn", async () => {
     const { session, news } = await openListed();
-    session.enqueueAllHosts();
-    session.enqueueAllHosts();
+    session.lookAtAll.ask();
+    session.lookAtAll.ask();
     expect(news()).toEqual([]);
     await settle();
     expect(news()).toEqual([{ hosts: all, urgency: "look" }]);
-    session.enqueueAllHosts();
+    session.lookAtAll.ask();
     await settle();
     expect(news()).toHaveLength(1);
+    session.close();
+  });
+
+  test("is everything, with turns for others in between, and again if that is asked for meanwhile", async () => {
+    const { session, registry, news, planFor } = await openListed();
+    const many = Array.from({ length: 1_200 }, (_, at) => [`demo.M${at}`, ["10.42.0.1:20880"]] as const);
+    registry.lists({ ...services, ...Object.fromEntries(many) });
+    await settle();
+    news();
+    planFor(0.1);
+    session.lookAtAll.ask();
+    await nextTurn();
+    const [first = { hosts: [] }, ...others] = news();
+    expect([first.hosts.length, others, session.lookAtAll.isOn]).toEqual([500, [], true]);
+    session.lookAtAll.ask();
+    await settle();
+    const later = news().flatMap(({ hosts }) => hosts);
+    expect(new Set(later).isSupersetOf(new Set(first.hosts))).toBe(true);
+    expect([new Set(later).size, session.lookAtAll.isOn]).toEqual([1_210, false]);
     session.close();
   });
 

@@ -238,7 +238,7 @@ describe("a bug in one hub", () => {
   test("is the same where a session finds it by itself", async () => {
     const { sessions, breakHosts, pass } = await openBoth();
     breakHosts(bug);
-    sessions.get("demo/a")?.enqueueAllHosts();
+    sessions.get("demo/a")?.lookAtAll.ask();
     await pass(0);
     expect(sessions.unserved("demo/a")).toMatchObject({ code: "InternalError" });
     expect(sessions.unserved("demo/b")).toBeUndefined();

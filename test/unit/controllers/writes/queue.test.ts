@@ -218,12 +218,12 @@ describe("fairness", () => {
 });
 
 describe("slices", () => {
-  /** A queue whose keys cost 4 ms each and wait for nothing. */
+  /** A queue whose keys cost 2 ms each and wait for nothing. */
   function busy(hooks: QueueHooks = {}) {
     const clock = fakeClock();
     const seen: string[] = [];
     const work = async (key: string): Promise<Outcome> => {
-      clock.advance(4);
+      clock.advance(2);
       seen.push(key);
       return undefined;
     };
@@ -234,7 +234,7 @@ describe("slices", () => {
     return { clock, queue, seen };
   }
 
-  test("the event loop has its turn after 10 ms, and only then the next keys (I5)", async () => {
+  test("the event loop has its turn after 5 ms, and only then the next keys (I5)", async () => {
     const { queue, seen, clock } = busy();
     for (let step = 0; step < 100; step++) await Promise.resolve();
     expect([seen.length, queue.depth, queue.waitsFor("a")]).toEqual([3, 9, "slice"]);

@@ -28,7 +28,7 @@ async function serve() {
   return { port: address.port, close: () => server.close() };
 }
 
-test("while answers come without a pause, everything else has its turn every 10 ms", async () => {
+test("while answers come without a pause, everything else has its turn every 5 ms", async () => {
   const { port, close } = await serve();
   const clock = fakeClock();
   const abort = new AbortController();
