@@ -125,8 +125,8 @@ run: setup ## Run both controllers against the current kubeconfig; ctrl-c stops 
 	  trap 'kill $$hub $$dubbo' INT TERM; wait $$hub $$dubbo; wait
 
 .PHONY: demo
-demo: setup ## Show the whole story on real servers, then stay up; ONCE=1 ends after the last step; TYPE=nacos, eureka, consul.
-	@TYPE=$(or $(TYPE),zookeeper) ONCE=$(ONCE) $(NODE) scripts/demo.ts
+demo: setup ## Show the whole story on real servers, then stay up; ONCE=1 ends after the last step; MESH=1 adds a call; TYPE=nacos, eureka, consul.
+	@TYPE=$(or $(TYPE),zookeeper) ONCE=$(ONCE) MESH=$(MESH) $(NODE) scripts/demo.ts
 
 .PHONY: bench
 bench: bed ## Measure on real servers, 40 minutes in all, and write docs/performance.md; TYPE=zookeeper for one type, SIZE=1000.

@@ -2,12 +2,16 @@
  * `make demo`: the whole story of a hub, told on real servers, step by step, with the kubectl commands that show it.
  *
  *   TYPE=zookeeper   the type of registry; or nacos, eureka, consul
+ *   MESH=1           with Istio, a sidecar and a call at the end; takes root, namespaces and a Debian
  *   ONCE=1           end after the last step; the exit code is 0 only if every step was really seen
  */
 
+import { fileURLToPath } from "node:url";
 import { prepareAssets } from "../test/bed/assets.ts";
+import { isInMeshNamespace, runInMeshNamespace } from "../test/bed/mesh-namespace.ts";
 import { consul } from "./demo/consul.ts";
 import { eureka } from "./demo/eureka.ts";
+import { meshAssets } from "./demo/mesh.ts";
 import { nacos } from "./demo/nacos.ts";
 import type { DemoRegistry } from "./demo/registry.ts";
 import { type Stage, scaledFlags, setStage } from "./demo/stage.ts";
@@ -17,7 +21,8 @@ import { zookeeper } from "./demo/zookeeper.ts";
 
 const types: Readonly<Record<string, DemoRegistry>> = { zookeeper, nacos, eureka, consul };
 
-const { TYPE = "zookeeper", ONCE = "" } = process.env;
+const { TYPE = "zookeeper", ONCE = "", MESH = "" } = process.env;
+const inMesh = MESH === "1";
 const type = types[TYPE];
 if (type === undefined) {
   process.stderr.write(`demo: TYPE=${TYPE} is not one of ${Object.keys(types).join(", ")}\n`);
@@ -28,8 +33,26 @@ let exitCodeOfInterrupt = 130;
 const interrupted = new Promise<void>((resolve) => {
   for (const signal of ["SIGINT", "SIGTERM", "SIGHUP"] as const) process.once(signal, () => resolve());
 });
-const exitCode = await Promise.race([run(type), interrupted.then(() => exitCodeOfInterrupt)]);
+const exitCode =
+  inMesh && !isInMeshNamespace
+    ? await runInMesh(type)
+    : await Promise.race([run(type), interrupted.then(() => exitCodeOfInterrupt)]);
 process.exit(exitCode); // whatever still runs, and every folder, goes away with this process
+
+/** In a network without the internet, so everything is fetched before. Ctrl-C ends the process in there, and so this one. */
+async function runInMesh(registry: DemoRegistry): Promise<number> {
+  try {
+    await prepareAssets(neededBy(registry));
+    return await runInMeshNamespace([process.execPath, fileURLToPath(import.meta.url)]);
+  } catch (error) {
+    process.stderr.write(`demo: ${error instanceof Error ? error.message : String(error)}\n`);
+    return 1;
+  }
+}
+
+function neededBy({ assets }: DemoRegistry): readonly string[] {
+  return ["istio-crds", "kube-api", ...assets, ...(inMesh ? meshAssets : [])];
+}
 
 async function run(registry: DemoRegistry): Promise<number> {
   terminal.title(`registryhub with ${registry.name}: from a provider to the mesh`);
@@ -38,7 +61,7 @@ async function run(registry: DemoRegistry): Promise<number> {
 operator removes nothing: ${scaledFlags.join(" ")}.\n`,
   );
   try {
-    await prepareAssets(["istio-crds", "kube-api", ...registry.assets]);
+    await prepareAssets(neededBy(registry));
     await using stage = await setStage(registry);
     await tellStory(registry, stage);
     if (ONCE !== "1") await stayUp(registry, stage);
@@ -52,7 +75,7 @@ operator removes nothing: ${scaledFlags.join(" ")}.\n`,
 }
 
 async function tellStory(registry: DemoRegistry, stage: Stage): Promise<void> {
-  const steps = storyOf(registry);
+  const steps = storyOf(registry, inMesh);
   try {
     for (const [index, { title, tell }] of steps.entries()) {
       terminal.step(index + 1, steps.length, title);

@@ -2,6 +2,7 @@ import assert from "node:assert/strict";
 import type { EnvoyFilter, ServiceEntry } from "../../src/model/istio.ts";
 import type { RegistryHub } from "../../src/model/registryhub.ts";
 import { eventually } from "../../test/support/eventually.ts";
+import { callThroughMesh } from "./mesh.ts";
 import type { DemoRegistry, DemoSpring } from "./registry.ts";
 import { filledSample, rootNamespace, type Stage, secondProvider } from "./stage.ts";
 import { terminal } from "./terminal.ts";
@@ -15,8 +16,8 @@ export interface Step {
 /** How long any step may take on a slow machine. */
 const STEP_MS = 60_000;
 
-/** The steps, in order: each begins where the one before ended. */
-export function storyOf(type: DemoRegistry): readonly Step[] {
+/** The steps, in order: each begins where the one before ended. `inMesh` = with a call at the end. */
+export function storyOf(type: DemoRegistry, inMesh: boolean): readonly Step[] {
   const filter: Step = {
     title: "The EnvoyFilter lets the mesh speak Dubbo to the provider",
     tell: (stage) => showFilter(type, stage),
@@ -28,6 +29,10 @@ export function storyOf(type: DemoRegistry): readonly Step[] {
   const deletedEntry: Step = {
     title: "A person deletes the ServiceEntry, and the operator restores it",
     tell: (stage) => deleteEntry(type, stage),
+  };
+  const call: Step = {
+    title: "A consumer in the mesh calls the provider through Envoy",
+    tell: (stage) => callProvider(type, stage),
   };
   return [
     { title: "kubectl explain describes a hub", tell: explain },
@@ -42,6 +47,7 @@ export function storyOf(type: DemoRegistry): readonly Step[] {
     },
     { title: "With the right address the hub recovers without help", tell: (stage) => heal(type, stage) },
     type.speaksDubbo ? deletedFilter : deletedEntry,
+    ...(inMesh ? [call] : []),
   ];
 }
 
@@ -58,6 +64,7 @@ async function explain({ kubectl }: Stage): Promise<void> {
 
 async function applyHub(type: DemoRegistry, stage: Stage): Promise<void> {
   const { address } = stage.registry;
+  await untilHubsAreWatched(stage);
   terminal.say(
     `The demo applies ${type.sample} and changes only spec.address: its ${type.name} is at ${address}.`,
   );
@@ -70,6 +77,14 @@ async function applyHub(type: DemoRegistry, stage: Stage): Promise<void> {
   assert.match(seen, /pending.*success/s);
   await waitReady(type, stage);
   terminal.observed("the hub was pending until the operator had read the registry, then success");
+}
+
+/** Of CRDs that are this new the API server ends every watch once more, and who sees a hub late does not see it pending. */
+function untilHubsAreWatched({ controllers }: Stage): Promise<void> {
+  return eventually(() => {
+    const said = controllers.hub.log().findLast(({ resource }) => resource === "registryhubs");
+    assert.equal(said?.msg, "watching");
+  }, STEP_MS);
 }
 
 async function waitReady(type: DemoRegistry, stage: Stage): Promise<void> {
@@ -170,6 +185,14 @@ async function deleteEntry(type: DemoRegistry, stage: Stage): Promise<void> {
   await showEndpoints(type, stage);
   assert.deepEqual(after.spec, before.spec);
   terminal.observed("the ServiceEntry is back, with the same virtual IP");
+}
+
+async function callProvider(type: DemoRegistry, stage: Stage): Promise<void> {
+  const { spec } = await entryOf(type, stage);
+  const { host, speaksDubbo } = type;
+  const [virtualIp = "", port = 0] = [spec.addresses?.[0], spec.ports?.[0]?.number];
+  const { endpoint } = stage.provider;
+  await callThroughMesh(stage.api, { host, virtualIp, port, endpoint, speaksDubbo });
 }
 
 async function setAddress(type: DemoRegistry, { kubectl }: Stage, address: string): Promise<void> {

@@ -12,8 +12,8 @@ export class LookAtAll {
   readonly #enqueue: (hosts: readonly HostKey[]) => void;
   readonly #clock: Pick<Clock, "monotonic">;
   readonly #onBug: (error: unknown) => void;
+  #isAsked = false;
   #isOn = false;
-  #again = false;
 
   /** @param onBug told what `hosts` and `enqueue` throw. */
   constructor(
@@ -28,23 +28,22 @@ export class LookAtAll {
     this.#onBug = onBug;
   }
 
-  /** Whether not all hosts are queued yet. */
+  /** Whether it has begun, and not all hosts are queued yet. */
   get isOn(): boolean {
     return this.#isOn;
   }
 
   /** Begins with the next turn of the event loop; once more from the beginning if it has begun. */
   ask(): void {
-    this.#again = true;
-    if (this.#isOn) return;
-    this.#isOn = true;
-    nextTurn(() => void this.#run());
+    if (!this.#isAsked && !this.#isOn) nextTurn(() => void this.#run());
+    this.#isAsked = true;
   }
 
   async #run(): Promise<void> {
+    this.#isOn = true;
     try {
-      while (this.#again) {
-        this.#again = false;
+      while (this.#isAsked) {
+        this.#isAsked = false;
         await inSlices(this.#steps(), this.#clock);
       }
     } catch (error) {
