@@ -2,8 +2,12 @@
  * `make bench`: what the operator costs and how soon it follows, on real servers, against a floor in the same run. Prints
  * one table and writes it into docs/performance.md. Wants the machine for itself; says so with `--help`.
  */
+import { fileURLToPath } from "node:url";
+import { meshAssets, prepareAssets } from "../test/bed/assets.ts";
+import { isInMeshNamespace, runInMeshNamespace } from "../test/bed/mesh-namespace.ts";
 import { benchConsul } from "./bench/consul.ts";
 import { benchEureka } from "./bench/eureka.ts";
+import { benchMesh } from "./bench/mesh.ts";
 import { benchNacos } from "./bench/nacos.ts";
 import { benchNeighbours } from "./bench/neighbours.ts";
 import { tableOf, writeReport } from "./bench/report.ts";
@@ -11,6 +15,8 @@ import type { Section } from "./bench/table.ts";
 import { benchZooKeeper } from "./bench/zookeeper.ts";
 
 interface Bench {
+  /** It runs in a network of its own: `TYPE=` of another process. */
+  readonly inMesh?: boolean;
   /** Numbers of services. */
   readonly sizes: readonly number[];
   run(services: number): Promise<readonly Section[]>;
@@ -34,6 +40,7 @@ const benches: Readonly<Record<string, Bench>> = {
       await benchNacos("3.1", { services, changes: 200 }),
     ],
   },
+  mesh: { sizes: [100, 1_000], inMesh: true, run: async (services) => [await benchMesh(services)] },
   neighbours: { sizes: [1], run: async () => [await benchNeighbours()] },
   eureka: { sizes: [100, 1_000], run: async (services) => [await benchEureka(services)] },
   consul: { sizes: [100, 1_000], run: async (services) => [await benchConsul({ services, changes: 100 })] },
@@ -44,15 +51,18 @@ Without TYPE: ZooKeeper in full, the others for first sync, change and rest; 40 
 `;
 
 const { TYPE = "", SIZE = "" } = process.env;
-const chosen = TYPE === "" ? Object.values(benches) : [benches[TYPE]];
-if (process.argv.includes("--help") || chosen.includes(undefined) || !/^\d*$/.test(SIZE)) {
+const chosen = Object.entries(benches).filter(([name]) => TYPE === "" || TYPE === name);
+if (process.argv.includes("--help") || chosen.length === 0 || !/^\d*$/.test(SIZE)) {
   process.stderr.write(help);
   process.exit(process.argv.includes("--help") ? 0 : 2);
 }
 const date = new Date().toISOString().slice(0, 10);
 const measured: Section[] = [];
-for (const bench of chosen) {
-  if (bench === undefined) continue;
+for (const [name, bench] of chosen) {
+  if (bench.inMesh && !isInMeshNamespace) {
+    await runInMesh(name);
+    continue;
+  }
   for (const size of SIZE === "" ? bench.sizes : [Number(SIZE)]) {
     const sections = await bench.run(size);
     process.stderr.write(`${tableOf(sections, date)}\n`);
@@ -60,4 +70,11 @@ for (const bench of chosen) {
     measured.push(...sections);
   }
 }
-process.stdout.write(`${tableOf(measured, date)}\n`);
+if (measured.length > 0) process.stdout.write(`${tableOf(measured, date)}\n`);
+
+/** Fetches what it needs before, because there is no internet in there. */
+async function runInMesh(name: string): Promise<void> {
+  await prepareAssets(["zookeeper", "istio-crds", "kube-api", ...meshAssets]);
+  process.env.TYPE = name;
+  process.exitCode = await runInMeshNamespace([process.execPath, fileURLToPath(import.meta.url)]);
+}

@@ -7,11 +7,10 @@
  */
 
 import { fileURLToPath } from "node:url";
-import { prepareAssets } from "../test/bed/assets.ts";
+import { meshAssets, prepareAssets } from "../test/bed/assets.ts";
 import { isInMeshNamespace, runInMeshNamespace } from "../test/bed/mesh-namespace.ts";
 import { consul } from "./demo/consul.ts";
 import { eureka } from "./demo/eureka.ts";
-import { meshAssets } from "./demo/mesh.ts";
 import { nacos } from "./demo/nacos.ts";
 import type { DemoRegistry } from "./demo/registry.ts";
 import { type Stage, scaledFlags, setStage } from "./demo/stage.ts";

@@ -6,9 +6,6 @@ import { connectDubbo } from "../../test/support/dubbo-client.ts";
 import { eventually } from "../../test/support/eventually.ts";
 import { terminal } from "./terminal.ts";
 
-/** What the mesh needs of the bed: rows of test/bed/assets.ts. */
-export const meshAssets = ["istio", "envoy", "network-tools"] as const;
-
 /** A service as the consumer knows it, and the one provider that it has. */
 export interface Called {
   readonly host: string;

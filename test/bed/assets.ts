@@ -52,6 +52,9 @@ export const assets: readonly Asset[] = [
   { name: "earlier-version", prepare: prepareEarlierVersion },
 ];
 
+/** What a mesh needs besides an API server. */
+export const meshAssets = ["istio", "envoy", "network-tools"] as const;
+
 /** Makes sure that these are there, in the order of the rows. @throws Error naming one that is none. */
 export async function prepareAssets(names: readonly string[]): Promise<void> {
   const unknown = names.filter((name) => !assets.some((asset) => asset.name === name));

@@ -18,7 +18,9 @@ export interface EnvoyAdmin {
   rejects(): Promise<number>;
   /** The endpoints of a host's port as `ip:port`, sorted; undefined while it has no such cluster. */
   endpoints(host: string, port: number): Promise<readonly string[] | undefined>;
-  /** The names of the network filters behind an address, in order; undefined while nothing listens there. */
+  /** The names of the network filters, in order, by `<address>_<port>` of the listener. */
+  listeners(): Promise<ReadonlyMap<string, readonly string[]>>;
+  /** Those behind an address; undefined while nothing listens there. */
   filters(address: string, port: number): Promise<readonly string[] | undefined>;
 }
 
@@ -57,6 +59,15 @@ export function envoyAdmin(url: string): EnvoyAdmin {
       all.flatMap(({ name, value }) => (name === undefined || value === undefined ? [] : [[name, value]])),
     );
   };
+  const listeners = async () => {
+    const { configs = [] } = await ask<Listeners>("/config_dump?resource=dynamic_listeners");
+    return new Map(
+      configs.flatMap(({ name, active_state: active }) => {
+        const chains = active?.listener.filter_chains;
+        return chains ? [[name, chains.flatMap(({ filters = [] }) => filters.map((one) => one.name))]] : [];
+      }),
+    );
+  };
   return {
     stats,
     async dubboCounters(host, port) {
@@ -79,12 +90,8 @@ export function envoyAdmin(url: string): EnvoyAdmin {
       const found = clusters.find(({ name }) => name === clusterName(host, port));
       return found && (found.host_statuses ?? []).map(addressOf).sort();
     },
-    async filters(address, port) {
-      const { configs = [] } = await ask<Listeners>("/config_dump?resource=dynamic_listeners");
-      const chains = configs.find(({ name }) => name === `${address}_${port}`)?.active_state?.listener
-        .filter_chains;
-      return chains?.flatMap(({ filters = [] }) => filters.map(({ name }) => name));
-    },
+    listeners,
+    filters: async (address, port) => (await listeners()).get(`${address}_${port}`),
   };
 }
 

@@ -21,6 +21,8 @@ export interface SidecarOptions {
 /** An Envoy as Istio's agent starts it beside an application. Disposal kills it. */
 export interface Sidecar extends EnvoyAdmin, AsyncDisposable {
   readonly name: string;
+  /** Of Envoy, or of the agent that has started it. */
+  readonly pid: number;
   /** Whether it resolves the names of services for whoever is beside it. */
   readonly answersDns: boolean;
   isRunning(): boolean;
@@ -73,7 +75,12 @@ export async function untilConfigured(
 ): Promise<Omit<Sidecar, "name" | "answersDns" | typeof Symbol.asyncDispose>> {
   const url = `http://127.0.0.1:${admin}`;
   await awaitReady("Envoy", server, async () => (await statusOf(`${url}/ready`)) === 200);
-  return { ...envoyAdmin(url), isRunning: () => server.isRunning(), readLog: () => server.readLog() };
+  return {
+    ...envoyAdmin(url),
+    pid: server.pid,
+    isRunning: () => server.isRunning(),
+    readLog: () => server.readLog(),
+  };
 }
 
 /** What Istio's agent writes, as far as it matters without certificates. Source: istio.io/istio tools/packaging/common/envoy_bootstrap.json. */

@@ -18,6 +18,7 @@ export interface IstiodOptions {
 /** Istio's control plane. Disposal kills it. */
 export interface Istiod extends AsyncDisposable {
   readonly name: string;
+  readonly pid: number;
   /** Where it serves xDS, on 127.0.0.1 and without TLS. */
   readonly xdsPort: number;
   /** How many configurations proxies have refused (NACK) since it started. */
@@ -80,6 +81,7 @@ export async function startIstiod({ api, rootNamespace = "servicemesh" }: Istiod
   await awaitReady("istiod", server, async () => (await statusOf(`http://127.0.0.1:${http}/ready`)) === 200);
   const owned = starting.move();
   return {
+    pid: server.pid,
     xdsPort: xds,
     async rejects() {
       const metrics = await (await fetch(`http://127.0.0.1:${monitoring}/metrics`)).text();
