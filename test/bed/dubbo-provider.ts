@@ -1,11 +1,8 @@
 import { freePort } from "../support/free-port.ts";
-import { archiveFlags, prepareArchive } from "./class-archive.ts";
-import { classPath, type JavaModule, javaFlags, systemProperties } from "./java.ts";
-import { type ProviderProcess, startProvider } from "./provider-process.ts";
+import { prepareArchive } from "./class-archive.ts";
+import { type DubboVersion, dubboArgs, dubboModules } from "./dubbo-java.ts";
+import { type RetiringProvider, retiring, startProvider } from "./provider-process.ts";
 import { startZooKeeper } from "./zookeeper.ts";
-
-/** 2.7 is 2.7.23, which registers interfaces; 3.3 is 3.3.6, which by default registers its application too. */
-export type DubboVersion = "2.7" | "3.3";
 
 /** What a Dubbo provider registers, and where. */
 export interface DubboProviderOptions {
@@ -19,6 +16,10 @@ export interface DubboProviderOptions {
   readonly protocol?: "dubbo" | "tri";
   readonly version?: string;
   readonly group?: string;
+  /** Where it serves the interface. Default: at its name. */
+  readonly path?: string;
+  /** Whether its interface has the method `sayGoodbye` too, as a later version of it. Default: no. */
+  readonly later?: boolean;
   /** Where it really listens (on all addresses, as Dubbo does) and what it registers. Default: a free one. */
   readonly port?: number;
   /** The address it registers. Default 10.42.0.57; Dubbo refuses 127.0.0.1. */
@@ -35,22 +36,17 @@ export interface DubboProviderOptions {
   readonly properties?: Readonly<Record<string, string>>;
 }
 
-// Dubbo uses reflection on these where JDK 17 needs to be asked.
-const OPENED = ["java.base/java.lang", "java.base/java.math", "java.base/java.util"];
-
-const MODULES: Readonly<Record<DubboVersion, JavaModule>> = { "2.7": "dubbo", "3.3": "dubbo3" };
-
 /**
  * Starts a real Dubbo provider of `org.apache.dubbo.samples.api.GreetingService`; returns when it has registered (a second
  * or two). Stopped, it deregisters within 100 ms and takes 4 s to close its port.
  */
-export async function startDubboProvider(options: DubboProviderOptions): Promise<ProviderProcess> {
-  return launch(options, await archiveFlags(MODULES[options.dubbo ?? "2.7"]));
+export async function startDubboProvider(options: DubboProviderOptions): Promise<RetiringProvider> {
+  return launch(options);
 }
 
 /** Builds what a provider needs. Returns the class path. */
 export function prepareDubbo(dubbo: DubboVersion): Promise<string> {
-  return prepareArchive(MODULES[dubbo], async (flags) => {
+  return prepareArchive(dubboModules[dubbo], async (flags) => {
     await using zooKeeper = await startZooKeeper();
     const options = { dubbo, registry: `zookeeper://${zooKeeper.address}`, version: "1.0.0" };
     await using provider = await launch(options, flags);
@@ -58,29 +54,20 @@ export function prepareDubbo(dubbo: DubboVersion): Promise<string> {
   });
 }
 
-async function launch(options: DubboProviderOptions, archive: readonly string[]): Promise<ProviderProcess> {
-  const { host = "10.42.0.57", port = await freePort() } = options;
-  const classes = await classPath(MODULES[options.dubbo ?? "2.7"]);
-  return startProvider({
+async function launch(options: DubboProviderOptions, archive?: readonly string[]): Promise<RetiringProvider> {
+  const { dubbo = "2.7", host = "10.42.0.57", port = await freePort(), later = false } = options;
+  const qosPort = await freePort();
+  const properties = { ...propertiesOf(options, port), "bed.qosPort": String(qosPort) };
+  const provider = await startProvider({
     name: `Dubbo provider ${options.id ?? "p1"}`,
     host,
     port,
     command: "java",
-    args: (folder) => [
-      ...javaFlags,
-      ...archive,
-      ...OPENED.flatMap((part) => ["--add-opens", `${part}=ALL-UNNAMED`]),
-      "-Dorg.slf4j.simpleLogger.defaultLogLevel=warn",
-      "-Dnacos.logging.default.config.enabled=false", // it would write log files
-      `-Duser.home=${folder}`, // Dubbo keeps its cache files there
-      ...systemProperties(propertiesOf(options, port)),
-      "-cp",
-      classes,
-      "registryhub.bed.Provider",
-    ],
+    args: await dubboArgs({ dubbo, mainClass: "Provider", properties, later }, archive),
     env: { DUBBO_IP_TO_REGISTRY: host, ...(options.listensOnHost && { DUBBO_IP_TO_BIND: host }) },
     isReady: (log) => /^READY$/m.test(log),
   });
+  return retiring(provider, { method: "GET", url: `http://127.0.0.1:${qosPort}/offline` });
 }
 
 function propertiesOf(options: DubboProviderOptions, port: number): Record<string, string | undefined> {
@@ -99,6 +86,7 @@ function propertiesOf(options: DubboProviderOptions, port: number): Record<strin
     "bed.password": options.login?.password,
     "bed.version": options.version,
     "bed.group": options.group,
+    "bed.path": options.path,
     "bed.application": application,
     "bed.protocol": protocol,
     "bed.id": id,

@@ -26,11 +26,13 @@ export type JavaModule =
   | "spring-consul"
   | "eureka";
 
-/** Modules that are compiled from another one's sources. */
+/** Modules that are compiled from other folders' sources too; `calls` is no module but what all consumers share. */
 const SOURCES_OF: Partial<Record<JavaModule, readonly string[]>> = {
-  dubbo3: ["dubbo/src"],
-  "spring-eureka": ["spring-nacos/src"],
-  "spring-consul": ["spring-nacos/src"],
+  dubbo: ["calls"],
+  dubbo3: ["dubbo/src", "calls"],
+  "spring-nacos": ["calls"],
+  "spring-eureka": ["spring-nacos/src", "calls"],
+  "spring-consul": ["spring-nacos/src", "calls"],
 };
 
 /** In a module's folder: a line for each jar that must be the one we know, as `sha256sum` writes it. */

@@ -1,8 +1,7 @@
 import { join } from "node:path";
-import { createInterface } from "node:readline";
-import type { Readable, Writable } from "node:stream";
+import { converse } from "./conversation.ts";
 import { classPath, javaFlags } from "./java.ts";
-import { type ServerProcess, startServerProcess } from "./server-process.ts";
+import { startServerProcess } from "./server-process.ts";
 import { temporaryFolder } from "./watchdog.ts";
 
 /** Where a connection leads, and as whom. */
@@ -78,7 +77,7 @@ type Ask = (action: string, request: object) => Promise<unknown>;
 export async function startNacosAgent(options: NacosConnectionOptions): Promise<NacosAgent> {
   await using starting = new AsyncDisposableStack();
   const folder = starting.use(temporaryFolder("nacos-agent")).path;
-  const conversation = converse();
+  const conversation = converse("Nacos agent");
   const server = await startServerProcess({
     name: "Nacos agent",
     command: "java",
@@ -147,40 +146,4 @@ function connect(ask: Ask): NacosConnection {
 /** As the client spells them. */
 function clientProperties({ address, ...others }: NacosConnectionOptions): Record<string, string> {
   return { serverAddr: address, ...others };
-}
-
-/** One JSON object per line: requests with an id, and in any order a reply for each. */
-function converse() {
-  const waiting = new Map<number, (reply: { readonly result?: unknown; readonly error?: string }) => void>();
-  let lastId = 0;
-  let requests: Writable | undefined;
-  return {
-    begin(stdin: Writable, stdout: Readable) {
-      requests = stdin;
-      stdin.on("error", () => stdin.destroy()); // it has ended: the end of its stdout tells
-      const replies = createInterface({ input: stdout });
-      replies.on("line", (line) => {
-        const { id, ...reply } = JSON.parse(line) as { readonly id: number };
-        waiting.get(id)?.(reply);
-        waiting.delete(id);
-      });
-      replies.on("close", () => {
-        for (const answer of waiting.values()) answer({ error: "the agent has ended" });
-        waiting.clear();
-      });
-    },
-    async ask(server: ServerProcess, request: object): Promise<unknown> {
-      if (!server.isRunning()) throw new Error(`the agent has ended: ${server.readLog().slice(-1000)}`);
-      const id = ++lastId;
-      const { promise, resolve } = Promise.withResolvers<{
-        readonly result?: unknown;
-        readonly error?: string;
-      }>();
-      waiting.set(id, resolve);
-      requests?.write(`${JSON.stringify({ id, ...request })}\n`);
-      const reply = await promise;
-      if (reply.error !== undefined) throw new Error(`Nacos agent: ${reply.error}`);
-      return reply.result;
-    },
-  };
 }

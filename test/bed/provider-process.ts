@@ -1,4 +1,5 @@
 import { join } from "node:path";
+import { setTimeout as delay } from "node:timers/promises";
 import { awaitReady, type ServerProgram, startServerProcess } from "./server-process.ts";
 import { temporaryFolder } from "./watchdog.ts";
 
@@ -13,6 +14,14 @@ export interface ProviderProcess extends AsyncDisposable {
   kill(): Promise<void>;
 }
 
+/** A provider that can leave its registry while it goes on serving, as in a rolling update that takes care. */
+export interface RetiringProvider extends ProviderProcess {
+  /** Has it deregister, once; returns when it has asked the registry to. */
+  offline(): Promise<void>;
+  /** Deregisters unless it has, waits until consumers know (default 3 s), SIGTERM. */
+  retire(waitMs?: number): Promise<void>;
+}
+
 /** How it is started. */
 export interface ProviderPlan extends Pick<ServerProgram, "name" | "command" | "env"> {
   readonly host: string;
@@ -24,6 +33,7 @@ export interface ProviderPlan extends Pick<ServerProgram, "name" | "command" | "
 }
 
 const STOP_MS = 30_000;
+const RETIRE_MS = 3_000;
 
 /** Starts a provider; returns when it is ready. */
 export async function startProvider(plan: ProviderPlan): Promise<ProviderProcess> {
@@ -41,5 +51,28 @@ export async function startProvider(plan: ProviderPlan): Promise<ProviderProcess
     stop: () => server.terminate(STOP_MS),
     kill: () => server.kill(),
     [Symbol.asyncDispose]: () => owned.disposeAsync(),
+  };
+}
+
+/** A provider that deregisters when its program gets this request. */
+export function retiring(
+  provider: ProviderProcess,
+  { method, url }: { readonly method: "GET" | "POST"; readonly url: string },
+): RetiringProvider {
+  let isOffline = false;
+  async function offline(): Promise<void> {
+    if (isOffline) return; // Consul's client throws when it deregisters what is not registered
+    const answer = await fetch(url, { method });
+    if (!answer.ok) throw new Error(`${method} ${url}: ${answer.status} ${await answer.text()}`);
+    isOffline = true;
+  }
+  return {
+    ...provider,
+    offline,
+    async retire(waitMs = RETIRE_MS) {
+      await offline();
+      await delay(waitMs);
+      await provider.stop();
+    },
   };
 }

@@ -1,11 +1,13 @@
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { eventually } from "../support/eventually.ts";
 import { connectZkWriter } from "../support/zk-writer.ts";
+import { startConsul } from "./consul.ts";
 import { startDubboGoProvider } from "./dubbo-go-provider.ts";
 import { startDubboProvider } from "./dubbo-provider.ts";
 import { type Nacos, startNacos } from "./nacos.ts";
 import { type NacosAgent, startNacosAgent } from "./nacos-agent.ts";
 import { startSpringProvider } from "./spring-provider.ts";
+import { canConnect } from "./tcp.ts";
 import { startZooKeeper } from "./zookeeper.ts";
 
 const INTERFACE = "org.apache.dubbo.samples.api.GreetingService";
@@ -129,4 +131,32 @@ test("Dubbo 3.3 and dubbo-go can register their application alone in ZooKeeper",
     TELL_MS,
   );
   await expect(witness.getChildren(`/dubbo/${INTERFACE}/providers`)).rejects.toThrow("NO_NODE");
+});
+
+describe("a provider that retires", { timeout: 60_000 }, () => {
+  test.each(["2.7", "3.3"] as const)("Dubbo %s leaves ZooKeeper and goes on serving", async (dubbo) => {
+    await using zooKeeper = await startZooKeeper();
+    await using witness = await connectZkWriter(zooKeeper.address);
+    await using provider = await startDubboProvider({ dubbo, registry: `zookeeper://${zooKeeper.address}` });
+    const children = () => witness.getChildren(`/dubbo/${INTERFACE}/providers`);
+    expect(await children()).toHaveLength(1);
+    await provider.offline();
+    await eventually(async () => expect(await children()).toEqual([]), TELL_MS);
+    expect(await canConnect(provider.port)).toBe(true);
+    await provider.retire(0); // a second time does no harm
+    expect(await canConnect(provider.port)).toBe(false);
+  });
+
+  test("a Spring application leaves Consul and goes on serving", async () => {
+    await using consul = await startConsul();
+    await using provider = await startSpringProvider({ registry: "consul", address: consul.address });
+    const url = `http://${consul.address}/v1/catalog/service/demo-application`;
+    const listed = async () => (await (await fetch(url)).json()) as unknown[];
+    await eventually(async () => expect(await listed()).toHaveLength(1), TELL_MS);
+    await provider.offline();
+    await eventually(async () => expect(await listed()).toEqual([]), TELL_MS);
+    expect(await canConnect(provider.port)).toBe(true);
+    await provider.retire(0);
+    expect(await canConnect(provider.port)).toBe(false);
+  });
 });

@@ -4,7 +4,7 @@ import { startConsul } from "./consul.ts";
 import { startEureka } from "./eureka.ts";
 import { classPath, type JavaModule, javaFlags, systemProperties } from "./java.ts";
 import { startNacos } from "./nacos.ts";
-import { type ProviderProcess, startProvider } from "./provider-process.ts";
+import { type RetiringProvider, retiring, startProvider } from "./provider-process.ts";
 
 /** The registries whose Spring Cloud client a provider can have. */
 export type SpringRegistry = "nacos" | "eureka" | "consul";
@@ -18,8 +18,10 @@ export interface SpringProviderOptions {
   readonly login?: { readonly username: string; readonly password: string };
   /** Its name, and the service's. Default `demo-application`. */
   readonly application?: string;
-  /** The address it registers. Default 127.0.0.1, where it really listens. */
+  /** The address it registers. Default 127.0.0.1. */
   readonly ip?: string;
+  /** Listens on that address only. Default: on 127.0.0.1. */
+  readonly listensOnHost?: boolean;
   /** Where it listens and what it registers. Default: a free one. */
   readonly port?: number;
   /** Spring's own settings, e.g. `"spring.cloud.nacos.discovery.metadata.zone": "a"`. */
@@ -38,6 +40,7 @@ interface Client {
 }
 
 const READY = /^READY$/m;
+const LOOPBACK = "127.0.0.1";
 
 const clients: Readonly<Record<SpringRegistry, Client>> = {
   nacos: {
@@ -91,7 +94,7 @@ const clients: Readonly<Record<SpringRegistry, Client>> = {
 };
 
 /** Starts a real Spring Cloud application that answers `GET /hello`; returns when it has registered (some seconds). */
-export async function startSpringProvider(options: SpringProviderOptions): Promise<ProviderProcess> {
+export async function startSpringProvider(options: SpringProviderOptions): Promise<RetiringProvider> {
   return launch(options, await archiveFlags(clients[options.registry].module));
 }
 
@@ -105,11 +108,11 @@ export function prepareSpring(registry: SpringRegistry): Promise<string> {
   });
 }
 
-async function launch(options: SpringProviderOptions, archive: readonly string[]): Promise<ProviderProcess> {
+async function launch(options: SpringProviderOptions, archive: readonly string[]): Promise<RetiringProvider> {
   const { application = "demo-application", ip = "127.0.0.1", port = await freePort() } = options;
   const { module, registered } = clients[options.registry];
   const classes = await classPath(module);
-  return startProvider({
+  const provider = await startProvider({
     name: `Spring application ${application}`,
     host: ip,
     port,
@@ -124,6 +127,8 @@ async function launch(options: SpringProviderOptions, archive: readonly string[]
     ],
     isReady: (log) => [READY, registered].every((it) => it.test(log)),
   });
+  const url = `http://${options.listensOnHost ? ip : LOOPBACK}:${port}/offline`;
+  return retiring(provider, { method: "POST", url });
 }
 
 function propertiesOf(options: Filled, folder: string): Record<string, string> {
@@ -133,7 +138,7 @@ function propertiesOf(options: Filled, folder: string): Record<string, string> {
     "logging.level.root": "warn",
     "spring.main.banner-mode": "off",
     "spring.application.name": options.application,
-    "server.address": "127.0.0.1",
+    "server.address": options.listensOnHost ? options.ip : LOOPBACK,
     "server.port": String(options.port),
     ...clients[options.registry].properties(options),
     ...options.properties,

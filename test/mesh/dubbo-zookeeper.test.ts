@@ -3,15 +3,7 @@ import { newTenant, untilNothingHeld } from "../e2e/world.ts";
 import { connectDubbo } from "../support/dubbo-client.ts";
 import { eventually } from "../support/eventually.ts";
 import { callSteadily } from "../support/steady-calls.ts";
-import {
-  ARRIVES_MS,
-  type DubboService,
-  deregister,
-  hello,
-  openDubboService,
-  startPod,
-  useMesh,
-} from "./world.ts";
+import { ARRIVES_MS, deregister, hello, openDubboService, type Service, startPod, useMesh } from "./world.ts";
 
 const mesh = useMesh();
 
@@ -91,7 +83,7 @@ test("without L7 a connection has one provider, and the Dubbo filter sees nothin
   expect(await countersOf(service)).toMatchObject({ request: 0 });
 });
 
-const countersOf = ({ host, port }: DubboService) => mesh.sidecar.dubboCounters(host, port);
+const countersOf = ({ host, port }: Service) => mesh.sidecar.dubboCounters(host, port);
 
 /** Waits until the calls since the last look were answered by exactly these. */
 async function answeredBy(

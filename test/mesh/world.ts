@@ -5,7 +5,7 @@ import { type DubboProviderOptions, startDubboProvider } from "../bed/dubbo-prov
 import { type Sidecar, type SidecarOptions, startSidecar } from "../bed/envoy.ts";
 import { type Istiod, startIstiod } from "../bed/istiod.ts";
 import { setHost } from "../bed/mesh-namespace.ts";
-import type { ProviderProcess } from "../bed/provider-process.ts";
+import type { ProviderProcess, RetiringProvider } from "../bed/provider-process.ts";
 import { endpointsOf, STATUS_MS, type Tenant, useWorld, type World } from "../e2e/world.ts";
 import type { DubboCall } from "../support/dubbo-client.ts";
 import { eventually } from "../support/eventually.ts";
@@ -85,8 +85,8 @@ export function useMesh({ start = startSidecar, rootNamespace = "servicemesh" }:
   };
 }
 
-/** A Dubbo service of a tenant, as its consumers know it. */
-export interface DubboService {
+/** A service of a tenant, as its consumers know it. */
+export interface Service {
   readonly host: string;
   readonly virtualIp: string;
   readonly port: number;
@@ -99,7 +99,7 @@ export function startPod(
   { world }: Mesh,
   { root }: Tenant,
   options: Partial<DubboProviderOptions> & { readonly host: string },
-): Promise<ProviderProcess> {
+): Promise<RetiringProvider> {
   return startDubboProvider({
     registry: `zookeeper://${world.zooKeeper.address}?group=${root.slice(1)}`,
     version: "1.0.0",
@@ -124,31 +124,43 @@ export async function deregister(
 }
 
 /**
- * Applies the tenant's hub, whose registry lists a service with these `ip:port`; returns when the sidecar has it, with the
- * filter that `spec` asks for, and its name resolves.
+ * Applies the tenant's hub, whose registry lists a Dubbo service with these `ip:port`; returns when the sidecar has it,
+ * with the filter that `spec` asks for, and its name resolves.
  */
 export async function openDubboService(
   mesh: Mesh,
   tenant: Tenant,
   endpoints: readonly string[],
   spec: Partial<RegistryHubSpec> = {},
-): Promise<DubboService> {
+): Promise<Service> {
+  const service = await openService(mesh, tenant, endpoints, spec);
+  const filter = spec.l7 === false ? "tcp_proxy" : "dubbo_proxy";
+  await eventually(async () => {
+    const filters = await mesh.sidecar.filters(service.virtualIp, service.port);
+    expect(filters).toEqual([expect.stringContaining(filter)]);
+  }, ARRIVES_MS);
+  return service;
+}
+
+/** The same of a service of any kind, whose filter is Istio's own. */
+export async function openService(
+  { sidecar }: Mesh,
+  tenant: Tenant,
+  endpoints: readonly string[],
+  spec: Partial<RegistryHubSpec> = {},
+): Promise<Service> {
   await tenant.applyHub(spec);
   const entry = await eventually(() => entryWith(tenant, endpoints), STATUS_MS);
   const host = entry.spec.hosts?.[0] ?? "";
   const virtualIp = entry.spec.addresses?.[0] ?? "";
   const port = entry.spec.ports?.[0]?.number ?? 0;
-  const filter = spec.l7 === false ? "tcp_proxy" : "dubbo_proxy";
-  await eventually(async () => {
-    expect(await mesh.sidecar.filters(virtualIp, port)).toEqual([expect.stringContaining(filter)]);
-  }, ARRIVES_MS);
   const arrives = async (...wanted: string[]) => {
     await eventually(async () => {
-      expect(await mesh.sidecar.endpoints(host, port)).toEqual(wanted.toSorted());
+      expect(await sidecar.endpoints(host, port)).toEqual(wanted.toSorted());
     }, ARRIVES_MS);
   };
   await arrives(...endpoints);
-  if (!mesh.sidecar.answersDns) await setHost(host, virtualIp);
+  if (!sidecar.answersDns) await setHost(host, virtualIp);
   return { host, virtualIp, port, arrives };
 }
 

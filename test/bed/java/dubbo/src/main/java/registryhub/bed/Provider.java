@@ -13,8 +13,9 @@ import org.apache.dubbo.samples.api.GreetingService;
  * A Dubbo provider of GreetingService. Prints READY once it is registered; SIGTERM deregisters it.
  *
  * <p>System properties: bed.registry (an address as Dubbo takes it), bed.protocol, bed.port, bed.application, bed.id (named
- * in its answers), and, optional, bed.username and bed.password (for the registry), bed.version, bed.group and
- * bed.parameter.NAME (a parameter of the service's URL). The address it registers comes from the environment variable
+ * in its answers), bed.qosPort (on 127.0.0.1, where {@code offline} deregisters it), and, optional, bed.username and
+ * bed.password (for the registry), bed.version, bed.group, bed.path (where it serves the interface, if not at its name)
+ * and bed.parameter.NAME (a parameter of the service's URL). The address it registers comes from the environment variable
  * DUBBO_IP_TO_REGISTRY.
  */
 public final class Provider {
@@ -22,7 +23,8 @@ public final class Provider {
 
   public static void main(String[] args) throws InterruptedException {
     ApplicationConfig application = new ApplicationConfig(required("bed.application"));
-    application.setQosEnable(false);
+    application.setQosHost("127.0.0.1");
+    application.setQosPort(Integer.parseInt(required("bed.qosPort")));
     DubboBootstrap.getInstance()
         .application(application)
         .registry(registry())
@@ -43,7 +45,8 @@ public final class Provider {
   private static ServiceConfig<GreetingService> greetingService(String id) {
     ServiceConfig<GreetingService> service = new ServiceConfig<>();
     service.setInterface(GreetingService.class);
-    service.setRef(name -> "Hello " + name + " from " + id);
+    service.setRef(new Greetings(id));
+    service.setPath(System.getProperty("bed.path"));
     service.setVersion(System.getProperty("bed.version"));
     service.setGroup(System.getProperty("bed.group"));
     service.setParameters(parameters());
