@@ -25,6 +25,10 @@ export const problemCodes = {
     "The ServiceEntry of this host belongs to a hub of another lane, so what this hub lists does not change it. Give both hubs the labels of one lane.",
   ShadowsService:
     "A Kubernetes Service has the same name in the mesh, so callers reach one of the two at random. Rename the Service, or use another namespace. Rejected: a hub of another namespace makes no entry that would answer for a Service.",
+  HiddenByMesh:
+    "meshConfig.serviceEntryVisibility hides the ServiceEntries of the hub's target, so callers do not reach them. Have the mesh's administrator add a policy with visibility PUBLIC that selects the namespace.",
+  AmbientNoL7:
+    "Some namespaces are ambient, where no EnvoyFilter acts: their consumers reach Dubbo services by connection, not by call. Give them sidecars, or set l7: false.",
   MixedProtocols:
     "Instances of one service speak different protocols; the entry contains only those that speak its protocol. Or the hubs of a Spring service differ in spec.protocol; the entry keeps its protocol.",
   TooManyServices:

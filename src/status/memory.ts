@@ -1,4 +1,5 @@
 import type { Hub } from "../model/hub.ts";
+import type { Problem, ProblemCode } from "../model/problems.ts";
 import type { Hold, HubStatus } from "../model/registryhub.ts";
 
 /** The part of a hub that its status depends on. */
@@ -77,4 +78,15 @@ export function rememberedTrust(status: HubStatus | undefined, hub: StatusSubjec
     origin: status.observedGeneration === hub.generation ? status.origin : "",
     held: isHold && status.hold !== undefined ? { reason, hold: status.hold } : undefined,
   };
+}
+
+/** The warnings of a code that an earlier status has. */
+export function rememberedWarnings(
+  code: ProblemCode,
+  status: Pick<HubStatus, "problems"> | undefined,
+): readonly Problem[] {
+  const prefix = `${code}: `;
+  return (status?.problems ?? [])
+    .filter(({ problem, severity }) => problem.startsWith(prefix) && severity === "warning")
+    .map(({ at, problem }) => ({ at, code, detail: problem.slice(prefix.length), severity: "warning" }));
 }

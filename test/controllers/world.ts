@@ -40,6 +40,7 @@ const hubDefaults: HubControllerOptions = {
   allowCrossNamespace: true,
   watchNamespaces: [],
   denyTargets: [],
+  rootNamespace,
   dubboPorts,
   hubSelector: parseLabelSelector(""),
 };

@@ -47,6 +47,7 @@ const places: Readonly<Record<Workload, Readonly<Record<string, Place>>>> = {
     "watch namespaces": "condition",
     "list services": "log",
     "watch services": "log",
+    "get configmaps": "log",
     "get secrets": "condition",
     "create events": "log",
     "patch events": "log",

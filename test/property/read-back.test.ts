@@ -13,6 +13,7 @@ import { filterFactsOf } from "../../src/translate/read-back/envoy-filter.ts";
 import { readHub } from "../../src/translate/read-back/hub.ts";
 import { readStatus } from "../../src/translate/read-back/hub-status.ts";
 import { namespaceOnly, withOwnWritesOnly, withoutEndpoints } from "../../src/translate/read-back/kept.ts";
+import { entryVisibility, rootNamespaceOf } from "../../src/translate/read-back/mesh-config.ts";
 import { admitsHubsOf, isTerminating } from "../../src/translate/read-back/namespace.ts";
 import { readCredentials } from "../../src/translate/read-back/secret.ts";
 import { addressesOf, entryOf, factsOf, hubsOf } from "../../src/translate/read-back/service-entry.ts";
@@ -197,6 +198,18 @@ describe("whatever is stored is read without a throw", () => {
     check(storedOf({ type: "object" }), (object) => {
       expect(admitsHubsOf(namespaceOnly(object), "ns")).toBeTypeOf("boolean");
       expect(isTerminating(object)).toBe(false);
+    });
+  });
+
+  test("the configuration of a mesh", () => {
+    const expressions = fc.array(anyJson);
+    const selector = fc.oneof(anyJson, fc.record({ matchLabels: anyJson, matchExpressions: expressions }));
+    const rules = fc.array(fc.record({ namespaceSelector: selector }));
+    const policies = fc.array(fc.record({ matchingRules: rules }));
+    const setting = fc.oneof(anyJson, fc.record({ defaultVisibility: anyJson, policies }));
+    check(fc.oneof(anyJson, fc.record({ serviceEntryVisibility: setting })), (mesh) => {
+      expect(["PUBLIC", "NAMESPACE", "NONE"]).toContain(entryVisibility(mesh, { a: "b" }).visibility);
+      expect(rootNamespaceOf(mesh)).toBeTypeOf("string");
     });
   });
 

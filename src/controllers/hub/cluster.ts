@@ -15,19 +15,26 @@ import { nameOnly, namespaceOnly, withOwnWritesOnly } from "../../translate/read
 import { failureOf } from "../writes/apply-failure.ts";
 import { EntryIndex } from "../writes/entry-index.ts";
 import { type TargetRules, targetProblem } from "../writes/target-namespace.ts";
+import { MeshSettings } from "./mesh-settings.ts";
 
 /** How long the ServiceEntry type must be missing before it counts as not installed. */
 const typeMissingMs = 10_000;
 
+export interface ClusterOptions extends TargetRules {
+  /** Where the mesh's configuration may be. */
+  readonly rootNamespace: string;
+}
+
 /**
  * The hub controller's view of the cluster: hubs, namespaces and ServiceEntries, and how reliable that view is.
- * Services are only for the problem ShadowsService.
+ * Services are only for the problem ShadowsService, and the mesh's settings for HiddenByMesh.
  */
 export class HubCluster {
   readonly hubs: Reflector<Stored<RegistryHub>>;
   readonly namespaces: Reflector<KubeObject>;
   readonly serviceEntries: Reflector<Stored<ServiceEntry>>;
   readonly services: Reflector<KubeObject>;
+  readonly meshSettings: MeshSettings;
   readonly entries: EntryIndex;
   readonly #client: KubeClient;
   readonly #rules: TargetRules;
@@ -36,7 +43,7 @@ export class HubCluster {
   #isBlind = false;
   #unconfirmed: string | undefined;
 
-  constructor(client: KubeClient, rules: TargetRules, deps: Deps) {
+  constructor(client: KubeClient, rules: ClusterOptions, deps: Deps) {
     this.#client = client;
     this.#rules = rules;
     this.#deps = deps;
@@ -51,6 +58,7 @@ export class HubCluster {
     );
     const logger = deps.logger.child({ neededFor: "only the problem ShadowsService" });
     this.services = createReflector(client, services, { transform: nameOnly }, { ...deps, logger });
+    this.meshSettings = new MeshSettings(client, rules.rootNamespace, deps);
     this.entries = new EntryIndex(this.serviceEntries.objects);
   }
 

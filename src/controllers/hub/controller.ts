@@ -10,7 +10,7 @@ import type { HubMetrics } from "../../runtime/metrics.ts";
 import { reportBug } from "../writes/internal-error.ts";
 import { WorkQueue } from "../writes/queue.ts";
 import type { Urgency } from "../writes/ready-keys.ts";
-import { HubCluster } from "./cluster.ts";
+import { type ClusterOptions, HubCluster } from "./cluster.ts";
 import type { HubDeps } from "./connection.ts";
 import { type HostContext, HostWorker } from "./host-worker.ts";
 import type { Claimant } from "./other-lanes.ts";
@@ -24,7 +24,7 @@ const statusConcurrency = 4;
 /** Merges simultaneous changes into one look at a hub's status. */
 const statusDelayMs = 100;
 
-export interface HubControllerOptions extends HubSessionsOptions {
+export interface HubControllerOptions extends HubSessionsOptions, ClusterOptions {
   readonly vipCidr: string;
   readonly concurrency: number;
   readonly emptyGraceMs: Ms;
@@ -114,8 +114,9 @@ export class HubController {
       },
     });
     this.#subscribe();
-    const { hubs, namespaces, serviceEntries, services } = this.#cluster;
-    const loops = [hubs, namespaces, serviceEntries, services, this.#hostQueue, this.#statusQueue];
+    const { hubs, namespaces, serviceEntries, services, meshSettings } = this.#cluster;
+    const lists = [hubs, namespaces, serviceEntries, services];
+    const loops = [...lists, meshSettings, this.#hostQueue, this.#statusQueue];
     this.#metrics.beforeRender(() => this.#measure(pool));
     try {
       await Promise.all(loops.map((loop) => loop.run(running)));
@@ -126,13 +127,14 @@ export class HubController {
   }
 
   #context(): HostContext & StatusContext {
-    const { hubs, entries, serviceEntries, services } = this.#cluster;
+    const { hubs, entries, serviceEntries, services, namespaces, meshSettings: settings } = this.#cluster;
     return {
       hubs,
       entries,
       unexplained: this.#unexplained,
       serviceEntries,
       services,
+      mesh: { namespaces, settings },
       serviceAt: (host) => serviceAt(host, services),
       isReady: () => this.#isReady,
       sessions: () => this.#sessions.ordered,
@@ -151,7 +153,10 @@ export class HubController {
   }
 
   #subscribe(): void {
-    const { hubs, namespaces, serviceEntries, services } = this.#cluster;
+    const { hubs, namespaces, serviceEntries, services, meshSettings } = this.#cluster;
+    meshSettings.onChange(() => {
+      for (const key of this.#sessions.keys()) this.#enqueueStatus(key);
+    });
     serviceEntries.subscribe((keys) => {
       for (const key of keys) this.#takeEntry(key);
       this.#listsChanged();

@@ -114,6 +114,17 @@ export class ListingIndex {
     return this.#wanted.unknown.size > 0;
   }
 
+  /** Whether one of the services speaks Dubbo's own protocol, for which an entry gets an EnvoyFilter. */
+  get hasDubbo(): boolean {
+    const speaksDubbo = ({ protocol }: Endpoint): boolean => protocol === "dubbo";
+    return this.#wanted.byId
+      .values()
+      .some(
+        ({ service, byHost }) =>
+          service.kind === "dubbo" && byHost.values().some((endpoints) => endpoints.some(speaksDubbo)),
+      );
+  }
+
   get problems(): readonly Problem[] {
     const ofServices = [...this.#wanted.troubled.values()].flatMap(({ problems }) => problems);
     return [...ofServices, ...tooManyServices(this.#beyond, this.#cap)];

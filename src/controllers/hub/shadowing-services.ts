@@ -5,6 +5,7 @@ import { splitKey } from "../../model/keys.ts";
 import type { KubeObject } from "../../model/kubernetes.ts";
 import type { Problem } from "../../model/problems.ts";
 import type { HubStatus } from "../../model/registryhub.ts";
+import { rememberedWarnings } from "../../status/memory.ts";
 
 /** The cluster's Services as far as they are known. Only a new entry in another namespace waits for their first list. */
 export type Services = Pick<Reflector<KubeObject>, "objects" | "status">;
@@ -57,10 +58,7 @@ export function shadowsOf(
   previous: Pick<HubStatus, "problems"> | undefined,
 ): readonly Problem[] {
   if (status.state !== "synced" && status.error?.status === forbidden) return [];
-  if (status.state === "pending")
-    return (previous?.problems ?? [])
-      .filter(({ problem, severity }) => problem.startsWith("ShadowsService: ") && severity === "warning")
-      .map(({ at }) => shadow(at));
+  if (status.state === "pending") return rememberedWarnings("ShadowsService", previous);
   const inTarget = `${target}/`;
   const hosts = objects
     .keys()

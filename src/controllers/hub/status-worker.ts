@@ -16,6 +16,7 @@ import { readStatus } from "../../translate/read-back/hub-status.ts";
 import type { EntryIndex, HubEntry } from "../writes/entry-index.ts";
 import type { Tools } from "../writes/object-writer.ts";
 import type { Outcome, WorkQueue } from "../writes/queue.ts";
+import { ambientWithoutL7, hiddenByMesh, type MeshView } from "./mesh-warnings.ts";
 import type { HubSession } from "./session.ts";
 import { type Services, shadowsOf } from "./shadowing-services.ts";
 import type { UnexplainedEntries } from "./unexplained-entries.ts";
@@ -47,6 +48,7 @@ export interface StatusContext {
   readonly hubs: Reflector<Stored<RegistryHub>>;
   readonly serviceEntries: Reflector<Stored<ServiceEntry>>;
   readonly services: Services;
+  readonly mesh: MeshView;
   readonly entries: EntryIndex;
   readonly unexplained: UnexplainedEntries;
   /** Whether the first lists of the cluster are still being read, so that nothing is known yet. */
@@ -163,6 +165,8 @@ export class StatusWorker {
         ...problems,
         ...this.#context.unexplained.problemsIn(hub.target),
         ...shadowsOf(hub.target, isMade, this.#context.services, previous),
+        ...hiddenByMesh(hub.target, this.#context.mesh, previous),
+        ...ambientWithoutL7(hub, session.listings, this.#context.mesh, previous),
       ],
       plan: hub.policy === "observe" ? session.ledger.plan : undefined,
       origin: this.#context.isBlind() ? (previous?.origin ?? "") : session.origin,

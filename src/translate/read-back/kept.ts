@@ -18,12 +18,13 @@ export function nameOnly({ metadata: { name, namespace, uid, resourceVersion } }
   };
 }
 
-/** Keeps the fields that decide whether hubs may write into a Namespace. */
+/** Keeps the fields that decide whether hubs may write into a Namespace, and what its mesh does with it. */
 export function namespaceOnly(object: KubeObject): KubeObject {
-  const { annotations, deletionTimestamp } = object.metadata;
+  const { annotations, deletionTimestamp, labels } = object.metadata;
   return {
     metadata: {
       ...nameOnly(object).metadata,
+      ...(labels !== undefined && { labels }),
       ...(annotations !== undefined && { annotations }),
       ...(deletionTimestamp !== undefined && { deletionTimestamp }),
     },

@@ -1,10 +1,15 @@
 import type { KubeObject } from "../../model/kubernetes.ts";
 import { annotations } from "../../model/labels.ts";
-import { objectAnnotations } from "./json.ts";
+import { objectAnnotations, objectLabels } from "./json.ts";
 
 /** Whether the namespace is being deleted, so that nothing can be created in it. */
 export function isTerminating({ metadata }: KubeObject): boolean {
   return metadata.deletionTimestamp !== undefined;
+}
+
+/** Whether the pods of the Namespace are ambient. Source: istio.io/api label, istio.io/dataplane-mode. */
+export function isAmbient(object: KubeObject): boolean {
+  return objectLabels(object)["istio.io/dataplane-mode"] === "ambient";
 }
 
 /** Whether the Namespace allows hubs in the namespace `from` to write into it. */

@@ -1,6 +1,12 @@
 import { describe, expect, test } from "vitest";
 import type { HubStatus } from "../../../src/model/registryhub.ts";
-import { nothingRemembered, type Progress, rememberedTrust, whatToKeep } from "../../../src/status/memory.ts";
+import {
+  nothingRemembered,
+  type Progress,
+  rememberedTrust,
+  rememberedWarnings,
+  whatToKeep,
+} from "../../../src/status/memory.ts";
 import { hubOf } from "../../support/model.ts";
 
 const hold = { since: "2024-02-04T02:00:00Z", until: "2024-02-04T02:05:00Z", services: 4, endpoints: 10 };
@@ -108,4 +114,16 @@ describe("of what an earlier process told it keeps", () => {
   ])("%s", (_, previous, hub, progress, kept) => {
     expect(whatToKeep(previous, hub, progress)).toBe(kept);
   });
+});
+
+test("the warnings of a code are remembered, as they were said", () => {
+  const problems = [
+    { at: "a", problem: "ShadowsService: x: y", severity: "warning" as const },
+    { at: "b", problem: "ShadowsService: x", severity: "rejected" as const },
+    { at: "c", problem: "AmbientNoL7: x", severity: "warning" as const },
+  ];
+  expect(rememberedWarnings("ShadowsService", { problems })).toEqual([
+    { at: "a", code: "ShadowsService", detail: "x: y", severity: "warning" },
+  ]);
+  expect(rememberedWarnings("ShadowsService", undefined)).toEqual([]);
 });

@@ -18,6 +18,7 @@ const rules = {
   watchNamespaces: [],
   hubSelector: parseLabelSelector(""),
   denyTargets: [],
+  rootNamespace: "istio-system",
   maxServicesPerHub: 20_000,
   shrinkHoldMs: hour,
   resetHoldMs: 2 * hour,
