@@ -1,5 +1,6 @@
 import { writeFile } from "node:fs/promises";
 import { join } from "node:path";
+import { selfSigned } from "../support/certificate.ts";
 import { freePort } from "../support/free-port.ts";
 import type { ApiServer } from "./api-server.ts";
 import { istioBinaries } from "./istio-binaries.ts";
@@ -15,7 +16,7 @@ export interface IstiodOptions {
   readonly rootNamespace?: string;
 }
 
-/** Istio's control plane. Disposal kills it. */
+/** Istio's control plane. It judges what anybody writes to its API server, as in production. Disposal kills it. */
 export interface Istiod extends AsyncDisposable {
   readonly name: string;
   readonly pid: number;
@@ -55,6 +56,10 @@ export async function startIstiod({ api, rootNamespace = "servicemesh" }: Istiod
   const folder = starting.use(temporaryFolder("istiod")).path;
   const meshConfig = join(folder, "mesh.json");
   await writeFile(meshConfig, JSON.stringify({ rootNamespace, enableAutoMtls: false }));
+  const { certificate, key } = selfSigned("istiod");
+  // It is its own CA, but istiod watches no file twice.
+  const files = { "tls.crt": certificate, "tls.key": key, "ca.crt": certificate };
+  for (const [name, text] of Object.entries(files)) await writeFile(join(folder, name), text);
   const program: ServerProgram = {
     name: "istiod",
     command: (await istioBinaries(["pilot-discovery"]))["pilot-discovery"],
@@ -66,6 +71,9 @@ export async function startIstiod({ api, rootNamespace = "servicemesh" }: Istiod
       `--httpsAddr=127.0.0.1:${https}`,
       `--grpcAddr=127.0.0.1:${xds}`,
       `--secureGRPCAddr=127.0.0.1:${secureXds}`,
+      "--tlsCertFile=tls.crt",
+      "--tlsKeyFile=tls.key",
+      "--caCertFile=ca.crt",
       `--monitoringAddr=127.0.0.1:${monitoring}`,
       "--ctrlz_address=127.0.0.1",
       "--ctrlz_port=0",
@@ -79,6 +87,9 @@ export async function startIstiod({ api, rootNamespace = "servicemesh" }: Istiod
   const server = await startServerProcess(program);
   starting.defer(() => server.kill());
   await awaitReady("istiod", server, async () => (await statusOf(`http://127.0.0.1:${http}/ready`)) === 200);
+  await api.kubectl(["apply", "--server-side", "-f", "-"], {
+    input: JSON.stringify(validation(`https://127.0.0.1:${https}/validate`, certificate)),
+  });
   const owned = starting.move();
   return {
     pid: server.pid,
@@ -99,4 +110,28 @@ const plainText = (rootNamespace: string) => ({
   kind: "PeerAuthentication",
   metadata: { name: "default", namespace: rootNamespace },
   spec: { mtls: { mode: "DISABLE" } },
+});
+
+/** As in Istio's chart (istio-discovery, validatingwebhookconfiguration.yaml), but that it finds istiod by address. */
+const validation = (url: string, certificate: string) => ({
+  apiVersion: "admissionregistration.k8s.io/v1",
+  kind: "ValidatingWebhookConfiguration",
+  metadata: { name: "istio-validator" },
+  webhooks: [
+    {
+      name: "rev.validation.istio.io",
+      clientConfig: { url, caBundle: Buffer.from(certificate).toString("base64") },
+      rules: [
+        {
+          operations: ["CREATE", "UPDATE"],
+          apiGroups: ["networking.istio.io"],
+          apiVersions: ["*"],
+          resources: ["*"],
+        },
+      ],
+      failurePolicy: "Fail",
+      sideEffects: "None",
+      admissionReviewVersions: ["v1"],
+    },
+  ],
 });
