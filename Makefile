@@ -51,7 +51,7 @@ format: setup ## Format every file.
 	@$(NPM) run format
 
 .PHONY: test
-test: check bed ## Everything CI runs: check, then each suite once, beside each other; SUITES="crd cluster" for some.
+test: check bed ## check, then each suite but test-matrix once, beside each other; SUITES="crd cluster" for some, all is what CI runs.
 	@CI=1 $(NODE) scripts/test.ts $(SUITES)
 
 .PHONY: test-unit
@@ -81,11 +81,11 @@ test-tenancy: bed ## What one tenant can do to another, on a real API server; pr
 
 .PHONY: test-contract
 test-contract: bed ## The registry adapters on real registries, and on the fakes; TYPE=zookeeper for one type.
-	@$(VITEST) --project contract --project fakes $(TYPE)
+	@$(VITEST) --project contract --project fakes --project matrix-contract $(TYPE)
 
 .PHONY: test-outage
 test-outage: bed ## Outages of a real registry under the built controllers; TYPE=zookeeper for one type.
-	@$(VITEST) --project outage $(TYPE)
+	@$(VITEST) --project outage --project matrix-outage $(TYPE)
 
 .PHONY: test-e2e
 test-e2e: bed ## The program as a process, with real servers, and kubectl as its user.
@@ -94,6 +94,10 @@ test-e2e: bed ## The program as a process, with real servers, and kubectl as its
 .PHONY: test-upgrade
 test-upgrade: bed ## The first version makes 300 entries from all four registries, this one takes over, and back.
 	@$(VITEST) --project upgrade
+
+.PHONY: test-matrix
+test-matrix: bed ## Older versions: ZooKeeper 3.4 and 3.8, Nacos 2, Istio's CRDs from 1.18 on; and root namespace istio-system.
+	@CI=1 $(NODE) scripts/test.ts matrix
 
 .PHONY: test-mesh
 test-mesh: bed ## Calls: real Istio, Envoy and consumers, in a network of their own (root, Debian); STORY=dubbo for some files.

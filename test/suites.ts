@@ -13,6 +13,8 @@ export interface Suite {
   readonly shards?: number;
   /** It runs in a network of its own, which scripts/mesh.ts makes. */
   readonly network?: "mesh";
+  /** Left to `make test-matrix`: older versions of what other suites run on, or another place for it. */
+  readonly isMatrix?: true;
   /** What test/cluster runs on. */
   readonly apiServer?: "real" | "fake";
 }
@@ -24,6 +26,12 @@ const everyFile = (suite: string): readonly string[] => [`test/${suite}/**/*.tes
 const onFakes = ["test/contract/*-fake.contract.test.ts"];
 /** Hostile registries take the processor from an innocent one within one process; that of another suite would look the same. */
 const alone = ["test/e2e/hostile-neighbour.test.ts"];
+/** What the suites of the same name leave to those of `make test-matrix`. */
+const matrix = {
+  contract: ["test/contract/{nacos-2,zookeeper-3.4,zookeeper-3.8}.contract.test.ts"],
+  outage: ["test/outage/nacos-2.test.ts"],
+  mesh: ["test/mesh/root-namespace.test.ts"],
+};
 
 /** In the order in which `make test` begins them: first what is alone, then the longest. */
 export const suites: readonly Suite[] = [
@@ -36,7 +44,13 @@ export const suites: readonly Suite[] = [
     apiServer: "fake",
   },
   { name: "e2e-alone", include: alone, timeoutMs: 600 * seconds, processors: "all" },
-  { name: "outage", include: everyFile("outage"), timeoutMs: 600 * seconds, processors: 1 },
+  {
+    name: "outage",
+    include: everyFile("outage"),
+    exclude: matrix.outage,
+    timeoutMs: 600 * seconds,
+    processors: 1,
+  },
   {
     name: "e2e",
     include: everyFile("e2e"),
@@ -45,11 +59,18 @@ export const suites: readonly Suite[] = [
     processors: 1,
     shards: 2,
   },
-  { name: "mesh", include: everyFile("mesh"), timeoutMs: 180 * seconds, processors: 1, network: "mesh" },
+  {
+    name: "mesh",
+    include: everyFile("mesh"),
+    exclude: matrix.mesh,
+    timeoutMs: 180 * seconds,
+    processors: 1,
+    network: "mesh",
+  },
   {
     name: "contract",
     include: everyFile("contract"),
-    exclude: onFakes,
+    exclude: [...onFakes, ...matrix.contract],
     timeoutMs: 180 * seconds,
     processors: 1,
   },
@@ -65,4 +86,33 @@ export const suites: readonly Suite[] = [
   },
   { name: "crd", include: everyFile("crd"), timeoutMs: 120 * seconds, processors: 1 },
   { name: "fakes", include: onFakes, timeoutMs: 60 * seconds, maxWorkers: 4, processors: 1 },
+  {
+    name: "matrix-outage",
+    include: matrix.outage,
+    timeoutMs: 600 * seconds,
+    processors: 1,
+    isMatrix: true,
+  },
+  {
+    name: "matrix-contract",
+    include: matrix.contract,
+    timeoutMs: 180 * seconds,
+    processors: 1,
+    isMatrix: true,
+  },
+  {
+    name: "matrix-istio",
+    include: everyFile("matrix"),
+    timeoutMs: 300 * seconds,
+    processors: 1,
+    isMatrix: true,
+  },
+  {
+    name: "matrix-mesh",
+    include: matrix.mesh,
+    timeoutMs: 180 * seconds,
+    processors: 1,
+    network: "mesh",
+    isMatrix: true,
+  },
 ];

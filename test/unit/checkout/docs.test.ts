@@ -5,6 +5,7 @@ import { parseAllDocuments } from "yaml";
 import { problemCodes } from "../../../src/model/problems.ts";
 import { reasons } from "../../../src/model/reasons.ts";
 import { registries } from "../../../src/registries/index.ts";
+import { istioVersions } from "../../bed/istio-crds.ts";
 import { MAX_MINORS } from "../../bed/kube-binaries.ts";
 import { versions } from "../../bed/versions.ts";
 import {
@@ -82,7 +83,7 @@ describe("the versions that README calls tested", () => {
   const springCloud = "spring-cloud-dependencies";
   const pinned: Readonly<Record<string, readonly string[]>> = {
     Kubernetes: [versions.kubernetes],
-    Istio: [versions.istioApi],
+    Istio: istioVersions,
     ZooKeeper: ["zookeeper34", "zookeeper38", "zookeeper"].map((module) => maven(module, "zookeeper")),
     Nacos: ["nacos2", "nacos3"].map((module) => property(module, "nacos.version")),
     Eureka: [maven("eureka", springCloud)],
@@ -103,6 +104,11 @@ describe("the versions that README calls tested", () => {
   it.each(Object.entries(pinned))("of %s are those of the test bed", (name, expected) => {
     const tested = rows.find(([first]) => first === name)?.[1] ?? "";
     expect(versionsIn(tested)).toEqual(expected);
+  });
+
+  it("of Istio are those of operations.md, too", () => {
+    const releases = rowsOf(sectionOf(operations, "## Istio versions")).map(([release = ""]) => release);
+    expect(versionsIn(releases.join(" "))).toEqual(istioVersions);
   });
 
   it("are all there is in the table", () => {
