@@ -14,6 +14,8 @@ export interface IstiodOptions {
   readonly api: ApiServer;
   /** Default `servicemesh`. */
   readonly rootNamespace?: string;
+  /** What else the mesh's configuration says. */
+  readonly meshConfig?: object;
 }
 
 /** Istio's control plane. It judges what anybody writes to its API server, as in production. Disposal kills it. */
@@ -45,7 +47,11 @@ const SETTINGS = {
  * Starts an istiod; returns when it is ready (a second or two). Mutual TLS is off: Envoy's own build has nobody to give it
  * certificates, and would wait for them before it opens a listener.
  */
-export async function startIstiod({ api, rootNamespace = "servicemesh" }: IstiodOptions): Promise<Istiod> {
+export async function startIstiod({
+  api,
+  rootNamespace = "servicemesh",
+  meshConfig = {},
+}: IstiodOptions): Promise<Istiod> {
   await api.kubectl(["apply", "--server-side", "-f", "-"], {
     input: JSON.stringify(plainText(rootNamespace)),
   });
@@ -54,8 +60,8 @@ export async function startIstiod({ api, rootNamespace = "servicemesh" }: Istiod
   )) as [number, number, number, number, number];
   await using starting = new AsyncDisposableStack();
   const folder = starting.use(temporaryFolder("istiod")).path;
-  const meshConfig = join(folder, "mesh.json");
-  await writeFile(meshConfig, JSON.stringify({ rootNamespace, enableAutoMtls: false }));
+  const mesh = { rootNamespace, enableAutoMtls: false, ...meshConfig };
+  await writeFile(join(folder, "mesh.json"), JSON.stringify(mesh));
   const { certificate, key } = selfSigned("istiod");
   // It is its own CA, but istiod watches no file twice.
   const files = { "tls.crt": certificate, "tls.key": key, "ca.crt": certificate };
@@ -66,7 +72,7 @@ export async function startIstiod({ api, rootNamespace = "servicemesh" }: Istiod
     args: [
       "discovery",
       `--kubeconfig=${api.kubeconfig}`,
-      `--meshConfig=${meshConfig}`,
+      "--meshConfig=mesh.json",
       `--httpAddr=127.0.0.1:${http}`,
       `--httpsAddr=127.0.0.1:${https}`,
       `--grpcAddr=127.0.0.1:${xds}`,

@@ -35,13 +35,19 @@ export interface MeshOptions {
   readonly start?: (options: SidecarOptions) => Promise<Sidecar>;
   /** Istio's. Default `servicemesh`. */
   readonly rootNamespace?: "servicemesh" | "istio-system";
+  /** What else the mesh's configuration says. */
+  readonly meshConfig?: object;
 }
 
 /**
  * Called once in a file: starts everything before its first test and ends it after the last. After every test no proxy
  * may have refused a configuration, and the sidecar has to live. @throws Error (istiod, sidecar) before the first test.
  */
-export function useMesh({ start = startSidecar, rootNamespace = "servicemesh" }: MeshOptions = {}): Mesh {
+export function useMesh({
+  start = startSidecar,
+  rootNamespace = "servicemesh",
+  meshConfig = {},
+}: MeshOptions = {}): Mesh {
   const world = useWorld({
     hub: ["--settle-factor=0.05", "--shrink-hold=4s", "--log-level=debug"],
     dubbo: [`--root-namespace=${rootNamespace}`],
@@ -54,7 +60,7 @@ export function useMesh({ start = startSidecar, rootNamespace = "servicemesh" }:
   };
   beforeAll(async () => {
     await using starting = new AsyncDisposableStack();
-    const istiod = starting.use(await startIstiod({ api: world.api, rootNamespace }));
+    const istiod = starting.use(await startIstiod({ api: world.api, rootNamespace, meshConfig }));
     const sidecar = starting.use(await start({ istiod }));
     started = { istiod, sidecar };
     const owned = starting.move();
