@@ -105,6 +105,10 @@ describe("an id counts only with the name behind it", () => {
     expect(said(undefined, { ...b, listed: [x] }, listing)?.key).toBe("dubbozk/b");
   });
 
+  test("where there is neither entry nor hub, nobody is heard", () => {
+    expect(claimsOn(host, undefined, [], never).claims.size).toBe(0);
+  });
+
   test("a hub is not heard about an entry that names another, which is missing", () => {
     const missing = { key: "dubbozk/b", mayWrite: false, unlisted: "unknown" };
     expect(said(entry, namesake())).toMatchObject(missing);
@@ -152,6 +156,9 @@ describe("nobody explains an entry", () => {
     expect(explained(stripped, inputsOf("c", { trust }))).toBe(true);
     expect(explained(stripped, inputsOf("c"), inputsOf("d", { trust }))).toBe(false);
     expect(explained(stripped, inputsOf("c", { trust, hub: elsewhere }))).toBe(false);
+    const byOther = { ...x, by: new Set([hubIdOf("dubbozk/b")]), registryName: "c" };
+    const named: Entry = { ...stripped, endpoints: new Map([[x.hostPort, byOther]]) };
+    expect(explained(named, inputsOf("c", { trust }))).toBe(false);
   });
 });
 
@@ -193,12 +200,12 @@ describe("an owner that does not exist", () => {
   const silent = { mayWrite: false, listed: [], unlisted: "unknown" };
 
   test("says unknown until it is gone, and the first that may be gone is waited for", () => {
-    const { claims, wakeInMs } = claimsOn(host, entry, [], (key) => goneIn[key]);
+    const { claims, wakeInMs, isUnexplained } = claimsOn(host, entry, [], (key) => goneIn[key]);
     expect([...claims.values()]).toMatchObject([
       { name: "a", ...silent },
       { name: "b", ...silent },
     ]);
-    expect(wakeInMs).toBe(20);
+    expect([wakeInMs, isUnexplained]).toEqual([20, false]);
   });
 
   test("has no claim when it is gone", () => {
@@ -229,7 +236,7 @@ describe("an owner that does not exist", () => {
 });
 
 describe("the host's ServiceEntry may be written", () => {
-  const claims = new Map([["c", claimOf("dubbozk/c", { listed: [x] })]]);
+  const claims = new Map(["b", "c"].map((name) => [name, claimOf(`dubbozk/${name}`, { listed: [x] })]));
   const spring = (registryName: string): Entry => ({
     ...adoptable,
     shape: { ...adoptable.shape, service: springEndpointOf(x.hostPort).service },
