@@ -419,4 +419,46 @@ describe("problems", () => {
       },
     ]);
   });
+
+  test("labels that a full entry drops are told to the hubs whose labels these are", () => {
+    const bytesOf = ({ labels }: Endpoint): number => 600 + 200 * Object.keys(labels).length;
+    const [counted, more] = [{ version: "1" }, { version: "1", zone: "z", rack: "r" }];
+    const at = (number: number, labels: Endpoint["labels"] = more) =>
+      endpointOf(`10.1.${number >> 8}.${number & 255}:1`, { labels });
+    const listed = [...Array.from({ length: 1_100 }, (_, number) => at(number)), at(1_100, counted)];
+    const lists: Claims = [
+      [a, { listed }],
+      [b, { listed: [at(1_100, counted)] }],
+    ];
+    const told = (claim: Claims) => plan(undefined, claim, { bytesOf }).problems;
+    expect(told(lists)).toEqual(
+      new Map([
+        [
+          a.id,
+          [
+            {
+              at: x.service.name,
+              code: "TooManyLabels",
+              detail:
+                "the entry has no room for all labels (1.2 MB), so its endpoints have only those of the manual and tag, or none; register less metadata, or split the service",
+              severity: "warning",
+            },
+          ],
+        ],
+      ]),
+    );
+    const full = Array.from({ length: 1_600 }, (_, number) => at(number));
+    const left = full.toSorted((one, other) => (one.hostPort < other.hostPort ? 1 : -1)).slice(0, 1);
+    const ofLeft = told([
+      [a, { listed: full }],
+      [b, { listed: left }],
+    ]).get(b.id);
+    expect(ofLeft?.map(({ code }) => code)).toEqual(["TooManyEndpoints"]); // it has no labels to lose
+    expect(
+      told([
+        [a, { listed: [at(1, counted)] }],
+        [b, { listed: [at(1)] }],
+      ]).size,
+    ).toBe(0); // another hub describes it, and there is room
+  });
 });

@@ -68,6 +68,23 @@ describe("the pool", () => {
     expect(vipPool("10.96.0.0/16").leadsInto(address)).toBe(leads);
   });
 
+  test("has the addresses of its range, those that no host gets too, and no others", () => {
+    const asked = [
+      "240.240.255.255",
+      "240.241.0.0",
+      "240.241.3.4",
+      "240.241.255.255",
+      "240.242.0.0",
+      "::1",
+      "",
+    ];
+    expect(asked.filter(vipPool("240.241.0.0/16").has)).toEqual([
+      "240.241.0.0",
+      "240.241.3.4",
+      "240.241.255.255",
+    ]);
+  });
+
   test("believes its own range below 240.0.0.0, too", () => {
     const { accepts } = vipPool("10.96.0.0/16");
     const asked = ["10.95.255.255", "10.96.1.2", "10.96.255.254", "10.97.0.0"];
