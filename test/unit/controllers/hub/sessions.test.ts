@@ -3,13 +3,14 @@ import { describe, expect, onTestFinished, test } from "vitest";
 import { HubCluster } from "../../../../src/controllers/hub/cluster.ts";
 import type { HubSession } from "../../../../src/controllers/hub/session.ts";
 import { HubSessions } from "../../../../src/controllers/hub/sessions.ts";
+import type { ServiceEntry } from "../../../../src/model/istio.ts";
 import { parseLabelSelector } from "../../../../src/model/label-selector.ts";
 import type { RegistryHub } from "../../../../src/model/registryhub.ts";
 import { registries as types } from "../../../../src/registries/index.ts";
 import { hubIdOf } from "../../../../src/translate/names.ts";
 import { typeMissing } from "../../../fakes/api-server/answer.ts";
 import { createScriptedRegistries } from "../../../fakes/registries.ts";
-import { hubObject } from "../../../support/model.ts";
+import { endpointOf, hubIn, hubObject, writtenEntry } from "../../../support/model.ts";
 import { hour, minute, second } from "../../../support/trust-story.ts";
 import { writerTools } from "../../../support/writer-tools.ts";
 
@@ -31,31 +32,41 @@ function hub(name: string, spec: Partial<RegistryHub["spec"]> = {}, namespace = 
   return { ...rest, metadata: { namespace, name } };
 }
 
+/** The same hub in a lane. */
+const inLane = (lane: string, { metadata, ...rest }: RegistryHub): RegistryHub => ({
+  ...rest,
+  metadata: { ...metadata, labels: { lane } },
+});
+
+/** A hub's entry of the service `demo.<name>`, as it lies in the cluster. */
+const entryOf = (hub: RegistryHub, name: string): ServiceEntry =>
+  writtenEntry(hubIn(hub), `demo/demo.${name}.demo`, [endpointOf("10.42.0.1:20880")]);
+
 /** The sessions of a cluster of which these lists are read from the beginning, and what they told their controller. */
-function open({ lists = all, settleFactor = 1 } = {}) {
+function open({ lists = all, settleFactor = 1, selector = "", watchNamespaces = [] as string[] } = {}) {
   const { tools, clock, api } = writerTools();
   const { client, metrics, deps } = tools;
+  const options = { ...rules, hubSelector: parseLabelSelector(selector), watchNamespaces, settleFactor };
   const registries = createScriptedRegistries();
   const cluster = new HubCluster(client, rules, deps);
-  const [statuses, events, recalled]: [string[], string[], string[]] = [[], [], []];
+  const [statuses, events, recalled, looks]: [string[], string[], string[], string[]] = [[], [], [], []];
   let [listsChanged, bug]: [number, Error | undefined] = [0, undefined];
   const place = { cluster, client, metrics, deps: { ...deps, openRegistry: registries.open } };
-  const sessions = new HubSessions(
-    place,
-    { ...rules, settleFactor },
-    {
-      enqueueHosts() {
-        if (bug !== undefined) throw bug;
-      },
-      enqueueStatus: (key, when) => void statuses.push(`${key} ${when}`),
-      recall: (namespace) => void recalled.push(namespace),
-      recordEvent: ({ metadata }, reason, message) =>
-        void events.push(`${metadata.name} ${reason} ${message}`),
-      listsChanged: () => void listsChanged++,
+  const sessions = new HubSessions(place, options, {
+    enqueueHosts(hosts, why) {
+      if (bug !== undefined) throw bug;
+      looks.push(...[...hosts].map((host) => `${host} ${why}`));
     },
-  );
+    enqueueStatus: (key, when) => void statuses.push(`${key} ${when}`),
+    recall: (namespace) => void recalled.push(namespace),
+    recordEvent: ({ metadata }, reason, message) => void events.push(`${metadata.name} ${reason} ${message}`),
+    listsChanged: () => void listsChanged++,
+  });
   cluster.hubs.subscribe((keys) => {
     for (const key of keys) sessions.take(key);
+  });
+  cluster.serviceEntries.subscribe((keys) => {
+    for (const key of keys) cluster.entries.update(key);
   });
   const stop = new AbortController();
   const loops: Promise<void>[] = [];
@@ -87,11 +98,16 @@ function open({ lists = all, settleFactor = 1 } = {}) {
     statuses,
     events,
     recalled,
+    /** Hosts, and why the controller was asked to look at each. */
+    looks,
+    metrics,
     read,
     settle,
     pass,
     listsChanged: () => listsChanged,
     trustOf: (key: string) => sessions.get(key)?.claimInputs("demo/x.demo", undefined).trust,
+    /** What the cluster has of a host. */
+    entryAt: (host: string) => cluster.entries.hostObject(host)?.entry,
     /** From now on there is a bug where hosts are queued; undefined = it is mended. */
     breakHosts(error: Error | undefined): void {
       bug = error;
@@ -280,6 +296,228 @@ describe("a hub that is missing", () => {
     api.person.delete("registryhubs", "demo/a");
     await settle();
     expect(sessions.goneInMs("demo/a")).toBe(minute);
+  });
+});
+
+describe("a hub that is created again", () => {
+  const status = {
+    address: "a:2181",
+    type: "zookeeper",
+    generate_to: "demo",
+    phase: "success",
+    conditions: [],
+    observedGeneration: 1,
+    origin: "0x1",
+  };
+  const tell = ({ api }: ReturnType<typeof open>): void =>
+    void api.person.editStatus("registryhubs", "demo/a", (object) => ({ ...object, status }));
+  /** Hub a, of which a status tells where its data come from. */
+  async function openTold() {
+    const world = open();
+    world.api.person.put(hub("a"));
+    tell(world);
+    await world.settle();
+    return world;
+  }
+
+  test.each([
+    ["soon has what its status told", 50 * second, "0x1"],
+    ["after a minute has nothing of the one before", 70 * second, ""],
+  ])("%s", async (_, afterMs, origin) => {
+    const { api, pass, settle, trustOf } = await openTold();
+    api.person.delete("registryhubs", "demo/a");
+    await pass(afterMs);
+    api.person.put(hub("a"));
+    await settle();
+    expect(trustOf("demo/a")?.origin).toBe(origin);
+  });
+
+  test("is asked about only while the list of hubs is complete, and waits its minute after that", async () => {
+    const { api, sessions, pass } = await openTold();
+    api.person.delete("registryhubs", "demo/a");
+    await pass(30 * second);
+    const ends = (["list", "watch"] as const).map((verb) => api.forbid({ resource: "registryhubs", verb }));
+    for (const stream of api.watches("registryhubs")) stream.end(new Error("cut"));
+    sessions.listLost();
+    const asked = () =>
+      api.requests.filter(({ resource, verb }) => [resource, verb].join() === "registryhubs,get");
+    await pass(10 * minute);
+    expect(asked()).toEqual([]);
+    for (const end of ends) end();
+    await pass(5 * minute);
+    expect(asked()).toHaveLength(1);
+    await pass(10 * minute);
+    expect(asked()).toHaveLength(1); // that it is gone is certain
+  });
+
+  test("while nobody sees it, takes its place by age", async () => {
+    const { api, clock, sessions, pass } = open();
+    const names = (): readonly string[] => sessions.ordered.map(({ hub: { name } }) => name);
+    for (const name of ["a", "b"]) {
+      api.person.put(hub(name));
+      clock.advance(second);
+    }
+    await pass(second);
+    const before = sessions.get("demo/a");
+    expect(names()).toEqual(["a", "b"]);
+    const goUp = api.goDown();
+    api.person.delete("registryhubs", "demo/a");
+    api.person.put(hub("a"));
+    api.compact();
+    goUp();
+    await pass(minute);
+    expect(sessions.get("demo/a")).toBe(before);
+    expect(names()).toEqual(["b", "a"]);
+  });
+});
+
+describe("a hub that goes", () => {
+  test("takes its metrics along, and its hosts are looked at", async () => {
+    const { api, metrics, looks, settle } = open();
+    api.person.put(entryOf(hub("a"), "a"));
+    api.person.put(hub("a"));
+    await settle();
+    metrics.hubCounts("demo/a", { services: 1, endpoints: 1 });
+    expect(await metrics.render()).toContain('hub="demo/a"');
+    looks.length = 0;
+    api.person.delete("registryhubs", "demo/a");
+    await settle();
+    expect(await metrics.render()).not.toContain('hub="demo/a"');
+    expect(looks).toEqual(["demo/demo.a.demo look"]);
+  });
+
+  test("has its hosts looked at also if it was not served", async () => {
+    const { api, sessions, looks, settle } = open();
+    api.person.put(entryOf(hub("a"), "a"));
+    api.person.put(hub("a", { address: "" }));
+    await settle();
+    expect(sessions.unserved("demo/a")).toMatchObject({ code: "InvalidSpec" });
+    looks.length = 0;
+    api.person.delete("registryhubs", "demo/a");
+    await settle();
+    expect(looks).toEqual(["demo/demo.a.demo look"]);
+    expect(sessions.has("demo/a")).toBe(false);
+  });
+
+  test("is not said to go while it exists, or where nobody looks", async () => {
+    const { api, sessions, settle } = open({ watchNamespaces: ["demo"] });
+    api.person.createNamespace("far");
+    for (const [name, namespace] of [
+      ["a", "demo"],
+      ["b", "far"],
+    ] as const)
+      api.person.put(hub(name, {}, namespace));
+    await settle();
+    expect([...sessions.keys()]).toEqual(["demo/a"]);
+    const asked = ["demo/a", "far/b", "demo/c"].map((key) => sessions.goneInMs(key));
+    expect(asked).toEqual([undefined, undefined, minute]);
+  });
+});
+
+describe("a hub of another lane", () => {
+  /** The lane "gold", with its hub "mine", and the hub "theirs" of another one, which is older and has an entry. */
+  async function openLanes() {
+    const world = open({ selector: "lane=gold" });
+    const { api, clock, settle } = world;
+    api.person.put(entryOf(hub("theirs"), "a"));
+    await settle();
+    for (const [name, lane] of [
+      ["theirs", "grey"],
+      ["mine", "gold"],
+    ] as const) {
+      api.person.put(inLane(lane, hub(name)));
+      clock.advance(second);
+    }
+    await settle();
+    return world;
+  }
+  const host = "demo/demo.a.demo";
+
+  test("has neither session nor status here, and counts by its age", async () => {
+    const { sessions, statuses, registries, looks } = await openLanes();
+    expect([...sessions.keys()]).toEqual(["demo/mine"]);
+    const ask = (key: string): readonly boolean[] => [sessions.has(key), sessions.isOfOtherLane(key)];
+    expect([ask("demo/theirs"), ask("demo/mine"), ask("demo/none")]).toEqual([
+      [false, true],
+      [true, false],
+      [false, false],
+    ]);
+    expect(sessions.claimants.map(({ hub: { name } }) => name)).toEqual(["theirs", "mine"]);
+    expect(sessions.ordered.map(({ hub: { name } }) => name)).toEqual(["mine"]);
+    expect(statuses.filter((line) => line.includes("theirs"))).toEqual([]);
+    expect(registries.at("theirs:2181").isWatched).toBe(false);
+    expect(sessions.goneInMs("demo/theirs")).toBeUndefined();
+    expect(looks).toContain(`${host} look`);
+  });
+
+  test("is the owner of what names it", async () => {
+    const { sessions, entryAt, api, settle } = await openLanes();
+    expect(sessions.ownerElsewhere(host, entryAt(host))).toBe("demo/theirs");
+    expect(sessions.ownerElsewhere(host, undefined)).toBeUndefined();
+    api.person.put(entryOf(hub("mine"), "b"));
+    await settle();
+    expect(sessions.ownerElsewhere("demo/demo.b.demo", entryAt("demo/demo.b.demo"))).toBeUndefined();
+  });
+
+  test("that comes into this one is served; one that leaves it is not, and its hosts are looked at", async () => {
+    const { api, sessions, registries, looks, metrics, settle } = await openLanes();
+    const move = (lane: string): unknown =>
+      api.person.edit("registryhubs", "demo/theirs", (object) => inLane(lane, object));
+    looks.length = 0;
+    move("gold");
+    await settle();
+    expect(sessions.ordered.map(({ hub: { name } }) => name)).toEqual(["theirs", "mine"]);
+    expect([sessions.isOfOtherLane("demo/theirs"), registries.at("theirs:2181").isWatched]).toEqual([
+      false,
+      true,
+    ]);
+    expect(looks).toContain(`${host} look`);
+    metrics.hubCounts("demo/theirs", { services: 1, endpoints: 1 });
+    looks.length = 0;
+    move("grey");
+    await settle();
+    expect([...sessions.keys()]).toEqual(["demo/mine"]);
+    expect([sessions.isOfOtherLane("demo/theirs"), registries.at("theirs:2181").isWatched]).toEqual([
+      true,
+      false,
+    ]);
+    expect(await metrics.render()).not.toContain('hub="demo/theirs"');
+    expect(looks).toContain(`${host} look`);
+  });
+
+  test("that is deleted has its hosts looked at", async () => {
+    const { api, sessions, looks, settle } = await openLanes();
+    looks.length = 0;
+    api.person.delete("registryhubs", "demo/theirs");
+    await settle();
+    expect(sessions.isOfOtherLane("demo/theirs")).toBe(false);
+    expect(looks).toEqual([`${host} look`]);
+    expect(sessions.claimants.map(({ hub: { name } }) => name)).toEqual(["mine"]);
+  });
+
+  test("that cannot be read claims nothing, and owns what names it", async () => {
+    const { api, sessions, entryAt, settle } = await openLanes();
+    api.person.edit("registryhubs", "demo/theirs", ({ spec, ...rest }) => ({
+      ...rest,
+      spec: { ...spec, address: "" },
+    }));
+    await settle();
+    expect(sessions.claimants.map(({ hub: { name } }) => name)).toEqual(["mine"]);
+    expect(sessions.ownerElsewhere(host, entryAt(host))).toBe("demo/theirs");
+    expect(sessions.unserved("demo/theirs")).toBeUndefined();
+  });
+
+  test("with a bug is told in the log alone: its own lane tells it in its status", async () => {
+    const { api, sessions, statuses, events, breakHosts, metrics, settle } = await openLanes();
+    breakHosts(new TypeError("x is not a function"));
+    api.person.edit("registryhubs", "demo/theirs", ({ spec, ...rest }) => ({
+      ...rest,
+      spec: { ...spec, generate_to: "other" },
+    }));
+    await settle();
+    expect([sessions.unserved("demo/theirs"), events]).toEqual([undefined, []]);
+    expect(statuses.filter((line) => line.includes("theirs"))).toEqual([]);
+    expect(await metrics.render()).toContain('internal_errors_total{about="hub"} 1');
   });
 });
 
