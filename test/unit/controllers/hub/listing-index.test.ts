@@ -72,6 +72,26 @@ describe("a listing with hundreds of new services", () => {
     expect([...index.hosts()]).toEqual([...plain.hosts()]);
   });
 
+  test.each([
+    [501, "ahead"],
+    [500, "by update"],
+  ])("of %d is looked into %s", async (count, when) => {
+    let reads = 0;
+    const counting = crowd.slice(0, count).map((service) => ({
+      ...service,
+      get instances() {
+        reads++;
+        return service.instances;
+      },
+    }));
+    const services = snapshot(...counting);
+    const index = new ListingIndex();
+    await index.prepare(services, hub, systemClock);
+    const ahead = reads;
+    index.update(services, hub);
+    expect([ahead > 0, reads > ahead]).toEqual(when === "ahead" ? [true, false] : [false, true]);
+  });
+
   test.each<[string, (services: Map<string, Service>) => readonly [Map<string, Service>, typeof hub]]>([
     ["the hub was edited", (services) => [services, hubOf({ generate_to: "other" })]],
     ["there is another one by now", () => [snapshot(one("a.B")), hub]],
@@ -158,6 +178,33 @@ describe("a newer listing", () => {
     const index = indexOf(one("a.B"));
     const change = index.update(snapshot(one("a.B", []), one("a.b")), hub);
     expect([[...change.changed], change.lost, change.found]).toEqual([[aHost], [], []]);
+  });
+
+  test("one service in the place of another is a loss and a find", () => {
+    const index = indexOf(one("a.B"));
+    expect(index.update(snapshot(one("b.B")), hub)).toMatchObject({ lost: [aHost], found: [bHost] });
+    const both = indexOf(one("a.B"), one("b.B"));
+    const { lost, found } = both.update(snapshot(one("c.B")), hub);
+    expect([lost.toSorted(), found]).toEqual([[aHost, bHost], ["dubbozk/c.b.dubbozk"]]);
+  });
+
+  test("a service that is as it was is not even looked into", () => {
+    let reads = 0;
+    const service = one("a.B");
+    const same: Service = {
+      ...service,
+      get name() {
+        reads++;
+        return service.name;
+      },
+    };
+    const index = indexOf(same);
+    expect(reads).toBeGreaterThan(0);
+    reads = 0;
+    index.update(snapshot(same, b), hub);
+    index.update(snapshot(same), hub);
+    expect(reads).toBe(0);
+    expect([...index.hosts()]).toEqual([aHost]);
   });
 
   test("counts hosts and endpoints", () => {
@@ -287,6 +334,7 @@ describe("a hub that lists more than it may have", () => {
     expect([index.size, [...index.hosts()].length, index.endpoints, index.isFull]).toEqual([3, 3, 3, true]);
     expect([change.found.length, change.changed.size]).toEqual([3, 3]);
     expect([index.listed(hostOf("d.B")), index.isUnknown(hostOf("d.B"), undefined)]).toEqual([[], true]);
+    expect(names.filter((name) => index.isBeyond(hostOf(name)))).toEqual(["d.B", "e.B"]);
     expect(index.problems).toMatchObject([
       { at: "d.b.dubbozk", code: "TooManyServices", detail: expect.stringContaining("2 more are left out") },
     ]);

@@ -3,6 +3,7 @@ import { describe, expect, onTestFinished, test } from "vitest";
 import { HubCluster } from "../../../../src/controllers/hub/cluster.ts";
 import type { HubSession } from "../../../../src/controllers/hub/session.ts";
 import { HubSessions } from "../../../../src/controllers/hub/sessions.ts";
+import type { Entry } from "../../../../src/model/entry.ts";
 import type { ServiceEntry } from "../../../../src/model/istio.ts";
 import { parseLabelSelector } from "../../../../src/model/label-selector.ts";
 import type { RegistryHub } from "../../../../src/model/registryhub.ts";
@@ -44,7 +45,7 @@ const entryOf = (hub: RegistryHub, name: string): ServiceEntry =>
 
 /** The sessions of a cluster of which these lists are read from the beginning, and what they told their controller. */
 function open({ lists = all, settleFactor = 1, selector = "", watchNamespaces = [] as string[] } = {}) {
-  const { tools, clock, api } = writerTools();
+  const { tools, clock, api, lines } = writerTools();
   const { client, metrics, deps } = tools;
   const options = { ...rules, hubSelector: parseLabelSelector(selector), watchNamespaces, settleFactor };
   const registries = createScriptedRegistries();
@@ -101,6 +102,7 @@ function open({ lists = all, settleFactor = 1, selector = "", watchNamespaces = 
     /** Hosts, and why the controller was asked to look at each. */
     looks,
     metrics,
+    lines,
     read,
     settle,
     pass,
@@ -122,6 +124,11 @@ async function openBoth() {
   await world.settle();
   return world;
 }
+
+test("there is no hub before the first list of them", () => {
+  const { sessions } = open();
+  expect([sessions.ordered, sessions.claimants]).toEqual([[], []]);
+});
 
 describe("a hub", () => {
   test("is served in the order of the hubs' age, whatever their names are", async () => {
@@ -166,8 +173,51 @@ describe("a hub", () => {
     expect(recalled.slice(2)).toEqual(["other"]);
   });
 
+  test("is as it was when only its status changes, and hears of a hold that is released", async () => {
+    const { api, sessions, recalled, settle } = await openBoth();
+    api.person.editStatus("registryhubs", "demo/a", (object) => ({
+      ...object,
+      status: { phase: "success", conditions: [], origin: "0x1" },
+    }));
+    await settle();
+    expect(recalled).toEqual(["demo", "demo"]);
+    const time = "2024-02-04T04:00:00Z";
+    api.person.edit("registryhubs", "demo/a", ({ metadata, ...rest }) => ({
+      ...rest,
+      metadata: { ...metadata, annotations: { "ecns.easystack.cn/release-hold": time } },
+    }));
+    await settle();
+    expect(sessions.get("demo/a")?.hub.releaseHold).toBe(time);
+    expect(recalled).toEqual(["demo", "demo", "demo"]);
+  });
+
+  test("has the hosts of its entries looked at when it appears", async () => {
+    const { api, looks, settle } = open();
+    api.person.put(entryOf(hub("a"), "a"));
+    await settle();
+    api.person.put(hub("a"));
+    await settle();
+    expect(looks).toEqual(["demo/demo.a.demo look"]);
+  });
+
+  test("is told in an Event of a hold that begins", async () => {
+    const { api, events, metrics, registries, pass, settle } = open();
+    const names = Array.from({ length: 10 }, (_, at) => `demo.S${at}`);
+    const registry = registries.at("a:2181");
+    registry.lists(Object.fromEntries(names.map((name) => [name, ["10.42.0.1:20880"]])));
+    api.person.put(hub("a"));
+    await pass(5 * minute);
+    expect(events).toEqual([]);
+    expect(await metrics.render()).toContain('loop="listings"');
+    registry.lists({});
+    await settle();
+    expect(events).toEqual([expect.stringMatching(/^a Shrunk \S/)]);
+  });
+
   test("waits for the entries, and hears when they can be known", async () => {
-    const { api, registries, pass, read, listsChanged } = open({ lists: ["hubs", "namespaces"] });
+    const { api, sessions, registries, pass, settle, read, listsChanged } = open({
+      lists: ["hubs", "namespaces"],
+    });
     api.person.put(hub("a"));
     await pass(minute);
     expect([registries.at("a:2181").isWatched, listsChanged()]).toEqual([false, 0]);
@@ -177,6 +227,9 @@ describe("a hub", () => {
     api.person.put(hub("b"));
     await pass(10 * second);
     expect([registries.at("b:2181").isWatched, listsChanged()]).toEqual([false, 1]);
+    sessions.connect();
+    await settle();
+    expect(["a:2181", "b:2181"].map((address) => registries.at(address).isWatched)).toEqual([true, true]);
   });
 
   test("has the limits of its registry's type, times --settle-factor", async () => {
@@ -286,6 +339,12 @@ describe("a hub that is missing", () => {
     expect(sessions.goneInMs("demo/gone")).toBe(minute);
   });
 
+  test("is gone sooner with a smaller --settle-factor", async () => {
+    const { sessions, settle } = open({ settleFactor: 0.5 });
+    await settle();
+    expect(sessions.goneInMs("demo/gone")).toBe(minute / 2);
+  });
+
   test("has its time begin again when it was seen", async () => {
     const { sessions, api, clock, settle } = open();
     await settle();
@@ -296,6 +355,38 @@ describe("a hub that is missing", () => {
     api.person.delete("registryhubs", "demo/a");
     await settle();
     expect(sessions.goneInMs("demo/a")).toBe(minute);
+  });
+});
+
+describe("a hub whose spec cannot be used", () => {
+  const status = { phase: "success", conditions: [], origin: "0x1", address: "a:2181" };
+  const spoil = ({ api }: ReturnType<typeof open>): unknown =>
+    api.person.edit("registryhubs", "demo/a", ({ spec, ...rest }) => ({
+      ...rest,
+      spec: { ...spec, address: "" },
+    }));
+
+  test("is a hub of this lane without a session, and no longer connected", async () => {
+    const world = await openBoth();
+    const { sessions, registries, statuses, settle } = world;
+    statuses.length = 0;
+    spoil(world);
+    await settle();
+    expect([sessions.get("demo/a"), sessions.has("demo/a")]).toEqual([undefined, true]);
+    expect(registries.at("a:2181").isWatched).toBe(false);
+    expect(sessions.ordered.map(({ hub: { name } }) => name)).toEqual(["b"]);
+    expect(statuses).toContain("demo/a soon");
+  });
+
+  test("keeps what its status told", async () => {
+    const world = open({ lists: ["namespaces", "serviceEntries"] });
+    const { api, sessions, read, settle } = world;
+    api.person.put(hub("a"));
+    api.person.editStatus("registryhubs", "demo/a", (object) => ({ ...object, status }));
+    spoil(world);
+    read("hubs");
+    await settle();
+    expect(sessions.unserved("demo/a")?.kept).toMatchObject({ origin: "0x1", address: "a:2181" });
   });
 });
 
@@ -373,7 +464,7 @@ describe("a hub that is created again", () => {
 
 describe("a hub that goes", () => {
   test("takes its metrics along, and its hosts are looked at", async () => {
-    const { api, metrics, looks, settle } = open();
+    const { api, sessions, metrics, looks, settle } = open();
     api.person.put(entryOf(hub("a"), "a"));
     api.person.put(hub("a"));
     await settle();
@@ -384,6 +475,7 @@ describe("a hub that goes", () => {
     await settle();
     expect(await metrics.render()).not.toContain('hub="demo/a"');
     expect(looks).toEqual(["demo/demo.a.demo look"]);
+    expect([sessions.ordered, sessions.claimants]).toEqual([[], []]);
   });
 
   test("has its hosts looked at also if it was not served", async () => {
@@ -459,6 +551,83 @@ describe("a hub of another lane", () => {
     expect(sessions.ownerElsewhere("demo/demo.b.demo", entryAt("demo/demo.b.demo"))).toBeUndefined();
   });
 
+  test("owns nothing that an older hub of this lane owns, served or not", async () => {
+    const { sessions, api, clock, settle } = open({ selector: "lane=gold" });
+    for (const [name, lane, address] of [
+      ["old", "gold", "old:2181"],
+      ["broken", "gold", ""],
+      ["theirs", "grey", "theirs:2181"],
+      ["young", "gold", "young:2181"],
+      ["late", "gold", ""],
+    ] as const) {
+      api.person.put(inLane(lane, hub(name, { address })));
+      clock.advance(second);
+    }
+    await settle();
+    const owner = (...names: readonly string[]) => {
+      const hubs = names.map((name) => [hubIdOf(`demo/${name}`), `demo/${name}`] as const);
+      const entry = { hubs: new Map(hubs), endpoints: new Map() } as Partial<Entry> as Entry;
+      return sessions.ownerElsewhere(host, entry);
+    };
+    expect([owner("theirs", "young"), owner("theirs", "late")]).toEqual(["demo/theirs", "demo/theirs"]);
+    expect([owner("theirs", "old"), owner("theirs", "broken")]).toEqual([undefined, undefined]);
+  });
+
+  test("is news when its spec changes, and not when its status does", async () => {
+    const { api, looks, settle } = await openLanes();
+    looks.length = 0;
+    api.person.editStatus("registryhubs", "demo/theirs", (object) => ({
+      ...object,
+      status: { phase: "success", conditions: [], origin: "0x1" },
+    }));
+    await settle();
+    expect(looks).toEqual([]);
+    api.person.edit("registryhubs", "demo/theirs", ({ spec, ...rest }) => ({
+      ...rest,
+      spec: { ...spec, generate_to: "other" },
+    }));
+    await settle();
+    expect(looks).toEqual([`${host} look`]);
+  });
+
+  test("is remembered: created again in this lane it has what its status told", async () => {
+    const { api, pass, settle, trustOf } = await openLanes();
+    api.person.editStatus("registryhubs", "demo/theirs", (object) => ({
+      ...object,
+      status: {
+        address: "theirs:2181",
+        type: "zookeeper",
+        generate_to: "demo",
+        phase: "success",
+        conditions: [],
+        observedGeneration: 1,
+        origin: "0x1",
+      },
+    }));
+    await settle();
+    api.person.delete("registryhubs", "demo/theirs");
+    await pass(30 * second);
+    api.person.put(inLane("gold", hub("theirs")));
+    await settle();
+    expect(trustOf("demo/theirs")?.origin).toBe("0x1");
+  });
+
+  test("that comes into this one and cannot be read has its hosts looked at; when it leaves, nobody knows it here", async () => {
+    const { api, sessions, looks, settle } = await openLanes();
+    const change = (lane: string, address: string): unknown =>
+      api.person.edit("registryhubs", "demo/theirs", ({ spec, ...rest }) =>
+        inLane(lane, { ...rest, spec: { ...spec, address } }),
+      );
+    looks.length = 0;
+    change("gold", "");
+    await settle();
+    expect(sessions.unserved("demo/theirs")).toMatchObject({ code: "InvalidSpec" });
+    expect(looks).toEqual([`${host} look`]);
+    change("grey", "");
+    await settle();
+    expect([sessions.has("demo/theirs"), sessions.isOfOtherLane("demo/theirs")]).toEqual([false, true]);
+  });
+
   test("that comes into this one is served; one that leaves it is not, and its hosts are looked at", async () => {
     const { api, sessions, registries, looks, metrics, settle } = await openLanes();
     const move = (lane: string): unknown =>
@@ -508,7 +677,7 @@ describe("a hub of another lane", () => {
   });
 
   test("with a bug is told in the log alone: its own lane tells it in its status", async () => {
-    const { api, sessions, statuses, events, breakHosts, metrics, settle } = await openLanes();
+    const { api, sessions, statuses, events, lines, breakHosts, metrics, settle } = await openLanes();
     breakHosts(new TypeError("x is not a function"));
     api.person.edit("registryhubs", "demo/theirs", ({ spec, ...rest }) => ({
       ...rest,
@@ -518,23 +687,59 @@ describe("a hub of another lane", () => {
     expect([sessions.unserved("demo/theirs"), events]).toEqual([undefined, []]);
     expect(statuses.filter((line) => line.includes("theirs"))).toEqual([]);
     expect(await metrics.render()).toContain('internal_errors_total{about="hub"} 1');
+    const bugs = lines.filter(([level]) => level === "error");
+    expect(bugs.map(([, , fields]) => fields)).toMatchObject([{ hub: "demo/theirs" }]);
   });
 });
 
-test("of two hubs with one id the second is told whose the id is", async () => {
+describe("of two hubs with one id", () => {
   const [holder, other] = ["good/hub-73159", "evil/x-1gm"];
-  expect(hubIdOf(holder)).toBe(hubIdOf(other));
-  const { api, sessions, statuses, clock, settle } = open();
-  for (const key of [holder, other]) {
-    const [namespace, name] = key.split("/") as [string, string];
-    api.person.createNamespace(namespace);
-    api.person.put(hub(name, {}, namespace));
-    clock.advance(second);
+
+  /** The holder is the older one. */
+  async function openNamesakes(options: Parameters<typeof open>[0] = {}, lane = "") {
+    const world = open(options);
+    const { api, clock, settle } = world;
+    for (const key of [holder, other]) {
+      const [namespace, name] = key.split("/") as [string, string];
+      api.person.createNamespace(namespace);
+      api.person.put(inLane(lane, hub(name, {}, namespace)));
+      clock.advance(second);
+    }
+    await settle();
+    return world;
   }
-  await settle();
-  const detail = `the id of this hub in labels, ${hubIdOf(holder)}, is that of hub ${holder} as well`;
-  expect(sessions.unserved(other)).toMatchObject({ code: "InvalidSpec", detail });
-  expect(statuses).toContain(`${other} soon`);
+
+  test("the second is told whose the id is", async () => {
+    expect(hubIdOf(holder)).toBe(hubIdOf(other));
+    const { sessions, statuses } = await openNamesakes();
+    const detail = `the id of this hub in labels, ${hubIdOf(holder)}, is that of hub ${holder} as well`;
+    expect(sessions.unserved(other)).toMatchObject({ code: "InvalidSpec", detail });
+    expect(statuses).toContain(`${other} soon`);
+  });
+
+  test("the second is served when the first is gone", async () => {
+    const { api, sessions, settle } = await openNamesakes();
+    api.person.delete("registryhubs", holder);
+    await settle();
+    expect([...sessions.keys()]).toEqual([other]);
+    expect(sessions.get(other)?.hub.key).toBe(other);
+  });
+
+  test("that one has the id which entries name, once the lists show it", async () => {
+    const { api, sessions, settle } = await openNamesakes();
+    expect([sessions.get(holder)?.hub.key, sessions.get(other)]).toEqual([holder, undefined]);
+    const [namespace, name] = other.split("/") as [string, string];
+    api.person.put(entryOf(hub(name, {}, namespace), "a"));
+    await settle();
+    sessions.connect();
+    expect([sessions.get(holder), sessions.get(other)?.hub.key]).toEqual([undefined, other]);
+  });
+
+  test("in another lane only the one that has the id claims anything", async () => {
+    const { sessions } = await openNamesakes({ selector: "lane=gold" }, "grey");
+    expect([holder, other].map((key) => sessions.isOfOtherLane(key))).toEqual([true, true]);
+    expect(sessions.claimants.map(({ hub: { key } }) => key)).toEqual([holder]);
+  });
 });
 
 describe("after the end", () => {

@@ -195,9 +195,55 @@ describe("what a hub has", () => {
     expect([...index.servicesOf(moved)]).toEqual([]);
   });
 
+  test("the rest, when one of its entries goes", () => {
+    const { index, remove } = indexOf(object("a"), object("b", { spec: { hosts: ["b.ns"] } }));
+    expect(index.countOf(sample.id)).toBe(2);
+    remove("b");
+    expect([...index.hostsOf(sample)].map(({ host }) => host)).toEqual(["ns/a.ns"]);
+    expect(index.countOf(sample.id)).toBe(1);
+    remove("a");
+    expect([[...index.hostsOf(sample)], index.countOf(sample.id)]).toEqual([[], 0]);
+    expect(index.countOf("00000009")).toBe(0);
+  });
+
+  test("objects that name it, copies too, and not those that give its id to another", () => {
+    const { index } = indexOf(
+      object("a"),
+      object("copy"),
+      object("theirs", { annotations: { "ecns.easystack.cn/hubs": "evil/x" } }),
+      object("nobody", { labels: old }),
+    );
+    expect([...index.keysNaming(sample.key)].sort()).toEqual(["ns/a", "ns/copy"]);
+    expect(index.keysNaming("dubbozk/never")).toEqual([]);
+  });
+
   test("owners are those whose names the annotation tells", () => {
     const { index } = indexOf(object("a", { labels: { ...ours, "hub.ecns.easystack.cn/00000009": "" } }));
     expect(index.ownersAt("ns/a")).toEqual(["dubbozk/registryhub-sample"]);
+  });
+});
+
+describe("a hub stands behind an object", () => {
+  const two = {
+    labels: { ...ours, "hub.ecns.easystack.cn/00000009": "" },
+  };
+  test.each<[string, Overrides, string | undefined, boolean]>([
+    ["that lies in its target", {}, "ns", true],
+    ["if one of several that it names does", two, "ns", true],
+    ["but not in another target", {}, "other", false],
+    ["but not if it does not exist", {}, undefined, false],
+    ["but not by its id alone", { annotations: { "ecns.easystack.cn/hubs": "" } }, "ns", false],
+    ["but not without its label", { labels: old }, "ns", false],
+  ])("%s", (_, overrides, target, isBehind) => {
+    const { index } = indexOf(object("a", overrides));
+    const targetOf = (key: string): string | undefined =>
+      key === sample.key || key === "" ? target : undefined;
+    expect(index.isOfHub("ns/a", targetOf)).toBe(isBehind);
+  });
+
+  test("but not behind one that is gone", () => {
+    const { index } = indexOf();
+    expect(index.isOfHub("ns/a", () => "ns")).toBe(false);
   });
 });
 
