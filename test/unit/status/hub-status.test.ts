@@ -265,6 +265,10 @@ describe("the manual's fields", () => {
     const many = status({ entries: names.toReversed().map((name) => ({ name, writtenAt: now })) });
     expect(Object.keys(many.serviceentries)).toEqual(names.slice(0, 200));
     expect(many.truncated).toBe(5);
+    const mixed = names.map((_, at) => names[(at * 83) % names.length] ?? ""); // 83 and 205 have no common divisor
+    expect(mixed.toSorted()).toEqual(names);
+    const shown = status({ entries: mixed.map((name) => ({ name, writtenAt: now })) }).serviceentries;
+    expect(Object.keys(shown)).toEqual(names.slice(0, 200));
   });
 });
 
@@ -302,6 +306,13 @@ describe("problems", () => {
       problem: "BadPort: port 0 is not 1..65535",
       severity: "rejected",
     });
+  });
+
+  test("in what order they come makes no difference", () => {
+    const ats = ["c", "a", "b", "d"];
+    const told = (list: readonly string[]) =>
+      status({ problems: list.map((at) => problem(at)) }).problems.map(({ at }) => at);
+    for (const list of [ats, ats.toReversed()]) expect(told(list)).toEqual(["a", "b", "c", "d"]);
   });
 
   test("a long text is cut, and never inside of a character", () => {
@@ -351,6 +362,24 @@ describe("what is worth a write", () => {
     ["an address", { hub: hubOf({ address: "other:2181" }) }, "conditions"],
   ])("%s: %s", (_, overrides, change) => {
     expect(statusChange(before, status({ previous: before, ...overrides }, later))).toBe(change);
+  });
+
+  test("what is held, and what would be written", () => {
+    const hub = hubOf({ policy: "observe" });
+    const plan = { create: 3, change: 0, remove: 1 };
+    const hold = { since: now, until: later, services: 7, endpoints: 31 };
+    const told = (overrides: object, held: object = {}) =>
+      status({
+        hub,
+        plan: { ...plan, ...overrides },
+        held: { reason: "Shrunk", hold: { ...hold, ...held } },
+      });
+    expect(statusChange(told({}), told({}))).toBe("none");
+    for (const other of [{ create: 4 }, { change: 1 }, { remove: 0 }])
+      expect(statusChange(told({}), told(other))).toBe("counts");
+    for (const other of [{ services: 8 }, { endpoints: 30 }])
+      expect(statusChange(told({}), told({}, other))).toBe("counts");
+    expect(statusChange(told({}), told({}, { until: now }))).toBe("conditions");
   });
 
   test("the first status", () => {

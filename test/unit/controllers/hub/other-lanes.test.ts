@@ -1,8 +1,10 @@
 import { describe, expect, test } from "vitest";
-import { type OtherHub, OtherLanes } from "../../../../src/controllers/hub/other-lanes.ts";
+import { HostLedger } from "../../../../src/controllers/hub/ledger.ts";
+import { leaveToOtherLane, type OtherHub, OtherLanes } from "../../../../src/controllers/hub/other-lanes.ts";
 import type { Entry } from "../../../../src/model/entry.ts";
 import { claimOf } from "../../../../src/plan/claims.ts";
-import { hubOf } from "../../../support/model.ts";
+import { fakeClock } from "../../../support/fake-clock.ts";
+import { claimOf as claim, endpointOf, hubOf } from "../../../support/model.ts";
 
 const host = "demo/demo.a.demo";
 
@@ -63,5 +65,40 @@ describe("a hub of another lane", () => {
       true,
     ]);
     expect([lanes.delete(old.key), lanes.delete(old.key), lanes.put(old)]).toEqual([true, false, true]);
+  });
+});
+
+describe("a host that is left to another lane", () => {
+  /** What hubs of this lane have recorded of the host, which was to be written, after they have left it to hub old. */
+  function left(...names: readonly string[]) {
+    const hubs = names.map((name) => {
+      const ledger = new HostLedger(fakeClock(), () => undefined);
+      ledger.markPending([host], "decision");
+      ledger.recordDryRun(host, "create");
+      return { hub: hubOf({}, { namespace: "demo", name }), ledger };
+    });
+    const own = hubs.map(({ hub }) => hub);
+    const claims = new Map([
+      [own[0]?.id ?? "", claim("demo/lists", { listed: [endpointOf("10.0.0.1:20880")] })],
+      [own[1]?.id ?? "", claim("demo/owns")],
+      [own[2]?.id ?? "", claim("evil/namesake")],
+    ]);
+    leaveToOtherLane(host, "demo/old", claims, hubs);
+    return hubs.map(({ ledger }) => ledger);
+  }
+
+  test("waits for no write, and each hub that claims it says so", () => {
+    const ledgers = left("lists", "owns", "namesake", "silent");
+    const detail =
+      "hub demo/old has the ServiceEntry of this host and is in another lane, so what this hub lists does not change it; give both hubs the labels of one lane";
+    const about = { at: "demo.a.demo", code: "OtherLane", detail };
+    expect(ledgers.map(({ problems }) => problems)).toEqual([
+      [{ ...about, severity: "rejected" }],
+      [{ ...about, severity: "warning" }],
+      [],
+      [],
+    ]);
+    expect(ledgers.map((ledger) => ledger.isUnwritten(host))).toEqual([false, false, false, false]);
+    expect(ledgers.map(({ plan }) => plan)).toEqual(Array(4).fill({ create: 0, change: 0, remove: 0 }));
   });
 });

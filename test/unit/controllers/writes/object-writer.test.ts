@@ -1,4 +1,4 @@
-import { expect, test } from "vitest";
+import { describe, expect, test } from "vitest";
 import { ObjectWriter } from "../../../../src/controllers/writes/object-writer.ts";
 import { resources } from "../../../../src/kube/resources.ts";
 import { createStore } from "../../../../src/kube/store.ts";
@@ -19,11 +19,11 @@ const desired = (content = "1"): Stored<ServiceEntry> => ({
 });
 
 /** A writer of ServiceEntries. */
-function open() {
+function open(options: { readonly isShared?: boolean } = {}) {
   const { tools, metric, ...told } = writerTools();
   const store = createStore<Stored<ServiceEntry>>();
   store.replace([], "1");
-  const writer = new ObjectWriter(store, resources.serviceEntries, "registryhub", tools);
+  const writer = new ObjectWriter(store, resources.serviceEntries, "registryhub", tools, options);
   const actual = (): Stored<ServiceEntry> => {
     const object = store.objects.get(key);
     if (object === undefined) throw new Error("the store has no such object");
@@ -31,7 +31,7 @@ function open() {
   };
   const counted = (verb: string, result: string): Promise<string | undefined> =>
     metric(`writes_total{kind="ServiceEntry",verb="${verb}",result="${result}"}`);
-  return { ...told, store, writer, actual, counted };
+  return { ...told, store, writer, actual, counted, metric };
 }
 
 test("what it creates and changes is in the store, counted, and in the log", async () => {
@@ -137,4 +137,35 @@ test("a delete ends a fight; one that fails does not", async () => {
   end();
   await writer.delete(key, actual(), fields);
   expect(writer.pauseMs(key, desired())).toBe(0);
+});
+
+describe("an object that somebody else changed since it was read", () => {
+  test.each([
+    ["is written all the same", {}, undefined, "2"],
+    ["is left as it is where others of the operator write it", { isShared: true }, "Conflict", "1"],
+  ])("%s", async (_, options, reason, content) => {
+    const { writer, actual, api } = open(options);
+    await writer.apply(key, desired(), undefined, fields);
+    api.person.edit("serviceentries", key, (object) => ({
+      ...object,
+      metadata: { ...object.metadata, labels: { by: "person" } },
+    }));
+    expect((await writer.apply(key, desired("2"), actual(), fields))?.reason).toBe(reason);
+    const written = api.person.get("serviceentries", key)?.metadata;
+    expect(written?.annotations).toMatchObject({ [annotations.lastApplied]: content });
+  });
+});
+
+test("the bytes of a write are counted, and a large object is not written again at once, unless it is deleted", async () => {
+  const { writer, actual, metric } = open();
+  const large = desired("x".repeat(40_000));
+  await writer.apply(key, desired(), undefined, fields);
+  expect(writer.pacedMs(key)).toBe(0);
+  await writer.apply(key, large, actual(), fields);
+  const [small, big] = [desired(), large].map((object) => JSON.stringify(object).length) as [number, number];
+  expect(await metric('written_bytes_total{kind="ServiceEntry"}')).toBe(String(small + big));
+  expect(writer.pacedMs(key)).toBeCloseTo(big / 200);
+  expect(writer.pacedMs("demo/other")).toBe(0);
+  await writer.delete(key, actual(), fields);
+  expect(writer.pacedMs(key)).toBe(0);
 });
