@@ -63,6 +63,17 @@ describe("settling", () => {
     expect(story.phase).toBe("trusted");
   });
 
+  test("is longer after a loss of data, also where that hold is released", () => {
+    const story = settledStory(10, "o1");
+    story.lose(true).list(hosts(6), "o2");
+    story.release(story.until);
+    story.pass(limits.settleMs);
+    expect(story.phase).toBe("settling");
+    expect(story.gone).toEqual([]);
+    story.pass(limits.settleAfterLossMs - limits.settleMs);
+    expect([story.phase, story.gone]).toEqual(["trusted", hosts(4, 6)]);
+  });
+
   test("an owner may end it; the brake is judged all the same", () => {
     const story = new Story(undefined, hosts(10));
     story.list(hosts(6));
@@ -100,6 +111,16 @@ describe("the brake", () => {
     const story = settledStory(had);
     expect(story.list(hosts(had - lost))).toBe(isHeld ? "Shrunk" : undefined);
     expect([story.phase, story.gone.length]).toEqual(isHeld ? ["braking", 0] : ["trusted", lost]);
+  });
+
+  test("that ends late, with a listing that lacks many more, begins again", () => {
+    const story = new Story(undefined, [], false);
+    story.list(hosts(10));
+    story.pass(minute).timer();
+    expect(story.list(hosts(6))).toBe("Shrunk");
+    story.pass(limits.shrinkHoldMs + second);
+    expect(story.list(hosts(1))).toBe("Shrunk");
+    expect(story.gone).toEqual(hosts(4, 6));
   });
 
   test("a service that lists one instance is believed of the others", () => {

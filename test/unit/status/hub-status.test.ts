@@ -121,6 +121,8 @@ describe("conditions and phase", () => {
       condition(failed, "RegistrySynced")?.message,
     );
     expect(condition(suspended, "Ready")).not.toHaveProperty("failed_reason");
+    const targetless = { hub: hubOf({ suspend: true }), previous: status(), failure: noNamespace };
+    expect(verdict(status(targetless, later))[2]).toBe("True Applied");
   });
 
   test("writes that are quick are not told, for what was said is not contradicted", () => {

@@ -50,6 +50,18 @@ test.each<[string, HubStatus | undefined, Parameters<typeof hubOf>, unknown]>([
     { origin: "o1", held: { reason: "RegistryReset", hold } },
   ],
   [
+    "the hold, whatever else is true",
+    {
+      ...status,
+      conditions: [
+        ...reasoned({ type: "RegistrySynced", reason: "Synced" }).conditions,
+        ...status.conditions,
+      ],
+    },
+    [],
+    { origin: "o1", held },
+  ],
+  [
     "the hold alone, when the hub was edited since (H10)",
     status,
     [{ zookeeper: { root: "/x" } }, { generation: 2 }],

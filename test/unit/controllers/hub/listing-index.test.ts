@@ -336,7 +336,12 @@ describe("a hub that lists more than it may have", () => {
     expect([index.listed(hostOf("d.B")), index.isUnknown(hostOf("d.B"), undefined)]).toEqual([[], true]);
     expect(names.filter((name) => index.isBeyond(hostOf(name)))).toEqual(["d.B", "e.B"]);
     expect(index.problems).toMatchObject([
-      { at: "d.b.dubbozk", code: "TooManyServices", detail: expect.stringContaining("2 more are left out") },
+      {
+        at: "d.b.dubbozk",
+        code: "TooManyServices",
+        detail: expect.stringContaining("2 more are left out"),
+        severity: "rejected",
+      },
     ]);
   });
 
