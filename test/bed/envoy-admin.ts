@@ -9,11 +9,20 @@ export interface DubboCounters {
   readonly active: number;
 }
 
+/** What Envoy has counted of HTTP requests, gRPC among them, to one host's port; 0 where it sees bytes only. */
+export interface HttpCounters {
+  /** Those that were answered, by whatever. */
+  readonly completed: number;
+  /** Those that were answered by a 2xx. */
+  readonly ok: number;
+}
+
 /** What an Envoy tells on its admin port. */
 export interface EnvoyAdmin {
   /** Envoy's statistics whose names match, by name. */
   stats(names: RegExp): Promise<ReadonlyMap<string, number>>;
   dubboCounters(host: string, port: number): Promise<DubboCounters>;
+  httpCounters(host: string, port: number): Promise<HttpCounters>;
   /** How many configurations of any kind it has refused. */
   rejects(): Promise<number>;
   /** The endpoints of a host's port as `ip:port`, sorted; undefined while it has no such cluster. */
@@ -81,6 +90,12 @@ export function envoyAdmin(url: string): EnvoyAdmin {
         businessException: value("response_business_exception"),
         active: value("request_active"),
       };
+    },
+    async httpCounters(host, port) {
+      const all = await stats(/^cluster\..*upstream_rq_(completed|2xx)$/);
+      // In statistics Istio ends a cluster's name by a semicolon.
+      const value = (name: string) => all.get(`cluster.${clusterName(host, port)};.upstream_rq_${name}`) ?? 0;
+      return { completed: value("completed"), ok: value("2xx") };
     },
     async rejects() {
       return (await stats(/update_rejected$/)).values().reduce((sum, count) => sum + count, 0);

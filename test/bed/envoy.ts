@@ -16,6 +16,8 @@ export interface SidecarOptions {
   readonly namespace?: string;
   /** Of the application's pod. Default `consumer`. */
   readonly name?: string;
+  /** After how many seconds connections through a listener that changed are cut. Default 45, as Istio's agent has it. */
+  readonly drainSeconds?: number;
 }
 
 /** An Envoy as Istio's agent starts it beside an application. Disposal kills it. */
@@ -32,11 +34,9 @@ export interface Sidecar extends EnvoyAdmin, AsyncDisposable {
 /** The address of the pod that a sidecar is in. Nobody listens there: what comes in is not captured. */
 export const podIp = "10.42.255.1";
 
-/** As Istio's agent starts it: connections through a listener that changed are cut after 45 s. */
-const DRAIN = ["--drain-time-s", "45", "--drain-strategy", "immediate"];
-
 /** Starts a sidecar in the mesh's namespace; returns when it has its first configuration (less than a second). */
 export async function startSidecar(options: SidecarOptions): Promise<Sidecar> {
+  const { drainSeconds = 45 } = options;
   const admin = await freePort();
   await using starting = new AsyncDisposableStack();
   const folder = starting.use(temporaryFolder("envoy")).path;
@@ -46,7 +46,10 @@ export async function startSidecar(options: SidecarOptions): Promise<Sidecar> {
     "--concurrency",
     "1",
     "--disable-hot-restart",
-    ...DRAIN,
+    "--drain-time-s",
+    String(drainSeconds),
+    "--drain-strategy",
+    "immediate",
     "--log-level",
     "warning",
   ];

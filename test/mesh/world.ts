@@ -9,6 +9,7 @@ import type { ProviderProcess, RetiringProvider } from "../bed/provider-process.
 import { endpointsOf, STATUS_MS, type Tenant, useWorld, type World } from "../e2e/world.ts";
 import type { DubboCall } from "../support/dubbo-client.ts";
 import { eventually } from "../support/eventually.ts";
+import { type Figures, readFigures, tellFigures } from "./figures.ts";
 
 /** What a change takes from the registry to the sidecar, on a busy machine. */
 export const ARRIVES_MS = 15_000;
@@ -41,7 +42,7 @@ export interface MeshOptions {
 
 /**
  * Called once in a file: starts everything before its first test and ends it after the last. After every test no proxy
- * may have refused a configuration, and the sidecar has to live. @throws Error (istiod, sidecar) before the first test.
+ * may have refused a configuration, and the sidecar has to live; what went through it is printed. @throws Error (istiod, sidecar) before the first test.
  */
 export function useMesh({
   start = startSidecar,
@@ -72,13 +73,18 @@ export function useMesh({
         process.stderr.write(`--- the end of the log of ${name}\n${readLog().slice(-4_000)}\n`);
     });
   });
-  afterEach(async () => {
+  let seen: Figures | undefined;
+  beforeEach(async () => {
+    seen = await readFigures(running().sidecar);
+  });
+  afterEach(async ({ task }) => {
     const { istiod, sidecar } = running();
     expect(sidecar.isRunning()).toBe(true);
     expect({ refused: await sidecar.rejects(), told: await istiod.rejects() }).toEqual({
       refused: 0,
       told: 0,
     });
+    if (seen) tellFigures(task.name, seen, await readFigures(sidecar));
   });
   return {
     world,
@@ -115,6 +121,9 @@ export function startPod(
     ...options,
   });
 }
+
+/** Where a provider listens, as `ip:port`. */
+export const at = ({ host, port }: ProviderProcess): string => `${host}:${port}`;
 
 /** Takes a provider out of the registry, as whoever stops it should do first: stopped, it closes its port at once. */
 export async function deregister(

@@ -1,0 +1,126 @@
+import { beforeAll, expect, test } from "vitest";
+import { type DubboConsumer, startDubboConsumer } from "../bed/dubbo-consumer.ts";
+import { startSidecar } from "../bed/envoy.ts";
+import { setHost } from "../bed/mesh-namespace.ts";
+import { newTenant, type Tenant, untilReady } from "../e2e/world.ts";
+import { eventually } from "../support/eventually.ts";
+import { ARRIVES_MS, at, hello, startPod, useMesh } from "./world.ts";
+
+/** How long a connection through a listener that changed may go on: in an installation 45 s. */
+const DRAIN_SECONDS = 5;
+const VIP = "240.241.250.1";
+const PORT = 20_880;
+
+const mesh = useMesh({ start: (options) => startSidecar({ ...options, drainSeconds: DRAIN_SECONDS }) });
+let consumers: readonly DubboConsumer[];
+beforeAll(async () => {
+  const owned = new AsyncDisposableStack();
+  consumers = await Promise.all((["2.7", "3.3"] as const).map((dubbo) => startDubboConsumer({ dubbo })));
+  for (const one of consumers) owned.use(one);
+  return () => owned.disposeAsync();
+});
+
+test("what the old product made is taken over under live consumers: the entry without a trace, the filter by one cut", async () => {
+  const { world, sidecar } = mesh;
+  const tenant = await newTenant(world);
+  await using pod = await startPod(mesh, tenant, { host: "10.42.17.1" });
+  const host = `org.apache.dubbo.samples.api.greetingservice-1.0.0.${tenant.namespace}`;
+  await world.controllers.dubbo.terminate(); // as docs/operations.md has it: first the one, then the other
+  await world.api.kubectl(["apply", "-f", "-"], { input: oldObjects(tenant, host) });
+  await eventually(async () => {
+    expect(await sidecar.filters(VIP, PORT)).toEqual(["envoy.filters.network.dubbo_proxy"]);
+    expect(await sidecar.endpoints(host, PORT)).toEqual([at(pod)]);
+  }, ARRIVES_MS);
+  await setHost(host, VIP);
+  const to = { host, port: PORT, version: "1.0.0" };
+  const loops = await Promise.all(consumers.map((one) => one.loop({ to }, { perSecond: 50 })));
+  const echo = { to, method: "$echo", arguments: ["there?"] };
+  for (const one of consumers) await expect(one.call(echo)).rejects.toThrow("RpcException");
+  const updates = () => sidecar.stats(/listener_in_place_updated$/);
+  const before = await updates();
+
+  await tenant.applyHub();
+  await untilReady(tenant);
+  expect(await updates()).toEqual(before);
+  for (const loop of loops) expect(await loop.counts()).toMatchObject({ failed: 0, errors: [] });
+
+  await world.controllers.dubbo.restart();
+  await eventually(async () => expect(await updates()).not.toEqual(before), ARRIVES_MS);
+  // Over the new connection the route is the new one, and whoever is cut connects anew by itself.
+  await eventually(
+    async () => {
+      for (const one of consumers) expect((await one.call(echo)).text).toBe("there?");
+    },
+    1_000 * DRAIN_SECONDS + ARRIVES_MS,
+  );
+  const [older, newer] = await Promise.all(loops.map((loop) => loop.stop()));
+  expect(older?.failed).toBeLessThanOrEqual(1); // what is in flight
+  // Dubbo 3.3 waits for a second before it connects again: 50 calls here, more on a busy machine.
+  expect(newer?.failed).toBeLessThanOrEqual(100);
+  expect(newer?.longestGapMs).toBeLessThan(3_000);
+  expect(newer?.errors.every(({ message }) => message.includes("No provider available"))).toBe(true);
+});
+
+/** As the old product wrote them, but for `serviceAccount`: without certificates no call would arrive. */
+function oldObjects({ namespace }: Tenant, host: string): string {
+  const port = "tcp-metaprotocol-dubbo";
+  const cluster = `outbound|${PORT}||${host}`;
+  const entry = {
+    apiVersion: "networking.istio.io/v1beta1",
+    kind: "ServiceEntry",
+    metadata: {
+      name: `aeraki-${host.replaceAll(".", "-")}`,
+      namespace,
+      labels: { manager: "aeraki", registry: "dubbo2istio" },
+      annotations: { interface: hello.interface, workloadSelector: "" },
+    },
+    spec: {
+      hosts: [host],
+      addresses: [VIP],
+      location: "MESH_INTERNAL",
+      resolution: "STATIC",
+      ports: [{ name: port, number: PORT, protocol: "tcp", targetPort: PORT }],
+      endpoints: [{ address: "10.42.17.1", ports: { [port]: PORT }, labels: { version: "1.0.0" } }],
+    },
+  };
+  return [entry, oldFilter(host, cluster)].map((one) => JSON.stringify(one)).join("\n---\n");
+}
+
+function oldFilter(host: string, cluster: string): object {
+  const route = {
+    name: cluster,
+    interface: hello.interface,
+    routes: [{ match: { method: { name: { exact: "sayHello" } } }, route: { cluster } }],
+  };
+  return {
+    apiVersion: "networking.istio.io/v1alpha3",
+    kind: "EnvoyFilter",
+    metadata: { name: `aeraki-outbound-${host}-${VIP}-${PORT}`, namespace: "servicemesh" },
+    spec: {
+      configPatches: [
+        {
+          applyTo: "NETWORK_FILTER",
+          match: {
+            listener: {
+              name: `${VIP}_${PORT}`,
+              filterChain: { filter: { name: "envoy.filters.network.tcp_proxy" } },
+            },
+          },
+          patch: {
+            operation: "REPLACE",
+            value: {
+              name: "envoy.filters.network.dubbo_proxy",
+              typed_config: {
+                "@type": "type.googleapis.com/envoy.extensions.filters.network.dubbo_proxy.v3.DubboProxy",
+                stat_prefix: cluster,
+                protocol_type: "Dubbo",
+                serialization_type: "Hessian2",
+                route_config: [route],
+              },
+            },
+          },
+        },
+      ],
+    },
+  };
+}
