@@ -77,14 +77,14 @@ export function useMesh({
   beforeEach(async () => {
     seen = await readFigures(running().sidecar);
   });
-  afterEach(async ({ task }) => {
+  afterEach(async () => {
     const { istiod, sidecar } = running();
     expect(sidecar.isRunning()).toBe(true);
     expect({ refused: await sidecar.rejects(), told: await istiod.rejects() }).toEqual({
       refused: 0,
       told: 0,
     });
-    if (seen) tellFigures(task.name, seen, await readFigures(sidecar));
+    if (seen) tellFigures(expect.getState().currentTestName ?? "", seen, await readFigures(sidecar));
   });
   return {
     world,

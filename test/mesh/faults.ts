@@ -1,0 +1,129 @@
+import { setTimeout as delay } from "node:timers/promises";
+import type { Consul } from "../bed/consul.ts";
+import { startNacos } from "../bed/nacos.ts";
+import type { RetiringProvider } from "../bed/provider-process.ts";
+import { type Tenant, untilNothingHeld, untilReady } from "../e2e/world.ts";
+import { at, type Mesh, type Service, startPod } from "./world.ts";
+
+/** How long what is down stays down. */
+const DOWN_MS = 10_000;
+
+/** What the promise is tried on: a Dubbo service from ZooKeeper, and something from a Consul. */
+export interface Stage {
+  readonly mesh: Mesh;
+  readonly consul: Consul;
+  /** Whose service it is. */
+  readonly tenant: Tenant;
+  readonly service: Service;
+  /** Its providers, oldest first. */
+  pods: readonly RetiringProvider[];
+  /** What goes with the stage. */
+  readonly stack: AsyncDisposableStack;
+}
+
+/** Something that happens behind the mesh, and all that is done about it. */
+export interface Fault {
+  readonly what: string;
+  happen(stage: Stage): Promise<void>;
+}
+
+/** In an order in which each can be repeated. */
+export const faults: readonly Fault[] = [
+  {
+    what: "the registries are killed, and come back with their data",
+    async happen({ mesh: { world }, consul }) {
+      await Promise.all([world.zooKeeper.kill(), consul.kill()]);
+      await delay(DOWN_MS);
+      await Promise.all([world.restartZooKeeper(), consul.restart()]);
+    },
+  },
+  {
+    what: "the registries are frozen",
+    async happen({ mesh: { world }, consul }) {
+      for (const one of [world.zooKeeper, consul]) one.freeze();
+      await delay(DOWN_MS);
+      for (const one of [world.zooKeeper, consul]) one.resume();
+    },
+  },
+  {
+    what: "ZooKeeper comes back empty, and new providers fill it",
+    async happen(stage) {
+      const { mesh, tenant } = stage;
+      await mesh.world.zooKeeper.restart({ wipe: true });
+      // Dubbo does not register in a directory that is gone. While that is held, whoever is not listed has to live.
+      const old = await startAnew(stage);
+      await untilNothingHeld(tenant);
+      await retire(stage, old);
+    },
+  },
+  {
+    what: "the operator is killed three times",
+    async happen({ mesh: { world } }) {
+      for (let strike = 0; strike < 3; strike++) {
+        await world.controllers.kill();
+        await delay(Math.random() * 2_000);
+        await world.controllers.restart();
+        await delay(Math.random() * 3_000);
+      }
+    },
+  },
+  {
+    what: "the API server is down",
+    async happen({ mesh: { world } }) {
+      await world.api.kill();
+      await delay(DOWN_MS);
+      await world.api.restart();
+    },
+  },
+  {
+    what: "providers are replaced one by one",
+    async happen(stage) {
+      for (const old of stage.pods) {
+        await join(stage);
+        await retire(stage, [old]);
+      }
+    },
+  },
+];
+
+/** The service's providers go to another registry, for ever. */
+export const move: Fault = {
+  what: "Nacos takes ZooKeeper's place: both hubs, then one",
+  async happen(stage) {
+    const { mesh, tenant, stack } = stage;
+    const nacos = stack.use(await startNacos({ version: "2.3" }));
+    await tenant.applyHub({ type: "nacos", address: nacos.address }, "nacos");
+    const old = await startAnew(stage, `nacos://${nacos.address}`);
+    await untilReady(tenant, { name: "nacos" });
+    await mesh.world.api.kubectl(["delete", "registryhub", "hub", "--namespace", tenant.namespace]);
+    stage.pods = stage.pods.slice(old.length);
+    await stage.service.arrives(...stage.pods.map(at));
+    await Promise.all(old.map((one) => one.retire()));
+  },
+};
+
+let addresses = 0;
+
+/** One more provider; returns when it gets calls. Every second one is a Dubbo 3.3. */
+async function join(stage: Stage, registry?: string): Promise<void> {
+  const { mesh, tenant, service, stack } = stage;
+  const host = `10.42.7.${100 + addresses++}`;
+  const dubbo = addresses % 2 === 0 ? "3.3" : "2.7";
+  const young = await startPod(mesh, tenant, { host, dubbo, ...(registry && { registry }) });
+  stage.pods = [...stage.pods, stack.use(young)];
+  await service.arrives(...stage.pods.map(at));
+}
+
+/** A new provider for each that there is. Returns those that there were. */
+async function startAnew(stage: Stage, registry?: string): Promise<readonly RetiringProvider[]> {
+  const old = stage.pods;
+  for (const _ of old) await join(stage, registry);
+  return old;
+}
+
+/** Each leaves its registry, gets no call any more, and is stopped. */
+async function retire(stage: Stage, leaving: readonly RetiringProvider[]): Promise<void> {
+  await Promise.all(leaving.map((one) => one.retire()));
+  stage.pods = stage.pods.filter((one) => !leaving.includes(one));
+  await stage.service.arrives(...stage.pods.map(at));
+}
