@@ -87,6 +87,14 @@ function open(
       filters.put(filter);
       return worker.take(objectKey(filter));
     },
+    /** Somebody deletes one, which the worker sees. */
+    loses(name: string): void {
+      const filter = filters.objects.get(`${root}/${name}`);
+      if (filter === undefined) throw new Error(`there is no filter ${name}`);
+      told.api.person.delete("envoyfilters", objectKey(filter));
+      filters.remove(filter);
+      worker.take(objectKey(filter));
+    },
     work: (object: ServiceEntry) => worker.work(objectKey(object)),
     listsAreLost(): void {
       isReady = false;
@@ -162,6 +170,14 @@ describe("the filters of an entry that is gone", () => {
     expect(await work(a)).toBeUndefined();
   });
 
+  test("are not waited for if somebody has deleted them before", async () => {
+    const { work, remove, loses } = open();
+    await work(a);
+    loses(filterOfA);
+    remove(a);
+    expect(await work(a)).toBeUndefined();
+  });
+
   test("stay for a second again after it came back", async () => {
     const { work, put, remove, clock, inCluster } = await openRouted();
     remove(a);
@@ -212,6 +228,14 @@ describe("while the hubs are not known", () => {
     expect(inCluster()).toEqual([filterOfA, buffer]);
   });
 
+  test("an entry that has its filter gets one for another address, and loses the old one", async () => {
+    const { work, put, hubsAre, inCluster } = await openRouted();
+    hubsAre(undefined);
+    put({ ...a, spec: { ...a.spec, addresses: ["240.241.0.3"] } });
+    await work(a);
+    expect(inCluster()).toEqual([outbound("a", "240.241.0.3"), filterOfB, buffer]);
+  });
+
   test("a port that changes loses the old filter only when the new one is there", async () => {
     const { work, put, hubsAre, inCluster } = open([a]);
     await work(a);
@@ -225,6 +249,30 @@ describe("while the hubs are not known", () => {
     expect(inCluster()).toEqual(
       [filterOfA.replace("20880", "20881"), "aeraki-outbound-buffer-20881", buffer].sort(),
     );
+  });
+});
+
+describe("a filter that is withheld", () => {
+  const none = { HubsUnknown: 0, NoHub: 0, PortNotAllowed: 0 };
+
+  test("because of its port does not keep that of another port, and is counted", async () => {
+    const { work, worker, put, inCluster } = open();
+    await work(a);
+    expect(worker.rights.counts).toEqual(none);
+    const ports = [{ name: "tcp-metaprotocol-dubbo", number: 30_000, protocol: "tcp" }];
+    put({ ...a, spec: { ...a.spec, ports } });
+    await work(a);
+    expect([inCluster(), worker.rights.counts]).toEqual([[buffer], { ...none, PortNotAllowed: 1 }]);
+  });
+
+  test("because no hub stands behind its entry is counted, and made when one does", async () => {
+    const { work, worker, hubsAre, inCluster } = open();
+    hubsAre([]);
+    await work(a);
+    expect([inCluster(), worker.rights.counts]).toEqual([[], { ...none, NoHub: 1 }]);
+    hubsAre([hub]);
+    await work(a);
+    expect([inCluster(), worker.rights.counts]).toEqual([[filterOfA, buffer], none]);
   });
 });
 
@@ -307,6 +355,12 @@ describe("the filter of a port", () => {
     return { ...entry, spec: { ...entry.spec, ports } };
   };
 
+  test("is written once for entries that need it at the same time", async () => {
+    const { work, api } = open([a, b]);
+    await Promise.all([work(a), work(b)]);
+    expect(api.writes({ resource: "envoyfilters", name: buffer })).toHaveLength(1);
+  });
+
   test("stays while a filter routes it, though the entry is gone", async () => {
     const { worker, work, remove, inCluster } = open();
     await work(a);
@@ -376,6 +430,30 @@ describe("of several entries with one address", () => {
     expect(inCluster()).toEqual([filterOfA, buffer]);
   });
 
+  test("a filter for another address makes nobody the one that has it", async () => {
+    const { work, put, inCluster } = open([created(a, late)]);
+    await work(a);
+    const older = created(entryOf("z", "240.241.0.9"), early);
+    put(older);
+    const moved = created({ ...a, spec: { ...a.spec, addresses: ["240.241.0.9"] } }, late);
+    put(moved);
+    for (const entry of [moved, older]) await work(entry);
+    expect(inCluster()).toEqual([filterOfA, outbound("z", "240.241.0.9"), buffer].sort());
+  });
+
+  test("none of a stranger's takes it from ours while the hubs are not known", async () => {
+    const labels = { manager: "aeraki" };
+    const theirs = { ...rival, metadata: { ...rival.metadata, labels, creationTimestamp: early } };
+    const ours = created(a, late);
+    const { work, hubsAre, inCluster } = open([theirs, ours], { foreign: true });
+    hubsAre(undefined);
+    for (const entry of [theirs, ours]) await work(entry);
+    expect(inCluster()).toEqual([]);
+    hubsAre([hub]);
+    await work(ours);
+    expect(inCluster()).toEqual([filterOfA, buffer]);
+  });
+
   test("none of a stranger's takes it from ours, however old", async () => {
     const labels = { manager: "aeraki" };
     const theirs = { ...rival, metadata: { ...rival.metadata, labels, creationTimestamp: early } };
@@ -391,6 +469,7 @@ test("a copy of an entry decides nothing", async () => {
   const copy = {
     ...a,
     metadata: { ...a.metadata, name: "a-copy", creationTimestamp: "2030-01-01T00:00:00Z" },
+    spec: { ...a.spec, addresses: ["240.241.0.7"] },
   };
   const { work, put, api } = open();
   await work(a);
@@ -440,6 +519,29 @@ describe("a filter that is not ours", () => {
     expect(api.person.get("envoyfilters", `${root}/${filterOfA}`)?.metadata.labels).toMatchObject({
       "app.kubernetes.io/managed-by": "dubbo-controller",
     });
+  });
+
+  test("of the same listener stays the old product's where no hub stands behind the entry", async () => {
+    const { work, sees, hubsAre, api, notes } = open();
+    sees(api.person.put(theirs(filterOfA, "240.241.0.1_20880")));
+    hubsAre([]);
+    expect(await work(a)).toBeUndefined();
+    expect(api.person.get("envoyfilters", `${root}/${filterOfA}`)?.metadata.labels).toBeUndefined();
+    expect(notes).toEqual([]);
+  });
+
+  test("of another listener is no reason for one of ours on a port that is not allowed", async () => {
+    const { work, sees, api, notes } = open([a], { dubboPorts: [{ from: 1, to: 2, isAllowed: true }] });
+    sees(api.person.put(theirs(filterOfA, "something")));
+    expect([await work(a), notes]).toEqual([undefined, []]);
+  });
+
+  test("keeps the name of a port's filter, though neither routes anything", async () => {
+    const { work, sees, api, notes } = open();
+    const { spec: _, ...rest } = theirs(buffer, "");
+    sees(api.person.put({ ...rest, spec: {} }));
+    expect(await work(a)).toEqual({ failed: true });
+    expect(notes).toMatchObject([{ reason: "NameTaken", object: { metadata: { name: buffer } } }]);
   });
 
   test("is nobody's: not deleted with an entry, nor with the last use of its port", async () => {
