@@ -72,18 +72,19 @@ function open(specs: readonly Spec[] = [{}], { vipCidr = "240.241.0.0/16", goneI
   const unexplained = new UnexplainedEntries(tools.deps.logger, () => undefined);
   let problem: ApplyFailure | undefined;
   let isReady = true;
+  let [owner, service]: [string | undefined, "no" | "yes" | "pending"] = [undefined, "no"];
   const worker = new HostWorker(
     {
       sessions: () => hubs.map(({ session }) => session),
       claimants: () => hubs.map(({ session }) => session),
       isOfOtherLane: () => false,
-      ownerElsewhere: () => undefined,
+      ownerElsewhere: () => owner,
       targetProblem: () => problem,
       goneInMs: () => goneInMs,
       entries,
       unexplained,
       serviceEntries: store,
-      serviceAt: () => "no",
+      serviceAt: () => service,
       isReady: () => isReady,
     },
     {
@@ -133,6 +134,14 @@ function open(specs: readonly Spec[] = [{}], { vipCidr = "240.241.0.0/16", goneI
         spec: { ...before.spec, addresses: [vip] },
       }));
       store.put(object);
+    },
+    /** The host is that of a hub of another lane. */
+    isOwnedBy(next: string): void {
+      owner = next;
+    },
+    /** Whether a Service answers to the host. */
+    serviceIs(next: typeof service): void {
+      service = next;
     },
     targetTakesNothing(next: ApplyFailure): void {
       problem = next;
@@ -547,5 +556,135 @@ describe("a ServiceEntry", () => {
     store.remove(object);
     await work();
     expect(unexplained.size).toBe(0);
+  });
+});
+
+test("an entry that somebody deleted keeps its name and address from others, and comes back with them", async () => {
+  const { hub, work, store, api, entries, object, vanish } = open();
+  const written = writtenEntry(hub.session.hub, host, [
+    endpointOf(one, { service: { ...endpointOf(one).service, name: "a.B" } }),
+  ]);
+  const metadata = { ...written.metadata, name: "odd" };
+  store.put(api.person.put({ ...written, metadata, spec: { ...written.spec, addresses: ["240.241.9.9"] } }));
+  hub.losesSight();
+  await work();
+  vanish();
+  await work();
+  const isTaken = () => [
+    entries.isNameTaken("demo", "odd", "demo/other.demo"),
+    entries.isUsed("240.241.9.9", "demo/other.demo"),
+  ];
+  expect([object(), isTaken()]).toEqual([undefined, [true, true]]);
+  hub.lists(one);
+  await work();
+  expect(object()).toMatchObject({ metadata: { name: "odd" }, spec: { addresses: ["240.241.9.9"] } });
+});
+
+test("a write is reserved before it is seen, with its name and its address", async () => {
+  const { hub, worker, entries, api } = open();
+  const gate = api.hold({ resource: "serviceentries", verb: "patch" });
+  hub.lists(one);
+  const working = worker.work(host);
+  for (let turn = 0; turn < 5; turn++) await Promise.resolve();
+  const [name = "", ip = ""] = [...entries.ips()];
+  expect([name, ip]).toEqual(["demo/aeraki-a-b-demo", expect.stringMatching(/^240\.241\./)]);
+  expect(entries.isUsed(ip, "demo/other.demo")).toBe(true);
+  gate.open();
+  await working;
+});
+
+test("a large entry is not written again at once, and is not late meanwhile", async () => {
+  const { hub, work, clock, addresses } = open();
+  const many = (count: number) => Array.from({ length: count }, (_, at) => `10.1.${at >> 8}.${at & 255}:1`);
+  hub.lists(...many(400));
+  await work();
+  hub.lists(...many(401));
+  const outcome = await work();
+  const paced = outcome !== undefined && "againInMs" in outcome ? outcome.againInMs : 0;
+  expect(paced).toBeGreaterThan(100);
+  clock.advance(paced - 1);
+  expect([addresses()?.length, hub.ledger.unwrittenForMs]).toEqual([400, 0]);
+  clock.advance(1);
+  expect([await work(), addresses()?.length]).toEqual([undefined, 401]);
+});
+
+test("a refusal of the API server is a failure of the hubs that list the host", async () => {
+  const { hubs, hub, work, api } = open([{}, {}]);
+  api.forbid({ resource: "serviceentries", verb: "patch" });
+  hub.lists(one);
+  await work();
+  expect(hubs.map(({ ledger }) => ledger.failures.map(({ reason }) => reason))).toEqual([["Forbidden"], []]);
+});
+
+test("an entry that changes without a move tells of none, and its grace begins when it is empty", async () => {
+  const { hub, work, clock, notes } = open();
+  hub.lists(one, two);
+  await work();
+  hub.lists(one, two, "10.0.0.3:20880");
+  await work();
+  clock.advance(graceMs / 2);
+  hub.lists();
+  await work();
+  clock.advance(300);
+  expect([await work(), notes]).toEqual([{ againInMs: graceMs }, []]);
+});
+
+test("an instance in the range of virtual IPs makes no entry", async () => {
+  const { hub, work, object } = open();
+  hub.lists("240.241.0.9:20880");
+  await work();
+  expect([object(), hub.ledger.problems.map(({ code }) => code)]).toEqual([undefined, ["BadAddress"]]);
+});
+
+describe("a host of another lane", () => {
+  const elsewhere = "demo/elsewhere";
+
+  test("is left alone while its entry is there, and for a minute after that", async () => {
+    const { hub, work, written, vanish, isOwnedBy, addresses, clock } = open();
+    await written();
+    isOwnedBy(elsewhere);
+    hub.lists(one, two);
+    expect([await work(), addresses()]).toEqual([undefined, [one]]);
+    expect(hub.ledger.problems).toMatchObject([
+      { code: "OtherLane", detail: expect.stringContaining(elsewhere) },
+    ]);
+    expect(hub.ledger.isUnwritten(host)).toBe(false);
+    vanish();
+    expect(await work()).toEqual({ againInMs: 60_000 });
+    clock.advance(59_999);
+    expect([await work(), addresses()]).toEqual([{ againInMs: 1 }, undefined]);
+    clock.advance(1);
+    expect([await work(), addresses()]).toEqual([undefined, [one, two]]);
+  });
+});
+
+describe("a new host to which a Service answers", () => {
+  const foreignHubs = () => {
+    const opened = open();
+    Object.assign(opened.hub.session.hub, { key: "other/h0" });
+    return opened;
+  };
+
+  test("is not made for hubs of other namespaces, which is told and looked at again", async () => {
+    const { hub, work, object, serviceIs } = foreignHubs();
+    hub.lists(one);
+    serviceIs("pending");
+    expect([await work(), hub.ledger.problems]).toEqual([{ againInMs: 250 }, []]);
+    serviceIs("yes");
+    expect([await work(), object()]).toEqual([{ againInMs: 60_000 }, undefined]);
+    expect(hub.ledger.problems).toHaveLength(1);
+    serviceIs("no");
+    expect([await work(), object() === undefined]).toEqual([undefined, false]);
+    serviceIs("yes"); // it is not new any more
+    hub.lists(one, two);
+    expect([await work(), hub.ledger.problems]).toEqual([undefined, []]);
+  });
+
+  test("is made for a hub of its namespace", async () => {
+    const { hub, work, object, serviceIs } = open();
+    serviceIs("yes");
+    hub.lists(one);
+    await work();
+    expect(object()).toBeDefined();
   });
 });

@@ -30,10 +30,14 @@ function entriesOf(): ReadonlyMap<string, ServiceEntry> {
 }
 
 /** A session whose hosts are planned at the very moment when it asks for that. */
-function openSession(asked = hub) {
+function openSession(asked = hub, { maxServices = 20_000, inCluster = Object.keys(services) } = {}) {
   const clock = fakeClock();
   const registries = createScriptedRegistries();
-  const objects = entriesOf();
+  const objects = new Map(
+    [...entriesOf()].filter(([, { metadata }]) =>
+      inCluster.some((name) => metadata.name === `${name.toLowerCase()}.dubbozk`),
+    ),
+  );
   const entries = new EntryIndex(objects);
   for (const key of objects.keys()) entries.update(key);
   const gone = new Set<HostKey>();
@@ -50,10 +54,16 @@ function openSession(asked = hub) {
   const [bugs, told]: [unknown[], unknown[]] = [[], []];
   let slices = 0;
   let statusBug: Error | undefined;
+  const [lines, about]: [unknown[], unknown[]] = [[], []];
   const logger: Logger = {
     ...silentLogger,
+    info: (message, fields) => void lines.push([message, fields]),
+    warn: (message, fields) => void lines.push([message, fields]),
     error: (message, fields) => void told.push([message, fields]),
-    child: () => logger,
+    child(fields) {
+      about.push(fields);
+      return logger;
+    },
   };
   const deps = { clock, random: () => 0.5, logger, openRegistry: registries.open };
   const session: HubSession = new HubSession(asked, nothingRemembered, entries, deps, {
@@ -67,7 +77,7 @@ function openSession(asked = hub) {
       statuses.push(`${key} ${when}`);
     },
     limitsFor: () => limits,
-    maxServices: 20_000,
+    maxServices,
     targetTakes: () => targetTakes,
     credentialsMs: hour,
     readCredentials: async () => ({}),
@@ -85,6 +95,16 @@ function openSession(asked = hub) {
     registry: registries.at("zk"),
     registries,
     entries,
+    /** Takes an entry out of the cluster. */
+    forget(name: string): void {
+      const key = `dubbozk/${name.toLowerCase()}.dubbozk`;
+      objects.delete(key);
+      entries.update(key);
+    },
+    /** Of the log, what is no error. */
+    lines,
+    /** Of the log, the fields of every line. */
+    about,
     session,
     gone,
     began,
@@ -475,4 +495,241 @@ describe("a bug", () => {
     clock.advance(10 * second);
     expect([bugs, told]).toEqual([[], [["bug in a closed session", { error }]]]);
   });
+});
+
+describe("a hub with more services than it may have", () => {
+  const hostOf = (name: string): HostKey => `dubbozk/${name.toLowerCase()}.dubbozk`;
+
+  async function openFull() {
+    const inCluster = ["demo.Big", "demo.S0", "demo.S1"];
+    const opened = openSession(hub, { maxServices: 3, inCluster });
+    opened.registry.lists(services);
+    opened.session.connect();
+    await settle();
+    opened.clock.advance(2 * minute);
+    await settle();
+    opened.news();
+    return opened;
+  }
+
+  test("lists what the cluster has of it, and tells of the rest beside what its registry tells", async () => {
+    const { session, registry } = await openFull();
+    expect([...session.listings.hosts()].sort()).toEqual(["demo.Big", "demo.S0", "demo.S1"].map(hostOf));
+    const told = { at: "x", code: "BadPort", detail: "d", severity: "rejected" } as const;
+    registry.describe({ problems: [told] });
+    registry.set("demo.S1", ["10.42.9.9:20880"]);
+    await settle();
+    expect(session.problems.map(({ code }) => code).sort()).toEqual(["BadPort", "TooManyServices"]);
+    session.close();
+  });
+
+  test("takes in the next one some time after it is asked to look for room, once", async () => {
+    const { session, registry, forget, clock, news } = await openFull();
+    registry.remove("demo.S1");
+    await settle();
+    session.lookForRoom();
+    clock.advance(second);
+    await settle();
+    news();
+    expect(session.listings.has(hostOf("demo.S2"))).toBe(false); // the entry of S1 is there
+    forget("demo.S1");
+    const before = clock.pending;
+    session.lookForRoom();
+    session.lookForRoom();
+    expect([clock.pending, session.listings.has(hostOf("demo.S2"))]).toEqual([before + 1, false]);
+    clock.advance(second);
+    await settle();
+    expect(session.listings.has(hostOf("demo.S2"))).toBe(true);
+    expect(news()).toEqual([{ hosts: [hostOf("demo.S2")], urgency: "changed" }]);
+    session.close();
+  });
+
+  test("takes in nothing while its registry is away, nor after its end", async () => {
+    for (const end of ["away", "closed"]) {
+      const { session, registry, forget, clock } = await openFull();
+      registry.remove("demo.S1");
+      await settle();
+      forget("demo.S1");
+      session.lookForRoom();
+      if (end === "away") registry.fail();
+      else session.close();
+      await settle();
+      clock.advance(second);
+      expect([end, session.listings.has(hostOf("demo.S2"))]).toEqual([end, false]);
+      session.close();
+    }
+  });
+
+  test("and one that has room looks for none", async () => {
+    const { session, registry, clock } = openSession();
+    registry.lists(services);
+    session.connect();
+    await settle();
+    const before = clock.pending;
+    session.lookForRoom();
+    expect(clock.pending).toBe(before);
+    session.close();
+  });
+});
+
+describe("a host of an earlier target", () => {
+  const [before, after] = ["dubbozk/demo.s0.dubbozk", "other/demo.s0.other"];
+
+  test("is unknown until the one in the new target is written, and is looked at then", async () => {
+    const { session, registry, entries, news, gone, clock } = openSession();
+    registry.lists(services);
+    session.connect();
+    await settle();
+    session.update(hubOf({ address: "zk", generate_to: "other" }));
+    await settle();
+    clock.advance(2 * minute);
+    await settle();
+    const inputs = () => session.claimInputs(before, entries.hostObject(before)?.entry);
+    expect([inputs().isUnknown, session.claimInputs(after, undefined).isUnknown]).toEqual([true, false]);
+    expect(gone.has(before)).toBe(false);
+    news();
+    session.ledger.recordPlan(after, 0, []);
+    session.ledger.markApplied(after);
+    expect(news()).toEqual([{ hosts: [before], urgency: "look" }]);
+    expect(inputs().isUnknown).toBe(false);
+    expect(gone.has(before)).toBe(true);
+    session.close();
+  });
+});
+
+test("what a registry tells is in the log: its first listing, and each new reason why it cannot be read", async () => {
+  const { session, registry, lines, about, clock } = openSession();
+  registry.lists(services);
+  session.connect();
+  await settle();
+  registry.set("demo.S1", ["10.42.9.9:20880"]);
+  await settle();
+  const listed = ["registry listed", { services: 10, endpoints: 49 }];
+  expect(about).toContainEqual({ hub: hub.key, type: "zookeeper" });
+  expect(lines).toEqual([listed]);
+  registry.fail("RegistryUnreachable", "no route");
+  await settle();
+  const away = { code: "RegistryUnreachable", error: expect.stringContaining("no route") };
+  for (let look = 0; look < 5; look++) {
+    clock.advance(10 * second);
+    await settle();
+  }
+  expect(lines).toEqual([listed, ["registry not readable", away]]);
+  registry.fail("RegistryUnauthorized", "no password");
+  for (let look = 0; look < 5; look++) {
+    clock.advance(10 * second);
+    await settle();
+  }
+  expect(lines.slice(2)).toEqual([
+    [
+      "registry not readable",
+      { code: "RegistryUnauthorized", error: expect.stringContaining("no password") },
+    ],
+  ]);
+  expect(session.view).toMatchObject({ state: "failed", code: "RegistryUnauthorized" });
+  session.close();
+});
+
+test("where its data come from is what the registry told last", async () => {
+  const { session, registry } = openSession();
+  registry.describe({ origin: "o1" });
+  registry.lists(services);
+  session.connect();
+  await settle();
+  expect([session.origin, session.view]).toEqual(["o1", { state: "synced" }]);
+  session.close();
+});
+
+describe("a hold", () => {
+  test("of a brake tells how much of the cluster it keeps", async () => {
+    const { clock, registry, session, news } = openSession();
+    registry.lists({ "demo.S0": services["demo.S0"] ?? [] });
+    session.connect();
+    await settle();
+    const kept = Object.keys(services)
+      .map((name) => `dubbozk/${name.toLowerCase()}.dubbozk`)
+      .filter((host) => !session.listings.has(host))
+      .sort();
+    for (const host of kept) session.ledger.recordPlan(host, 1, []);
+    expect(session.held).toMatchObject({ reason: "Settling", hold: { services: 9, endpoints: 9 } });
+    clock.advance(1 * minute);
+    await settle();
+    expect(session.held).toMatchObject({ reason: "Shrunk", hold: { services: 9, endpoints: 48 } });
+    expect(session.ledger.isCarryingOut).toBe(false);
+    news();
+    clock.advance(5 * minute);
+    expect([session.held, session.ledger.isCarryingOut]).toEqual([undefined, true]);
+    expect(news()).toEqual([{ hosts: kept, urgency: "look" }]);
+    session.close();
+  });
+
+  test("of a loss of data begins when a listing of other data lacks what the cluster has", async () => {
+    const { clock, registry, session, began } = openSession();
+    registry.describe({ origin: "o1" });
+    registry.lists(services);
+    session.connect();
+    await settle();
+    clock.advance(2 * minute);
+    registry.describe({ origin: "o2" });
+    registry.lists({ "demo.S0": services["demo.S0"] ?? [] });
+    await settle();
+    expect(began).toEqual(["RegistryReset"]);
+    expect(session.held).toMatchObject({ reason: "RegistryReset", hold: { services: 9, endpoints: 49 } });
+    session.close();
+  });
+
+  test("does not begin for what only could not be read", async () => {
+    const { clock, registry, session } = openSession();
+    registry.lists(services);
+    session.connect();
+    await settle();
+    clock.advance(2 * minute);
+    const host = "dubbozk/demo.s1.dubbozk";
+    const losses = () => session.claimInputs(host, undefined).trust.losses;
+    registry.set("demo.S1", "unknown");
+    await settle();
+    expect(losses().has(host)).toBe(false);
+    registry.set("demo.S1", services["demo.S1"] ?? []);
+    await settle();
+    registry.remove("demo.S1");
+    await settle();
+    expect(losses().has(host)).toBe(true);
+    session.close();
+  });
+});
+
+test("an edit after which more may be removed settles first; a change of the registry does not", async () => {
+  const { clock, registry, session } = openSession(hubOf({ address: "zk", policy: "upsert-only" }));
+  registry.lists(services);
+  session.connect();
+  await settle();
+  clock.advance(2 * minute);
+  const isSettling = (): boolean => session.claimInputs("x/y", undefined).trust.settling !== undefined;
+  registry.set("demo.S1", ["10.42.9.9:20880"]);
+  await settle();
+  expect([isSettling(), session.ledger.isCarryingOut]).toEqual([false, false]);
+  session.update(hubOf({ address: "zk" }));
+  expect(isSettling()).toBe(true);
+  session.close();
+});
+
+test("a hub that is suspended watches its registry no more", async () => {
+  const { registry, session } = openSession();
+  registry.lists(services);
+  session.connect();
+  await settle();
+  session.update(hubOf({ address: "zk", suspend: true }));
+  await settle();
+  expect([registry.isWatched, session.isSynced]).toEqual([false, false]);
+  session.close();
+});
+
+test("a bug in what reads the registry is the session's", async () => {
+  const { registry, session, bugs } = openSession();
+  const bug = new TypeError("x is not a function");
+  registry.haveBug(bug);
+  session.connect();
+  await settle();
+  expect(bugs).toEqual([bug]);
+  session.close();
 });
