@@ -3,10 +3,13 @@ import type { Consul } from "../bed/consul.ts";
 import { startNacos } from "../bed/nacos.ts";
 import type { RetiringProvider } from "../bed/provider-process.ts";
 import { type Tenant, untilNothingHeld, untilReady } from "../e2e/world.ts";
+import { eventually } from "../support/eventually.ts";
 import { at, type Mesh, type Service, startPod } from "./world.ts";
 
 /** How long what is down stays down. */
 const DOWN_MS = 10_000;
+/** What istiod may take to follow an API server that was down: it waits for up to 30 s, and is refused at first. */
+const ISTIOD_MS = 120_000;
 
 /** What the promise is tried on: a Dubbo service from ZooKeeper, and something from a Consul. */
 export interface Stage {
@@ -68,11 +71,17 @@ export const faults: readonly Fault[] = [
     },
   },
   {
-    what: "the API server is down",
-    async happen({ mesh: { world } }) {
-      await world.api.kill();
+    what: "the API server is down, and providers come and go",
+    async happen(stage) {
+      const { mesh, service, pods } = stage;
+      await mesh.world.api.kill();
+      const young = await startYoung(stage);
       await delay(DOWN_MS);
-      await world.api.restart();
+      await mesh.world.api.restart();
+      stage.pods = [...pods, young];
+      // istiod, too, has to watch again, and asks every 30 s at worst. Nobody may go before it has.
+      await eventually(() => service.arrives(...stage.pods.map(at)), ISTIOD_MS);
+      await retire(stage, pods.slice(0, 1));
     },
   },
   {
@@ -104,14 +113,17 @@ export const move: Fault = {
 
 let addresses = 0;
 
-/** One more provider; returns when it gets calls. Every second one is a Dubbo 3.3. */
-async function join(stage: Stage, registry?: string): Promise<void> {
-  const { mesh, tenant, service, stack } = stage;
+/** One more provider, which has registered. Every second one is a Dubbo 3.3. */
+async function startYoung({ mesh, tenant, stack }: Stage, registry?: string): Promise<RetiringProvider> {
   const host = `10.42.7.${100 + addresses++}`;
   const dubbo = addresses % 2 === 0 ? "3.3" : "2.7";
-  const young = await startPod(mesh, tenant, { host, dubbo, ...(registry && { registry }) });
-  stage.pods = [...stage.pods, stack.use(young)];
-  await service.arrives(...stage.pods.map(at));
+  return stack.use(await startPod(mesh, tenant, { host, dubbo, ...(registry && { registry }) }));
+}
+
+/** The same; returns when it gets calls. */
+async function join(stage: Stage, registry?: string): Promise<void> {
+  stage.pods = [...stage.pods, await startYoung(stage, registry)];
+  await stage.service.arrives(...stage.pods.map(at));
 }
 
 /** A new provider for each that there is. Returns those that there were. */
