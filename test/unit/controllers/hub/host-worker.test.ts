@@ -673,6 +673,7 @@ describe("a new host to which a Service answers", () => {
     serviceIs("yes");
     expect([await work(), object()]).toEqual([{ againInMs: 60_000 }, undefined]);
     expect(hub.ledger.problems).toHaveLength(1);
+    expect(hub.ledger.isUnwritten(host)).toBe(true); // what it should replace stays
     serviceIs("no");
     expect([await work(), object() === undefined]).toEqual([undefined, false]);
     serviceIs("yes"); // it is not new any more
@@ -685,6 +686,27 @@ describe("a new host to which a Service answers", () => {
     serviceIs("yes");
     hub.lists(one);
     await work();
-    expect(object()).toBeDefined();
+    expect([object() === undefined, hub.ledger.isUnwritten(host)]).toEqual([false, false]);
   });
+});
+
+test("an entry that was empty before the process began has the rest of its grace", async () => {
+  const before = open();
+  before.hub.lists(one);
+  await before.work();
+  before.hub.lists();
+  await before.work();
+  before.clock.advance(300);
+  await before.work();
+  const { uid: _, resourceVersion: __, ...metadata } = before.object()?.metadata ?? {};
+  const { store, api, clock, work, object } = open();
+  clock.advance(graceMs / 2);
+  store.put(
+    api.person.put({ ...(before.object() as Stored<ServiceEntry>), metadata } as Stored<ServiceEntry>),
+  );
+  expect(await work()).toEqual({ againInMs: graceMs / 2 });
+  clock.advance(graceMs / 2 - 1);
+  expect([await work(), object() === undefined]).toEqual([{ againInMs: 1 }, false]);
+  clock.advance(1);
+  expect([await work(), object()]).toEqual([undefined, undefined]);
 });
