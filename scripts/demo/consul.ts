@@ -1,4 +1,5 @@
 import { startConsul } from "../../test/bed/consul.ts";
+import { isInMeshNamespace } from "../../test/bed/mesh-namespace.ts";
 import { startSpringProvider } from "../../test/bed/spring-provider.ts";
 import { type DemoProvider, type DemoRegistry, demoProvider } from "./registry.ts";
 
@@ -25,5 +26,5 @@ export const consul: DemoRegistry = {
 
 async function startProvider(address: string, ip: string): Promise<DemoProvider> {
   const options = { registry: "consul", address, application: "order-service", ip } as const;
-  return demoProvider(await startSpringProvider(options));
+  return demoProvider(await startSpringProvider({ ...options, listensOnHost: isInMeshNamespace }));
 }

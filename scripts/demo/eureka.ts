@@ -1,4 +1,5 @@
 import { startEureka } from "../../test/bed/eureka.ts";
+import { isInMeshNamespace } from "../../test/bed/mesh-namespace.ts";
 import { startSpringProvider } from "../../test/bed/spring-provider.ts";
 import { type DemoProvider, type DemoRegistry, demoProvider } from "./registry.ts";
 
@@ -25,5 +26,5 @@ export const eureka: DemoRegistry = {
 
 async function startProvider(address: string, ip: string): Promise<DemoProvider> {
   const options = { registry: "eureka", address, application: "eureka-provider", ip } as const;
-  return demoProvider(await startSpringProvider(options));
+  return demoProvider(await startSpringProvider({ ...options, listensOnHost: isInMeshNamespace }));
 }
