@@ -5,7 +5,12 @@ import { failure, typeMissing } from "../../../fakes/api-server/answer.ts";
 import { hubObject } from "../../../support/model.ts";
 import { writerTools } from "../../../support/writer-tools.ts";
 
-const rules = { allowCrossNamespace: true, watchNamespaces: [], denyTargets: [], rootNamespace: "servicemesh" };
+const rules = {
+  allowCrossNamespace: true,
+  watchNamespaces: [],
+  denyTargets: [],
+  rootNamespace: "servicemesh",
+};
 const gone = "cannot confirm that a missing hub is deleted";
 
 function open() {
