@@ -101,7 +101,7 @@ async function showEntry(type: DemoRegistry, stage: Stage): Promise<void> {
 }
 
 async function showFilter(type: DemoRegistry, stage: Stage): Promise<void> {
-  const { metadata } = await filterOf(type, stage);
+  const { metadata } = await eventually(() => filterOf(type, stage), STEP_MS);
   await stage.kubectl(["get", "envoyfilter", "-n", rootNamespace]);
   await stage.kubectl(["get", "envoyfilter", metadata.name, "-n", rootNamespace, "-o", "yaml"]);
   terminal.observed(

@@ -28,7 +28,8 @@ export async function dubboArgs(
   archive?: readonly string[],
 ): Promise<(folder: string) => string[]> {
   const module = dubboModules[dubbo];
-  const flags = archive ?? (await archiveFlags(module));
+  // The archive is of another class path then, which the JVM says on stdout, where a consumer answers.
+  const flags = later ? [] : (archive ?? (await archiveFlags(module)));
   const classes = await classPath(module);
   const allClasses = later ? `${await laterInterface(classes)}:${classes}` : classes;
   return (folder) => [

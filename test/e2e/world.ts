@@ -41,8 +41,8 @@ export interface World {
   /** The session of the moment. */
   readonly writer: ZkWriter;
   readonly controllers: Controllers;
-  /** Kills ZooKeeper if it runs and starts it with the data it had; `writer` is a new session then. */
-  restartZooKeeper(): Promise<void>;
+  /** Kills ZooKeeper if it runs and starts it, by default with the data it had; `writer` is a new session then. */
+  restartZooKeeper(options?: Parameters<ZooKeeper["restart"]>[0]): Promise<void>;
 }
 
 /** How a world is started. */
@@ -118,9 +118,10 @@ async function startWorld({
       return writer;
     },
     controllers,
-    async restartZooKeeper() {
-      await zooKeeper.restart();
-      await writer.close();
+    async restartZooKeeper(options) {
+      await zooKeeper.kill();
+      await writer.close(); // its client may take what a server says that comes back for an error of nobody's
+      await zooKeeper.restart(options);
       writer = await connectZkWriter(zooKeeper.address);
     },
     [Symbol.asyncDispose]: () => owned.disposeAsync(),

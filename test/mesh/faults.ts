@@ -52,7 +52,7 @@ export const faults: readonly Fault[] = [
     what: "ZooKeeper comes back empty, and new providers fill it",
     async happen(stage) {
       const { mesh, tenant } = stage;
-      await mesh.world.zooKeeper.restart({ wipe: true });
+      await mesh.world.restartZooKeeper({ wipe: true });
       // Dubbo does not register in a directory that is gone. While that is held, whoever is not listed has to live.
       const old = await startAnew(stage);
       await untilNothingHeld(tenant);
