@@ -216,7 +216,11 @@ export class HubController {
   }
 
   #waitsFor(target: string): ReturnType<WorkQueue["waitsFor"]> {
-    const looksAtAll = this.#sessions.ordered.some((one) => one.lookAtAll.isOn && one.hub.target === target);
+    // What was planned before a registry was listed is nothing to tell of. A hub without a status does not wait for that.
+    const looksAtAll = this.#sessions.ordered.some(
+      ({ hub, lookAtAll, isSynced }) =>
+        hub.target === target && (isSynced ? lookAtAll.isDue : lookAtAll.isOn),
+    );
     return looksAtAll ? "slice" : (this.#hostQueue?.waitsFor(target) ?? "nothing");
   }
 

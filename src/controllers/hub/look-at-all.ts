@@ -33,6 +33,11 @@ export class LookAtAll {
     return this.#isOn;
   }
 
+  /** Whether it was asked for and is not over, even if it has not begun. */
+  get isDue(): boolean {
+    return this.#isAsked || this.#isOn;
+  }
+
   /** Begins with the next turn of the event loop; once more from the beginning if it has begun. */
   ask(): void {
     if (!this.#isAsked && !this.#isOn) nextTurn(() => void this.#run());

@@ -268,7 +268,9 @@ describe("what is queued", () => {
     session.lookAtAll.ask();
     session.lookAtAll.ask();
     expect(news()).toEqual([]);
+    expect([session.lookAtAll.isDue, session.lookAtAll.isOn]).toEqual([true, false]);
     await settle();
+    expect([session.lookAtAll.isDue, session.lookAtAll.isOn]).toEqual([false, false]);
     expect(news()).toEqual([{ hosts: all, urgency: "look" }]);
     session.lookAtAll.ask();
     await settle();
