@@ -90,7 +90,7 @@ export class HubSession {
     this.#hosts = new HubHosts(entries, this.listings, this.ledger);
     this.lookAtAll = new LookAtAll(
       () => this.#hosts.all(this.#hub),
-      (some) => hooks.enqueueHosts(some, "look"),
+      (some) => this.#measured(() => hooks.enqueueHosts(some, "look")),
       clock,
       (error) => this.#onBug(error),
     );
