@@ -58,7 +58,9 @@ test("what the old product made is taken over under live consumers: the entry wi
   // Dubbo 3.3 waits for a second before it connects again: 50 calls here, more on a busy machine.
   expect(newer?.failed).toBeLessThanOrEqual(100);
   expect(newer?.longestGapMs).toBeLessThan(3_000);
-  expect(newer?.errors.every(({ message }) => message.includes("No provider available"))).toBe(true);
+  const waiting = newer?.errors.find(({ message }) => message.includes("No provider available"));
+  const inFlight = (newer?.failed ?? 0) - (waiting?.count ?? 0);
+  expect(inFlight, JSON.stringify(newer?.errors)).toBeLessThanOrEqual(1);
 });
 
 /** As the old product wrote them, but for `serviceAccount`: without certificates no call would arrive. */

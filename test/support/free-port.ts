@@ -1,11 +1,14 @@
 import { once } from "node:events";
 import { createServer } from "node:net";
+import { isPortAllowed, portRules } from "../../src/model/port-rules.ts";
 import { tryLock } from "../bed/lock.ts";
 
 // Below the kernel's ephemeral ports (32768 and up): there, a client that retries a stopped server's port can be given
 // that very port as its own, connect to itself, and keep the server from coming back. And below Dubbo's own, 20880.
 const LOWEST = 12_000;
 const HIGHEST = 19_999;
+// A provider on another port has no filter.
+const forDubbo = portRules("default");
 
 let next = LOWEST + Math.floor(Math.random() * (HIGHEST - LOWEST));
 
@@ -24,7 +27,7 @@ export async function freePort(offsets: readonly number[] = []): Promise<number>
 
 /** All of them, or none. */
 async function claim(ports: readonly number[]): Promise<boolean> {
-  if (ports.some((port) => port < LOWEST || port > HIGHEST)) return false;
+  if (ports.some((port) => port < LOWEST || port > HIGHEST || !isPortAllowed(port, forDubbo))) return false;
   await using claimed = new AsyncDisposableStack();
   for (const port of ports) {
     const release = await tryLock(`port ${port}`);
