@@ -4,7 +4,7 @@
  *   node scripts/bed.ts prepare [name ...]   builds or downloads what is missing (all of it without names)
  *   node scripts/bed.ts env                  the same, then prints `export NAME='value'` lines for a shell's eval
  */
-import { assets } from "../test/bed/assets.ts";
+import { assets, prepareAssets } from "../test/bed/assets.ts";
 
 const [command, ...names] = process.argv.slice(2);
 
@@ -16,18 +16,14 @@ function fail(message: string): never {
 }
 
 if (command !== "prepare" && command !== "env") fail(`unknown command: ${command ?? "(none)"}`);
-const unknown = names.filter((name) => !assets.some((asset) => asset.name === name));
-if (unknown.length > 0) fail(`unknown: ${unknown.join(", ")}`);
 
 try {
-  for (const { name, prepare } of assets) {
-    if (names.length > 0 && !names.includes(name)) continue;
-    const variables = await prepare();
+  await prepareAssets(names.length > 0 ? names : assets.map(({ name }) => name), (name, variables) => {
     if (command === "prepare") process.stderr.write(`bed: ${name} is ready\n`);
     else
       for (const [variable, path] of Object.entries(variables))
         process.stdout.write(`export ${variable}='${path}'\n`);
-  }
+  });
 } catch (error) {
   process.stderr.write(`bed: ${error instanceof Error ? error.message : String(error)}\n`);
   process.exitCode = 1;

@@ -8,6 +8,7 @@
 
 import { fileURLToPath } from "node:url";
 import { meshAssets, prepareAssets } from "../test/bed/assets.ts";
+import { NEAR_VERSIONS } from "../test/bed/kube-binaries.ts";
 import { isInMeshNamespace, runInMeshNamespace } from "../test/bed/mesh-namespace.ts";
 import { consul } from "./demo/consul.ts";
 import { eureka } from "./demo/eureka.ts";
@@ -22,6 +23,7 @@ const types: Readonly<Record<string, DemoRegistry>> = { zookeeper, nacos, eureka
 
 const { TYPE = "zookeeper", ONCE = "", MESH = "" } = process.env;
 const inMesh = MESH === "1";
+process.env[NEAR_VERSIONS] = "1";
 const type = types[TYPE];
 if (type === undefined) {
   process.stderr.write(`demo: TYPE=${TYPE} is not one of ${Object.keys(types).join(", ")}\n`);

@@ -17,15 +17,29 @@ import { prepareNacos } from "./nacos.ts";
 import { say } from "./progress.ts";
 import { prepareSpring } from "./spring-provider.ts";
 
+/** Variables that tell where an asset is. */
+export type Variables = Readonly<Record<string, string>>;
+
 /** Something the bed needs that takes long to get the first time. */
 export interface Asset {
   readonly name: string;
-  /** Makes sure it is there; returns the environment variables that tell where. */
-  readonly prepare: () => Promise<Readonly<Record<string, string>>>;
+  /** Makes sure it is there. */
+  readonly prepare: () => Promise<Variables>;
 }
 
-/** Everything `prepare` prepares, in this order. A further server is one more row. */
-export const assets: readonly Asset[] = [
+/** What Go builds or brings, the longest first: it keeps the processors busy. */
+const builtByGo: readonly Asset[] = [
+  { name: "kube-api", prepare: prepareKubeApi }, // a part of `kube`, all that the demo needs
+  { name: "kube", prepare: prepareKube },
+  { name: "istio", prepare: prepareIstio },
+  { name: "consul", prepare: async () => ({ CONSUL: await consulBinary() }) },
+  { name: "dubbo-go", prepare: async () => ({ DUBBO_GO_PROVIDER: await prepareDubboGo() }) },
+  { name: "istio-crds", prepare: async () => ({ ISTIO_CRDS: await istioCrds() }) },
+  { name: "istio-crds-older", prepare: prepareOlderCrds },
+];
+
+/** The rest, which mostly waits for downloads. */
+const others: readonly Asset[] = [
   { name: "zookeeper", prepare: async () => ({ ZOOKEEPER_CLASSPATH: await classPath("zookeeper") }) },
   { name: "zookeeper34", prepare: async () => ({ ZOOKEEPER34_CLASSPATH: await classPath("zookeeper34") }) },
   { name: "zookeeper38", prepare: async () => ({ ZOOKEEPER38_CLASSPATH: await classPath("zookeeper38") }) },
@@ -34,66 +48,74 @@ export const assets: readonly Asset[] = [
   { name: "nacos2", prepare: async () => ({ NACOS2_CLASSPATH: await prepareNacos("2.3") }) },
   { name: "nacos3", prepare: async () => ({ NACOS3_CLASSPATH: await prepareNacos("3.1") }) },
   { name: "eureka", prepare: async () => ({ EUREKA_CLASSPATH: await prepareEureka() }) },
-  { name: "consul", prepare: async () => ({ CONSUL: await consulBinary() }) },
   { name: "nacos-agent", prepare: async () => ({ NACOS_AGENT_CLASSPATH: await classPath("nacos-agent") }) },
   ...(["nacos", "eureka", "consul"] as const).map((registry) => ({
     name: `spring-${registry}`,
     prepare: async () => ({ [`SPRING_${registry.toUpperCase()}_CLASSPATH`]: await prepareSpring(registry) }),
   })),
-  { name: "dubbo-go", prepare: async () => ({ DUBBO_GO_PROVIDER: await prepareDubboGo() }) },
-  { name: "istio-crds", prepare: async () => ({ ISTIO_CRDS: await istioCrds() }) },
-  { name: "istio-crds-older", prepare: prepareOlderCrds },
-  { name: "istio", prepare: prepareIstio },
   { name: "envoy", prepare: async () => ({ ENVOY: await envoyBinary() }) },
   { name: "network-tools", prepare: prepareNetworkTools },
-  { name: "kube", prepare: prepareKube },
-  { name: "kube-api", prepare: prepareKubeApi }, // a part of it, all that the demo needs
   { name: "images", prepare: prepareImages },
   { name: "earlier-version", prepare: prepareEarlierVersion },
 ];
 
+/** Everything there is. A further server is one more row. */
+export const assets: readonly Asset[] = [...builtByGo, ...others];
+
 /** What a mesh needs besides an API server. */
 export const meshAssets = ["istio", "envoy", "network-tools"] as const;
 
-/** Makes sure that these are there, in the order of the rows. @throws Error naming one that is none. */
-export async function prepareAssets(names: readonly string[]): Promise<void> {
-  const unknown = names.filter((name) => !assets.some((asset) => asset.name === name));
-  if (unknown.length > 0) throw new Error(`the bed has no ${unknown.join(", ")}`);
-  for (const { name, prepare } of assets) if (names.includes(name)) await prepare();
+/**
+ * Makes sure that these are there, what Go builds beside the rest; each is told of when it is ready.
+ *
+ * @throws Error naming one that is none; the first that an asset threw, once all others were tried that do not come after it.
+ */
+export async function prepareAssets(
+  names: readonly string[],
+  ready: (name: string, variables: Variables) => void = () => {},
+): Promise<void> {
+  const all = assets.map(({ name }) => name);
+  const unknown = names.filter((name) => !all.includes(name));
+  if (unknown.length > 0) throw new Error(`the bed has no ${unknown.join(", ")}; it has ${all.join(", ")}`);
+  const inOrder = async (rows: readonly Asset[]): Promise<void> => {
+    for (const { name, prepare } of rows) if (names.includes(name)) ready(name, await prepare());
+  };
+  const ended = await Promise.allSettled([builtByGo, others].map(inOrder));
+  for (const one of ended) if (one.status === "rejected") throw one.reason;
 }
 
 /** KUBEBUILDER_ASSETS names one folder: where the programs came from several (some from PATH), it is kube-apiserver's. */
-async function prepareKube(): Promise<Record<string, string>> {
+async function prepareKube(): Promise<Variables> {
   const binaries = await kubeBinaries(kubePrograms);
   return { KUBEBUILDER_ASSETS: dirname(binaries["kube-apiserver"]) };
 }
 
-async function prepareKubeApi(): Promise<Record<string, string>> {
+async function prepareKubeApi(): Promise<Variables> {
   await kubeBinaries(apiPrograms);
   return {};
 }
 
-async function prepareIstio(): Promise<Record<string, string>> {
+async function prepareIstio(): Promise<Variables> {
   const { istioctl } = await istioBinaries(istioPrograms);
   await bootstrapTemplate();
   return { ISTIO_PROGRAMS: dirname(istioctl) };
 }
 
 /** Only the mesh suite needs them. Where they cannot be had that suite fails, and everything else runs. */
-async function prepareNetworkTools(): Promise<Record<string, string>> {
+async function prepareNetworkTools(): Promise<Variables> {
   if (canUnpackDebs()) return { NETWORK_TOOLS: await networkTools() };
   say("this is no Debian: make test-mesh will fail");
   return {};
 }
 
 /** Only the tests of older releases of Istio need them. */
-async function prepareOlderCrds(): Promise<Record<string, string>> {
+async function prepareOlderCrds(): Promise<Variables> {
   for (const version of istioVersions) await istioCrds(version);
   return {};
 }
 
 /** A single test needs them. Where they cannot be made that test fails, and everything else runs. */
-async function prepareImages(): Promise<Record<string, string>> {
+async function prepareImages(): Promise<Variables> {
   if (await canBuildImages())
     return { BUILDAH: await buildahPackages(), BASE_IMAGE_STORAGE: await baseImageStorage() };
   say("no images can be built on this machine: test/e2e/image.test.ts will fail");
@@ -101,7 +123,7 @@ async function prepareImages(): Promise<Record<string, string>> {
 }
 
 /** Only the upgrade suite needs it. Where there is no history that suite fails, and everything else runs. */
-async function prepareEarlierVersion(): Promise<Record<string, string>> {
+async function prepareEarlierVersion(): Promise<Variables> {
   if (await hasEarlierVersion()) return { EARLIER_REGISTRYHUB: (await earlierVersion()).program };
   say(`this clone does not have commit ${earlierCommit}: test/upgrade will fail (git fetch --unshallow)`);
   return {};

@@ -2,7 +2,7 @@ import { mkdirSync, symlinkSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { afterEach, beforeEach, describe, expect, test, vi } from "vitest";
 import { startApiServer } from "./api-server.ts";
-import { apiPrograms, type KubeProgram, kubeBinaries } from "./kube-binaries.ts";
+import { apiPrograms, type KubeProgram, kubeBinaries, NEAR_VERSIONS } from "./kube-binaries.ts";
 import { versions } from "./versions.ts";
 import { type TemporaryFolder, temporaryFolder } from "./watchdog.ts";
 
@@ -77,5 +77,27 @@ describe("the programs of KUBEBUILDER_ASSETS", () => {
   test("may be without kube-controller-manager, which then is built", async () => {
     fakeEnvtest(pinned);
     await expect(kubeBinaries(["kube-controller-manager"])).rejects.toThrow("cannot run go");
+  });
+});
+
+describe("the programs of PATH", () => {
+  const pinned = Number(versions.kubernetes.split(".")[1]);
+  beforeEach(() => {
+    vi.stubEnv("KUBEBUILDER_ASSETS", undefined);
+    vi.stubEnv("PATH", assets);
+  });
+
+  test("are taken when they are ours", async () => {
+    fake("kubectl", `Client Version: v${versions.kubernetes}`);
+    expect(await kubeBinaries(["kubectl"])).toEqual({ kubectl: join(assets, "kubectl") });
+  });
+
+  test("are left where they are when they are not, but for whoever only wants to show something", async () => {
+    fakeEnvtest(pinned - 3);
+    await expect(kubeBinaries(["kubectl"])).rejects.toThrow("cannot run go");
+    vi.stubEnv(NEAR_VERSIONS, "1");
+    expect(await kubeBinaries(["kubectl"])).toEqual({ kubectl: join(assets, "kubectl") });
+    fakeEnvtest(pinned - 4);
+    await expect(kubeBinaries(["kubectl"])).rejects.toThrow("cannot run go");
   });
 });

@@ -34,12 +34,15 @@ const VERSION_CHECKS: Readonly<
   "kube-controller-manager": { args: ["--version"], before: "Kubernetes v" },
 };
 
-/** How many minor versions a program of `$KUBEBUILDER_ASSETS` may be older or newer than ours. */
+/** How many minor versions a program that we did not build may be older or newer than ours. */
 export const MAX_MINORS = 3;
 
+/** Names the variable that, as `1`, takes programs of PATH with other versions than ours: enough to show something, not to test. */
+export const NEAR_VERSIONS = "REGISTRYHUB_BED_NEAR_VERSIONS";
+
 /**
- * Paths of the programs: from `$KUBEBUILDER_ASSETS` where it has them, else from PATH if the version is exactly ours, else
- * from the cache, where what is missing is built from the Go modules first (minutes, once).
+ * Paths of the programs: from `$KUBEBUILDER_ASSETS` where it has them, else from PATH if the version is exactly ours (or
+ * near it, where `NEAR_VERSIONS` is set), else from the cache, where what is missing is built from the Go modules first (minutes, once).
  *
  * @throws Error when that folder does not exist, or one of its programs is more than three minor versions away from ours.
  */
@@ -72,7 +75,9 @@ async function fromPath(name: KubeProgram): Promise<string | undefined> {
   const folders = (process.env.PATH ?? "").split(delimiter).filter((folder) => folder !== "");
   const path = folders.map((folder) => join(folder, name)).find((candidate) => existsSync(candidate));
   if (path === undefined) return undefined;
-  return (await printedVersion(name, path)) === versionOf(name) ? path : undefined;
+  const [version, wanted] = [await printedVersion(name, path), versionOf(name)];
+  const fits = process.env[NEAR_VERSIONS] === "1" ? isNear(version, wanted) : version === wanted;
+  return fits ? path : undefined;
 }
 
 /** The version that the program prints, without "v"; "" when it prints none. */
