@@ -57,10 +57,10 @@ test("what the old product made is taken over under live consumers: the entry wi
   expect(older?.failed).toBeLessThanOrEqual(1); // what is in flight
   // Dubbo 3.3 waits for a second before it connects again: 50 calls here, more on a busy machine.
   expect(newer?.failed).toBeLessThanOrEqual(100);
-  expect(newer?.longestGapMs).toBeLessThan(3_000);
+  expect(newer?.longestGapMs).toBeLessThan(5_000); // a call in flight may wait for its time-out, 3 s
   const waiting = newer?.errors.find(({ message }) => message.includes("No provider available"));
   const inFlight = (newer?.failed ?? 0) - (waiting?.count ?? 0);
-  expect(inFlight, JSON.stringify(newer?.errors)).toBeLessThanOrEqual(1);
+  expect(inFlight).toBeLessThanOrEqual(1);
 });
 
 /** As the old product wrote them, but for `serviceAccount`: without certificates no call would arrive. */

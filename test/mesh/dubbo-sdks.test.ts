@@ -1,7 +1,8 @@
 import { beforeAll, expect, test } from "vitest";
 import { type DubboConsumer, startDubboConsumer } from "../bed/dubbo-consumer.ts";
 import { newTenant, untilNothingHeld } from "../e2e/world.ts";
-import { at, openDubboService, openService, startPod, useMesh } from "./world.ts";
+import { eventually } from "../support/eventually.ts";
+import { ARRIVES_MS, at, openDubboService, openService, startPod, useMesh } from "./world.ts";
 
 const mesh = useMesh();
 let consumers: { readonly "2.7": DubboConsumer; readonly "3.3": DubboConsumer };
@@ -67,6 +68,29 @@ test("a service at another path than its interface's name: the consumer says the
     expect(await consumer.calls({ to }, 20)).toMatchObject({ ok: 20, failed: 0 });
   const counters = await mesh.sidecar.dubboCounters(host, port);
   expect(counters).toMatchObject({ request: 40, success: 40, error: 0, active: 0 });
+});
+
+test("fastjson2: Envoy closes the connection of a consumer that is set to it; with `l7: false` its calls arrive", async () => {
+  const tenant = await newTenant(mesh.world);
+  const properties = { "dubbo.protocol.prefer-serialization": "fastjson2,hessian2" };
+  await using pod = await startPod(mesh, tenant, { host: "10.42.24.1", dubbo: "3.3", properties });
+  const service = await openDubboService(mesh, tenant, [at(pod)]);
+  const { host, port } = service;
+  const to = { host, port, version: "1.0.0" };
+  const fastjson2 = { to: { ...to, timeoutMs: 1_000, parameters: { serialization: "fastjson2" } } };
+  await using consumer = await startDubboConsumer({ dubbo: "3.3" }); // what one connection begins with stays
+  const refused = () => mesh.sidecar.stats(/^dubbo\..*request_decoding_error$/);
+  const before = await refused();
+  await expect(consumer.call(fastjson2)).rejects.toThrow("TimeoutException");
+  expect(await refused()).not.toEqual(before);
+  // What the provider prefers does not matter: it answers in what it is asked in.
+  for (const one of Object.values(consumers))
+    expect(await one.calls({ to }, 20)).toMatchObject({ ok: 20, failed: 0 });
+
+  await openDubboService(mesh, tenant, [at(pod)], { l7: false });
+  await eventually(async () => {
+    expect((await consumer.call(fastjson2)).text).toBe("Hello world from 10.42.24.1");
+  }, ARRIVES_MS);
 });
 
 /** How often a listener came, changed or went since Envoy started. */

@@ -1,13 +1,17 @@
 import { setTimeout as delay } from "node:timers/promises";
 import type { Consul } from "../bed/consul.ts";
+import { earlierVersion } from "../bed/earlier-version.ts";
 import { startNacos } from "../bed/nacos.ts";
 import type { RetiringProvider } from "../bed/provider-process.ts";
 import { type Tenant, untilNothingHeld, untilReady } from "../e2e/world.ts";
 import { eventually } from "../support/eventually.ts";
+import { applyInstall } from "../support/install.ts";
+import { operatorOn } from "../upgrade/operator.ts";
 import { at, type Mesh, type Service, startPod } from "./world.ts";
 
 /** How long what is down stays down. */
 const DOWN_MS = 10_000;
+const API_DOWN_MS = 60_000;
 /** What istiod may take to follow an API server that was down: it waits for up to 30 s, and is refused at first. */
 const ISTIOD_MS = 120_000;
 
@@ -71,12 +75,29 @@ export const faults: readonly Fault[] = [
     },
   },
   {
-    what: "the API server is down, and providers come and go",
+    what: "the operator is rolled back to an earlier version, and upgraded again",
+    async happen(stage) {
+      const { mesh, tenant, pods: old } = stage;
+      const { api, controllers } = mesh.world;
+      await using operator = operatorOn(api);
+      await Promise.all([controllers.hub.terminate(), controllers.dubbo.terminate()]);
+      await operator.run(await earlierVersion(), ["--settle-factor=0.05"]);
+      await join(stage);
+      await applyInstall(api);
+      await Promise.all(operator.processes.map((one) => one.terminate()));
+      await controllers.restart();
+      await join(stage);
+      await untilNothingHeld(tenant); // an operator that has just started believes no removal yet
+      await retire(stage, old);
+    },
+  },
+  {
+    what: "the API server is down for a minute, and providers come and go",
     async happen(stage) {
       const { mesh, service, pods } = stage;
       await mesh.world.api.kill();
       const young = await startYoung(stage);
-      await delay(DOWN_MS);
+      await delay(API_DOWN_MS);
       await mesh.world.api.restart();
       stage.pods = [...pods, young];
       // istiod, too, has to watch again, and asks every 30 s at worst. Nobody may go before it has.

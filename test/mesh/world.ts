@@ -73,9 +73,10 @@ export function useMesh({
         process.stderr.write(`--- the end of the log of ${name}\n${readLog().slice(-4_000)}\n`);
     });
   });
-  let seen: Figures | undefined;
+  let seen: { readonly pid: number; readonly figures: Figures } | undefined;
   beforeEach(async () => {
-    seen = await readFigures(running().sidecar);
+    const { sidecar } = running();
+    seen = { pid: sidecar.pid, figures: await readFigures(sidecar) };
   });
   afterEach(async () => {
     const { istiod, sidecar } = running();
@@ -84,7 +85,8 @@ export function useMesh({
       refused: 0,
       told: 0,
     });
-    if (seen) tellFigures(expect.getState().currentTestName ?? "", seen, await readFigures(sidecar));
+    if (seen?.pid === sidecar.pid)
+      tellFigures(expect.getState().currentTestName ?? "", seen.figures, await readFigures(sidecar));
   });
   return {
     world,
