@@ -6,6 +6,7 @@
  *   ONCE=1           end after the last step; the exit code is 0 only if every step was really seen
  */
 
+import { setTimeout as delay } from "node:timers/promises";
 import { fileURLToPath } from "node:url";
 import { meshAssets, prepareAssets } from "../test/bed/assets.ts";
 import { NEAR_VERSIONS } from "../test/bed/kube-binaries.ts";
@@ -30,17 +31,20 @@ if (type === undefined) {
   process.exit(2);
 }
 
+/** Ctrl-C ends the process in the mesh as well, which has an exit code of its own; SIGTERM comes here alone. */
+const ENDS_MS = 3_000;
+
 let exitCodeOfInterrupt = 130;
 const interrupted = new Promise<void>((resolve) => {
   for (const signal of ["SIGINT", "SIGTERM", "SIGHUP"] as const) process.once(signal, () => resolve());
 });
 const exitCode =
   inMesh && !isInMeshNamespace
-    ? await runInMesh(type)
+    ? await Promise.race([runInMesh(type), interrupted.then(() => delay(ENDS_MS, exitCodeOfInterrupt))])
     : await Promise.race([run(type), interrupted.then(() => exitCodeOfInterrupt)]);
 process.exit(exitCode); // whatever still runs, and every folder, goes away with this process
 
-/** In a network without the internet, so everything is fetched before. Ctrl-C ends the process in there, and so this one. */
+/** In a network without the internet, so everything is fetched before. */
 async function runInMesh(registry: DemoRegistry): Promise<number> {
   try {
     await prepareAssets(neededBy(registry));

@@ -179,10 +179,10 @@ def main(path):
 
 if __name__ == "__main__":
     chosen = sys.argv[1] if len(sys.argv) > 1 else shutil.which("envoy")
-    if chosen is None:
-        sys.exit("there is no envoy on PATH: name one")
     try:
+        if chosen is None:
+            raise RuntimeError("there is no envoy on PATH: name one")
         sys.exit(main(chosen))
-    except (RuntimeError, OSError, EOFError) as error:
+    except Exception as error:
         print(f"the reproduction did not work: {error!r}", file=sys.stderr)
         sys.exit(2)

@@ -44,7 +44,10 @@ export async function callThroughMesh(
     terminal.command("Envoy's counters of its Dubbo filter", JSON.stringify(counted));
   } else {
     const url = `http://${host}:${port}/greeting`;
-    terminal.command(`curl ${url}`, await (await fetch(url)).text());
+    const answer = await fetch(url);
+    const text = await answer.text();
+    assert.ok(answer.ok, `${answer.status} ${text}`);
+    terminal.command(`curl ${url}`, text);
     const ofHost = /^cluster\.outbound\|.*\.upstream_(cx_total|cx_connect_fail|rq_total)$/;
     const counted = [...(await sidecar.stats(ofHost))].filter(([name]) => name.includes(host));
     assert.ok(counted.some(([name, value]) => name.endsWith("upstream_cx_total") && value > 0));

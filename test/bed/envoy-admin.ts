@@ -2,6 +2,7 @@
 export interface DubboCounters {
   readonly request: number;
   readonly success: number;
+  /** Calls that Envoy answered itself, and answers of the provider that say that it could not serve. */
   readonly error: number;
   /** Answers with an exception of the provider's. */
   readonly businessException: number;
@@ -25,6 +26,8 @@ export interface EnvoyAdmin {
   httpCounters(host: string, port: number): Promise<HttpCounters>;
   /** How many configurations of any kind it has refused. */
   rejects(): Promise<number>;
+  /** How often a listener came, changed or went since Envoy started. */
+  listenerChanges(): Promise<ReadonlyMap<string, number>>;
   /** The endpoints of a host's port as `ip:port`, sorted; undefined while it has no such cluster. */
   endpoints(host: string, port: number): Promise<readonly string[] | undefined>;
   /** The names of the network filters, in order, by `<address>_<port>` of the listener. */
@@ -54,9 +57,15 @@ interface Listeners {
   }[];
 }
 
+/** A proxy that hangs is an error of its own. */
+const ANSWERS_MS = 10_000;
+
 /** Asks the admin port at `url`. */
 export function envoyAdmin(url: string): EnvoyAdmin {
-  const ask = async <T>(path: string) => (await (await fetch(url + path)).json()) as T;
+  const ask = async <T>(path: string) => {
+    const answer = await fetch(url + path, { signal: AbortSignal.timeout(ANSWERS_MS) });
+    return (await answer.json()) as T;
+  };
   const stats = async (names: RegExp) => {
     interface Stat {
       readonly name?: string;
@@ -86,7 +95,7 @@ export function envoyAdmin(url: string): EnvoyAdmin {
       return {
         request: value("request"),
         success: value("response_success"),
-        error: value("response_error"),
+        error: value("response_error") + value("local_response_error"),
         businessException: value("response_business_exception"),
         active: value("request_active"),
       };
@@ -100,6 +109,7 @@ export function envoyAdmin(url: string): EnvoyAdmin {
     async rejects() {
       return (await stats(/update_rejected$/)).values().reduce((sum, count) => sum + count, 0);
     },
+    listenerChanges: () => stats(/^listener_manager\.listener_(added|modified|removed|in_place_updated)$/),
     async endpoints(host, port) {
       const { cluster_statuses: clusters = [] } = await ask<Clusters>("/clusters?format=json");
       const found = clusters.find(({ name }) => name === clusterName(host, port));

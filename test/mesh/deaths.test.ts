@@ -4,7 +4,8 @@ import { startDubboConsumer } from "../bed/dubbo-consumer.ts";
 import { type Sidecar, type SidecarOptions, startSidecar } from "../bed/envoy.ts";
 import type { RetiringProvider } from "../bed/provider-process.ts";
 import { newTenant, untilNothingHeld } from "../e2e/world.ts";
-import { at, openDubboService, startPod, useMesh } from "./world.ts";
+import { eventually } from "../support/eventually.ts";
+import { ARRIVES_MS, at, openDubboService, startPod, useMesh } from "./world.ts";
 
 /** How long ZooKeeper waits for a provider that is silent. Dubbo's default is 60 s. */
 const SESSION_MS = 10_000;
@@ -17,7 +18,9 @@ const mesh = useMesh({
   async start(options) {
     sidecarOptions = options;
     sidecar = await startSidecar(options);
-    return new Proxy({} as Sidecar, { get: (_, member) => Reflect.get(sidecar, member) as unknown });
+    const present = (_: Sidecar, member: string | symbol): unknown =>
+      member === Symbol.asyncDispose ? () => sidecar[Symbol.asyncDispose]() : Reflect.get(sidecar, member);
+    return new Proxy<Sidecar>({} as Sidecar, { get: present });
   },
 });
 
@@ -43,10 +46,10 @@ test.each(deaths)(
     await untilNothingHeld(tenant);
     const call = { to: { host: service.host, port: service.port, version: "1.0.0" } };
 
-    const consumer = await startDubboConsumer();
+    await using consumer = await startDubboConsumer();
     const loop = await consumer.loop({ ...call, sleepMs: 100 }, { perSecond: 50, parallel: 8 });
     const died = Date.now();
-    await Promise.all([die(dies), service.arrives(at(stays))]);
+    await Promise.all([die(dies), eventually(() => service.arrives(at(stays)), SESSION_MS + ARRIVES_MS)]);
     const { ok, failed, errors } = await loop.stop();
     const last = Math.max(died, ...errors.map(({ lastAt }) => lastAt));
     expect(await consumer.calls(call, 100)).toMatchObject({ ok: 100, failed: 0 });

@@ -2,7 +2,7 @@ import { beforeAll, expect, test } from "vitest";
 import { type DubboConsumer, startDubboConsumer } from "../bed/dubbo-consumer.ts";
 import { newTenant, untilNothingHeld } from "../e2e/world.ts";
 import { eventually } from "../support/eventually.ts";
-import { ARRIVES_MS, at, openDubboService, openService, startPod, useMesh } from "./world.ts";
+import { ARRIVES_MS, at, openDubboService, openService, retire, startPod, useMesh } from "./world.ts";
 
 const mesh = useMesh();
 let consumers: { readonly "2.7": DubboConsumer; readonly "3.3": DubboConsumer };
@@ -25,12 +25,11 @@ test("a method that the provider gets later: no listener changes, and calls of i
     expect((await consumer.call({ to })).text).toBe("Hello world from 10.42.14.1");
     await expect(consumer.call(later)).rejects.toThrow("RpcException");
   }
-  const changes = await listenerChanges();
+  const changes = await mesh.sidecar.listenerChanges();
 
   await using after = await startPod(mesh, tenant, { host: "10.42.14.2", later: true });
   await service.arrives(at(before), at(after));
-  await before.retire();
-  await service.arrives(at(after));
+  await retire(service, [before], [after]);
   for (const consumer of Object.values(consumers)) {
     expect(await consumer.calls(later, 50)).toMatchObject({
       failed: 0,
@@ -38,7 +37,7 @@ test("a method that the provider gets later: no listener changes, and calls of i
     });
     expect((await consumer.call({ to, length: 2_000_000 })).length).toBe(2_000_000);
   }
-  expect(await listenerChanges()).toEqual(changes);
+  expect(await mesh.sidecar.listenerChanges()).toEqual(changes);
 });
 
 test("Triple: calls go by Envoy's HTTP to every provider; one joins, one leaves, and none fails", async () => {
@@ -52,7 +51,7 @@ test("Triple: calls go by Envoy's HTTP to every provider; one joins, one leaves,
   const loop = await consumers["3.3"].loop({ to }, { perSecond: 50, parallel: 2 });
   await using second = await pod("10.42.15.2");
   await service.arrives(at(first), at(second));
-  await first.retire();
+  await retire(service, [first], [second]);
   const { ok, errors, answers } = await loop.stop();
   expect(errors).toEqual([]);
   expect(Object.keys(answers).sort()).toEqual(["Hello world from 10.42.15.1", "Hello world from 10.42.15.2"]);
@@ -70,7 +69,7 @@ test("a service at another path than its interface's name: the consumer says the
   expect(counters).toMatchObject({ request: 40, success: 40, error: 0, active: 0 });
 });
 
-test("fastjson2: Envoy closes the connection of a consumer that is set to it; with `l7: false` its calls arrive", async () => {
+test("fastjson2: Envoy's filter passes no call of a consumer that is set to it; with `l7: false` its calls arrive", async () => {
   const tenant = await newTenant(mesh.world);
   const properties = { "dubbo.protocol.prefer-serialization": "fastjson2,hessian2" };
   await using pod = await startPod(mesh, tenant, { host: "10.42.24.1", dubbo: "3.3", properties });
@@ -92,8 +91,3 @@ test("fastjson2: Envoy closes the connection of a consumer that is set to it; wi
     expect((await consumer.call(fastjson2)).text).toBe("Hello world from 10.42.24.1");
   }, ARRIVES_MS);
 });
-
-/** How often a listener came, changed or went since Envoy started. */
-async function listenerChanges(): Promise<ReadonlyMap<string, number>> {
-  return mesh.sidecar.stats(/^listener_manager\.listener_(added|modified|removed|in_place_updated)$/);
-}

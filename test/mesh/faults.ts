@@ -3,11 +3,11 @@ import type { Consul } from "../bed/consul.ts";
 import { earlierVersion } from "../bed/earlier-version.ts";
 import { startNacos } from "../bed/nacos.ts";
 import type { RetiringProvider } from "../bed/provider-process.ts";
-import { type Tenant, untilNothingHeld, untilReady } from "../e2e/world.ts";
+import { RETRY_MS, type Tenant, untilFailed, untilNothingHeld, untilReady } from "../e2e/world.ts";
 import { eventually } from "../support/eventually.ts";
 import { applyInstall } from "../support/install.ts";
 import { operatorOn } from "../upgrade/operator.ts";
-import { at, type Mesh, type Service, startPod } from "./world.ts";
+import { at, type Mesh, retire, type Service, startPod } from "./world.ts";
 
 /** How long what is down stays down. */
 const DOWN_MS = 10_000;
@@ -38,16 +38,18 @@ export interface Fault {
 export const faults: readonly Fault[] = [
   {
     what: "the registries are killed, and come back with their data",
-    async happen({ mesh: { world }, consul }) {
+    async happen({ mesh: { world }, tenant, consul }) {
       await Promise.all([world.zooKeeper.kill(), consul.kill()]);
+      await untilUnreachable(tenant);
       await delay(DOWN_MS);
       await Promise.all([world.restartZooKeeper(), consul.restart()]);
     },
   },
   {
     what: "the registries are frozen",
-    async happen({ mesh: { world }, consul }) {
+    async happen({ mesh: { world }, tenant, consul }) {
       for (const one of [world.zooKeeper, consul]) one.freeze();
+      await untilUnreachable(tenant);
       await delay(DOWN_MS);
       for (const one of [world.zooKeeper, consul]) one.resume();
     },
@@ -60,7 +62,7 @@ export const faults: readonly Fault[] = [
       // Dubbo does not register in a directory that is gone. While that is held, whoever is not listed has to live.
       const old = await startAnew(stage);
       await untilNothingHeld(tenant);
-      await retire(stage, old);
+      await leave(stage, old);
     },
   },
   {
@@ -77,7 +79,7 @@ export const faults: readonly Fault[] = [
   {
     what: "the operator is rolled back to an earlier version, and upgraded again",
     async happen(stage) {
-      const { mesh, tenant, pods: old } = stage;
+      const { mesh, pods: old } = stage;
       const { api, controllers } = mesh.world;
       await using operator = operatorOn(api);
       await Promise.all([controllers.hub.terminate(), controllers.dubbo.terminate()]);
@@ -87,12 +89,11 @@ export const faults: readonly Fault[] = [
       await Promise.all(operator.processes.map((one) => one.terminate()));
       await controllers.restart();
       await join(stage);
-      await untilNothingHeld(tenant); // an operator that has just started believes no removal yet
-      await retire(stage, old);
+      await leave(stage, old);
     },
   },
   {
-    what: "the API server is down for a minute, and providers come and go",
+    what: "the API server is down for a minute; a provider comes meanwhile, and one goes afterwards",
     async happen(stage) {
       const { mesh, service, pods } = stage;
       await mesh.world.api.kill();
@@ -102,16 +103,13 @@ export const faults: readonly Fault[] = [
       stage.pods = [...pods, young];
       // istiod, too, has to watch again, and asks every 30 s at worst. Nobody may go before it has.
       await eventually(() => service.arrives(...stage.pods.map(at)), ISTIOD_MS);
-      await retire(stage, pods.slice(0, 1));
+      await leave(stage, pods.slice(0, 1));
     },
   },
   {
     what: "providers are replaced one by one",
     async happen(stage) {
-      for (const old of stage.pods) {
-        await join(stage);
-        await retire(stage, [old]);
-      }
+      for (const _ of stage.pods) await replaceOldest(stage);
     },
   },
 ];
@@ -131,6 +129,13 @@ export const move: Fault = {
     await Promise.all(old.map((one) => one.retire()));
   },
 };
+
+/** A new provider comes, and the oldest goes: what is in the mesh follows the registry. */
+export async function replaceOldest(stage: Stage): Promise<void> {
+  const [oldest] = stage.pods;
+  await join(stage);
+  if (oldest) await leave(stage, [oldest]);
+}
 
 let addresses = 0;
 
@@ -154,9 +159,13 @@ async function startAnew(stage: Stage, registry?: string): Promise<readonly Reti
   return old;
 }
 
-/** Each leaves its registry, gets no call any more, and is stopped. */
-async function retire(stage: Stage, leaving: readonly RetiringProvider[]): Promise<void> {
-  await Promise.all(leaving.map((one) => one.retire()));
+/** Those leave their registry and are stopped; the others go on. */
+async function leave(stage: Stage, leaving: readonly RetiringProvider[]): Promise<void> {
   stage.pods = stage.pods.filter((one) => !leaving.includes(one));
-  await stage.service.arrives(...stage.pods.map(at));
+  await retire(stage.service, leaving, stage.pods);
+}
+
+/** The hub says that its registry is not there. */
+async function untilUnreachable(tenant: Tenant): Promise<void> {
+  await untilFailed(tenant, "RegistryUnreachable", /./, RETRY_MS);
 }

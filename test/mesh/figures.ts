@@ -5,7 +5,7 @@ export type Figures = Readonly<Record<keyof typeof statistics, number>>;
 
 const statistics = {
   "Dubbo calls": /^dubbo\..*\.request$/,
-  "of them failed": /^dubbo\..*\.response_error$/,
+  "of them failed": /^dubbo\..*\.(local_)?response_error$/,
   "HTTP requests": /^cluster\.outbound\|.*\.upstream_rq_completed$/,
   "connections to providers": /^cluster\.outbound\|.*\.upstream_cx_total$/,
   "listeners changed": /^listener_manager\.listener_in_place_updated$/,

@@ -1,5 +1,5 @@
 import { expect, test } from "vitest";
-import { newTenant, type Tenant } from "../e2e/world.ts";
+import { conditionOf, newTenant, type Tenant } from "../e2e/world.ts";
 import { eventually } from "../support/eventually.ts";
 import { ARRIVES_MS, openDubboService, startPod, useMesh } from "./world.ts";
 
@@ -17,7 +17,9 @@ const mesh = useMesh({ meshConfig });
 /** Waits until the status has these warnings. */
 const untilWarned = (tenant: Tenant, ...codes: readonly string[]) =>
   eventually(async () => {
-    const { problems = [] } = (await tenant.hub()).status ?? {};
+    const hub = await tenant.hub();
+    expect(conditionOf(hub, "Applied").status).toBe("True");
+    const { problems = [] } = hub.status ?? {};
     expect(problems.map(({ problem }) => problem.split(":")[0])).toEqual(codes);
   }, ARRIVES_MS);
 

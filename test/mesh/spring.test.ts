@@ -85,6 +85,7 @@ test("two Spring services on one TCP port: each call finds its own", async () =>
   const hub = { type: "consul", address: registries.consul.url, protocol: "tcp" } as const;
   for (const [application, pod] of Object.entries({ stock, billing })) {
     const service = await openService(mesh, tenant, [at(pod)], hub);
+    expect(service.port).toBe(PORT);
     const url = await answering(service);
     const answer = `Hello from ${application}:${PORT}`;
     expect(await consumer.calls({ url, keepAlive: false }, 50)).toMatchObject({

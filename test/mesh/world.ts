@@ -1,3 +1,4 @@
+import { setTimeout as delay } from "node:timers/promises";
 import { afterEach, beforeAll, beforeEach, expect } from "vitest";
 import type { ServiceEntry } from "../../src/model/istio.ts";
 import type { RegistryHubSpec } from "../../src/model/registryhub.ts";
@@ -38,6 +39,8 @@ export interface MeshOptions {
   readonly rootNamespace?: "servicemesh" | "istio-system";
   /** What else the mesh's configuration says. */
   readonly meshConfig?: object;
+  /** Whether the sidecar may refuse a configuration. Default false. */
+  readonly mayRefuse?: boolean;
 }
 
 /**
@@ -48,6 +51,7 @@ export function useMesh({
   start = startSidecar,
   rootNamespace = "servicemesh",
   meshConfig = {},
+  mayRefuse = false,
 }: MeshOptions = {}): Mesh {
   const world = useWorld({
     hub: ["--settle-factor=0.05", "--shrink-hold=4s", "--log-level=debug"],
@@ -81,10 +85,11 @@ export function useMesh({
   afterEach(async () => {
     const { istiod, sidecar } = running();
     expect(sidecar.isRunning()).toBe(true);
-    expect({ refused: await sidecar.rejects(), told: await istiod.rejects() }).toEqual({
-      refused: 0,
-      told: 0,
-    });
+    if (!mayRefuse)
+      expect({ refused: await sidecar.rejects(), told: await istiod.rejects() }).toEqual({
+        refused: 0,
+        told: 0,
+      });
     if (seen?.pid === sidecar.pid)
       tellFigures(expect.getState().currentTestName ?? "", seen.figures, await readFigures(sidecar));
   });
@@ -126,6 +131,20 @@ export function startPod(
 
 /** Where a provider listens, as `ip:port`. */
 export const at = ({ host, port }: ProviderProcess): string => `${host}:${port}`;
+
+/** How long a provider serves at least after it has left its registry. */
+const SERVES_MS = 3_000;
+
+/** Providers leave their registry, serve until calls of the sidecar go to the others alone, and are stopped. */
+export async function retire(
+  service: Service,
+  leaving: readonly RetiringProvider[],
+  staying: readonly RetiringProvider[],
+): Promise<void> {
+  await Promise.all(leaving.map((one) => one.offline()));
+  await Promise.all([delay(SERVES_MS), service.arrives(...staying.map(at))]);
+  await Promise.all(leaving.map((one) => one.stop()));
+}
 
 /** Takes a provider out of the registry, as whoever stops it should do first: stopped, it closes its port at once. */
 export async function deregister(
