@@ -4,7 +4,7 @@
  *   node scripts/bed.ts prepare [name ...]   builds or downloads what is missing (all of it without names)
  *   node scripts/bed.ts env                  the same, then prints `export NAME='value'` lines for a shell's eval
  */
-import { assets, prepareAssets } from "../test/bed/assets.ts";
+import { assets, prepareAssets, unknownAssets } from "../test/bed/assets.ts";
 
 const [command, ...names] = process.argv.slice(2);
 
@@ -16,6 +16,8 @@ function fail(message: string): never {
 }
 
 if (command !== "prepare" && command !== "env") fail(`unknown command: ${command ?? "(none)"}`);
+const unknown = unknownAssets(names);
+if (unknown.length > 0) fail(`unknown: ${unknown.join(", ")}`);
 
 try {
   await prepareAssets(names.length > 0 ? names : assets.map(({ name }) => name), (name, variables) => {

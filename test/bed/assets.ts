@@ -65,18 +65,21 @@ export const assets: readonly Asset[] = [...builtByGo, ...others];
 /** What a mesh needs besides an API server. */
 export const meshAssets = ["istio", "envoy", "network-tools"] as const;
 
+/** Those that are no assets. */
+export const unknownAssets = (names: readonly string[]): readonly string[] =>
+  names.filter((name) => !assets.some((asset) => asset.name === name));
+
 /**
- * Makes sure that these are there, what Go builds beside the rest; each is told of when it is ready.
+ * Makes sure that these are there, what Go builds beside the rest, and tells `ready` of each.
  *
- * @throws Error naming one that is none; the first that an asset threw, once all others were tried that do not come after it.
+ * @throws Error naming those that are none; what an asset threw, after which its half of the assets is left as it is.
  */
 export async function prepareAssets(
   names: readonly string[],
   ready: (name: string, variables: Variables) => void = () => {},
 ): Promise<void> {
-  const all = assets.map(({ name }) => name);
-  const unknown = names.filter((name) => !all.includes(name));
-  if (unknown.length > 0) throw new Error(`the bed has no ${unknown.join(", ")}; it has ${all.join(", ")}`);
+  const unknown = unknownAssets(names);
+  if (unknown.length > 0) throw new Error(`the bed has no ${unknown.join(", ")}`);
   const inOrder = async (rows: readonly Asset[]): Promise<void> => {
     for (const { name, prepare } of rows) if (names.includes(name)) ready(name, await prepare());
   };

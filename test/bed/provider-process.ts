@@ -1,5 +1,4 @@
 import { join } from "node:path";
-import { setTimeout as delay } from "node:timers/promises";
 import { awaitReady, type ServerProgram, startServerProcess } from "./server-process.ts";
 import { temporaryFolder } from "./watchdog.ts";
 
@@ -18,8 +17,6 @@ export interface ProviderProcess extends AsyncDisposable {
 export interface RetiringProvider extends ProviderProcess {
   /** Has it deregister, once; returns when it has asked the registry to. */
   offline(): Promise<void>;
-  /** Deregisters unless it has, waits until consumers know (default 3 s), SIGTERM. */
-  retire(waitMs?: number): Promise<void>;
 }
 
 /** How it is started. */
@@ -33,7 +30,6 @@ export interface ProviderPlan extends Pick<ServerProgram, "name" | "command" | "
 }
 
 const STOP_MS = 30_000;
-const RETIRE_MS = 3_000;
 
 /** Starts a provider; returns when it is ready. */
 export async function startProvider(plan: ProviderPlan): Promise<ProviderProcess> {
@@ -69,10 +65,5 @@ export function retiring(
   return {
     ...provider,
     offline,
-    async retire(waitMs = RETIRE_MS) {
-      await offline();
-      await delay(waitMs);
-      await provider.stop();
-    },
   };
 }

@@ -143,7 +143,8 @@ describe("a provider that retires", { timeout: 60_000 }, () => {
     await provider.offline();
     await eventually(async () => expect(await children()).toEqual([]), TELL_MS);
     expect(await canConnect(provider.port)).toBe(true);
-    await provider.retire(0); // a second time does no harm
+    await provider.offline(); // a second time does no harm
+    await provider.stop();
     expect(await canConnect(provider.port)).toBe(false);
   });
 
@@ -156,7 +157,8 @@ describe("a provider that retires", { timeout: 60_000 }, () => {
     await provider.offline();
     await eventually(async () => expect(await listed()).toEqual([]), TELL_MS);
     expect(await canConnect(provider.port)).toBe(true);
-    await provider.retire(0);
+    await provider.offline();
+    await provider.stop();
     expect(await canConnect(provider.port)).toBe(false);
   });
 });

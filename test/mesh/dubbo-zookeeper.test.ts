@@ -3,12 +3,12 @@ import { newTenant, untilNothingHeld } from "../e2e/world.ts";
 import { connectDubbo } from "../support/dubbo-client.ts";
 import { eventually } from "../support/eventually.ts";
 import { callSteadily } from "../support/steady-calls.ts";
-import { ARRIVES_MS, deregister, hello, openDubboService, type Service, startPod, useMesh } from "./world.ts";
+import { ARRIVES_MS, hello, openDubboService, retire, type Service, startPod, useMesh } from "./world.ts";
 
 const mesh = useMesh();
 
 const answerOf = (ip: string): string => `Hello you from ${ip}`;
-const at = (ip: string, port = 20_880): string => `${ip}:${port}`;
+const at = (ip: string): string => `${ip}:20880`;
 
 test("calls by name are answered by every provider, one by one through the Dubbo filter", async () => {
   const tenant = await newTenant(mesh.world);
@@ -42,14 +42,10 @@ test("a provider joins, moves to another port and leaves: no call fails", async 
   await answeredBy(calls.look, "10.42.3.1", "10.42.3.2");
 
   await using moved = await startPod(mesh, tenant, { host: "10.42.3.2", port: 20_881, id: "moved" });
-  await deregister(mesh, tenant, second);
-  await service.arrives(at("10.42.3.1"), at("10.42.3.2", 20_881));
-  await second.stop();
+  await retire(service, [second], [first, moved]);
   await answeredBy(calls.look, "10.42.3.1", "moved");
 
-  await deregister(mesh, tenant, first);
-  await service.arrives(at(moved.host, moved.port));
-  await first.stop();
+  await retire(service, [first], [moved]);
   await answeredBy(calls.look, "moved");
   const { failures } = await calls.stop();
   expect(failures).toEqual([]);

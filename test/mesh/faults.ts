@@ -126,7 +126,7 @@ export const move: Fault = {
     await mesh.world.api.kubectl(["delete", "registryhub", "hub", "--namespace", tenant.namespace]);
     stage.pods = stage.pods.slice(old.length);
     await stage.service.arrives(...stage.pods.map(at));
-    await Promise.all(old.map((one) => one.retire()));
+    await retire(stage.service, old, stage.pods);
   },
 };
 

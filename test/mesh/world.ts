@@ -135,7 +135,10 @@ export const at = ({ host, port }: ProviderProcess): string => `${host}:${port}`
 /** How long a provider serves at least after it has left its registry. */
 const SERVES_MS = 3_000;
 
-/** Providers leave their registry, serve until calls of the sidecar go to the others alone, and are stopped. */
+/**
+ * Providers leave their registry, serve until calls of the sidecar go to the others alone, and are stopped, as whoever stops
+ * them should do: stopped, they close their ports at once.
+ */
 export async function retire(
   service: Service,
   leaving: readonly RetiringProvider[],
@@ -144,19 +147,6 @@ export async function retire(
   await Promise.all(leaving.map((one) => one.offline()));
   await Promise.all([delay(SERVES_MS), service.arrives(...staying.map(at))]);
   await Promise.all(leaving.map((one) => one.stop()));
-}
-
-/** Takes a provider out of the registry, as whoever stops it should do first: stopped, it closes its port at once. */
-export async function deregister(
-  { world }: Mesh,
-  { root }: Tenant,
-  { host, port }: ProviderProcess,
-): Promise<void> {
-  const directory = `${root}/${hello.interface}/providers`;
-  const names = await world.writer.getChildren(directory);
-  const own = names.filter((name) => decodeURIComponent(name).startsWith(`dubbo://${host}:${port}/`));
-  expect(own).toHaveLength(1);
-  await world.writer.delete(`${directory}/${own[0]}`);
 }
 
 /**
