@@ -1,10 +1,12 @@
-import { mkdir, rm } from "node:fs/promises";
+import { cp, rm } from "node:fs/promises";
 import { join } from "node:path";
 import { pathToFileURL } from "node:url";
 import { freePort } from "../support/free-port.ts";
+import { cacheKey, cacheRoot, fillCache } from "./cache.ts";
 import { archiveFlags, prepareArchive } from "./class-archive.ts";
 import { classPath, type JavaModule, javaFlags, saysReady, systemProperties } from "./java.ts";
 import { type NacosApi, type NacosUser, type NacosVersion, nacosApi, type Permission } from "./nacos-api.ts";
+import { withProgress } from "./progress.ts";
 import { awaitReady, type ServerProcess, type ServerProgram, startServerProcess } from "./server-process.ts";
 import { statusOf } from "./tcp.ts";
 import { temporaryFolder } from "./watchdog.ts";
@@ -92,18 +94,45 @@ const STOP_MS = 30_000;
 
 /** Starts a Nacos; returns when it serves (5 s on an idle machine, the double before {@link prepareNacos}). */
 export async function startNacos(options: NacosOptions): Promise<Nacos> {
-  return launch(options, await archiveFlags(FLAVOURS[options.version].module));
+  return launch(
+    options,
+    await archiveFlags(FLAVOURS[options.version].module),
+    await newDatabase(options.version),
+  );
 }
 
 /** Builds what a server needs. Returns the class path. */
 export function prepareNacos(version: NacosVersion): Promise<string> {
   return prepareArchive(FLAVOURS[version].module, async (flags) => {
-    await using nacos = await launch({ version }, flags);
+    await using nacos = await launch({ version }, flags, await newDatabase(version));
     await nacos.stop();
   });
 }
 
-async function launch(options: NacosOptions, archive: readonly string[]): Promise<Nacos> {
+/**
+ * The embedded database of a new server. To make one a server has 10 s, which it does not get on a machine that is busy
+ * with others (a quarter of a processor is too little; seen five times); to open one takes less.
+ */
+async function newDatabase(version: NacosVersion): Promise<string> {
+  const { module } = FLAVOURS[version];
+  const path = join(cacheRoot(), `${module}-database-${await cacheKey([], [await classPath(module)])}`);
+  const build = async (temporaryPath: string) => {
+    await using nacos = await launch({ version }, await archiveFlags(module), undefined);
+    await nacos.stop();
+    await cp(nacos.databaseFolder, temporaryPath, { recursive: true });
+  };
+  await fillCache(path, [
+    { path, build: (to) => withProgress(`making the database of ${module}`, () => build(to)) },
+  ]);
+  return path;
+}
+
+/** @param database what a new server begins with; undefined: it makes its own. */
+async function launch(
+  options: NacosOptions,
+  archive: readonly string[],
+  database: string | undefined,
+): Promise<Nacos & { readonly databaseFolder: string }> {
   const { version, auth = false, port = await freePort(FURTHER_PORTS) } = options;
   await using starting = new AsyncDisposableStack();
   const folder = starting.use(temporaryFolder("nacos")).path;
@@ -111,9 +140,13 @@ async function launch(options: NacosOptions, archive: readonly string[]): Promis
   const api = nacosApi(version, port, ADMIN);
   const program = await nacosProgram({ ...options, auth, port }, folder, archive);
   const readiness = `http://127.0.0.1:${port}${FLAVOURS[version].readiness}`;
-  const wipeHome = () => rm(home, { recursive: true });
+  const databaseFolder = join(home, "data", "derby-data"); // the rest of the data names the ports of its server
   const start = (isNew: boolean) =>
-    patiently(() => startServer(program, readiness), isNew ? wipeHome : () => Promise.resolve());
+    patiently(async () => {
+      if (isNew) await rm(home, { recursive: true, force: true });
+      if (isNew && database !== undefined) await cp(database, databaseFolder, { recursive: true });
+      return startServer(program, readiness);
+    });
   let server = await start(true);
   starting.defer(() => server.kill());
   if (auth) await api.createAdmin();
@@ -130,10 +163,10 @@ async function launch(options: NacosOptions, archive: readonly string[]): Promis
     stop: () => server.terminate(STOP_MS),
     async restart({ wipe = false } = {}) {
       await server.kill();
-      if (wipe) await wipeHome();
       server = await start(wipe);
       if (wipe && auth) await api.createAdmin();
     },
+    databaseFolder,
     [Symbol.asyncDispose]: () => owned.disposeAsync(),
   };
 }
@@ -160,7 +193,6 @@ async function nacosProgram(
 ): Promise<ServerProgram> {
   const { module, main, portProperty } = FLAVOURS[options.version];
   const home = join(folder, "home");
-  await mkdir(home, { recursive: true });
   const properties = {
     "nacos.standalone": "true",
     "nacos.home": home,
@@ -209,20 +241,13 @@ function tlsProperties({ certificateFile, keyFile, clientCaFile }: NacosTls): Re
   };
 }
 
-/**
- * Its embedded database gives up on a machine that is busy with others (seen four times); then once more. One that it has
- * half made it cannot open, so where there was none before, `forget` takes it away.
- */
-async function patiently(
-  start: () => Promise<ServerProcess>,
-  forget: () => Promise<void>,
-): Promise<ServerProcess> {
+/** Again when its embedded database gave up on a busy machine: see {@link newDatabase}. */
+async function patiently(start: () => Promise<ServerProcess>, tries = 3): Promise<ServerProcess> {
   try {
     return await start();
   } catch (error) {
-    if (!String(error).includes("Login timeout exceeded")) throw error;
-    await forget();
-    return start();
+    if (tries === 1 || !String(error).includes("Login timeout exceeded")) throw error;
+    return patiently(start, tries - 1);
   }
 }
 

@@ -1,7 +1,7 @@
 import { appendFileSync } from "node:fs";
 import type { Reporter, TestCase, TestModule } from "vitest/node";
 
-/** What became of a run: how many tests passed, and a line for each that failed, with the first line of its error. */
+/** What became of a run: how many tests passed, and for each that failed its name and its error {@link inBrief}. */
 export interface Tally {
   readonly passed: number;
   readonly failures: readonly string[];
@@ -49,5 +49,13 @@ function failedTest(test: TestCase): string {
 }
 
 function failure(where: string, errors: readonly { message: string }[]): string {
-  return `✗ ${where}: ${errors[0]?.message.split("\n")[0] ?? "no error was given"}`;
+  return `✗ ${where}: ${inBrief(errors[0]?.message ?? "no error was given")}`;
+}
+
+const LAST_LINES = 4;
+
+/** The first line of an error, and the last ones that are no stack frames: of a server that failed, they are its log's. */
+export function inBrief(message: string): string {
+  const [first = "", ...rest] = message.split("\n").filter((line) => !/^\s+at /.test(line));
+  return [first, ...rest.slice(-LAST_LINES).map((line) => `    ${line}`)].join("\n");
 }
