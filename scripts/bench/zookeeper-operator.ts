@@ -55,7 +55,9 @@ export const phases = [
 export interface Pauses {
   /** A turn of the event loop, as a timer saw it: with all that other processes took meanwhile. */
   readonly loopMs: number;
-  /** A turn of the event loop with our own work in it, in processor time of its thread. */
+  /** A collection of garbage. */
+  readonly collectionMs: number;
+  /** A turn of the event loop with our own work in it, in processor time of its thread, without collections of garbage. */
   readonly sliceMs: number;
   /** Whose work that was. */
   readonly loop: string;
@@ -235,7 +237,8 @@ async function pausesOf(controller: ControllerProcess): Promise<Pauses> {
     /^registryhub_longest_slice_seconds\{loop="(\w+)"\} (\S+)$/gm,
   ).toSorted(([, one], [, other]) => other - one);
   const [[, loopMs] = ["", 0]] = inMs(/^registryhub_event_loop_delay_seconds\{quantile="(1)"\} (\S+)$/gm);
-  return { loopMs, sliceMs, loop };
+  const [[, collectionMs] = ["", 0]] = inMs(/^registryhub_longest_collection_seconds() (\S+)$/gm);
+  return { loopMs, collectionMs, sliceMs, loop };
 }
 
 /** Registers a provider. Returns how long it took until an API watch shows it, in ms. */

@@ -110,7 +110,7 @@ function writeRows({
 function pauseRows({ pauses }: Measured): readonly Row[] {
   return phases.map((phase) => ({
     what: `longest slice of our own work: ${phase}`,
-    value: `${ms(pauses[phase].sliceMs)} of processor time (${pauses[phase].loop}); a timer was late by ${ms(pauses[phase].loopMs)}`,
+    value: `${ms(pauses[phase].sliceMs)} of processor time (${pauses[phase].loop}); a collection of garbage took ${ms(pauses[phase].collectionMs)}, a timer was late by ${ms(pauses[phase].loopMs)}`,
     target: "≤ 50 ms",
   }));
 }

@@ -1,7 +1,7 @@
 import { Counter, collectDefaultMetrics, Gauge, Histogram, Registry } from "prom-client";
-import { processorMs } from "./clock.ts";
 import type { Clock } from "./deps.ts";
 import { watchEventLoop } from "./event-loop.ts";
+import { SliceTimes } from "./slice-times.ts";
 
 /** The metrics of both controllers. */
 export interface Metrics {
@@ -187,19 +187,18 @@ function replaceLoopDelay(registry: Registry): void {
   });
 }
 
-/** The longest slices since the last look, in processor time: what other processes take meanwhile is not ours. */
 function createSlices(registry: Registry): (loop: string) => () => void {
-  const longestMs = new Map<string, number>();
+  const times = new SliceTimes();
   const help =
-    "Longest turn of the event loop with this loop's work in it since the last look; processor time.";
+    "Longest turn of the event loop with this loop's work in it since the last look; processor time without collections of garbage.";
   const longest = gauge(registry, "longest_slice_seconds", help, ["loop"], () => {
-    for (const [loop, ms] of longestMs) longest.set({ loop }, ms / 1_000);
-    for (const loop of longestMs.keys()) longestMs.set(loop, 0);
+    for (const [loop, ms] of times.longestMs()) longest.set({ loop }, ms / 1_000);
   });
-  return (loop) => {
-    const beganAt = processorMs();
-    return () => void longestMs.set(loop, Math.max(longestMs.get(loop) ?? 0, processorMs() - beganAt));
-  };
+  const collectionHelp = "Longest collection of garbage since the last look.";
+  const collection = gauge(registry, "longest_collection_seconds", collectionHelp, [], () =>
+    collection.set(times.longestCollectionMs() / 1_000),
+  );
+  return (loop) => times.begins(loop);
 }
 
 interface Connection {

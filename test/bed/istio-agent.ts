@@ -1,4 +1,6 @@
+import { mkdir, writeFile } from "node:fs/promises";
 import { join } from "node:path";
+import { type Certificate, selfSigned } from "../support/certificate.ts";
 import { freePort } from "../support/free-port.ts";
 import { podIp, type Sidecar, type SidecarOptions, untilConfigured } from "./envoy.ts";
 import { envoyBinary } from "./envoy-binary.ts";
@@ -11,7 +13,8 @@ const STOP_MS = 20_000;
 
 /**
  * Starts a sidecar in the mesh's namespace as an injected pod has it: Istio's agent, which writes Envoy's bootstrap, hands
- * on what istiod sends, and answers DNS from it. Returns when Envoy has its first configuration (seconds).
+ * on what istiod sends, and answers DNS from it. With the certificate of a mesh of which it is the only member. Returns when
+ * Envoy has its first configuration (seconds).
  */
 export async function startAgentSidecar(options: SidecarOptions): Promise<Sidecar> {
   const [admin, status, ready, prometheus] = (await Promise.all(
@@ -19,6 +22,8 @@ export async function startAgentSidecar(options: SidecarOptions): Promise<Sideca
   )) as [number, number, number, number];
   await using starting = new AsyncDisposableStack();
   const folder = starting.use(temporaryFolder("istio-agent")).path;
+  const { namespace = "consumer" } = options;
+  await writeCertificate(folder, selfSigned("mesh", [`spiffe://cluster.local/ns/${namespace}/sa/default`]));
   const proxyConfig = {
     binaryPath: await envoyBinary(),
     configPath: join(folder, "etc"),
@@ -71,8 +76,16 @@ function environment(
     ISTIO_META_DNS_CAPTURE: "true",
     ENVOY_STATUS_PORT: String(readyPort),
     ENVOY_PROMETHEUS_PORT: String(prometheusPort),
-    FILE_MOUNTED_CERTS: "true", // there are none, and nobody is asked for any
+    FILE_MOUNTED_CERTS: "true", // in the place of istiod's CA
     CLOUD_PLATFORM: "none",
     MINIMUM_DRAIN_DURATION: "0s",
   };
+}
+
+/** Where the agent looks for them. Source: istio.io/istio pkg/security, the defaults of file-mounted certificates. */
+async function writeCertificate(folder: string, { certificate, key }: Certificate): Promise<void> {
+  const certs = join(folder, "etc", "certs");
+  await mkdir(certs, { recursive: true });
+  const files = { "cert-chain.pem": certificate, "key.pem": key, "root-cert.pem": certificate };
+  for (const [name, text] of Object.entries(files)) await writeFile(join(certs, name), text);
 }

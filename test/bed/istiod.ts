@@ -16,6 +16,11 @@ export interface IstiodOptions {
   readonly rootNamespace?: string;
   /** What else the mesh's configuration says. */
   readonly meshConfig?: object;
+  /**
+   * As Istio has it by default: sidecars speak mutual TLS to each other. Then each needs a certificate, for without one it
+   * opens no listener, and `startSidecar` gives it none. Default false.
+   */
+  readonly mutualTls?: boolean;
 }
 
 /** Istio's control plane. It judges what anybody writes to its API server, as in production. Disposal kills it. */
@@ -43,24 +48,23 @@ const SETTINGS = {
   REVISION: "default",
 };
 
-/**
- * Starts an istiod; returns when it is ready (a second or two). Mutual TLS is off: Envoy's own build has nobody to give it
- * certificates, and would wait for them before it opens a listener.
- */
+/** Starts an istiod; returns when it is ready (a second or two). */
 export async function startIstiod({
   api,
   rootNamespace = "servicemesh",
   meshConfig = {},
+  mutualTls = false,
 }: IstiodOptions): Promise<Istiod> {
-  await api.kubectl(["apply", "--server-side", "-f", "-"], {
-    input: JSON.stringify(plainText(rootNamespace)),
-  });
+  if (!mutualTls)
+    await api.kubectl(["apply", "--server-side", "-f", "-"], {
+      input: JSON.stringify(plainText(rootNamespace)),
+    });
   const [http, https, xds, secureXds, monitoring] = (await Promise.all(
     Array.from({ length: 5 }, () => freePort()),
   )) as [number, number, number, number, number];
   await using starting = new AsyncDisposableStack();
   const folder = starting.use(temporaryFolder("istiod")).path;
-  const mesh = { rootNamespace, enableAutoMtls: false, ...meshConfig };
+  const mesh = { rootNamespace, enableAutoMtls: mutualTls, ...meshConfig };
   await writeFile(join(folder, "mesh.json"), JSON.stringify(mesh));
   const { certificate, key } = selfSigned("istiod");
   // It is its own CA, but istiod watches no file twice.

@@ -3,16 +3,15 @@ import { beforeAll, expect, test } from "vitest";
 import { type DubboConsumer, startDubboConsumer } from "../bed/dubbo-consumer.ts";
 import { startSidecar } from "../bed/envoy.ts";
 import { setHost } from "../bed/mesh-namespace.ts";
-import { newTenant, type Tenant, untilReady } from "../e2e/world.ts";
+import { newTenant, untilReady } from "../e2e/world.ts";
 import { eventually } from "../support/eventually.ts";
-import { ARRIVES_MS, at, hello, startPod, useMesh } from "./world.ts";
+import { oldObjects, oldPort, oldVirtualIp } from "./old-product.ts";
+import { ARRIVES_MS, at, startPod, useMesh } from "./world.ts";
 
 /** How long a connection through a listener that changed may go on: in an installation 45 s. */
 const DRAIN_SECONDS = 5;
 /** A change is at the sidecar within this time. */
 const PUSH_MS = 3_000;
-const VIP = "240.241.250.1";
-const PORT = 20_880;
 
 const mesh = useMesh({ start: (options) => startSidecar({ ...options, drainSeconds: DRAIN_SECONDS }) });
 let consumers: readonly DubboConsumer[];
@@ -29,13 +28,13 @@ test("what the old product made is taken over under live consumers: the entry wi
   await using pod = await startPod(mesh, tenant, { host: "10.42.17.1" });
   const host = `org.apache.dubbo.samples.api.greetingservice-1.0.0.${tenant.namespace}`;
   await world.controllers.dubbo.terminate(); // as docs/operations.md has it: first the one, then the other
-  await world.api.kubectl(["apply", "-f", "-"], { input: oldObjects(tenant, host) });
+  await world.api.kubectl(["apply", "-f", "-"], { input: oldObjects(tenant, { host, address: pod.host }) });
   await eventually(async () => {
-    expect(await sidecar.filters(VIP, PORT)).toEqual(["envoy.filters.network.dubbo_proxy"]);
-    expect(await sidecar.endpoints(host, PORT)).toEqual([at(pod)]);
+    expect(await sidecar.filters(oldVirtualIp, oldPort)).toEqual(["envoy.filters.network.dubbo_proxy"]);
+    expect(await sidecar.endpoints(host, oldPort)).toEqual([at(pod)]);
   }, ARRIVES_MS);
-  await setHost(host, VIP);
-  const to = { host, port: PORT, version: "1.0.0" };
+  await setHost(host, oldVirtualIp);
+  const to = { host, port: oldPort, version: "1.0.0" };
   const loops = await Promise.all(consumers.map((one) => one.loop({ to }, { perSecond: 50 })));
   const echo = { to, method: "$echo", arguments: ["there?"] };
   for (const one of consumers) await expect(one.call(echo)).rejects.toThrow("RpcException");
@@ -67,67 +66,3 @@ test("what the old product made is taken over under live consumers: the entry wi
   const inFlight = (newer?.failed ?? 0) - (waiting?.count ?? 0);
   expect(inFlight).toBeLessThanOrEqual(1);
 });
-
-/** As the old product wrote them, but for `serviceAccount`: without certificates no call would arrive. */
-function oldObjects({ namespace }: Tenant, host: string): string {
-  const port = "tcp-metaprotocol-dubbo";
-  const cluster = `outbound|${PORT}||${host}`;
-  const entry = {
-    apiVersion: "networking.istio.io/v1beta1",
-    kind: "ServiceEntry",
-    metadata: {
-      name: `aeraki-${host.replaceAll(".", "-")}`,
-      namespace,
-      labels: { manager: "aeraki", registry: "dubbo2istio" },
-      annotations: { interface: hello.interface, workloadSelector: "" },
-    },
-    spec: {
-      hosts: [host],
-      addresses: [VIP],
-      location: "MESH_INTERNAL",
-      resolution: "STATIC",
-      ports: [{ name: port, number: PORT, protocol: "tcp", targetPort: PORT }],
-      endpoints: [{ address: "10.42.17.1", ports: { [port]: PORT }, labels: { version: "1.0.0" } }],
-    },
-  };
-  return [entry, oldFilter(host, cluster)].map((one) => JSON.stringify(one)).join("\n---\n");
-}
-
-function oldFilter(host: string, cluster: string): object {
-  const route = {
-    name: cluster,
-    interface: hello.interface,
-    routes: [{ match: { method: { name: { exact: "sayHello" } } }, route: { cluster } }],
-  };
-  return {
-    apiVersion: "networking.istio.io/v1alpha3",
-    kind: "EnvoyFilter",
-    metadata: { name: `aeraki-outbound-${host}-${VIP}-${PORT}`, namespace: "servicemesh" },
-    spec: {
-      configPatches: [
-        {
-          applyTo: "NETWORK_FILTER",
-          match: {
-            listener: {
-              name: `${VIP}_${PORT}`,
-              filterChain: { filter: { name: "envoy.filters.network.tcp_proxy" } },
-            },
-          },
-          patch: {
-            operation: "REPLACE",
-            value: {
-              name: "envoy.filters.network.dubbo_proxy",
-              typed_config: {
-                "@type": "type.googleapis.com/envoy.extensions.filters.network.dubbo_proxy.v3.DubboProxy",
-                stat_prefix: cluster,
-                protocol_type: "Dubbo",
-                serialization_type: "Hessian2",
-                route_config: [route],
-              },
-            },
-          },
-        },
-      ],
-    },
-  };
-}

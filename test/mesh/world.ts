@@ -39,6 +39,8 @@ export interface MeshOptions {
   readonly rootNamespace?: "servicemesh" | "istio-system";
   /** What else the mesh's configuration says. */
   readonly meshConfig?: object;
+  /** Whether sidecars speak mutual TLS to each other: `start` has to be Istio's agent, which has a certificate. Default false. */
+  readonly mutualTls?: boolean;
   /** Whether the sidecar may refuse a configuration. Default false. */
   readonly mayRefuse?: boolean;
 }
@@ -51,6 +53,7 @@ export function useMesh({
   start = startSidecar,
   rootNamespace = "servicemesh",
   meshConfig = {},
+  mutualTls = false,
   mayRefuse = false,
 }: MeshOptions = {}): Mesh {
   const world = useWorld({
@@ -65,7 +68,7 @@ export function useMesh({
   };
   beforeAll(async () => {
     await using starting = new AsyncDisposableStack();
-    const istiod = starting.use(await startIstiod({ api: world.api, rootNamespace, meshConfig }));
+    const istiod = starting.use(await startIstiod({ api: world.api, rootNamespace, meshConfig, mutualTls }));
     const sidecar = starting.use(await start({ istiod }));
     started = { istiod, sidecar };
     const owned = starting.move();

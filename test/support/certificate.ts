@@ -16,8 +16,8 @@ const commonName = oid("550403");
 const basicConstraints = oid("551d13");
 const subjectAltName = oid("551d11");
 
-/** A self-signed certificate for 127.0.0.1, which is its own CA too; good from yesterday until tomorrow. */
-export function selfSigned(name: string): Certificate {
+/** A self-signed certificate for 127.0.0.1 and these URIs, which is its own CA too; good from yesterday until tomorrow. */
+export function selfSigned(name: string, uris: readonly string[] = []): Certificate {
   const { publicKey, privateKey } = generateKeyPairSync("rsa", { modulusLength: 2048 });
   const subject = sequence(tlv(0x31, sequence(commonName, tlv(0x0c, Buffer.from(name)))));
   const content = sequence(
@@ -28,7 +28,7 @@ export function selfSigned(name: string): Certificate {
     sequence(time(Date.now() - DAY_MS), time(Date.now() + DAY_MS)),
     subject,
     publicKey.export({ type: "spki", format: "der" }),
-    tlv(0xa3, sequence(extension(basicConstraints, sequence(tlv(0x01, Buffer.from([0xff])))), loopback())),
+    tlv(0xa3, sequence(extension(basicConstraints, sequence(tlv(0x01, Buffer.from([0xff])))), names(uris))),
   );
   const signature = Buffer.concat([Buffer.from([0]), sign("sha256", content, privateKey)]);
   const certificate = sequence(content, rsaWithSha256, tlv(0x03, signature));
@@ -39,8 +39,12 @@ export function selfSigned(name: string): Certificate {
   };
 }
 
-function loopback(): Buffer {
-  return extension(subjectAltName, sequence(tlv(0x87, Buffer.from([127, 0, 0, 1]))));
+function names(uris: readonly string[]): Buffer {
+  const loopback = tlv(0x87, Buffer.from([127, 0, 0, 1]));
+  return extension(
+    subjectAltName,
+    sequence(loopback, ...uris.map((uri) => tlv(0x86, Buffer.from(uri, "ascii")))),
+  );
 }
 
 function extension(id: Buffer, value: Buffer): Buffer {
