@@ -24,6 +24,8 @@ export interface Hub {
   readonly policy: Policy;
   readonly suspend: boolean;
   readonly filter: ServiceFilter;
+  /** Whether the weights of the registry count. */
+  readonly weights: boolean;
   readonly registry: RegistrySpec;
   readonly secretName?: string;
   /** Value of the release annotation; "" = none. */

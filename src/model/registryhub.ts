@@ -15,6 +15,7 @@ export interface RegistryHubSpec {
   readonly protocol?: "tcp" | "http";
   readonly l7?: boolean;
   readonly services?: { readonly include?: readonly string[]; readonly exclude?: readonly string[] };
+  readonly instances?: { readonly weights?: boolean };
   readonly policy?: Policy;
   readonly suspend?: boolean;
   readonly zookeeper?: { readonly root?: string };

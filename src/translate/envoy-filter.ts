@@ -19,6 +19,14 @@ const priority = 10;
 /** Envoy's hard limit of 16 MiB per Dubbo message, plus room for its header. */
 const connectionBufferBytes = 16_793_600;
 
+/**
+ * Makes weights exact: Istio's least-request choice divides each weight by the calls under way, so that an endpoint with
+ * 5 % of the weight gets 10 to 22 % of parallel calls. Where weights are equal, calls go to the less busy one as before.
+ */
+const leastRequest = {
+  active_request_bias: { default_value: 0, runtime_key: "registryhub.least_request_bias" },
+};
+
 const maxNameLength = 253;
 
 /**
@@ -67,12 +75,18 @@ export function inboundFilter(route: DubboRoute, rootNamespace: string): EnvoyFi
   });
 }
 
-/** One per Dubbo port, never one per service. Without it every response over 1 MiB hangs in dubbo_proxy. */
+/** One per Dubbo port, never one per service. Without it every response over 1 MiB hangs in dubbo_proxy, and weights are rough. */
 export function bufferFilter(port: number, rootNamespace: string): EnvoyFilter {
   return envoyFilter(`aeraki-outbound-buffer-${port}`, rootNamespace, undefined, {
     applyTo: "CLUSTER",
     match: { context: "SIDECAR_OUTBOUND", cluster: { portNumber: port } },
-    patch: { operation: "MERGE", value: { per_connection_buffer_limit_bytes: connectionBufferBytes } },
+    patch: {
+      operation: "MERGE",
+      value: {
+        per_connection_buffer_limit_bytes: connectionBufferBytes,
+        least_request_lb_config: leastRequest,
+      },
+    },
   });
 }
 

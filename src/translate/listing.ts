@@ -49,7 +49,7 @@ export function listingOf(service: Service, hub: Hub): HostListing {
     if (hasLongLocality(instance)) problems.push(localityTooLong(service, instance));
     const endpoints = byHost.get(place.host) ?? [];
     byHost.set(place.host, endpoints);
-    endpoints.push(endpointOf(instance, place.identity, labelling.labelsFor(instance)));
+    endpoints.push(endpointOf(instance, place.identity, hub, labelling.labelsFor(instance)));
   }
   for (const [host, endpoints] of byHost) byHost.set(host, endpoints.sort(byServiceAndAddr).filter(isFirst));
   if (labelling.leftOut !== undefined) problems.push(tooManyLabels(service, labelling.leftOut));
@@ -169,6 +169,7 @@ function tooManyLabels({ name }: Service, key: string): Problem {
 function endpointOf(
   instance: ServiceInstance,
   service: ServiceIdentity,
+  { weights }: Hub,
   labels: Endpoint["labels"],
 ): Endpoint {
   const address = canonical(instance.address);
@@ -178,7 +179,7 @@ function endpointOf(
     port: instance.port,
     protocol: service.kind === "spring" ? "tcp" : instance.protocol,
     service,
-    ...(instance.weight !== undefined && service.kind === "spring" && { weight: instance.weight }),
+    ...(instance.weight !== undefined && weights && { weight: instance.weight }),
     ...(instance.locality !== undefined && !hasLongLocality(instance) && { locality: instance.locality }),
     labels,
   };

@@ -30,6 +30,8 @@ export interface EnvoyAdmin {
   listenerChanges(): Promise<ReadonlyMap<string, number>>;
   /** The endpoints of a host's port as `ip:port`, sorted; undefined while it has no such cluster. */
   endpoints(host: string, port: number): Promise<readonly string[] | undefined>;
+  /** The weights of these endpoints, by `ip:port`. */
+  weights(host: string, port: number): Promise<Readonly<Record<string, number>>>;
   /** The names of the network filters, in order, by `<address>_<port>` of the listener. */
   listeners(): Promise<ReadonlyMap<string, readonly string[]>>;
   /** Those behind an address; undefined while nothing listens there. */
@@ -44,6 +46,7 @@ interface Clusters {
   }[];
 }
 interface HostStatus {
+  readonly weight: number;
   readonly address: { readonly socket_address: { readonly address: string; readonly port_value: number } };
 }
 interface Listeners {
@@ -76,6 +79,11 @@ export function envoyAdmin(url: string): EnvoyAdmin {
     return new Map(
       all.flatMap(({ name, value }) => (name === undefined || value === undefined ? [] : [[name, value]])),
     );
+  };
+  const hostsOf = async (host: string, port: number) => {
+    const { cluster_statuses: clusters = [] } = await ask<Clusters>("/clusters?format=json");
+    const found = clusters.find(({ name }) => name === clusterName(host, port));
+    return found && (found.host_statuses ?? []);
   };
   const listeners = async () => {
     const { configs = [] } = await ask<Listeners>("/config_dump?resource=dynamic_listeners");
@@ -110,11 +118,9 @@ export function envoyAdmin(url: string): EnvoyAdmin {
       return (await stats(/update_rejected$/)).values().reduce((sum, count) => sum + count, 0);
     },
     listenerChanges: () => stats(/^listener_manager\.listener_(added|modified|removed|in_place_updated)$/),
-    async endpoints(host, port) {
-      const { cluster_statuses: clusters = [] } = await ask<Clusters>("/clusters?format=json");
-      const found = clusters.find(({ name }) => name === clusterName(host, port));
-      return found && (found.host_statuses ?? []).map(addressOf).sort();
-    },
+    endpoints: async (host, port) => (await hostsOf(host, port))?.map(addressOf).sort(),
+    weights: async (host, port) =>
+      Object.fromEntries(((await hostsOf(host, port)) ?? []).map((one) => [addressOf(one), one.weight])),
     listeners,
     filters: async (address, port) => (await listeners()).get(`${address}_${port}`),
   };

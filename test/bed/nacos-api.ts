@@ -22,6 +22,12 @@ export interface NacosApi {
   deleteUser(username: string): Promise<void>;
   grant(username: string, permission: Permission): Promise<void>;
   revoke(username: string, permission: Permission): Promise<void>;
+  /** Sets the weight of an instance of a service in DEFAULT_GROUP of the namespace `public`, as the console does. 2.3 only. */
+  setWeight(
+    service: string,
+    instance: { readonly ip: string; readonly port: number },
+    weight: number,
+  ): Promise<void>;
   /** Asks all clients but one to connect anew, as a server does that is scaled; within some seconds. */
   resetClients(): Promise<void>;
 }
@@ -79,6 +85,10 @@ export function nacosApi(version: NacosVersion, port: number, admin: NacosUser):
       asAdmin("POST", paths.permissions, { role: roleOf(username), ...permission }),
     revoke: (username, permission) =>
       asAdmin("DELETE", paths.permissions, { role: roleOf(username), ...permission }),
+    async setWeight(serviceName, { ip, port: instancePort }, weight) {
+      const instance = { serviceName, ip, port: instancePort, weight, ephemeral: true };
+      await ask("PATCH", "v1/ns/instance", instance);
+    },
     resetClients: () => asAdmin(...paths.resetClients, { count: 1 }),
   };
 }

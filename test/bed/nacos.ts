@@ -58,6 +58,8 @@ export interface Nacos extends AsyncDisposable {
   deleteUser(username: string): Promise<void>;
   grant(username: string, permission: Permission): Promise<void>;
   revoke(username: string, permission: Permission): Promise<void>;
+  /** Sets the weight of an instance of a service in DEFAULT_GROUP of the namespace `public`, as the console does. 2.3 only. */
+  readonly setWeight: NacosApi["setWeight"];
   /** Asks all clients but one to connect anew, as a server does that is scaled; within some seconds. */
   resetClients(): Promise<void>;
 }
@@ -173,7 +175,7 @@ async function launch(
 
 function administration(
   api: NacosApi,
-): Pick<Nacos, "createUser" | "deleteUser" | "grant" | "revoke" | "resetClients"> {
+): Pick<Nacos, "createUser" | "deleteUser" | "grant" | "revoke" | "resetClients" | "setWeight"> {
   return {
     async createUser(user, permissions = []) {
       await api.createUser(user);
@@ -183,6 +185,7 @@ function administration(
     grant: api.grant,
     revoke: api.revoke,
     resetClients: api.resetClients,
+    setWeight: api.setWeight,
   };
 }
 

@@ -79,6 +79,7 @@ describe("a good spec", () => {
         protocol: "tcp",
         l7: false,
         services: { include: ["org.example.*"], exclude: ["*.internal.*"] },
+        instances: { weights: false },
         policy: "upsert-only",
         suspend: true,
         zookeeper: { root: "/a/dubbo" },

@@ -203,7 +203,15 @@ const expectedBufferFilter = {
       {
         applyTo: "CLUSTER",
         match: { context: "SIDECAR_OUTBOUND", cluster: { portNumber: 20880 } },
-        patch: { operation: "MERGE", value: { per_connection_buffer_limit_bytes: 16_793_600 } },
+        patch: {
+          operation: "MERGE",
+          value: {
+            per_connection_buffer_limit_bytes: 16_793_600,
+            least_request_lb_config: {
+              active_request_bias: { default_value: 0, runtime_key: "registryhub.least_request_bias" },
+            },
+          },
+        },
       },
     ],
   },

@@ -18,6 +18,7 @@ const table: readonly { readonly of: (hub: Hub) => unknown; readonly effects: re
   { of: ({ policy }) => policy, effects: ["resettle", "expect"] },
   { of: ({ suspend }) => suspend, effects: ["reopen", "expect"] },
   { of: ({ secretName, registry }) => [secretName, registry.tls], effects: ["reopen"] },
+  { of: ({ weights }) => weights, effects: ["relist"] },
   { of: ({ l7, protocol }) => [l7, protocol], effects: ["expect"] },
 ];
 

@@ -36,6 +36,16 @@ function portNotAllowed(entry: Entry | undefined, dubboPorts: PortRules): readon
   return [{ at: splitKey(entry.host)[1], code: "PortNotAllowed", detail, severity: "warning" }];
 }
 
+/** Istio's own choice, the least busy of two, gives a small weight two to four times its share of parallel calls. */
+function approximateWeights(entry: Entry | undefined): readonly Problem[] {
+  if (entry === undefined || (entry.shape.protocol === "dubbo" && entry.l7)) return [];
+  const weights = new Set([...entry.endpoints.values()].map(({ weight = 1 }) => weight));
+  if (weights.size <= 1) return [];
+  const host = splitKey(entry.host)[1];
+  const detail = `the weights of its endpoints differ, and Istio follows them roughly: 5 % become 10 to 22 % of parallel calls; for exact shares write a DestinationRule for ${host} with trafficPolicy.loadBalancer.simple: ROUND_ROBIN`;
+  return [{ at: host, code: "WeightsApproximate", detail, severity: "warning" }];
+}
+
 /** What is the matter with the host's entry in the cluster, or with the one that it gets. */
 export function problemsOf(
   host: HostKey,
@@ -50,6 +60,7 @@ export function problemsOf(
     ...copies,
     ...(strangers.length > 0 ? [sharedVip(host, strangers)] : []),
     ...portNotAllowed(entry, context.dubboPorts),
+    ...approximateWeights(entry),
   ];
 }
 

@@ -1,7 +1,7 @@
 import type { Problem } from "../../model/problems.ts";
 import { type Service, type ServiceInstance, unknownService } from "../../model/service.ts";
 import { type ApplicationInstance, readApplicationInstance } from "../kinds/dubbo/application-instance.ts";
-import { type Provider, readProvider } from "../kinds/dubbo/provider.ts";
+import { type Provider, readProvider, weighted } from "../kinds/dubbo/provider.ts";
 import type { ProviderUrl } from "../kinds/dubbo/provider-url.ts";
 import { addressKey, withoutBrackets } from "../kinds/dubbo/registered-addresses.ts";
 import { badInstance, springInstance, springService } from "../kinds/spring/instance.ts";
@@ -19,7 +19,9 @@ export function decodeProviders(
   { hosts }: ServiceInfo,
 ): readonly Provider[] {
   const named = Object.entries({ version, group }).filter(([, value]) => value !== "");
-  return hosts.filter(takesTraffic).map((host) => readProvider(urlOf(host, named), name));
+  return hosts
+    .filter(takesTraffic)
+    .map((host) => weighted(readProvider(urlOf(host, named), name), host.weight));
 }
 
 /** The addresses of these hosts, as `addressKey` spells them. */
@@ -32,8 +34,8 @@ export function decodeApplication(name: string, { hosts }: ServiceInfo): readonl
   return hosts
     .filter(takesTraffic)
     .flatMap(
-      ({ ip, port, metadata }) =>
-        readApplicationInstance(name, ip, port, new Map(Object.entries(metadata))) ?? [],
+      ({ ip, port, weight, metadata }) =>
+        readApplicationInstance(name, ip, port, new Map(Object.entries(metadata)), weight) ?? [],
     );
 }
 

@@ -40,6 +40,7 @@ function hubOf(object: Stored<RegistryHub>): Hub {
   const { metadata } = object;
   const spec = fieldsOf(object.spec);
   const services = optional(spec, "spec.services", block) ?? {};
+  const instances = optional(spec, "spec.instances", block) ?? {};
   const secret = optional(spec, "spec.secretRef", block);
   return {
     id: hubIdOf(objectKeyOf(object)),
@@ -59,6 +60,7 @@ function hubOf(object: Stored<RegistryHub>): Hub {
       include: optional(services, "spec.services.include", texts) ?? ["*"],
       exclude: optional(services, "spec.services.exclude", texts) ?? [],
     },
+    weights: optional(instances, "spec.instances.weights", flag) ?? true,
     ...(secret && { secretName: required(secret, "spec.secretRef.name", text) }),
     releaseHold: objectAnnotations(object)[annotations.releaseHold] ?? "",
   };

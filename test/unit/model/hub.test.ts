@@ -17,6 +17,7 @@ test("the defaults of a hub", () => {
     l7: true,
     policy: "sync",
     suspend: false,
+    weights: true,
     filter: { include: ["*"], exclude: [] },
     registry: {
       type: "zookeeper",

@@ -83,7 +83,15 @@ test("the buffer filter belongs to its port and to no entry", () => {
         {
           applyTo: "CLUSTER",
           match: { context: "SIDECAR_OUTBOUND", cluster: { portNumber: 20_880 } },
-          patch: { operation: "MERGE", value: { per_connection_buffer_limit_bytes: 16_793_600 } },
+          patch: {
+            operation: "MERGE",
+            value: {
+              per_connection_buffer_limit_bytes: 16_793_600,
+              least_request_lb_config: {
+                active_request_bias: { default_value: 0, runtime_key: "registryhub.least_request_bias" },
+              },
+            },
+          },
         },
       ],
     },

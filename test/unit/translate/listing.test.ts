@@ -41,9 +41,15 @@ describe("a Dubbo service", () => {
     expect(problems).toEqual([]);
   });
 
-  test("an endpoint has the interface's exact spelling and no weight", () => {
+  test("an endpoint has its instance's weight, unless the hub's weights do not count", () => {
+    const service = serviceOf({ instances: [instanceOf({ version: "1.0.0", weight: 0.5 })] });
+    expect(listingOf(service, hubOf()).byHost.get(host)).toMatchObject([{ weight: 0.5 }]);
+    const [endpoint] = listingOf(service, hubOf({ instances: { weights: false } })).byHost.get(host) ?? [];
+    expect(endpoint).not.toHaveProperty("weight");
+  });
+
+  test("an endpoint has the interface's exact spelling", () => {
     const instance = instanceOf({
-      weight: 100,
       locality: "r/z",
       metadata: { application: "x", token: "s3cret" },
     });

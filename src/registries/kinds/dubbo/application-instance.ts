@@ -25,6 +25,8 @@ export interface ApplicationInstance {
   readonly revision: string;
   /** Whether its MetadataInfo should be in the registry. `local` = consumers ask the process itself. */
   readonly storage: "local" | "remote";
+  /** By which the weight of each of its services is multiplied. */
+  readonly weight: number;
 }
 
 /** The revision of a process without services, such as a pure consumer. Source: apache/dubbo, RevisionResolver. */
@@ -46,6 +48,7 @@ export function readApplicationInstance(
   address: string,
   port: number,
   metadata: ReadonlyMap<string, string>,
+  weight = 1,
 ): ApplicationInstance | undefined {
   const revision = metadata.get("dubbo.metadata.revision");
   if (!revision) return undefined;
@@ -63,6 +66,7 @@ export function readApplicationInstance(
     addresses: [...ports].map((one) => addressKey(host, one)),
     revision,
     storage: metadata.get("dubbo.metadata.storage-type") === "remote" ? "remote" : "local",
+    weight,
   };
 }
 

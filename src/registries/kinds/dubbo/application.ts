@@ -1,6 +1,6 @@
 import { type ApplicationInstance, servesAny } from "./application-instance.ts";
 import type { MetadataService } from "./metadata-info.ts";
-import { isDubbosOwn, type Provider, readProvider } from "./provider.ts";
+import { isDubbosOwn, type Provider, readProvider, weighted } from "./provider.ts";
 
 /** The services of one revision, or why they are unknown. */
 export type Metadata = readonly MetadataService[] | MetadataObstacle;
@@ -101,10 +101,11 @@ function add(
   service: MetadataService,
 ): void {
   if (isDubbosOwn(service.name)) return;
-  const { application, address } = instance;
+  const { application, address, weight } = instance;
   const port = String(portOf(instance, service));
   const parameters = new Map([["application", application], ...service.parameters]);
-  const provider = readProvider({ scheme: service.protocol, host: address, port, parameters }, service.name);
+  const url = { scheme: service.protocol, host: address, port, parameters };
+  const provider = weighted(readProvider(url, service.name), weight);
   const all = providers.get(service.name);
   if (all) all.push(provider);
   else providers.set(service.name, [provider]);

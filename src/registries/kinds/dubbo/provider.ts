@@ -37,6 +37,9 @@ export const isDubbosOwn = (name: string): boolean => dubbosOwn.has(name);
 /** How much of a registered value a problem quotes, because anybody may register a megabyte. */
 const maxShown = 100;
 
+/** What providers have that say nothing of it. Source: apache/dubbo, Constants.DEFAULT_WEIGHT. */
+const usualWeight = 100;
+
 /** The result for one provider URL: an instance or none, and a problem for its owner. */
 export interface Provider {
   readonly instance?: ServiceInstance;
@@ -72,15 +75,19 @@ function takesTraffic({ scheme, parameters }: ProviderUrl): boolean {
     parameters.get("enabled") !== "false" &&
     (parameters.get("side") || "provider") === "provider" &&
     (parameters.get("category") || "providers") === "providers" &&
-    !isDrained(parameters)
+    weightOf(parameters) > 0
   );
 }
 
-/** Whether the weight is 0 on purpose; dubbo-go writes `weight=0` when nobody has set one (measured on 3.3.1). */
-function isDrained(parameters: ProviderUrl["parameters"]): boolean {
-  const weight = parameters.get("weight") || "1";
-  const isUnset = weight === "0" && parameters.get("release")?.startsWith("dubbo-golang");
-  return Number(weight) <= 0 && !isUnset;
+/**
+ * The share of the calls, 1 = as usual; 0 or less = none. What is no number is as usual, and so is the `weight=0` that
+ * dubbo-go writes when nobody has set one (measured on 3.3.1).
+ */
+function weightOf(parameters: ProviderUrl["parameters"]): number {
+  const text = parameters.get("weight")?.trim();
+  const weight = text ? Number(text) : usualWeight;
+  const isUnset = weight === 0 && parameters.get("release")?.startsWith("dubbo-golang");
+  return Number.isFinite(weight) && !isUnset ? weight / usualWeight : 1;
 }
 
 function instanceOf(
@@ -89,6 +96,7 @@ function instanceOf(
   protocol: Protocol,
 ): ServiceInstance {
   const version = parameters.get("version") ?? "";
+  const weight = weightOf(parameters);
   const stable = dubboParameters.map((key) => [key, parameterOf(parameters, key)] as const);
   return {
     address: host,
@@ -96,8 +104,16 @@ function instanceOf(
     protocol,
     version: version === "0.0.0" ? "" : version,
     group: parameters.get("group") ?? "",
+    ...(weight !== 1 && { weight }),
     metadata: { interface: name, ...Object.fromEntries(stable.filter(([, value]) => value !== "")) },
   };
+}
+
+/** The provider with so many times its weight, where its registry has one of its own. */
+export function weighted(provider: Provider, factor: number): Provider {
+  const { instance } = provider;
+  if (instance === undefined || factor === 1) return provider;
+  return { ...provider, instance: { ...instance, weight: (instance.weight ?? 1) * factor } };
 }
 
 /** Dubbo's own name of a provider's tag is `dubbo.tag`. Source: apache/dubbo, CommonConstants.TAG_KEY. */

@@ -26,6 +26,8 @@ describe("a hub that this version cannot use names the field", () => {
     [{ policy: "Sync" }, 'spec.policy "Sync" is not one of sync, upsert-only, observe'],
     [{ protocol: "h2" }, 'spec.protocol "h2" is not one of tcp, http'],
     [{ l7: "false" }, "spec.l7 is not true or false"],
+    [{ instances: [] }, "spec.instances is not an object"],
+    [{ instances: { weights: 1 } }, "spec.instances.weights is not true or false"],
     [{ suspend: "true" }, "spec.suspend is not true or false"],
     [{ services: ["*"] }, "spec.services is not an object"],
     [{ services: { include: "*" } }, "spec.services.include is not a list of texts"],

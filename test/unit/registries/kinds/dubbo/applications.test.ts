@@ -56,6 +56,7 @@ describe("an application's instance", () => {
     addresses: [addressKey("192.0.2.10", 20_880)],
     revision: "959a98eafe9cdd63bac039db28023609",
     storage: "local",
+    weight: 1,
   };
 
   test.each([
@@ -96,6 +97,7 @@ describe("an application's instance", () => {
       addresses,
       revision: "1a",
       storage: "local",
+      weight: 1,
     };
     expect(decodeInstance("go", data)).toEqual({ application: "go", ...instance });
   });
@@ -283,6 +285,7 @@ describe("what an application serves", () => {
       addresses: [],
       revision: "r1",
       storage: "remote",
+      weight: 1,
     };
     const metadata =
       parseMetadataInfo(metadataInfo("app", "r1", [{ name: "a.B", port: 2 }])) ?? "undecodable";

@@ -1,5 +1,5 @@
 import { describe, expect, test } from "vitest";
-import { readProvider } from "../../../../../src/registries/kinds/dubbo/provider.ts";
+import { readProvider, weighted } from "../../../../../src/registries/kinds/dubbo/provider.ts";
 import { decodeSegment, parseProviderUrl } from "../../../../../src/registries/kinds/dubbo/provider-url.ts";
 
 /** What a provider URL amounts to, filed under the interface `a.B`. */
@@ -150,6 +150,27 @@ describe("which provider counts", () => {
     "category=providers",
   ])("%j takes traffic", (parameter) => {
     expect(instance(`dubbo://10.0.0.1:20880/a.B?${parameter}`)).toBeDefined();
+  });
+
+  test.each([
+    ["", undefined],
+    ["weight=100", undefined],
+    ["weight=200", 2],
+    ["weight= 50 ", 0.5],
+    ["weight=1", 0.01],
+    ["weight=x", undefined],
+    ["weight=Infinity", undefined],
+    ["weight=0&release=dubbo-golang-3.3.1", undefined],
+    ["weight=300&release=dubbo-golang-3.3.1", 3],
+  ])("%j is this share of the usual one: %s", (parameter, weight) => {
+    expect(instance(`dubbo://10.0.0.1:20880/a.B?${parameter}`)?.weight).toBe(weight);
+  });
+
+  test("a registry's own weight multiplies it", () => {
+    const shares = ["weight=50", ""].map((parameter) => provider(`dubbo://10.0.0.1:1/a.B?${parameter}`));
+    expect(shares.map((one) => weighted(one, 3).instance?.weight)).toEqual([1.5, 3]);
+    expect(shares.map((one) => weighted(one, 1))).toEqual(shares);
+    expect(weighted({}, 3)).toEqual({});
   });
 
   test.each(["override", "route", "consumer", "empty", "condition", "absent"])(

@@ -1,0 +1,71 @@
+import { beforeAll, expect, test } from "vitest";
+import { type DubboConsumer, startDubboConsumer } from "../bed/dubbo-consumer.ts";
+import { type Nacos, startNacos } from "../bed/nacos.ts";
+import { newTenant } from "../e2e/world.ts";
+import { eventually } from "../support/eventually.ts";
+import { ARRIVES_MS, at, hello, openDubboService, startPod, useMesh } from "./world.ts";
+
+const CALLS = 2_000;
+const PARALLEL = 8;
+/** Where weights are equal, calls go to the provider that is less busy, in percent of all. */
+const ROUGHLY = 20;
+
+const mesh = useMesh();
+let nacos: Nacos;
+let consumers: readonly DubboConsumer[];
+beforeAll(async () => {
+  const owned = new AsyncDisposableStack();
+  nacos = owned.use(await startNacos({ version: "2.3" }));
+  consumers = await Promise.all((["2.7", "3.3"] as const).map((dubbo) => startDubboConsumer({ dubbo })));
+  for (const one of consumers) owned.use(one);
+  return () => owned.disposeAsync();
+});
+
+test("a canary by the registry's weights: 0, 5, 50 and 100 % of the calls of connected consumers, exactly and without a failure", async () => {
+  const { sidecar } = mesh;
+  const tenant = await newTenant(mesh.world);
+  const registry = `nacos://${nacos.address}`;
+  await using stable = await startPod(mesh, tenant, { host: "10.42.19.1", registry });
+  await using canary = await startPod(mesh, tenant, { host: "10.42.19.2", registry });
+  const service = await openDubboService(mesh, tenant, [at(stable), at(canary)], {
+    type: "nacos",
+    address: nacos.address,
+  });
+  const setWeight = (of: typeof stable, weight: number) =>
+    nacos.setWeight(`providers:${hello.interface}:1.0.0:`, { ip: of.host, port: of.port }, weight);
+  const shown = (weights: Readonly<Record<string, number>>) =>
+    eventually(async () => {
+      expect(await sidecar.weights(service.host, service.port)).toEqual(weights);
+    }, ARRIVES_MS);
+  const call = { to: { host: service.host, port: service.port, version: "1.0.0" } };
+  const loops = await Promise.all(consumers.map((one) => one.loop(call, { perSecond: 50, parallel: 2 })));
+  const before = await sidecar.stats(/^(listener_manager\.lds|cluster_manager\.cds)\.update_success$/);
+  const share = async (): Promise<number> => {
+    const [consumer] = consumers;
+    const { ok, failed, answers = {} } = (await consumer?.calls(call, CALLS, PARALLEL)) ?? {};
+    expect({ ok, failed }).toEqual({ ok: CALLS, failed: 0 });
+    return (100 * (answers[`Hello world from ${canary.host}`] ?? 0)) / CALLS;
+  };
+  const isAbout = (percent: number, wanted: number, within = 1): void =>
+    expect(Math.abs(percent - wanted)).toBeLessThanOrEqual(within);
+
+  isAbout(await share(), 50, ROUGHLY);
+  await setWeight(stable, 19);
+  await shown({ [at(stable)]: 1_900, [at(canary)]: 100 });
+  isAbout(await share(), 5);
+  await setWeight(canary, 0);
+  await service.arrives(at(stable));
+  isAbout(await share(), 0);
+  await setWeight(canary, 19);
+  await service.arrives(at(stable), at(canary));
+  await shown({ [at(stable)]: 1_900, [at(canary)]: 1_900 });
+  isAbout(await share(), 50, ROUGHLY);
+  await setWeight(stable, 0);
+  await service.arrives(at(canary));
+  isAbout(await share(), 100);
+
+  for (const loop of loops) expect(await loop.stop()).toMatchObject({ failed: 0, errors: [] });
+  expect(await sidecar.stats(/^(listener_manager\.lds|cluster_manager\.cds)\.update_success$/)).toEqual(
+    before,
+  );
+});
