@@ -120,13 +120,18 @@ function carryOver(
       (id) => claims.get(id)?.unlisted === "unknown" && !listed.get(id)?.has(endpoint.hostPort),
     );
     if (by.length === 0) continue;
-    endpoints.push({ ...endpoint, by: new Set(by) });
+    const { weight, ...weightless } = endpoint;
+    const isWeighted = weight !== undefined && by.some((id) => claims.get(id)?.weights !== false);
+    endpoints.push({ ...weightless, ...(isWeighted && { weight }), by: new Set(by) });
     for (const id of by) withheld.set(id, (withheld.get(id) ?? 0) + 1);
   }
   return { endpoints, withheld };
 }
 
-/** The union by address, without `registryName`. If two hubs describe one address, the oldest hub's description wins. */
+/**
+ * The union by address, without `registryName`. If two hubs describe one address, the oldest hub's description wins; that of
+ * a hub which cannot say anything now is what the cluster has: else a restart would move calls, by another hub's weights.
+ */
 function merge(
   claims: ReadonlyMap<HubId, Claim>,
   carried: readonly EntryEndpoint[],
@@ -143,8 +148,10 @@ function merge(
       registryName: "",
     });
   };
-  for (const [id, claim] of claims) for (const endpoint of claim.listed) add(endpoint, [id]);
-  for (const endpoint of carried) add(endpoint, endpoint.by);
+  for (const [id, claim] of claims) {
+    for (const endpoint of claim.listed) add(endpoint, [id]);
+    for (const endpoint of carried) if (endpoint.by.has(id)) add(endpoint, [id]);
+  }
   return out;
 }
 

@@ -16,16 +16,15 @@ interface Slice extends Stretch {
 }
 
 /** Node tells of a collection some turns of the event loop after it. */
-const toldWithinMs = 1_000;
+const toldWithinMs = 100;
 /** How much of slices says how they have the processor of late. */
 const recentMs = 1_000;
-/** With so many slices or collections at hand, those that need not wait any more are done with. */
-const many = 100;
 
 /** How long loops and the collector of garbage hold up the event loop. It watches until the process ends. */
 export class SliceTimes {
   readonly #longestMs = new Map<string, number>();
   #longestCollectionMs = 0;
+  #measuredAt = 0;
   #slices: Slice[] = [];
   /** Of late, of slices without a collection. */
   #recent = { workedMs: 1, tookMs: 1 };
@@ -37,7 +36,7 @@ export class SliceTimes {
         this.#longestCollectionMs = Math.max(this.#longestCollectionMs, duration);
         this.#collections.push({ beganAt: startTime, endedAt: startTime + duration });
       }
-      if (this.#collections.length > many) this.#measure(monotonic() - toldWithinMs);
+      this.#measureSometimes();
     }).observe({ entryTypes: ["gc"] });
   }
 
@@ -45,9 +44,8 @@ export class SliceTimes {
   begins(loop: string): () => void {
     const [beganAt, before] = [monotonic(), processorMs()];
     return () => {
-      const slice = { loop, beganAt, endedAt: monotonic(), processorMs: processorMs() - before };
-      this.#slices.push(slice);
-      if (this.#slices.length > many) this.#measure(slice.endedAt - toldWithinMs);
+      this.#slices.push({ loop, beganAt, endedAt: monotonic(), processorMs: processorMs() - before });
+      this.#measureSometimes();
     };
   }
 
@@ -56,7 +54,7 @@ export class SliceTimes {
    * in them nor the collection of garbage, which comes when the heap is full, whoever works then.
    */
   longestMs(): ReadonlyMap<string, number> {
-    this.#measure(monotonic());
+    this.#measure(monotonic() - toldWithinMs); // later ones are of the next look
     const longest = new Map(this.#longestMs);
     for (const loop of longest.keys()) this.#longestMs.set(loop, 0);
     return longest;
@@ -69,6 +67,14 @@ export class SliceTimes {
     return longest;
   }
 
+  /** So that neither list grows: a pass over both takes longer than what it measures. */
+  #measureSometimes(): void {
+    const now = monotonic();
+    if (now - this.#measuredAt < toldWithinMs) return;
+    this.#measuredAt = now;
+    this.#measure(now - toldWithinMs);
+  }
+
   /** Measures the slices that ended before, and forgets the collections that are in no other. */
   #measure(before: number): void {
     this.#collections.sort((a, b) => a.beganAt - b.beganAt);
@@ -78,7 +84,7 @@ export class SliceTimes {
       this.#longestMs.set(slice.loop, Math.max(this.#longestMs.get(slice.loop) ?? 0, ownMs));
     }
     this.#slices = this.#slices.filter(({ endedAt }) => endedAt > before);
-    const oldest = Math.min(before, this.#slices[0]?.beganAt ?? before);
+    const oldest = this.#slices.reduce((least, { beganAt }) => Math.min(least, beganAt), before);
     this.#collections = this.#collections.filter(({ endedAt }) => endedAt > oldest);
   }
 
@@ -89,8 +95,10 @@ export class SliceTimes {
   #ownMs({ beganAt, endedAt, processorMs: workedMs }: Slice): number {
     const tookMs = endedAt - beganAt;
     const collectedMs = this.#collectedMs(beganAt, endedAt);
-    if (collectedMs > 0)
-      return Math.min(workedMs, ((tookMs - collectedMs) * this.#recent.workedMs) / this.#recent.tookMs);
+    if (collectedMs > 0) {
+      const likelyMs = ((tookMs - collectedMs) * this.#recent.workedMs) / this.#recent.tookMs;
+      return Math.min(workedMs, Math.max(likelyMs, workedMs - collectedMs));
+    }
     const { workedMs: worked, tookMs: took } = this.#recent;
     const weight = took > recentMs ? 0.5 : 1;
     this.#recent = { workedMs: weight * worked + workedMs, tookMs: weight * took + tookMs };

@@ -123,6 +123,7 @@ function workloadEntry(endpoint: EntryEndpoint, shape: EntryShape): WorkloadEntr
   };
 }
 
-function weightOf({ weight = 1 }: EntryEndpoint): number {
+/** The weight of an endpoint among those of its entry, as it is written where they differ: hundredths. */
+export function weightOf({ weight = 1 }: Pick<EntryEndpoint, "weight">): number {
   return Math.min(Math.max(Math.round(weight * weightScale), 1), maxWeight);
 }

@@ -32,6 +32,8 @@ export interface EnvoyAdmin {
   endpoints(host: string, port: number): Promise<readonly string[] | undefined>;
   /** The weights of these endpoints, by `ip:port`. */
   weights(host: string, port: number): Promise<Readonly<Record<string, number>>>;
+  /** How a host's port is balanced, in Envoy's own words (`lb_policy`, and the settings of the policies). */
+  balancing(host: string, port: number): Promise<Readonly<Record<string, unknown>>>;
   /** The names of the network filters, in order, by `<address>_<port>` of the listener. */
   listeners(): Promise<ReadonlyMap<string, readonly string[]>>;
   /** Those behind an address; undefined while nothing listens there. */
@@ -48,6 +50,9 @@ interface Clusters {
 interface HostStatus {
   readonly weight: number;
   readonly address: { readonly socket_address: { readonly address: string; readonly port_value: number } };
+}
+interface ClusterDump {
+  readonly configs?: readonly { readonly cluster: Readonly<Record<string, unknown>> }[];
 }
 interface Listeners {
   readonly configs?: readonly {
@@ -121,6 +126,13 @@ export function envoyAdmin(url: string): EnvoyAdmin {
     endpoints: async (host, port) => (await hostsOf(host, port))?.map(addressOf).sort(),
     weights: async (host, port) =>
       Object.fromEntries(((await hostsOf(host, port)) ?? []).map((one) => [addressOf(one), one.weight])),
+    async balancing(host, port) {
+      const { configs = [] } = await ask<ClusterDump>("/config_dump?resource=dynamic_active_clusters");
+      const { cluster = {} } = configs.find((one) => one.cluster.name === clusterName(host, port)) ?? {};
+      return Object.fromEntries(
+        Object.entries(cluster).filter(([key]) => /^lb_policy$|_lb_config$/.test(key)),
+      );
+    },
     listeners,
     filters: async (address, port) => (await listeners()).get(`${address}_${port}`),
   };

@@ -104,11 +104,13 @@ export async function startNacos(options: NacosOptions): Promise<Nacos> {
 }
 
 /** Builds what a server needs. Returns the class path. */
-export function prepareNacos(version: NacosVersion): Promise<string> {
-  return prepareArchive(FLAVOURS[version].module, async (flags) => {
-    await using nacos = await launch({ version }, flags, await newDatabase(version));
+export async function prepareNacos(version: NacosVersion): Promise<string> {
+  const path = await prepareArchive(FLAVOURS[version].module, async (flags) => {
+    await using nacos = await launch({ version }, flags, undefined);
     await nacos.stop();
   });
+  await newDatabase(version);
+  return path;
 }
 
 /**

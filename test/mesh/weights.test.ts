@@ -69,3 +69,30 @@ test("a canary by the registry's weights: 0, 5, 50 and 100 % of the calls of con
     before,
   );
 });
+
+test("a rule of somebody else keeps its way of balancing, not its ring size", async () => {
+  const { world, sidecar } = mesh;
+  const tenant = await newTenant(world);
+  await using pod = await startPod(mesh, tenant, { host: "10.42.19.3" });
+  const { host, port } = await openDubboService(mesh, tenant, [at(pod)]);
+  const bias = { runtime_key: "registryhub.least_request_bias" }; // Envoy does not print a 0
+  const ours = { least_request_lb_config: { active_request_bias: bias } };
+  expect(await sidecar.balancing(host, port)).toMatchObject({ lb_policy: "LEAST_REQUEST", ...ours });
+  const rule = {
+    apiVersion: "networking.istio.io/v1",
+    kind: "DestinationRule",
+    metadata: { name: "ring", namespace: tenant.namespace },
+    spec: {
+      host,
+      trafficPolicy: { loadBalancer: { consistentHash: { useSourceIp: true, minimumRingSize: 4_096 } } },
+    },
+  };
+  await world.api.kubectl(["apply", "-f", "-"], { input: JSON.stringify(rule) });
+  await eventually(async () => {
+    const balancing = await sidecar.balancing(host, port);
+    expect(balancing).toMatchObject({ lb_policy: "RING_HASH", ...ours });
+    expect(balancing).not.toHaveProperty("ring_hash_lb_config");
+  }, ARRIVES_MS);
+  const call = { to: { host, port, version: "1.0.0" } };
+  for (const one of consumers) expect(await one.calls(call, 50)).toMatchObject({ ok: 50, failed: 0 });
+});

@@ -4,6 +4,7 @@ import { splitKey } from "../../model/keys.ts";
 import { isPortAllowed, type PortRules } from "../../model/port-rules.ts";
 import type { Problem } from "../../model/problems.ts";
 import type { HostPlan, Step } from "../../plan/host.ts";
+import { weightOf } from "../../translate/service-entry.ts";
 import type { HostObject } from "../writes/entry-index.ts";
 import { strangersAt, type VipContext } from "./virtual-ips.ts";
 
@@ -36,14 +37,36 @@ function portNotAllowed(entry: Entry | undefined, dubboPorts: PortRules): readon
   return [{ at: splitKey(entry.host)[1], code: "PortNotAllowed", detail, severity: "warning" }];
 }
 
+/** Whether a new entry like this gets the filter of Dubbo. */
+function hasDubboFilter(
+  entry: Entry | undefined,
+  found: HostObject | undefined,
+  dubboPorts: PortRules,
+): boolean {
+  if (entry?.shape.protocol !== "dubbo" || !isPortAllowed(entry.shape.port, dubboPorts)) return false;
+  return entry.l7 && found?.entry?.l7 !== false; // somebody may have annotated the object
+}
+
 /** Istio's own choice, the least busy of two, gives a small weight two to four times its share of parallel calls. */
-function approximateWeights(entry: Entry | undefined): readonly Problem[] {
-  if (entry === undefined || (entry.shape.protocol === "dubbo" && entry.l7)) return [];
-  const weights = new Set([...entry.endpoints.values()].map(({ weight = 1 }) => weight));
+function approximateWeights(entry: Entry | undefined, isExact: boolean): readonly Problem[] {
+  if (entry === undefined || isExact) return [];
+  const weights = new Set([...entry.endpoints.values()].map(weightOf));
   if (weights.size <= 1) return [];
-  const host = splitKey(entry.host)[1];
-  const detail = `the weights of its endpoints differ, and Istio follows them roughly: 5 % become 10 to 22 % of parallel calls; for exact shares write a DestinationRule for ${host} with trafficPolicy.loadBalancer.simple: ROUND_ROBIN`;
-  return [{ at: host, code: "WeightsApproximate", detail, severity: "warning" }];
+  return [roughWeights(splitKey(entry.host)[1], 0)];
+}
+
+/** The same problems, in which one tells of all hosts with weights that are followed roughly: there may be thousands. */
+export function oneAboutWeights(problems: readonly Problem[]): readonly Problem[] {
+  const isAbout = ({ code }: Problem): boolean => code === "WeightsApproximate";
+  const [first, ...more] = [...new Set(problems.filter(isAbout).map(({ at }) => at))].sort();
+  if (first === undefined || more.length === 0) return problems;
+  return [...problems.filter((one) => !isAbout(one)), roughWeights(first, more.length)];
+}
+
+function roughWeights(at: string, others: number): Problem {
+  const whose = others > 0 ? `its endpoints, and of those of ${others} more hosts,` : "its endpoints";
+  const detail = `the weights of ${whose} differ, and Istio follows them roughly: 5 % become 10 to 22 % of parallel calls; if shares have to be exact, give the host's DestinationRule loadBalancer.simple: ROUND_ROBIN, and copy into a new rule what the one for * says, which it replaces`;
+  return { at, code: "WeightsApproximate", detail, severity: "warning" };
 }
 
 /** What is the matter with the host's entry in the cluster, or with the one that it gets. */
@@ -60,7 +83,7 @@ export function problemsOf(
     ...copies,
     ...(strangers.length > 0 ? [sharedVip(host, strangers)] : []),
     ...portNotAllowed(entry, context.dubboPorts),
-    ...approximateWeights(entry),
+    ...approximateWeights(entry, hasDubboFilter(entry, found, context.dubboPorts)),
   ];
 }
 

@@ -24,10 +24,11 @@ export interface ListingChange {
 /** A service that is not as it was; undefined = the hub does not want it, or it is not listed any more. */
 type Difference = readonly [id: string, service: Service | undefined];
 
-/** A listing, and the filter that selected from it. */
+/** A listing, the filter that selected from it, and whether weights counted. */
 interface Taken {
   readonly services: ReadonlyMap<string, Service>;
   readonly filter: Hub["filter"] | undefined;
+  readonly weights: boolean;
 }
 
 /** What `prepare` has made of a snapshot. */
@@ -49,7 +50,7 @@ export class ListingIndex {
   #beyond: ReadonlySet<HostKey> = new Set();
   #prepared: Prepared | undefined;
   /** What `#wanted` was made of last. */
-  #taken: Taken = { services: new Map(), filter: undefined };
+  #taken: Taken = { services: new Map(), filter: undefined, weights: true };
 
   constructor(cap = noCap) {
     this.#cap = cap;
@@ -153,7 +154,7 @@ export class ListingIndex {
     this.#prepared = undefined;
     const isPrepared = prepared?.hub === hub && prepared.services === services;
     const before = this.#taken;
-    this.#taken = { services, filter: hub.filter };
+    this.#taken = { services, filter: hub.filter, weights: hub.weights };
     if (isPrepared && prepared.takenIn !== undefined) {
       this.#wanted = prepared.takenIn.wanted;
       return this.#capped(prepared.takenIn.change);
@@ -188,9 +189,10 @@ function differencesOf(
   wanted: WantedServices,
   taken: Taken,
   services: ReadonlyMap<string, Service>,
-  { filter }: Hub,
+  { filter, weights }: Hub,
 ): readonly Difference[] {
-  const isSameFilter = taken.filter === filter;
+  const isSameMeaning = taken.weights === weights;
+  const isSameFilter = isSameMeaning && taken.filter === filter;
   const before: Taken["services"] = isSameFilter ? taken.services : new Map();
   const differences: Difference[] = [];
   let added = 0;
@@ -200,7 +202,7 @@ function differencesOf(
     if (listed === undefined) added++;
     const was = wanted.byId.get(id)?.service;
     const is = wants(filter, service.name) ? service : undefined;
-    if (was !== is) differences.push([id, is]);
+    if (was !== is || (is !== undefined && !isSameMeaning)) differences.push([id, is]);
   }
   if (isSameFilter && before.size + added === services.size) return differences; // so none has gone
   for (const id of wanted.byId.keys()) if (!services.has(id)) differences.push([id, undefined]);

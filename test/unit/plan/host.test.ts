@@ -59,6 +59,39 @@ describe("what a claim adds", () => {
     expect(entry.endpoints.get(x.hostPort)?.labels).toEqual({ v: "a" });
   });
 
+  test("what the oldest hub has described stands while it can say nothing", () => {
+    const [heavy, light] = [
+      { ...x, weight: 2 },
+      { ...x, labels: { v: "b" } },
+    ];
+    const before = made([a, { listed: [heavy] }], [b, { listed: [light] }]);
+    const { step } = plan(before, [
+      [a, { listed: [], unlisted: "unknown" }],
+      [b, { listed: [light] }],
+    ]);
+    expect(entryAfter(step).endpoints).toEqual(before.endpoints);
+    const gone = plan(before, [
+      [a, { listed: [], unlisted: "gone" }],
+      [b, { listed: [light] }],
+    ]);
+    expect(entryAfter(gone.step).endpoints.get(x.hostPort)).toMatchObject({ labels: { v: "b" } });
+    expect(entryAfter(gone.step).endpoints.get(x.hostPort)).not.toHaveProperty("weight");
+  });
+
+  test("weights that no hub wants any more go, also from endpoints of which nobody knows", () => {
+    const before = made([a, { listed: [{ ...x, weight: 2 }] }], [b, { listed: [{ ...x, weight: 2 }] }]);
+    const weightOf = (first: Partial<Claim>, second: Partial<Claim>): number | undefined =>
+      entryAfter(
+        plan(before, [
+          [a, { unlisted: "unknown", ...first }],
+          [b, { unlisted: "unknown", ...second }],
+        ]).step,
+      ).endpoints.get(x.hostPort)?.weight;
+    expect(weightOf({}, {})).toBe(2);
+    expect(weightOf({ weights: false }, { weights: true })).toBe(2);
+    expect(weightOf({ weights: false }, { weights: false })).toBeUndefined();
+  });
+
   test("one contributing hub without L7 suffices", () => {
     expect(made([a, { listed: [x] }], [b, { listed: [y], l7: false }]).l7).toBe(false);
     expect(made([a, { listed: [x] }], [b, { listed: [], l7: false }]).l7).toBe(true);

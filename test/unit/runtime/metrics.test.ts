@@ -1,3 +1,4 @@
+import { setTimeout as delay } from "node:timers/promises";
 import { expect, test } from "vitest";
 import { createDubboMetrics } from "../../../src/runtime/metrics.ts";
 import { eventually } from "../../support/eventually.ts";
@@ -24,6 +25,7 @@ test("the longest slice of each loop is told once, as processor time", async () 
   while (process.threadCpuUsage(before).user < 20_000);
   ends();
   metrics.sliceBegins("filters")();
+  await delay(150); // until Node has told of collections in it
   expect(await seriesIn(metrics, 'longest_slice_seconds{loop="filters"}')).toBeGreaterThanOrEqual(0.02);
   expect(await seriesIn(metrics, 'longest_slice_seconds{loop="filters"}')).toBe(0);
 });

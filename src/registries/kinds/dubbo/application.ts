@@ -1,6 +1,6 @@
 import { type ApplicationInstance, servesAny } from "./application-instance.ts";
 import type { MetadataService } from "./metadata-info.ts";
-import { isDubbosOwn, type Provider, readProvider, weighted } from "./provider.ts";
+import { isDubbosOwn, isOfDubboGo, type Provider, readProvider, weighted } from "./provider.ts";
 
 /** The services of one revision, or why they are unknown. */
 export type Metadata = readonly MetadataService[] | MetadataObstacle;
@@ -104,6 +104,8 @@ function add(
   const { application, address, weight } = instance;
   const port = String(portOf(instance, service));
   const parameters = new Map([["application", application], ...service.parameters]);
+  // dubbo-go's revision is the same whatever the weight, so this one is of whichever process wrote the MetadataInfo last.
+  if (isOfDubboGo(parameters)) parameters.delete("weight");
   const url = { scheme: service.protocol, host: address, port, parameters };
   const provider = weighted(readProvider(url, service.name), weight);
   const all = providers.get(service.name);

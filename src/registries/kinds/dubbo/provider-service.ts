@@ -9,18 +9,22 @@ export function serviceOf(name: string, providers: readonly Provider[]): Service
 }
 
 /**
- * A service with additional providers. Its own instances win over equal ones of `providers`. If they add nothing, the
- * service is returned as it is. An unreadable service stays unreadable.
+ * A service with additional providers. Its own instances win over equal ones of `providers`, but for the weight: of those
+ * that are not the usual one the lowest counts, so that it may be set wherever the provider is registered. If they add
+ * nothing, the service is returned as it is. An unreadable service stays unreadable.
  */
 export function withProviders(service: Service, providers: readonly Provider[]): Service {
   if (service.instances === "unknown") return service;
   const found = providers.flatMap(({ instance }) => instance ?? []);
-  const instances = distinct([...service.instances, ...found], instanceKey);
+  const instances = distinct([...service.instances, ...found], instanceKey, lighter);
   const problems = distinct(
     [...service.problems, ...providers.flatMap(({ problem }) => problem ?? [])],
     problemKey,
   );
-  const isSame = instances.length === service.instances.length && problems.length === service.problems.length;
+  const isSame =
+    instances.length === service.instances.length &&
+    instances.every((one, at) => one === service.instances[at]) &&
+    problems.length === service.problems.length;
   return isSame
     ? service
     : { ...service, instances: sharingMetadata(instances.toSorted(byAddress)), problems };
@@ -32,14 +36,23 @@ function sharingMetadata(instances: readonly ServiceInstance[]): readonly Servic
   return instances.map((instance) => ({ ...instance, metadata: shared(instance.metadata) }));
 }
 
-/** The first of each key. */
-function distinct<T>(items: readonly T[], keyOf: (item: T) => string): T[] {
+/** The first of each key, or what `together` makes of it and a further one. */
+function distinct<T>(
+  items: readonly T[],
+  keyOf: (item: T) => string,
+  together: (first: T, other: T) => T = (first) => first,
+): T[] {
   const byKey = new Map<string, T>();
   for (const item of items) {
     const key = keyOf(item);
-    if (!byKey.has(key)) byKey.set(key, item);
+    const first = byKey.get(key);
+    byKey.set(key, first === undefined ? item : together(first, item));
   }
   return [...byKey.values()];
+}
+
+function lighter(first: ServiceInstance, { weight }: ServiceInstance): ServiceInstance {
+  return weight !== undefined && weight < (first.weight ?? Infinity) ? { ...first, weight } : first;
 }
 
 /** One process may offer several versions and groups of an interface on one port; they are different services. */

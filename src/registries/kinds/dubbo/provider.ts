@@ -86,8 +86,13 @@ function takesTraffic({ scheme, parameters }: ProviderUrl): boolean {
 function weightOf(parameters: ProviderUrl["parameters"]): number {
   const text = parameters.get("weight")?.trim();
   const weight = text ? Number(text) : usualWeight;
-  const isUnset = weight === 0 && parameters.get("release")?.startsWith("dubbo-golang");
+  const isUnset = weight === 0 && isOfDubboGo(parameters);
   return Number.isFinite(weight) && !isUnset ? weight / usualWeight : 1;
+}
+
+/** Whether dubbo-go has written these. */
+export function isOfDubboGo(parameters: ProviderUrl["parameters"]): boolean {
+  return parameters.get("release")?.startsWith("dubbo-golang") ?? false;
 }
 
 function instanceOf(

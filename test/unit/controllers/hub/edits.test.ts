@@ -16,7 +16,7 @@ test.each<[string, Spec, readonly EditEffect[]]>([
   ["suspend", { suspend: true }, ["expect", "reopen"]],
   ["the Secret", { secretRef: { name: "login" } }, ["reopen"]],
   ["tls", { tls: { enabled: true } }, ["reopen"]],
-  ["weights", { instances: { weights: false } }, ["relist"]],
+  ["weights", { instances: { weights: false } }, ["ask", "reopen"]],
   ["l7", { l7: false }, ["expect"]],
   ["protocol", { protocol: "http" }, ["expect"]],
   ["policy and suspend", { policy: "observe", suspend: true }, ["expect", "reopen", "resettle"]],

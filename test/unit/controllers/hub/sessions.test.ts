@@ -11,6 +11,7 @@ import { registries as types } from "../../../../src/registries/index.ts";
 import { hubIdOf } from "../../../../src/translate/names.ts";
 import { typeMissing } from "../../../fakes/api-server/answer.ts";
 import { createScriptedRegistries } from "../../../fakes/registries.ts";
+import { eventually } from "../../../support/eventually.ts";
 import { endpointOf, hubIn, hubObject, writtenEntry } from "../../../support/model.ts";
 import { hour, minute, second } from "../../../support/trust-story.ts";
 import { writerTools } from "../../../support/writer-tools.ts";
@@ -208,7 +209,7 @@ describe("a hub", () => {
     api.person.put(hub("a"));
     await pass(5 * minute);
     expect(events).toEqual([]);
-    expect(await metrics.render()).toContain('loop="listings"');
+    await eventually(async () => expect(await metrics.render()).toContain('loop="listings"'), 5_000);
     registry.lists({});
     await settle();
     expect(events).toEqual([expect.stringMatching(/^a Shrunk \S/)]);

@@ -211,12 +211,12 @@ describe("a MetadataInfo", () => {
 /** An application of instances and of what the registry has of its revisions. */
 function application(
   name: string,
-  processes: readonly TestProcess[],
+  processes: readonly (TestProcess & { readonly weight?: number })[],
   metadata: Readonly<Record<string, readonly TestService[] | Exclude<Metadata, object>>> = {},
 ): Application {
   const instances = processes.map((one) => {
     const fields = new Map(Object.entries(instanceMetadata(one)));
-    const instance = readApplicationInstance(name, one.address, one.port, fields);
+    const instance = readApplicationInstance(name, one.address, one.port, fields, one.weight);
     if (instance === undefined) throw new Error(`${one.address} is no instance`);
     return instance;
   });
@@ -291,6 +291,16 @@ describe("what an application serves", () => {
       parseMetadataInfo(metadataInfo("app", "r1", [{ name: "a.B", port: 2 }])) ?? "undecodable";
     const app = readApplication("app", [instance], () => metadata, everything);
     expect(instancesOf(app, "a.B").map(({ port }) => port)).toEqual([2]);
+  });
+
+  test("the weight of Java's counts, times that of the instance; dubbo-go's is of whoever wrote it last", () => {
+    const services: TestService[] = [
+      { name: "a.Java", params: { weight: "50", release: "3.3.6" } },
+      { name: "a.Go", params: { weight: "50", release: "dubbo-golang-3.3.1" } },
+    ];
+    const app = application("app", [at1, { ...at1, weight: 3 }], { r1: services });
+    expect(instancesOf(app, "a.Java").map(({ weight }) => weight)).toEqual([0.5, 1.5]);
+    expect(instancesOf(app, "a.Go").map(({ weight }) => weight)).toEqual([undefined, 3]);
   });
 
   test("version, group and protocol of each service; the rules of provider URLs hold", () => {
