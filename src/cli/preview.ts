@@ -6,7 +6,7 @@ import { type Config, ConfigError, readConfig } from "../config.ts";
 import { createClient } from "../kube/client.ts";
 import { yamlOf } from "../kube/manifests.ts";
 import { RegistryError } from "../model/errors.ts";
-import { type Hub, wants } from "../model/hub.ts";
+import { factKeys, type Hub, wants } from "../model/hub.ts";
 import { printable } from "../model/problems.ts";
 import type { Snapshot } from "../model/service.ts";
 import { openRegistry } from "../registries/index.ts";
@@ -73,6 +73,7 @@ async function preview(flags: PreviewFlags, env: NodeJS.ProcessEnv): Promise<num
       registry: hub.registry,
       credentials,
       wants: (name: string) => wants(hub.filter, name),
+      keys: factKeys(hub.instances),
       known: () => cluster.entries.servicesOf(hub),
     };
     const snapshot = await readOnce(openRegistry(registry, deps));

@@ -109,6 +109,8 @@ export interface Claim {
   readonly l7: boolean;
   /** The hub's spec.protocol for Spring services; undefined = the hub is missing, so nobody knows. */
   readonly protocol?: Protocol;
+  /** Labels that the hub asks for, besides the usual ones. */
+  readonly labels?: readonly string[];
   /** false = the hub wants none of the weights that it gave its endpoints earlier. */
   readonly weights?: boolean;
   /** false = the hub only says what must stay: it is suspended, observes, may not write, or is missing. */

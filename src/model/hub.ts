@@ -1,3 +1,5 @@
+import type { LabelSelector } from "./label-selector.ts";
+
 /** "<namespace>/<name>" of a RegistryHub: its identity, which survives delete + create. */
 export type HubKey = string;
 /** The first 8 hex digits of sha256(HubKey), which name a hub in labels. */
@@ -24,12 +26,31 @@ export interface Hub {
   readonly policy: Policy;
   readonly suspend: boolean;
   readonly filter: ServiceFilter;
-  /** Whether the weights of the registry count. */
-  readonly weights: boolean;
+  readonly instances: InstanceRules;
   readonly registry: RegistrySpec;
   readonly secretName?: string;
   /** Value of the release annotation; "" = none. */
   readonly releaseHold: string;
+}
+
+/** Which instances become endpoints, and how. */
+export interface InstanceRules {
+  /** Over what is registered of an instance; others are left out. */
+  readonly selector: Pick<LabelSelector, "requirements">;
+  /** What becomes a label of endpoints, besides the usual ones: the key it is registered under, and that of the label. */
+  readonly labels: readonly { readonly key: string; readonly label: string }[];
+  /** Whether the weights of the registry count. */
+  readonly weights: boolean;
+}
+
+/** The keys that decide something about instances. */
+export function factKeys({
+  selector,
+  labels,
+}: Pick<InstanceRules, "selector" | "labels">): readonly string[] {
+  return [
+    ...new Set([...selector.requirements.map(({ key }) => key), ...labels.map(({ key }) => key)]),
+  ].sort();
 }
 
 /** What decides whether an entry is a hub's. */

@@ -1,9 +1,17 @@
 /** One condition on the labels of an object. Without the key, `notin` holds. */
-interface Requirement {
+export interface Requirement {
   readonly key: string;
   readonly operator: "in" | "notin" | "exists" | "!";
   readonly values: readonly string[];
 }
+
+/** The operators of Kubernetes' LabelSelector, which objects contain in the place of a text. */
+export const selectorOperators = {
+  In: "in",
+  NotIn: "notin",
+  Exists: "exists",
+  DoesNotExist: "!",
+} as const satisfies Readonly<Record<string, Requirement["operator"]>>;
 
 /** A selector of Kubernetes over the labels of objects. */
 export interface LabelSelector {
@@ -26,7 +34,7 @@ export function parseLabelSelector(text: string): LabelSelector {
 
 /** Whether an object with these labels is selected. */
 export function selectsLabels(
-  { requirements }: LabelSelector,
+  { requirements }: Pick<LabelSelector, "requirements">,
   labels: Readonly<Record<string, string>> | undefined,
 ): boolean {
   const holds = ({ key, operator, values }: Requirement): boolean => {

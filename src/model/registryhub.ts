@@ -15,7 +15,18 @@ export interface RegistryHubSpec {
   readonly protocol?: "tcp" | "http";
   readonly l7?: boolean;
   readonly services?: { readonly include?: readonly string[]; readonly exclude?: readonly string[] };
-  readonly instances?: { readonly weights?: boolean };
+  readonly instances?: {
+    readonly selector?: {
+      readonly matchLabels?: Readonly<Record<string, string>>;
+      readonly matchExpressions?: readonly {
+        readonly key: string;
+        readonly operator: "In" | "NotIn" | "Exists" | "DoesNotExist";
+        readonly values?: readonly string[];
+      }[];
+    };
+    readonly labels?: readonly string[];
+    readonly weights?: boolean;
+  };
   readonly policy?: Policy;
   readonly suspend?: boolean;
   readonly zookeeper?: { readonly root?: string };
@@ -70,6 +81,8 @@ export interface HubStatus {
   readonly services: number;
   readonly endpoints: number;
   readonly rejected: number;
+  /** Instances that `spec.instances.selector` leaves out; absent while it leaves out none. */
+  readonly excluded?: number;
   readonly problems: readonly { readonly at: string; readonly problem: string; readonly severity: string }[];
   readonly hold?: Hold;
   readonly plan?: { readonly create: number; readonly change: number; readonly remove: number };

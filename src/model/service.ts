@@ -27,6 +27,11 @@ export interface ServiceInstance {
   readonly locality?: string;
   /** Stable facts only; nothing in it changes when the same provider restarts. */
   readonly metadata: Readonly<Record<string, string>>;
+  /**
+   * What is registered under the keys that the hub asks for, whether or not it is stable: Dubbo's parameters, instance
+   * metadata, Consul's tags (""). Absent = nothing.
+   */
+  readonly facts?: Readonly<Record<string, string>>;
 }
 
 /** One service of a registry. An unchanged service keeps its identity (`===`) from one snapshot to the next. */

@@ -69,10 +69,12 @@ export function claimOf(host: HostKey, actual: Entry | undefined, inputs: ClaimI
   if (isOfNamesake(hub, actual)) return undefined;
   const listed = mayWrite ? inputs.listed : [];
   if (listed.length === 0 && !owns(inputs, host, actual)) return undefined;
-  const { key, name, l7, protocol, weights } = hub;
+  const { key, name, l7, protocol } = hub;
+  const { weights } = hub.instances;
+  const labels = hub.instances.labels.map(({ label }) => label);
   const isUnknown = !mayWrite || inputs.isUnknown || hub.policy === "upsert-only";
   const unlisted = isUnknown ? "unknown" : unlistedVerdict(trust, host, listed.length > 0);
-  return { key, name, l7, protocol, weights, mayWrite, listed, unlisted };
+  return { key, name, l7, protocol, labels, weights, mayWrite, listed, unlisted };
 }
 
 /** What the hub says of the endpoints of a host that it does not list; `listsAny` = it lists others of the host. */

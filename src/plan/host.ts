@@ -80,7 +80,8 @@ export function planHost(input: HostInput): HostPlan {
   const contributing = new Set([...merged.values()].flatMap(({ by }) => [...by]));
   const said = [...contributing].map((id) => claims.get(id)?.protocol);
   const shape: EntryShape = { ...chosen, protocol: protocolOf(chosen, said) };
-  const room = roomFor(vouched(merged, actual, claims), actual, (one) => input.bytesOf(one, shape));
+  const asked = [...claims.values()].flatMap(({ labels = [] }) => labels);
+  const room = roomFor(vouched(merged, actual, claims), actual, (one) => input.bytesOf(one, shape), asked);
   const held = [...merged.keys()].filter((hostPort) => actual?.endpoints.has(hostPort)).length;
   const told = toldUnless(before, shape, { held, unread: carried.endpoints.length });
   const problems = problemsOf(claims, refused, merged, room, shape);

@@ -12,7 +12,7 @@ const otherBytes = 20_000;
 const returnShare = 0.8;
 
 /** Which labels the endpoints of an entry have, the operator's own apart: the fewer, the more endpoints have room. */
-const labelChoices: readonly ((key: string) => boolean)[] = [() => true, isExpectedLabel, () => false];
+type LabelChoices = readonly ((key: string) => boolean)[];
 
 export interface Room {
   /** Sorted by address. */
@@ -27,12 +27,16 @@ export interface Room {
  * API server takes, all labels go.
  *
  * @param bytesOf how much of the object the endpoint takes.
+ * @param asked labels that somebody counts on, besides the usual ones.
  */
 export function roomFor(
   wanted: ReadonlyMap<HostPort, EntryEndpoint>,
   actual: Entry | undefined,
   bytesOf: (endpoint: EntryEndpoint) => number,
+  asked: readonly string[] = [],
 ): Room {
+  const isCountedOn = (key: string): boolean => isExpectedLabel(key) || asked.includes(key);
+  const choices: LabelChoices = [() => true, isCountedOn, () => false];
   const [staying, coming]: [EntryEndpoint[], EntryEndpoint[]] = [[], []];
   for (const hostPort of [...wanted.keys()].sort()) {
     const endpoint = wanted.get(hostPort);
@@ -42,14 +46,14 @@ export function roomFor(
   const sumOf = (endpoints: readonly EntryEndpoint[]): number =>
     endpoints.reduce((sum, endpoint) => sum + bytesOf(endpoint), otherBytes);
   const fits = (bytes: number, limit: number, choice: number): boolean =>
-    bytes <= limit * returnShare || (bytes <= limit && choiceOf(actual) <= choice);
+    bytes <= limit * returnShare || (bytes <= limit && choiceOf(actual, choices) <= choice);
   if (fits(sumOf([...staying, ...coming]), maxEntryBytes, 0))
     return { kept: byAddress([...staying, ...coming]), hasLostLabels: false };
-  const expected = staying.map(reduced(1));
+  const expected = staying.map(reduced(choices, 1));
   const choice = fits(sumOf(expected), maxStoredBytes, 1) ? 1 : 2;
-  const kept = choice === 1 ? expected : staying.map(reduced(choice));
+  const kept = choice === 1 ? expected : staying.map(reduced(choices, choice));
   let bytes = sumOf(kept);
-  for (const endpoint of coming.map(reduced(choice))) {
+  for (const endpoint of coming.map(reduced(choices, choice))) {
     bytes += bytesOf(endpoint);
     if (bytes > maxEntryBytes) break;
     kept.push(endpoint);
@@ -58,15 +62,15 @@ export function roomFor(
 }
 
 /** The choice that its endpoints show. */
-function choiceOf(actual: Entry | undefined): number {
+function choiceOf(actual: Entry | undefined, choices: LabelChoices): number {
   if (actual === undefined || actual.endpoints.size === 0) return 0;
   const keys = new Set([...actual.endpoints.values()].flatMap(({ labels }) => Object.keys(labels)));
-  return labelChoices.findLastIndex((has) => keys.values().every(has));
+  return choices.findLastIndex((has) => keys.values().every(has));
 }
 
 /** Endpoints that share their labels share the reduced ones. */
-function reduced(choice: number): (endpoint: EntryEndpoint) => EntryEndpoint {
-  const has = labelChoices[choice] ?? (() => true);
+function reduced(choices: LabelChoices, choice: number): (endpoint: EntryEndpoint) => EntryEndpoint {
+  const has = choices[choice] ?? (() => true);
   const known = new Map<Endpoint["labels"], Endpoint["labels"]>();
   return (endpoint) => {
     const { labels } = endpoint;

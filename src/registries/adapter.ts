@@ -31,6 +31,8 @@ export interface RegistryConfig<T extends RegistryType = RegistryType> {
    * Whether the hub's filter includes this interface or service name; other services need not be read and are absent.
    */
   readonly wants: (name: string) => boolean;
+  /** The keys for the `facts` of instances. Default: none. */
+  readonly keys?: readonly string[];
   /**
    * The names of the services that the cluster has of the hub now, in any case. If a registry hides services from the
    * hub's account, the adapter must prove that these are absent. Default: none.

@@ -60,6 +60,8 @@ export interface HubView {
   readonly entries: readonly WrittenEntry[];
   readonly services: number;
   readonly endpoints: number;
+  /** How many instances the hub's selector leaves out. */
+  readonly excluded: number;
   readonly problems: readonly Problem[];
   readonly plan: HubStatus["plan"];
   readonly origin: string;
@@ -95,12 +97,17 @@ export function hubStatusOf(view: HubView, now: string): HubStatus {
 }
 
 /** What the plans of the hosts have shown. While they are being made, the previous status says more. */
-function plannedOf(view: HubView, kept: Kept): Pick<HubStatus, "rejected" | "problems" | "plan"> {
+function plannedOf(
+  view: HubView,
+  kept: Kept,
+): Pick<HubStatus, "rejected" | "excluded" | "problems" | "plan"> {
   const { hub, problems } = view;
   const before = kept === "applied" || isBrief(view) ? view.previous : undefined;
   const plan = hub.policy === "observe" ? (before?.plan ?? view.plan) : undefined;
+  const excluded = before === undefined ? view.excluded : (before.excluded ?? 0);
   return {
     rejected: before?.rejected ?? problems.filter(({ severity }) => severity === "rejected").length,
+    ...(excluded > 0 && { excluded }),
     problems: before?.problems ?? problemsFor(problems),
     ...(plan && { plan }),
   };
@@ -148,7 +155,7 @@ export function statusChange(
     ]);
   const counts = (status: HubStatus): string =>
     JSON.stringify([
-      [status.services, status.endpoints, status.rejected, status.truncated],
+      [status.services, status.endpoints, status.rejected, status.excluded, status.truncated],
       [status.hold?.services, status.hold?.endpoints],
       [status.plan?.create, status.plan?.change, status.plan?.remove],
       status.problems.map(({ at, problem, severity }) => [at, problem, severity]),

@@ -39,9 +39,14 @@ export interface LabelChoice {
 /**
  * The part of a provider's metadata that may become labels of its endpoint: legal keys that steer nothing and do not look
  * like a secret's, with legal values of at most 63 characters (`,` becomes `-`, longer ones are cut, others are left out).
- * An endpoint has room for 32 labels and 2 kB of them; those that people count on come first, then the others by key.
+ * An endpoint has room for 32 labels and 2 kB of them; those that people count on or have `asked` for come first, then the
+ * others by key.
  */
-export function labelsOf(metadata: Readonly<Record<string, string>>): LabelChoice {
+export function labelsOf(
+  metadata: Readonly<Record<string, string>>,
+  asked: readonly string[] = [],
+): LabelChoice {
+  const isExpected = (key: string): boolean => isExpectedLabel(key) || asked.includes(key);
   const usable = Object.keys(metadata)
     .sort()
     .flatMap((key) => {
@@ -49,7 +54,7 @@ export function labelsOf(metadata: Readonly<Record<string, string>>): LabelChoic
       return typeof value === "string" ? [[key, value] as const] : [];
     });
   let [count, bytes] = [Object.keys(endpointLabels).length, ownBytes];
-  const byRank = usable.toSorted(([a], [b]) => Number(isExpectedLabel(b)) - Number(isExpectedLabel(a)));
+  const byRank = usable.toSorted(([a], [b]) => Number(isExpected(b)) - Number(isExpected(a)));
   const beyond = byRank.findIndex(([key, value]) => {
     count += 1;
     bytes += key.length + value.length; // all of them are ASCII
@@ -59,6 +64,11 @@ export function labelsOf(metadata: Readonly<Record<string, string>>): LabelChoic
   const kept = byRank.slice(0, beyond).sort(([a], [b]) => (a < b ? -1 : 1));
   const [leftOut] = byRank[beyond] ?? [];
   return { labels: Object.fromEntries(kept), ...(leftOut !== undefined && { leftOut }) };
+}
+
+/** The key of a label for something that is registered under this key: made legal like a value. */
+export function labelKeyOf(key: string): string {
+  return isLegalKey(key) ? key : (legalValue(key) ?? key);
 }
 
 /** `[<DNS subdomain>/]<name>`, as Kubernetes requires. */

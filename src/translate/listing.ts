@@ -1,5 +1,6 @@
 import type { Endpoint, HostKey, ServiceIdentity } from "../model/entry.ts";
 import type { Hub } from "../model/hub.ts";
+import { selectsLabels } from "../model/label-selector.ts";
 import { nameLabelOf } from "../model/labels.ts";
 import { type Problem, withoutSecrets } from "../model/problems.ts";
 import type { Service, ServiceInstance } from "../model/service.ts";
@@ -18,6 +19,8 @@ const maxLocalityLength = 200;
 export interface HostListing {
   /** Sorted by service and address within each host. A host without usable endpoints is absent. */
   readonly byHost: ReadonlyMap<HostKey, readonly Endpoint[]>;
+  /** How many instances the hub's selector leaves out. */
+  readonly excluded: number;
   readonly problems: readonly Problem[];
 }
 
@@ -30,7 +33,12 @@ export function listingOf(service: Service, hub: Hub): HostListing {
     { readonly host: HostKey; readonly identity: ServiceIdentity } | undefined
   >();
   const labelling = createLabelling(service, hub);
+  let excluded = 0;
   for (const instance of service.instances === "unknown" ? [] : service.instances) {
+    if (!selectsLabels(hub.instances.selector, instance.facts)) {
+      excluded++;
+      continue;
+    }
     const key = keyOf(service, instance);
     if (!identities.has(key)) {
       const name = nameOf(service, instance);
@@ -53,7 +61,7 @@ export function listingOf(service: Service, hub: Hub): HostListing {
   }
   for (const [host, endpoints] of byHost) byHost.set(host, endpoints.sort(byServiceAndAddr).filter(isFirst));
   if (labelling.leftOut !== undefined) problems.push(tooManyLabels(service, labelling.leftOut));
-  return { byHost, problems };
+  return { byHost, excluded, problems };
 }
 
 /**
@@ -148,15 +156,27 @@ interface Labelling {
 
 function createLabelling(service: Service, hub: Hub): Labelling {
   const nameMark = service.kind === "spring" ? { [nameLabelOf(hub.registry.type)]: service.name } : {};
-  const known = new Map<ServiceInstance["metadata"], LabelChoice>();
+  const asked = hub.instances.labels;
+  const askedLabels = asked.map(({ label }) => label);
+  const choices: LabelChoice[] = [];
+  const choose = (metadata: ServiceInstance["metadata"], facts: ServiceInstance["facts"]): LabelChoice => {
+    const more = asked.flatMap(({ key, label }) => (facts?.[key] === undefined ? [] : [[label, facts[key]]]));
+    const choice = labelsOf({ ...metadata, ...Object.fromEntries(more), ...nameMark }, askedLabels);
+    choices.push(choice);
+    return choice;
+  };
+  const known = new Map<ServiceInstance["metadata"], Map<ServiceInstance["facts"], LabelChoice>>();
   return {
-    labelsFor({ metadata }) {
-      const choice = known.get(metadata) ?? labelsOf({ ...metadata, ...nameMark });
-      known.set(metadata, choice);
+    labelsFor({ metadata, facts }) {
+      const told = asked.length > 0 ? facts : undefined;
+      const ofMetadata = known.get(metadata) ?? new Map<ServiceInstance["facts"], LabelChoice>();
+      known.set(metadata, ofMetadata);
+      const choice = ofMetadata.get(told) ?? choose(metadata, told);
+      ofMetadata.set(told, choice);
       return choice.labels;
     },
     get leftOut() {
-      return [...known.values()].flatMap(({ leftOut }) => leftOut ?? []).sort()[0];
+      return choices.flatMap(({ leftOut }) => leftOut ?? []).sort()[0];
     },
   };
 }
@@ -169,7 +189,7 @@ function tooManyLabels({ name }: Service, key: string): Problem {
 function endpointOf(
   instance: ServiceInstance,
   service: ServiceIdentity,
-  { weights }: Hub,
+  { instances: { weights } }: Hub,
   labels: Endpoint["labels"],
 ): Endpoint {
   const address = canonical(instance.address);

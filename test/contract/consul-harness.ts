@@ -33,6 +33,7 @@ export interface ReaderOptions {
   readonly insecureSkipVerify?: boolean;
   readonly wants?: (name: string) => boolean;
   readonly known?: () => Iterable<string>;
+  readonly keys?: readonly string[];
 }
 
 export const consulTraits: RegistryTraits = {
@@ -49,7 +50,7 @@ export const consulTraits: RegistryTraits = {
 /** A reader of the services of one server or agent. */
 export function openReader(options: ReaderOptions, deps: Deps = countingDeps()): RegistryAdapter {
   const { address, credentials = {}, datacenter = "", tags = [], includeWarning = false } = options;
-  const { insecureSkipVerify = false, wants = () => true, known = () => [] } = options;
+  const { insecureSkipVerify = false, wants = () => true, known = () => [], keys = [] } = options;
   const tls = { enabled: false, insecureSkipVerify };
   return createConsulAdapter(
     {
@@ -57,6 +58,7 @@ export function openReader(options: ReaderOptions, deps: Deps = countingDeps()):
       credentials,
       wants,
       known,
+      keys,
     },
     deps,
   );

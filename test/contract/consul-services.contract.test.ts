@@ -44,6 +44,15 @@ describe("Consul: which instances count, and what is told of them", () => {
     ]);
   });
 
+  test("what a hub asks for is told: metadata, and tags", async () => {
+    await registry.registrant.register([
+      { ...one, tags: ["gray"], meta: { env: "prod", gray: "metadata wins" } },
+      { ...two, tags: ["gray"] },
+    ]);
+    const found = instancesOf(await firstSnapshot(open({ keys: ["env", "gray", "none"] })), "order");
+    expect(found.map(({ facts }) => facts)).toEqual([{ env: "prod", gray: "metadata wins" }, { gray: "" }]);
+  });
+
   test("all tags have to match", async () => {
     await registry.registrant.register([
       { ...one, tags: ["blue", "prod"] },

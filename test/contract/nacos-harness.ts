@@ -29,6 +29,7 @@ export interface ReaderOptions {
   readonly tls?: { readonly enabled: boolean; readonly insecureSkipVerify: boolean };
   readonly wants?: (name: string) => boolean;
   readonly known?: () => Iterable<string>;
+  readonly keys?: readonly string[];
 }
 
 export const DEFAULT_GROUP = "DEFAULT_GROUP";
@@ -54,10 +55,11 @@ export function openReader(options: ReaderOptions, deps: Deps = countingDeps()):
     credentials = everything,
     wants = () => true,
     known = () => [],
+    keys = [],
   } = options;
   const tls = options.tls ?? { enabled: false, insecureSkipVerify: false };
   return createNacosAdapter(
-    { registry: { type: "nacos", address, namespace, groups, tls }, credentials, wants, known },
+    { registry: { type: "nacos", address, namespace, groups, tls }, credentials, wants, known, keys },
     deps,
   );
 }

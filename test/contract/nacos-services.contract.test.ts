@@ -54,6 +54,18 @@ describe.each(["2.3", "3.1"] satisfies NacosVersion[])("Nacos %s: services", (ve
     expect(instancesOf(snapshot, "a.C$D")[0]?.metadata).toMatchObject({ interface: "a.C$D" });
   });
 
+  test("what a hub asks for is told, of Dubbo's providers and others, and of two registrations the lower weight", async () => {
+    const more = { env: "gray", timestamp: "1" };
+    await nacos.put("providers:a.B:1.0.0:", [provider("10.42.0.1", "a.B", { version: "1.0.0", ...more })]);
+    await nacos.put("providers:a.B:1.0.0", [
+      { ...provider("10.42.0.1", "a.B", { version: "1.0.0", ...more }), weight: 0.5 },
+    ]);
+    await nacos.put("order", [{ ip: "10.42.0.2", port: 80, metadata: more }]);
+    const snapshot = await firstSnapshot(nacos.reader({ keys: ["env", "timestamp", "none"] }));
+    expect(instancesOf(snapshot, "a.B")).toMatchObject([{ facts: more, weight: 0.5 }]);
+    expect(instancesOf(snapshot, "order")).toMatchObject([{ facts: more }]);
+  });
+
   test("what takes no traffic is left out, and weights are what Nacos says", async () => {
     const at = (ip: string, more: Partial<NacosInstance>): NacosInstance => ({ ip, port: 8080, ...more });
     await nacos.put("order", [

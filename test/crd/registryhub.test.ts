@@ -79,7 +79,17 @@ describe("a good spec", () => {
         protocol: "tcp",
         l7: false,
         services: { include: ["org.example.*"], exclude: ["*.internal.*"] },
-        instances: { weights: false },
+        instances: {
+          selector: {
+            matchLabels: { env: "gray", "dubbo.tag": "" },
+            matchExpressions: [
+              { key: "zone", operator: "NotIn", values: ["a", "b"] },
+              { key: "canary", operator: "Exists" },
+            ],
+          },
+          labels: ["env", "zone"],
+          weights: false,
+        },
         policy: "upsert-only",
         suspend: true,
         zookeeper: { root: "/a/dubbo" },

@@ -177,7 +177,7 @@ describe("whatever is stored is read without a throw", () => {
     check(storedOf(hubSchema), (object) => {
       const reading = readHub(object);
       expect("hub" in reading ? reading.hub.registry.type : reading.problem.detail).toMatch(
-        /^(zookeeper|nacos|eureka|consul|spec\.[\w.]+ (".*" )?is .+)$/,
+        /^(zookeeper|nacos|eureka|consul|spec\.[\w.[\]]+ (".*" )?is .+)$/,
       );
       const globs = "hub" in reading ? [...reading.hub.filter.include, ...reading.hub.filter.exclude] : [];
       expect(globs.every((glob) => typeof glob === "string")).toBe(true);
@@ -257,6 +257,7 @@ test("the status of a hub that cannot be read is one that the CRD accepts, whate
           entries: [],
           services: 0,
           endpoints: 0,
+          excluded: 0,
           problems: [],
           plan: last?.plan,
           origin: last?.origin ?? "",

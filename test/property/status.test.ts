@@ -45,6 +45,7 @@ const views: fc.Arbitrary<HubView> = fc.record({
     .map((names) => Object.entries(names).map(([name, writtenAt]) => ({ name, writtenAt }))),
   services: fc.nat(9),
   endpoints: fc.nat(9),
+  excluded: fc.nat(9),
   problems: fc.array(
     fc.record({
       at: text,

@@ -1,5 +1,5 @@
 import type { Instant, Ms } from "../../model/entry.ts";
-import { type Credentials, type Hub, wants } from "../../model/hub.ts";
+import { type Credentials, factKeys, type Hub, wants } from "../../model/hub.ts";
 import type { Snapshot } from "../../model/service.ts";
 import type { OpenRegistry } from "../../registries/index.ts";
 import { type RegistryState, supervise } from "../../registries/supervise.ts";
@@ -99,6 +99,7 @@ export class HubConnection {
         registry: hub.registry,
         credentials: this.#credentials,
         wants: (name: string) => wants(hub.filter, name),
+        keys: factKeys(hub.instances),
         known: () => this.#hooks.known(),
         failures,
       };

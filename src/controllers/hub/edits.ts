@@ -14,7 +14,7 @@ export type EditEffect = "forget" | "reopen" | "relist" | "resettle" | "expect" 
 const table: readonly { readonly of: (hub: Hub) => unknown; readonly effects: readonly EditEffect[] }[] = [
   { of: registryOf, effects: ["forget", "reopen", "relist"] },
   { of: ({ target }) => target, effects: ["relist", "resettle", "expect"] },
-  { of: ({ filter, weights }) => [filter, weights], effects: ["reopen", "ask"] }, // the new watch settles
+  { of: ({ filter, instances }) => [filter, instances], effects: ["reopen", "ask"] }, // the new watch settles
   { of: ({ policy }) => policy, effects: ["resettle", "expect"] },
   { of: ({ suspend }) => suspend, effects: ["reopen", "expect"] },
   { of: ({ secretName, registry }) => [secretName, registry.tls], effects: ["reopen"] },

@@ -24,11 +24,11 @@ export interface ListingChange {
 /** A service that is not as it was; undefined = the hub does not want it, or it is not listed any more. */
 type Difference = readonly [id: string, service: Service | undefined];
 
-/** A listing, the filter that selected from it, and whether weights counted. */
+/** A listing, the filter that selected from it, and what instances had to be like, as JSON. */
 interface Taken {
   readonly services: ReadonlyMap<string, Service>;
   readonly filter: Hub["filter"] | undefined;
-  readonly weights: boolean;
+  readonly rules: string;
 }
 
 /** What `prepare` has made of a snapshot. */
@@ -50,7 +50,7 @@ export class ListingIndex {
   #beyond: ReadonlySet<HostKey> = new Set();
   #prepared: Prepared | undefined;
   /** What `#wanted` was made of last. */
-  #taken: Taken = { services: new Map(), filter: undefined, weights: true };
+  #taken: Taken = { services: new Map(), filter: undefined, rules: "" };
 
   constructor(cap = noCap) {
     this.#cap = cap;
@@ -61,6 +61,11 @@ export class ListingIndex {
     return (
       this.#wanted.endpoints - this.#beyond.values().reduce((sum, host) => sum + this.#at(host).length, 0)
     );
+  }
+
+  /** The number of instances that the hub's selector leaves out. */
+  get excluded(): number {
+    return this.#wanted.excluded;
   }
 
   /** The number of hosts with at least one endpoint. */
@@ -154,7 +159,7 @@ export class ListingIndex {
     this.#prepared = undefined;
     const isPrepared = prepared?.hub === hub && prepared.services === services;
     const before = this.#taken;
-    this.#taken = { services, filter: hub.filter, weights: hub.weights };
+    this.#taken = { services, filter: hub.filter, rules: JSON.stringify(hub.instances) };
     if (isPrepared && prepared.takenIn !== undefined) {
       this.#wanted = prepared.takenIn.wanted;
       return this.#capped(prepared.takenIn.change);
@@ -189,9 +194,9 @@ function differencesOf(
   wanted: WantedServices,
   taken: Taken,
   services: ReadonlyMap<string, Service>,
-  { filter, weights }: Hub,
+  { filter, instances }: Hub,
 ): readonly Difference[] {
-  const isSameMeaning = taken.weights === weights;
+  const isSameMeaning = taken.rules === JSON.stringify(instances);
   const isSameFilter = isSameMeaning && taken.filter === filter;
   const before: Taken["services"] = isSameFilter ? taken.services : new Map();
   const differences: Difference[] = [];

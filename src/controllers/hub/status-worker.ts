@@ -169,6 +169,7 @@ export class StatusWorker {
         ...hiddenByMesh(hub.target, this.#context.mesh, previous),
         ...ambientWithoutL7(hub, session.listings, this.#context.mesh, previous),
       ],
+      excluded: session.listings.excluded,
       plan: hub.policy === "observe" ? session.ledger.plan : undefined,
       origin: this.#context.isBlind() ? (previous?.origin ?? "") : session.origin,
     };
@@ -197,6 +198,7 @@ export class StatusWorker {
       syncing: "no",
       held: rememberedTrust(kept, hub).held,
       ...this.#owned({ id: hubIdOf(key), key, target: hub.target }, previous),
+      excluded: kept?.excluded ?? 0,
       problems: [],
       plan: kept?.plan,
       origin: kept?.origin ?? "",

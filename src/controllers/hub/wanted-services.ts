@@ -38,6 +38,7 @@ export class WantedServices {
   /** Those with problems, seldom many. */
   readonly #troubled: Map<string, WantedService>;
   #endpoints: number;
+  #excluded: number;
 
   constructor(other?: WantedServices) {
     this.#byId = new Map(other?.byId);
@@ -45,11 +46,17 @@ export class WantedServices {
     this.#unknown = new Map(other?.unknown);
     this.#troubled = new Map(other?.troubled);
     this.#endpoints = other?.endpoints ?? 0;
+    this.#excluded = other?.excluded ?? 0;
   }
 
   /** The number of endpoints over all hosts. */
   get endpoints(): number {
     return this.#endpoints;
+  }
+
+  /** The number of instances that the hub's selector leaves out. */
+  get excluded(): number {
+    return this.#excluded;
   }
 
   get byId(): ReadonlyMap<string, WantedService> {
@@ -75,6 +82,7 @@ export class WantedServices {
     this.#byId.set(id, wanted);
     if (wanted.problems.length > 0) this.#troubled.set(id, wanted);
     this.#endpoints += wanted.usable;
+    this.#excluded += wanted.excluded;
     for (const host of wanted.byHost.keys()) {
       const others = this.#byHost.get(host);
       this.#byHost.set(host, others === undefined ? [wanted] : [...others, wanted]);
@@ -89,6 +97,7 @@ export class WantedServices {
     this.#byId.delete(id);
     this.#troubled.delete(id);
     this.#endpoints -= wanted.usable;
+    this.#excluded -= wanted.excluded;
     for (const host of wanted.byHost.keys()) {
       const others = (this.#byHost.get(host) ?? []).filter((other) => other !== wanted);
       if (others.length > 0) this.#byHost.set(host, others);

@@ -1,4 +1,5 @@
 import * as z from "zod";
+import { factsOf, valueIn } from "../../model/facts.ts";
 import type { RegistrySpec } from "../../model/hub.ts";
 import type { Problem } from "../../model/problems.ts";
 import { type Service, type ServiceInstance, unknownService } from "../../model/service.ts";
@@ -27,7 +28,10 @@ const healthEntry = z.object({
 type HealthEntry = z.output<typeof healthEntry>;
 
 /** The part of a service that a hub asks for. */
-export type Selection = Pick<RegistrySpec<"consul">, "tags" | "includeWarning">;
+export type Selection = Pick<RegistrySpec<"consul">, "tags" | "includeWarning"> & {
+  /** Those of the instances' facts. */
+  readonly keys?: readonly string[];
+};
 
 /** What Consul lists of one service. */
 export interface Health {
@@ -71,7 +75,7 @@ export function* readHealth(json: JsonCursor, selection: Selection): Steps<Healt
     const weight = entry && isAskedFor(entry, selection) ? weightOf(entry, selection) : 0;
     if (entry === undefined || weight <= 0) continue;
     allowance.useFields(Object.keys(entry.Service.Meta).length);
-    instances.push(instanceOf(entry, weight));
+    instances.push({ ...instanceOf(entry, weight), ...factsIn(entry, selection.keys) });
   }
   json.end();
   return { length, instances, malformed: reader.malformed, nodes, names };
@@ -138,6 +142,13 @@ function instanceOf(
     locality: zone === "" ? "" : locality,
     metadata: Meta,
   });
+}
+
+/** A tag is a key without a value, where metadata has no such key. */
+function factsIn({ Service: { Meta, Tags } }: HealthEntry, keys: readonly string[] = []) {
+  const inMetadata = valueIn(Meta);
+  const tags: readonly string[] = Tags;
+  return factsOf(keys, (key) => inMetadata(key) ?? (tags.includes(key) ? "" : undefined));
 }
 
 const isAskedFor = ({ Service: { Kind, Tags } }: HealthEntry, { tags }: Selection): boolean =>

@@ -60,12 +60,13 @@ export class ConsulReader {
   ) {
     this.#config = config;
     this.#api = withConnectionRetry(api, () => this.#waiting.giveWay(), deps, signal);
-    this.#lookup = createLookup(this.#api, config.registry);
+    const selection = { ...config.registry, ...(config.keys && { keys: config.keys }) };
+    this.#lookup = createLookup(this.#api, selection);
     this.#hooks = hooks;
     this.#deps = deps;
     this.#signal = signal;
     const options = {
-      selection: config.registry,
+      selection,
       onEnd: (name: string, news: IndexedAnswer<Health> | undefined) => this.#notified(name, news),
       onFewer: () => this.#followOthers(),
       onLost: hooks.onLost,

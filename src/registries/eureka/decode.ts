@@ -1,4 +1,5 @@
 import { isIP } from "node:net";
+import { factsOf, valueIn } from "../../model/facts.ts";
 import { type Service, type ServiceInstance, unknownService } from "../../model/service.ts";
 import type { JsonCursor } from "../../runtime/json-cursor.ts";
 import type { Steps } from "../../runtime/slices.ts";
@@ -13,6 +14,8 @@ const awsZone = /^([a-z]{2}(?:-[a-z]+)+-\d+)[a-z]$/;
 /** What a hub wants to know. */
 export interface Interest {
   readonly wants: (name: string) => boolean;
+  /** Those of the instances' facts. */
+  readonly keys?: readonly string[];
   /** The names, in any case, of what the cluster has. */
   readonly known?: () => Iterable<string>;
 }
@@ -30,7 +33,7 @@ export interface Listed {
  */
 export function* readServices(
   json: JsonCursor,
-  { wants, known = () => [] }: Interest,
+  { wants, keys = [], known = () => [] }: Interest,
   before: ReadonlyMap<string, Service>,
 ): Steps<Listed | undefined> {
   const services = new Map<string, Service>();
@@ -38,7 +41,7 @@ export function* readServices(
     services.set(service.id, keepIdentity(before.get(service.id), service));
   const nameless = yield* readApplications(json, (application) => {
     if (!wants(application.name)) return;
-    const service = decodeApplication(application);
+    const service = decodeApplication(application, keys);
     const listed = services.get(service.id);
     put(listed === undefined ? service : together(listed, service));
   });
@@ -55,7 +58,10 @@ const mayBe =
   "the server lists an application without a name, which may be this one, so the operator keeps what the cluster has; remove it";
 
 /** An application with the instances that take calls; none if all are ill. */
-function decodeApplication({ name, instances, malformed, isUnreadable }: Application): Service {
+function decodeApplication(
+  { name, instances, malformed, isUnreadable }: Application,
+  keys: readonly string[],
+): Service {
   const problems = malformed.map(({ address, detail }) => badInstance(name, address, detail));
   const found: ServiceInstance[] = [];
   for (const one of instances) {
@@ -64,7 +70,7 @@ function decodeApplication({ name, instances, malformed, isUnreadable }: Applica
     const port = one.port ?? one.securePort;
     if (port === undefined)
       problems.push(badInstance(name, address, "both its port and its secure port are disabled"));
-    else found.push(instanceOf(one, address, port));
+    else found.push({ ...instanceOf(one, address, port), ...factsOf(keys, valueIn(one.metadata)) });
   }
   // An instance that restarted under another id may be listed twice.
   const service = springService({ id: name, name }, found, problems);

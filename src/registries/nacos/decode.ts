@@ -1,3 +1,4 @@
+import { factsOf, valueIn } from "../../model/facts.ts";
 import type { Problem } from "../../model/problems.ts";
 import { type Service, type ServiceInstance, unknownService } from "../../model/service.ts";
 import { type ApplicationInstance, readApplicationInstance } from "../kinds/dubbo/application-instance.ts";
@@ -17,11 +18,12 @@ const volatileMetadata = /^(preserved\.(heart\.beat|ip\.delete)|dubbo\.|timestam
 export function decodeProviders(
   { name, version, group }: ServiceName & { kind: "dubbo" },
   { hosts }: ServiceInfo,
+  keys: readonly string[] = [],
 ): readonly Provider[] {
   const named = Object.entries({ version, group }).filter(([, value]) => value !== "");
   return hosts
     .filter(takesTraffic)
-    .map((host) => weighted(readProvider(urlOf(host, named), name), host.weight));
+    .map((host) => weighted(readProvider(urlOf(host, named), name, keys), host.weight));
 }
 
 /** The addresses of these hosts, as `addressKey` spells them. */
@@ -30,19 +32,23 @@ export function decodeAddresses({ hosts }: ServiceInfo): readonly string[] {
 }
 
 /** The hosts that are processes of a Dubbo 3 application. */
-export function decodeApplication(name: string, { hosts }: ServiceInfo): readonly ApplicationInstance[] {
+export function decodeApplication(
+  name: string,
+  { hosts }: ServiceInfo,
+  keys: readonly string[] = [],
+): readonly ApplicationInstance[] {
   return hosts
     .filter(takesTraffic)
     .flatMap(
       ({ ip, port, weight, metadata }) =>
-        readApplicationInstance(name, ip, port, new Map(Object.entries(metadata)), weight) ?? [],
+        readApplicationInstance(name, ip, port, new Map(Object.entries(metadata)), weight, keys) ?? [],
     );
 }
 
 /** A service that is not Dubbo's. */
-export function decodeSpring(key: ServiceKey, info: ServiceInfo): Service {
+export function decodeSpring(key: ServiceKey, info: ServiceInfo, keys: readonly string[] = []): Service {
   const hosts = info.hosts.filter((host) => takesTraffic(host) && !isOfDubbo(host));
-  const instances = hosts.map(instanceOf);
+  const instances = hosts.map((host) => instanceOf(host, keys));
   const { name, group: registryGroup } = key;
   return springService({ id: idOf(key), name, registryGroup }, instances, problemsOf(name, info));
 }
@@ -89,8 +95,11 @@ function urlOf({ ip, port, metadata }: Host, named: readonly (readonly [string, 
   return { scheme: metadata.protocol ?? "dubbo", host: withoutBrackets(ip), port: String(port), parameters };
 }
 
-function instanceOf({ ip, port, weight, metadata }: Host): ServiceInstance {
+function instanceOf({ ip, port, weight, metadata }: Host, keys: readonly string[]): ServiceInstance {
   const stable = Object.entries(metadata).filter(([key]) => !volatileMetadata.test(key));
   const address = withoutBrackets(ip);
-  return springInstance({ address, port, weight, locality: "", metadata: Object.fromEntries(stable) });
+  return {
+    ...springInstance({ address, port, weight, locality: "", metadata: Object.fromEntries(stable) }),
+    ...factsOf(keys, valueIn(metadata)),
+  };
 }

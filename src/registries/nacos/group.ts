@@ -26,6 +26,8 @@ export const defaultGroup = "DEFAULT_GROUP";
 export interface GroupOptions {
   readonly group: string;
   readonly wants: (name: string) => boolean;
+  /** Those of the instances' facts. */
+  readonly keys?: readonly string[];
   readonly config: (dataId: string, group: string) => Promise<ConfigRead>;
 }
 
@@ -81,7 +83,7 @@ export class Group {
 
   constructor(options: GroupOptions) {
     this.#options = options;
-    this.#applications = new KnownApplications(options.wants);
+    this.#applications = new KnownApplications(options.wants, options.keys);
   }
 
   /** What there is, whatever applications may hide. */
@@ -161,7 +163,7 @@ export class Group {
 
   #readPlain(name: string): void {
     const read = this.#reads.get(name);
-    const instances = instancesOf(name, read);
+    const instances = instancesOf(name, read, this.#options.keys);
     // The services of a revision may change with its processes, because dubbo-go's revision ignores versions and
     // ports.
     for (const one of this.#instances.get(name) ?? []) if (one !== "unreadable") this.#readAgain(name, one);
@@ -178,7 +180,7 @@ export class Group {
     const { hosts, malformed } = read;
     const isEmpty = hosts.length + malformed.length === 0;
     const isPlain = isEmpty ? this.#plainServices.has(name) : hosts.length === 0 || !hosts.every(isOfDubbo);
-    return isPlain ? decodeSpring(this.#key(name), read) : undefined;
+    return isPlain ? decodeSpring(this.#key(name), read, this.#options.keys) : undefined;
   }
 
   #readAgain(name: string, { revision }: ApplicationInstance): void {
@@ -206,7 +208,7 @@ export class Group {
       this.#interfaces.delete(name);
       return;
     }
-    const providers = infos.flatMap(({ parsed, info }) => decodeProviders(parsed, info));
+    const providers = infos.flatMap(({ parsed, info }) => decodeProviders(parsed, info, this.#options.keys));
     const problems = infos.flatMap(({ info }) => problemsOf(name, info));
     const service = withProviders(serviceOf(name, []), [
       ...providers,
@@ -272,9 +274,13 @@ export class Group {
 /** The processes of an application; "unreadable" = nobody knows. */
 type Instances = readonly (ApplicationInstance | "unreadable")[];
 
-function instancesOf(name: string, read: ServiceRead | undefined): Instances {
+function instancesOf(
+  name: string,
+  read: ServiceRead | undefined,
+  keys: readonly string[] | undefined,
+): Instances {
   if (read === undefined) return [];
-  return isRefusal(read) ? ["unreadable"] : decodeApplication(name, read);
+  return isRefusal(read) ? ["unreadable"] : decodeApplication(name, read, keys);
 }
 
 const revisionKey = (application: string, revision: string): string =>

@@ -28,9 +28,9 @@ async function open(
   deps: Deps,
   signal: AbortSignal,
 ): Promise<Refresh<Snapshot>> {
-  const { registry, wants, known = () => [] } = config;
+  const { registry, wants, keys = [], known = () => [] } = config;
   const session = await openSession(config, onLost, deps, signal);
-  const tree = new Tree({ session, root: registry.root, wants, known, changed });
+  const tree = new Tree({ session, root: registry.root, wants, keys, known, changed });
   const relistMs = (): number => invalidateMs * (1 + deps.random() / 2);
   let isProbeDue = false;
   const probe = (): void => {

@@ -33,6 +33,8 @@ export interface ApplicationsOptions {
   readonly base: string;
   /** Selects the relevant interfaces. */
   readonly wants: (name: string) => boolean;
+  /** Those of the instances' facts. */
+  readonly keys?: readonly string[];
   /** Called whenever `refresh` has work to do. */
   readonly changed: () => void;
 }
@@ -75,8 +77,8 @@ export class Applications {
 
   constructor(options: ApplicationsOptions) {
     this.#options = options;
-    const { base, wants, changed } = options;
-    this.#known = new KnownApplications(wants);
+    const { base, wants, keys, changed } = options;
+    this.#known = new KnownApplications(wants, keys);
     this.#mappingPath = `${base}/mapping`;
     // Another group's applications may be of the same build, so nothing but their place tells them apart.
     this.#topPaths = new Set(base === "/dubbo" ? [ungrouped, this.#mappingPath] : [this.#mappingPath]);
@@ -231,7 +233,7 @@ export class Applications {
   ): Promise<ApplicationInstance | HiddenInstance | undefined> {
     const node = await this.#options.session.data(path, fired);
     const [application, name] = path.split("/").slice(-2) as [string, string];
-    if (typeof node === "object") return decodeInstance(application, node.data);
+    if (typeof node === "object") return decodeInstance(application, node.data, this.#options.keys);
     const address = decodeNodeAddress(name);
     return node === "missing" || address === undefined
       ? undefined

@@ -11,10 +11,10 @@ import { addressKey, withoutBrackets } from "../kinds/dubbo/registered-addresses
  * Decodes one interface from the node names below its `providers` directory, in any order. A provider that is
  * announced twice counts once. A name that is not a provider URL is a problem and affects no other.
  */
-export function decodeService(name: string, nodes: readonly string[]): Service {
+export function decodeService(name: string, nodes: readonly string[], keys: readonly string[] = []): Service {
   return serviceOf(
     name,
-    nodes.toSorted().map((node) => decodeProvider(name, node)),
+    nodes.toSorted().map((node) => decodeProvider(name, node, keys)),
   );
 }
 
@@ -38,9 +38,14 @@ const instanceForm = z.object({
  * of Dubbo's, because Spring Cloud also keeps its instances there. dubbo-go omits empty fields.
  * Source: apache/dubbo, CuratorFrameworkUtils; apache/dubbo-go, remoting/zookeeper/curator_discovery.
  */
-export function decodeInstance(application: string, data: string): ApplicationInstance | undefined {
+export function decodeInstance(
+  application: string,
+  data: string,
+  keys: readonly string[] = [],
+): ApplicationInstance | undefined {
   const node = readJson(instanceForm, data);
-  return node && readApplicationInstance(application, node.address, node.port ?? 0, node.payload.metadata);
+  if (node === undefined) return undefined;
+  return readApplicationInstance(application, node.address, node.port ?? 0, node.payload.metadata, 1, keys);
 }
 
 /**
@@ -69,10 +74,10 @@ export function unreadableService(name: string, path: string): Service {
   return unknownService({ id: name, kind: "dubbo", name }, detail);
 }
 
-function decodeProvider(name: string, node: string): Provider {
+function decodeProvider(name: string, node: string, keys: readonly string[]): Provider {
   const text = decodeSegment(node);
   const url = text === undefined ? undefined : parseProviderUrl(text);
-  if (url !== undefined) return readProvider(url, name);
+  if (url !== undefined) return readProvider(url, name, keys);
   const detail =
     text === undefined ? "the node's name has a malformed % escape" : "the node's name is not a URL";
   return { problem: { at: `${name} ${harmless(node)}`, code: "BadUrl", detail, severity: "rejected" } };

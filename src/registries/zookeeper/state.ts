@@ -29,6 +29,8 @@ export interface TreeOptions {
   readonly root: string;
   /** Selects the interfaces to read. */
   readonly wants: (name: string) => boolean;
+  /** Those of the instances' facts. */
+  readonly keys?: readonly string[];
   /** The interfaces that the cluster has of the hub. */
   readonly known: () => Iterable<string>;
   /** Called whenever `refresh` has work to do. */
@@ -74,7 +76,7 @@ export class Tree {
 
   constructor(options: TreeOptions) {
     this.#options = options;
-    const { session, root, changed } = options;
+    const { session, root, keys, changed } = options;
     this.#base = root === "/" ? "" : root;
     const wants = (name: string): boolean => this.#wants(name);
     this.#root = new WatchedNodes((_, fired) => this.#readRoot(fired), changed);
@@ -84,7 +86,13 @@ export class Tree {
       ({ instances }) => instances === "unknown",
       (name) => this.#forget(name),
     );
-    this.#applications = new Applications({ session, base: this.#base, wants, changed });
+    this.#applications = new Applications({
+      session,
+      base: this.#base,
+      wants,
+      ...(keys && { keys }),
+      changed,
+    });
     this.#unwanted = new WatchedNodes((path, fired) => this.#readAddresses(path, fired), changed);
     this.#probe = new Probe(session, (name) => this.#interfaces.invalidate([name]));
   }
@@ -216,7 +224,8 @@ export class Tree {
     if (forbidden !== undefined) return unreadableService(name, forbidden);
     const nodes = listings.flat();
     this.#addresses.set(name, decodeAddresses(nodes));
-    return listings.length === 0 ? undefined : decodeService(name, nodes); // only consumers, or not an interface
+    if (listings.length === 0) return undefined; // only consumers, or not an interface
+    return decodeService(name, nodes, this.#options.keys);
   }
 
   async #readAddresses(path: string, fired: () => void): Promise<readonly string[] | undefined> {

@@ -10,6 +10,7 @@ import { countOf, fieldsOf, isFields, listOf, textFieldsOf, textOf } from "./jso
 export function readStatus(status: unknown): HubStatus | undefined {
   if (!isFields(status)) return undefined;
   const [hold, plan] = [holdOf(status.hold), planOf(status.plan)];
+  const excluded = countOf(status.excluded) ?? 0;
   return {
     address: textOf(status.address) ?? "",
     type: textOf(status.type) ?? "",
@@ -21,6 +22,7 @@ export function readStatus(status: unknown): HubStatus | undefined {
     services: countOf(status.services) ?? 0,
     endpoints: countOf(status.endpoints) ?? 0,
     rejected: countOf(status.rejected) ?? 0,
+    ...(excluded > 0 && { excluded }),
     problems: listOf(status.problems).flatMap((one) => problemOf(one) ?? []),
     ...(hold && { hold }),
     ...(plan && { plan }),

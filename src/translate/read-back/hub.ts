@@ -1,7 +1,9 @@
 import { type Hub, type RegistrySpec, registryTypes } from "../../model/hub.ts";
 import type { Stored } from "../../model/kubernetes.ts";
+import { type Requirement, selectorOperators } from "../../model/label-selector.ts";
 import { annotations } from "../../model/labels.ts";
 import type { RegistryHub } from "../../model/registryhub.ts";
+import { labelKeyOf } from "../endpoint-labels.ts";
 import { hubIdOf } from "../names.ts";
 import { countOf, fieldsOf, isFields, objectAnnotations, objectKeyOf, textOf } from "./json.ts";
 
@@ -60,10 +62,40 @@ function hubOf(object: Stored<RegistryHub>): Hub {
       include: optional(services, "spec.services.include", texts) ?? ["*"],
       exclude: optional(services, "spec.services.exclude", texts) ?? [],
     },
-    weights: optional(instances, "spec.instances.weights", flag) ?? true,
+    instances: {
+      selector: selectorOf(optional(instances, "spec.instances.selector", block) ?? {}),
+      labels: (optional(instances, "spec.instances.labels", texts) ?? []).map((key) => ({
+        key,
+        label: labelKeyOf(key),
+      })),
+      weights: optional(instances, "spec.instances.weights", flag) ?? true,
+    },
     ...(secret && { secretName: required(secret, "spec.secretRef.name", text) }),
     releaseHold: objectAnnotations(object)[annotations.releaseHold] ?? "",
   };
+}
+
+/** Source: k8s.io/apimachinery LabelSelector. Both parts have to hold. */
+function selectorOf(selector: Fields): Hub["instances"]["selector"] {
+  const path = "spec.instances.selector";
+  const labels = optional(selector, `${path}.matchLabels`, textFields) ?? {};
+  const expressions = optional(selector, `${path}.matchExpressions`, blocks) ?? [];
+  return {
+    requirements: [
+      ...Object.entries(labels).map(([key, value]) => ({ key, operator: "in" as const, values: [value] })),
+      ...expressions.map((one, at) => requirementOf(one, `${path}.matchExpressions[${at}]`)),
+    ],
+  };
+}
+
+function requirementOf(expression: Fields, path: string): Requirement {
+  const key = required(expression, `${path}.key`, text);
+  const operator = required(expression, `${path}.operator`, operatorName);
+  const values = optional(expression, `${path}.values`, texts) ?? [];
+  const needsValues = operator === "In" || operator === "NotIn";
+  if (needsValues && values.length === 0) throw new BadField(`${path}.values is missing`);
+  if (!needsValues && values.length > 0) throw new BadField(`${path}.values is not for operator ${operator}`);
+  return { key, operator: selectorOperators[operator], values };
 }
 
 function registryOf(spec: Fields): RegistrySpec {
@@ -128,6 +160,15 @@ const texts: Kind<readonly string[]> = {
   name: "a list of texts",
   is: (value): value is readonly string[] => Array.isArray(value) && value.every(isText),
 };
+const textFields: Kind<Readonly<Record<string, string>>> = {
+  name: "an object of texts",
+  is: (value): value is Readonly<Record<string, string>> =>
+    isFields(value) && Object.values(value).every(isText),
+};
+const blocks: Kind<readonly Fields[]> = {
+  name: "a list of objects",
+  is: (value): value is readonly Fields[] => Array.isArray(value) && value.every(isFields),
+};
 const namespaceName: Kind<string> = {
   name: "the name of a namespace",
   isQuoted: true,
@@ -143,6 +184,8 @@ const oneOf = <T extends string>(values: readonly T[]): Kind<T> => ({
   isQuoted: true,
   is: (value): value is T => values.some((one) => one === value),
 });
+
+const operatorName = oneOf(Object.keys(selectorOperators) as (keyof typeof selectorOperators)[]);
 
 /** The field that `path` ends with; null counts as absent. @throws BadField when it is of another kind. */
 function optional<T>(fields: Fields, path: string, { name, is, isQuoted }: Kind<T>): T | undefined {

@@ -1,4 +1,4 @@
-import { type LabelSelector, selectsLabels } from "../../model/label-selector.ts";
+import { type Requirement, selectorOperators, selectsLabels } from "../../model/label-selector.ts";
 import { fieldsOf, isFields, listOf, textFieldsOf, textOf, textsOf } from "./json.ts";
 
 /** Who sees a ServiceEntry: every workload of the mesh, those of its own namespace, or none. */
@@ -48,14 +48,7 @@ function visibilityOf(value: unknown): Visibility {
   return value === "NAMESPACE" || value === 2 ? "NAMESPACE" : "PUBLIC";
 }
 
-type Requirement = LabelSelector["requirements"][number];
-
-const operators = new Map<unknown, Requirement["operator"]>([
-  ["In", "in"],
-  ["NotIn", "notin"],
-  ["Exists", "exists"],
-  ["DoesNotExist", "!"],
-]);
+const operators = new Map<unknown, Requirement["operator"]>(Object.entries(selectorOperators));
 
 /** Whether a selector of Kubernetes' LabelSelector, in JSON, selects these labels. */
 function selects(selector: unknown, labels: Readonly<Record<string, string>>): boolean {
@@ -69,5 +62,5 @@ function selects(selector: unknown, labels: Readonly<Record<string, string>>): b
     if (typeof key !== "string" || known === undefined) return false;
     requirements.push({ key, operator: known, values: textsOf(values) });
   }
-  return selectsLabels({ text: "", requirements }, labels);
+  return selectsLabels({ requirements }, labels);
 }

@@ -77,6 +77,7 @@ test("a hub that an older CRD let through, and this one would refuse, can be tol
         entries: [],
         services: 0,
         endpoints: 0,
+        excluded: 0,
         problems: [],
         plan: undefined,
         origin: "",

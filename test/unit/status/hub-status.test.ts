@@ -34,6 +34,7 @@ function view(overrides: Partial<HubView> = {}): HubView {
     entries: [{ name: "aeraki-x", writtenAt: "2024-02-04T03:04:20Z" }],
     services: 1,
     endpoints: 2,
+    excluded: 0,
     problems: [],
     plan: undefined,
     origin: "0x2/1692673338277",

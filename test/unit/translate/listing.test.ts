@@ -41,6 +41,46 @@ describe("a Dubbo service", () => {
     expect(problems).toEqual([]);
   });
 
+  test("what the selector does not select is neither endpoint nor problem, and counted", () => {
+    const at = (address: string, facts?: Readonly<Record<string, string>>) =>
+      instanceOf({ version: "1.0.0", address, ...(facts && { facts }) });
+    const service = serviceOf({
+      instances: [
+        at("10.42.0.1", { env: "gray" }),
+        at("10.42.0.2", { env: "blue" }),
+        at("10.42.0.3"),
+        at("127.0.0.1", { env: "blue" }),
+      ],
+    });
+    const listing = (matchLabels: Readonly<Record<string, string>>) =>
+      listingOf(service, hubOf({ instances: { selector: { matchLabels } } }));
+    expect(listing({ env: "gray" }).byHost.get(host)).toMatchObject([{ address: "10.42.0.1" }]);
+    expect(listing({ env: "gray" })).toMatchObject({ excluded: 3, problems: [] });
+    expect(listing({})).toMatchObject({ excluded: 0, problems: [{ code: "BadAddress" }] });
+    const selector = {
+      matchExpressions: [{ key: "env", operator: "NotIn", values: ["gray"] }],
+    } as const;
+    const others = listingOf(service, hubOf({ instances: { selector } })).byHost.get(host);
+    expect(others?.map(({ address }) => address)).toEqual(["10.42.0.2", "10.42.0.3"]);
+  });
+
+  test("what is asked for becomes a label, made legal, before what nobody asked for", () => {
+    const metadata = Object.fromEntries(
+      Array.from({ length: 40 }, (_, at) => [`a${String(at).padStart(2, "0")}`, "x"]),
+    );
+    const instances = [{ "gray,blue": "1", zone: "z 1", env: "x,y", token: "secret" }, { env: "other" }].map(
+      (facts, at) => instanceOf({ version: "1.0.0", address: `10.42.0.${at + 1}`, metadata, facts }),
+    );
+    const hub = hubOf({ instances: { labels: ["env", "gray,blue", "zone", "token"] } });
+    const labels = listingOf(serviceOf({ instances }), hub)
+      .byHost.get(host)
+      ?.map((one) => one.labels);
+    expect(labels?.[0]).toMatchObject({ env: "x-y", "gray-blue": "1", a00: "x" });
+    expect(labels?.[1]).toMatchObject({ env: "other", a00: "x" });
+    for (const key of ["zone", "token", "a39"]) expect(labels?.[0]).not.toHaveProperty(key);
+    expect(labels?.map((one) => Object.keys(one).length)).toEqual([30, 30]);
+  });
+
   test("an endpoint has its instance's weight, unless the hub's weights do not count", () => {
     const service = serviceOf({ instances: [instanceOf({ version: "1.0.0", weight: 0.5 })] });
     expect(listingOf(service, hubOf()).byHost.get(host)).toMatchObject([{ weight: 0.5 }]);

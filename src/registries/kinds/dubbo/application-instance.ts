@@ -1,4 +1,6 @@
 import * as z from "zod";
+import { factsOf } from "../../../model/facts.ts";
+import type { ServiceInstance } from "../../../model/service.ts";
 import { readJson } from "../../../runtime/json.ts";
 import { addressKey, withoutBrackets } from "./registered-addresses.ts";
 
@@ -25,6 +27,8 @@ export interface ApplicationInstance {
   readonly revision: string;
   /** Whether its MetadataInfo should be in the registry. `local` = consumers ask the process itself. */
   readonly storage: "local" | "remote";
+  /** Of the process. */
+  readonly facts?: ServiceInstance["facts"];
   /** By which the weight of each of its services is multiplied. */
   readonly weight: number;
 }
@@ -49,6 +53,7 @@ export function readApplicationInstance(
   port: number,
   metadata: ReadonlyMap<string, string>,
   weight = 1,
+  keys: readonly string[] = [],
 ): ApplicationInstance | undefined {
   const revision = metadata.get("dubbo.metadata.revision");
   if (!revision) return undefined;
@@ -67,6 +72,7 @@ export function readApplicationInstance(
     revision,
     storage: metadata.get("dubbo.metadata.storage-type") === "remote" ? "remote" : "local",
     weight,
+    ...factsOf(keys, (key) => metadata.get(key)),
   };
 }
 

@@ -1,6 +1,6 @@
 import { type ApplicationInstance, servesAny } from "./application-instance.ts";
 import type { MetadataService } from "./metadata-info.ts";
-import { isDubbosOwn, isOfDubboGo, type Provider, readProvider, weighted } from "./provider.ts";
+import { isDubbosOwn, isOfDubboGo, type Provider, readProvider, weighted, withFacts } from "./provider.ts";
 
 /** The services of one revision, or why they are unknown. */
 export type Metadata = readonly MetadataService[] | MetadataObstacle;
@@ -40,6 +40,7 @@ export function readApplication(
   instances: Instances,
   metadataOf: (revision: string) => Metadata,
   wants: (name: string) => boolean,
+  keys: readonly string[] = [],
 ): Application {
   const providers = new Map<string, Provider[]>();
   const hidden: HiddenInstance[] = [];
@@ -52,7 +53,7 @@ export function readApplication(
     const metadata = metadataOf(instance.revision);
     if (typeof metadata === "string")
       hidden.push({ reason: reasonOf(instance, metadata), addresses: instance.addresses });
-    else for (const service of metadata) if (wants(service.name)) add(providers, instance, service);
+    else for (const service of metadata) if (wants(service.name)) add(providers, instance, service, keys);
   }
   return { name, providers, hidden };
 }
@@ -99,15 +100,16 @@ function add(
   providers: Map<string, Provider[]>,
   instance: ApplicationInstance,
   service: MetadataService,
+  keys: readonly string[],
 ): void {
   if (isDubbosOwn(service.name)) return;
-  const { application, address, weight } = instance;
+  const { application, address, weight, facts } = instance;
   const port = String(portOf(instance, service));
   const parameters = new Map([["application", application], ...service.parameters]);
   // dubbo-go's revision is the same whatever the weight, so this one is of whichever process wrote the MetadataInfo last.
   if (isOfDubboGo(parameters)) parameters.delete("weight");
   const url = { scheme: service.protocol, host: address, port, parameters };
-  const provider = weighted(readProvider(url, service.name), weight);
+  const provider = withFacts(weighted(readProvider(url, service.name, keys), weight), facts);
   const all = providers.get(service.name);
   if (all) all.push(provider);
   else providers.set(service.name, [provider]);

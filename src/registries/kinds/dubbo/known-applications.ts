@@ -13,12 +13,14 @@ interface Made {
  */
 export class KnownApplications {
   readonly #wants: (name: string) => boolean;
+  readonly #keys: readonly string[];
   #made: ReadonlyMap<string, Made> = new Map();
   #all: readonly Application[] = [];
 
-  /** `wants` selects the relevant interfaces. */
-  constructor(wants: (name: string) => boolean) {
+  /** `wants` selects the relevant interfaces; `keys` are those of the instances' facts. */
+  constructor(wants: (name: string) => boolean, keys: readonly string[] = []) {
     this.#wants = wants;
+    this.#keys = keys;
   }
 
   /**
@@ -45,7 +47,7 @@ export class KnownApplications {
     const isSame =
       before?.parts.length === parts.length && parts.every((part, at) => part === before.parts[at]);
     if (isSame) return before;
-    return { parts, application: readApplication(name, instances, metadataOf, this.#wants) };
+    return { parts, application: readApplication(name, instances, metadataOf, this.#wants, this.#keys) };
   }
 }
 

@@ -10,13 +10,13 @@ export function serviceOf(name: string, providers: readonly Provider[]): Service
 
 /**
  * A service with additional providers. Its own instances win over equal ones of `providers`, but for the weight: of those
- * that are not the usual one the lowest counts, so that it may be set wherever the provider is registered. If they add
- * nothing, the service is returned as it is. An unreadable service stays unreadable.
+ * that are not the usual one the lowest counts, so that it may be set wherever the provider is registered; and
+ * facts that they alone tell count too. If they add nothing, the service is returned as it is. An unreadable service stays unreadable.
  */
 export function withProviders(service: Service, providers: readonly Provider[]): Service {
   if (service.instances === "unknown") return service;
   const found = providers.flatMap(({ instance }) => instance ?? []);
-  const instances = distinct([...service.instances, ...found], instanceKey, lighter);
+  const instances = distinct([...service.instances, ...found], instanceKey, together);
   const problems = distinct(
     [...service.problems, ...providers.flatMap(({ problem }) => problem ?? [])],
     problemKey,
@@ -33,26 +33,33 @@ export function withProviders(service: Service, providers: readonly Provider[]):
 /** Instances of a service differ in little but their address, and there may be 100,000, so equal metadata is shared. */
 function sharingMetadata(instances: readonly ServiceInstance[]): readonly ServiceInstance[] {
   const shared = sharing<ServiceInstance["metadata"]>();
-  return instances.map((instance) => ({ ...instance, metadata: shared(instance.metadata) }));
+  return instances.map((instance) => ({
+    ...instance,
+    metadata: shared(instance.metadata),
+    ...(instance.facts && { facts: shared(instance.facts) }),
+  }));
 }
 
-/** The first of each key, or what `together` makes of it and a further one. */
+/** The first of each key, or what `merged` makes of it and a further one. */
 function distinct<T>(
   items: readonly T[],
   keyOf: (item: T) => string,
-  together: (first: T, other: T) => T = (first) => first,
+  merged: (first: T, other: T) => T = (first) => first,
 ): T[] {
   const byKey = new Map<string, T>();
   for (const item of items) {
     const key = keyOf(item);
     const first = byKey.get(key);
-    byKey.set(key, first === undefined ? item : together(first, item));
+    byKey.set(key, first === undefined ? item : merged(first, item));
   }
   return [...byKey.values()];
 }
 
-function lighter(first: ServiceInstance, { weight }: ServiceInstance): ServiceInstance {
-  return weight !== undefined && weight < (first.weight ?? Infinity) ? { ...first, weight } : first;
+function together(first: ServiceInstance, { weight, facts }: ServiceInstance): ServiceInstance {
+  const isLighter = weight !== undefined && weight < (first.weight ?? Infinity);
+  const saysMore = facts !== undefined && Object.keys(facts).some((key) => first.facts?.[key] === undefined);
+  if (!isLighter && !saysMore) return first;
+  return { ...first, ...(isLighter && { weight }), ...(saysMore && { facts: { ...facts, ...first.facts } }) };
 }
 
 /** One process may offer several versions and groups of an interface on one port; they are different services. */

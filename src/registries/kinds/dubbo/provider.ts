@@ -1,4 +1,5 @@
 import { isIPv6 } from "node:net";
+import { factsOf } from "../../../model/facts.ts";
 import { dubboParameters } from "../../../model/labels.ts";
 import type { Problem } from "../../../model/problems.ts";
 import type { Protocol, ServiceInstance } from "../../../model/service.ts";
@@ -49,10 +50,11 @@ export interface Provider {
 /**
  * Decides whether a provider counts, and how to call it. A provider that does not want traffic (disabled, drained, a
  * control URL) is left out silently; one that nobody can call is rejected. Address and port range are not checked
- * here. `name` is the interface under which the registry lists it, because a `simplified` URL does not name one.
+ * here. `name` is the interface under which the registry lists it, because a `simplified` URL does not name one; `keys` are
+ * those of the instance's facts.
  * Source: apache/dubbo, UrlUtils.isMatch (enabled, category); AbstractLoadBalance.getWeight (0 = no calls).
  */
-export function readProvider(url: ProviderUrl, name: string): Provider {
+export function readProvider(url: ProviderUrl, name: string, keys: readonly string[] = []): Provider {
   if (!takesTraffic(url)) return {};
   const [host, port, scheme] = [url.host, url.port, url.scheme].map((part) => part.slice(0, maxShown));
   const at = `${name} ${isIPv6(url.host) ? `[${host}]` : host}:${port}`;
@@ -65,7 +67,7 @@ export function readProvider(url: ProviderUrl, name: string): Provider {
     const detail = url.port === "" ? "the URL has no port" : `port "${port}" is not a number`;
     return { problem: { at, code: "BadPort", detail, severity: "rejected" } };
   }
-  return { instance: instanceOf(url, name, protocol), ...tokenWarning(url, name) };
+  return { instance: instanceOf(url, name, protocol, keys), ...tokenWarning(url, name) };
 }
 
 function takesTraffic({ scheme, parameters }: ProviderUrl): boolean {
@@ -99,10 +101,11 @@ function instanceOf(
   { host, port, parameters }: ProviderUrl,
   name: string,
   protocol: Protocol,
+  keys: readonly string[],
 ): ServiceInstance {
   const version = parameters.get("version") ?? "";
   const weight = weightOf(parameters);
-  const stable = dubboParameters.map((key) => [key, parameterOf(parameters, key)] as const);
+  const stable = dubboParameters.map((key) => [key, parameterOf(parameters, key) ?? ""] as const);
   return {
     address: host,
     port: Number(port),
@@ -111,7 +114,15 @@ function instanceOf(
     group: parameters.get("group") ?? "",
     ...(weight !== 1 && { weight }),
     metadata: { interface: name, ...Object.fromEntries(stable.filter(([, value]) => value !== "")) },
+    ...factsOf(keys, (key) => parameterOf(parameters, key)),
   };
+}
+
+/** The provider with these facts, which win over its own. */
+export function withFacts(provider: Provider, facts: ServiceInstance["facts"]): Provider {
+  const { instance } = provider;
+  if (instance === undefined || facts === undefined) return provider;
+  return { ...provider, instance: { ...instance, facts: { ...instance.facts, ...facts } } };
 }
 
 /** The provider with so many times its weight, where its registry has one of its own. */
@@ -122,8 +133,8 @@ export function weighted(provider: Provider, factor: number): Provider {
 }
 
 /** Dubbo's own name of a provider's tag is `dubbo.tag`. Source: apache/dubbo, CommonConstants.TAG_KEY. */
-function parameterOf(parameters: ProviderUrl["parameters"], key: (typeof dubboParameters)[number]): string {
-  return (key === "tag" && parameters.get("dubbo.tag")) || (parameters.get(key) ?? "");
+function parameterOf(parameters: ProviderUrl["parameters"], key: string): string | undefined {
+  return (key === "tag" && parameters.get("dubbo.tag")) || parameters.get(key);
 }
 
 /** The same problem for all providers of an interface, because one per provider would drown every other problem. */

@@ -17,6 +17,8 @@ test.each<[string, Spec, readonly EditEffect[]]>([
   ["the Secret", { secretRef: { name: "login" } }, ["reopen"]],
   ["tls", { tls: { enabled: true } }, ["reopen"]],
   ["weights", { instances: { weights: false } }, ["ask", "reopen"]],
+  ["the selector", { instances: { selector: { matchLabels: { env: "gray" } } } }, ["ask", "reopen"]],
+  ["labels", { instances: { labels: ["env"] } }, ["ask", "reopen"]],
   ["l7", { l7: false }, ["expect"]],
   ["protocol", { protocol: "http" }, ["expect"]],
   ["policy and suspend", { policy: "observe", suspend: true }, ["expect", "reopen", "resettle"]],

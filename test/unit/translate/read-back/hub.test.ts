@@ -28,6 +28,28 @@ describe("a hub that this version cannot use names the field", () => {
     [{ l7: "false" }, "spec.l7 is not true or false"],
     [{ instances: [] }, "spec.instances is not an object"],
     [{ instances: { weights: 1 } }, "spec.instances.weights is not true or false"],
+    [{ instances: { labels: "env" } }, "spec.instances.labels is not a list of texts"],
+    [{ instances: { selector: [] } }, "spec.instances.selector is not an object"],
+    [
+      { instances: { selector: { matchLabels: { env: 1 } } } },
+      "spec.instances.selector.matchLabels is not an object of texts",
+    ],
+    [
+      { instances: { selector: { matchExpressions: [{ key: "env", operator: "in" }] } } },
+      'spec.instances.selector.matchExpressions[0].operator "in" is not one of In, NotIn, Exists, DoesNotExist',
+    ],
+    [
+      { instances: { selector: { matchExpressions: [{ operator: "Exists" }] } } },
+      "spec.instances.selector.matchExpressions[0].key is missing",
+    ],
+    [
+      { instances: { selector: { matchExpressions: [{ key: "env", operator: "In" }] } } },
+      "spec.instances.selector.matchExpressions[0].values is missing",
+    ],
+    [
+      { instances: { selector: { matchExpressions: [{ key: "env", operator: "Exists", values: ["x"] }] } } },
+      "spec.instances.selector.matchExpressions[0].values is not for operator Exists",
+    ],
     [{ suspend: "true" }, "spec.suspend is not true or false"],
     [{ services: ["*"] }, "spec.services is not an object"],
     [{ services: { include: "*" } }, "spec.services.include is not a list of texts"],
