@@ -44,6 +44,24 @@ const reasons: readonly Reason[] = [
     ],
   })),
   {
+    why: "this version counts the weights of Dubbo providers",
+    kind: "serviceentries",
+    because: "spec.endpoints[].weight",
+    fields: [
+      /^spec\.endpoints\[\](\.weight|\.labels\.tag)?$/,
+      /^metadata\.annotations\.ecns\.easystack\.cn\/(last-applied|service)$/,
+    ],
+  },
+  {
+    why: "this version makes weights exact",
+    kind: "envoyfilters",
+    because: "spec.configPatches[].patch.value.least_request_lb_config",
+    fields: [
+      /^spec\.configPatches\[\]\.patch\.value\.least_request_lb_config$/,
+      /^metadata\.annotations\.ecns\.easystack\.cn\/last-applied$/,
+    ],
+  },
+  {
     why: "this version says it in other words",
     kind: "registryhubs",
     fields: [/^status\.conditions\[\w+\]\.message$/],
@@ -52,7 +70,7 @@ const reasons: readonly Reason[] = [
     why: "an instance left, which is held until its registry has settled",
     kind: "registryhubs",
     fields: [
-      /^status\.(endpoints|serviceentries|hold|problems\[\])$/,
+      /^status\.(endpoints|serviceentries|hold|hold\.endpoints|hold\.services|problems\[\])$/,
       /^status\.conditions\[(DeletionHeld|Applied|Ready)\]\./,
       /^status\.conditions\[RegistrySynced\]\.message$/,
     ],
@@ -151,7 +169,10 @@ async function takeOver(name: string, version: Version, more: readonly Reason[] 
   const written = ofObjects.map(({ name: its }) => its).sort();
   expect(writes.filter((write) => whyOf(write, more) === left)).toHaveLength(fleets.length);
   const asked = requests.filter(({ resource }) => ["serviceentries", "envoyfilters"].includes(resource));
-  expect(asked.map(({ name: its }) => its).sort()).toEqual(written); // no request that changes nothing
+  // No request changes nothing; but the earlier version asks for a port's filter once per service that it looks at.
+  const counted = (names: readonly string[]): readonly string[] =>
+    (more.length > 0 ? [...new Set(names)] : [...names]).sort();
+  expect(counted(asked.map(({ name: its }) => its))).toEqual(counted(written));
 }
 
 /** An instance of each registry leaves: that its endpoint goes shows that the registry is believed. */
@@ -183,7 +204,8 @@ async function untilInSync(): Promise<void> {
         const endpoints = instances.filter((one) => living.has(one)).length;
         expect(status).toMatchObject({ phase: "success", endpoints, rejected: 0 });
         const problems = status?.problems.map(({ problem }) => problem.split(":")[0]) ?? [];
-        expect(problems.filter((code) => code !== "TooManyLabels")).toEqual([]);
+        const expected = ["TooManyLabels", "WeightsApproximate"];
+        expect(problems.filter((code) => !expected.includes(code ?? ""))).toEqual([]);
         expect(status?.conditions).toContainEqual(expect.objectContaining({ type: "Ready", status: "True" }));
         expect(status?.observedGeneration).toBe(metadata.generation);
       }
