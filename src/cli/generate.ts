@@ -4,7 +4,6 @@ import {
   filterRemovalDelayMs,
 } from "../controllers/dubbo/filter-worker.ts";
 import { entryRemovalDelayMs } from "../controllers/hub/host-memos.ts";
-import { oneAboutWeights } from "../controllers/hub/host-problems.ts";
 import { type ClaimingHub, type HostContext, HostWorker } from "../controllers/hub/host-worker.ts";
 import { HostLedger } from "../controllers/hub/ledger.ts";
 import { ListingIndex } from "../controllers/hub/listing-index.ts";
@@ -70,7 +69,7 @@ export async function generate(
   const context = { sessions: () => hubs, goneInMs: () => undefined };
   const withoutVip = await generateEntries(hosts, context, cluster, options);
   await generateFilters([...ownedBefore, ...owned()], hubs, cluster, options);
-  const problems = oneAboutWeights([...snapshot.problems, ...listings.problems, ...ledger.problems]);
+  const problems = [...snapshot.problems, ...listings.problems, ...ledger.problems];
   return { problems, withoutVip, held: ledger.withheld };
 }
 

@@ -1,12 +1,11 @@
 import { setTimeout as delay } from "node:timers/promises";
-import { beforeAll, expect, test } from "vitest";
-import { type DubboConsumer, startDubboConsumer } from "../bed/dubbo-consumer.ts";
+import { expect, test } from "vitest";
 import { startSidecar } from "../bed/envoy.ts";
 import { setHost } from "../bed/mesh-namespace.ts";
 import { newTenant, untilReady } from "../e2e/world.ts";
 import { eventually } from "../support/eventually.ts";
 import { oldObjects, oldPort, oldVirtualIp } from "./old-product.ts";
-import { ARRIVES_MS, at, startPod, useMesh } from "./world.ts";
+import { ARRIVES_MS, at, startPod, useConsumers, useMesh } from "./world.ts";
 
 /** How long a connection through a listener that changed may go on: in an installation 45 s. */
 const DRAIN_SECONDS = 5;
@@ -14,13 +13,7 @@ const DRAIN_SECONDS = 5;
 const PUSH_MS = 3_000;
 
 const mesh = useMesh({ start: (options) => startSidecar({ ...options, drainSeconds: DRAIN_SECONDS }) });
-let consumers: readonly DubboConsumer[];
-beforeAll(async () => {
-  const owned = new AsyncDisposableStack();
-  consumers = await Promise.all((["2.7", "3.3"] as const).map((dubbo) => startDubboConsumer({ dubbo })));
-  for (const one of consumers) owned.use(one);
-  return () => owned.disposeAsync();
-});
+const consumers = useConsumers();
 
 test("what the old product made is taken over under live consumers: the entry without a trace, the filter by one cut", async () => {
   const { world, sidecar } = mesh;

@@ -1,17 +1,10 @@
-import { beforeAll, expect, test } from "vitest";
-import { type DubboConsumer, startDubboConsumer } from "../bed/dubbo-consumer.ts";
+import { expect, test } from "vitest";
 import { newTenant } from "../e2e/world.ts";
 import { eventually } from "../support/eventually.ts";
-import { ARRIVES_MS, at, openDubboService, startPod, useMesh } from "./world.ts";
+import { ARRIVES_MS, at, openDubboService, startPod, useConsumers, useMesh } from "./world.ts";
 
 const mesh = useMesh();
-let consumers: readonly DubboConsumer[];
-beforeAll(async () => {
-  const owned = new AsyncDisposableStack();
-  consumers = await Promise.all((["2.7", "3.3"] as const).map((dubbo) => startDubboConsumer({ dubbo })));
-  for (const one of consumers) owned.use(one);
-  return () => owned.disposeAsync();
-});
+const consumers = useConsumers();
 
 test("a selector keeps a provider out, an edit lets it in and out again, and no call of connected consumers fails", async () => {
   const tenant = await newTenant(mesh.world);

@@ -1,9 +1,8 @@
 import { beforeAll, expect, test } from "vitest";
-import { type DubboConsumer, startDubboConsumer } from "../bed/dubbo-consumer.ts";
 import { type Nacos, startNacos } from "../bed/nacos.ts";
 import { newTenant } from "../e2e/world.ts";
 import { eventually } from "../support/eventually.ts";
-import { ARRIVES_MS, at, hello, openDubboService, startPod, useMesh } from "./world.ts";
+import { ARRIVES_MS, at, hello, openDubboService, startPod, useConsumers, useMesh } from "./world.ts";
 
 const CALLS = 2_000;
 const PARALLEL = 8;
@@ -11,14 +10,11 @@ const PARALLEL = 8;
 const ROUGHLY = 20;
 
 const mesh = useMesh();
+const consumers = useConsumers();
 let nacos: Nacos;
-let consumers: readonly DubboConsumer[];
 beforeAll(async () => {
-  const owned = new AsyncDisposableStack();
-  nacos = owned.use(await startNacos({ version: "2.3" }));
-  consumers = await Promise.all((["2.7", "3.3"] as const).map((dubbo) => startDubboConsumer({ dubbo })));
-  for (const one of consumers) owned.use(one);
-  return () => owned.disposeAsync();
+  nacos = await startNacos({ version: "2.3" });
+  return () => nacos[Symbol.asyncDispose]();
 });
 
 test("a canary by the registry's weights: 0, 5, 50 and 100 % of the calls of connected consumers, exactly and without a failure", async () => {

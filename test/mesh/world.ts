@@ -2,6 +2,7 @@ import { setTimeout as delay } from "node:timers/promises";
 import { afterEach, beforeAll, beforeEach, expect } from "vitest";
 import type { ServiceEntry } from "../../src/model/istio.ts";
 import type { RegistryHubSpec } from "../../src/model/registryhub.ts";
+import { type DubboConsumer, startDubboConsumer } from "../bed/dubbo-consumer.ts";
 import { type DubboProviderOptions, startDubboProvider } from "../bed/dubbo-provider.ts";
 import { type Sidecar, type SidecarOptions, startSidecar } from "../bed/envoy.ts";
 import { type Istiod, startIstiod } from "../bed/istiod.ts";
@@ -105,6 +106,19 @@ export function useMesh({
       return running().sidecar;
     },
   };
+}
+
+/** Called once in a file: consumers of Dubbo 2.7 and 3.3, in this order, from its first test to its last. */
+export function useConsumers(): readonly DubboConsumer[] {
+  const consumers: DubboConsumer[] = [];
+  beforeAll(async () => {
+    const owned = new AsyncDisposableStack();
+    const versions = ["2.7", "3.3"] as const;
+    for (const one of await Promise.all(versions.map((dubbo) => startDubboConsumer({ dubbo }))))
+      consumers.push(owned.use(one));
+    return () => owned.disposeAsync();
+  });
+  return consumers;
 }
 
 /** A service of a tenant, as its consumers know it. */

@@ -3,6 +3,7 @@ import type { Problem } from "../../model/problems.ts";
 import type { HubStatus } from "../../model/registryhub.ts";
 import type { Clock } from "../../runtime/deps.ts";
 import type { ApplyFailure } from "../../status/hub-status.ts";
+import { oneAboutWeights } from "./host-problems.ts";
 
 /** What the operator would do to a host. */
 export type DryRunResult = "create" | "change" | "remove";
@@ -131,7 +132,7 @@ export class HostLedger {
   }
 
   get problems(): readonly Problem[] {
-    return [...this.#problems.values()].flat();
+    return oneAboutWeights([...this.#problems.values()].flat());
   }
 
   get failures(): readonly ApplyFailure[] {

@@ -16,7 +16,6 @@ import { readStatus } from "../../translate/read-back/hub-status.ts";
 import type { EntryIndex, HubEntry } from "../writes/entry-index.ts";
 import type { Tools } from "../writes/object-writer.ts";
 import type { Outcome, WorkQueue } from "../writes/queue.ts";
-import { oneAboutWeights } from "./host-problems.ts";
 import { ambientWithoutL7, hiddenByMesh, type MeshView } from "./mesh-warnings.ts";
 import type { HubSession } from "./session.ts";
 import { type Services, shadowsOf } from "./shadowing-services.ts";
@@ -150,7 +149,7 @@ export class StatusWorker {
   #view(session: HubSession, object: Stored<RegistryHub>): HubView {
     const { hub } = session;
     const previous = readStatus(object.status);
-    const problems = oneAboutWeights(session.problems);
+    const { problems } = session;
     const refused = new Set(problems.filter(({ code }) => code === "ShadowsService").map(({ at }) => at));
     const isMade = (host: HostKey) => session.listings.has(host) && !refused.has(splitKey(host)[1]);
     return {

@@ -60,7 +60,7 @@ export class ConsulReader {
   ) {
     this.#config = config;
     this.#api = withConnectionRetry(api, () => this.#waiting.giveWay(), deps, signal);
-    const selection = { ...config.registry, ...(config.keys && { keys: config.keys }) };
+    const selection = { ...config.registry, keys: config.keys ?? [] };
     this.#lookup = createLookup(this.#api, selection);
     this.#hooks = hooks;
     this.#deps = deps;

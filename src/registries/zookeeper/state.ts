@@ -76,7 +76,7 @@ export class Tree {
 
   constructor(options: TreeOptions) {
     this.#options = options;
-    const { session, root, keys, changed } = options;
+    const { session, root, keys = [], changed } = options;
     this.#base = root === "/" ? "" : root;
     const wants = (name: string): boolean => this.#wants(name);
     this.#root = new WatchedNodes((_, fired) => this.#readRoot(fired), changed);
@@ -86,13 +86,7 @@ export class Tree {
       ({ instances }) => instances === "unknown",
       (name) => this.#forget(name),
     );
-    this.#applications = new Applications({
-      session,
-      base: this.#base,
-      wants,
-      ...(keys && { keys }),
-      changed,
-    });
+    this.#applications = new Applications({ session, base: this.#base, wants, keys, changed });
     this.#unwanted = new WatchedNodes((path, fired) => this.#readAddresses(path, fired), changed);
     this.#probe = new Probe(session, (name) => this.#interfaces.invalidate([name]));
   }

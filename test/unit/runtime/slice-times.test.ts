@@ -64,7 +64,7 @@ test("collections of garbage are no part of it, and told by themselves", async (
   expect(objects).toHaveLength(300_000);
 });
 
-test("of thousands of slices the longest is known, and few are kept until Node has told of collections", async () => {
+test("of thousands of slices the longest is known", async () => {
   const times = new SliceTimes();
   for (let count = 0; count < 5_000; count++) {
     const ends = times.begins("listings");
