@@ -1,6 +1,7 @@
 import type { Dispatcher } from "undici";
 import { linkAbort, unlessAborted } from "../runtime/abort.ts";
 import type { Clock, Deps } from "../runtime/deps.ts";
+import { untilFree } from "../runtime/slices.ts";
 import { type ApiEndpoint, type ConnectorOptions, createConnector } from "./connection.ts";
 import { KubeError, refused, unreachable } from "./errors.ts";
 import { kubeconfigProblem } from "./kubeconfig.ts";
@@ -89,7 +90,11 @@ export function createClient(options: ClientOptions, deps: Deps): KubeClient {
     async request<T>(request: KubeRequest): Promise<T> {
       const leave = request.method === "GET" ? undefined : await writes.enter(request.signal);
       try {
-        return await send(request, "requests", async (body) => parse<T>(request, await body.text()));
+        return await send(request, "requests", async (body) => {
+          const text = await body.text();
+          await untilFree(deps.clock); // as many answers as there are connections may come at once
+          return parse<T>(request, text);
+        });
       } finally {
         leave?.();
       }

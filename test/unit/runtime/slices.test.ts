@@ -1,5 +1,5 @@
 import { describe, expect, test } from "vitest";
-import { atOnce, inSlices, type Steps } from "../../../src/runtime/slices.ts";
+import { atOnce, inSlices, type Steps, untilFree } from "../../../src/runtime/slices.ts";
 import { fakeClock } from "../../support/fake-clock.ts";
 
 const count = 12;
@@ -60,6 +60,28 @@ describe("several at once", () => {
   test("nor do many small ones", async () => {
     expect(Math.max(...(await turnsOf(10, 3)))).toBeLessThanOrEqual(5 + 10);
   });
+});
+
+test("what arrives all at once is worked on in the turns after, in its order", async () => {
+  const clock = fakeClock();
+  const [inTurns, order]: [number[], number[]] = [[], []];
+  let inTurn = 0;
+  const look = (): void => {
+    inTurns.push(inTurn);
+    inTurn = 0;
+    if (order.length < 16) setImmediate(look);
+  };
+  setImmediate(look);
+  const pieces = Array.from({ length: 16 }, async (_, at) => {
+    await new Promise((arrived) => setImmediate(arrived));
+    await untilFree(clock);
+    clock.advance(2);
+    inTurn++;
+    order.push(at);
+  });
+  await Promise.all(pieces);
+  expect(order).toEqual(order.toSorted((a, b) => a - b));
+  expect(Math.max(...inTurns)).toBe(3);
 });
 
 test("all at once nobody else has a turn", () => {
