@@ -25,7 +25,7 @@ export function dataLosses(row: Row): void {
       const refilledAt = Date.now();
       await stage.registry.refill(services); // 55 of 61 = 90 %
       for (const one of buried) {
-        expect(await stage.removed(one, since, 2 * stage.registry.tellMs)).toBeGreaterThanOrEqual(refilledAt);
+        expect(await stage.removed(one, since, stage.settleMs + REACT_MS)).toBeGreaterThanOrEqual(refilledAt);
       }
       await says(stage, { phase: "success", held: "NothingHeld" });
     },

@@ -29,6 +29,8 @@ export interface OutageRegistry extends AsyncDisposable {
   readonly sessionMs: number;
   /** By how much settling is shortened: as much as the time in which the registry's providers come back. */
   readonly settleFactor: number;
+  /** The same for a story with a real provider, if that one comes back no sooner than in production. */
+  readonly realSettleFactor?: number;
   /** Within this long the status says why the registry is not read, in ms. */
   readonly tellMs: number;
   /** Whether its services speak Dubbo, so that each host has an EnvoyFilter. */

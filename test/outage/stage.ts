@@ -90,7 +90,7 @@ export class Stage implements AsyncDisposable {
       await startControllers({
         hubKubeconfig: api.kubeconfig,
         dubboKubeconfig: api.kubeconfig,
-        hub: [watched, `--settle-factor=${registry.settleFactor}`, ...TIMES, ...flags],
+        hub: [watched, `--settle-factor=${settleFactorOf(registry, realProvider)}`, ...TIMES, ...flags],
         dubbo: [watched, `--root-namespace=${namespace}`],
       }),
     );
@@ -123,8 +123,8 @@ export class Stage implements AsyncDisposable {
 
   /** How long nothing is believed to be gone after the first listing, in ms. */
   get settleMs(): number {
-    const { spec, settleFactor } = this.registry;
-    return registries[spec.type].settleMs * settleFactor;
+    const { registry } = this;
+    return registries[registry.spec.type].settleMs * settleFactorOf(registry, this.#realProvider);
   }
 
   /** Lets an outage last: its length is part of the story, nothing can be awaited in its stead. */
@@ -321,6 +321,11 @@ export class Stage implements AsyncDisposable {
     return { host: this.registry.hostOf(provider.service, this.namespace), hostPort: addrOf(provider) };
   }
 }
+
+const settleFactorOf = (
+  { settleFactor, realSettleFactor = settleFactor }: OutageRegistry,
+  real: RealProvider | undefined,
+): number => (real === undefined ? settleFactor : realSettleFactor);
 
 const addrOf = ({ address, port }: Provider): string => `${address}:${port}`;
 

@@ -10,6 +10,8 @@ const TICK_MS = 200;
 const SESSION_MS = 20 * TICK_MS;
 /** Settling takes 9 s: half as much again as its sessions would have it, for providers on a machine that is busy. */
 const SETTLE_FACTOR = 0.15;
+/** A JVM whose session has ended needs as long on a busy machine as production allows for: one came after 48 s. */
+const REAL_SETTLE_FACTOR = 1;
 /**
  * How long after an outage the first provider is back, each further one half a second later: the slowest ones come after
  * their old sessions have expired, and within the time that settling allows for (a session + 15 s, a tenth of it).
@@ -73,6 +75,7 @@ async function startZooKeeperRegistry(): Promise<OutageRegistry> {
     proxy,
     sessionMs: SESSION_MS,
     settleFactor: SETTLE_FACTOR,
+    realSettleFactor: REAL_SETTLE_FACTOR,
     tellMs: 20_000,
     speaksDubbo: true,
     hostOf: (service, namespace) => `${service.toLowerCase()}.${namespace}`,
