@@ -192,6 +192,14 @@ const options = {
     help: `The ports whose Dubbo services get new EnvoyFilters: numbers and ranges, separated by commas; ! takes some out again, the last one that has a port decides, and the word default stands for the default. What the filters of a port change, they change for that port in every proxy of the mesh. So the default is 1024-65535 without the usual ports of ${portsInWords}. A filter that exists stays. Give both controllers the same value: the hub-controller reports the services that get no filter.`,
     commands: [...both, "preview"],
   }),
+  outlierDetection: option({
+    flag: "outlier-detection",
+    value: "true|false",
+    default: "true",
+    parse: boolean,
+    help: "Whether proxies stop calling endpoints of Dubbo services that cannot be reached, for 10 to 30 s at a time, and wait 1.5 s for a connection instead of Istio's 10 s. It acts on every cluster of a Dubbo port, whoever owns it. A port whose hubs all say outlierDetection: false has neither.",
+    commands: [...dubbo, "preview"],
+  }),
   maxAnswerBytes: option({
     flag: "max-answer-bytes",
     value: "<bytes>",

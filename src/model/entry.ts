@@ -85,6 +85,8 @@ export interface Entry {
   readonly emptySince?: string;
   /** false = no EnvoyFilter, because a contributing hub has l7: false. */
   readonly l7: boolean;
+  /** false = proxies go on calling endpoints that cannot be reached, because every contributing hub says so. Of Dubbo entries. */
+  readonly outlierDetection: boolean;
   /** The registry-name label of a Spring entry, for people; "" on Dubbo entries. */
   readonly registryName: string;
 }
@@ -107,6 +109,8 @@ export interface Claim {
   /** metadata.name of the hub, for people. */
   readonly name: string;
   readonly l7: boolean;
+  /** As the hub says it; undefined = it says nothing. */
+  readonly outlierDetection?: boolean;
   /** The hub's spec.protocol for Spring services; undefined = the hub is missing, so nobody knows. */
   readonly protocol?: Protocol;
   /** Labels that the hub asks for, besides the usual ones. */

@@ -23,6 +23,8 @@ export interface Hub {
   readonly target: string;
   readonly protocol: "tcp" | "http";
   readonly l7: boolean;
+  /** Whether proxies stop calling endpoints of Dubbo services that cannot be reached; undefined = nothing is said. */
+  readonly outlierDetection?: boolean;
   readonly policy: Policy;
   readonly suspend: boolean;
   readonly filter: ServiceFilter;
@@ -41,16 +43,27 @@ export interface InstanceRules {
   readonly labels: readonly { readonly key: string; readonly label: string }[];
   /** Whether the weights of the registry count. */
   readonly weights: boolean;
+  /** In order: an instance is of the first that selects it. */
+  readonly shares: readonly Share[];
+}
+
+/** A group of the instances of each service, and the part of its calls that they get together. */
+export interface Share {
+  readonly name: string;
+  readonly selector: Pick<LabelSelector, "requirements">;
+  /** Of all calls, 0 to 100; what the shares leave is for the other instances. */
+  readonly percent: number;
 }
 
 /** The keys that decide something about instances. */
 export function factKeys({
   selector,
   labels,
-}: Pick<InstanceRules, "selector" | "labels">): readonly string[] {
-  return [
-    ...new Set([...selector.requirements.map(({ key }) => key), ...labels.map(({ key }) => key)]),
-  ].sort();
+  shares,
+}: Pick<InstanceRules, "selector" | "labels" | "shares">): readonly string[] {
+  const selectors = [selector, ...shares.map((share) => share.selector)];
+  const selecting = selectors.flatMap(({ requirements }) => requirements);
+  return [...new Set([...selecting, ...labels].map(({ key }) => key))].sort();
 }
 
 /** What decides whether an entry is a hub's. */

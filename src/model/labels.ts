@@ -24,6 +24,7 @@ export const annotations = {
   lastApplied: `${prefix}/last-applied`,
   emptySince: `${prefix}/empty-since`,
   l7: `${prefix}/l7`,
+  outlierDetection: `${prefix}/outlier-detection`,
   /** The service name as the registry spells it, if the host needed more than lower-casing. */
   originalName: `${prefix}/original-name`,
   /** `group/interface:version` of a Dubbo service, as in ServiceIdentity.serviceKey. */
@@ -73,6 +74,9 @@ export const endpointLabels = {
   registryName: "registryName",
   by: `${prefix}/by`,
 } as const;
+
+/** On the endpoints of a hub with shares: the name of its share, if it has one, and the weight that it would have without. */
+export const shareLabels = { share: `${prefix}/share`, weight: `${prefix}/weight` } as const;
 
 /**
  * How many hubs the label `by` can name: a label's value has at most 63 characters, and an id has 8. Where it is full,

@@ -31,6 +31,8 @@ export const problemCodes = {
     "Some namespaces are ambient, where no EnvoyFilter acts: their consumers reach Dubbo services by connection, not by call. Give them sidecars, or set l7: false.",
   WeightsApproximate:
     "The endpoints have different weights, which Istio follows roughly where calls are not balanced by the Dubbo filter. If shares have to be exact, give the host's DestinationRule ROUND_ROBIN.",
+  ShareIgnored:
+    "All instances of the service that are listed are in shares of 0 %, so shares do not count for it. Give one of spec.instances.shares more.",
   MixedProtocols:
     "Instances of one service speak different protocols; the entry contains only those that speak its protocol. Or the hubs of a Spring service differ in spec.protocol; the entry keeps its protocol.",
   TooManyServices:

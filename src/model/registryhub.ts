@@ -16,17 +16,16 @@ export interface RegistryHubSpec {
   readonly l7?: boolean;
   readonly services?: { readonly include?: readonly string[]; readonly exclude?: readonly string[] };
   readonly instances?: {
-    readonly selector?: {
-      readonly matchLabels?: Readonly<Record<string, string>>;
-      readonly matchExpressions?: readonly {
-        readonly key: string;
-        readonly operator: "In" | "NotIn" | "Exists" | "DoesNotExist";
-        readonly values?: readonly string[];
-      }[];
-    };
+    readonly selector?: InstanceSelector;
     readonly labels?: readonly string[];
     readonly weights?: boolean;
+    readonly shares?: readonly {
+      readonly name: string;
+      readonly selector: InstanceSelector;
+      readonly percent: number;
+    }[];
   };
+  readonly outlierDetection?: boolean;
   readonly policy?: Policy;
   readonly suspend?: boolean;
   readonly zookeeper?: { readonly root?: string };
@@ -37,6 +36,15 @@ export interface RegistryHubSpec {
     readonly tags?: readonly string[];
     readonly includeWarning?: boolean;
   };
+}
+
+interface InstanceSelector {
+  readonly matchLabels?: Readonly<Record<string, string>>;
+  readonly matchExpressions?: readonly {
+    readonly key: string;
+    readonly operator: "In" | "NotIn" | "Exists" | "DoesNotExist";
+    readonly values?: readonly string[];
+  }[];
 }
 
 export interface RegistryHub extends KubeObject {
@@ -81,7 +89,7 @@ export interface HubStatus {
   readonly services: number;
   readonly endpoints: number;
   readonly rejected: number;
-  /** Instances that `spec.instances.selector` leaves out; absent while it leaves out none. */
+  /** Instances that `spec.instances` leaves out, by its selector and its shares of 0 %; absent while it leaves out none. */
   readonly excluded?: number;
   readonly problems: readonly { readonly at: string; readonly problem: string; readonly severity: string }[];
   readonly hold?: Hold;

@@ -69,12 +69,13 @@ export function claimOf(host: HostKey, actual: Entry | undefined, inputs: ClaimI
   if (isOfNamesake(hub, actual)) return undefined;
   const listed = mayWrite ? inputs.listed : [];
   if (listed.length === 0 && !owns(inputs, host, actual)) return undefined;
-  const { key, name, l7, protocol } = hub;
-  const { weights } = hub.instances;
+  const { key, name, l7, outlierDetection, protocol } = hub;
+  const weights = hub.instances.weights || hub.instances.shares.length > 0;
   const labels = hub.instances.labels.map(({ label }) => label);
   const isUnknown = !mayWrite || inputs.isUnknown || hub.policy === "upsert-only";
   const unlisted = isUnknown ? "unknown" : unlistedVerdict(trust, host, listed.length > 0);
-  return { key, name, l7, protocol, labels, weights, mayWrite, listed, unlisted };
+  const said = { l7, protocol, ...(outlierDetection !== undefined && { outlierDetection }) };
+  return { key, name, ...said, labels, weights, mayWrite, listed, unlisted };
 }
 
 /** What the hub says of the endpoints of a host that it does not list; `listsAny` = it lists others of the host. */
@@ -118,5 +119,6 @@ function owns({ hub, trust }: ClaimInputs, host: HostKey, actual: Entry | undefi
 
 function claimOfMissing(key: HubKey, actual: Entry | undefined): Claim {
   const name = splitKey(key)[1];
-  return { key, name, l7: actual?.l7 ?? true, mayWrite: false, listed: [], unlisted: "unknown" };
+  const { l7, outlierDetection } = actual ?? { l7: true, outlierDetection: true };
+  return { key, name, l7, outlierDetection, mayWrite: false, listed: [], unlisted: "unknown" };
 }

@@ -272,6 +272,7 @@ function entryFor(
     endpoints.size > 0 ? contributing.has(id) : actual?.hubs.has(id),
   );
   const names = ids.map((id) => claims.get(id)?.name ?? "");
+  const isSpring = shape.service.kind === "spring";
   const registryName = actual && names.includes(actual.registryName) ? actual.registryName : (names[0] ?? "");
   return {
     host: input.host,
@@ -283,6 +284,8 @@ function entryFor(
     endpoints,
     ...(endpoints.size === 0 && { emptySince: actual?.emptySince ?? input.now }),
     l7: ids.every((id) => claims.get(id)?.l7 ?? true),
-    registryName: shape.service.kind === "spring" ? registryName : "",
+    outlierDetection:
+      isSpring || ids.length === 0 || ids.some((id) => claims.get(id)?.outlierDetection !== false),
+    registryName: isSpring ? registryName : "",
   };
 }

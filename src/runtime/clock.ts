@@ -39,8 +39,15 @@ export const systemClock: Clock = {
   after,
 };
 
-/** The clock, but `contain` calls the functions of its timers, so that an error of theirs does not end the process. */
-export function containedClock(clock: Clock, contain: (run: () => void) => void): Clock {
+/** The clock, but what the functions of its timers throw goes to `onBug`, and does not end the process. */
+export function containedClock(clock: Clock, onBug: (error: unknown) => void): Clock {
+  const contain = (run: () => void): void => {
+    try {
+      run();
+    } catch (error) {
+      onBug(error);
+    }
+  };
   return {
     now: () => clock.now(),
     monotonic: () => clock.monotonic(),

@@ -60,7 +60,7 @@ export interface HubView {
   readonly entries: readonly WrittenEntry[];
   readonly services: number;
   readonly endpoints: number;
-  /** How many instances the hub's selector leaves out. */
+  /** How many instances the hub's selector and its shares leave out. */
   readonly excluded: number;
   readonly problems: readonly Problem[];
   readonly plan: HubStatus["plan"];

@@ -45,7 +45,14 @@ export function routeOf(object: Stored<ServiceEntry>, rules: RouteRules): RouteV
     return { verdict: "unclear" };
   return {
     verdict: "route",
-    route: { serviceEntry: facts.key, host, vip, port: port.number, interface: iface },
+    route: {
+      serviceEntry: facts.key,
+      host,
+      vip,
+      port: port.number,
+      interface: iface,
+      outlierDetection: facts.outlierDetection,
+    },
   };
 }
 

@@ -1,4 +1,4 @@
-import { endpointLabels, isExpectedLabel, maxHubsPerEndpoint, prefix } from "../model/labels.ts";
+import { endpointLabels, isExpectedLabel, maxHubsPerEndpoint, prefix, shareLabels } from "../model/labels.ts";
 
 const maxLength = 63;
 /** Of all labels of an endpoint, the operator's own included. */
@@ -6,6 +6,7 @@ const maxLabels = 32;
 const maxBytes = 2_000;
 const maxIdsLength = maxHubsPerEndpoint * "ddf6610a.".length - 1;
 const ownBytes = endpointLabels.registryName.length + maxLength + endpointLabels.by.length + maxIdsLength;
+const shareBytes = shareLabels.share.length + shareLabels.weight.length + 2 * maxLength;
 
 /**
  * Keys that steer Istio's security, routing or telemetry, and our own. A provider that could set them could turn mTLS
@@ -40,11 +41,12 @@ export interface LabelChoice {
  * The part of a provider's metadata that may become labels of its endpoint: legal keys that steer nothing and do not look
  * like a secret's, with legal values of at most 63 characters (`,` becomes `-`, longer ones are cut, others are left out).
  * An endpoint has room for 32 labels and 2 kB of them; those that people count on or have `asked` for come first, then the
- * others by key.
+ * others by key. @param isDosed whether the endpoint also has the labels of shares.
  */
 export function labelsOf(
   metadata: Readonly<Record<string, string>>,
   asked: readonly string[] = [],
+  isDosed = false,
 ): LabelChoice {
   const isExpected = (key: string): boolean => isExpectedLabel(key) || asked.includes(key);
   const usable = Object.keys(metadata)
@@ -54,6 +56,7 @@ export function labelsOf(
       return typeof value === "string" ? [[key, value] as const] : [];
     });
   let [count, bytes] = [Object.keys(endpointLabels).length, ownBytes];
+  if (isDosed) [count, bytes] = [count + Object.keys(shareLabels).length, bytes + shareBytes];
   const byRank = usable.toSorted(([a], [b]) => Number(isExpected(b)) - Number(isExpected(a)));
   const beyond = byRank.findIndex(([key, value]) => {
     count += 1;

@@ -11,6 +11,8 @@ export interface DubboRoute {
   readonly port: number;
   /** The exact spelling: Envoy compares it case-sensitively. */
   readonly interface: string;
+  /** false = nobody wants endpoints to be ejected; it counts where all routes of the port say so. */
+  readonly outlierDetection: boolean;
 }
 
 /** Any number but 0: with 0 `istioctl analyze` prints IST0151 for every REPLACE. */
@@ -26,6 +28,29 @@ const connectionBufferBytes = 16_793_600;
 const leastRequest = {
   active_request_bias: { default_value: 0, runtime_key: "registryhub.least_request_bias" },
 };
+
+/**
+ * One endpoint that cannot be reached beside one that can fails every other call. Only what Envoy itself sees counts, a
+ * connection that is refused or breaks: to it every business exception of Dubbo is a 5xx. All endpoints may be ejected,
+ * because Istio's panic threshold of 0 then fails at once; the time out is short, because it is the price after a total
+ * outage. Values as measured with 600 calls: 3 failed, 315 without.
+ */
+const outlierDetection = {
+  split_external_local_origin_errors: true,
+  consecutive_local_origin_failure: 3,
+  enforcing_consecutive_local_origin_failure: 100,
+  enforcing_consecutive_5xx: 0,
+  enforcing_consecutive_gateway_failure: 0,
+  enforcing_success_rate: 0,
+  enforcing_local_origin_success_rate: 0,
+  enforcing_failure_percentage: 0,
+  interval: "5s",
+  base_ejection_time: "10s",
+  max_ejection_time: "30s",
+  max_ejection_percent: 100,
+};
+/** Long enough for a first packet that is lost: its second one comes after 1 s. Istio's 10 s is what a black hole costs a call. */
+const connectTimeout = "1.5s";
 
 const maxNameLength = 253;
 
@@ -75,8 +100,11 @@ export function inboundFilter(route: DubboRoute, rootNamespace: string): EnvoyFi
   });
 }
 
-/** One per Dubbo port, never one per service. Without it every response over 1 MiB hangs in dubbo_proxy, and weights are rough. */
-export function bufferFilter(port: number, rootNamespace: string): EnvoyFilter {
+/**
+ * One per Dubbo port, never one per service. Without it every response over 1 MiB hangs in dubbo_proxy, and weights are
+ * rough. @param ejects whether endpoints that cannot be reached are called no more for a while.
+ */
+export function portFilter(port: number, rootNamespace: string, ejects: boolean): EnvoyFilter {
   return envoyFilter(`aeraki-outbound-buffer-${port}`, rootNamespace, undefined, {
     applyTo: "CLUSTER",
     match: { context: "SIDECAR_OUTBOUND", cluster: { portNumber: port } },
@@ -85,6 +113,7 @@ export function bufferFilter(port: number, rootNamespace: string): EnvoyFilter {
       value: {
         per_connection_buffer_limit_bytes: connectionBufferBytes,
         least_request_lb_config: leastRequest,
+        ...(ejects && { connect_timeout: connectTimeout, outlier_detection: outlierDetection }),
       },
     },
   });

@@ -1,5 +1,5 @@
 import type { Endpoint, HostKey, ServiceIdentity } from "../model/entry.ts";
-import type { Hub } from "../model/hub.ts";
+import type { Hub, Share } from "../model/hub.ts";
 import { selectsLabels } from "../model/label-selector.ts";
 import { nameLabelOf } from "../model/labels.ts";
 import { type Problem, withoutSecrets } from "../model/problems.ts";
@@ -7,6 +7,7 @@ import type { Service, ServiceInstance } from "../model/service.ts";
 import { addressProblem, addrOf } from "./addresses.ts";
 import { type LabelChoice, labelsOf } from "./endpoint-labels.ts";
 import { dubboServiceKey, dubboServiceName, hostOf } from "./names.ts";
+import { type Dosed, dosed, shareLabelsOf } from "./shares.ts";
 
 /** An entry's annotations have the name several times, and together at most 256 KiB. */
 const maxNameLength = 1_000;
@@ -19,7 +20,7 @@ const maxLocalityLength = 200;
 export interface HostListing {
   /** Sorted by service and address within each host. A host without usable endpoints is absent. */
   readonly byHost: ReadonlyMap<HostKey, readonly Endpoint[]>;
-  /** How many instances the hub's selector leaves out. */
+  /** How many instances the hub's selector and its shares leave out. */
   readonly excluded: number;
   readonly problems: readonly Problem[];
 }
@@ -60,6 +61,13 @@ export function listingOf(service: Service, hub: Hub): HostListing {
     endpoints.push(endpointOf(instance, place.identity, hub, labelling.labelsFor(instance)));
   }
   for (const [host, endpoints] of byHost) byHost.set(host, endpoints.sort(byServiceAndAddr).filter(isFirst));
+  if (hub.instances.shares.length > 0)
+    for (const [host, endpoints] of byHost) {
+      const dose = dosedTogether(endpoints, hub.instances.shares);
+      byHost.set(host, dose.endpoints);
+      excluded += dose.excluded;
+      if (dose.isIgnored) problems.push(shareIgnored(service));
+    }
   if (labelling.leftOut !== undefined) problems.push(tooManyLabels(service, labelling.leftOut));
   return { byHost, excluded, problems };
 }
@@ -82,6 +90,26 @@ function byServiceAndAddr(a: Endpoint, b: Endpoint): number {
   if (a.hostPort !== b.hostPort) return a.hostPort < b.hostPort ? -1 : 1;
   const [left, right] = [JSON.stringify(a), JSON.stringify(b)];
   return left < right ? -1 : left > right ? 1 : 0;
+}
+
+/** Doses the endpoints of a host; those compete for its calls that an entry can have together. */
+function dosedTogether(
+  endpoints: readonly Endpoint[],
+  shares: readonly Share[],
+): Dosed & { endpoints: Endpoint[] } {
+  const rivals = Map.groupBy(endpoints, ({ service, protocol }) => `${protocol} ${service.serviceKey}`);
+  const doses = [...rivals.values()].map((some) => dosed(some, shares));
+  return {
+    endpoints: doses.flatMap((dose) => dose.endpoints).sort(byServiceAndAddr),
+    excluded: doses.reduce((sum, dose) => sum + dose.excluded, 0),
+    isIgnored: doses.some(({ isIgnored }) => isIgnored),
+  };
+}
+
+function shareIgnored({ name }: Service): Problem {
+  const detail =
+    "all instances that are listed have shares of 0 %, so shares do not count until there are others; give one of the shares more";
+  return { at: name.slice(0, maxShown), code: "ShareIgnored", detail, severity: "warning" };
 }
 
 /** Two spellings of one IPv6 address are two instances of a registry, and one endpoint. */
@@ -156,24 +184,27 @@ interface Labelling {
 
 function createLabelling(service: Service, hub: Hub): Labelling {
   const nameMark = service.kind === "spring" ? { [nameLabelOf(hub.registry.type)]: service.name } : {};
-  const asked = hub.instances.labels;
+  const { labels: asked, shares, weights } = hub.instances;
+  const isDosed = shares.length > 0;
   const askedLabels = asked.map(({ label }) => label);
   const choices: LabelChoice[] = [];
   const choose = (metadata: ServiceInstance["metadata"], facts: ServiceInstance["facts"]): LabelChoice => {
     const more = asked.flatMap(({ key, label }) => (facts?.[key] === undefined ? [] : [[label, facts[key]]]));
-    const choice = labelsOf({ ...metadata, ...Object.fromEntries(more), ...nameMark }, askedLabels);
+    const choice = labelsOf({ ...metadata, ...Object.fromEntries(more), ...nameMark }, askedLabels, isDosed);
     choices.push(choice);
     return choice;
   };
   const known = new Map<ServiceInstance["metadata"], Map<ServiceInstance["facts"], LabelChoice>>();
   return {
-    labelsFor({ metadata, facts }) {
+    labelsFor({ metadata, facts, weight = 1 }) {
       const told = asked.length > 0 ? facts : undefined;
       const ofMetadata = known.get(metadata) ?? new Map<ServiceInstance["facts"], LabelChoice>();
       known.set(metadata, ofMetadata);
       const choice = ofMetadata.get(told) ?? choose(metadata, told);
       ofMetadata.set(told, choice);
-      return choice.labels;
+      return isDosed
+        ? { ...choice.labels, ...shareLabelsOf(shares, facts, weights ? weight : 1) }
+        : choice.labels;
     },
     get leftOut() {
       return choices.flatMap(({ leftOut }) => leftOut ?? []).sort()[0];

@@ -101,6 +101,7 @@ function annotationsFor(entry: Entry): Record<string, string> {
     ...(registryGroup !== "" && { [annotations.registryGroup]: registryGroup }),
     ...(entry.emptySince !== undefined && { [annotations.emptySince]: entry.emptySince }),
     ...(!entry.l7 && { [annotations.l7]: "false" }),
+    ...(!entry.outlierDetection && { [annotations.outlierDetection]: "false" }),
   };
 }
 

@@ -32,7 +32,7 @@ export interface EnvoyAdmin {
   endpoints(host: string, port: number): Promise<readonly string[] | undefined>;
   /** The weights of these endpoints, by `ip:port`. */
   weights(host: string, port: number): Promise<Readonly<Record<string, number>>>;
-  /** How a host's port is balanced, in Envoy's own words (`lb_policy`, and the settings of the policies). */
+  /** How a host's port is balanced, in Envoy's own words (`lb_policy`, the settings of the policies, `outlier_detection`). */
   balancing(host: string, port: number): Promise<Readonly<Record<string, unknown>>>;
   /** The names of the network filters, in order, by `<address>_<port>` of the listener. */
   listeners(): Promise<ReadonlyMap<string, readonly string[]>>;
@@ -130,7 +130,7 @@ export function envoyAdmin(url: string): EnvoyAdmin {
       const { configs = [] } = await ask<ClusterDump>("/config_dump?resource=dynamic_active_clusters");
       const { cluster = {} } = configs.find((one) => one.cluster.name === clusterName(host, port)) ?? {};
       return Object.fromEntries(
-        Object.entries(cluster).filter(([key]) => /^lb_policy$|_lb_config$/.test(key)),
+        Object.entries(cluster).filter(([key]) => /^lb_policy$|_lb_config$|^outlier_detection$/.test(key)),
       );
     },
     listeners,

@@ -51,6 +51,7 @@ const dubboDefaults: DubboControllerOptions = {
   rootNamespace,
   watchNamespaces: [],
   inboundFilters: false,
+  outlierDetection: true,
   foreignServiceEntries: false,
   dubboPorts,
 };

@@ -89,7 +89,16 @@ describe("a good spec", () => {
           },
           labels: ["env", "zone"],
           weights: false,
+          shares: [
+            { name: "canary", percent: 5, selector: { matchLabels: { tag: "gray" } } },
+            {
+              name: "Old_1.0",
+              percent: 95,
+              selector: { matchExpressions: [{ key: "v", operator: "Exists" }] },
+            },
+          ],
         },
+        outlierDetection: false,
         policy: "upsert-only",
         suspend: true,
         zookeeper: { root: "/a/dubbo" },

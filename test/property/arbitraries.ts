@@ -45,6 +45,7 @@ const claimSetsOf = (
             listed: fc.array(registries[at] ?? dubboEndpoints, { maxLength: 6 }),
             unlisted: fc.constantFrom("gone" as const, "unknown" as const),
             l7: fc.boolean(),
+            outlierDetection: fc.boolean(),
             protocol: fc.constantFrom("tcp" as const, "http" as const),
           })
           .map(({ says, ...claim }) => (says ? [[id, claimOf(key, claim)] as const] : [])),

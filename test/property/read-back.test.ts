@@ -40,6 +40,7 @@ const notes = fc.dictionary(
     "hub.ecns.easystack.cn/ddf6610a",
     "ecns.easystack.cn/hubs",
     "ecns.easystack.cn/l7",
+    "ecns.easystack.cn/outlier-detection",
     "ecns.easystack.cn/serviceentry",
     "ecns.easystack.cn/original-name",
     "interface",
@@ -167,8 +168,8 @@ describe("whatever is stored is read without a throw", () => {
 
   test("an EnvoyFilter", () => {
     check(storedOf(envoyFilterSchema), (object) => {
-      const { routedPort, bufferPort, listener } = filterFactsOf(object);
-      for (const port of [routedPort, bufferPort]) expect(port ?? 0).toBeTypeOf("number");
+      const { routedPort, ofPort, listener } = filterFactsOf(object);
+      for (const port of [routedPort, ofPort]) expect(port ?? 0).toBeTypeOf("number");
       expect(listener ?? "").toBeTypeOf("string");
     });
   });

@@ -40,6 +40,7 @@ describe("names", () => {
           vip: "240.241.255.254",
           port: 65_535,
           interface: name,
+          outlierDetection: true,
         };
         expect(outboundFilter(route, "servicemesh").metadata.name).toSatisfy(isDnsName253);
       }),

@@ -38,6 +38,7 @@ describe("readConfig", () => {
       foreignServiceEntries: false,
       inboundFilters: false,
       dubboPorts: expect.any(Array) as unknown,
+      outlierDetection: true,
       maxAnswerBytes: 67_108_864,
       allowRegistryCidrs: [],
       logLevel: "info",

@@ -7,15 +7,9 @@ import type { EnvoyFilter, ServiceEntry } from "../../model/istio.ts";
 import { splitKey } from "../../model/keys.ts";
 import type { Stored } from "../../model/kubernetes.ts";
 import { fieldManagers } from "../../model/labels.ts";
-import type { PortRules } from "../../model/port-rules.ts";
 import { keepsVip, type VipHolder } from "../../plan/vip.ts";
 import { type RouteRules, type RouteVerdict, routeOf } from "../../translate/dubbo-route.ts";
-import {
-  bufferFilter,
-  type DubboRoute,
-  inboundFilter,
-  outboundFilter,
-} from "../../translate/envoy-filter.ts";
+import { type DubboRoute, inboundFilter, outboundFilter, portFilter } from "../../translate/envoy-filter.ts";
 import { type FilterFacts, filterFactsOf } from "../../translate/read-back/envoy-filter.ts";
 import { ownershipOf } from "../../translate/read-back/service-entry.ts";
 import type { EntryIndex } from "../writes/entry-index.ts";
@@ -23,6 +17,7 @@ import { ObjectWriter, type Tools } from "../writes/object-writer.ts";
 import { failedBy, type Outcome } from "../writes/queue.ts";
 import { isWatched } from "../writes/target-namespace.ts";
 import { FilterRights, type RightsContext, type Withheld } from "./filter-rights.ts";
+import { type EjectionRules, PortEjection } from "./port-ejection.ts";
 
 /**
  * If somebody deletes an entry, it comes back at once. Its filters stay meanwhile, because a delete would cost
@@ -30,15 +25,14 @@ import { FilterRights, type RightsContext, type Withheld } from "./filter-rights
  */
 export const filterRemovalDelayMs = 1_000;
 /** Queue keys of filters that belong to a port and not to a ServiceEntry; no namespace has such a name. */
-const bufferKey = (port: number): string => `:buffer/${port}`;
+const portKey = (port: number): string => `:port/${port}`;
 
-export interface FilterWorkerOptions {
+/** New filters are allowed on `dubboPorts`. */
+export interface FilterWorkerOptions extends EjectionRules {
   readonly rootNamespace: string;
   /** [] = all. */
   readonly watchNamespaces: readonly string[];
   readonly inboundFilters: boolean;
-  /** Where new filters are allowed. */
-  readonly dubboPorts: PortRules;
 }
 
 /** What the worker needs from the controller. */
@@ -68,6 +62,7 @@ export class FilterWorker {
   readonly #tools: Tools;
   readonly #writer: ObjectWriter<Stored<EnvoyFilter>>;
   readonly #rules: RouteRules;
+  readonly #ejection: PortEjection;
   /** Our filters, each with its owner and the listener and port that it routes; and the reverse, by owner. */
   readonly #known = new Map<string, KnownFilter>();
   readonly #filtersOf = new Map<string, Set<string>>();
@@ -88,6 +83,8 @@ export class FilterWorker {
       isCopy: (object) => context.entries.isCopy(objectKey(object)),
       isTaken: (vip, object) => this.#isTaken(vip, object),
     };
+    const keys = (): Iterable<string> => context.serviceEntries.objects.keys();
+    this.#ejection = new PortEjection(options, keys, (key) => this.#routeOf(key));
     this.#writer = new ObjectWriter(context.filters, resources.envoyFilters, fieldManagers.dubbo, tools);
   }
 
@@ -106,26 +103,27 @@ export class FilterWorker {
       if (facts.slot !== undefined) this.rights.saw(owner, facts.slot);
     }
     const freedPort = owner === undefined ? before?.port : undefined;
-    const buffer = freedPort === undefined ? undefined : bufferKey(freedPort);
-    return [before?.owner, owner, buffer].filter((one) => one !== undefined);
+    const port = freedPort === undefined ? undefined : portKey(freedPort);
+    return [before?.owner, owner, port].filter((one) => one !== undefined);
   }
 
   /** The queue's work function. */
   async work(key: string): Promise<Outcome> {
     if (!this.#context.isReady()) return undefined; // every key is queued again once the lists are complete
-    const port = /^:buffer\/(\d+)$/.exec(key)?.[1];
-    if (port !== undefined) return this.#workBuffer(Number(port));
+    const port = /^:port\/(\d+)$/.exec(key)?.[1];
+    if (port !== undefined) return this.#workPort(Number(port));
     const object = this.#context.serviceEntries.objects.get(key);
     if (!isWatched(splitKey(key)[0], this.#options)) return undefined;
     const verdict: RouteVerdict = object ? routeOf(object, this.#rules) : { verdict: "none" };
     if (verdict.verdict === "unclear") return undefined;
     const delayMs = this.#removalDelayMs(key, object);
     if (delayMs > 0) return { againInMs: delayMs };
+    if (verdict.verdict === "route") this.#ejection.saw(verdict.route);
     const desired = verdict.verdict === "route" ? this.#filtersFor(verdict.route) : [];
     const withheld = verdict.verdict === "route" ? this.#objection(verdict.route) : undefined;
     const allowed = desired.filter((filter) => withheld === undefined || this.#isOld(key, filter, withheld));
     this.rights.record(key, allowed.length < desired.length ? withheld : undefined);
-    for (const filter of allowed.flatMap((one) => this.#withBuffer(one))) {
+    for (const filter of allowed.flatMap((one) => this.#withPort(one))) {
       const outcome = await this.#ensure(filter);
       if (outcome !== undefined) return outcome;
     }
@@ -200,15 +198,24 @@ export class FilterWorker {
     return inboundFilters ? [outbound, inboundFilter(route, rootNamespace)] : [outbound];
   }
 
-  /** The port's buffer filter comes first: without it the first route would hang on large answers. */
-  #withBuffer(filter: EnvoyFilter): readonly EnvoyFilter[] {
-    const { routedPort } = filterFactsOf(filter);
-    if (routedPort === undefined) return [filter];
-    return [bufferFilter(routedPort, this.#options.rootNamespace), filter];
+  #routeOf(key: string): DubboRoute | undefined {
+    const object = this.#context.serviceEntries.objects.get(key);
+    const verdict = object && routeOf(object, this.#rules);
+    return verdict?.verdict === "route" ? verdict.route : undefined;
   }
 
-  async #workBuffer(port: number): Promise<Outcome> {
-    const desired = bufferFilter(port, this.#options.rootNamespace);
+  /** The port's filter comes first: without it the first route would hang on large answers. */
+  #withPort(filter: EnvoyFilter): readonly EnvoyFilter[] {
+    const { routedPort } = filterFactsOf(filter);
+    return routedPort === undefined ? [filter] : [this.#portFilter(routedPort), filter];
+  }
+
+  #portFilter(port: number): EnvoyFilter {
+    return portFilter(port, this.#options.rootNamespace, this.#ejection.isOn(port));
+  }
+
+  async #workPort(port: number): Promise<Outcome> {
+    const desired = this.#portFilter(port);
     if (this.#isPortUsed(port)) return this.#ensure(desired);
     if (!this.#context.knowsHubs()) return undefined;
     const actual = this.#context.filters.objects.get(objectKey(desired));
@@ -218,13 +225,12 @@ export class FilterWorker {
   /** Whether a filter routes the port, or an entry is about to get such a filter. */
   #isPortUsed(port: number): boolean {
     for (const known of this.#known.values()) if (known.port === port) return true;
-    for (const object of this.#context.serviceEntries.objects.values()) {
-      const verdict = routeOf(object, this.#rules);
-      if (verdict.verdict !== "route" || verdict.route.port !== port) continue;
-      const { serviceEntry } = verdict.route;
-      const outbound = outboundFilter(verdict.route, this.#options.rootNamespace);
-      const withheld = this.#objection(verdict.route);
-      if (withheld === undefined || this.#isOld(serviceEntry, outbound, withheld)) return true;
+    for (const key of this.#context.serviceEntries.objects.keys()) {
+      const route = this.#routeOf(key);
+      if (route?.port !== port) continue;
+      const withheld = this.#objection(route);
+      const outbound = outboundFilter(route, this.#options.rootNamespace);
+      if (withheld === undefined || this.#isOld(key, outbound, withheld)) return true;
     }
     return false;
   }
@@ -236,7 +242,7 @@ export class FilterWorker {
     }
   }
 
-  /** All entries of a port need its buffer filter. One of them writes it; the others wait for the answer. */
+  /** All entries of a port need its filter. One of them writes it; the others wait for the answer. */
   async #ensure(desired: EnvoyFilter): Promise<Outcome> {
     const key = objectKey(desired);
     for (let other = this.#underway.get(key); other; other = this.#underway.get(key)) await other;
@@ -283,7 +289,7 @@ function isToBeWritten(actual: Stored<EnvoyFilter>, desired: EnvoyFilter): boole
 }
 
 /** The queue key of the owner of one of our filters. */
-function ownerKey({ isOurs, bufferPort, serviceEntry }: FilterFacts): string | undefined {
+function ownerKey({ isOurs, ofPort, serviceEntry }: FilterFacts): string | undefined {
   if (!isOurs) return undefined;
-  return bufferPort === undefined ? serviceEntry : bufferKey(bufferPort);
+  return ofPort === undefined ? serviceEntry : portKey(ofPort);
 }

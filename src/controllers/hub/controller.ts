@@ -208,7 +208,7 @@ export class HubController {
       this.#enqueueHosts(entries.update(key), this.#isReady ? "changed" : "look");
       for (const owner of [...owners, ...entries.ownersAt(key)]) {
         this.#enqueueStatus(owner);
-        this.#sessions.get(owner)?.lookForRoom();
+        this.#sessions.get(owner)?.lookForRoom.ask();
       }
     } catch (error) {
       reportBug({ deps: this.#deps, metrics: this.#metrics }, "object", { serviceEntry: key }, error);

@@ -63,7 +63,7 @@ export class ListingIndex {
     );
   }
 
-  /** The number of instances that the hub's selector leaves out. */
+  /** The number of instances that the hub's selector and its shares leave out. */
   get excluded(): number {
     return this.#wanted.excluded;
   }

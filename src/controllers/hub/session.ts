@@ -6,7 +6,7 @@ import type { Snapshot } from "../../model/service.ts";
 import { type ClaimInputs, mayWrite, unlistedVerdict } from "../../plan/claims.ts";
 import { holdOf, restoredTrust } from "../../plan/hold.ts";
 import type { TrustEvent } from "../../plan/trust.ts";
-import type { TrustLimits } from "../../plan/trust-state.ts";
+import { isTrusted, type TrustLimits } from "../../plan/trust-state.ts";
 import type { RegistryState } from "../../registries/supervise.ts";
 import { containedClock } from "../../runtime/clock.ts";
 import type { Deps } from "../../runtime/deps.ts";
@@ -18,14 +18,14 @@ import { type ConnectionHooks, HubConnection, type HubDeps } from "./connection.
 import { editEffects } from "./edits.ts";
 import { HubHosts, successorOf } from "./hub-hosts.ts";
 import { HostLedger } from "./ledger.ts";
-import { ListingIndex } from "./listing-index.ts";
+import { type ListingChange, ListingIndex } from "./listing-index.ts";
 import { LookAtAll } from "./look-at-all.ts";
+import { LookForRoom } from "./look-for-room.ts";
+import { Redose } from "./redose.ts";
 import { HubTrust, momentOf, type TrustChange } from "./trust.ts";
 
 /** How long an earlier process's status stays while the registry has not answered yet. */
 const startupGraceMs = 10_000;
-/** How long after a change of its entries a hub with too many services looks for room. */
-const roomPauseMs = 1_000;
 
 /** What a session needs from its controller. */
 export interface SessionHooks extends Pick<ConnectionHooks, "credentialsMs" | "readCredentials"> {
@@ -50,6 +50,8 @@ export class HubSession {
   readonly listings: ListingIndex;
   /** The state of the hub's hosts. */
   readonly ledger: HostLedger;
+  /** Asked whenever entries of the hub have changed. */
+  readonly lookForRoom: LookForRoom;
   /** Queues everything that the hub lists or owns. */
   readonly lookAtAll: LookAtAll;
   readonly #entries: EntryIndex;
@@ -59,6 +61,7 @@ export class HubSession {
   readonly #trust: HubTrust;
   readonly #connection: HubConnection;
   readonly #hosts: HubHosts;
+  readonly #redose: Redose;
   #hub: Hub;
   /** Whether the registry has been listed since the last edit of what the hub asks for. */
   #isListed = false;
@@ -67,12 +70,11 @@ export class HubSession {
   #targetTakes: boolean | undefined;
   #mayConnect = false;
   #isClosed = false;
-  #looksForRoom = false;
 
   constructor(hub: Hub, memory: RememberedTrust, entries: EntryIndex, deps: HubDeps, hooks: SessionHooks) {
     this.#hub = hub;
     this.#entries = entries;
-    const clock = containedClock(deps.clock, (run) => this.#contain(run));
+    const clock = containedClock(deps.clock, (error) => this.#onBug(error));
     const logger = deps.logger.child({ hub: hub.key, type: hub.registry.type });
     this.#deps = { ...deps, clock, logger };
     this.#hooks = hooks;
@@ -94,6 +96,18 @@ export class HubSession {
       clock,
       (error) => this.#onBug(error),
     );
+    const snapshotIf = (counts: boolean) => (counts ? this.#connection.snapshot : undefined);
+    this.lookForRoom = new LookForRoom(this.listings, clock, () => {
+      const snapshot = snapshotIf(this.isSynced && !this.#isClosed);
+      if (snapshot !== undefined) this.#measured(() => this.#listed(snapshot, false));
+    });
+    this.#redose = new Redose(this.listings, clock, {
+      now: () => [this.#hub, snapshotIf(this.#isListed && !this.#isClosed)],
+      take: (snapshot) =>
+        this.#measured(() => hooks.enqueueHosts(this.#retaken(snapshot).changed, "changed")),
+      done: () => this.#enqueueStatus(),
+      onBug: (error) => this.#onBug(error),
+    });
     this.#startedAt = clock.monotonic();
     const trust = restoredTrust(hooks.limitsFor(hub), memory, momentOf(clock));
     this.#trust = new HubTrust(clock, trust, (change) => this.#measured(() => this.#trustChanged(change)));
@@ -132,7 +146,7 @@ export class HubSession {
   get progress(): Progress {
     const { state } = this.#connection;
     return {
-      isListed: this.#isListed,
+      isListed: this.#isListed && !this.#redose.isOn,
       hasAnswered: this.#isListed || (state.state !== "synced" && state.error !== undefined),
       hasMoved: this.#hasMoved,
       isFresh: this.#deps.clock.monotonic() - this.#startedAt < startupGraceMs,
@@ -156,13 +170,12 @@ export class HubSession {
   claimInputs(host: HostKey, actual: Entry | undefined): ClaimInputs {
     const successor = this.#hosts.unwrittenSuccessor(this.#hub, host);
     if (successor !== undefined) this.ledger.awaitWrite(successor, host);
-    const { hub, listings } = this;
     return {
-      hub,
-      mayWrite: mayWrite(hub),
+      hub: this.#hub,
+      mayWrite: mayWrite(this.#hub),
       trust: this.#trust.state,
-      listed: listings.listed(host),
-      isUnknown: successor !== undefined || listings.isUnknown(host, actual?.shape.service.name),
+      listed: this.listings.listed(host),
+      isUnknown: successor !== undefined || this.listings.isUnknown(host, actual?.shape.service.name),
     };
   }
 
@@ -177,6 +190,7 @@ export class HubSession {
     if (effects.has("forget")) this.#forget();
     if (effects.has("reopen")) this.#reconnect();
     const found = effects.has("relist") ? this.#relist() : [];
+    if (effects.has("redose")) void this.#redose.run();
     if (effects.has("resettle")) this.#resettle(found);
     if (effects.has("expect")) this.ledger.markPending(this.listings.hosts(), "decision");
     this.#judge({ type: "released", until: hub.releaseHold });
@@ -195,31 +209,11 @@ export class HubSession {
     this.lookAtAll.ask();
   }
 
-  /** Entries of the hub have changed. If it has too many services, there may be room for one more. */
-  lookForRoom(): void {
-    if (!this.listings.isFull || this.#looksForRoom) return;
-    this.#looksForRoom = true;
-    this.#deps.clock.after(roomPauseMs, () => {
-      this.#looksForRoom = false;
-      const { snapshot } = this.#connection;
-      if (!this.#isClosed && this.isSynced && snapshot !== undefined)
-        this.#measured(() => this.#listed(snapshot, false));
-    });
-  }
-
   /** Ends the connection; the cluster stays as it is. */
   close(): void {
     this.#isClosed = true;
     this.#connection.close();
     this.#trust.close();
-  }
-
-  #contain(run: () => void): void {
-    try {
-      run();
-    } catch (error) {
-      this.#onBug(error);
-    }
   }
 
   #onBug(error: unknown): void {
@@ -332,10 +326,14 @@ export class HubSession {
   #relist(): readonly HostKey[] {
     this.listings.update(new Map(), this.#hub);
     const { snapshot } = this.#connection;
-    if (snapshot === undefined) return [];
-    const { changed, found } = this.listings.update(snapshot.services, this.#hub);
-    this.ledger.markPending(changed, "decision");
-    return found;
+    return snapshot === undefined ? [] : this.#retaken(snapshot).found;
+  }
+
+  /** An edit decides what becomes of a snapshot that was taken before. */
+  #retaken({ services }: Snapshot): ListingChange {
+    const change = this.listings.update(services, this.#hub);
+    this.ledger.markPending(change.changed, "decision");
+    return change;
   }
 
   /** Queues the hosts about which the hub says something else than before, and its status. */
@@ -345,7 +343,8 @@ export class HubSession {
 
   #trustChanged({ changed, began }: TrustChange): void {
     if (began === "RegistryReset" || (began !== undefined && this.#removes)) this.#hooks.onHoldBegan(began);
-    const released = [...this.ledger.withheldHosts()].filter(
+    const withheld = isTrusted(this.#trust.state) ? [...this.ledger.withheldHosts()] : []; // 10,000 after a restart
+    const released = withheld.filter(
       (host) => (changed === "everything" || changed.has(host)) && this.#mayRemove(host),
     );
     this.ledger.markPending(released, "decision");

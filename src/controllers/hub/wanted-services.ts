@@ -54,7 +54,7 @@ export class WantedServices {
     return this.#endpoints;
   }
 
-  /** The number of instances that the hub's selector leaves out. */
+  /** The number of instances that the hub's selector and its shares leave out. */
   get excluded(): number {
     return this.#excluded;
   }

@@ -8,11 +8,11 @@ export interface FilterFacts {
   readonly isOurs: boolean;
   /** "<namespace>/<name>" of its ServiceEntry. */
   readonly serviceEntry: string | undefined;
-  /** The port whose buffers it sets; undefined for any other filter. */
-  readonly bufferPort: number | undefined;
-  /** The listener of its first patch: "<vip>_<port>" or "virtualInbound"; undefined for a buffer filter. */
+  /** The port that it is for; undefined for any other filter. */
+  readonly ofPort: number | undefined;
+  /** The listener of its first patch: "<vip>_<port>" or "virtualInbound"; undefined for the filter of a port. */
   readonly listener: string | undefined;
-  /** The port of an outbound filter, whose large answers need the buffer filter. */
+  /** The port of an outbound filter, whose large answers need the filter of the port. */
   readonly routedPort: number | undefined;
   /** The side and the port of a filter that is for one ServiceEntry: "outbound 20880" or "inbound 20880". */
   readonly slot: string | undefined;
@@ -28,7 +28,7 @@ export function filterFactsOf(object: Stored<EnvoyFilter>): FilterFacts {
   return {
     isOurs: objectLabels(object)[labels.managedBy] === fieldManagers.dubbo,
     serviceEntry: objectAnnotations(object)[annotations.serviceEntry],
-    bufferPort: portIn(/^aeraki-outbound-buffer-(\d+)$/, object.metadata.name),
+    ofPort: portIn(/^aeraki-outbound-buffer-(\d+)$/, object.metadata.name),
     listener,
     routedPort,
     slot: slotOf("outbound", routedPort) ?? slotOf("inbound", inboundPort),

@@ -44,6 +44,7 @@ function hubOf(object: Stored<RegistryHub>): Hub {
   const services = optional(spec, "spec.services", block) ?? {};
   const instances = optional(spec, "spec.instances", block) ?? {};
   const secret = optional(spec, "spec.secretRef", block);
+  const outlierDetection = optional(spec, "spec.outlierDetection", flag);
   return {
     id: hubIdOf(objectKeyOf(object)),
     key: objectKeyOf(object),
@@ -56,6 +57,7 @@ function hubOf(object: Stored<RegistryHub>): Hub {
     target: required(spec, "spec.generate_to", namespaceName),
     protocol: optional(spec, "spec.protocol", oneOf(["tcp", "http"])) ?? "tcp",
     l7: optional(spec, "spec.l7", flag) ?? true,
+    ...(outlierDetection !== undefined && { outlierDetection }),
     policy: optional(spec, "spec.policy", oneOf(["sync", "upsert-only", "observe"])) ?? "sync",
     suspend: optional(spec, "spec.suspend", flag) ?? false,
     filter: {
@@ -63,21 +65,29 @@ function hubOf(object: Stored<RegistryHub>): Hub {
       exclude: optional(services, "spec.services.exclude", texts) ?? [],
     },
     instances: {
-      selector: selectorOf(optional(instances, "spec.instances.selector", block) ?? {}),
+      selector: selectorOf(instances, "spec.instances.selector"),
       labels: (optional(instances, "spec.instances.labels", texts) ?? []).map((key) => ({
         key,
         label: labelKeyOf(key),
       })),
       weights: optional(instances, "spec.instances.weights", flag) ?? true,
+      shares: (optional(instances, "spec.instances.shares", blocks) ?? []).map((one, at) => {
+        const path = `spec.instances.shares[${at}]`;
+        return {
+          name: required(one, `${path}.name`, text),
+          selector: selectorOf(one, `${path}.selector`),
+          percent: required(one, `${path}.percent`, percentage),
+        };
+      }),
     },
     ...(secret && { secretName: required(secret, "spec.secretRef.name", text) }),
     releaseHold: objectAnnotations(object)[annotations.releaseHold] ?? "",
   };
 }
 
-/** Source: k8s.io/apimachinery LabelSelector. Both parts have to hold. */
-function selectorOf(selector: Fields): Hub["instances"]["selector"] {
-  const path = "spec.instances.selector";
+/** The field that `path` ends with; absent, it selects everything. Source: k8s.io/apimachinery LabelSelector. Both parts have to hold. */
+function selectorOf(fields: Fields, path: string): Hub["instances"]["selector"] {
+  const selector = optional(fields, path, block) ?? {};
   const labels = optional(selector, `${path}.matchLabels`, textFields) ?? {};
   const expressions = optional(selector, `${path}.matchExpressions`, blocks) ?? [];
   return {
@@ -178,6 +188,10 @@ const rootPath: Kind<string> = { name: "a path such as /dubbo", is: matching(/^(
 const pollSeconds: Kind<number> = {
   name: "a whole number of seconds from 1 to 300",
   is: (value): value is number => Number.isInteger(value) && Number(value) >= 1 && Number(value) <= 300,
+};
+const percentage: Kind<number> = {
+  name: "a whole number from 0 to 100",
+  is: (value): value is number => Number.isInteger(value) && Number(value) >= 0 && Number(value) <= 100,
 };
 const oneOf = <T extends string>(values: readonly T[]): Kind<T> => ({
   name: `one of ${values.join(", ")}`,

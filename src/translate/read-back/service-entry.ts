@@ -66,6 +66,7 @@ export interface RouteFacts {
   /** It has the label of the old product's Dubbo entries. */
   readonly isMarked: boolean;
   readonly l7: boolean;
+  readonly outlierDetection: boolean;
   readonly host: string | undefined;
   readonly addresses: readonly string[];
   /** The exact spelling. */
@@ -130,6 +131,7 @@ export function entryOf(object: Stored<ServiceEntry>): Entry | undefined {
     endpoints: heldEndpoints(endpoints, shape, hubLabelsOf(object)),
     ...(emptySince !== undefined && { emptySince }),
     l7: notes[annotations.l7] !== "false",
+    outlierDetection: notes[annotations.outlierDetection] !== "false",
     registryName: objectLabels(object)[labels.registryName] ?? "",
   };
   return { ...entry, vip: vipOf(object, entry) };
@@ -183,6 +185,7 @@ export function routeFactsOf(object: Stored<ServiceEntry>): RouteFacts {
     ownership: ownershipOf(object),
     isMarked: objectLabels(object)[labels.manager] === dubboMarks[labels.manager],
     l7: notes[annotations.l7] !== "false",
+    outlierDetection: notes[annotations.outlierDetection] !== "false",
     host: hostsOf(object)[0],
     addresses: addressesOf(object),
     interface: notes[annotations.interface],

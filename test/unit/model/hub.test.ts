@@ -17,7 +17,7 @@ test("the defaults of a hub", () => {
     l7: true,
     policy: "sync",
     suspend: false,
-    instances: { selector: { requirements: [] }, labels: [], weights: true },
+    instances: { selector: { requirements: [] }, labels: [], weights: true, shares: [] },
     filter: { include: ["*"], exclude: [] },
     registry: {
       type: "zookeeper",

@@ -224,13 +224,15 @@ describe("an owner that does not exist", () => {
     expect(claimsOn(host, entry, [], never)).toMatchObject({ claims: { size: 2 }, wakeInMs: undefined });
   });
 
-  test("comes after those that exist, and keeps the entry without an EnvoyFilter if it has none", () => {
-    const plain = { ...entry, l7: false };
+  test("comes after those that exist, and keeps the entry without an EnvoyFilter if it has none, and without ejection", () => {
+    const plain = { ...entry, l7: false, outlierDetection: false };
     const { claims } = claimsOn(host, plain, [inputsOf("c", { listed: [x] })], () => 20);
-    expect([...claims.values()].map(({ name, l7 }) => [name, l7])).toEqual([
-      ["c", true],
-      ["a", false],
-      ["b", false],
+    expect(
+      [...claims.values()].map(({ name, l7, outlierDetection }) => [name, l7, outlierDetection]),
+    ).toEqual([
+      ["c", true, undefined],
+      ["a", false, false],
+      ["b", false, false],
     ]);
   });
 });

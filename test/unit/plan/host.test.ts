@@ -3,7 +3,7 @@ import type { Claim, Endpoint, Entry } from "../../../src/model/entry.ts";
 import { planHost, type Step } from "../../../src/plan/host.ts";
 import { maxEndpoints } from "../../../src/plan/room.ts";
 import { hubIdOf } from "../../../src/translate/names.ts";
-import { addrsOf, claimOf, endpointOf, inputOf } from "../../support/model.ts";
+import { addrsOf, claimOf, endpointOf, inputOf, springEndpointOf } from "../../support/model.ts";
 
 const [a, b] = ["dubbozk/a", "dubbozk/b"].map((key) => ({ key, id: hubIdOf(key) })) as [Named, Named];
 interface Named {
@@ -95,6 +95,16 @@ describe("what a claim adds", () => {
   test("one contributing hub without L7 suffices", () => {
     expect(made([a, { listed: [x] }], [b, { listed: [y], l7: false }]).l7).toBe(false);
     expect(made([a, { listed: [x] }], [b, { listed: [], l7: false }]).l7).toBe(true);
+  });
+
+  test("endpoints are ejected unless all contributing hubs say no; Spring entries say nothing of it", () => {
+    const ejects = (...list: Claims): boolean => made(...list).outlierDetection;
+    const no = { outlierDetection: false };
+    expect(ejects([a, { listed: [x] }])).toBe(true);
+    expect(ejects([a, { listed: [x], ...no }])).toBe(false);
+    expect(ejects([a, { listed: [x], ...no }], [b, { listed: [y] }])).toBe(true);
+    expect(ejects([a, { listed: [x], ...no }], [b, { listed: [], outlierDetection: true }])).toBe(false);
+    expect(ejects([a, { listed: [springEndpointOf(x.hostPort)], ...no }])).toBe(true);
   });
 
   test("no virtual IP is free: nothing is written", () => {

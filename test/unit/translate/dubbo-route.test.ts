@@ -7,7 +7,14 @@ const host = "a.b-1.0.0.dubbozk";
 const ours = { manager: "aeraki", registry: "dubbo2istio", "app.kubernetes.io/managed-by": "registryhub" };
 const route = {
   verdict: "route",
-  route: { serviceEntry: "dubbozk/x", host, vip: "240.241.1.1", port: 20_880, interface: greeting },
+  route: {
+    serviceEntry: "dubbozk/x",
+    host,
+    vip: "240.241.1.1",
+    port: 20_880,
+    interface: greeting,
+    outlierDetection: true,
+  },
 };
 
 interface Overrides {
@@ -65,6 +72,11 @@ describe("entries of ours", () => {
 
   test("with the address of an older entry get no route: a label alone must not take over a listener", () => {
     expect(routeOf(entry(), { ...rules, isTaken: () => true })).toEqual({ verdict: "unclear" });
+  });
+
+  test("say whether they want endpoints ejected", () => {
+    const annotations = { "ecns.easystack.cn/outlier-detection": "false" };
+    expect(routeOf(entry({ annotations }), rules)).toMatchObject({ route: { outlierDetection: false } });
   });
 
   test.each<[string, Overrides]>([

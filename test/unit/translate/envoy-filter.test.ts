@@ -1,9 +1,9 @@
 import { describe, expect, test } from "vitest";
 import {
-  bufferFilter,
   type DubboRoute,
   inboundFilter,
   outboundFilter,
+  portFilter,
 } from "../../../src/translate/envoy-filter.ts";
 import { hash } from "../../../src/translate/names.ts";
 import { greeting } from "../../support/model.ts";
@@ -14,6 +14,7 @@ const route: DubboRoute = {
   vip: "240.241.1.1",
   port: 20_880,
   interface: greeting,
+  outlierDetection: true,
 };
 
 describe("the outbound filter", () => {
@@ -71,8 +72,8 @@ test("the inbound filter takes every interface, for they share the chain of thei
   expect(JSON.stringify(filter.spec)).toContain('"cluster":"inbound|20880||"');
 });
 
-test("the buffer filter belongs to its port and to no entry", () => {
-  expect(bufferFilter(20_880, "servicemesh")).toMatchObject({
+test("the filter of a port belongs to no entry", () => {
+  expect(portFilter(20_880, "servicemesh", false)).toMatchObject({
     metadata: {
       name: "aeraki-outbound-buffer-20880",
       labels: { "app.kubernetes.io/managed-by": "dubbo-controller" },
@@ -96,4 +97,28 @@ test("the buffer filter belongs to its port and to no entry", () => {
       ],
     },
   });
+});
+
+test("it ejects for local failures alone, because a business exception is a 5xx to Envoy, and where it is wanted", () => {
+  const merged = (ejects: boolean): Record<string, unknown> => {
+    const [patch] = portFilter(20_880, "servicemesh", ejects).spec.configPatches as readonly {
+      readonly patch: { readonly value: Record<string, unknown> };
+    }[];
+    return patch?.patch.value ?? {};
+  };
+  expect(merged(true)).toMatchObject({
+    connect_timeout: "1.5s",
+    outlier_detection: {
+      split_external_local_origin_errors: true,
+      consecutive_local_origin_failure: 3,
+      enforcing_consecutive_local_origin_failure: 100,
+      enforcing_consecutive_5xx: 0,
+      enforcing_consecutive_gateway_failure: 0,
+      max_ejection_percent: 100,
+    },
+  });
+  expect(Object.keys(merged(false))).toEqual([
+    "per_connection_buffer_limit_bytes",
+    "least_request_lb_config",
+  ]);
 });

@@ -1,4 +1,5 @@
 import { describe, expect, test } from "vitest";
+import type { ServiceInstance } from "../../../src/model/service.ts";
 import { listingOf } from "../../../src/translate/listing.ts";
 import { hash } from "../../../src/translate/names.ts";
 import { codesOf, greeting, hubOf, instanceOf, serviceOf } from "../../support/model.ts";
@@ -62,6 +63,29 @@ describe("a Dubbo service", () => {
     } as const;
     const others = listingOf(service, hubOf({ instances: { selector } })).byHost.get(host);
     expect(others?.map(({ address }) => address)).toEqual(["10.42.0.2", "10.42.0.3"]);
+  });
+
+  test("shares dose the endpoints of one Dubbo service, whatever else is on its host", () => {
+    const at = (address: string, more: Partial<ServiceInstance> = {}) =>
+      instanceOf({ version: "1.0.0", address, ...more });
+    const service = serviceOf({
+      instances: [
+        at("10.42.0.1", { facts: { tag: "gray" } }),
+        at("10.42.0.2", { weight: 3 }),
+        at("10.42.0.3", { protocol: "grpc", facts: { tag: "gray" } }),
+      ],
+    });
+    const selector = { matchLabels: { tag: "gray" } };
+    const listing = (percent: number) =>
+      listingOf(service, hubOf({ instances: { shares: [{ name: "canary", selector, percent }] } }));
+    const weights = (percent: number) =>
+      listing(percent)
+        .byHost.get(host)
+        ?.map(({ weight }) => weight);
+    expect(weights(50)).toEqual([2, 2, 1]);
+    expect(listing(50)).toMatchObject({ excluded: 0, problems: [] });
+    expect(weights(0)).toEqual([4, undefined]); // of Triple there is nobody else
+    expect(listing(0)).toMatchObject({ excluded: 1, problems: [{ code: "ShareIgnored" }] });
   });
 
   test("what is asked for becomes a label, made legal, before what nobody asked for", () => {

@@ -28,6 +28,7 @@ function dubboEntry(overrides: Partial<Entry> = {}): Entry {
     hubs: new Map([["ddf6610a", "dubbozk/registryhub-sample"]]),
     endpoints: new Map([[endpoint.hostPort, endpoint]]),
     l7: true,
+    outlierDetection: true,
     registryName: "",
     ...overrides,
   };
@@ -170,6 +171,7 @@ describe("what is written", () => {
       dubboEntry(),
       dubboEntry({ vip: "240.241.1.1" }),
       dubboEntry({ l7: false }),
+      dubboEntry({ outlierDetection: false }),
       dubboEntry({ hubs: new Map([["00000000", ""]]) }),
       emptyEntry,
       springEntry,

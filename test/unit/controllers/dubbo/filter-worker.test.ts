@@ -7,6 +7,7 @@ import { createStore } from "../../../../src/kube/store.ts";
 import type { Hub } from "../../../../src/model/hub.ts";
 import type { EnvoyFilter, ServiceEntry } from "../../../../src/model/istio.ts";
 import type { Stored } from "../../../../src/model/kubernetes.ts";
+import { outboundFilter } from "../../../../src/translate/envoy-filter.ts";
 import { failure } from "../../../fakes/api-server/answer.ts";
 import { endpointOf, hubOf, pool, writtenEntry } from "../../../support/model.ts";
 import { writerTools } from "../../../support/writer-tools.ts";
@@ -65,7 +66,14 @@ function open(
       isReady: () => isReady,
       refused: ({ reason }: KubeError) => void refused.push(reason),
     },
-    { rootNamespace: root, watchNamespaces: [], inboundFilters: false, dubboPorts, ...options },
+    {
+      rootNamespace: root,
+      watchNamespaces: [],
+      inboundFilters: false,
+      outlierDetection: true,
+      dubboPorts,
+      ...options,
+    },
     tools,
   );
   const put = (object: Stored<ServiceEntry>): void => {
@@ -138,14 +146,14 @@ describe("the filters of an entry that is gone", () => {
     expect(await work(a)).toEqual({ againInMs: 600 });
     clock.advance(600);
     expect([await work(a), inCluster()]).toEqual([undefined, [filterOfB, buffer]]);
-    await worker.work(":buffer/20880");
+    await worker.work(":port/20880");
     expect(inCluster()).toEqual([filterOfB, buffer]);
     remove(b);
     await work(b);
     clock.advance(1_000);
     await work(b);
-    expect([await worker.work(":buffer/20880"), inCluster()]).toEqual([undefined, []]);
-    expect(await worker.work(":buffer/20880")).toBeUndefined();
+    expect([await worker.work(":port/20880"), inCluster()]).toEqual([undefined, []]);
+    expect(await worker.work(":port/20880")).toBeUndefined();
   });
 
   test("go together", async () => {
@@ -212,10 +220,10 @@ describe("while the hubs are not known", () => {
     clock.advance(1_000);
     await work(a);
     hubsAre(undefined);
-    await worker.work(":buffer/20880");
+    await worker.work(":port/20880");
     expect(inCluster()).toEqual([buffer]);
     hubsAre([hub]);
-    await worker.work(":buffer/20880");
+    await worker.work(":port/20880");
     expect(inCluster()).toEqual([]);
   });
 
@@ -365,7 +373,7 @@ describe("the filter of a port", () => {
     const { worker, work, remove, inCluster } = open();
     await work(a);
     remove(a);
-    await worker.work(":buffer/20880");
+    await worker.work(":port/20880");
     expect(inCluster()).toEqual([filterOfA, buffer]);
   });
 
@@ -386,7 +394,7 @@ describe("the filter of a port", () => {
     await work(a);
     clock.advance(1_000);
     await work(a);
-    await worker.work(":buffer/20880");
+    await worker.work(":port/20880");
     expect(inCluster()).toEqual(["theirs"]);
   });
 
@@ -398,7 +406,7 @@ describe("the filter of a port", () => {
     await work(a);
     clock.advance(1_000);
     await work(a);
-    await worker.work(":buffer/20880");
+    await worker.work(":port/20880");
     expect(inCluster()).toEqual([buffer]);
   });
 });
@@ -547,7 +555,7 @@ describe("a filter that is not ours", () => {
   test("is nobody's: not deleted with an entry, nor with the last use of its port", async () => {
     const { worker, api, sees, inCluster } = open([]);
     expect(sees(api.person.put(theirs(buffer, "")))).toEqual([]);
-    expect(await worker.work(":buffer/20880")).toBeUndefined();
+    expect(await worker.work(":port/20880")).toBeUndefined();
     expect(inCluster()).toEqual([buffer]);
   });
 });
@@ -568,7 +576,60 @@ test("a filter that appears, changes hands or goes concerns its owners, old and 
     );
   expect(worker.take(key)).toEqual([objectKey(a), objectKey(a)]);
   expect(owned("demo/x")).toEqual([objectKey(a), "demo/x"]);
-  expect(owned(undefined)).toEqual(["demo/x", ":buffer/20880"]);
-  expect(worker.take(`${root}/${buffer}`)).toEqual([":buffer/20880", ":buffer/20880"]);
+  expect(owned(undefined)).toEqual(["demo/x", ":port/20880"]);
+  expect(worker.take(`${root}/${buffer}`)).toEqual([":port/20880", ":port/20880"]);
   expect(worker.take(`${root}/nothing`)).toEqual([]);
+});
+
+describe("endpoints that cannot be reached are ejected", () => {
+  const wantsNone = (entry: ServiceEntry): ServiceEntry => {
+    const annotations = { ...entry.metadata.annotations, "ecns.easystack.cn/outlier-detection": "false" };
+    return { ...entry, metadata: { ...entry.metadata, annotations } };
+  };
+  /** Whether the filter of their port says so. */
+  const ejects = ({ api }: ReturnType<typeof open>): boolean =>
+    JSON.stringify(api.person.get("envoyfilters", `${root}/${buffer}`)).includes("outlier_detection");
+
+  test.each([
+    ["by default", [a, b], {}, true],
+    ["while one route of the port wants it", [wantsNone(a), b], {}, true],
+    ["not if none does", [wantsNone(a), wantsNone(b)], {}, false],
+    ["not if it is switched off", [a, b], { outlierDetection: false }, false],
+  ])("%s", async (_, entries, options, wanted) => {
+    const opened = open(entries, options);
+    for (const entry of entries) await opened.work(entry);
+    expect([ejects(opened), opened.notes]).toEqual([wanted, []]);
+    expect(opened.api.person.get("envoyfilters", `${root}/${buffer}`)?.metadata.generation).toBe(1);
+  });
+
+  test("not on a port where others may be, though it has a filter from before", async () => {
+    const opened = open([a], { dubboPorts: [{ from: 1, to: 2, isAllowed: true }] });
+    const names = { serviceEntry: objectKey(a), host: "a.demo", interface: "a" };
+    const route = { ...names, vip: "240.241.0.1", port: 20_880, outlierDetection: true };
+    opened.sees(opened.api.person.put(outboundFilter(route, root)));
+    await opened.work(a);
+    expect(opened.inCluster()).toEqual([filterOfA, buffer]);
+    expect(ejects(opened)).toBe(false);
+  });
+
+  test("as the hubs of the port change their minds, and go", async () => {
+    const opened = open([a, b]);
+    const changes = async (...entries: readonly ServiceEntry[]): Promise<boolean> => {
+      for (const entry of entries) {
+        opened.put(entry);
+        await opened.work(entry);
+      }
+      return ejects(opened);
+    };
+    expect(await changes(a, b)).toBe(true);
+    expect(await changes(wantsNone(a))).toBe(true);
+    expect(await changes(wantsNone(b))).toBe(false);
+    expect(await changes(a)).toBe(true);
+    opened.remove(a);
+    await opened.work(a);
+    opened.clock.advance(1_000);
+    await opened.work(a);
+    await opened.worker.work(":port/20880");
+    expect(ejects(opened)).toBe(false);
+  });
 });

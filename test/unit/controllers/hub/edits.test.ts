@@ -3,6 +3,7 @@ import { type EditEffect, editEffects, isSameRegistry } from "../../../../src/co
 import { hubOf } from "../../../support/model.ts";
 
 type Spec = Parameters<typeof hubOf>[0];
+const gray = (percent: number) => ({ name: "gray", percent, selector: { matchLabels: { tag: "gray" } } });
 
 test.each<[string, Spec, readonly EditEffect[]]>([
   ["nothing", {}, []],
@@ -19,7 +20,9 @@ test.each<[string, Spec, readonly EditEffect[]]>([
   ["weights", { instances: { weights: false } }, ["ask", "reopen"]],
   ["the selector", { instances: { selector: { matchLabels: { env: "gray" } } } }, ["ask", "reopen"]],
   ["labels", { instances: { labels: ["env"] } }, ["ask", "reopen"]],
+  ["a share's selector", { instances: { shares: [gray(5)] } }, ["ask", "redose", "reopen"]],
   ["l7", { l7: false }, ["expect"]],
+  ["outlierDetection", { outlierDetection: false }, ["expect"]],
   ["protocol", { protocol: "http" }, ["expect"]],
   ["policy and suspend", { policy: "observe", suspend: true }, ["expect", "reopen", "resettle"]],
 ])("an edit of %s", (_, spec, effects) => {
@@ -28,6 +31,12 @@ test.each<[string, Spec, readonly EditEffect[]]>([
     [hubOf(spec), hubOf()],
   ] as const)
     expect([...editEffects(before, after)].sort()).toEqual(effects);
+});
+
+test("an edit of a share's percent asks the registry for nothing", () => {
+  const with5 = hubOf({ instances: { shares: [gray(5)] } });
+  const with50 = hubOf({ instances: { shares: [gray(50)] } });
+  expect([...editEffects(with5, with50)]).toEqual(["redose"]);
 });
 
 test("a registry is its address, type and type block", () => {

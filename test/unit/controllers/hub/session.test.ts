@@ -529,15 +529,15 @@ describe("a hub with more services than it may have", () => {
     const { session, registry, forget, clock, news } = await openFull();
     registry.remove("demo.S1");
     await settle();
-    session.lookForRoom();
+    session.lookForRoom.ask();
     clock.advance(second);
     await settle();
     news();
     expect(session.listings.has(hostOf("demo.S2"))).toBe(false); // the entry of S1 is there
     forget("demo.S1");
     const before = clock.pending;
-    session.lookForRoom();
-    session.lookForRoom();
+    session.lookForRoom.ask();
+    session.lookForRoom.ask();
     expect([clock.pending, session.listings.has(hostOf("demo.S2"))]).toEqual([before + 1, false]);
     clock.advance(second);
     await settle();
@@ -552,7 +552,7 @@ describe("a hub with more services than it may have", () => {
       registry.remove("demo.S1");
       await settle();
       forget("demo.S1");
-      session.lookForRoom();
+      session.lookForRoom.ask();
       if (end === "away") registry.fail();
       else session.close();
       await settle();
@@ -568,7 +568,7 @@ describe("a hub with more services than it may have", () => {
     session.connect();
     await settle();
     const before = clock.pending;
-    session.lookForRoom();
+    session.lookForRoom.ask();
     expect(clock.pending).toBe(before);
     session.close();
   });

@@ -50,6 +50,25 @@ describe("a hub that this version cannot use names the field", () => {
       { instances: { selector: { matchExpressions: [{ key: "env", operator: "Exists", values: ["x"] }] } } },
       "spec.instances.selector.matchExpressions[0].values is not for operator Exists",
     ],
+    [{ outlierDetection: "no" }, "spec.outlierDetection is not true or false"],
+    [{ instances: { shares: {} } }, "spec.instances.shares is not a list of objects"],
+    [{ instances: { shares: [{ percent: 5 }] } }, "spec.instances.shares[0].name is missing"],
+    [{ instances: { shares: [{ name: "canary" }] } }, "spec.instances.shares[0].percent is missing"],
+    [
+      { instances: { shares: [{ name: "canary", percent: 101 }] } },
+      "spec.instances.shares[0].percent is not a whole number from 0 to 100",
+    ],
+    [
+      {
+        instances: {
+          shares: [
+            { name: "a", percent: 1 },
+            { name: "b", percent: 1, selector: { matchLabels: [] } },
+          ],
+        },
+      },
+      "spec.instances.shares[1].selector.matchLabels is not an object of texts",
+    ],
     [{ suspend: "true" }, "spec.suspend is not true or false"],
     [{ services: ["*"] }, "spec.services is not an object"],
     [{ services: { include: "*" } }, "spec.services.include is not a list of texts"],

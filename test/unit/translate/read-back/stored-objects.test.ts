@@ -99,6 +99,7 @@ test.each([{}, { spec: null }, { spec: { configPatches: "none" } }, { spec: { co
       watchNamespaces: [],
       inboundFilters: false,
       dubboPorts: [],
+      outlierDetection: true,
     };
     const worker = new FilterWorker(world, options, tools);
     expect(worker.take("servicemesh/f")).toEqual(["ns/x"]);
