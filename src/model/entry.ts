@@ -87,6 +87,8 @@ export interface Entry {
   readonly l7: boolean;
   /** false = proxies go on calling endpoints that cannot be reached, because every contributing hub says so. Of Dubbo entries. */
   readonly outlierDetection: boolean;
+  /** The namespaces that see it, sorted; absent = all, or what somebody else has written. */
+  readonly exportTo?: readonly string[];
   /** The registry-name label of a Spring entry, for people; "" on Dubbo entries. */
   readonly registryName: string;
 }
@@ -111,6 +113,8 @@ export interface Claim {
   readonly l7: boolean;
   /** As the hub says it; undefined = it says nothing. */
   readonly outlierDetection?: boolean;
+  /** The namespaces that shall see the entry; absent = all. */
+  readonly exportTo?: readonly string[];
   /** The hub's spec.protocol for Spring services; undefined = the hub is missing, so nobody knows. */
   readonly protocol?: Protocol;
   /** Labels that the hub asks for, besides the usual ones. */
@@ -120,6 +124,8 @@ export interface Claim {
   /** false = the hub only says what must stay: it is suspended, observes, may not write, or is missing. */
   readonly mayWrite: boolean;
   readonly listed: readonly Endpoint[];
+  /** What it lists, and its owner wants no calls for. */
+  readonly leftOut?: readonly HostPort[];
   /** What is the matter with the endpoints that it vouched for and does not list. */
   readonly unlisted: "gone" | "unknown";
 }

@@ -25,6 +25,8 @@ export interface Hub {
   readonly l7: boolean;
   /** Whether proxies stop calling endpoints of Dubbo services that cannot be reached; undefined = nothing is said. */
   readonly outlierDetection?: boolean;
+  /** The namespaces whose workloads see the entries, sorted; "." = the target. Absent = all. */
+  readonly exportTo?: readonly string[];
   readonly policy: Policy;
   readonly suspend: boolean;
   readonly filter: ServiceFilter;

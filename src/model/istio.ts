@@ -20,6 +20,8 @@ export interface ServiceEntrySpec {
   readonly resolution?: string;
   readonly ports?: readonly ServiceEntryPort[];
   readonly endpoints?: readonly WorkloadEntry[];
+  /** Absent = to all namespaces; "." = its own. */
+  readonly exportTo?: readonly string[];
 }
 
 export interface ServiceEntryPort {

@@ -65,7 +65,14 @@ export const dubboParameters = [
 /** `[manual]` the label with a Spring service's name: eurekaName, consulName, nacosName. */
 export const nameLabelOf = (type: RegistryType): string => `${type}Name`;
 
-const expectedLabels: ReadonlySet<string> = new Set([...dubboParameters, ...registryTypes.map(nameLabelOf)]);
+/** On the endpoints of a hub with shares: the name of its share, if it has one, and the weight that it would have without. */
+export const shareLabels = { share: `${prefix}/share`, weight: `${prefix}/weight` } as const;
+
+const expectedLabels: ReadonlySet<string> = new Set([
+  ...dubboParameters,
+  ...registryTypes.map(nameLabelOf),
+  ...Object.values(shareLabels),
+]);
 
 /** Whether people count on this label of an endpoint. Others only happen to be in the provider's metadata. */
 export const isExpectedLabel = (key: string): boolean => expectedLabels.has(key);
@@ -74,9 +81,6 @@ export const endpointLabels = {
   registryName: "registryName",
   by: `${prefix}/by`,
 } as const;
-
-/** On the endpoints of a hub with shares: the name of its share, if it has one, and the weight that it would have without. */
-export const shareLabels = { share: `${prefix}/share`, weight: `${prefix}/weight` } as const;
 
 /**
  * How many hubs the label `by` can name: a label's value has at most 63 characters, and an id has 8. Where it is full,

@@ -26,6 +26,7 @@ export interface RegistryHubSpec {
     }[];
   };
   readonly outlierDetection?: boolean;
+  readonly exportTo?: readonly string[];
   readonly policy?: Policy;
   readonly suspend?: boolean;
   readonly zookeeper?: { readonly root?: string };

@@ -1,4 +1,12 @@
-import { type Claim, type Endpoint, type Entry, type HostKey, isOwner, type Ms } from "../model/entry.ts";
+import {
+  type Claim,
+  type Endpoint,
+  type Entry,
+  type HostKey,
+  type HostPort,
+  isOwner,
+  type Ms,
+} from "../model/entry.ts";
 import type { Hub, HubId, HubKey } from "../model/hub.ts";
 import { splitKey } from "../model/keys.ts";
 import { isTrusted, type TrustState } from "./trust-state.ts";
@@ -11,6 +19,8 @@ export interface ClaimInputs {
   readonly trust: TrustState;
   /** What the registry lists for the host. */
   readonly listed: readonly Endpoint[];
+  /** As in Claim. */
+  readonly leftOut?: readonly HostPort[];
   /**
    * What is not listed is unknown: the registry has the host's service, but it, or a part of it, could not be read; or the
    * host is of an earlier target, and the entry that replaces it is not written.
@@ -68,13 +78,20 @@ export function claimOf(host: HostKey, actual: Entry | undefined, inputs: ClaimI
   const { hub, mayWrite, trust } = inputs;
   if (isOfNamesake(hub, actual)) return undefined;
   const listed = mayWrite ? inputs.listed : [];
+  const leftOut = mayWrite && hub.policy !== "upsert-only" ? (inputs.leftOut ?? []) : []; // that one never removes
   if (listed.length === 0 && !owns(inputs, host, actual)) return undefined;
-  const { key, name, l7, outlierDetection, protocol } = hub;
+  const { key, name, l7, outlierDetection, exportTo, protocol } = hub;
   const weights = hub.instances.weights || hub.instances.shares.length > 0;
   const labels = hub.instances.labels.map(({ label }) => label);
   const isUnknown = !mayWrite || inputs.isUnknown || hub.policy === "upsert-only";
   const unlisted = isUnknown ? "unknown" : unlistedVerdict(trust, host, listed.length > 0);
-  const said = { l7, protocol, ...(outlierDetection !== undefined && { outlierDetection }) };
+  const said = {
+    l7,
+    protocol,
+    ...(outlierDetection !== undefined && { outlierDetection }),
+    ...(exportTo !== undefined && { exportTo }),
+    ...(leftOut.length > 0 && { leftOut }),
+  };
   return { key, name, ...said, labels, weights, mayWrite, listed, unlisted };
 }
 
@@ -119,6 +136,7 @@ function owns({ hub, trust }: ClaimInputs, host: HostKey, actual: Entry | undefi
 
 function claimOfMissing(key: HubKey, actual: Entry | undefined): Claim {
   const name = splitKey(key)[1];
-  const { l7, outlierDetection } = actual ?? { l7: true, outlierDetection: true };
-  return { key, name, l7, outlierDetection, mayWrite: false, listed: [], unlisted: "unknown" };
+  const { l7, outlierDetection, exportTo } = actual ?? { l7: true, outlierDetection: true };
+  const said = { l7, outlierDetection, ...(exportTo !== undefined && { exportTo }) };
+  return { key, name, ...said, mayWrite: false, listed: [], unlisted: "unknown" };
 }

@@ -111,7 +111,10 @@ function carryOver(
   counts: (endpoint: Endpoint) => boolean,
 ): { readonly endpoints: readonly EntryEndpoint[]; readonly withheld: ReadonlyMap<HubId, number> } {
   const listed = new Map(
-    [...claims].map(([id, claim]) => [id, new Set(claim.listed.filter(counts).map((one) => one.hostPort))]),
+    [...claims].map(([id, { listed: some, leftOut = [] }]) => [
+      id,
+      new Set([...some.filter(counts).map((one) => one.hostPort), ...leftOut]),
+    ]),
   );
   const withheld = new Map<HubId, number>();
   const endpoints: EntryEndpoint[] = [];
@@ -286,6 +289,14 @@ function entryFor(
     l7: ids.every((id) => claims.get(id)?.l7 ?? true),
     outlierDetection:
       isSpring || ids.length === 0 || ids.some((id) => claims.get(id)?.outlierDetection !== false),
+    ...exportedBy(ids.map((id) => claims.get(id)?.exportTo)),
     registryName: isSpring ? registryName : "",
   };
+}
+
+/** All namespaces that one of the hubs names, or none where one names none: that is everywhere. */
+function exportedBy(said: readonly Claim["exportTo"][]): Pick<Entry, "exportTo"> {
+  const names = said.filter((one) => one !== undefined);
+  if (names.length === 0 || names.length < said.length) return {};
+  return { exportTo: [...new Set(names.flat())].sort() };
 }

@@ -11,6 +11,8 @@ export type Steps<T> = Generator<undefined, T>;
 let working = 0;
 /** When the first of all that share the event loop's present turn began, monotonic. */
 let turnBeganAt: number | undefined;
+/** Whether somebody who waited for this turn has begun in it. */
+let isAdmitted = false;
 
 /**
  * Gives the event loop its turn every 5 ms, however many work in slices at the same time: they share the 5 ms, and each
@@ -37,10 +39,13 @@ export async function inSlices<T>(
 
 /**
  * Waits while the event loop's present turn has had its 5 ms: for whoever works on what comes from outside, of which many
- * pieces may come at once.
+ * pieces may come at once. Of those who wait, one begins in every turn, whatever has been taken of it.
  */
 export async function untilFree({ monotonic }: Pick<Clock, "monotonic">): Promise<void> {
-  while (takenMs(monotonic) >= sliceMs) await turn();
+  if (takenMs(monotonic) < sliceMs) return;
+  do await turn();
+  while (takenMs(monotonic) >= sliceMs && isAdmitted);
+  isAdmitted = true;
 }
 
 /** What those who ask have taken of the present turn, and whatever else was done in it meanwhile. */
@@ -49,6 +54,7 @@ function takenMs(monotonic: Clock["monotonic"]): number {
     turnBeganAt = monotonic();
     nextTurn(() => {
       turnBeganAt = undefined;
+      isAdmitted = false;
     });
   }
   return monotonic() - turnBeganAt;

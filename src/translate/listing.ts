@@ -1,4 +1,4 @@
-import type { Endpoint, HostKey, ServiceIdentity } from "../model/entry.ts";
+import type { Endpoint, HostKey, HostPort, ServiceIdentity } from "../model/entry.ts";
 import type { Hub, Share } from "../model/hub.ts";
 import { selectsLabels } from "../model/label-selector.ts";
 import { nameLabelOf } from "../model/labels.ts";
@@ -20,6 +20,8 @@ const maxLocalityLength = 200;
 export interface HostListing {
   /** Sorted by service and address within each host. A host without usable endpoints is absent. */
   readonly byHost: ReadonlyMap<HostKey, readonly Endpoint[]>;
+  /** Instances with a share of 0 %, by host: they are listed, and are no endpoints. */
+  readonly leftOut: ReadonlyMap<HostKey, readonly HostPort[]>;
   /** How many instances the hub's selector and its shares leave out. */
   readonly excluded: number;
   readonly problems: readonly Problem[];
@@ -34,7 +36,8 @@ export function listingOf(service: Service, hub: Hub): HostListing {
     { readonly host: HostKey; readonly identity: ServiceIdentity } | undefined
   >();
   const labelling = createLabelling(service, hub);
-  let excluded = 0;
+  const leftOut = new Map<HostKey, readonly HostPort[]>();
+  let [excluded, isIgnored] = [0, false];
   for (const instance of service.instances === "unknown" ? [] : service.instances) {
     if (!selectsLabels(hub.instances.selector, instance.facts)) {
       excluded++;
@@ -65,11 +68,13 @@ export function listingOf(service: Service, hub: Hub): HostListing {
     for (const [host, endpoints] of byHost) {
       const dose = dosedTogether(endpoints, hub.instances.shares);
       byHost.set(host, dose.endpoints);
-      excluded += dose.excluded;
-      if (dose.isIgnored) problems.push(shareIgnored(service));
+      if (dose.leftOut.length > 0) leftOut.set(host, dose.leftOut);
+      excluded += dose.leftOut.length;
+      isIgnored ||= dose.isIgnored;
     }
+  if (isIgnored) problems.push(shareIgnored(service));
   if (labelling.leftOut !== undefined) problems.push(tooManyLabels(service, labelling.leftOut));
-  return { byHost, excluded, problems };
+  return { byHost, leftOut, excluded, problems };
 }
 
 /**
@@ -101,7 +106,7 @@ function dosedTogether(
   const doses = [...rivals.values()].map((some) => dosed(some, shares));
   return {
     endpoints: doses.flatMap((dose) => dose.endpoints).sort(byServiceAndAddr),
-    excluded: doses.reduce((sum, dose) => sum + dose.excluded, 0),
+    leftOut: doses.flatMap((dose) => dose.leftOut),
     isIgnored: doses.some(({ isIgnored }) => isIgnored),
   };
 }
@@ -194,6 +199,7 @@ function createLabelling(service: Service, hub: Hub): Labelling {
     choices.push(choice);
     return choice;
   };
+  const dosedBy = new Map<LabelChoice, Map<string, Endpoint["labels"]>>();
   const known = new Map<ServiceInstance["metadata"], Map<ServiceInstance["facts"], LabelChoice>>();
   return {
     labelsFor({ metadata, facts, weight = 1 }) {
@@ -202,9 +208,14 @@ function createLabelling(service: Service, hub: Hub): Labelling {
       known.set(metadata, ofMetadata);
       const choice = ofMetadata.get(told) ?? choose(metadata, told);
       ofMetadata.set(told, choice);
-      return isDosed
-        ? { ...choice.labels, ...shareLabelsOf(shares, facts, weights ? weight : 1) }
-        : choice.labels;
+      if (!isDosed) return choice.labels;
+      const own = shareLabelsOf(shares, facts, weights ? weight : 1);
+      const dosedLabels = dosedBy.get(choice) ?? new Map<string, Endpoint["labels"]>();
+      dosedBy.set(choice, dosedLabels);
+      const key = JSON.stringify(own);
+      const labels = dosedLabels.get(key) ?? { ...choice.labels, ...own };
+      dosedLabels.set(key, labels);
+      return labels;
     },
     get leftOut() {
       return choices.flatMap(({ leftOut }) => leftOut ?? []).sort()[0];

@@ -51,6 +51,7 @@ export function serviceEntryOf(entry: Entry): ServiceEntry {
       location: "MESH_INTERNAL",
       resolution: "STATIC",
       ports: [portFor(entry.shape)],
+      ...(entry.exportTo !== undefined && { exportTo: entry.exportTo }),
       endpoints: endpoints.map((endpoint) => ({
         ...workloadEntry(endpoint, entry.shape),
         ...(isWeighted && { weight: weightOf(endpoint) }),

@@ -1,4 +1,5 @@
 import { describe, expect, test } from "vitest";
+import type { ServiceEntry } from "../../src/model/istio.ts";
 import { instanceAt, type Listed } from "../fakes/registries.ts";
 import { addressesOf, entryOf, said, statusOf, writesSince } from "./looks.ts";
 import { edit, openSettled } from "./scenes.ts";
@@ -75,8 +76,51 @@ describe("shares", () => {
     await world.advance(1 * minute);
     edit(world, canary(1));
     await world.advance(1 * second);
-    expect(weightsOf(world)).toEqual([149, 149, 3]);
+    expect(weightsOf(world)).toEqual([248, 248, 5]);
+    edit(world, canary(0));
+    await world.advance(1 * second);
+    expect(addressesOf(world, "demo.A")).toEqual([one, two]);
+    edit(world, canary(100));
+    await world.advance(1 * second);
+    expect(addressesOf(world, "demo.A")).toEqual([new1]);
+  });
+
+  test("take out what has 0 % while the hub settles, too, but not for a hub that never removes", async () => {
+    for (const [policy, addresses] of [
+      ["sync", [one, two]],
+      ["upsert-only", [one, two, new1]],
+    ] as const) {
+      const world = await openSettled({ services: { "demo.A": both }, spec: { ...canary(50), policy } });
+      world.registry().fail();
+      await world.advance(10 * second);
+      world.registry().heal();
+      await world.advance(10 * second);
+      expect(said(world)).toMatchObject({ RegistrySynced: "True Synced" });
+      edit(world, canary(0));
+      await world.advance(1 * second);
+      expect(addressesOf(world, "demo.A")).toEqual(addresses);
+    }
+  });
+
+  test("of a rollout that is over are no news to services without a canary", async () => {
+    const world = await openSettled({ services: { "demo.A": [one] }, spec: canary(100) });
+    expect(addressesOf(world, "demo.A")).toEqual([one]);
+    expect(problemsOf(world)).toEqual([]);
+  });
+
+  test("do not reach a new target before the registry was asked for their keys", async () => {
+    const world = await openSettled({ services: { "demo.A": both } });
+    world.person.createNamespace("other");
+    world.registry().fail();
+    await world.advance(1 * minute);
+    edit(world, { ...canary(5), generate_to: "other" });
+    await world.advance(5 * minute);
+    expect(world.person.list("serviceentries", "other")).toEqual([]);
     expect(addressesOf(world, "demo.A")).toHaveLength(3);
+    world.registry().heal();
+    await world.advance(1 * minute);
+    const [entry] = world.person.list("serviceentries", "other") as readonly ServiceEntry[];
+    expect(entry?.spec.endpoints?.map(({ weight }) => weight)).toEqual([142, 142, 15]);
   });
 
   test("that select by another key ask the registry for it", async () => {

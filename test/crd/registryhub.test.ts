@@ -99,6 +99,7 @@ describe("a good spec", () => {
           ],
         },
         outlierDetection: false,
+        exportTo: ["shop", "web"],
         policy: "upsert-only",
         suspend: true,
         zookeeper: { root: "/a/dubbo" },
@@ -108,7 +109,10 @@ describe("a good spec", () => {
       "everything for Nacos",
       { ...nacos, nacos: { namespace: "3a7f-dev", groups: ["DEFAULT_GROUP"] }, policy: "observe" },
     ],
-    ["everything for Eureka", { ...eureka, protocol: "http", eureka: { pollIntervalSeconds: 30 } }],
+    [
+      "everything for Eureka",
+      { ...eureka, protocol: "http", exportTo: ["."], eureka: { pollIntervalSeconds: 30 } },
+    ],
     [
       "everything for Consul",
       { ...consul, consul: { datacenter: "dc1", tags: ["mesh"], includeWarning: true } },
@@ -147,6 +151,8 @@ describe("a bad spec", () => {
     "spec.tls: tls.insecureSkipVerify needs TLS; set tls.enabled, or write https:// in the address";
   const block = (type: string): string =>
     `spec.${type}: the block ${type} is only for spec.type ${type}; remove it`;
+  const share = (name: string, percent: number) => ({ name, percent, selector: {} });
+  const exported = 'spec.exportTo: exportTo has names of namespaces, or "*" alone, or "." alone';
   const root = "spec.zookeeper.root: root is a path such as /dubbo, without a slash at its end";
 
   const bad: readonly (readonly [spec: Spec, sentences: readonly string[]])[] = [
@@ -212,6 +218,26 @@ describe("a bad spec", () => {
       ],
     ],
     [{ ...zookeeper, secretRef: {} }, ["spec.secretRef.name: Required value"]],
+    [
+      { ...zookeeper, instances: { shares: [share("a", 60), share("b", 41)] } },
+      ["spec.instances.shares: the percents of the shares may have a sum of 100 at most"],
+    ],
+    [
+      { ...zookeeper, instances: { shares: [share("a b", 1)] } },
+      [
+        "spec.instances.shares[0].name: the name of a share has only letters, digits and inner dashes, dots and underscores, because it becomes a label",
+      ],
+    ],
+    [
+      { ...zookeeper, instances: { shares: [share("a", 1), share("a", 2)] } },
+      ['spec.instances.shares[1]: Duplicate value: {"name":"a"}'],
+    ],
+    [
+      { ...zookeeper, instances: { shares: [{ name: "a", selector: {} }] } },
+      ["spec.instances.shares[0].percent: Required value"],
+    ],
+    [{ ...zookeeper, exportTo: ["*", "shop"] }, [exported]],
+    [{ ...zookeeper, exportTo: ["~"] }, [exported.replace("exportTo:", "exportTo[0]:")]],
   ];
   it.each(bad)("is refused in words: %j", async (spec, sentences) => {
     expect((await complaints(hub(spec))).sort()).toEqual([...sentences].sort());

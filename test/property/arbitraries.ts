@@ -46,6 +46,7 @@ const claimSetsOf = (
             unlisted: fc.constantFrom("gone" as const, "unknown" as const),
             l7: fc.boolean(),
             outlierDetection: fc.boolean(),
+            exportTo: fc.constantFrom(["a"], ["a", "b"], ["."]),
             protocol: fc.constantFrom("tcp" as const, "http" as const),
           })
           .map(({ says, ...claim }) => (says ? [[id, claimOf(key, claim)] as const] : [])),

@@ -156,7 +156,9 @@ describe.each([
       if (actual === undefined) return;
       const object = serviceEntryOf(actual);
       const withSpec = (spec: object) => ({ ...object, spec: { ...object.spec, ...spec } });
-      expect(isAsWritten(withSpec({ exportTo: ["."] }))).toBe(true);
+      const isExported = actual.exportTo !== undefined;
+      expect(isAsWritten(withSpec({ exportTo: ["elsewhere"] }))).toBe(!isExported);
+      expect(isAsWritten(withSpec({ workloadSelector: {} }))).toBe(true);
       expect(isAsWritten(withSpec({ addresses: ["240.241.0.99"] }))).toBe(false);
     }));
 });

@@ -83,8 +83,7 @@ export class FilterWorker {
       isCopy: (object) => context.entries.isCopy(objectKey(object)),
       isTaken: (vip, object) => this.#isTaken(vip, object),
     };
-    const keys = (): Iterable<string> => context.serviceEntries.objects.keys();
-    this.#ejection = new PortEjection(options, keys, (key) => this.#routeOf(key));
+    this.#ejection = new PortEjection(options);
     this.#writer = new ObjectWriter(context.filters, resources.envoyFilters, fieldManagers.dubbo, tools);
   }
 
@@ -110,15 +109,24 @@ export class FilterWorker {
   /** The queue's work function. */
   async work(key: string): Promise<Outcome> {
     if (!this.#context.isReady()) return undefined; // every key is queued again once the lists are complete
+    const { objects } = this.#context.serviceEntries;
+    await this.#ejection.read(
+      () => objects.keys(),
+      (entry) => this.#wordOf(entry),
+      this.#tools.deps.clock,
+    );
     const port = /^:port\/(\d+)$/.exec(key)?.[1];
     if (port !== undefined) return this.#workPort(Number(port));
-    const object = this.#context.serviceEntries.objects.get(key);
-    if (!isWatched(splitKey(key)[0], this.#options)) return undefined;
+    const object = objects.get(key);
     const verdict: RouteVerdict = object ? routeOf(object, this.#rules) : { verdict: "none" };
     if (verdict.verdict === "unclear") return undefined;
     const delayMs = this.#removalDelayMs(key, object);
     if (delayMs > 0) return { againInMs: delayMs };
-    if (verdict.verdict === "route") this.#ejection.saw(verdict.route);
+    for (const one of this.#ejection.saw(key, this.#wordOf(key))) {
+      const outcome = await this.#renewPort(one);
+      if (outcome !== undefined) return outcome;
+    }
+    if (!isWatched(splitKey(key)[0], this.#options)) return undefined;
     const desired = verdict.verdict === "route" ? this.#filtersFor(verdict.route) : [];
     const withheld = verdict.verdict === "route" ? this.#objection(verdict.route) : undefined;
     const allowed = desired.filter((filter) => withheld === undefined || this.#isOld(key, filter, withheld));
@@ -211,7 +219,26 @@ export class FilterWorker {
   }
 
   #portFilter(port: number): EnvoyFilter {
-    return portFilter(port, this.#options.rootNamespace, this.#ejection.isOn(port));
+    const { rootNamespace } = this.#options;
+    const desired = portFilter(port, rootNamespace, this.#ejection.isOn(port) ?? true);
+    const actual = this.#context.filters.objects.get(objectKey(desired));
+    if (actual === undefined || this.#ejection.isOn(port) !== undefined) return desired;
+    return portFilter(port, rootNamespace, filterFactsOf(actual).ejects); // entries that are unclear change nothing
+  }
+
+  /** The route of an entry, if it has a filter or may have one: nobody else has a say about a port. */
+  #wordOf(key: string): DubboRoute | undefined {
+    const route = this.#routeOf(key);
+    const withheld = route && this.#objection(route);
+    const outbound = route && outboundFilter(route, this.#options.rootNamespace);
+    return withheld === undefined || (outbound && this.#isOld(key, outbound, withheld)) ? route : undefined;
+  }
+
+  /** What the filter of a port says changes; there may be none yet, or none that this process may write. */
+  async #renewPort(port: number): Promise<Outcome> {
+    const desired = this.#portFilter(port);
+    const actual = this.#context.filters.objects.get(objectKey(desired));
+    return actual && filterFactsOf(actual).isOurs ? this.#ensure(desired) : undefined;
   }
 
   async #workPort(port: number): Promise<Outcome> {
@@ -225,13 +252,8 @@ export class FilterWorker {
   /** Whether a filter routes the port, or an entry is about to get such a filter. */
   #isPortUsed(port: number): boolean {
     for (const known of this.#known.values()) if (known.port === port) return true;
-    for (const key of this.#context.serviceEntries.objects.keys()) {
-      const route = this.#routeOf(key);
-      if (route?.port !== port) continue;
-      const withheld = this.#objection(route);
-      const outbound = outboundFilter(route, this.#options.rootNamespace);
-      if (withheld === undefined || this.#isOld(key, outbound, withheld)) return true;
-    }
+    for (const key of this.#context.serviceEntries.objects.keys())
+      if (this.#wordOf(key)?.port === port) return true;
     return false;
   }
 

@@ -1,8 +1,7 @@
 import { isPortAllowed, type PortRules } from "../../model/port-rules.ts";
+import type { Clock } from "../../runtime/deps.ts";
+import { inSlices, type Steps } from "../../runtime/slices.ts";
 import type { DubboRoute } from "../../translate/envoy-filter.ts";
-
-/** The route of an entry, if it has one. */
-export type RouteLookup = (entry: string) => DubboRoute | undefined;
 
 export interface EjectionRules {
   /** false = nowhere. */
@@ -11,54 +10,65 @@ export interface EjectionRules {
   readonly dubboPorts: PortRules;
 }
 
-/**
- * On which ports proxies eject endpoints that cannot be reached: all that have a route whose hubs do not say no. It keeps
- * one such route of each port, so that an entry has to look at all others only when that one is gone.
- */
+/** What an entry says about its port. */
+type Word = Pick<DubboRoute, "port" | "outlierDetection">;
+
+/** On which ports proxies eject endpoints that cannot be reached: all that have a route whose hubs do not say no. */
 export class PortEjection {
   readonly #rules: EjectionRules;
-  readonly #entries: () => Iterable<string>;
-  readonly #routeOf: RouteLookup;
-  /** By port, the entry of a route that wants it; "" = none does. */
-  readonly #wanting = new Map<number, string>();
+  readonly #words = new Map<string, Word>();
+  /** By port, how many entries want it, and how many do not. */
+  readonly #counts = new Map<number, { wanting: number; refusing: number }>();
+  #reading: Promise<void> | undefined;
 
-  /** @param entries the keys of all entries. */
-  constructor(rules: EjectionRules, entries: () => Iterable<string>, routeOf: RouteLookup) {
+  constructor(rules: EjectionRules) {
     this.#rules = rules;
-    this.#entries = entries;
-    this.#routeOf = routeOf;
   }
 
-  /** Records the route that an entry has now. */
-  saw({ serviceEntry, port, outlierDetection }: DubboRoute): void {
-    if (outlierDetection) this.#wanting.set(port, serviceEntry);
+  /** Reads all entries, once: they count before each has had its turn, or a restart would change filters. */
+  read(
+    entries: () => Iterable<string>,
+    wordOf: (entry: string) => Word | undefined,
+    clock: Pick<Clock, "monotonic">,
+  ): Promise<void> {
+    const all = function* (this: PortEjection): Steps<void> {
+      for (const entry of Array.from(entries())) {
+        try {
+          this.saw(entry, wordOf(entry));
+        } catch {
+          // A bug that the work on this very entry meets and reports, and that is none of the others' business.
+        }
+        yield;
+      }
+    };
+    this.#reading ??= inSlices(all.call(this), clock);
+    return this.#reading;
   }
 
-  isOn(port: number): boolean {
+  /** Records what an entry says now; undefined = it has no route that counts. Returns the ports whose answer is another one. */
+  saw(entry: string, word: Word | undefined): readonly number[] {
+    const before = this.#words.get(entry);
+    if (before?.port === word?.port && before?.outlierDetection === word?.outlierDetection) return [];
+    const ports = [...new Set([before, word].flatMap((one) => one?.port ?? []))];
+    const was = ports.map((port) => this.isOn(port));
+    if (before) this.#count(before, -1);
+    if (word) this.#count(word, 1);
+    if (word) this.#words.set(entry, { port: word.port, outlierDetection: word.outlierDetection });
+    else this.#words.delete(entry);
+    return ports.filter((port, at) => this.isOn(port) !== was[at]);
+  }
+
+  /** undefined = no route is known, and nothing has to change. */
+  isOn(port: number): boolean | undefined {
     if (!this.#rules.outlierDetection || !isPortAllowed(port, this.#rules.dubboPorts)) return false;
-    const known = this.#wanting.get(port);
-    if (known === "") return false;
-    if (known !== undefined && this.#wants(known, port)) return true;
-    const found = this.#find(port);
-    if (found === undefined) this.#wanting.delete(port);
-    else this.#wanting.set(port, found);
-    return found !== "";
+    const count = this.#counts.get(port);
+    return count && count.wanting > 0;
   }
 
-  /** The entry of a route that wants it, "" if routes say no and none wants it, undefined if there is no route. */
-  #find(port: number): string | undefined {
-    let found: string | undefined;
-    for (const entry of this.#entries()) {
-      const route = this.#routeOf(entry);
-      if (route?.port !== port) continue;
-      if (route.outlierDetection) return entry;
-      found = "";
-    }
-    return found;
-  }
-
-  #wants(entry: string, port: number): boolean {
-    const route = this.#routeOf(entry);
-    return route?.port === port && route.outlierDetection;
+  #count({ port, outlierDetection }: Word, by: 1 | -1): void {
+    const count = this.#counts.get(port) ?? { wanting: 0, refusing: 0 };
+    this.#counts.set(port, count);
+    count[outlierDetection ? "wanting" : "refusing"] += by;
+    if (count.wanting + count.refusing === 0) this.#counts.delete(port);
   }
 }

@@ -23,7 +23,10 @@ const table: readonly { readonly of: (hub: Hub) => unknown; readonly effects: re
   { of: ({ policy }) => policy, effects: ["resettle", "expect"] },
   { of: ({ suspend }) => suspend, effects: ["reopen", "expect"] },
   { of: ({ secretName, registry }) => [secretName, registry.tls], effects: ["reopen"] },
-  { of: ({ l7, outlierDetection, protocol }) => [l7, outlierDetection, protocol], effects: ["expect"] },
+  {
+    of: ({ l7, outlierDetection, exportTo, protocol }) => [l7, outlierDetection, exportTo, protocol],
+    effects: ["expect"],
+  },
 ];
 
 /** All effects of an edit; none if the session does not depend on what changed. */

@@ -60,18 +60,20 @@ function whoMisses(
 }
 
 /**
- * Consumers may be in ambient namespaces, whose proxies know no EnvoyFilter: they reach the Dubbo services that the hub
+ * Consumers may be in ambient namespaces that see the hub's entries, whose proxies know no EnvoyFilter: they reach the Dubbo services that the hub
  * lists, by connection. A hub with l7: false asks for no more than that.
  */
 export function ambientWithoutL7(
-  hub: Pick<Hub, "target" | "l7">,
+  hub: Pick<Hub, "target" | "l7" | "exportTo">,
   listings: Pick<ListingIndex, "hasDubbo">,
   { namespaces }: Pick<MeshView, "namespaces">,
   previous: Previous,
 ): readonly Problem[] {
   if (!hub.l7) return [];
   if (namespaces.status.state === "pending") return stillSaid("AmbientNoL7", hub.target, previous);
-  const ambient = ambientIn(namespaces.objects);
+  const sees = ({ exportTo, target }: typeof hub, name: string): boolean =>
+    exportTo === undefined || exportTo.includes(name === target && exportTo.includes(".") ? "." : name);
+  const ambient = ambientIn(namespaces.objects).filter((name) => sees(hub, name));
   if (ambient.length === 0 || !listings.hasDubbo) return [];
   const more = ambient.length - namedAtMost;
   const names = `${ambient.slice(0, namedAtMost).join(", ")}${more > 0 ? ` and ${more} more` : ""}`;

@@ -36,7 +36,7 @@ export class Redose {
 
   /** Begins, or begins again if it is on. Never throws. */
   async run(): Promise<void> {
-    if (this.#isOn) return; // it looks whether the hub has changed meanwhile
+    if (this.#isOn) return; // an edit meanwhile has it begin again
     this.#isOn = true;
     try {
       await this.#prepareAndTake();
@@ -49,14 +49,10 @@ export class Redose {
   }
 
   async #prepareAndTake(): Promise<void> {
-    for (;;) {
-      const [hub, snapshot] = this.#hooks.now();
-      if (snapshot === undefined) return;
-      await this.#listings.prepare(snapshot.services, hub, this.#clock);
-      const [laterHub, laterSnapshot] = this.#hooks.now();
-      if (laterHub !== hub) continue;
-      if (laterSnapshot === snapshot) this.#hooks.take(snapshot);
-      return;
-    }
+    const [, snapshot] = this.#hooks.now();
+    if (snapshot === undefined) return;
+    await this.#listings.prepare(snapshot.services, () => this.#hooks.now()[0], this.#clock);
+    const [, later] = this.#hooks.now();
+    if (later === snapshot) this.#hooks.take(snapshot); // a newer one is taken by itself
   }
 }

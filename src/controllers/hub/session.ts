@@ -116,7 +116,7 @@ export class HubSession {
       {
         ...hooks,
         onBug: (error) => this.#onBug(error),
-        prepare: ({ services }) => this.listings.prepare(services, this.#hub, clock),
+        prepare: ({ services }) => this.listings.prepare(services, () => this.#hub, clock),
         onState: (state, before) => this.#take(state, before),
         enqueueStatus: () => this.#enqueueStatus(),
         reconnect: () => this.#reconnect(),
@@ -175,6 +175,7 @@ export class HubSession {
       mayWrite: mayWrite(this.#hub),
       trust: this.#trust.state,
       listed: this.listings.listed(host),
+      leftOut: this.listings.leftOut(host),
       isUnknown: successor !== undefined || this.listings.isUnknown(host, actual?.shape.service.name),
     };
   }
@@ -189,7 +190,7 @@ export class HubSession {
     if (effects.has("ask")) this.#isListed = false;
     if (effects.has("forget")) this.#forget();
     if (effects.has("reopen")) this.#reconnect();
-    const found = effects.has("relist") ? this.#relist() : [];
+    const found = effects.has("relist") ? this.#relist(effects.has("ask")) : [];
     if (effects.has("redose")) void this.#redose.run();
     if (effects.has("resettle")) this.#resettle(found);
     if (effects.has("expect")) this.ledger.markPending(this.listings.hosts(), "decision");
@@ -271,9 +272,8 @@ export class HubSession {
 
   #lost(error: RegistryError | undefined, before: RegistryError | undefined): void {
     this.#loseTrust(error?.reset ?? false);
-    if (error?.message !== before?.message) {
+    if (error?.message !== before?.message)
       this.#deps.logger.warn("registry not readable", { code: error?.code, error: error?.message });
-    }
   }
 
   #listed(snapshot: Snapshot, first: boolean): void {
@@ -322,11 +322,14 @@ export class HubSession {
     this.#judge({ type: "edited", lost, found, listedHosts: this.listings.size });
   }
 
-  /** The same snapshot now means other hosts or endpoints. Returns the hosts that now list something. */
-  #relist(): readonly HostKey[] {
+  /**
+   * The same snapshot now means other hosts or endpoints; `lacks` = it was not asked for what the hub asks now, so it means
+   * nothing. Returns the hosts that now list something.
+   */
+  #relist(lacks: boolean): readonly HostKey[] {
     this.listings.update(new Map(), this.#hub);
     const { snapshot } = this.#connection;
-    return snapshot === undefined ? [] : this.#retaken(snapshot).found;
+    return snapshot === undefined || lacks ? [] : this.#retaken(snapshot).found;
   }
 
   /** An edit decides what becomes of a snapshot that was taken before. */

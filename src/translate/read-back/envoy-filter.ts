@@ -10,6 +10,8 @@ export interface FilterFacts {
   readonly serviceEntry: string | undefined;
   /** The port that it is for; undefined for any other filter. */
   readonly ofPort: number | undefined;
+  /** Whether its first patch has endpoints ejected. */
+  readonly ejects: boolean;
   /** The listener of its first patch: "<vip>_<port>" or "virtualInbound"; undefined for the filter of a port. */
   readonly listener: string | undefined;
   /** The port of an outbound filter, whose large answers need the filter of the port. */
@@ -21,6 +23,7 @@ export interface FilterFacts {
 /** Reads an EnvoyFilter of any owner. */
 export function filterFactsOf(object: Stored<EnvoyFilter>): FilterFacts {
   const [patch] = listOf(fieldsOf(object.spec).configPatches);
+  const { outlier_detection: outlierDetection } = fieldsOf(fieldsOf(fieldsOf(patch).patch).value);
   const { name, filterChain } = fieldsOf(fieldsOf(fieldsOf(patch).match).listener);
   const listener = textOf(name);
   const routedPort = portIn(/_(\d+)$/, listener ?? "");
@@ -29,6 +32,7 @@ export function filterFactsOf(object: Stored<EnvoyFilter>): FilterFacts {
     isOurs: objectLabels(object)[labels.managedBy] === fieldManagers.dubbo,
     serviceEntry: objectAnnotations(object)[annotations.serviceEntry],
     ofPort: portIn(/^aeraki-outbound-buffer-(\d+)$/, object.metadata.name),
+    ejects: outlierDetection !== undefined,
     listener,
     routedPort,
     slot: slotOf("outbound", routedPort) ?? slotOf("inbound", inboundPort),

@@ -5,6 +5,7 @@ import { annotations } from "../../model/labels.ts";
 import type { RegistryHub } from "../../model/registryhub.ts";
 import { labelKeyOf } from "../endpoint-labels.ts";
 import { hubIdOf } from "../names.ts";
+import { exportToOf } from "./export-to.ts";
 import { countOf, fieldsOf, isFields, objectAnnotations, objectKeyOf, textOf } from "./json.ts";
 
 /** Why this version cannot use a hub. `detail` names the field and shows no value that may be a secret. */
@@ -58,6 +59,7 @@ function hubOf(object: Stored<RegistryHub>): Hub {
     protocol: optional(spec, "spec.protocol", oneOf(["tcp", "http"])) ?? "tcp",
     l7: optional(spec, "spec.l7", flag) ?? true,
     ...(outlierDetection !== undefined && { outlierDetection }),
+    ...exportToOf(optional(spec, "spec.exportTo", exportNames) ?? []),
     policy: optional(spec, "spec.policy", oneOf(["sync", "upsert-only", "observe"])) ?? "sync",
     suspend: optional(spec, "spec.suspend", flag) ?? false,
     filter: {
@@ -71,18 +73,24 @@ function hubOf(object: Stored<RegistryHub>): Hub {
         label: labelKeyOf(key),
       })),
       weights: optional(instances, "spec.instances.weights", flag) ?? true,
-      shares: (optional(instances, "spec.instances.shares", blocks) ?? []).map((one, at) => {
-        const path = `spec.instances.shares[${at}]`;
-        return {
-          name: required(one, `${path}.name`, text),
-          selector: selectorOf(one, `${path}.selector`),
-          percent: required(one, `${path}.percent`, percentage),
-        };
-      }),
+      shares: sharesOf(instances, "spec.instances.shares"),
     },
     ...(secret && { secretName: required(secret, "spec.secretRef.name", text) }),
     releaseHold: objectAnnotations(object)[annotations.releaseHold] ?? "",
   };
+}
+
+function sharesOf(instances: Fields, path: string): Hub["instances"]["shares"] {
+  const shares = (optional(instances, path, blocks) ?? []).map((one, at) => ({
+    name: required(one, `${path}[${at}].name`, labelValue),
+    selector: selectorOf(one, `${path}[${at}].selector`),
+    percent: required(one, `${path}[${at}].percent`, percentage),
+  }));
+  if (new Set(shares.map(({ name }) => name)).size < shares.length)
+    throw new BadField(`${path} has two shares of one name`);
+  if (shares.reduce((sum, { percent }) => sum + percent, 0) > 100)
+    throw new BadField(`${path} has more than 100 percent in all`);
+  return shares;
 }
 
 /** The field that `path` ends with; absent, it selects everything. Source: k8s.io/apimachinery LabelSelector. Both parts have to hold. */
@@ -184,10 +192,20 @@ const namespaceName: Kind<string> = {
   isQuoted: true,
   is: matching(/^[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?$/),
 };
+const exportNames: Kind<readonly string[]> = {
+  name: 'a list of namespaces, or "*" alone, or "." alone',
+  is: (value): value is readonly string[] =>
+    texts.is(value) && (["*", "."].includes(value.join()) || value.every((one) => namespaceName.is(one))),
+};
 const rootPath: Kind<string> = { name: "a path such as /dubbo", is: matching(/^(\/[^/\s]+)+$/) };
 const pollSeconds: Kind<number> = {
   name: "a whole number of seconds from 1 to 300",
   is: (value): value is number => Number.isInteger(value) && Number(value) >= 1 && Number(value) <= 300,
+};
+const labelValue: Kind<string> = {
+  name: "a name that a label can have",
+  isQuoted: true,
+  is: matching(/^[A-Za-z0-9]([-A-Za-z0-9_.]{0,61}[A-Za-z0-9])?$/),
 };
 const percentage: Kind<number> = {
   name: "a whole number from 0 to 100",

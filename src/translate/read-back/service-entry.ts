@@ -20,6 +20,7 @@ import type { Protocol } from "../../model/service.ts";
 import { addrOf } from "../addresses.ts";
 import { baseName, dubboServiceName, hostOf, hubIdOf } from "../names.ts";
 import { dubboMarks, dubboPortNames, serviceEntryOf, springManager, weightScale } from "../service-entry.ts";
+import { exportToOf } from "./export-to.ts";
 import {
   fieldsOf,
   listOf,
@@ -132,6 +133,7 @@ export function entryOf(object: Stored<ServiceEntry>): Entry | undefined {
     ...(emptySince !== undefined && { emptySince }),
     l7: notes[annotations.l7] !== "false",
     outlierDetection: notes[annotations.outlierDetection] !== "false",
+    ...exportToOf(textsOf(fieldsOf(object.spec).exportTo)),
     registryName: objectLabels(object)[labels.registryName] ?? "",
   };
   return { ...entry, vip: vipOf(object, entry) };
@@ -196,7 +198,9 @@ export function routeFactsOf(object: Stored<ServiceEntry>): RouteFacts {
 /** Whether nobody has changed what the operator wrote last, its address included; additions of others do not count. */
 export function isAsWritten(object: Stored<ServiceEntry>): boolean {
   const entry = entryOf(object);
-  return entry !== undefined && isWrittenAs(object, entry);
+  if (entry === undefined) return false;
+  const { exportTo, ...others } = entry;
+  return isWrittenAs(object, entry) || (exportTo !== undefined && isWrittenAs(object, others));
 }
 
 function isWrittenAs(object: Stored<ServiceEntry>, entry: Entry): boolean {

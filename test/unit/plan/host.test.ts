@@ -107,6 +107,15 @@ describe("what a claim adds", () => {
     expect(ejects([a, { listed: [springEndpointOf(x.hostPort)], ...no }])).toBe(true);
   });
 
+  test("an entry is exported to all namespaces that one of the contributing hubs names, and everywhere if one names none", () => {
+    const to = (...exportTo: string[]) => ({ exportTo });
+    expect(made([a, { listed: [x] }])).not.toHaveProperty("exportTo");
+    const both = made([a, { listed: [x], ...to("shop") }], [b, { listed: [y], ...to("app", "shop") }]);
+    expect(both.exportTo).toEqual(["app", "shop"]);
+    expect(made([a, { listed: [x], ...to("shop") }], [b, { listed: [y] }])).not.toHaveProperty("exportTo");
+    expect(made([a, { listed: [x], ...to("shop") }], [b, {}]).exportTo).toEqual(["shop"]);
+  });
+
   test("no virtual IP is free: nothing is written", () => {
     const { step } = plan(undefined, [[a, { listed: [x] }]], { vip: undefined });
     expect(step).toEqual({ op: "blocked", reason: "VipsExhausted" });

@@ -84,6 +84,24 @@ test("what arrives all at once is worked on in the turns after, in its order", a
   expect(Math.max(...inTurns)).toBe(3);
 });
 
+test("is begun with in one of the next turns while others work in slices, however long those take", async () => {
+  const clock = fakeClock();
+  let left = 200;
+  function* long(): Steps<void> {
+    for (; left > 0; left--) {
+      clock.advance(5);
+      yield;
+    }
+  }
+  const slices = inSlices(long(), clock);
+  for (let piece = 1; piece <= 3; piece++) {
+    await new Promise((arrived) => setImmediate(arrived));
+    await untilFree(clock);
+    expect(left).toBeGreaterThan(200 - 5 * piece);
+  }
+  await slices;
+});
+
 test("all at once nobody else has a turn", () => {
   const done: number[] = [];
   expect(atOnce(steps(done, () => undefined))).toBe("all");

@@ -96,6 +96,7 @@ test.each([
   ["a Spring entry with a weight and without", bothWeights],
   ["an empty entry without L7", emptyEntry],
   ["an altered name", alteredEntry],
+  ["an entry for two namespaces", dubboEntry({ exportTo: ["shop", "web"] })],
   ["IPv6", dubboEntry({ endpoints: new Map([["[2001:db8::1]:1", held("2001:db8::1:1", ["ddf6610a"])]]) })],
 ])("what is written is what is read back: %s", (_, entry) => {
   expect(entryOf(serviceEntryOf(entry))).toEqual(entry);
@@ -172,6 +173,7 @@ describe("what is written", () => {
       dubboEntry({ vip: "240.241.1.1" }),
       dubboEntry({ l7: false }),
       dubboEntry({ outlierDetection: false }),
+      dubboEntry({ exportTo: ["."] }),
       dubboEntry({ hubs: new Map([["00000000", ""]]) }),
       emptyEntry,
       springEntry,

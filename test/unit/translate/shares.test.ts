@@ -2,6 +2,7 @@ import fc from "fast-check";
 import { describe, expect, test } from "vitest";
 import type { Endpoint } from "../../../src/model/entry.ts";
 import type { Share } from "../../../src/model/hub.ts";
+import { weightOf } from "../../../src/translate/service-entry.ts";
 import { dosed, shareLabelsOf } from "../../../src/translate/shares.ts";
 import { endpointOf } from "../../support/model.ts";
 
@@ -22,7 +23,7 @@ const canary = (percent: number) => [share("canary", percent)];
 describe("doses", () => {
   test("without shares nothing happens", () => {
     const endpoints = of("", 1, 2, undefined);
-    expect(dosed(endpoints, [])).toEqual({ endpoints, excluded: 0, isIgnored: false });
+    expect(dosed(endpoints, [])).toEqual({ endpoints, leftOut: [], isIgnored: false });
   });
 
   test("5 % for one of three: the sum of the weights stays", () => {
@@ -38,10 +39,11 @@ describe("doses", () => {
 
   test("0 % is out, and counted", () => {
     const dose = dosed([...of("", 1), ...of("canary", 1, 1)], canary(0));
-    expect([dose.endpoints.map(({ labels }) => labels[label]), dose.excluded]).toEqual([[undefined], 2]);
+    expect(dose.endpoints.map(({ labels }) => labels[label])).toEqual([undefined]);
+    expect(dose.leftOut).toEqual(["10.6.0.1:20880", "10.6.0.2:20880"]);
     expect(dosed([...of("", 1), ...of("canary", 1)], canary(100))).toMatchObject({
       endpoints: [{ labels: { [label]: "canary" }, weight: 2 }],
-      excluded: 1,
+      leftOut: ["10.0.0.1:20880"],
     });
   });
 
@@ -52,12 +54,25 @@ describe("doses", () => {
     expect(weightsOf(dosed(of("a", 1, 1), [share("a", 1)]).endpoints)).toEqual([1, 1]);
   });
 
-  test("where nobody would get the calls shares do not count", () => {
+  test("where nobody would get the calls shares do not count, which is news where a share's instances are there", () => {
     const only = of("canary", 1, 2);
-    expect(dosed(only, canary(0))).toEqual({ endpoints: only, excluded: 0, isIgnored: true });
+    expect(dosed(only, canary(0))).toEqual({ endpoints: only, leftOut: [], isIgnored: true });
     const rest = of("", 1);
-    expect(dosed(rest, canary(100))).toEqual({ endpoints: rest, excluded: 0, isIgnored: true });
+    expect(dosed(rest, canary(100))).toEqual({ endpoints: rest, leftOut: [], isIgnored: false });
     expect(dosed([], canary(0)).isIgnored).toBe(false);
+  });
+
+  test.each([
+    ["tiny", [0.01, 0.01, 0.01, 0.01, 0.01, 0.01, 0.01, 0.01, 0.01], [0.01], 5],
+    ["two tiny ones", [0.01], [0.01], 5],
+    ["huge", [10_000], [10_000], 5],
+    ["one against many", [100], Array.from({ length: 199 }, () => 100), 1],
+    ["odd", [1e308, 1e23], [1e-9], 10],
+  ])("weights may be %s: what is written is the share", (_, rest, gray, percent) => {
+    const { endpoints } = dosed([...of("", ...rest), ...of("canary", ...gray)], canary(percent));
+    const written = endpoints.map((one) => ({ group: one.labels[label], weight: weightOf(one) }));
+    const its = sum(written.filter(({ group }) => group === "canary").map(({ weight }) => weight));
+    expect(Math.abs((100 * its) / sum(written.map(({ weight }) => weight)) - percent)).toBeLessThan(1);
   });
 
   test("whatever the shares: nobody is lost but those of 0 %, the sum stays, and each group has its part", () => {
@@ -72,20 +87,21 @@ describe("doses", () => {
         (percents, made) => {
           const shares = percents.map((percent, at) => share(groups[at + 1] ?? "", percent));
           const before = made.flatMap(([group, weight]) => of(group, weight / 100));
-          const { endpoints, excluded, isIgnored } = dosed(before, shares);
-          expect(endpoints.length + excluded).toBe(before.length);
+          const { endpoints, leftOut } = dosed(before, shares);
+          expect(endpoints.length + leftOut.length).toBe(before.length);
           expect(endpoints.length).toBeGreaterThan(0);
           const total = sum(before.map(({ weight = 1 }) => weight));
-          expect(sum(endpoints.map(({ weight = 1 }) => weight))).toBeCloseTo(total);
-          if (isIgnored) return;
+          const doses = endpoints.map(({ weight = 1 }) => weight);
+          const isWritable = Math.min(...doses) > 0.0501; // else all are larger
+          expect(isWritable ? sum(doses) : total).toBeCloseTo(total);
           const percentOf = (group: string) =>
             shares.find(({ name }) => name === group)?.percent ?? 100 - sum(percents);
           const there = new Set(made.map(([group]) => group));
           const given = sum([...there].map(percentOf));
           for (const group of there) {
             const its = endpoints.filter(({ labels }) => (labels[label] ?? "") === group);
-            const part = sum(its.map(({ weight = 1 }) => weight)) / total;
-            expect(part).toBeCloseTo(percentOf(group) / given);
+            const part = sum(its.map(({ weight = 1 }) => weight)) / sum(doses);
+            expect(given === 0 ? 0 : part).toBeCloseTo(given === 0 ? 0 : percentOf(group) / given);
           }
         },
       ),
@@ -104,6 +120,7 @@ describe("an instance is labelled", () => {
     const labels = shareLabelsOf([gray, share("all", 10)], { tag: "gray" }, 1 / 3);
     expect(labels).toEqual({ [label]: "gray", "ecns.easystack.cn/weight": "0.333333" });
     expect(shareLabelsOf([gray, share("all", 10)], {}, 2)).toMatchObject({ [label]: "all" });
+    expect(shareLabelsOf([gray], {}, 1e23)).toEqual({ "ecns.easystack.cn/weight": "10000" });
   });
 
   test("with its weight alone where none does", () => {

@@ -7,7 +7,7 @@ import { createStore } from "../../../../src/kube/store.ts";
 import type { Hub } from "../../../../src/model/hub.ts";
 import type { EnvoyFilter, ServiceEntry } from "../../../../src/model/istio.ts";
 import type { Stored } from "../../../../src/model/kubernetes.ts";
-import { outboundFilter } from "../../../../src/translate/envoy-filter.ts";
+import { outboundFilter, portFilter } from "../../../../src/translate/envoy-filter.ts";
 import { failure } from "../../../fakes/api-server/answer.ts";
 import { endpointOf, hubOf, pool, writtenEntry } from "../../../support/model.ts";
 import { writerTools } from "../../../support/writer-tools.ts";
@@ -586,6 +586,14 @@ describe("endpoints that cannot be reached are ejected", () => {
     const annotations = { ...entry.metadata.annotations, "ecns.easystack.cn/outlier-detection": "false" };
     return { ...entry, metadata: { ...entry.metadata, annotations } };
   };
+  const routeOfA = {
+    serviceEntry: objectKey(a),
+    host: "a.demo",
+    interface: "a",
+    vip: "240.241.0.1",
+    port: 20_880,
+    outlierDetection: true,
+  };
   /** Whether the filter of their port says so. */
   const ejects = ({ api }: ReturnType<typeof open>): boolean =>
     JSON.stringify(api.person.get("envoyfilters", `${root}/${buffer}`)).includes("outlier_detection");
@@ -604,12 +612,50 @@ describe("endpoints that cannot be reached are ejected", () => {
 
   test("not on a port where others may be, though it has a filter from before", async () => {
     const opened = open([a], { dubboPorts: [{ from: 1, to: 2, isAllowed: true }] });
-    const names = { serviceEntry: objectKey(a), host: "a.demo", interface: "a" };
-    const route = { ...names, vip: "240.241.0.1", port: 20_880, outlierDetection: true };
-    opened.sees(opened.api.person.put(outboundFilter(route, root)));
+    opened.sees(opened.api.person.put(outboundFilter(routeOfA, root)));
     await opened.work(a);
     expect(opened.inCluster()).toEqual([filterOfA, buffer]);
     expect(ejects(opened)).toBe(false);
+  });
+
+  test("by the word of those alone that have a filter, or may have one", async () => {
+    const forged = {
+      ...b,
+      metadata: { ...b.metadata, annotations: { ...b.metadata.annotations, "ecns.easystack.cn/hubs": "" } },
+    };
+    const opened = open([wantsNone(a), forged]);
+    for (const entry of [wantsNone(a), forged]) await opened.work(entry);
+    expect(opened.inCluster()).toEqual([filterOfA, buffer]);
+    expect(ejects(opened)).toBe(false);
+    opened.put({ ...forged, spec: { ...forged.spec, resolution: "DNS" } });
+    await opened.work(forged);
+    await opened.worker.work(":port/20880");
+    expect(ejects(opened)).toBe(false);
+  });
+
+  test("by what entries say in namespaces that are not watched, too: two processes write one filter", async () => {
+    const opened = open([a], { watchNamespaces: ["demo"] });
+    await opened.work(a);
+    expect(ejects(opened)).toBe(true);
+    const elsewhere = open([a], { watchNamespaces: ["other"] });
+    elsewhere.sees(elsewhere.api.person.put(portFilter(20_880, root, true)));
+    const quiet = wantsNone(a);
+    await elsewhere.work(a);
+    elsewhere.put(quiet);
+    await elsewhere.work(quiet);
+    expect([elsewhere.inCluster(), ejects(elsewhere)]).toEqual([[buffer], false]);
+  });
+
+  test("as before while the routes of the port are unclear", async () => {
+    const opened = open([wantsNone(a)]);
+    await opened.work(wantsNone(a));
+    const unclear = { ...a, spec: { ...a.spec, addresses: [] } };
+    const restarted = open([unclear]);
+    restarted.sees(restarted.api.person.put(outboundFilter(routeOfA, root)));
+    restarted.sees(restarted.api.person.put(portFilter(20_880, root, false)));
+    await restarted.work(unclear);
+    await restarted.worker.work(":port/20880");
+    expect([restarted.inCluster(), ejects(restarted)]).toEqual([[filterOfA, buffer], false]);
   });
 
   test("as the hubs of the port change their minds, and go", async () => {

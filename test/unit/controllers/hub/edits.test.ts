@@ -22,6 +22,7 @@ test.each<[string, Spec, readonly EditEffect[]]>([
   ["labels", { instances: { labels: ["env"] } }, ["ask", "reopen"]],
   ["a share's selector", { instances: { shares: [gray(5)] } }, ["ask", "redose", "reopen"]],
   ["l7", { l7: false }, ["expect"]],
+  ["exportTo", { exportTo: ["shop"] }, ["expect"]],
   ["outlierDetection", { outlierDetection: false }, ["expect"]],
   ["protocol", { protocol: "http" }, ["expect"]],
   ["policy and suspend", { policy: "observe", suspend: true }, ["expect", "reopen", "resettle"]],

@@ -29,7 +29,7 @@ describe("a listing with hundreds of new services", () => {
     const services = snapshot(one("a.B"), one("b.B", "unknown"), one("c.B", [0]), ...crowd);
     const [index, plain] = [new ListingIndex(), new ListingIndex()];
     const expected = plain.update(services, hub);
-    await index.prepare(services, hub, systemClock);
+    await index.prepare(services, () => hub, systemClock);
     expect([index.size, index.endpoints, index.hasUnreadable, index.problems]).toEqual([0, 0, false, []]);
     services.clear(); // nobody reads it again
     expect(index.update(services, hub)).toEqual(expected);
@@ -44,7 +44,7 @@ describe("a listing with hundreds of new services", () => {
     const services = snapshot(a, one("b.B", [1, 2]), one("d.B"), one("e.B", []), ...crowd);
     const [index, plain] = [new ListingIndex(), new ListingIndex()];
     for (const each of [index, plain]) each.update(before, hub);
-    await index.prepare(services, hub, systemClock);
+    await index.prepare(services, () => hub, systemClock);
     const change = index.update(services, hub);
     expect(change).toEqual(plain.update(services, hub));
     expect(change.readAgain).toBe(true);
@@ -65,7 +65,7 @@ describe("a listing with hundreds of new services", () => {
     const services = snapshot(...crowd.slice(0, count));
     const [index, plain] = [indexOf(...known), indexOf(...known)];
     const expected = plain.update(services, hub);
-    await index.prepare(services, hub, systemClock);
+    await index.prepare(services, () => hub, systemClock);
     expect(index.size).toBe(known.length);
     services.clear(); // nobody compares it again
     expect(index.update(services, hub)).toEqual(expected);
@@ -86,7 +86,7 @@ describe("a listing with hundreds of new services", () => {
     }));
     const services = snapshot(...counting);
     const index = new ListingIndex();
-    await index.prepare(services, hub, systemClock);
+    await index.prepare(services, () => hub, systemClock);
     const ahead = reads;
     index.update(services, hub);
     expect([ahead > 0, reads > ahead]).toEqual(when === "ahead" ? [true, false] : [false, true]);
@@ -98,7 +98,7 @@ describe("a listing with hundreds of new services", () => {
   ])("is forgotten when %s", async (_, next) => {
     const services = snapshot(...crowd);
     const index = new ListingIndex();
-    await index.prepare(services, hub, systemClock);
+    await index.prepare(services, () => hub, systemClock);
     const [other, asked] = next(services);
     const plain = new ListingIndex();
     expect(index.update(other, asked)).toEqual(plain.update(other, asked));
@@ -108,7 +108,7 @@ describe("a listing with hundreds of new services", () => {
   test("is forgotten when something was taken in meanwhile", async () => {
     const services = snapshot(...crowd);
     const index = new ListingIndex();
-    await index.prepare(services, hub, systemClock);
+    await index.prepare(services, () => hub, systemClock);
     index.update(snapshot(one("a.B")), hub);
     expect(index.update(services, hub).lost).toEqual([aHost]);
     expect(index.size).toBe(501);
@@ -118,7 +118,7 @@ describe("a listing with hundreds of new services", () => {
     const picky = hubOf({ services: { include: ["b.*"] } });
     const services = snapshot(one("a.B"), one("b.B"), ...crowd);
     const index = indexOf(one("a.B"));
-    await index.prepare(services, picky, systemClock);
+    await index.prepare(services, () => picky, systemClock);
     const { lost, found } = index.update(services, picky);
     expect([lost, found]).toEqual([[aHost], [bHost]]);
   });

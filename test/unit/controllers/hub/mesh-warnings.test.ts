@@ -116,6 +116,20 @@ describe("AmbientNoL7", () => {
     ]);
   });
 
+  test("names only those that see the hub's entries", () => {
+    const view = meshOf(undefined, ["a", "b", "shop"]);
+    const named = (...exportTo: string[]) =>
+      ambientWithoutL7({ ...hub, exportTo }, dubbo, view, undefined).map(({ detail }) =>
+        /\((.*?)\)/.exec(detail)?.at(1),
+      );
+    expect([named("b", "web"), named("."), named("web"), named("shop")]).toEqual([
+      ["b"],
+      ["shop"],
+      [],
+      ["shop"],
+    ]);
+  });
+
   test.each([
     ["there is no ambient namespace", hub, dubbo, []],
     ["the hub lists no Dubbo service", hub, { hasDubbo: false }, ["web"]],

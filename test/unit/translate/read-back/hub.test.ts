@@ -50,10 +50,25 @@ describe("a hub that this version cannot use names the field", () => {
       { instances: { selector: { matchExpressions: [{ key: "env", operator: "Exists", values: ["x"] }] } } },
       "spec.instances.selector.matchExpressions[0].values is not for operator Exists",
     ],
+    [
+      { instances: { shares: [60, 41].map((percent) => ({ name: `s${percent}`, percent })) } },
+      "spec.instances.shares has more than 100 percent in all",
+    ],
+    [
+      { instances: { shares: [60, 40].map((percent) => ({ name: "a", percent })) } },
+      "spec.instances.shares has two shares of one name",
+    ],
+    [{ exportTo: "*" }, 'spec.exportTo is not a list of namespaces, or "*" alone, or "." alone'],
+    [{ exportTo: ["a", "*"] }, 'spec.exportTo is not a list of namespaces, or "*" alone, or "." alone'],
+    [{ exportTo: ["~"] }, 'spec.exportTo is not a list of namespaces, or "*" alone, or "." alone'],
     [{ outlierDetection: "no" }, "spec.outlierDetection is not true or false"],
     [{ instances: { shares: {} } }, "spec.instances.shares is not a list of objects"],
     [{ instances: { shares: [{ percent: 5 }] } }, "spec.instances.shares[0].name is missing"],
     [{ instances: { shares: [{ name: "canary" }] } }, "spec.instances.shares[0].percent is missing"],
+    [
+      { instances: { shares: [{ name: "a b", percent: 5 }] } },
+      'spec.instances.shares[0].name "a b" is not a name that a label can have',
+    ],
     [
       { instances: { shares: [{ name: "canary", percent: 101 }] } },
       "spec.instances.shares[0].percent is not a whole number from 0 to 100",
