@@ -54,6 +54,8 @@ export class EntryIndex {
   readonly #byHub = new Map<HubId, Map<ObjectKey, NamedEntry>>();
   /** Hosts that several objects have. */
   readonly #contested = new Set<HostKey>();
+  /** The answers of `hostsOf` since the last update: one look asks twice, and at rest all looks ask the same. */
+  readonly #hostsOf = new Map<string, readonly HubEntry[]>();
   /** By address, and by object key. */
   readonly #reserved = new Map<string, HostKey>();
 
@@ -67,6 +69,7 @@ export class EntryIndex {
    * address.
    */
   update(key: ObjectKey): ReadonlySet<HostKey> {
+    this.#hostsOf.clear();
     const before = this.#facts.get(key);
     const object = this.#objects.get(key);
     const after = object && factsOf(object);
@@ -118,6 +121,13 @@ export class EntryIndex {
 
   /** The entries that are the hub's, without copies. */
   hostsOf(hub: HubIdentity): readonly HubEntry[] {
+    const asked = `${hub.id} ${hub.key} ${hub.target}`;
+    const known = this.#hostsOf.get(asked) ?? this.#findHostsOf(hub);
+    this.#hostsOf.set(asked, known);
+    return known;
+  }
+
+  #findHostsOf(hub: HubIdentity): readonly HubEntry[] {
     const entries: HubEntry[] = [];
     this.#byHub.get(hub.id)?.forEach((entry, key) => {
       if (entry.host === "" || !isOwner(hub, entry.host, entry.owner)) return;
