@@ -53,11 +53,11 @@ const reasons: readonly Reason[] = [
     ],
   },
   {
-    why: "this version makes weights exact",
+    why: "this version makes weights exact, and ejects endpoints that cannot be reached",
     kind: "envoyfilters",
-    because: "spec.configPatches[].patch.value.least_request_lb_config",
+    because: "spec.configPatches[].patch.value.outlier_detection",
     fields: [
-      /^spec\.configPatches\[\]\.patch\.value\.least_request_lb_config$/,
+      /^spec\.configPatches\[\]\.patch\.value\.(least_request_lb_config|connect_timeout|outlier_detection)$/,
       /^metadata\.annotations\.ecns\.easystack\.cn\/last-applied$/,
     ],
   },
