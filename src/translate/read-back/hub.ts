@@ -87,9 +87,9 @@ function sharesOf(instances: Fields, path: string): Hub["instances"]["shares"] {
     percent: required(one, `${path}[${at}].percent`, percentage),
   }));
   if (new Set(shares.map(({ name }) => name)).size < shares.length)
-    throw new BadField(`${path} has two shares of one name`);
+    throw new BadField(`${path} is a list with two shares of one name`);
   if (shares.reduce((sum, { percent }) => sum + percent, 0) > 100)
-    throw new BadField(`${path} has more than 100 percent in all`);
+    throw new BadField(`${path} is more than 100 percent in all`);
   return shares;
 }
 

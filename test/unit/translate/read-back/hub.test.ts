@@ -52,11 +52,11 @@ describe("a hub that this version cannot use names the field", () => {
     ],
     [
       { instances: { shares: [60, 41].map((percent) => ({ name: `s${percent}`, percent })) } },
-      "spec.instances.shares has more than 100 percent in all",
+      "spec.instances.shares is more than 100 percent in all",
     ],
     [
       { instances: { shares: [60, 40].map((percent) => ({ name: "a", percent })) } },
-      "spec.instances.shares has two shares of one name",
+      "spec.instances.shares is a list with two shares of one name",
     ],
     [{ exportTo: "*" }, 'spec.exportTo is not a list of namespaces, or "*" alone, or "." alone'],
     [{ exportTo: ["a", "*"] }, 'spec.exportTo is not a list of namespaces, or "*" alone, or "." alone'],
