@@ -50,6 +50,11 @@ export async function untilFree({ monotonic }: Pick<Clock, "monotonic">): Promis
 
 /** What those who ask have taken of the present turn, and whatever else was done in it meanwhile. */
 function takenMs(monotonic: Clock["monotonic"]): number {
+  return monotonic() - turnBegan(monotonic);
+}
+
+/** When the present turn began: now, if nobody has asked in it. */
+function turnBegan(monotonic: Clock["monotonic"]): number {
   if (turnBeganAt === undefined) {
     turnBeganAt = monotonic();
     nextTurn(() => {
@@ -57,7 +62,7 @@ function takenMs(monotonic: Clock["monotonic"]): number {
       isAdmitted = false;
     });
   }
-  return monotonic() - turnBeganAt;
+  return turnBeganAt;
 }
 
 function oneSlice<T>(
@@ -65,7 +70,7 @@ function oneSlice<T>(
   { monotonic }: Pick<Clock, "monotonic">,
   ms: number,
 ): IteratorResult<undefined, T> {
-  takenMs(monotonic);
+  turnBegan(monotonic); // what follows is taken of it
   const beganAt = monotonic();
   for (;;) {
     const result = steps.next();

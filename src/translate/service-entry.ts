@@ -20,7 +20,7 @@ export const springManager = "encs";
 /** Istio's weights are integers and those of registries are not; this keeps two decimals. */
 export const weightScale = 100;
 /** Envoy refuses endpoints whose weights add up to more than 2^32 - 1. */
-const maxWeight = 1_000_000;
+export const maxWeight = 1_000_000;
 
 /** `[manual]` the port name of a Dubbo service, by its protocol. */
 export const dubboPortNames: Readonly<Record<Protocol, string>> = {

@@ -3,11 +3,12 @@ import type { Share } from "../model/hub.ts";
 import { selectsLabels } from "../model/label-selector.ts";
 import { shareLabels } from "../model/labels.ts";
 import type { ServiceInstance } from "../model/service.ts";
+import { maxWeight, weightScale } from "./service-entry.ts";
 
 /** So exact is the label; more digits would tell nobody more. */
 const weightDigits = 6;
-/** Weights are written in hundredths, up to a million of them. */
-const [minWeight, maxDose] = [0.01, 10_000];
+/** What an entry can say. */
+const [minWeight, maxDose] = [1 / weightScale, maxWeight / weightScale];
 /** Rounded to hundredths it is right to a tenth. */
 const leastDose = 0.05;
 

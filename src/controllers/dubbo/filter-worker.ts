@@ -83,7 +83,8 @@ export class FilterWorker {
       isCopy: (object) => context.entries.isCopy(objectKey(object)),
       isTaken: (vip, object) => this.#isTaken(vip, object),
     };
-    this.#ejection = new PortEjection(options);
+    const entries = (): Iterable<string> => context.serviceEntries.objects.keys();
+    this.#ejection = new PortEjection(options, entries, (key) => this.#countedRouteOf(key), tools.deps.clock);
     this.#writer = new ObjectWriter(context.filters, resources.envoyFilters, fieldManagers.dubbo, tools);
   }
 
@@ -110,11 +111,7 @@ export class FilterWorker {
   async work(key: string): Promise<Outcome> {
     if (!this.#context.isReady()) return undefined; // every key is queued again once the lists are complete
     const { objects } = this.#context.serviceEntries;
-    await this.#ejection.read(
-      () => objects.keys(),
-      (entry) => this.#wordOf(entry),
-      this.#tools.deps.clock,
-    );
+    await this.#ejection.read();
     const port = /^:port\/(\d+)$/.exec(key)?.[1];
     if (port !== undefined) return this.#workPort(Number(port));
     const object = objects.get(key);
@@ -122,13 +119,14 @@ export class FilterWorker {
     if (verdict.verdict === "unclear") return undefined;
     const delayMs = this.#removalDelayMs(key, object);
     if (delayMs > 0) return { againInMs: delayMs };
-    for (const one of this.#ejection.saw(key, this.#wordOf(key))) {
+    const route = verdict.verdict === "route" ? verdict.route : undefined;
+    for (const one of this.#ejection.saw(key, route && this.#counts(route) ? route : undefined)) {
       const outcome = await this.#renewPort(one);
       if (outcome !== undefined) return outcome;
     }
     if (!isWatched(splitKey(key)[0], this.#options)) return undefined;
-    const desired = verdict.verdict === "route" ? this.#filtersFor(verdict.route) : [];
-    const withheld = verdict.verdict === "route" ? this.#objection(verdict.route) : undefined;
+    const desired = route ? this.#filtersFor(route) : [];
+    const withheld = route && this.#objection(route);
     const allowed = desired.filter((filter) => withheld === undefined || this.#isOld(key, filter, withheld));
     this.rights.record(key, allowed.length < desired.length ? withheld : undefined);
     for (const filter of allowed.flatMap((one) => this.#withPort(one))) {
@@ -206,10 +204,10 @@ export class FilterWorker {
     return inboundFilters ? [outbound, inboundFilter(route, rootNamespace)] : [outbound];
   }
 
-  #routeOf(key: string): DubboRoute | undefined {
+  #countedRouteOf(key: string): DubboRoute | undefined {
     const object = this.#context.serviceEntries.objects.get(key);
     const verdict = object && routeOf(object, this.#rules);
-    return verdict?.verdict === "route" ? verdict.route : undefined;
+    return verdict?.verdict === "route" && this.#counts(verdict.route) ? verdict.route : undefined;
   }
 
   /** The port's filter comes first: without it the first route would hang on large answers. */
@@ -220,18 +218,18 @@ export class FilterWorker {
 
   #portFilter(port: number): EnvoyFilter {
     const { rootNamespace } = this.#options;
-    const desired = portFilter(port, rootNamespace, this.#ejection.isOn(port) ?? true);
+    const isOn = this.#ejection.isOn(port);
+    const desired = portFilter(port, rootNamespace, isOn ?? true);
     const actual = this.#context.filters.objects.get(objectKey(desired));
-    if (actual === undefined || this.#ejection.isOn(port) !== undefined) return desired;
+    if (actual === undefined || isOn !== undefined) return desired;
     return portFilter(port, rootNamespace, filterFactsOf(actual).ejects); // entries that are unclear change nothing
   }
 
-  /** The route of an entry, if it has a filter or may have one: nobody else has a say about a port. */
-  #wordOf(key: string): DubboRoute | undefined {
-    const route = this.#routeOf(key);
-    const withheld = route && this.#objection(route);
-    const outbound = route && outboundFilter(route, this.#options.rootNamespace);
-    return withheld === undefined || (outbound && this.#isOld(key, outbound, withheld)) ? route : undefined;
+  /** Whether the entry has a filter or may have one: nobody else has a say about a port. */
+  #counts(route: DubboRoute): boolean {
+    const withheld = this.#objection(route);
+    if (withheld === undefined) return true;
+    return this.#isOld(route.serviceEntry, outboundFilter(route, this.#options.rootNamespace), withheld);
   }
 
   /** What the filter of a port says changes; there may be none yet, or none that this process may write. */
@@ -253,7 +251,7 @@ export class FilterWorker {
   #isPortUsed(port: number): boolean {
     for (const known of this.#known.values()) if (known.port === port) return true;
     for (const key of this.#context.serviceEntries.objects.keys())
-      if (this.#wordOf(key)?.port === port) return true;
+      if (this.#countedRouteOf(key)?.port === port) return true;
     return false;
   }
 

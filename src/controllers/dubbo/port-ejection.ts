@@ -16,36 +16,45 @@ type Word = Pick<DubboRoute, "port" | "outlierDetection">;
 /** On which ports proxies eject endpoints that cannot be reached: all that have a route whose hubs do not say no. */
 export class PortEjection {
   readonly #rules: EjectionRules;
+  readonly #entries: () => Iterable<string>;
+  readonly #wordOf: (entry: string) => Word | undefined;
+  readonly #clock: Pick<Clock, "monotonic">;
   readonly #words = new Map<string, Word>();
-  /** By port, how many entries want it, and how many do not. */
-  readonly #counts = new Map<number, { wanting: number; refusing: number }>();
+  /** By port, how many entries have a route, and how many of them want it. */
+  readonly #counts = new Map<number, { routes: number; wanting: number }>();
   #reading: Promise<void> | undefined;
 
-  constructor(rules: EjectionRules) {
-    this.#rules = rules;
-  }
-
-  /** Reads all entries, once: they count before each has had its turn, or a restart would change filters. */
-  read(
+  /** @param wordOf what an entry says; undefined = it has no route that counts. */
+  constructor(
+    rules: EjectionRules,
     entries: () => Iterable<string>,
     wordOf: (entry: string) => Word | undefined,
     clock: Pick<Clock, "monotonic">,
-  ): Promise<void> {
-    const all = function* (this: PortEjection): Steps<void> {
-      for (const entry of Array.from(entries())) {
-        try {
-          this.saw(entry, wordOf(entry));
-        } catch {
-          // A bug that the work on this very entry meets and reports, and that is none of the others' business.
-        }
-        yield;
-      }
-    };
-    this.#reading ??= inSlices(all.call(this), clock);
+  ) {
+    this.#rules = rules;
+    this.#entries = entries;
+    this.#wordOf = wordOf;
+    this.#clock = clock;
+  }
+
+  /** Reads all entries, once: they count before each has had its turn, or a restart would change filters. */
+  read(): Promise<void> {
+    this.#reading ??= inSlices(this.#readAll(), this.#clock);
     return this.#reading;
   }
 
-  /** Records what an entry says now; undefined = it has no route that counts. Returns the ports whose answer is another one. */
+  *#readAll(): Steps<void> {
+    for (const entry of Array.from(this.#entries())) {
+      try {
+        this.saw(entry, this.#wordOf(entry));
+      } catch {
+        // A bug that the work on this very entry meets and reports, and that is none of the others' business.
+      }
+      yield;
+    }
+  }
+
+  /** Records what an entry says now. Returns the ports whose answer is another one. */
   saw(entry: string, word: Word | undefined): readonly number[] {
     const before = this.#words.get(entry);
     if (before?.port === word?.port && before?.outlierDetection === word?.outlierDetection) return [];
@@ -66,9 +75,10 @@ export class PortEjection {
   }
 
   #count({ port, outlierDetection }: Word, by: 1 | -1): void {
-    const count = this.#counts.get(port) ?? { wanting: 0, refusing: 0 };
+    const count = this.#counts.get(port) ?? { routes: 0, wanting: 0 };
     this.#counts.set(port, count);
-    count[outlierDetection ? "wanting" : "refusing"] += by;
-    if (count.wanting + count.refusing === 0) this.#counts.delete(port);
+    count.routes += by;
+    if (outlierDetection) count.wanting += by;
+    if (count.routes === 0) this.#counts.delete(port);
   }
 }

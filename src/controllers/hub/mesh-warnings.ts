@@ -60,8 +60,8 @@ function whoMisses(
 }
 
 /**
- * Consumers may be in ambient namespaces that see the hub's entries, whose proxies know no EnvoyFilter: they reach the Dubbo services that the hub
- * lists, by connection. A hub with l7: false asks for no more than that.
+ * Consumers may be in ambient namespaces that see the hub's entries. Proxies there know no EnvoyFilter: they reach the Dubbo
+ * services that the hub lists, by connection. A hub with l7: false asks for no more than that.
  */
 export function ambientWithoutL7(
   hub: Pick<Hub, "target" | "l7" | "exportTo">,
@@ -71,9 +71,10 @@ export function ambientWithoutL7(
 ): readonly Problem[] {
   if (!hub.l7) return [];
   if (namespaces.status.state === "pending") return stillSaid("AmbientNoL7", hub.target, previous);
-  const sees = ({ exportTo, target }: typeof hub, name: string): boolean =>
-    exportTo === undefined || exportTo.includes(name === target && exportTo.includes(".") ? "." : name);
-  const ambient = ambientIn(namespaces.objects).filter((name) => sees(hub, name));
+  const { exportTo, target } = hub;
+  const sees = (name: string): boolean =>
+    exportTo === undefined || exportTo.includes(name) || (name === target && exportTo.includes("."));
+  const ambient = ambientIn(namespaces.objects).filter(sees);
   if (ambient.length === 0 || !listings.hasDubbo) return [];
   const more = ambient.length - namedAtMost;
   const names = `${ambient.slice(0, namedAtMost).join(", ")}${more > 0 ? ` and ${more} more` : ""}`;

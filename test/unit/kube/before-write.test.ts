@@ -1,38 +1,17 @@
-import { once } from "node:events";
-import { writeFile } from "node:fs/promises";
-import { createServer } from "node:http";
-import type { AddressInfo } from "node:net";
-import { join } from "node:path";
 import { expect, onTestFinished, test } from "vitest";
 import { createClient } from "../../../src/kube/client.ts";
 import { KubeError } from "../../../src/kube/errors.ts";
 import { systemClock } from "../../../src/runtime/clock.ts";
-import { temporaryFolder } from "../../bed/watchdog.ts";
 import { silentLogger } from "../../support/model.ts";
+import { openHttpApiServer } from "./http-api-server.ts";
 
 /** An API server that says yes to everything, and the paths that it was asked for. */
 async function openServer() {
   const asked: string[] = [];
-  const server = createServer((request, response) => {
+  const kubeconfig = await openHttpApiServer((request, response) => {
     asked.push(request.url ?? "");
     request.resume().on("end", () => response.end("{}"));
-  }).listen(0, "127.0.0.1");
-  await once(server, "listening");
-  onTestFinished(() => {
-    server.closeAllConnections();
-    server.close();
   });
-  const folder = temporaryFolder("before-write");
-  onTestFinished(() => folder[Symbol.asyncDispose]());
-  const kubeconfig = join(folder.path, "kubeconfig");
-  const url = `http://127.0.0.1:${(server.address() as AddressInfo).port}`;
-  const content = {
-    clusters: [{ name: "a", cluster: { server: url, "insecure-skip-tls-verify": true } }],
-    users: [{ name: "a", user: {} }],
-    contexts: [{ name: "a", context: { cluster: "a", user: "a" } }],
-    "current-context": "a",
-  };
-  await writeFile(kubeconfig, JSON.stringify(content));
   return { asked, kubeconfig };
 }
 
