@@ -1,10 +1,7 @@
 import { expect, test } from "vitest";
 import { newTenant } from "../e2e/world.ts";
 import { eventually } from "../support/eventually.ts";
-import { ARRIVES_MS, at, openDubboService, startPod, useConsumers, useMesh } from "./world.ts";
-
-const CALLS = 2_000;
-const PARALLEL = 8;
+import { ARRIVES_MS, at, openDubboService, shareOf, startPod, useConsumers, useMesh } from "./world.ts";
 
 const mesh = useMesh();
 const consumers = useConsumers();
@@ -33,12 +30,7 @@ test("a canary by shares: 0, 5, 50 and 100 % of the calls of connected consumers
   const call = { to: { host: service.host, port: service.port, version: "1.0.0" } };
   const loops = await Promise.all(consumers.map((each) => each.loop(call, { perSecond: 50, parallel: 2 })));
   const before = await sidecar.stats(/^(listener_manager\.lds|cluster_manager\.cds)\.update_success$/);
-  const share = async (): Promise<number> => {
-    const [consumer] = consumers;
-    const { ok, failed, answers = {} } = (await consumer?.calls(call, CALLS, PARALLEL)) ?? {};
-    expect({ ok, failed }).toEqual({ ok: CALLS, failed: 0 });
-    return (100 * (answers[`Hello world from ${canary.host}`] ?? 0)) / CALLS;
-  };
+  const share = () => shareOf(canary, consumers, call);
 
   await dose(0, [150, 150]);
   expect(await share()).toBe(0);

@@ -2,10 +2,17 @@ import { beforeAll, expect, test } from "vitest";
 import { type Nacos, startNacos } from "../bed/nacos.ts";
 import { newTenant } from "../e2e/world.ts";
 import { eventually } from "../support/eventually.ts";
-import { ARRIVES_MS, at, hello, openDubboService, startPod, useConsumers, useMesh } from "./world.ts";
+import {
+  ARRIVES_MS,
+  at,
+  hello,
+  openDubboService,
+  shareOf,
+  startPod,
+  useConsumers,
+  useMesh,
+} from "./world.ts";
 
-const CALLS = 2_000;
-const PARALLEL = 8;
 /** Where weights are equal, calls go to the provider that is less busy, in percent of all. */
 const ROUGHLY = 20;
 
@@ -36,12 +43,7 @@ test("a canary by the registry's weights: 0, 5, 50 and 100 % of the calls of con
   const call = { to: { host: service.host, port: service.port, version: "1.0.0" } };
   const loops = await Promise.all(consumers.map((one) => one.loop(call, { perSecond: 50, parallel: 2 })));
   const before = await sidecar.stats(/^(listener_manager\.lds|cluster_manager\.cds)\.update_success$/);
-  const share = async (): Promise<number> => {
-    const [consumer] = consumers;
-    const { ok, failed, answers = {} } = (await consumer?.calls(call, CALLS, PARALLEL)) ?? {};
-    expect({ ok, failed }).toEqual({ ok: CALLS, failed: 0 });
-    return (100 * (answers[`Hello world from ${canary.host}`] ?? 0)) / CALLS;
-  };
+  const share = () => shareOf(canary, consumers, call);
   const isAbout = (percent: number, wanted: number, within = 1): void =>
     expect(Math.abs(percent - wanted)).toBeLessThanOrEqual(within);
 

@@ -2,7 +2,11 @@ import { setTimeout as delay } from "node:timers/promises";
 import { afterEach, beforeAll, beforeEach, expect } from "vitest";
 import type { ServiceEntry } from "../../src/model/istio.ts";
 import type { RegistryHubSpec } from "../../src/model/registryhub.ts";
-import { type DubboConsumer, startDubboConsumer } from "../bed/dubbo-consumer.ts";
+import {
+  type DubboCall as ConsumerCall,
+  type DubboConsumer,
+  startDubboConsumer,
+} from "../bed/dubbo-consumer.ts";
 import { type DubboProviderOptions, startDubboProvider } from "../bed/dubbo-provider.ts";
 import { type Sidecar, type SidecarOptions, startSidecar } from "../bed/envoy.ts";
 import { type Istiod, startIstiod } from "../bed/istiod.ts";
@@ -119,6 +123,19 @@ export function useConsumers(): readonly DubboConsumer[] {
     return () => owned.disposeAsync();
   });
   return consumers;
+}
+
+const [SHARE_CALLS, SHARE_THREADS] = [2_000, 8];
+
+/** The part of 2,000 parallel calls of the first consumer that a provider answers, in percent. None may fail. */
+export async function shareOf(
+  { host }: ProviderProcess,
+  [consumer]: readonly DubboConsumer[],
+  call: ConsumerCall,
+): Promise<number> {
+  const { ok, failed, answers = {} } = (await consumer?.calls(call, SHARE_CALLS, SHARE_THREADS)) ?? {};
+  expect({ ok, failed }).toEqual({ ok: SHARE_CALLS, failed: 0 });
+  return (100 * (answers[`Hello world from ${host}`] ?? 0)) / SHARE_CALLS;
 }
 
 /** A service of a tenant, as its consumers know it. */
