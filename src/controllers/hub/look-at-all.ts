@@ -3,8 +3,8 @@ import { nextTurn } from "../../runtime/clock.ts";
 import type { Clock } from "../../runtime/deps.ts";
 import { inSlices, type Steps } from "../../runtime/slices.ts";
 
-/** So many hosts are queued in much less than a slice. */
-const atOnce = 500;
+/** So many hosts are queued in much less than a slice, even where they are in no cache of the processor. */
+const atOnce = 100;
 
 /** Queues all hosts of a hub in slices, because 10,000 take a while; those that come meanwhile queue themselves. */
 export class LookAtAll {

@@ -2,7 +2,7 @@ import { type KubeError, retryDelay } from "../../kube/errors.ts";
 import type { Instant, Ms } from "../../model/entry.ts";
 import { nextTurn } from "../../runtime/clock.ts";
 import type { Deps } from "../../runtime/deps.ts";
-import { sliceMs } from "../../runtime/slices.ts";
+import { sliceMs, untilFree } from "../../runtime/slices.ts";
 import { moreUrgent, namespaceOf, ReadyKeys, type Turn, type Urgency } from "./ready-keys.ts";
 
 const firstBackoffMs = 1_000;
@@ -197,11 +197,11 @@ export class WorkQueue {
     }
   }
 
-  /** Whoever adds keys may still be in the middle of a change. */
+  /** Whoever adds keys may still be in the middle of a change; and others may have had this turn of the event loop. */
   #wake(): void {
     if (this.#isWoken || !this.#open) return;
     this.#isWoken = true;
-    queueMicrotask(() => {
+    void untilFree(this.#deps.clock).then(() => {
       this.#isWoken = false;
       this.#pump();
     });
@@ -226,7 +226,7 @@ export class WorkQueue {
     nextTurn(() => {
       ends?.();
       this.#sliceEnds = undefined;
-      this.#pump();
+      this.#wake();
     });
   }
 
@@ -267,7 +267,7 @@ export class WorkQueue {
       const again = this.#again.get(key);
       this.#again.delete(key);
       if (again !== undefined) this.#enqueue(key, again);
-      this.#pump();
+      this.#wake();
     }
   }
 

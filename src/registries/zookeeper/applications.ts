@@ -1,4 +1,5 @@
 import type { Problem } from "../../model/problems.ts";
+import type { Clock } from "../../runtime/deps.ts";
 import { memoizeLast } from "../../runtime/memoize.ts";
 import {
   type Application,
@@ -37,6 +38,7 @@ export interface ApplicationsOptions {
   readonly keys?: readonly string[];
   /** Called whenever `refresh` has work to do. */
   readonly changed: () => void;
+  readonly clock: Pick<Clock, "monotonic">;
 }
 
 /** The registrations of applications, for `mergeApplications`; the very same while nothing has changed. */
@@ -77,29 +79,37 @@ export class Applications {
 
   constructor(options: ApplicationsOptions) {
     this.#options = options;
-    const { base, wants, keys, changed } = options;
+    const { base, wants, keys, changed, clock } = options;
     this.#known = new KnownApplications(wants, keys);
     this.#mappingPath = `${base}/mapping`;
     // Another group's applications may be of the same build, so nothing but their place tells them apart.
     this.#topPaths = new Set(base === "/dubbo" ? [ungrouped, this.#mappingPath] : [this.#mappingPath]);
     const isForbidden = (value: unknown): boolean => value === "forbidden";
-    this.#tops = new WatchedNodes((path, fired) => this.#list(path, fired), changed, isForbidden);
+    this.#tops = new WatchedNodes((path, fired) => this.#list(path, fired), changed, clock, isForbidden);
     this.#directories = new WatchedNodes(
       (path, fired) => this.#readDirectory(path, fired),
       changed,
+      clock,
       isForbidden,
     );
     this.#instances = new WatchedNodes(
       (path, fired) => this.#readInstance(path, fired),
       changed,
+      clock,
       (node) => "reason" in node,
     );
     this.#metadata = new WatchedNodes(
       async (key, fired, before) => remembering(await this.#readMetadata(key, fired), before),
       changed,
+      clock,
       (known) => obstacleOf(known) === "unreadable",
     );
-    this.#mappings = new WatchedNodes((name, fired) => this.#readMapping(name, fired), changed, isForbidden);
+    this.#mappings = new WatchedNodes(
+      (name, fired) => this.#readMapping(name, fired),
+      changed,
+      clock,
+      isForbidden,
+    );
   }
 
   /**

@@ -4,7 +4,7 @@ import type { Problem } from "../../model/problems.ts";
 import { isSameListing, type Service, type Snapshot } from "../../model/service.ts";
 import type { Clock } from "../../runtime/deps.ts";
 import { memoizeLast } from "../../runtime/memoize.ts";
-import { inSlices, type Steps, untilFree } from "../../runtime/slices.ts";
+import { inSlices, type Steps } from "../../runtime/slices.ts";
 import type { IsRegistered } from "../kinds/dubbo/application.ts";
 import { type Merged, mergeApplications } from "../kinds/dubbo/merge.ts";
 import { isDubbosOwn } from "../kinds/dubbo/provider.ts";
@@ -79,18 +79,19 @@ export class Tree {
 
   constructor(options: TreeOptions) {
     this.#options = options;
-    const { session, root, keys = [], changed } = options;
+    const { session, root, keys = [], changed, clock } = options;
     this.#base = root === "/" ? "" : root;
     const wants = (name: string): boolean => this.#wants(name);
-    this.#root = new WatchedNodes((_, fired) => this.#readRoot(fired), changed);
+    this.#root = new WatchedNodes((_, fired) => this.#readRoot(fired), changed, clock);
     this.#interfaces = new WatchedNodes(
       (name, fired) => this.#readInterface(name, fired),
       changed,
+      clock,
       ({ instances }) => instances === "unknown",
       (name) => this.#forget(name),
     );
-    this.#applications = new Applications({ session, base: this.#base, wants, keys, changed });
-    this.#unwanted = new WatchedNodes((path, fired) => this.#readAddresses(path, fired), changed);
+    this.#applications = new Applications({ session, base: this.#base, wants, keys, changed, clock });
+    this.#unwanted = new WatchedNodes((path, fired) => this.#readAddresses(path, fired), changed, clock);
     this.#probe = new Probe(session, (name) => this.#interfaces.invalidate([name]));
   }
 
@@ -115,7 +116,6 @@ export class Tree {
     const reads = this.#isStale || this.#unwanted.isStale;
     const listing = await this.#listingOf((await this.#root.sync(rootOnly)).get(""));
     this.#respell(listing.segments);
-    await untilFree(this.#options.clock);
     const services = await this.#interfaces.sync(listing.names);
     const below = this.#below(listing, this.#interfaces.absent);
     const view = await this.#applications.refresh(below, (address) => this.#addresses.has(address));

@@ -1,4 +1,6 @@
 import { isDeepStrictEqual } from "node:util";
+import type { Clock } from "../../runtime/deps.ts";
+import { inSlices, type Steps } from "../../runtime/slices.ts";
 import { inParallel } from "../transport/parallel.ts";
 
 /** Measured: more in flight is not faster and blocks the event loop longer. */
@@ -20,6 +22,7 @@ type Read<T> = (key: string, changed: () => void, before: T | undefined) => Prom
 export class WatchedNodes<T> {
   readonly #read: Read<T>;
   readonly #changed: () => void;
+  readonly #clock: Pick<Clock, "monotonic">;
   readonly #dropped: (key: string) => void;
   readonly #isDoubtful: (value: T) => boolean;
   /** What a watch of each key calls. It is one per key, so that readers of one path add up. */
@@ -40,11 +43,13 @@ export class WatchedNodes<T> {
   constructor(
     read: Read<T>,
     changed: () => void,
+    clock: Pick<Clock, "monotonic">,
     isDoubtful: (value: T) => boolean = () => false,
     dropped: (key: string) => void = () => undefined,
   ) {
     this.#read = read;
     this.#changed = changed;
+    this.#clock = clock;
     this.#isDoubtful = isDoubtful;
     this.#dropped = dropped;
   }
@@ -68,7 +73,7 @@ export class WatchedNodes<T> {
 
   /** Reads the keys that are new or have changed, and drops all others. The very same set costs almost nothing. */
   async sync(keys: ReadonlySet<string>): Promise<ReadonlyMap<string, T>> {
-    if (keys !== this.#keys) this.#replace(keys);
+    if (keys !== this.#keys) await inSlices(this.#replace(keys), this.#clock);
     const due = [...this.#stale];
     this.#stale.clear();
     await inParallel(due, maxInFlight, (key) => this.#readKey(key));
@@ -85,21 +90,29 @@ export class WatchedNodes<T> {
     this.invalidate([...this.#doubtful.values().take(maxProbed)]);
   }
 
-  #replace(keys: ReadonlySet<string>): void {
+  *#replace(keys: ReadonlySet<string>): Steps<void> {
     this.#keys = keys;
     for (const key of this.#watches.keys()) {
-      if (keys.has(key)) continue;
-      this.#watches.delete(key);
-      this.#stale.delete(key);
-      this.#doubtful.delete(key);
-      this.#put(key, undefined);
-      this.#dropped(key);
+      if (!keys.has(key)) this.#drop(key);
+      yield;
     }
     for (const key of keys) {
-      if (this.#watches.has(key)) continue;
-      this.#watches.set(key, () => this.#fired(key));
-      this.#stale.add(key);
+      if (!this.#watches.has(key)) this.#add(key);
+      yield;
     }
+  }
+
+  #drop(key: string): void {
+    this.#watches.delete(key);
+    this.#stale.delete(key);
+    this.#doubtful.delete(key);
+    this.#put(key, undefined);
+    this.#dropped(key);
+  }
+
+  #add(key: string): void {
+    this.#watches.set(key, () => this.#fired(key));
+    this.#stale.add(key);
   }
 
   async #readKey(key: string): Promise<void> {

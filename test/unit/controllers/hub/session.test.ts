@@ -280,7 +280,7 @@ describe("what is queued", () => {
 
   test("is everything, with turns for others in between, and again if that is asked for meanwhile", async () => {
     const { session, registry, news, planFor } = await openListed();
-    const many = Array.from({ length: 1_200 }, (_, at) => [`demo.M${at}`, ["10.42.0.1:20880"]] as const);
+    const many = Array.from({ length: 400 }, (_, at) => [`demo.M${at}`, ["10.42.0.1:20880"]] as const);
     registry.lists({ ...services, ...Object.fromEntries(many) });
     await settle();
     news();
@@ -288,12 +288,12 @@ describe("what is queued", () => {
     session.lookAtAll.ask();
     await nextTurn();
     const [first = { hosts: [] }, ...others] = news();
-    expect([first.hosts.length, others, session.lookAtAll.isOn]).toEqual([500, [], true]);
+    expect([first.hosts.length, others, session.lookAtAll.isOn]).toEqual([100, [], true]);
     session.lookAtAll.ask();
     await settle();
     const later = news().flatMap(({ hosts }) => hosts);
     expect(new Set(later).isSupersetOf(new Set(first.hosts))).toBe(true);
-    expect([new Set(later).size, session.lookAtAll.isOn]).toEqual([1_210, false]);
+    expect([new Set(later).size, session.lookAtAll.isOn]).toEqual([410, false]);
     session.close();
   });
 

@@ -1,4 +1,4 @@
-import { describe, expect, test } from "vitest";
+import { beforeEach, describe, expect, test } from "vitest";
 import {
   failedBy,
   type Outcome,
@@ -7,6 +7,7 @@ import {
 } from "../../../../src/controllers/writes/queue.ts";
 import { KubeError } from "../../../../src/kube/errors.ts";
 import type { Deps } from "../../../../src/runtime/deps.ts";
+import { untilFree } from "../../../../src/runtime/slices.ts";
 import { fakeClock } from "../../../support/fake-clock.ts";
 import { silentLogger } from "../../../support/model.ts";
 
@@ -218,6 +219,10 @@ describe("fairness", () => {
 });
 
 describe("slices", () => {
+  beforeEach(async () => {
+    for (let turn = 0; turn < 2; turn++) await settled(); // the clocks of other tests have no part in its turns
+  });
+
   /** A queue whose keys cost 2 ms each and wait for nothing. */
   function busy(hooks: QueueHooks = {}) {
     const clock = fakeClock();
@@ -243,6 +248,18 @@ describe("slices", () => {
     await settled();
     await settled();
     expect([seen.length, queue.depth, clock.pending]).toEqual([12, 0, 0]);
+  });
+
+  test("none begins in a turn of the event loop that others have had (I5)", async () => {
+    const { clock, queue, started } = running();
+    await untilFree(clock); // whoever asks takes of the turn
+    clock.advance(5);
+    queue.add("a", "changed");
+    await Promise.resolve();
+    expect(started).toEqual([]);
+    await settled();
+    await settled();
+    expect(started).toEqual(["a"]);
   });
 
   test("each is told when it begins and when its turn of the event loop is over", async () => {

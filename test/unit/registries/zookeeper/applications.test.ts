@@ -2,6 +2,7 @@ import { describe, expect, test } from "vitest";
 import { addressKey } from "../../../../src/registries/kinds/dubbo/registered-addresses.ts";
 import { Applications, type ApplicationsView } from "../../../../src/registries/zookeeper/applications.ts";
 import type { Session } from "../../../../src/registries/zookeeper/session.ts";
+import { systemClock } from "../../../../src/runtime/clock.ts";
 import { instanceNode, metadataInfo, type TestProcess } from "../../../support/dubbo-application.ts";
 
 const one: TestProcess = { address: "10.0.0.1", port: 20_880, revision: "r1" };
@@ -36,7 +37,13 @@ function applicationsOver(nodes: Map<string, string>) {
     },
   };
   const registered = new Set<string>();
-  const applications = new Applications({ session, base: "/dubbo", wants: () => true, changed: () => {} });
+  const applications = new Applications({
+    session,
+    base: "/dubbo",
+    wants: () => true,
+    changed: () => {},
+    clock: systemClock,
+  });
   return {
     applications,
     registered,
