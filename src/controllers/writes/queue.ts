@@ -197,11 +197,15 @@ export class WorkQueue {
     }
   }
 
-  /** Whoever adds keys may still be in the middle of a change; and others may have had this turn of the event loop. */
+  /**
+   * Whoever adds keys may still be in the middle of a change. While nothing runs, others may have had this turn of the event
+   * loop; between one write and the next nobody waits for them.
+   */
   #wake(): void {
     if (this.#isWoken || !this.#open) return;
     this.#isWoken = true;
-    void untilFree(this.#deps.clock).then(() => {
+    const free = this.#running.size === 0 ? untilFree(this.#deps.clock) : Promise.resolve();
+    void free.then(() => {
       this.#isWoken = false;
       this.#pump();
     });
@@ -226,7 +230,7 @@ export class WorkQueue {
     nextTurn(() => {
       ends?.();
       this.#sliceEnds = undefined;
-      this.#wake();
+      this.#pump();
     });
   }
 
@@ -267,7 +271,7 @@ export class WorkQueue {
       const again = this.#again.get(key);
       this.#again.delete(key);
       if (again !== undefined) this.#enqueue(key, again);
-      this.#wake();
+      this.#pump();
     }
   }
 
