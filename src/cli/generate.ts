@@ -1,3 +1,4 @@
+import { type NamespacesView, rootOnly } from "../controllers/dubbo/filter-scope.ts";
 import {
   FilterWorker,
   type FilterWorkerOptions,
@@ -11,6 +12,8 @@ import { UnexplainedEntries } from "../controllers/hub/unexplained-entries.ts";
 import type { Outcome } from "../controllers/writes/queue.ts";
 import type { Entry, HostKey, Ms } from "../model/entry.ts";
 import type { Hub, HubKey } from "../model/hub.ts";
+import type { EnvoyFilter } from "../model/istio.ts";
+import type { Stored } from "../model/kubernetes.ts";
 import type { Problem } from "../model/problems.ts";
 import type { Snapshot } from "../model/service.ts";
 import { rfc3339 } from "../model/time.ts";
@@ -18,6 +21,7 @@ import { type ClaimInputs, mayWrite } from "../plan/claims.ts";
 import { type TrustState, untrusted } from "../plan/trust-state.ts";
 import { vipPool } from "../plan/vip.ts";
 import type { Clock } from "../runtime/deps.ts";
+import { filterFactsOf } from "../translate/read-back/envoy-filter.ts";
 import { readHub } from "../translate/read-back/hub.ts";
 import { hubsOf } from "../translate/read-back/service-entry.ts";
 import type { ClusterCopy } from "./cluster-copy.ts";
@@ -103,7 +107,13 @@ export async function generateEntries(
   return workOff(new Set(hosts), worker, cluster);
 }
 
-/** Runs the dubbo-controller's worker against the copy for these ServiceEntries, by key, where these hubs exist. */
+/** What a dubbo-controller with the right to write filters everywhere sees, as far as anybody can tell. */
+const everywhere: NamespacesView = { known: () => "yes", has: () => true };
+
+/**
+ * Runs the dubbo-controller's worker against the copy for these ServiceEntries, by key, where these hubs exist. If it has
+ * filters in other namespaces than the root namespace, it has the right to.
+ */
 export async function generateFilters(
   keys: Iterable<string>,
   hubs: readonly Pick<ClaimingHub, "hub">[],
@@ -115,6 +125,9 @@ export async function generateFilters(
   const refused = (error: Error): never => {
     throw error; // a copy takes every write
   };
+  const isElsewhere = ({ metadata }: Stored<EnvoyFilter>): boolean =>
+    metadata.namespace !== options.rootNamespace;
+  const isScoped = envoyFilters.objects.values().some((one) => filterFactsOf(one).isOurs && isElsewhere(one));
   const context = {
     serviceEntries,
     filters: envoyFilters,
@@ -124,7 +137,9 @@ export async function generateFilters(
     targetOf: (key: HubKey) => hubs.find(({ hub }) => hub.key === key)?.hub.target,
     knowsHubs: () => true,
     isReady: () => true,
+    namespaces: isScoped ? everywhere : rootOnly,
     refused,
+    keptInRoot: () => undefined,
   };
   const worker = new FilterWorker(context, { ...options, watchNamespaces: [] }, tools);
   for (const key of envoyFilters.objects.keys()) worker.take(key);

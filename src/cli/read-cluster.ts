@@ -26,11 +26,17 @@ export async function readCluster(client: KubeClient, rootNamespace: string): Pr
     if (error instanceof KubeError && error.reason === "ResourceTypeMissing") return [];
     throw error;
   });
+  // Those of other namespaces say whether the operator writes there; without the right to list them nobody misses them.
+  const filters = all<Stored<EnvoyFilter>>(resources.envoyFilters).catch((error: unknown) => {
+    if (error instanceof KubeError && error.reason === "Forbidden")
+      return all<Stored<EnvoyFilter>>(resources.envoyFilters, rootNamespace);
+    throw error;
+  });
   try {
     const [hubs, serviceEntries, envoyFilters] = await Promise.all([
       known,
       all<Stored<ServiceEntry>>(resources.serviceEntries),
-      all<Stored<EnvoyFilter>>(resources.envoyFilters, rootNamespace),
+      filters,
     ]);
     return { hubs, serviceEntries, envoyFilters };
   } catch (error) {

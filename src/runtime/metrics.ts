@@ -46,6 +46,8 @@ export interface DubboMetrics extends Metrics {
   envoyFilters(count: number): void;
   /** How many ServiceEntries get no new EnvoyFilter, by the reason. */
   withheldFilters(counts: Readonly<Record<string, number>>): void;
+  /** How many ServiceEntries have their EnvoyFilters in the root namespace for lack of a right. */
+  filtersInRoot(count: number): void;
   /** Whether --root-namespace differs from the mesh's own. */
   rootNamespaceMismatch(mismatch: boolean): void;
 }
@@ -108,8 +110,14 @@ export function createDubboMetrics(): DubboMetrics {
     "ServiceEntries that get no new EnvoyFilter: their port is not allowed, no hub stands behind them, or the hubs cannot be listed.",
     ["reason"],
   );
+  const inRoot = gauge(
+    registry,
+    "filters_in_root",
+    "ServiceEntries with exportTo whose EnvoyFilters are in the root namespace, because a right is missing.",
+  );
   return {
     ...createBase(registry),
+    filtersInRoot: (count) => inRoot.set(count),
     envoyFilters: (count) => filters.set(count),
     withheldFilters(counts) {
       for (const [reason, count] of Object.entries(counts)) withheld.set({ reason }, count);

@@ -3,6 +3,7 @@ import type { ServiceEntry } from "../model/istio.ts";
 import type { Stored } from "../model/kubernetes.ts";
 import { dubboPortName } from "../model/labels.ts";
 import type { DubboRoute } from "./envoy-filter.ts";
+import { exportedTo } from "./read-back/export-to.ts";
 import { isPortOfOurs, type RouteFacts, routeFactsOf } from "./read-back/service-entry.ts";
 
 /** What decides whether a ServiceEntry gets an EnvoyFilter. */
@@ -38,6 +39,7 @@ export function routeOf(object: Stored<ServiceEntry>, rules: RouteRules): RouteV
     return { verdict: facts.ports.some((one) => isPortOfOurs(one.name)) ? "none" : "unclear" };
   const { host, interface: iface, addresses } = facts;
   const [vip, ...others] = addresses;
+  const namespaces = exportedTo(object);
   if (host === undefined || vip === undefined || iface === undefined) return { verdict: "unclear" };
   // If the address is another entry's, a label must not suffice to take its listener.
   const isAlone = others.length === 0 && !rules.isTaken(vip, object);
@@ -52,6 +54,7 @@ export function routeOf(object: Stored<ServiceEntry>, rules: RouteRules): RouteV
       port: port.number,
       interface: iface,
       outlierDetection: facts.outlierDetection,
+      ...(namespaces && { namespaces }),
     },
   };
 }

@@ -13,6 +13,8 @@ export interface DubboRoute {
   readonly interface: string;
   /** false = nobody wants endpoints to be ejected; it counts where all routes of the port say so. */
   readonly outlierDetection: boolean;
+  /** Where the entry can be seen; undefined = everywhere. */
+  readonly namespaces?: readonly string[];
 }
 
 /** Any number but 0: with 0 `istioctl analyze` prints IST0151 for every REPLACE. */
@@ -56,29 +58,25 @@ const maxNameLength = 253;
 
 /**
  * Replaces the TCP proxy of the service's own listener with dubbo_proxy. The routes match every method, because the
- * provider's list lacks `$invoke` and `$echo`, and each change of a route would drain live connections.
+ * provider's list lacks `$invoke` and `$echo`, and each change of a route would drain live connections. It acts on the proxies
+ * of its namespace; in the mesh's root namespace, on all.
  */
-export function outboundFilter(route: DubboRoute, rootNamespace: string): EnvoyFilter {
+export function outboundFilter(route: DubboRoute, namespace: string): EnvoyFilter {
   const name = `outbound|${route.port}||${route.host}`;
-  return envoyFilter(
-    nameFor(`aeraki-outbound-${route.host}-${route.vip}-${route.port}`),
-    rootNamespace,
-    route,
-    {
-      applyTo: "NETWORK_FILTER",
-      match: {
-        context: "SIDECAR_OUTBOUND",
-        listener: {
-          name: `${route.vip}_${route.port}`,
-          filterChain: { filter: { name: "envoy.filters.network.tcp_proxy" } },
-        },
+  return envoyFilter(nameFor(`aeraki-outbound-${route.host}-${route.vip}-${route.port}`), namespace, route, {
+    applyTo: "NETWORK_FILTER",
+    match: {
+      context: "SIDECAR_OUTBOUND",
+      listener: {
+        name: `${route.vip}_${route.port}`,
+        filterChain: { filter: { name: "envoy.filters.network.tcp_proxy" } },
       },
-      patch: dubboProxy(name, [
-        { name, interface: route.interface, routes: anyMethod(name) },
-        { name: `${name}|any`, interface: "*", routes: anyMethod(name) },
-      ]),
     },
-  );
+    patch: dubboProxy(name, [
+      { name, interface: route.interface, routes: anyMethod(name) },
+      { name: `${name}|any`, interface: "*", routes: anyMethod(name) },
+    ]),
+  });
 }
 
 /**
@@ -101,11 +99,11 @@ export function inboundFilter(route: DubboRoute, rootNamespace: string): EnvoyFi
 }
 
 /**
- * One per Dubbo port, never one per service. Without it every response over 1 MiB hangs in dubbo_proxy, and weights are
+ * One per Dubbo port and namespace, never one per service. Without it every response over 1 MiB hangs in dubbo_proxy, and weights are
  * rough. @param ejects whether endpoints that cannot be reached are called no more for a while.
  */
-export function portFilter(port: number, rootNamespace: string, ejects: boolean): EnvoyFilter {
-  return envoyFilter(`aeraki-outbound-buffer-${port}`, rootNamespace, undefined, {
+export function portFilter(port: number, namespace: string, ejects: boolean): EnvoyFilter {
+  return envoyFilter(`aeraki-outbound-buffer-${port}`, namespace, undefined, {
     applyTo: "CLUSTER",
     match: { context: "SIDECAR_OUTBOUND", cluster: { portNumber: port } },
     patch: {

@@ -114,6 +114,9 @@ describe.each(choices.map((chosen) => ({ name: chosen.join(", ") || "none", chos
         ],
         "network-policy": ["NetworkPolicy registryhub"],
         priority: ["PriorityClass registryhub"],
+        "scoped-filters": ["ClusterRole", "ClusterRoleBinding"].map(
+          (kind) => `${kind} dubbo-controller-scoped-filters`,
+        ),
       };
       const plain = namesOf(await renderInstall("default"));
       const all = [...plain, ...chosen.flatMap((name) => added[name])];

@@ -4,7 +4,14 @@ import { temporaryFolder } from "../bed/watchdog.ts";
 import { checkout } from "../support/install.ts";
 
 /** The folders of `config/components`, which `components.test.ts` compares. */
-export const components = ["istio-system", "lanes", "multi-tenant", "network-policy", "priority"] as const;
+export const components = [
+  "istio-system",
+  "lanes",
+  "multi-tenant",
+  "network-policy",
+  "priority",
+  "scoped-filters",
+] as const;
 export type Component = (typeof components)[number];
 
 const folder = temporaryFolder("kustomize").path;

@@ -5,23 +5,21 @@ import { createReflector, obstacleOf, type Reflector } from "../../kube/reflecto
 import { resources } from "../../kube/resources.ts";
 import type { Ms } from "../../model/entry.ts";
 import type { HubKey } from "../../model/hub.ts";
-import type { EnvoyFilter, ServiceEntry } from "../../model/istio.ts";
+import type { ServiceEntry } from "../../model/istio.ts";
 import type { Stored } from "../../model/kubernetes.ts";
 import { fieldManagers } from "../../model/labels.ts";
 import type { RegistryHub } from "../../model/registryhub.ts";
 import { vipPool } from "../../plan/vip.ts";
 import type { Deps } from "../../runtime/deps.ts";
 import type { DubboMetrics } from "../../runtime/metrics.ts";
-import {
-  targetOf,
-  targetOnly,
-  withoutEndpoints,
-  withoutManagedFields,
-} from "../../translate/read-back/kept.ts";
+import { exportedTo } from "../../translate/read-back/export-to.ts";
+import { targetOf, targetOnly, withoutEndpoints } from "../../translate/read-back/kept.ts";
 import { EntryIndex } from "../writes/entry-index.ts";
 import { reportBug } from "../writes/internal-error.ts";
+import type { Tools } from "../writes/object-writer.ts";
 import { WorkQueue } from "../writes/queue.ts";
 import type { Urgency } from "../writes/ready-keys.ts";
+import { FilterLists } from "./filter-lists.ts";
 import { type FilterContext, FilterWorker, type FilterWorkerOptions } from "./filter-worker.ts";
 import { watchRootNamespace } from "./root-namespace.ts";
 
@@ -41,7 +39,7 @@ export class DubboController {
   readonly #metrics: DubboMetrics;
   readonly #deps: Deps;
   readonly #serviceEntries: Reflector<Stored<ServiceEntry>>;
-  readonly #filters: Reflector<Stored<EnvoyFilter>>;
+  readonly #filters: FilterLists;
   /** Nothing but new filters waits for the hubs. */
   readonly #hubs: Reflector<Stored<RegistryHub>>;
   readonly #targets = new Map<HubKey, string>();
@@ -50,21 +48,17 @@ export class DubboController {
   #isReady = false;
   #knowsHubs = false;
   #hadMany = false;
+  /** What was known of namespaces besides the root namespace. */
+  #knewElsewhere: FilterLists["elsewhere"] = "unknown";
 
   constructor(options: DubboControllerOptions, client: KubeClient, metrics: DubboMetrics, deps: Deps) {
     this.#options = options;
     this.#client = client;
     this.#metrics = metrics;
     this.#deps = deps;
-    const { serviceEntries, envoyFilters, registryHubs } = resources;
-    const namespace = options.rootNamespace;
+    const { serviceEntries, registryHubs } = resources;
     this.#serviceEntries = createReflector(client, serviceEntries, { transform: withoutEndpoints }, deps);
-    this.#filters = createReflector(
-      client,
-      envoyFilters,
-      { namespace, transform: withoutManagedFields },
-      deps,
-    );
+    this.#filters = new FilterLists(client, options.rootNamespace, deps);
     const logger = deps.logger.child({ neededFor: "new EnvoyFilters; those that exist stay" });
     this.#hubs = createReflector(client, registryHubs, { transform: targetOnly }, { ...deps, logger });
     this.#entries = new EntryIndex(this.#serviceEntries.objects);
@@ -78,7 +72,7 @@ export class DubboController {
   /** Works until `signal` aborts. @throws only on a bug that concerns more than one key. */
   async run(signal: AbortSignal): Promise<void> {
     const events = createEventRecorder(this.#client, fieldManagers.dubbo, this.#metrics, this.#deps, signal);
-    const recall = (): void => queue.recall(); // filters are all in one namespace, whatever the keys say
+    const recall = (): void => queue.recall(); // no key says where its filters are
     const tools = { client: this.#client, events, metrics: this.#metrics, deps: this.#deps, signal, recall };
     const worker = new FilterWorker(this.#context(events), this.#options, tools);
     const queue = new WorkQueue((key) => worker.work(key), this.#options.concurrency, this.#deps, {
@@ -92,8 +86,19 @@ export class DubboController {
     this.#metrics.beforeRender(() => {
       this.#metrics.queueDepth("filters", queue.depth);
       this.#metrics.withheldFilters(worker.rights.counts);
+      this.#metrics.filtersInRoot(worker.scope.inRoot);
     });
-    const lists = [this.#serviceEntries, this.#filters, this.#hubs];
+    this.#follow(queue, worker, tools);
+    const { rootNamespace } = this.#options;
+    const root = watchRootNamespace(this.#client, rootNamespace, events, this.#metrics, this.#deps, signal);
+    const running = [this.#serviceEntries, this.#filters, this.#hubs].map((list) => list.run(signal));
+    await Promise.all([...running, queue.run(signal), root]);
+  }
+
+  /** What the lists tell is queued. */
+  #follow(queue: WorkQueue, worker: FilterWorker, tools: Tools): void {
+    const { events } = tools;
+    const lists = [this.#serviceEntries, this.#filters.root, this.#hubs];
     for (const list of lists) {
       list.subscribe(() => {
         const obstacle = obstacleOf(list.status);
@@ -129,9 +134,11 @@ export class DubboController {
       this.#measure(events);
       this.#listsChanged(queue, touch);
     });
-    const { rootNamespace } = this.#options;
-    const root = watchRootNamespace(this.#client, rootNamespace, events, this.#metrics, this.#deps, signal);
-    await Promise.all([...lists.map((list) => list.run(signal)), queue.run(signal), root]);
+    this.#filters.subscribeToNamespaces((names) => {
+      for (const [key, object] of names.size > 0 ? this.#serviceEntries.objects : [])
+        if (exportedTo(object)?.some((name) => names.has(name))) queue.add(key, "changed");
+      this.#listsChanged(queue, touch);
+    });
   }
 
   /** The objects of the first complete lists are no changes. */
@@ -150,6 +157,7 @@ export class DubboController {
     return {
       serviceEntries: this.#serviceEntries,
       filters: this.#filters,
+      namespaces: this.#filters,
       entries: this.#entries,
       foreign: this.#options.foreignServiceEntries,
       accepts: (vip: string) => pool.accepts(vip),
@@ -157,6 +165,10 @@ export class DubboController {
       knowsHubs: () => this.#knowsHubs,
       isReady: () => this.#isReady,
       refused: ({ reason, message }: KubeError) => this.#warn(events, reason, message),
+      keptInRoot: (why) => {
+        const message = `EnvoyFilters of ServiceEntries with exportTo are in the root namespace, which works and costs istiod more: ${why}; apply config/components/scoped-filters`;
+        this.#warn(events, "FiltersInRoot", message);
+      },
     };
   }
 
@@ -171,20 +183,24 @@ export class DubboController {
 
   /**
    * Nothing is decided while the list of ServiceEntries or filters is incomplete, and nothing new is made while that of
-   * the hubs is. Once more is known, every key is queued again.
+   * the hubs is, nor in other namespaces before their filters are known. Once more is known, every key is queued again.
    */
   #listsChanged(queue: WorkQueue, touch: (filterKey: string, urgency: Urgency) => void): void {
-    const [wasReady, knewHubs] = [this.#isReady, this.#knowsHubs];
-    this.#isReady = [this.#serviceEntries, this.#filters].every((list) => list.status.state === "synced");
+    const [wasReady, knewHubs, knewElsewhere] = [this.#isReady, this.#knowsHubs, this.#knewElsewhere];
+    this.#isReady = [this.#serviceEntries, this.#filters.root].every(
+      (list) => list.status.state === "synced",
+    );
     this.#knowsHubs = this.#hubs.status.state === "synced";
-    if (!this.#isReady || (wasReady && (knewHubs || !this.#knowsHubs))) return;
+    this.#knewElsewhere = this.#filters.elsewhere;
+    const isNews = this.#knewElsewhere !== knewElsewhere && this.#knewElsewhere !== "unknown";
+    if (!this.#isReady || (wasReady && (knewHubs || !this.#knowsHubs) && !isNews)) return;
     queue.retryAll();
     for (const key of this.#serviceEntries.objects.keys()) queue.add(key, "look");
     for (const key of this.#filters.objects.keys()) touch(key, "look");
   }
 
   #measure(events: EventRecorder): void {
-    const count = this.#filters.objects.size;
+    const count = this.#filters.root.objects.size;
     this.#metrics.envoyFilters(count);
     const hasMany = count > manyFilters;
     if (hasMany && !this.#hadMany) {

@@ -10,13 +10,15 @@ import { fieldManagers } from "../../model/labels.ts";
 import { keepsVip, type VipHolder } from "../../plan/vip.ts";
 import { type RouteRules, type RouteVerdict, routeOf } from "../../translate/dubbo-route.ts";
 import { type DubboRoute, inboundFilter, outboundFilter, portFilter } from "../../translate/envoy-filter.ts";
-import { type FilterFacts, filterFactsOf } from "../../translate/read-back/envoy-filter.ts";
+import { filterFactsOf } from "../../translate/read-back/envoy-filter.ts";
 import { ownershipOf } from "../../translate/read-back/service-entry.ts";
 import type { EntryIndex } from "../writes/entry-index.ts";
 import { ObjectWriter, type Tools } from "../writes/object-writer.ts";
 import { failedBy, type Outcome } from "../writes/queue.ts";
 import { isWatched } from "../writes/target-namespace.ts";
 import { FilterRights, type RightsContext, type Withheld } from "./filter-rights.ts";
+import { FilterScope, isSameScope, type NamespacesView, nowhere, type Scope } from "./filter-scope.ts";
+import { KnownFilters, portOf } from "./known-filters.ts";
 import { type EjectionRules, PortEjection } from "./port-ejection.ts";
 
 /**
@@ -24,9 +26,6 @@ import { type EjectionRules, PortEjection } from "./port-ejection.ts";
  * connections.
  */
 export const filterRemovalDelayMs = 1_000;
-/** Queue keys of filters that belong to a port and not to a ServiceEntry; no namespace has such a name. */
-const portKey = (port: number): string => `:port/${port}`;
-
 /** New filters are allowed on `dubboPorts`. */
 export interface FilterWorkerOptions extends EjectionRules {
   readonly rootNamespace: string;
@@ -45,27 +44,24 @@ export interface FilterContext extends RightsContext {
   accepts(vip: string): boolean;
   /** Whether the lists of ServiceEntries and filters are complete; the worker decides nothing before. */
   isReady(): boolean;
+  readonly namespaces: NamespacesView;
   /** Called when the API server refuses a write for a reason that only a person can fix. */
   refused(error: KubeError): void;
-}
-
-interface KnownFilter extends Pick<FilterFacts, "listener"> {
-  readonly owner: string;
-  readonly port: FilterFacts["routedPort"];
+  /** Called when filters are in the root namespace for lack of a right, and none was before. */
+  keptInRoot(why: string): void;
 }
 
 /** Reconciles the filters of one ServiceEntry, or of one port, at a time. */
 export class FilterWorker {
   readonly rights: FilterRights;
+  readonly scope: FilterScope;
   readonly #context: FilterContext;
   readonly #options: FilterWorkerOptions;
   readonly #tools: Tools;
   readonly #writer: ObjectWriter<Stored<EnvoyFilter>>;
   readonly #rules: RouteRules;
   readonly #ejection: PortEjection;
-  /** Our filters, each with its owner and the listener and port that it routes; and the reverse, by owner. */
-  readonly #known = new Map<string, KnownFilter>();
-  readonly #filtersOf = new Map<string, Set<string>>();
+  readonly #known = new KnownFilters();
   /** When the worker first saw that the entry of a filter was gone. */
   readonly #goneAt = new Map<string, Instant>();
 
@@ -77,6 +73,9 @@ export class FilterWorker {
     this.#options = options;
     this.#tools = tools;
     this.rights = new FilterRights(context, options.dubboPorts);
+    this.scope = new FilterScope(options.rootNamespace, context.namespaces, tools.deps.clock, (why) =>
+      context.keptInRoot(why),
+    );
     this.#rules = {
       foreign: context.foreign,
       accepts: (vip) => context.accepts(vip),
@@ -91,20 +90,10 @@ export class FilterWorker {
   /** Records that a filter appeared, changed or went. Returns the queue keys of its owners, old and new. */
   take(key: string): readonly string[] {
     const filter = this.#context.filters.objects.get(key);
-    const before = this.#known.get(key);
-    const facts = filter && filterFactsOf(filter);
-    const owner = facts && ownerKey(facts);
-    this.#known.delete(key);
-    const owned = before && this.#filtersOf.get(before.owner);
-    if (before && owned?.delete(key) && owned.size === 0) this.#filtersOf.delete(before.owner);
-    if (facts && owner !== undefined) {
-      this.#known.set(key, { owner, listener: facts.listener, port: facts.routedPort });
-      this.#filtersOf.set(owner, (this.#filtersOf.get(owner) ?? new Set()).add(key));
-      if (facts.slot !== undefined) this.rights.saw(owner, facts.slot);
-    }
-    const freedPort = owner === undefined ? before?.port : undefined;
-    const port = freedPort === undefined ? undefined : portKey(freedPort);
-    return [before?.owner, owner, port].filter((one) => one !== undefined);
+    const owners = this.#known.take(key, filter);
+    const { isOurs, serviceEntry, slot } = filter ? filterFactsOf(filter) : {};
+    if (isOurs && serviceEntry !== undefined && slot !== undefined) this.rights.saw(serviceEntry, slot);
+    return owners;
   }
 
   /** The queue's work function. */
@@ -112,8 +101,8 @@ export class FilterWorker {
     if (!this.#context.isReady()) return undefined; // every key is queued again once the lists are complete
     const { objects } = this.#context.serviceEntries;
     await this.#ejection.read();
-    const port = /^:port\/(\d+)$/.exec(key)?.[1];
-    if (port !== undefined) return this.#workPort(Number(port));
+    const ofPort = portOf(key);
+    if (ofPort !== undefined) return this.#workPort(...ofPort);
     const object = objects.get(key);
     const verdict: RouteVerdict = object ? routeOf(object, this.#rules) : { verdict: "none" };
     if (verdict.verdict === "unclear") return undefined;
@@ -125,23 +114,43 @@ export class FilterWorker {
       if (outcome !== undefined) return outcome;
     }
     if (!isWatched(splitKey(key)[0], this.#options)) return undefined;
-    const desired = route ? this.#filtersFor(route) : [];
+    const scope = route ? this.#scopeOf(route) : nowhere;
+    if (scope === undefined) return undefined; // the key is queued again once that is known
+    const desired = route ? this.#filtersFor(route, scope.namespaces) : [];
     const withheld = route && this.#objection(route);
     const allowed = desired.filter((filter) => withheld === undefined || this.#isOld(key, filter, withheld));
     this.rights.record(key, allowed.length < desired.length ? withheld : undefined);
-    for (const filter of allowed.flatMap((one) => this.#withPort(one))) {
-      const outcome = await this.#ensure(filter);
-      if (outcome !== undefined) return outcome;
-    }
-    // What has a new name is written before the old one goes.
+    const outcome = await this.#ensureAll(allowed);
+    if (route && !isSameScope(scope, this.#scopeOf(route))) return { againInMs: 0 };
+    if (outcome !== undefined) return outcome;
+    // What has a new place or a new name is written before the old one goes.
     if (allowed.length < desired.length && withheld === "HubsUnknown") return undefined;
     if (verdict.verdict === "none") this.rights.forget(key);
-    const names = new Set(desired.map((filter) => filter.metadata.name));
+    if (route === undefined) this.scope.forget(key);
+    const keys = new Set(desired.map(objectKey));
     for (const filter of this.#ownedBy(key)) {
-      const outcome = names.has(filter.metadata.name) ? undefined : await this.#remove(filter);
-      if (outcome !== undefined) return outcome;
+      const removed = keys.has(objectKey(filter)) ? undefined : await this.#remove(filter);
+      if (removed !== undefined) return removed;
     }
-    return undefined;
+    return scope.againInMs === undefined ? undefined : { againInMs: scope.againInMs };
+  }
+
+  /**
+   * The port's filter comes first: without it the first route would hang on large answers. One that cannot be written holds
+   * up none in another namespace.
+   */
+  async #ensureAll(filters: readonly EnvoyFilter[]): Promise<Outcome> {
+    const outcomes: Outcome[] = [];
+    for (const filter of filters) {
+      const { routedPort } = filterFactsOf(filter);
+      const port = routedPort === undefined ? undefined : this.#portFilter(namespaceOf(filter), routedPort);
+      outcomes.push((port && (await this.#ensure(port))) ?? (await this.#ensure(filter)));
+    }
+    return outcomes.find((outcome) => outcome !== undefined);
+  }
+
+  #scopeOf(route: DubboRoute): Scope | undefined {
+    return this.scope.of(route, this.#known.namespacesOf(route));
   }
 
   #objection({ serviceEntry, port }: DubboRoute): Withheld | undefined {
@@ -181,13 +190,12 @@ export class FilterWorker {
   }
 
   #holderOf(vip: string, key: string, { metadata }: Stored<ServiceEntry>): VipHolder {
-    const filters = [...(this.#filtersOf.get(key) ?? [])].map((filter) => this.#known.get(filter));
-    const isIncumbent = filters.some((filter) => filter?.listener?.startsWith(`${vip}_`));
+    const isIncumbent = this.#known.routes(key, vip);
     return { isIncumbent, createdAt: metadata.creationTimestamp ?? "", key };
   }
 
   #removalDelayMs(key: string, object: Stored<ServiceEntry> | undefined): Ms {
-    if (object !== undefined || !this.#filtersOf.has(key)) {
+    if (object !== undefined || !this.#known.has(key)) {
       this.#goneAt.delete(key);
       return 0;
     }
@@ -197,11 +205,11 @@ export class FilterWorker {
     return Math.max(0, goneAt + filterRemovalDelayMs - now);
   }
 
-  /** The filters of a route, without that of its port. */
-  #filtersFor(route: DubboRoute): readonly EnvoyFilter[] {
+  /** The filters of a route, without those of its port. Whose pods an inbound filter is for, no entry tells. */
+  #filtersFor(route: DubboRoute, namespaces: readonly string[]): readonly EnvoyFilter[] {
     const { rootNamespace, inboundFilters } = this.#options;
-    const outbound = outboundFilter(route, rootNamespace);
-    return inboundFilters ? [outbound, inboundFilter(route, rootNamespace)] : [outbound];
+    const outbound = namespaces.map((namespace) => outboundFilter(route, namespace));
+    return inboundFilters ? [...outbound, inboundFilter(route, rootNamespace)] : outbound;
   }
 
   #countedRouteOf(key: string): DubboRoute | undefined {
@@ -210,19 +218,12 @@ export class FilterWorker {
     return verdict?.verdict === "route" && this.#counts(verdict.route) ? verdict.route : undefined;
   }
 
-  /** The port's filter comes first: without it the first route would hang on large answers. */
-  #withPort(filter: EnvoyFilter): readonly EnvoyFilter[] {
-    const { routedPort } = filterFactsOf(filter);
-    return routedPort === undefined ? [filter] : [this.#portFilter(routedPort), filter];
-  }
-
-  #portFilter(port: number): EnvoyFilter {
-    const { rootNamespace } = this.#options;
+  #portFilter(namespace: string, port: number): EnvoyFilter {
     const isOn = this.#ejection.isOn(port);
-    const desired = portFilter(port, rootNamespace, isOn ?? true);
+    const desired = portFilter(port, namespace, isOn ?? true);
     const actual = this.#context.filters.objects.get(objectKey(desired));
     if (actual === undefined || isOn !== undefined) return desired;
-    return portFilter(port, rootNamespace, filterFactsOf(actual).ejects); // entries that are unclear change nothing
+    return portFilter(port, namespace, filterFactsOf(actual).ejects); // entries that are unclear change nothing
   }
 
   /** Whether the entry has a filter or may have one: nobody else has a say about a port. */
@@ -232,31 +233,36 @@ export class FilterWorker {
     return this.#isOld(route.serviceEntry, outboundFilter(route, this.#options.rootNamespace), withheld);
   }
 
-  /** What the filter of a port says changes; there may be none yet, or none that this process may write. */
+  /** What the filters of a port say changes; there may be none yet, or none that this process may write. */
   async #renewPort(port: number): Promise<Outcome> {
-    const desired = this.#portFilter(port);
-    const actual = this.#context.filters.objects.get(objectKey(desired));
-    return actual && filterFactsOf(actual).isOurs ? this.#ensure(desired) : undefined;
+    const outcomes: Outcome[] = [];
+    for (const namespace of this.#known.namespacesOfPort(port))
+      outcomes.push(await this.#ensure(this.#portFilter(namespace, port)));
+    return outcomes.find((outcome) => outcome !== undefined);
   }
 
-  async #workPort(port: number): Promise<Outcome> {
-    const desired = this.#portFilter(port);
-    if (this.#isPortUsed(port)) return this.#ensure(desired);
+  async #workPort(namespace: string, port: number): Promise<Outcome> {
+    const desired = this.#portFilter(namespace, port);
+    if (this.#isPortUsed(namespace, port)) return this.#ensure(desired);
     if (!this.#context.knowsHubs()) return undefined;
     const actual = this.#context.filters.objects.get(objectKey(desired));
     return actual && filterFactsOf(actual).isOurs ? this.#remove(actual) : undefined;
   }
 
-  /** Whether a filter routes the port, or an entry is about to get such a filter. */
-  #isPortUsed(port: number): boolean {
-    for (const known of this.#known.values()) if (known.port === port) return true;
-    for (const key of this.#context.serviceEntries.objects.keys())
-      if (this.#countedRouteOf(key)?.port === port) return true;
+  /** Whether a filter in the namespace routes the port, or an entry may be about to get such a filter there. */
+  #isPortUsed(namespace: string, port: number): boolean {
+    if (this.#known.isRouted(namespace, port)) return true;
+    for (const key of this.#context.serviceEntries.objects.keys()) {
+      const route = this.#countedRouteOf(key);
+      if (route?.port !== port) continue;
+      const scope = this.#scopeOf(route);
+      if (scope === undefined || scope.namespaces.includes(namespace)) return true;
+    }
     return false;
   }
 
   *#ownedBy(key: string): Generator<Stored<EnvoyFilter>> {
-    for (const filterKey of this.#filtersOf.get(key) ?? []) {
+    for (const filterKey of this.#known.of(key)) {
       const filter = this.#context.filters.objects.get(filterKey);
       if (filter) yield filter;
     }
@@ -284,7 +290,9 @@ export class FilterWorker {
     }
     const pauseMs = this.#writer.pauseMs(key, desired);
     if (pauseMs > 0) return { againInMs: pauseMs };
-    return this.#outcome(await this.#writer.apply(key, desired, actual, { name: desired.metadata.name }));
+    const error = await this.#writer.apply(key, desired, actual, { name: desired.metadata.name });
+    if (error?.reason === "Forbidden") this.scope.refused(namespaceOf(desired));
+    return this.#outcome(error);
   }
 
   async #remove(filter: Stored<EnvoyFilter>): Promise<Outcome> {
@@ -308,8 +316,4 @@ function isToBeWritten(actual: Stored<EnvoyFilter>, desired: EnvoyFilter): boole
   return isOurs || (listener !== undefined && listener === filterFactsOf(desired).listener);
 }
 
-/** The queue key of the owner of one of our filters. */
-function ownerKey({ isOurs, ofPort, serviceEntry }: FilterFacts): string | undefined {
-  if (!isOurs) return undefined;
-  return ofPort === undefined ? serviceEntry : portKey(ofPort);
-}
+const namespaceOf = (filter: EnvoyFilter): string => splitKey(objectKey(filter))[0];

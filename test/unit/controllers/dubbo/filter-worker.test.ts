@@ -1,4 +1,5 @@
 import { describe, expect, test } from "vitest";
+import { rootOnly } from "../../../../src/controllers/dubbo/filter-scope.ts";
 import { FilterWorker, type FilterWorkerOptions } from "../../../../src/controllers/dubbo/filter-worker.ts";
 import { EntryIndex } from "../../../../src/controllers/writes/entry-index.ts";
 import type { KubeError } from "../../../../src/kube/errors.ts";
@@ -64,6 +65,8 @@ function open(
       targetOf: (key) => hubsNow?.find((one) => one.key === key)?.target,
       knowsHubs: () => hubsNow !== undefined,
       isReady: () => isReady,
+      namespaces: rootOnly,
+      keptInRoot: () => undefined,
       refused: ({ reason }: KubeError) => void refused.push(reason),
     },
     {
@@ -146,14 +149,14 @@ describe("the filters of an entry that is gone", () => {
     expect(await work(a)).toEqual({ againInMs: 600 });
     clock.advance(600);
     expect([await work(a), inCluster()]).toEqual([undefined, [filterOfB, buffer]]);
-    await worker.work(":port/20880");
+    await worker.work(`:port/${root}/20880`);
     expect(inCluster()).toEqual([filterOfB, buffer]);
     remove(b);
     await work(b);
     clock.advance(1_000);
     await work(b);
-    expect([await worker.work(":port/20880"), inCluster()]).toEqual([undefined, []]);
-    expect(await worker.work(":port/20880")).toBeUndefined();
+    expect([await worker.work(`:port/${root}/20880`), inCluster()]).toEqual([undefined, []]);
+    expect(await worker.work(`:port/${root}/20880`)).toBeUndefined();
   });
 
   test("go together", async () => {
@@ -220,10 +223,10 @@ describe("while the hubs are not known", () => {
     clock.advance(1_000);
     await work(a);
     hubsAre(undefined);
-    await worker.work(":port/20880");
+    await worker.work(`:port/${root}/20880`);
     expect(inCluster()).toEqual([buffer]);
     hubsAre([hub]);
-    await worker.work(":port/20880");
+    await worker.work(`:port/${root}/20880`);
     expect(inCluster()).toEqual([]);
   });
 
@@ -373,7 +376,7 @@ describe("the filter of a port", () => {
     const { worker, work, remove, inCluster } = open();
     await work(a);
     remove(a);
-    await worker.work(":port/20880");
+    await worker.work(`:port/${root}/20880`);
     expect(inCluster()).toEqual([filterOfA, buffer]);
   });
 
@@ -394,7 +397,7 @@ describe("the filter of a port", () => {
     await work(a);
     clock.advance(1_000);
     await work(a);
-    await worker.work(":port/20880");
+    await worker.work(`:port/${root}/20880`);
     expect(inCluster()).toEqual(["theirs"]);
   });
 
@@ -406,7 +409,7 @@ describe("the filter of a port", () => {
     await work(a);
     clock.advance(1_000);
     await work(a);
-    await worker.work(":port/20880");
+    await worker.work(`:port/${root}/20880`);
     expect(inCluster()).toEqual([buffer]);
   });
 });
@@ -555,7 +558,7 @@ describe("a filter that is not ours", () => {
   test("is nobody's: not deleted with an entry, nor with the last use of its port", async () => {
     const { worker, api, sees, inCluster } = open([]);
     expect(sees(api.person.put(theirs(buffer, "")))).toEqual([]);
-    expect(await worker.work(":port/20880")).toBeUndefined();
+    expect(await worker.work(`:port/${root}/20880`)).toBeUndefined();
     expect(inCluster()).toEqual([buffer]);
   });
 });
@@ -576,8 +579,8 @@ test("a filter that appears, changes hands or goes concerns its owners, old and 
     );
   expect(worker.take(key)).toEqual([objectKey(a), objectKey(a)]);
   expect(owned("demo/x")).toEqual([objectKey(a), "demo/x"]);
-  expect(owned(undefined)).toEqual(["demo/x", ":port/20880"]);
-  expect(worker.take(`${root}/${buffer}`)).toEqual([":port/20880", ":port/20880"]);
+  expect(owned(undefined)).toEqual(["demo/x", `:port/${root}/20880`]);
+  expect(worker.take(`${root}/${buffer}`)).toEqual([`:port/${root}/20880`, `:port/${root}/20880`]);
   expect(worker.take(`${root}/nothing`)).toEqual([]);
 });
 
@@ -629,7 +632,7 @@ describe("endpoints that cannot be reached are ejected", () => {
     expect(ejects(opened)).toBe(false);
     opened.put({ ...forged, spec: { ...forged.spec, resolution: "DNS" } });
     await opened.work(forged);
-    await opened.worker.work(":port/20880");
+    await opened.worker.work(`:port/${root}/20880`);
     expect(ejects(opened)).toBe(false);
   });
 
@@ -654,7 +657,7 @@ describe("endpoints that cannot be reached are ejected", () => {
     restarted.sees(restarted.api.person.put(outboundFilter(routeOfA, root)));
     restarted.sees(restarted.api.person.put(portFilter(20_880, root, false)));
     await restarted.work(unclear);
-    await restarted.worker.work(":port/20880");
+    await restarted.worker.work(`:port/${root}/20880`);
     expect([restarted.inCluster(), ejects(restarted)]).toEqual([[filterOfA, buffer], false]);
   });
 
@@ -675,7 +678,7 @@ describe("endpoints that cannot be reached are ejected", () => {
     await opened.work(a);
     opened.clock.advance(1_000);
     await opened.work(a);
-    await opened.worker.work(":port/20880");
+    await opened.worker.work(`:port/${root}/20880`);
     expect(ejects(opened)).toBe(false);
   });
 });

@@ -1,5 +1,6 @@
 import { describe, expect, test } from "vitest";
 import { copyOf, emptyCluster } from "../../../../src/cli/cluster-copy.ts";
+import { rootOnly } from "../../../../src/controllers/dubbo/filter-scope.ts";
 import { FilterWorker } from "../../../../src/controllers/dubbo/filter-worker.ts";
 import { EntryIndex } from "../../../../src/controllers/writes/entry-index.ts";
 import { routeOf } from "../../../../src/translate/dubbo-route.ts";
@@ -92,7 +93,7 @@ test.each([{}, { spec: null }, { spec: { configPatches: "none" } }, { spec: { co
       tools,
     } = copyOf({ ...emptyCluster, envoyFilters }, deps);
     const known = { isReady: () => true, knowsHubs: () => true, targetOf: () => undefined };
-    const state = { ...known, refused: () => undefined };
+    const state = { ...known, namespaces: rootOnly, refused: () => undefined, keptInRoot: () => undefined };
     const world = { serviceEntries, filters, entries, foreign: true, accepts: pool.accepts, ...state };
     const options = {
       rootNamespace: "servicemesh",
