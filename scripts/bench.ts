@@ -41,6 +41,11 @@ const benches: Readonly<Record<string, Bench>> = {
     ],
   },
   mesh: { sizes: [100, 1_000], inMesh: true, run: async (services) => [await benchMesh(services)] },
+  scopes: {
+    sizes: [3_000],
+    inMesh: true,
+    run: async (services) => [await benchMesh(services), await benchMesh(services, 10)],
+  },
   neighbours: { sizes: [1], run: async () => [await benchNeighbours()] },
   eureka: { sizes: [100, 1_000], run: async (services) => [await benchEureka(services)] },
   consul: { sizes: [100, 1_000], run: async (services) => [await benchConsul({ services, changes: 100 })] },

@@ -1,4 +1,5 @@
 import { setTimeout as delay } from "node:timers/promises";
+import type { RegistryHubSpec } from "../../src/model/registryhub.ts";
 import { type ApiServer, startApiServer } from "../../test/bed/api-server.ts";
 import { type Sidecar, startSidecar } from "../../test/bed/envoy.ts";
 import { istioVersion } from "../../test/bed/istio-binaries.ts";
@@ -26,8 +27,11 @@ interface Mesh {
   readonly envoy: number;
 }
 
-/** What a mesh with one sidecar pays for so many Dubbo services and their filters in one root namespace. */
-export async function benchMesh(services: number): Promise<Section> {
+/**
+ * What a mesh with one sidecar pays for so many Dubbo services and their filters: all in the root namespace, or each exported
+ * to one of up to ten namespaces, of which the sidecar's is one.
+ */
+export async function benchMesh(services: number, namespaces = 1): Promise<Section> {
   await using zooKeeper = await startZooKeeper();
   await using tree = await plantTree(zooKeeper, { services, instances });
   await using api = await startApiServer({ controllerManager: false });
@@ -35,19 +39,23 @@ export async function benchMesh(services: number): Promise<Section> {
   await applyInstall(api);
   await api.kubectl(["create", "namespace", namespace]);
   await using istiod = await startIstiod({ api });
-  await using sidecar = await startSidecar({ istiod });
+  const teams = Array.from({ length: namespaces }, (_, team) => `team-${team}`);
+  for (const team of teams) await api.kubectl(["create", "namespace", team]);
+  await using sidecar = await startSidecar({ istiod, namespace: "team-0" });
   const mesh = { istiod: istiod.pid, envoy: sidecar.pid };
   const empty = await memoryOf(mesh);
   await using _hub = await startController("hub-controller", api.kubeconfig);
   await using _dubbo = await startController("dubbo-controller", api.kubeconfig);
 
   const first = await during(mesh, async () => {
-    await applyHub(api, zooKeeper.address);
-    await untilDubbo(sidecar, services, syncMs);
+    const { address } = zooKeeper;
+    if (namespaces === 1) await applyHub(api, "bench", { address });
+    else for (const [at, team] of teams.entries()) await applyHub(api, team, { address, ...only(at, team) });
+    await untilDubbo(sidecar, services / namespaces, syncMs);
   });
   const full = await memoryOf(mesh);
-  const added = await repeated(mesh, (one) => addEndpoint(sidecar, tree, one));
-  const opened = await repeated(mesh, (one) => addService(sidecar, tree, services + one));
+  const added = await repeated(mesh, (one) => addEndpoint(sidecar, tree, one * namespaces));
+  const opened = await repeated(mesh, (one) => addService(sidecar, tree, services + one * namespaces));
   const rest = await during(mesh, () => delay(restMs));
   const rows: readonly Row[] = [
     { what: "from the hub to the last Dubbo listener in Envoy", value: costs(first) },
@@ -58,7 +66,8 @@ export async function benchMesh(services: number): Promise<Section> {
     { what: "memory of Envoy", value: `${full.envoy} MB`, floor: `${empty.envoy} MB` },
     { what: "configurations that Envoy refused", value: String(await sidecar.rejects()), target: "0" },
   ];
-  return { title: `Istio ${istioVersion}, one sidecar, ${services} Dubbo services`, rows };
+  const scope = namespaces === 1 ? "" : `, each for one of ${namespaces} namespaces`;
+  return { title: `Istio ${istioVersion}, one sidecar, ${services} Dubbo services${scope}`, rows };
 }
 
 /** What something took, and used of the processor. */
@@ -132,12 +141,18 @@ async function memoryOf({
   return { istiod: Math.round(one.rssMb), envoy: Math.round(other.rssMb) };
 }
 
-async function applyHub(api: ApiServer, address: string): Promise<void> {
+/** The services whose number ends with the digit are for one namespace. */
+const only = (digit: number, team: string): Partial<RegistryHubSpec> => ({
+  services: { include: [`*${digit}`] },
+  exportTo: [team],
+});
+
+async function applyHub(api: ApiServer, name: string, spec: Partial<RegistryHubSpec>): Promise<void> {
   const hub = {
     apiVersion: "ecns.easystack.cn/v1alpha1",
     kind: "RegistryHub",
-    metadata: { name: "bench", namespace },
-    spec: { generate_to: namespace, type: "zookeeper", address },
+    metadata: { name, namespace },
+    spec: { generate_to: namespace, type: "zookeeper", ...spec },
   };
   await api.kubectl(["apply", "-f", "-"], { input: JSON.stringify(hub) });
 }
