@@ -33,6 +33,8 @@ export const annotations = {
   registryGroup: `${prefix}/registry-group`,
   /** On an EnvoyFilter: `<namespace>/<name>` of its ServiceEntry. */
   serviceEntry: `${prefix}/serviceentry`,
+  /** On an EnvoyFilter outside the root namespace: the root namespace of the dubbo-controller that wrote it. */
+  rootNamespace: `${prefix}/root-namespace`,
   /** On a RegistryHub: the `status.hold.until` of the hold to release. */
   releaseHold: `${prefix}/release-hold`,
   /** On a Namespace: the namespaces whose hubs may write into it, or `*`. */

@@ -59,24 +59,29 @@ const maxNameLength = 253;
 /**
  * Replaces the TCP proxy of the service's own listener with dubbo_proxy. The routes match every method, because the
  * provider's list lacks `$invoke` and `$echo`, and each change of a route would drain live connections. It acts on the proxies
- * of its namespace; in the mesh's root namespace, on all.
+ * of its namespace; in the mesh's root namespace, on all. @param rootNamespace where filters are that are in no other place.
  */
-export function outboundFilter(route: DubboRoute, namespace: string): EnvoyFilter {
+export function outboundFilter(route: DubboRoute, namespace: string, rootNamespace = namespace): EnvoyFilter {
   const name = `outbound|${route.port}||${route.host}`;
-  return envoyFilter(nameFor(`aeraki-outbound-${route.host}-${route.vip}-${route.port}`), namespace, route, {
-    applyTo: "NETWORK_FILTER",
-    match: {
-      context: "SIDECAR_OUTBOUND",
-      listener: {
-        name: `${route.vip}_${route.port}`,
-        filterChain: { filter: { name: "envoy.filters.network.tcp_proxy" } },
+  return envoyFilter(
+    nameFor(`aeraki-outbound-${route.host}-${route.vip}-${route.port}`),
+    { namespace, rootNamespace },
+    route,
+    {
+      applyTo: "NETWORK_FILTER",
+      match: {
+        context: "SIDECAR_OUTBOUND",
+        listener: {
+          name: `${route.vip}_${route.port}`,
+          filterChain: { filter: { name: "envoy.filters.network.tcp_proxy" } },
+        },
       },
+      patch: dubboProxy(name, [
+        { name, interface: route.interface, routes: anyMethod(name) },
+        { name: `${name}|any`, interface: "*", routes: anyMethod(name) },
+      ]),
     },
-    patch: dubboProxy(name, [
-      { name, interface: route.interface, routes: anyMethod(name) },
-      { name: `${name}|any`, interface: "*", routes: anyMethod(name) },
-    ]),
-  });
+  );
 }
 
 /**
@@ -85,7 +90,8 @@ export function outboundFilter(route: DubboRoute, namespace: string): EnvoyFilte
  */
 export function inboundFilter(route: DubboRoute, rootNamespace: string): EnvoyFilter {
   const name = `inbound|${route.port}||`;
-  return envoyFilter(nameFor(`aeraki-inbound-${route.host}-${route.port}`), rootNamespace, route, {
+  const place = { namespace: rootNamespace, rootNamespace };
+  return envoyFilter(nameFor(`aeraki-inbound-${route.host}-${route.port}`), place, route, {
     applyTo: "NETWORK_FILTER",
     match: {
       context: "SIDECAR_INBOUND",
@@ -102,8 +108,13 @@ export function inboundFilter(route: DubboRoute, rootNamespace: string): EnvoyFi
  * One per Dubbo port and namespace, never one per service. Without it every response over 1 MiB hangs in dubbo_proxy, and weights are
  * rough. @param ejects whether endpoints that cannot be reached are called no more for a while.
  */
-export function portFilter(port: number, namespace: string, ejects: boolean): EnvoyFilter {
-  return envoyFilter(`aeraki-outbound-buffer-${port}`, namespace, undefined, {
+export function portFilter(
+  port: number,
+  ejects: boolean,
+  namespace: string,
+  rootNamespace = namespace,
+): EnvoyFilter {
+  return envoyFilter(`aeraki-outbound-buffer-${port}`, { namespace, rootNamespace }, undefined, {
     applyTo: "CLUSTER",
     match: { context: "SIDECAR_OUTBOUND", cluster: { portNumber: port } },
     patch: {
@@ -143,12 +154,13 @@ function nameFor(base: string): string {
 
 function envoyFilter(
   name: string,
-  namespace: string,
+  { namespace, rootNamespace }: { readonly namespace: string; readonly rootNamespace: string },
   route: DubboRoute | undefined,
   configPatch: unknown,
 ): EnvoyFilter {
   const spec = { priority, configPatches: [configPatch] };
   const owner = route && { [`${labels.serviceEntry}${hash(route.serviceEntry)}`]: "" };
+  const rootNote = namespace !== rootNamespace && { [annotations.rootNamespace]: rootNamespace };
   const ownerNote = route && { [annotations.serviceEntry]: route.serviceEntry };
   return {
     apiVersion: "networking.istio.io/v1alpha3",
@@ -157,7 +169,11 @@ function envoyFilter(
       name,
       namespace,
       labels: { [labels.managedBy]: fieldManagers.dubbo, ...owner },
-      annotations: { ...ownerNote, [annotations.lastApplied]: hash(JSON.stringify([owner, spec]), 16) },
+      annotations: {
+        ...ownerNote,
+        ...rootNote,
+        [annotations.lastApplied]: hash(JSON.stringify([owner, spec]), 16),
+      },
     },
     spec,
   };

@@ -82,13 +82,16 @@ describe("the filters of an entry that is exported to some namespaces", () => {
       const since = world.writes().length;
       edit(world, { exportTo });
       await world.advance(1 * minute);
-      return writesSince(world, since).filter((write) => write.includes("envoyfilters"));
+      const writes = world.writes(since).filter(({ resource }) => resource === "envoyfilters");
+      return writes.map(({ verb, namespace, name }) => `${verb} ${namespace}/${name}`);
     };
-    const written = [`patch envoyfilters ${buffer}`, `patch envoyfilters ${outbound(world)}`];
-    const deleted = [`delete envoyfilters ${outbound(world)}`, `delete envoyfilters ${buffer}`];
-    expect(await moves([a])).toEqual([...written, ...deleted]);
+    const move = (from: string, to: string) => [
+      ...[buffer, outbound(world)].map((name) => `patch ${to}/${name}`),
+      ...[outbound(world), buffer].map((name) => `delete ${from}/${name}`),
+    ];
+    expect(await moves([a])).toEqual(move(rootNamespace, a));
     expect(filters(world)).toEqual(inNamespaces(world, [a]));
-    expect(await moves(["*"])).toEqual([...written, ...deleted]);
+    expect(await moves(["*"])).toEqual(move(a, rootNamespace));
     expect(filters(world)).toEqual(inNamespaces(world, [rootNamespace]));
   });
 
@@ -103,13 +106,9 @@ describe("the filters of an entry that is exported to some namespaces", () => {
   test("go with it, and so do those of its port, but not those that another entry needs", async () => {
     const world = await openScoped({ services: two });
     expect(filters(world)).toEqual(inNamespaces(world, [a, b], ["demo.A", "demo.B"]));
-    world.person.edit("serviceentries", "demo/aeraki-demo-a-demo", (object) => ({
-      ...object,
-      metadata: {
-        ...object.metadata,
-        annotations: { ...object.metadata.annotations, "ecns.easystack.cn/l7": "false" },
-      },
-    }));
+    world.registry().lists({ "demo.B": two["demo.B"] ?? [] });
+    await world.advance(60 * minute);
+    expect(filters(world)).toEqual(inNamespaces(world, [a, b], ["demo.B"]));
     world.person.delete("registryhubs", hubKey);
     await world.advance(10 * minute);
     expect(filters(world)).toEqual([]);
@@ -148,19 +147,29 @@ describe("a namespace", () => {
     expect(filters(world)).toEqual(inNamespaces(world, [a, "later"]));
   });
 
-  test("in which a stranger has the name keeps nothing from the others", async () => {
-    const world = await openScoped({
-      prepare: ({ person }) =>
-        person.put({
-          apiVersion: "networking.istio.io/v1alpha3",
-          kind: "EnvoyFilter",
-          metadata: { namespace: a, name: buffer },
-          spec: { configPatches: [] },
-        }),
-    });
-    expect(filters(world)).toEqual([`${a}/${buffer}`, ...inNamespaces(world, [b])]);
-    expect(eventsOf(world)).toContain(`EnvoyFilter ${buffer}: NameTaken`);
-  });
+  test.each([{ exportTo: [a, b] }, {}])(
+    "in which a stranger has the name keeps all in the root namespace, and is told (before: %o)",
+    async (spec) => {
+      const world = await openScoped({
+        spec,
+        prepare: ({ person }) =>
+          person.put({
+            apiVersion: "networking.istio.io/v1alpha3",
+            kind: "EnvoyFilter",
+            metadata: { namespace: a, name: buffer },
+            spec: { configPatches: [] },
+          }),
+      });
+      edit(world, { exportTo: [a, b] });
+      await world.advance(1 * minute);
+      expect(filters(world)).toEqual([`${a}/${buffer}`, ...inNamespaces(world, [rootNamespace])].sort());
+      expect(eventsOf(world)).toContain(`EnvoyFilter ${buffer}: NameTaken`);
+      expect(eventsOf(world)).toContain(`Namespace ${rootNamespace}: FiltersInRoot`);
+      world.person.delete("envoyfilters", `${a}/${buffer}`);
+      await world.advance(15 * minute);
+      expect(filters(world)).toEqual(inNamespaces(world, [a, b]));
+    },
+  );
 });
 
 describe("without a right", () => {
@@ -176,25 +185,36 @@ describe("without a right", () => {
     expect(await inRoot(world)).toBe("registryhub_filters_in_root 0");
   });
 
-  test("to write in one of them they are in the root namespace, never in fewer places than before", async () => {
-    let allow = (): void => undefined;
-    const refusal = {
-      resource: "envoyfilters",
-      verb: "patch",
-      namespace: b,
-      user: "dubbo-controller",
-    } as const;
-    const world = await openScoped({ spec: {}, prepare: ({ api }) => (allow = api.forbid(refusal)) });
-    edit(world, { exportTo: [a, b] });
-    await world.advance(5 * minute);
-    expect(filters(world)).toEqual(inNamespaces(world, [rootNamespace]));
-    expect(eventsOf(world)).toContain(`Namespace ${rootNamespace}: FiltersInRoot`);
-    allow();
-    await world.advance(15 * minute);
-    expect(filters(world)).toEqual(inNamespaces(world, [a, b]));
-  });
+  test.each([
+    ["Forbidden", 403],
+    ["Invalid", 422],
+  ])(
+    "to write in one of them (%s) they are in the root namespace, never in fewer places than before",
+    async (reason, code) => {
+      const world = await openScoped({ spec: {} });
+      const refusal = {
+        resource: "envoyfilters",
+        verb: "patch",
+        namespace: b,
+        user: "dubbo-controller",
+      } as const;
+      const end = world.api.refuse(refusal, () => failure(code, reason, "not here"));
+      edit(world, { exportTo: [a, b] });
+      await world.advance(5 * minute);
+      expect(filters(world)).toEqual(inNamespaces(world, [rootNamespace]));
+      expect(eventsOf(world)).toContain(`Namespace ${rootNamespace}: FiltersInRoot`);
+      const since = world.writes().length;
+      await world.advance(60 * minute);
+      const tried = world.writes(since).filter(({ resource }) => resource === "envoyfilters");
+      expect(tried.every(({ namespace }) => namespace === b)).toBe(true);
+      expect(tried.length).toBeLessThanOrEqual(7);
+      end();
+      await world.advance(15 * minute);
+      expect(filters(world)).toEqual(inNamespaces(world, [a, b]));
+    },
+  );
 
-  test("that they had before, those that exist stay where they are, and new ones are in the root namespace", async () => {
+  test("that they had before, those that exist stay where they are, also after a restart, and new ones are in the root namespace", async () => {
     const world = await openScoped();
     world.api.forbid({ ...notBeyondRoot, verb: "watch" });
     world.api.forbid(notBeyondRoot);
@@ -204,6 +224,72 @@ describe("without a right", () => {
     await world.advance(1 * minute);
     const fresh = inNamespaces(world, [rootNamespace], ["demo.B"]);
     expect(filters(world)).toEqual([...inNamespaces(world, [a, b]), ...fresh].sort());
+    await world.dubboController.restart();
+    await world.advance(1 * minute);
+    const all = inNamespaces(world, [rootNamespace], ["demo.A", "demo.B"]);
+    expect(filters(world)).toEqual([...inNamespaces(world, [a, b]), ...all].sort());
+  });
+
+  test("that they had before, an entry that is then exported to others has its filter in the root namespace", async () => {
+    const world = await openScoped({ spec: { exportTo: [a] } });
+    world.api.forbid({ ...notBeyondRoot, verb: "watch" });
+    world.api.forbid(notBeyondRoot);
+    await world.advance(20 * minute);
+    edit(world, { exportTo: [b] });
+    await world.advance(1 * minute);
+    expect(filters(world)).toEqual(inNamespaces(world, [a, rootNamespace]));
+    expect(await inRoot(world)).toBe("registryhub_filters_in_root 1");
+  });
+
+  test("nobody reads of it who needs none, and filters that nobody needs any more go once it is there again", async () => {
+    const world = await openScoped();
+    const allow = world.api.forbid(notBeyondRoot);
+    await world.dubboController.stop();
+    edit(world, { exportTo: ["*"] });
+    await world.advance(10 * second);
+    await world.dubboController.start();
+    await world.advance(1 * minute);
+    expect(filters(world)).toEqual(inNamespaces(world, [a, b, rootNamespace]));
+    expect(world.dubboController.log.filter(({ message }) => message === "not watching")).toEqual([]);
+    allow();
+    await world.advance(11 * minute);
+    expect(filters(world)).toEqual(inNamespaces(world, [rootNamespace]));
+  });
+});
+
+describe("filters that somebody else wrote", () => {
+  test("with another root namespace are none of the controller's business", async () => {
+    const world = await openScoped({ spec: {} });
+    await world.dubboController.restart({ rootNamespace: b });
+    await world.advance(10 * minute);
+    expect(filters(world)).toEqual(inNamespaces(world, [b, rootNamespace]));
+  });
+
+  test("outside the root namespace in our name give no right to one in it, nor in another place", async () => {
+    const world = await openScoped({ services: { "demo.A": ["10.42.0.1:443"] }, spec: { exportTo: [a] } });
+    expect(filters(world)).toEqual([]);
+    const forged = (name: string, listener: object) =>
+      world.person.put({
+        apiVersion: "networking.istio.io/v1alpha3",
+        kind: "EnvoyFilter",
+        metadata: {
+          namespace: b,
+          name,
+          labels: { "app.kubernetes.io/managed-by": "dubbo-controller" },
+          annotations: {
+            "ecns.easystack.cn/serviceentry": "demo/aeraki-demo-a-demo",
+            "ecns.easystack.cn/root-namespace": rootNamespace,
+          },
+        },
+        spec: { configPatches: [{ match: { listener } }] },
+      });
+    forged("x", { name: "1.2.3.4_443" });
+    forged("y", { name: "virtualInbound", filterChain: { destinationPort: 443 } });
+    for (const exportTo of [[a], [a, b], ["*"]]) {
+      edit(world, { exportTo });
+      await world.advance(1 * minute);
+      expect(filters(world).filter((key) => !key.startsWith(`${b}/`))).toEqual([]);
+    }
   });
 });
 

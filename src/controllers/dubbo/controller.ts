@@ -26,6 +26,9 @@ import { watchRootNamespace } from "./root-namespace.ts";
 /** With more filters in the root namespace, istiod's cost per push grows with the square of their number. */
 const manyFilters = 1_000;
 
+/** So long after the start nothing is decided before it is known which filters there are elsewhere. */
+const elsewhereMs = 10_000;
+
 export interface DubboControllerOptions extends FilterWorkerOptions {
   readonly vipCidr: string;
   readonly foreignServiceEntries: boolean;
@@ -48,7 +51,9 @@ export class DubboController {
   #isReady = false;
   #knowsHubs = false;
   #hadMany = false;
-  /** What was known of namespaces besides the root namespace. */
+  /** Whether it has been known which filters there are outside the root namespace, or has not been for too long. */
+  #isElsewhereKnown = false;
+  /** What was known of namespaces besides the root namespace at the last look. */
   #knewElsewhere: FilterLists["elsewhere"] = "unknown";
 
   constructor(options: DubboControllerOptions, client: KubeClient, metrics: DubboMetrics, deps: Deps) {
@@ -99,6 +104,11 @@ export class DubboController {
   #follow(queue: WorkQueue, worker: FilterWorker, tools: Tools): void {
     const { events } = tools;
     const lists = [this.#serviceEntries, this.#filters.root, this.#hubs];
+    const cancel = this.#deps.clock.after(elsewhereMs, () => {
+      this.#isElsewhereKnown = true; // as much as it can be
+      this.#listsChanged(queue, touch);
+    });
+    tools.signal.addEventListener("abort", cancel, { once: true });
     for (const list of lists) {
       list.subscribe(() => {
         const obstacle = obstacleOf(list.status);
@@ -166,7 +176,7 @@ export class DubboController {
       isReady: () => this.#isReady,
       refused: ({ reason, message }: KubeError) => this.#warn(events, reason, message),
       keptInRoot: (why) => {
-        const message = `EnvoyFilters of ServiceEntries with exportTo are in the root namespace, which works and costs istiod more: ${why}; apply config/components/scoped-filters`;
+        const message = `EnvoyFilters of ServiceEntries with exportTo are in the root namespace, which works and costs istiod more: ${why}`;
         this.#warn(events, "FiltersInRoot", message);
       },
     };
@@ -187,16 +197,24 @@ export class DubboController {
    */
   #listsChanged(queue: WorkQueue, touch: (filterKey: string, urgency: Urgency) => void): void {
     const [wasReady, knewHubs, knewElsewhere] = [this.#isReady, this.#knowsHubs, this.#knewElsewhere];
-    this.#isReady = [this.#serviceEntries, this.#filters.root].every(
+    const areSynced = [this.#serviceEntries, this.#filters.root].every(
       (list) => list.status.state === "synced",
     );
+    const { elsewhere } = this.#filters;
+    this.#knewElsewhere = elsewhere;
+    this.#isElsewhereKnown ||= elsewhere !== "unknown";
+    this.#isReady = areSynced && this.#isElsewhereKnown;
     this.#knowsHubs = this.#hubs.status.state === "synced";
-    this.#knewElsewhere = this.#filters.elsewhere;
-    const isNews = this.#knewElsewhere !== knewElsewhere && this.#knewElsewhere !== "unknown";
-    if (!this.#isReady || (wasReady && (knewHubs || !this.#knowsHubs) && !isNews)) return;
-    queue.retryAll();
-    for (const key of this.#serviceEntries.objects.keys()) queue.add(key, "look");
-    for (const key of this.#filters.objects.keys()) touch(key, "look");
+    if (!this.#isReady) return;
+    if (!wasReady || (!knewHubs && this.#knowsHubs)) {
+      queue.retryAll();
+      for (const key of this.#serviceEntries.objects.keys()) queue.add(key, "look");
+      for (const key of this.#filters.objects.keys()) touch(key, "look");
+    } else if (elsewhere !== knewElsewhere && elsewhere !== "unknown") {
+      for (const [key, object] of this.#serviceEntries.objects)
+        if (exportedTo(object) !== undefined) queue.add(key, "look");
+      for (const key of this.#filters.elsewhereKeys()) touch(key, "look");
+    }
   }
 
   #measure(events: EventRecorder): void {

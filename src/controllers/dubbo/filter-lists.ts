@@ -5,12 +5,15 @@ import { collectionPath, type ObjectKey, objectKey, resources } from "../../kube
 import type { EnvoyFilter } from "../../model/istio.ts";
 import { splitKey } from "../../model/keys.ts";
 import type { KubeObject, Stored } from "../../model/kubernetes.ts";
-import type { Deps } from "../../runtime/deps.ts";
+import { pause } from "../../runtime/clock.ts";
+import type { Clock, Deps } from "../../runtime/deps.ts";
 import { namespaceOnly, withoutManagedFields } from "../../translate/read-back/kept.ts";
 import { isTerminating } from "../../translate/read-back/namespace.ts";
 import type { Known, NamespacesView } from "./filter-scope.ts";
 
 const forbidden = 403;
+/** How often the API server is asked for a right that nobody needs yet: somebody may grant it to have things cleaned up. */
+const probeMs = 600_000;
 
 /**
  * The EnvoyFilters of the root namespace, and those of all others with the namespaces themselves, where the rights to list
@@ -19,17 +22,22 @@ const forbidden = 403;
 export class FilterLists implements ObjectStore<Stored<EnvoyFilter>>, NamespacesView {
   readonly root: Reflector<Stored<EnvoyFilter>>;
   readonly #client: KubeClient;
+  readonly #clock: Clock;
   readonly #rootNamespace: string;
   readonly #elsewhere: Reflector<Stored<EnvoyFilter>>;
   readonly #namespaces: Reflector<KubeObject>;
   readonly #objects = new Map<ObjectKey, Stored<EnvoyFilter>>();
   /** Namespaces in which objects can be created. */
   readonly #open = new Set<string>();
+  #changed: (keys: ReadonlySet<ObjectKey>) => void = () => undefined;
+  /** Whether the API server refuses to list what nobody needs yet. */
+  #isForbidden = false;
   /** Resolved once an entry is exported to some namespaces. */
   readonly #needed = Promise.withResolvers<void>();
 
   constructor(client: KubeClient, rootNamespace: string, deps: Deps) {
     this.#client = client;
+    this.#clock = deps.clock;
     this.#rootNamespace = rootNamespace;
     const { envoyFilters, namespaces } = resources;
     const transform = withoutManagedFields<Stored<EnvoyFilter>>;
@@ -60,6 +68,7 @@ export class FilterLists implements ObjectStore<Stored<EnvoyFilter>>, Namespaces
 
   /** What is known of namespaces besides the root namespace; to ask is no need of them. */
   get elsewhere(): Known {
+    if (this.#isForbidden) return "no";
     const lists = [this.#elsewhere.status, this.#namespaces.status];
     if (lists.every(({ state }) => state === "synced")) return "yes";
     return lists.some((one) => one.state !== "synced" && one.error?.status === forbidden) ? "no" : "unknown";
@@ -71,6 +80,7 @@ export class FilterLists implements ObjectStore<Stored<EnvoyFilter>>, Namespaces
 
   /** @param changed called with the keys of filters that changed; also with none, when the state of a list did. */
   subscribe(changed: (keys: ReadonlySet<ObjectKey>) => void): void {
+    this.#changed = changed;
     for (const list of [this.root, this.#elsewhere]) {
       list.subscribe((keys) => {
         for (const key of keys) {
@@ -81,6 +91,11 @@ export class FilterLists implements ObjectStore<Stored<EnvoyFilter>>, Namespaces
         changed(keys);
       });
     }
+  }
+
+  /** The keys of the filters outside the root namespace. */
+  elsewhereKeys(): Iterable<ObjectKey> {
+    return this.#elsewhere.objects.keys();
   }
 
   /** @param changed called with the namespaces that have come or gone. */
@@ -104,21 +119,32 @@ export class FilterLists implements ObjectStore<Stored<EnvoyFilter>>, Namespaces
     await Promise.all([this.root.run(signal), this.#runElsewhere(signal)]);
   }
 
-  /** Without the right nobody shall read of refusals, unless an entry needs it: until then the API server is asked once. */
+  /** Without the right nobody shall read of refusals before an entry needs it: until then it is asked for now and then. */
   async #runElsewhere(signal: AbortSignal): Promise<void> {
+    let isNeeded = false;
+    const needed = this.#needed.promise.then(() => {
+      isNeeded = true;
+    });
     signal.addEventListener("abort", () => this.#needed.resolve(), { once: true });
-    if (await this.#isForbidden(signal)) await this.#needed.promise;
+    while ((await this.#probe(signal)) && !isNeeded) {
+      this.#isForbidden = true;
+      this.#changed(new Set());
+      await Promise.race([needed, pause(this.#clock, probeMs, signal)]);
+    }
+    this.#isForbidden = false;
+    this.#changed(new Set()); // nothing is known until the lists say what
     await Promise.all([this.#elsewhere.run(signal), this.#namespaces.run(signal)]);
   }
 
-  async #isForbidden(signal: AbortSignal): Promise<boolean> {
+  /** Whether the API server refuses to list the filters of all namespaces; it is the lists that tell of other failures. */
+  async #probe(signal: AbortSignal): Promise<boolean> {
     const path = collectionPath(resources.envoyFilters);
     try {
       await this.#client.request({ method: "GET", path, query: { limit: "1" }, signal });
       return false;
     } catch (error) {
-      if (signal.aborted) return false;
-      if (error instanceof KubeError) return error.status === forbidden; // other failures are those of the list, too
+      if (signal.aborted || error instanceof KubeError)
+        return error instanceof KubeError && error.status === forbidden;
       throw error;
     }
   }

@@ -23,7 +23,10 @@ export interface RightsContext {
 export class FilterRights {
   readonly #context: RightsContext;
   readonly #dubboPorts: PortRules;
-  /** What entries have had in the time of this process, so that it comes back if somebody deletes it. */
+  /**
+   * What entries have had in the time of this process, and where, so that it comes back there if somebody deletes it. In
+   * another namespace than the root namespace others may write filters, which give a right to nothing elsewhere.
+   */
   readonly #slots = new Map<string, Set<string>>();
   readonly #withheld = new Map<string, Withheld>();
 
@@ -32,13 +35,13 @@ export class FilterRights {
     this.#dubboPorts = dubboPorts;
   }
 
-  /** The entry has a filter of ours. */
-  saw(entry: string, slot: string): void {
-    this.#slots.set(entry, (this.#slots.get(entry) ?? new Set()).add(slot));
+  /** The entry has a filter of ours in the namespace. */
+  saw(entry: string, namespace: string, slot: string): void {
+    this.#slots.set(entry, (this.#slots.get(entry) ?? new Set()).add(`${namespace} ${slot}`));
   }
 
-  has(entry: string, slot: string): boolean {
-    return this.#slots.get(entry)?.has(slot) ?? false;
+  has(entry: string, namespace: string, slot: string): boolean {
+    return this.#slots.get(entry)?.has(`${namespace} ${slot}`) ?? false;
   }
 
   /** The entry is gone, or wants no filter any more. */

@@ -3,7 +3,7 @@ import type { Clock } from "../../runtime/deps.ts";
 import type { DubboRoute } from "../../translate/envoy-filter.ts";
 
 /** Where the API server has refused a filter it is asked again after so long. */
-const refusedMs = 600_000;
+export const refusedMs = 600_000;
 
 /** Whether all namespaces and their filters are known: "no" = a right is missing; "unknown" = not now. */
 export type Known = "yes" | "no" | "unknown";
@@ -18,9 +18,13 @@ export interface NamespacesView {
 /** Nothing but the root namespace may be seen. */
 export const rootOnly: NamespacesView = { known: () => "no", has: () => false };
 
-/** The namespaces of an entry's outbound filters, and when to ask again. */
+/** The namespaces of an entry's outbound filters. */
 export interface Scope {
+  /** Those that may refuse come first. */
   readonly namespaces: readonly string[];
+  /** Why the root namespace is one of them, though the entry is exported to others. */
+  readonly keptInRoot?: string;
+  /** When to ask again. */
   readonly againInMs?: Ms;
 }
 
@@ -29,81 +33,93 @@ export const nowhere: Scope = { namespaces: [] };
 
 /** Whether two scopes mean the same namespaces; what is not known now makes no difference. */
 export function isSameScope(one: Scope, other: Scope | undefined): boolean {
-  return other === undefined || one.namespaces.join() === other.namespaces.join();
+  return other === undefined || one.namespaces.toSorted().join() === other.namespaces.toSorted().join();
 }
 
 /**
  * In which namespaces an entry has its outbound filters: in those that the entry is exported to, if it is not to all, and
  * else in the root namespace, where they act on every proxy. That costs istiod more and does the same, so it is also what
- * an entry gets while a right is missing in one of its namespaces.
+ * an entry gets while one of its namespaces cannot have a filter.
  */
 export class FilterScope {
   readonly #rootNamespace: string;
   readonly #view: NamespacesView;
   readonly #clock: Pick<Clock, "monotonic">;
-  readonly #keptInRoot: (why: string) => void;
+  readonly #tell: (why: string) => void;
   readonly #refusedAt = new Map<string, Instant>();
-  /** Entries that are exported to some namespaces, and whose filters are in the root namespace all the same. */
-  readonly #inRoot = new Set<string>();
+  /** Why entries that are exported to some namespaces have their filters in the root namespace all the same. */
+  readonly #inRoot = new Map<string, string>();
 
-  /** @param keptInRoot called when there is a first entry whose filters are in the root namespace for lack of a right. */
+  /** @param tell called with a reason why filters are in the root namespace that no entry had before. */
   constructor(
     rootNamespace: string,
     view: NamespacesView,
     clock: Pick<Clock, "monotonic">,
-    keptInRoot: (why: string) => void,
+    tell: (why: string) => void,
   ) {
     this.#rootNamespace = rootNamespace;
     this.#view = view;
     this.#clock = clock;
-    this.#keptInRoot = keptInRoot;
+    this.#tell = tell;
   }
 
-  /** How many entries have their filters in the root namespace for lack of a right. */
+  /** How many entries have their filters in the root namespace though they are exported to others. */
   get inRoot(): number {
     return this.#inRoot.size;
   }
 
   /**
-   * undefined = it is not known now, so the entry keeps what it has. @param has where it has the filter: there it
-   * stays, whatever becomes of the right.
+   * undefined = it is not known now, so the entry keeps what it has. @param has where it has the filter: there it stays,
+   * whatever becomes of the right.
    */
-  of({ serviceEntry, namespaces }: DubboRoute, has: ReadonlySet<string>): Scope | undefined {
+  of({ namespaces }: DubboRoute, has: ReadonlySet<string>): Scope | undefined {
     const root = { namespaces: [this.#rootNamespace] };
-    if (namespaces === undefined || namespaces.includes(this.#rootNamespace)) {
-      this.forget(serviceEntry);
-      return root;
+    if (namespaces === undefined || namespaces.includes(this.#rootNamespace)) return root;
+    switch (this.#view.known()) {
+      case "unknown":
+        return undefined;
+      case "no":
+        return this.#withoutRight(namespaces, has);
+      case "yes": {
+        const existing = namespaces.filter((namespace) => this.#view.has(namespace));
+        const refused = existing.find((namespace) => !has.has(namespace) && this.#isRefused(namespace));
+        const doubt = (namespace: string): number => (this.#refusedAt.has(namespace) ? 0 : 1);
+        if (refused === undefined)
+          return { namespaces: existing.toSorted((one, other) => doubt(one) - doubt(other)) };
+        const keptInRoot = `namespace ${refused} takes none: see the Events on namespace ${this.#rootNamespace}, and on EnvoyFilters there`;
+        return { ...root, keptInRoot, againInMs: refusedMs };
+      }
     }
-    const known = this.#view.known();
-    const isScoped = [...has].some((namespace) => namespace !== this.#rootNamespace);
-    if (known === "unknown" || (known === "no" && isScoped)) return undefined;
-    if (known === "no") {
-      this.#keep(serviceEntry, "the right to list namespaces and their EnvoyFilters is missing");
-      return root;
-    }
-    const existing = namespaces.filter((namespace) => this.#view.has(namespace));
-    const refused = existing.find((namespace) => !has.has(namespace) && this.#isRefused(namespace));
-    if (refused === undefined) {
-      this.forget(serviceEntry);
-      return { namespaces: existing };
-    }
-    this.#keep(serviceEntry, `the API server refuses EnvoyFilters in namespace ${refused}`);
-    return { ...root, againInMs: refusedMs };
   }
 
-  /** The API server has refused a filter in the namespace. */
-  refused(namespace: string): void {
-    if (namespace !== this.#rootNamespace) this.#refusedAt.set(namespace, this.#clock.monotonic());
+  /** Whether a filter in the namespace may be removed: one that nobody can list might be another one by now. */
+  mayRemoveFrom(namespace: string): boolean {
+    return namespace === this.#rootNamespace || this.#view.known() === "yes";
   }
 
-  /** The entry's filters are where it is exported to; or it is gone, or wants none. */
-  forget(entry: string): void {
-    this.#inRoot.delete(entry);
+  /** What has become of a filter in the namespace. */
+  wrote(namespace: string, result: "ok" | "refused"): void {
+    if (result === "ok") this.#refusedAt.delete(namespace);
+    else this.#refusedAt.set(namespace, this.#clock.monotonic());
   }
 
-  #keep(entry: string, why: string): void {
-    if (this.#inRoot.size === 0) this.#keptInRoot(why);
-    this.#inRoot.add(entry);
+  /** Records why the entry has filters in the root namespace; undefined = it is for no such reason. */
+  record(entry: string, keptInRoot: string | undefined): void {
+    if (keptInRoot === undefined) {
+      this.#inRoot.delete(entry);
+      return;
+    }
+    const isTold = this.#inRoot.values().some((why) => why === keptInRoot);
+    this.#inRoot.set(entry, keptInRoot);
+    if (!isTold) this.#tell(keptInRoot);
+  }
+
+  #withoutRight(namespaces: readonly string[], has: ReadonlySet<string>): Scope {
+    const kept = namespaces.filter((namespace) => has.has(namespace));
+    if (kept.length === namespaces.length) return { namespaces: kept };
+    const keptInRoot =
+      "the right to list namespaces and their EnvoyFilters is missing: apply config/components/scoped-filters";
+    return { namespaces: [this.#rootNamespace, ...kept], keptInRoot };
   }
 
   #isRefused(namespace: string): boolean {

@@ -1,24 +1,23 @@
-import { isCovered } from "../../kube/covered.ts";
-import { type KubeError, retryDelay } from "../../kube/errors.ts";
+import type { KubeError } from "../../kube/errors.ts";
 import type { ObjectStore } from "../../kube/reflector.ts";
-import { objectKey, resources } from "../../kube/resources.ts";
+import { objectKey } from "../../kube/resources.ts";
 import type { Instant, Ms } from "../../model/entry.ts";
 import type { EnvoyFilter, ServiceEntry } from "../../model/istio.ts";
 import { splitKey } from "../../model/keys.ts";
 import type { Stored } from "../../model/kubernetes.ts";
-import { fieldManagers } from "../../model/labels.ts";
 import { keepsVip, type VipHolder } from "../../plan/vip.ts";
 import { type RouteRules, type RouteVerdict, routeOf } from "../../translate/dubbo-route.ts";
 import { type DubboRoute, inboundFilter, outboundFilter, portFilter } from "../../translate/envoy-filter.ts";
 import { filterFactsOf } from "../../translate/read-back/envoy-filter.ts";
 import { ownershipOf } from "../../translate/read-back/service-entry.ts";
 import type { EntryIndex } from "../writes/entry-index.ts";
-import { ObjectWriter, type Tools } from "../writes/object-writer.ts";
-import { failedBy, type Outcome } from "../writes/queue.ts";
+import type { Tools } from "../writes/object-writer.ts";
+import type { Outcome } from "../writes/queue.ts";
 import { isWatched } from "../writes/target-namespace.ts";
 import { FilterRights, type RightsContext, type Withheld } from "./filter-rights.ts";
 import { FilterScope, isSameScope, type NamespacesView, nowhere, type Scope } from "./filter-scope.ts";
-import { KnownFilters, portOf } from "./known-filters.ts";
+import { FilterWriter } from "./filter-writer.ts";
+import { KnownFilters, namespaceOf, portOf } from "./known-filters.ts";
 import { type EjectionRules, PortEjection } from "./port-ejection.ts";
 
 /**
@@ -26,6 +25,9 @@ import { type EjectionRules, PortEjection } from "./port-ejection.ts";
  * connections.
  */
 export const filterRemovalDelayMs = 1_000;
+/** How long a port's filter outside the root namespace waits for its first route. */
+const unroutedMs = 60_000;
+
 /** New filters are allowed on `dubboPorts`. */
 export interface FilterWorkerOptions extends EjectionRules {
   readonly rootNamespace: string;
@@ -58,20 +60,20 @@ export class FilterWorker {
   readonly #context: FilterContext;
   readonly #options: FilterWorkerOptions;
   readonly #tools: Tools;
-  readonly #writer: ObjectWriter<Stored<EnvoyFilter>>;
+  readonly #writer: FilterWriter;
   readonly #rules: RouteRules;
   readonly #ejection: PortEjection;
-  readonly #known = new KnownFilters();
+  readonly #known: KnownFilters;
+  /** Ports of which a filter does not say yet whether it ejects. */
+  readonly #toRenew = new Set<number>();
   /** When the worker first saw that the entry of a filter was gone. */
   readonly #goneAt = new Map<string, Instant>();
-
-  /** Filters that are compared and written at this moment. */
-  readonly #underway = new Map<string, Promise<Outcome>>();
 
   constructor(context: FilterContext, options: FilterWorkerOptions, tools: Tools) {
     this.#context = context;
     this.#options = options;
     this.#tools = tools;
+    this.#known = new KnownFilters(options.rootNamespace);
     this.rights = new FilterRights(context, options.dubboPorts);
     this.scope = new FilterScope(options.rootNamespace, context.namespaces, tools.deps.clock, (why) =>
       context.keptInRoot(why),
@@ -84,15 +86,23 @@ export class FilterWorker {
     };
     const entries = (): Iterable<string> => context.serviceEntries.objects.keys();
     this.#ejection = new PortEjection(options, entries, (key) => this.#countedRouteOf(key), tools.deps.clock);
-    this.#writer = new ObjectWriter(context.filters, resources.envoyFilters, fieldManagers.dubbo, tools);
+    const { rootNamespace } = options;
+    const { filters } = context;
+    const refused = (error: KubeError): void => context.refused(error);
+    this.#writer = new FilterWriter(
+      { rootNamespace, filters, known: this.#known, scope: this.scope, refused },
+      tools,
+    );
   }
 
   /** Records that a filter appeared, changed or went. Returns the queue keys of its owners, old and new. */
   take(key: string): readonly string[] {
     const filter = this.#context.filters.objects.get(key);
     const owners = this.#known.take(key, filter);
-    const { isOurs, serviceEntry, slot } = filter ? filterFactsOf(filter) : {};
-    if (isOurs && serviceEntry !== undefined && slot !== undefined) this.rights.saw(serviceEntry, slot);
+    if (filter === undefined || !this.#known.isOurs(filter)) return owners;
+    const { serviceEntry, slot } = filterFactsOf(filter);
+    if (serviceEntry !== undefined && slot !== undefined)
+      this.rights.saw(serviceEntry, namespaceOf(filter), slot);
     return owners;
   }
 
@@ -109,44 +119,61 @@ export class FilterWorker {
     const delayMs = this.#removalDelayMs(key, object);
     if (delayMs > 0) return { againInMs: delayMs };
     const route = verdict.verdict === "route" ? verdict.route : undefined;
-    for (const one of this.#ejection.saw(key, route && this.#counts(route) ? route : undefined)) {
-      const outcome = await this.#renewPort(one);
-      if (outcome !== undefined) return outcome;
-    }
-    if (!isWatched(splitKey(key)[0], this.#options)) return undefined;
+    for (const port of this.#ejection.saw(key, route && this.#counts(route) ? route : undefined))
+      this.#toRenew.add(port);
+    const renewed = await this.#renewPorts();
+    if (!isWatched(splitKey(key)[0], this.#options)) return renewed;
     const scope = route ? this.#scopeOf(route) : nowhere;
-    if (scope === undefined) return undefined; // the key is queued again once that is known
+    if (scope === undefined) return renewed; // the key is queued again once that is known
     const desired = route ? this.#filtersFor(route, scope.namespaces) : [];
     const withheld = route && this.#objection(route);
-    const allowed = desired.filter((filter) => withheld === undefined || this.#isOld(key, filter, withheld));
-    this.rights.record(key, allowed.length < desired.length ? withheld : undefined);
-    const outcome = await this.#ensureAll(allowed);
-    if (route && !isSameScope(scope, this.#scopeOf(route))) return { againInMs: 0 };
-    if (outcome !== undefined) return outcome;
+    const isAllowed = (filter: EnvoyFilter): boolean =>
+      withheld === undefined || this.#isOld(key, filter, withheld);
+    const [allowed, refused] = [desired.filter(isAllowed), desired.filter((filter) => !isAllowed(filter))];
+    this.rights.record(key, refused.length > 0 ? withheld : undefined);
+    this.scope.record(key, allowed.length > 0 ? scope.keptInRoot : undefined);
+    const hasMoved = (): boolean => route !== undefined && !isSameScope(scope, this.#scopeOf(route));
+    const ensured = await this.#ensureAll(allowed, hasMoved);
+    if (hasMoved()) return { againInMs: 0 };
+    if (ensured !== undefined) return ensured;
     // What has a new place or a new name is written before the old one goes.
-    if (allowed.length < desired.length && withheld === "HubsUnknown") return undefined;
+    if (refused.length > 0 && withheld === "HubsUnknown") return renewed;
     if (verdict.verdict === "none") this.rights.forget(key);
-    if (route === undefined) this.scope.forget(key);
-    const keys = new Set(desired.map(objectKey));
-    for (const filter of this.#ownedBy(key)) {
-      const removed = keys.has(objectKey(filter)) ? undefined : await this.#remove(filter);
-      if (removed !== undefined) return removed;
-    }
-    return scope.againInMs === undefined ? undefined : { againInMs: scope.againInMs };
+    const removed = await this.#removeOthers(key, desired, refused);
+    const { againInMs } = scope;
+    return mostUrgent([removed, renewed, againInMs === undefined ? undefined : { againInMs }]);
   }
 
   /**
    * The port's filter comes first: without it the first route would hang on large answers. One that cannot be written holds
-   * up none in another namespace.
+   * up none in another namespace, unless all have moved to another place because of it.
    */
-  async #ensureAll(filters: readonly EnvoyFilter[]): Promise<Outcome> {
+  async #ensureAll(filters: readonly EnvoyFilter[], hasMoved: () => boolean): Promise<Outcome> {
     const outcomes: Outcome[] = [];
     for (const filter of filters) {
+      if (hasMoved()) break;
       const { routedPort } = filterFactsOf(filter);
       const port = routedPort === undefined ? undefined : this.#portFilter(namespaceOf(filter), routedPort);
-      outcomes.push((port && (await this.#ensure(port))) ?? (await this.#ensure(filter)));
+      outcomes.push((port && (await this.#writer.ensure(port))) ?? (await this.#writer.ensure(filter)));
     }
-    return outcomes.find((outcome) => outcome !== undefined);
+    return mostUrgent(outcomes);
+  }
+
+  /** Those of the entry that are not desired. What is refused in a new place stays in the old one. */
+  async #removeOthers(
+    key: string,
+    desired: readonly EnvoyFilter[],
+    refused: readonly EnvoyFilter[],
+  ): Promise<Outcome> {
+    const kept = new Set(desired.map(objectKey));
+    const slots = new Set(refused.map((filter) => filterFactsOf(filter).slot));
+    for (const filter of this.#ownedBy(key)) {
+      const isKept = kept.has(objectKey(filter)) || slots.has(filterFactsOf(filter).slot);
+      if (isKept || !this.scope.mayRemoveFrom(namespaceOf(filter))) continue;
+      const outcome = await this.#writer.remove(filter);
+      if (outcome !== undefined) return outcome;
+    }
+    return undefined;
   }
 
   #scopeOf(route: DubboRoute): Scope | undefined {
@@ -165,10 +192,10 @@ export class FilterWorker {
   #isOld(entry: string, filter: EnvoyFilter, withheld: Withheld): boolean {
     const { slot = "" } = filterFactsOf(filter);
     const actual = this.#context.filters.objects.get(objectKey(filter));
-    if (this.rights.has(entry, slot)) return true;
+    if (this.rights.has(entry, namespaceOf(filter), slot)) return true;
     if (actual === undefined) return false;
-    const { isOurs, serviceEntry } = filterFactsOf(actual);
-    return isOurs ? serviceEntry === entry : withheld === "PortNotAllowed" && isToBeWritten(actual, filter);
+    if (this.#known.isOurs(actual)) return filterFactsOf(actual).serviceEntry === entry;
+    return withheld === "PortNotAllowed" && this.#writer.isToBeWritten(actual, filter);
   }
 
   /**
@@ -208,7 +235,7 @@ export class FilterWorker {
   /** The filters of a route, without those of its port. Whose pods an inbound filter is for, no entry tells. */
   #filtersFor(route: DubboRoute, namespaces: readonly string[]): readonly EnvoyFilter[] {
     const { rootNamespace, inboundFilters } = this.#options;
-    const outbound = namespaces.map((namespace) => outboundFilter(route, namespace));
+    const outbound = namespaces.map((namespace) => outboundFilter(route, namespace, rootNamespace));
     return inboundFilters ? [...outbound, inboundFilter(route, rootNamespace)] : outbound;
   }
 
@@ -220,43 +247,58 @@ export class FilterWorker {
 
   #portFilter(namespace: string, port: number): EnvoyFilter {
     const isOn = this.#ejection.isOn(port);
-    const desired = portFilter(port, namespace, isOn ?? true);
+    const { rootNamespace } = this.#options;
+    const desired = portFilter(port, isOn ?? true, namespace, rootNamespace);
     const actual = this.#context.filters.objects.get(objectKey(desired));
     if (actual === undefined || isOn !== undefined) return desired;
-    return portFilter(port, namespace, filterFactsOf(actual).ejects); // entries that are unclear change nothing
+    return portFilter(port, filterFactsOf(actual).ejects, namespace, rootNamespace); // entries that are unclear change nothing
   }
 
   /** Whether the entry has a filter or may have one: nobody else has a say about a port. */
   #counts(route: DubboRoute): boolean {
     const withheld = this.#objection(route);
     if (withheld === undefined) return true;
-    return this.#isOld(route.serviceEntry, outboundFilter(route, this.#options.rootNamespace), withheld);
+    const { rootNamespace } = this.#options;
+    const places = new Set([rootNamespace, ...this.#known.namespacesOf(route)]);
+    return [...places].some((namespace) =>
+      this.#isOld(route.serviceEntry, outboundFilter(route, namespace, rootNamespace), withheld),
+    );
   }
 
-  /** What the filters of a port say changes; there may be none yet, or none that this process may write. */
-  async #renewPort(port: number): Promise<Outcome> {
+  /** What the filters of some ports say changes; there may be none yet, or none that this process may write. */
+  async #renewPorts(): Promise<Outcome> {
     const outcomes: Outcome[] = [];
-    for (const namespace of this.#known.namespacesOfPort(port))
-      outcomes.push(await this.#ensure(this.#portFilter(namespace, port)));
-    return outcomes.find((outcome) => outcome !== undefined);
+    for (const port of this.#toRenew) {
+      const renewed: Outcome[] = [];
+      for (const namespace of this.#known.namespacesOfPort(port))
+        renewed.push(await this.#writer.ensure(this.#portFilter(namespace, port)));
+      if (renewed.every((outcome) => outcome === undefined)) this.#toRenew.delete(port);
+      outcomes.push(...renewed);
+    }
+    return mostUrgent(outcomes);
   }
 
   async #workPort(namespace: string, port: number): Promise<Outcome> {
     const desired = this.#portFilter(namespace, port);
-    if (this.#isPortUsed(namespace, port)) return this.#ensure(desired);
+    const isRouted = this.#known.isRouted(namespace, port);
+    if (!isRouted && this.#isPortWanted(namespace, port)) {
+      // Elsewhere it may come to nothing, and then no route goes that would ask for this port again.
+      if (namespace !== this.#options.rootNamespace) return { againInMs: unroutedMs };
+      return this.#writer.ensure(desired);
+    }
+    if (isRouted) return this.#writer.ensure(desired);
     if (!this.#context.knowsHubs()) return undefined;
     const actual = this.#context.filters.objects.get(objectKey(desired));
-    return actual && filterFactsOf(actual).isOurs ? this.#remove(actual) : undefined;
+    return actual && this.#known.isOurs(actual) ? this.#writer.remove(actual) : undefined;
   }
 
-  /** Whether a filter in the namespace routes the port, or an entry may be about to get such a filter there. */
-  #isPortUsed(namespace: string, port: number): boolean {
-    if (this.#known.isRouted(namespace, port)) return true;
+  /** Whether an entry may be about to get a filter in the namespace that routes the port. */
+  #isPortWanted(namespace: string, port: number): boolean {
     for (const key of this.#context.serviceEntries.objects.keys()) {
       const route = this.#countedRouteOf(key);
       if (route?.port !== port) continue;
-      const scope = this.#scopeOf(route);
-      if (scope === undefined || scope.namespaces.includes(namespace)) return true;
+      const possible = [this.#options.rootNamespace, ...(route.namespaces ?? [])];
+      if ((this.#scopeOf(route)?.namespaces ?? possible).includes(namespace)) return true;
     }
     return false;
   }
@@ -267,53 +309,11 @@ export class FilterWorker {
       if (filter) yield filter;
     }
   }
-
-  /** All entries of a port need its filter. One of them writes it; the others wait for the answer. */
-  async #ensure(desired: EnvoyFilter): Promise<Outcome> {
-    const key = objectKey(desired);
-    for (let other = this.#underway.get(key); other; other = this.#underway.get(key)) await other;
-    const ensuring = this.#ensureAlone(key, desired).finally(() => this.#underway.delete(key));
-    this.#underway.set(key, ensuring);
-    return ensuring;
-  }
-
-  async #ensureAlone(key: string, desired: EnvoyFilter): Promise<Outcome> {
-    const actual = this.#context.filters.objects.get(key);
-    if (actual && isCovered(desired, actual)) return undefined;
-    if (actual && !isToBeWritten(actual, desired)) {
-      this.#writer.recordEvent(
-        actual,
-        "NameTaken",
-        "the dubbo-controller needs this name but did not write this EnvoyFilter; delete or rename it",
-      );
-      return { failed: true };
-    }
-    const pauseMs = this.#writer.pauseMs(key, desired);
-    if (pauseMs > 0) return { againInMs: pauseMs };
-    const error = await this.#writer.apply(key, desired, actual, { name: desired.metadata.name });
-    if (error?.reason === "Forbidden") this.scope.refused(namespaceOf(desired));
-    return this.#outcome(error);
-  }
-
-  async #remove(filter: Stored<EnvoyFilter>): Promise<Outcome> {
-    return this.#outcome(
-      await this.#writer.delete(objectKey(filter), filter, { name: filter.metadata.name }),
-    );
-  }
-
-  #outcome(error: KubeError | undefined): Outcome {
-    if (error && retryDelay(error) === undefined) this.#context.refused(error);
-    return failedBy(error);
-  }
 }
 
-/**
- * Whether the filter is ours, or the old product's with the same name and listener; that one is taken over in place,
- * without a drain.
- */
-function isToBeWritten(actual: Stored<EnvoyFilter>, desired: EnvoyFilter): boolean {
-  const { isOurs, listener } = filterFactsOf(actual);
-  return isOurs || (listener !== undefined && listener === filterFactsOf(desired).listener);
+/** What has to be seen to first: a failure, or the earliest time. */
+function mostUrgent(outcomes: readonly Outcome[]): Outcome {
+  const open = outcomes.filter((outcome) => outcome !== undefined);
+  const inMs = (outcome: NonNullable<Outcome>): number => ("failed" in outcome ? 0 : outcome.againInMs);
+  return open.toSorted((one, other) => inMs(one) - inMs(other))[0];
 }
-
-const namespaceOf = (filter: EnvoyFilter): string => splitKey(objectKey(filter))[0];

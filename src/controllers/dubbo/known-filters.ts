@@ -24,14 +24,25 @@ interface KnownFilter extends Pick<FilterFacts, "listener" | "routedPort" | "ofP
 
 /** Our filters, each with its owner, which is the queue key of a ServiceEntry or of a port. */
 export class KnownFilters {
+  readonly #rootNamespace: string;
   /** By the key of the filter. */
   readonly #known = new Map<string, KnownFilter>();
   readonly #byOwner = new Map<string, Set<string>>();
 
+  constructor(rootNamespace: string) {
+    this.#rootNamespace = rootNamespace;
+  }
+
+  /** Whether a dubbo-controller with our root namespace wrote the filter: others have their own outside of ours. */
+  isOurs(filter: Stored<EnvoyFilter>): boolean {
+    const { isOurs, rootNamespace = namespaceOf(filter) } = filterFactsOf(filter);
+    return isOurs && rootNamespace === this.#rootNamespace;
+  }
+
   /** Records that a filter is there, or undefined = gone. Returns the queue keys of its owners, old and new. */
   take(key: string, filter: Stored<EnvoyFilter> | undefined): readonly string[] {
     const before = this.#known.get(key);
-    const after = filter && knownFilter(filter);
+    const after = filter && this.isOurs(filter) ? knownFilter(filter) : undefined;
     this.#known.delete(key);
     const owned = before && this.#byOwner.get(before.owner);
     if (before && owned?.delete(key) && owned.size === 0) this.#byOwner.delete(before.owner);
@@ -53,9 +64,12 @@ export class KnownFilters {
     return this.#byOwner.has(owner);
   }
 
-  /** Whether a filter of the owner routes this address. */
+  /** Whether a filter of the owner routes this address for all: in other namespaces others may write filters, too. */
   routes(owner: string, vip: string): boolean {
-    return this.of(owner).some((key) => this.#known.get(key)?.listener?.startsWith(`${vip}_`) ?? false);
+    const known = this.of(owner).flatMap((key) => this.#known.get(key) ?? []);
+    return known.some(
+      ({ namespace, listener }) => namespace === this.#rootNamespace && listener?.startsWith(`${vip}_`),
+    );
   }
 
   /** The namespaces in which an entry has the outbound filter of this route. */
@@ -77,10 +91,12 @@ export class KnownFilters {
   }
 }
 
-/** undefined = it is not ours. */
+/** undefined = it does not say whose it is. */
 function knownFilter(filter: Stored<EnvoyFilter>): KnownFilter | undefined {
-  const { isOurs, ofPort, serviceEntry, listener, routedPort } = filterFactsOf(filter);
-  const [namespace] = splitKey(objectKey(filter));
+  const { ofPort, serviceEntry, listener, routedPort } = filterFactsOf(filter);
+  const namespace = namespaceOf(filter);
   const owner = ofPort === undefined ? serviceEntry : portKey(namespace, ofPort);
-  return isOurs && owner !== undefined ? { owner, namespace, listener, routedPort, ofPort } : undefined;
+  return owner === undefined ? undefined : { owner, namespace, listener, routedPort, ofPort };
 }
+
+export const namespaceOf = (filter: Stored<EnvoyFilter>): string => splitKey(objectKey(filter))[0];

@@ -6,6 +6,8 @@ import { fieldsOf, listOf, numberOf, objectAnnotations, objectLabels, textOf } f
 /** The facts of an EnvoyFilter that the dubbo-controller depends on. */
 export interface FilterFacts {
   readonly isOurs: boolean;
+  /** That of the dubbo-controller that wrote it, if it is outside of it. */
+  readonly rootNamespace: string | undefined;
   /** "<namespace>/<name>" of its ServiceEntry. */
   readonly serviceEntry: string | undefined;
   /** The port that it is for; undefined for any other filter. */
@@ -30,6 +32,7 @@ export function filterFactsOf(object: Stored<EnvoyFilter>): FilterFacts {
   const inboundPort = numberOf(fieldsOf(filterChain).destinationPort);
   return {
     isOurs: objectLabels(object)[labels.managedBy] === fieldManagers.dubbo,
+    rootNamespace: objectAnnotations(object)[annotations.rootNamespace],
     serviceEntry: objectAnnotations(object)[annotations.serviceEntry],
     ofPort: portIn(/^aeraki-outbound-buffer-(\d+)$/, object.metadata.name),
     ejects: outlierDetection !== undefined,

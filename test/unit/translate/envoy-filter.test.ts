@@ -73,7 +73,7 @@ test("the inbound filter takes every interface, for they share the chain of thei
 });
 
 test("the filter of a port belongs to no entry", () => {
-  expect(portFilter(20_880, "servicemesh", false)).toMatchObject({
+  expect(portFilter(20_880, false, "servicemesh")).toMatchObject({
     metadata: {
       name: "aeraki-outbound-buffer-20880",
       labels: { "app.kubernetes.io/managed-by": "dubbo-controller" },
@@ -101,7 +101,7 @@ test("the filter of a port belongs to no entry", () => {
 
 test("it ejects for local failures alone, because a business exception is a 5xx to Envoy, and where it is wanted", () => {
   const merged = (ejects: boolean): Record<string, unknown> => {
-    const [patch] = portFilter(20_880, "servicemesh", ejects).spec.configPatches as readonly {
+    const [patch] = portFilter(20_880, ejects, "servicemesh").spec.configPatches as readonly {
       readonly patch: { readonly value: Record<string, unknown> };
     }[];
     return patch?.patch.value ?? {};

@@ -36,12 +36,13 @@ function scopeOf(...existing: readonly string[]) {
 }
 
 const inRoot = { namespaces: [root] };
+const noRight = expect.stringContaining("config/components/scoped-filters") as string;
 
 test("an entry that all see, or that the root namespace sees by name, has its filters in the root namespace", () => {
-  const { of, scope, becomes } = scopeOf("a", root);
+  const { of, becomes } = scopeOf("a", root);
   expect([of(), of(["a", root])]).toEqual([inRoot, inRoot]);
   becomes("unknown");
-  expect([of(), scope.inRoot]).toEqual([inRoot, 0]);
+  expect(of()).toEqual(inRoot);
 });
 
 test("another one has them in the namespaces that exist, of which there may be none", () => {
@@ -55,29 +56,40 @@ test("nothing is decided while the namespaces are not known", () => {
   expect([of(["a"]), of(["a"], ["a"])]).toEqual([undefined, undefined]);
 });
 
-test("without the right they are in the root namespace, which is told once; those that are elsewhere stay", () => {
-  const { of, scope, told, becomes } = scopeOf("a");
+test("without the right they are in the root namespace; those that are elsewhere stay and are repaired, and are not removed", () => {
+  const { of, scope, becomes } = scopeOf("a", "b");
   becomes("no");
-  expect([of(["a"]), of(["a"], [root]), of(["a"], [], "demo/b")]).toEqual([inRoot, inRoot, inRoot]);
-  expect([told.length, scope.inRoot]).toEqual([1, 2]);
-  expect(of(["a"], ["a"], "demo/c")).toBeUndefined();
+  expect([of(["a"]), of(["a"], [root])]).toEqual(Array(2).fill({ ...inRoot, keptInRoot: noRight }));
+  expect(of(["a", "b"], ["a", "b"])).toEqual({ namespaces: ["a", "b"] });
+  expect(of(["a", "b"], ["a"])).toEqual({ namespaces: [root, "a"], keptInRoot: noRight });
+  expect([scope.mayRemoveFrom("a"), scope.mayRemoveFrom(root)]).toEqual([false, true]);
   becomes("yes");
-  expect([of(["a"]), scope.inRoot]).toEqual([{ namespaces: ["a"] }, 1]);
-  scope.forget("demo/b");
-  expect(scope.inRoot).toBe(0);
+  expect([of(["a"]), scope.mayRemoveFrom("a")]).toEqual([{ namespaces: ["a"] }, true]);
 });
 
-test("a namespace that refuses a filter keeps all in the root namespace, but moves none that is there, and is asked again", () => {
-  const { of, scope, clock, told } = scopeOf("a", "b");
-  scope.refused("b");
-  expect(of(["a", "b"])).toEqual({ ...inRoot, againInMs: 10 * minute });
-  expect(told).toEqual([expect.stringContaining("namespace b")]);
+test("a namespace that refuses a filter keeps all in the root namespace, but moves none that is there; it is asked again, first", () => {
+  const { of, scope, clock } = scopeOf("a", "b");
+  scope.wrote("b", "refused");
+  const keptInRoot = expect.stringContaining("namespace b") as string;
+  expect(of(["a", "b"])).toEqual({ ...inRoot, keptInRoot, againInMs: 10 * minute });
   expect([of(["a"]), of(["a", "b"], ["a", "b"])]).toEqual([
     { namespaces: ["a"] },
-    { namespaces: ["a", "b"] },
+    { namespaces: ["b", "a"] },
   ]);
   clock.advance(10 * minute);
-  expect([of(["a", "b"]), scope.inRoot]).toEqual([{ namespaces: ["a", "b"] }, 0]);
-  scope.refused(root);
-  expect(of()).toEqual(inRoot);
+  expect(of(["a", "b"])).toEqual({ namespaces: ["b", "a"] });
+  scope.wrote("b", "refused");
+  scope.wrote("b", "ok");
+  expect(of(["a", "b"])).toEqual({ namespaces: ["a", "b"] });
+});
+
+test("each reason why filters are in the root namespace is told once while it lasts", () => {
+  const { scope, told } = scopeOf();
+  scope.record("demo/a", "one");
+  scope.record("demo/b", "one");
+  scope.record("demo/c", "two");
+  expect([told, scope.inRoot]).toEqual([["one", "two"], 3]);
+  for (const entry of ["demo/a", "demo/b"]) scope.record(entry, undefined);
+  scope.record("demo/a", "one");
+  expect([told, scope.inRoot]).toEqual([["one", "two", "one"], 2]);
 });

@@ -641,7 +641,7 @@ describe("endpoints that cannot be reached are ejected", () => {
     await opened.work(a);
     expect(ejects(opened)).toBe(true);
     const elsewhere = open([a], { watchNamespaces: ["other"] });
-    elsewhere.sees(elsewhere.api.person.put(portFilter(20_880, root, true)));
+    elsewhere.sees(elsewhere.api.person.put(portFilter(20_880, true, root)));
     const quiet = wantsNone(a);
     await elsewhere.work(a);
     elsewhere.put(quiet);
@@ -655,7 +655,7 @@ describe("endpoints that cannot be reached are ejected", () => {
     const unclear = { ...a, spec: { ...a.spec, addresses: [] } };
     const restarted = open([unclear]);
     restarted.sees(restarted.api.person.put(outboundFilter(routeOfA, root)));
-    restarted.sees(restarted.api.person.put(portFilter(20_880, root, false)));
+    restarted.sees(restarted.api.person.put(portFilter(20_880, false, root)));
     await restarted.work(unclear);
     await restarted.worker.work(`:port/${root}/20880`);
     expect([restarted.inCluster(), ejects(restarted)]).toEqual([[filterOfA, buffer], false]);
