@@ -83,7 +83,7 @@ export const faults: readonly Fault[] = [
       const { api, controllers } = mesh.world;
       await using operator = operatorOn(api);
       await Promise.all([controllers.hub.terminate(), controllers.dubbo.terminate()]);
-      await operator.run(await earlierVersion(), ["--settle-factor=0.05"]);
+      await operator.run(await earlierVersion(), ["--settle-factor=0.15"]);
       await join(stage);
       await applyInstall(api);
       await Promise.all(operator.processes.map((one) => one.terminate()));

@@ -48,6 +48,8 @@ export interface MeshOptions {
   readonly mutualTls?: boolean;
   /** Whether the sidecar may refuse a configuration. Default false. */
   readonly mayRefuse?: boolean;
+  /** Of the hub-controller: 0.05, with which what a ZooKeeper lacks counts as gone after 3 s, unless told otherwise. */
+  readonly settleFactor?: number;
 }
 
 /**
@@ -60,9 +62,10 @@ export function useMesh({
   meshConfig = {},
   mutualTls = false,
   mayRefuse = false,
+  settleFactor = 0.05,
 }: MeshOptions = {}): Mesh {
   const world = useWorld({
-    hub: ["--settle-factor=0.05", "--shrink-hold=4s", "--log-level=debug"],
+    hub: [`--settle-factor=${settleFactor}`, "--shrink-hold=4s", "--log-level=debug"],
     dubbo: [`--root-namespace=${rootNamespace}`],
     overlay: rootNamespace === "istio-system" ? rootNamespace : "default",
   });
