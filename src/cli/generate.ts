@@ -128,6 +128,7 @@ export async function generateFilters(
   const isElsewhere = ({ metadata }: Stored<EnvoyFilter>): boolean =>
     metadata.namespace !== options.rootNamespace;
   const isScoped = envoyFilters.objects.values().some((one) => filterFactsOf(one).isOurs && isElsewhere(one));
+  const waiting = new Set(keys);
   const context = {
     serviceEntries,
     filters: envoyFilters,
@@ -139,11 +140,13 @@ export async function generateFilters(
     isReady: () => true,
     namespaces: isScoped ? everywhere : rootOnly,
     refused,
+    queue: (keys: Iterable<string>): void => {
+      for (const key of keys) waiting.add(key);
+    },
     keptInRoot: () => undefined,
   };
   const worker = new FilterWorker(context, { ...options, watchNamespaces: [] }, tools);
   for (const key of envoyFilters.objects.keys()) worker.take(key);
-  const waiting = new Set(keys);
   envoyFilters.onChange = (filter) => {
     for (const key of worker.take(filter)) waiting.add(key);
   };

@@ -175,6 +175,9 @@ export class DubboController {
       knowsHubs: () => this.#knowsHubs,
       isReady: () => this.#isReady,
       refused: ({ reason, message }: KubeError) => this.#warn(events, reason, message),
+      queue: (keys) => {
+        for (const key of keys) this.#queue?.add(key, "changed");
+      },
       keptInRoot: (why) => {
         const message = `EnvoyFilters of ServiceEntries with exportTo are in the root namespace, which works and costs istiod more: ${why}`;
         this.#warn(events, "FiltersInRoot", message);

@@ -14,6 +14,8 @@ import type { Known, NamespacesView } from "./filter-scope.ts";
 const forbidden = 403;
 /** How often the API server is asked for a right that nobody needs yet: somebody may grant it to have things cleaned up. */
 const probeMs = 600_000;
+/** The same while it does not answer. */
+const retryMs = 5_000;
 
 /**
  * The EnvoyFilters of the root namespace, and those of all others with the namespaces themselves, where the rights to list
@@ -126,26 +128,26 @@ export class FilterLists implements ObjectStore<Stored<EnvoyFilter>>, Namespaces
       isNeeded = true;
     });
     signal.addEventListener("abort", () => this.#needed.resolve(), { once: true });
-    while ((await this.#probe(signal)) && !isNeeded) {
-      this.#isForbidden = true;
+    for (let answer = await this.#probe(signal); answer !== "yes"; answer = await this.#probe(signal)) {
+      if (isNeeded) break;
+      if (answer === "no") this.#isForbidden = true;
       this.#changed(new Set());
-      await Promise.race([needed, pause(this.#clock, probeMs, signal)]);
+      await Promise.race([needed, pause(this.#clock, answer === "no" ? probeMs : retryMs, signal)]);
     }
     this.#isForbidden = false;
     this.#changed(new Set()); // nothing is known until the lists say what
     await Promise.all([this.#elsewhere.run(signal), this.#namespaces.run(signal)]);
   }
 
-  /** Whether the API server refuses to list the filters of all namespaces; it is the lists that tell of other failures. */
-  async #probe(signal: AbortSignal): Promise<boolean> {
+  /** Whether the filters of all namespaces may be listed. */
+  async #probe(signal: AbortSignal): Promise<Known> {
     const path = collectionPath(resources.envoyFilters);
     try {
       await this.#client.request({ method: "GET", path, query: { limit: "1" }, signal });
-      return false;
+      return "yes";
     } catch (error) {
-      if (signal.aborted || error instanceof KubeError)
-        return error instanceof KubeError && error.status === forbidden;
-      throw error;
+      if (!signal.aborted && !(error instanceof KubeError)) throw error;
+      return error instanceof KubeError && error.status === forbidden ? "no" : "unknown";
     }
   }
 

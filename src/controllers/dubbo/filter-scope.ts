@@ -82,7 +82,7 @@ export class FilterScope {
         return this.#withoutRight(namespaces, has);
       case "yes": {
         const existing = namespaces.filter((namespace) => this.#view.has(namespace));
-        const refused = existing.find((namespace) => !has.has(namespace) && this.#isRefused(namespace));
+        const refused = existing.find((namespace) => !has.has(namespace) && this.refuses(namespace));
         const doubt = (namespace: string): number => (this.#refusedAt.has(namespace) ? 0 : 1);
         if (refused === undefined)
           return { namespaces: existing.toSorted((one, other) => doubt(one) - doubt(other)) };
@@ -122,7 +122,8 @@ export class FilterScope {
     return { namespaces: [this.#rootNamespace, ...kept], keptInRoot };
   }
 
-  #isRefused(namespace: string): boolean {
+  /** Whether it is too early to ask the namespace again, which has refused a filter. */
+  refuses(namespace: string): boolean {
     const at = this.#refusedAt.get(namespace);
     return at !== undefined && this.#clock.monotonic() - at < refusedMs;
   }

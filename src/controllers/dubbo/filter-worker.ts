@@ -15,9 +15,16 @@ import type { Tools } from "../writes/object-writer.ts";
 import type { Outcome } from "../writes/queue.ts";
 import { isWatched } from "../writes/target-namespace.ts";
 import { FilterRights, type RightsContext, type Withheld } from "./filter-rights.ts";
-import { FilterScope, isSameScope, type NamespacesView, nowhere, type Scope } from "./filter-scope.ts";
+import {
+  FilterScope,
+  isSameScope,
+  type NamespacesView,
+  nowhere,
+  refusedMs,
+  type Scope,
+} from "./filter-scope.ts";
 import { FilterWriter } from "./filter-writer.ts";
-import { KnownFilters, namespaceOf, portOf } from "./known-filters.ts";
+import { KnownFilters, namespaceOf, portKey, portOf } from "./known-filters.ts";
 import { type EjectionRules, PortEjection } from "./port-ejection.ts";
 
 /**
@@ -49,6 +56,8 @@ export interface FilterContext extends RightsContext {
   readonly namespaces: NamespacesView;
   /** Called when the API server refuses a write for a reason that only a person can fix. */
   refused(error: KubeError): void;
+  /** Has the worker work on these keys, too. */
+  queue(keys: Iterable<string>): void;
   /** Called when filters are in the root namespace for lack of a right, and none was before. */
   keptInRoot(why: string): void;
 }
@@ -64,8 +73,6 @@ export class FilterWorker {
   readonly #rules: RouteRules;
   readonly #ejection: PortEjection;
   readonly #known: KnownFilters;
-  /** Ports of which a filter does not say yet whether it ejects. */
-  readonly #toRenew = new Set<number>();
   /** When the worker first saw that the entry of a filter was gone. */
   readonly #goneAt = new Map<string, Instant>();
 
@@ -119,12 +126,13 @@ export class FilterWorker {
     const delayMs = this.#removalDelayMs(key, object);
     if (delayMs > 0) return { againInMs: delayMs };
     const route = verdict.verdict === "route" ? verdict.route : undefined;
-    for (const port of this.#ejection.saw(key, route && this.#counts(route) ? route : undefined))
-      this.#toRenew.add(port);
-    const renewed = await this.#renewPorts();
-    if (!isWatched(splitKey(key)[0], this.#options)) return renewed;
+    for (const port of this.#ejection.saw(key, route && this.#counts(route) ? route : undefined)) {
+      if (this.#ejection.isOn(port) === undefined) continue; // nothing routes it any more
+      this.#context.queue(this.#known.namespacesOfPort(port).map((namespace) => portKey(namespace, port)));
+    }
+    if (!isWatched(splitKey(key)[0], this.#options)) return undefined;
     const scope = route ? this.#scopeOf(route) : nowhere;
-    if (scope === undefined) return renewed; // the key is queued again once that is known
+    if (scope === undefined) return undefined; // the key is queued again once that is known
     const desired = route ? this.#filtersFor(route, scope.namespaces) : [];
     const withheld = route && this.#objection(route);
     const isAllowed = (filter: EnvoyFilter): boolean =>
@@ -137,11 +145,11 @@ export class FilterWorker {
     if (hasMoved()) return { againInMs: 0 };
     if (ensured !== undefined) return ensured;
     // What has a new place or a new name is written before the old one goes.
-    if (refused.length > 0 && withheld === "HubsUnknown") return renewed;
+    if (refused.length > 0 && withheld === "HubsUnknown") return undefined;
     if (verdict.verdict === "none") this.rights.forget(key);
     const removed = await this.#removeOthers(key, desired, refused);
     const { againInMs } = scope;
-    return mostUrgent([removed, renewed, againInMs === undefined ? undefined : { againInMs }]);
+    return removed ?? (againInMs === undefined ? undefined : { againInMs });
   }
 
   /**
@@ -259,23 +267,11 @@ export class FilterWorker {
     const withheld = this.#objection(route);
     if (withheld === undefined) return true;
     const { rootNamespace } = this.#options;
-    const places = new Set([rootNamespace, ...this.#known.namespacesOf(route)]);
-    return [...places].some((namespace) =>
+    // Whoever cannot list hubs knows no better; else what others may write outside the root namespace is no say.
+    const elsewhere = withheld === "HubsUnknown" ? [...this.#known.namespacesOf(route)] : [];
+    return [rootNamespace, ...elsewhere].some((namespace) =>
       this.#isOld(route.serviceEntry, outboundFilter(route, namespace, rootNamespace), withheld),
     );
-  }
-
-  /** What the filters of some ports say changes; there may be none yet, or none that this process may write. */
-  async #renewPorts(): Promise<Outcome> {
-    const outcomes: Outcome[] = [];
-    for (const port of this.#toRenew) {
-      const renewed: Outcome[] = [];
-      for (const namespace of this.#known.namespacesOfPort(port))
-        renewed.push(await this.#writer.ensure(this.#portFilter(namespace, port)));
-      if (renewed.every((outcome) => outcome === undefined)) this.#toRenew.delete(port);
-      outcomes.push(...renewed);
-    }
-    return mostUrgent(outcomes);
   }
 
   async #workPort(namespace: string, port: number): Promise<Outcome> {
@@ -311,9 +307,12 @@ export class FilterWorker {
   }
 }
 
-/** What has to be seen to first: a failure, or the earliest time. */
+/** What has to be seen to first: a failure that may pass, or the earliest time. */
 function mostUrgent(outcomes: readonly Outcome[]): Outcome {
   const open = outcomes.filter((outcome) => outcome !== undefined);
-  const inMs = (outcome: NonNullable<Outcome>): number => ("failed" in outcome ? 0 : outcome.againInMs);
+  const inMs = (outcome: NonNullable<Outcome>): number => {
+    if ("failed" in outcome) return outcome.refused ? refusedMs : 0;
+    return outcome.againInMs;
+  };
   return open.toSorted((one, other) => inMs(one) - inMs(other))[0];
 }

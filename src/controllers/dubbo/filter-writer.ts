@@ -17,7 +17,7 @@ export interface FilterWriterContext {
   readonly filters: ObjectStore<Stored<EnvoyFilter>>;
   readonly known: Pick<KnownFilters, "isOurs">;
   /** Told what becomes of filters. */
-  readonly scope: Pick<FilterScope, "wrote">;
+  readonly scope: Pick<FilterScope, "wrote" | "refuses">;
   /** Called when the API server refuses a write for a reason that only a person can fix. */
   refused(error: KubeError): void;
 }
@@ -66,6 +66,7 @@ export class FilterWriter {
       );
       return this.#refused(desired) ?? { failed: true };
     }
+    if (this.#scope.refuses(namespaceOf(desired))) return { againInMs: refusedMs };
     const pauseMs = this.#writer.pauseMs(key, desired);
     if (pauseMs > 0) return { againInMs: pauseMs };
     const error = await this.#writer.apply(key, desired, actual, { name: desired.metadata.name });

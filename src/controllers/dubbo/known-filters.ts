@@ -35,8 +35,8 @@ export class KnownFilters {
 
   /** Whether a dubbo-controller with our root namespace wrote the filter: others have their own outside of ours. */
   isOurs(filter: Stored<EnvoyFilter>): boolean {
-    const { isOurs, rootNamespace = namespaceOf(filter) } = filterFactsOf(filter);
-    return isOurs && rootNamespace === this.#rootNamespace;
+    const { isOurs, rootNamespace } = filterFactsOf(filter);
+    return isOurs && [rootNamespace, namespaceOf(filter)].includes(this.#rootNamespace);
   }
 
   /** Records that a filter is there, or undefined = gone. Returns the queue keys of its owners, old and new. */

@@ -41,6 +41,7 @@ function open(
   const filters = createStore<Stored<EnvoyFilter>>();
   filters.replace([], "1");
   const refused: string[] = [];
+  const queued: string[] = [];
   let isReady = true;
   let hubsNow: readonly Hub[] | undefined = [hub];
   const worker: FilterWorker = new FilterWorker(
@@ -67,6 +68,7 @@ function open(
       isReady: () => isReady,
       namespaces: rootOnly,
       keptInRoot: () => undefined,
+      queue: (keys) => queued.push(...keys),
       refused: ({ reason }: KubeError) => void refused.push(reason),
     },
     {
@@ -106,7 +108,12 @@ function open(
       filters.remove(filter);
       worker.take(objectKey(filter));
     },
-    work: (object: ServiceEntry) => worker.work(objectKey(object)),
+    /** Works on the entry, and then on what that has queued. */
+    async work(object: ServiceEntry) {
+      const outcome = await worker.work(objectKey(object));
+      for (let key = queued.shift(); key !== undefined; key = queued.shift()) await worker.work(key);
+      return outcome;
+    },
     listsAreLost(): void {
       isReady = false;
     },

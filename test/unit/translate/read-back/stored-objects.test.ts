@@ -93,7 +93,13 @@ test.each([{}, { spec: null }, { spec: { configPatches: "none" } }, { spec: { co
       tools,
     } = copyOf({ ...emptyCluster, envoyFilters }, deps);
     const known = { isReady: () => true, knowsHubs: () => true, targetOf: () => undefined };
-    const state = { ...known, namespaces: rootOnly, refused: () => undefined, keptInRoot: () => undefined };
+    const state = {
+      ...known,
+      namespaces: rootOnly,
+      refused: () => undefined,
+      keptInRoot: () => undefined,
+      queue: () => undefined,
+    };
     const world = { serviceEntries, filters, entries, foreign: true, accepts: pool.accepts, ...state };
     const options = {
       rootNamespace: "servicemesh",
