@@ -4,6 +4,7 @@ import {
   type FilterWorkerOptions,
   filterRemovalDelayMs,
 } from "../controllers/dubbo/filter-worker.ts";
+import { KnownFilters, namespaceOf } from "../controllers/dubbo/known-filters.ts";
 import { entryRemovalDelayMs } from "../controllers/hub/host-memos.ts";
 import { type ClaimingHub, type HostContext, HostWorker } from "../controllers/hub/host-worker.ts";
 import { HostLedger } from "../controllers/hub/ledger.ts";
@@ -12,8 +13,6 @@ import { UnexplainedEntries } from "../controllers/hub/unexplained-entries.ts";
 import type { Outcome } from "../controllers/writes/queue.ts";
 import type { Entry, HostKey, Ms } from "../model/entry.ts";
 import type { Hub, HubKey } from "../model/hub.ts";
-import type { EnvoyFilter } from "../model/istio.ts";
-import type { Stored } from "../model/kubernetes.ts";
 import type { Problem } from "../model/problems.ts";
 import type { Snapshot } from "../model/service.ts";
 import { rfc3339 } from "../model/time.ts";
@@ -21,7 +20,6 @@ import { type ClaimInputs, mayWrite } from "../plan/claims.ts";
 import { type TrustState, untrusted } from "../plan/trust-state.ts";
 import { vipPool } from "../plan/vip.ts";
 import type { Clock } from "../runtime/deps.ts";
-import { filterFactsOf } from "../translate/read-back/envoy-filter.ts";
 import { readHub } from "../translate/read-back/hub.ts";
 import { hubsOf } from "../translate/read-back/service-entry.ts";
 import type { ClusterCopy } from "./cluster-copy.ts";
@@ -125,9 +123,11 @@ export async function generateFilters(
   const refused = (error: Error): never => {
     throw error; // a copy takes every write
   };
-  const isElsewhere = ({ metadata }: Stored<EnvoyFilter>): boolean =>
-    metadata.namespace !== options.rootNamespace;
-  const isScoped = envoyFilters.objects.values().some((one) => filterFactsOf(one).isOurs && isElsewhere(one));
+  const { rootNamespace } = options;
+  const known = new KnownFilters(rootNamespace);
+  const isScoped = envoyFilters.objects
+    .values()
+    .some((one) => known.isOurs(one) && namespaceOf(one) !== rootNamespace);
   const waiting = new Set(keys);
   const context = {
     serviceEntries,

@@ -46,7 +46,7 @@ export interface DubboMetrics extends Metrics {
   envoyFilters(count: number): void;
   /** How many ServiceEntries get no new EnvoyFilter, by the reason. */
   withheldFilters(counts: Readonly<Record<string, number>>): void;
-  /** How many ServiceEntries have their EnvoyFilters in the root namespace for lack of a right. */
+  /** How many ServiceEntries have their EnvoyFilters in the root namespace though they are exported to others. */
   filtersInRoot(count: number): void;
   /** Whether --root-namespace differs from the mesh's own. */
   rootNamespaceMismatch(mismatch: boolean): void;
@@ -113,7 +113,7 @@ export function createDubboMetrics(): DubboMetrics {
   const inRoot = gauge(
     registry,
     "filters_in_root",
-    "ServiceEntries with exportTo whose EnvoyFilters are in the root namespace, because a right is missing.",
+    "ServiceEntries with exportTo whose EnvoyFilters are in the root namespace: a right is missing, or a namespace takes none.",
   );
   return {
     ...createBase(registry),

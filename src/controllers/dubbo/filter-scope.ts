@@ -97,6 +97,12 @@ export class FilterScope {
     return namespace === this.#rootNamespace || this.#view.known() === "yes";
   }
 
+  /** Whether it is too early to ask the namespace again, which has refused a filter. */
+  refuses(namespace: string): boolean {
+    const at = this.#refusedAt.get(namespace);
+    return at !== undefined && this.#clock.monotonic() - at < refusedMs;
+  }
+
   /** What has become of a filter in the namespace. */
   wrote(namespace: string, result: "ok" | "refused"): void {
     if (result === "ok") this.#refusedAt.delete(namespace);
@@ -120,11 +126,5 @@ export class FilterScope {
     const keptInRoot =
       "the right to list namespaces and their EnvoyFilters is missing: apply config/components/scoped-filters";
     return { namespaces: [this.#rootNamespace, ...kept], keptInRoot };
-  }
-
-  /** Whether it is too early to ask the namespace again, which has refused a filter. */
-  refuses(namespace: string): boolean {
-    const at = this.#refusedAt.get(namespace);
-    return at !== undefined && this.#clock.monotonic() - at < refusedMs;
   }
 }

@@ -58,7 +58,7 @@ export interface FilterContext extends RightsContext {
   refused(error: KubeError): void;
   /** Has the worker work on these keys, too. */
   queue(keys: Iterable<string>): void;
-  /** Called when filters are in the root namespace for lack of a right, and none was before. */
+  /** Called with a reason why filters are in the root namespace, and not where their entries are seen. */
   keptInRoot(why: string): void;
 }
 
@@ -135,9 +135,8 @@ export class FilterWorker {
     if (scope === undefined) return undefined; // the key is queued again once that is known
     const desired = route ? this.#filtersFor(route, scope.namespaces) : [];
     const withheld = route && this.#objection(route);
-    const isAllowed = (filter: EnvoyFilter): boolean =>
-      withheld === undefined || this.#isOld(key, filter, withheld);
-    const [allowed, refused] = [desired.filter(isAllowed), desired.filter((filter) => !isAllowed(filter))];
+    const allowed = desired.filter((filter) => withheld === undefined || this.#isOld(key, filter, withheld));
+    const refused = desired.filter((filter) => !allowed.includes(filter));
     this.rights.record(key, refused.length > 0 ? withheld : undefined);
     this.scope.record(key, allowed.length > 0 ? scope.keptInRoot : undefined);
     const hasMoved = (): boolean => route !== undefined && !isSameScope(scope, this.#scopeOf(route));
@@ -276,13 +275,12 @@ export class FilterWorker {
 
   async #workPort(namespace: string, port: number): Promise<Outcome> {
     const desired = this.#portFilter(namespace, port);
-    const isRouted = this.#known.isRouted(namespace, port);
-    if (!isRouted && this.#isPortWanted(namespace, port)) {
+    if (this.#known.isRouted(namespace, port)) return this.#writer.ensure(desired);
+    if (this.#isPortWanted(namespace, port)) {
       // Elsewhere it may come to nothing, and then no route goes that would ask for this port again.
-      if (namespace !== this.#options.rootNamespace) return { againInMs: unroutedMs };
-      return this.#writer.ensure(desired);
+      const isInRoot = namespace === this.#options.rootNamespace;
+      return isInRoot ? this.#writer.ensure(desired) : { againInMs: unroutedMs };
     }
-    if (isRouted) return this.#writer.ensure(desired);
     if (!this.#context.knowsHubs()) return undefined;
     const actual = this.#context.filters.objects.get(objectKey(desired));
     return actual && this.#known.isOurs(actual) ? this.#writer.remove(actual) : undefined;
