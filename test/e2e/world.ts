@@ -238,7 +238,7 @@ export async function untilNothingHeld(tenant: Tenant): Promise<void> {
     const hub = await tenant.hub();
     expect(conditionOf(hub, "DeletionHeld").reason).toBe("NothingHeld");
     expect(hub.status).not.toHaveProperty("hold");
-  }, STATUS_MS);
+  }, RETRY_MS);
 }
 
 /** Waits until the status says `failed` for this reason, in a sentence that matches, the manual's fields included. */

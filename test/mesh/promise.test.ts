@@ -5,15 +5,14 @@ import { startDubboConsumer } from "../bed/dubbo-consumer.ts";
 import { startHttpConsumer } from "../bed/http-consumer.ts";
 import { startSpringProvider } from "../bed/spring-provider.ts";
 import { newTenant, RETRY_MS, type Tenant, untilNothingHeld, untilReady } from "../e2e/world.ts";
-import { faults, move, replaceOldest, type Stage } from "./faults.ts";
+import { faults, move, replaceOldest, SETTLE_FACTOR, type Stage } from "./faults.ts";
 import { at, openDubboService, openService, type Service, startPod, useMesh } from "./world.ts";
 
 /** How often everything happens; once is for the suite. */
 const rounds = Number(process.env.PROMISE_ROUNDS ?? 1);
 const perSecond = 60;
 
-// On a busy machine a provider may take some seconds to find a registry that is back.
-const mesh = useMesh({ settleFactor: 0.15 });
+const mesh = useMesh({ settleFactor: SETTLE_FACTOR });
 const { world } = mesh;
 
 type Loops = Readonly<Record<string, CallLoop>>;
