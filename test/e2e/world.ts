@@ -233,12 +233,15 @@ export function untilReady(
 }
 
 /** Waits until the status holds no removal. */
-export async function untilNothingHeld(tenant: Tenant): Promise<void> {
+export async function untilNothingHeld(
+  tenant: Tenant,
+  { deadlineMs = STATUS_MS }: { readonly deadlineMs?: number } = {},
+): Promise<void> {
   await eventually(async () => {
     const hub = await tenant.hub();
     expect(conditionOf(hub, "DeletionHeld").reason).toBe("NothingHeld");
     expect(hub.status).not.toHaveProperty("hold");
-  }, RETRY_MS);
+  }, deadlineMs);
 }
 
 /** Waits until the status says `failed` for this reason, in a sentence that matches, the manual's fields included. */

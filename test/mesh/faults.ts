@@ -68,7 +68,7 @@ export const faults: readonly Fault[] = [
       await mesh.world.restartZooKeeper({ wipe: true });
       // Dubbo does not register in a directory that is gone. While that is held, whoever is not listed has to live.
       const old = await startAnew(stage);
-      await untilNothingHeld(tenant);
+      await untilNothingHeld(tenant, { deadlineMs: RETRY_MS });
       await leave(stage, old);
     },
   },

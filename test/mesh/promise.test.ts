@@ -32,7 +32,7 @@ test("no call fails while what is behind the mesh does", { timeout: 600_000 * (r
     stack.use(await startPod(mesh, greetings, { host: "10.42.7.2", dubbo: "3.3" })),
   ];
   const service = await openDubboService(mesh, greetings, pods.map(at));
-  await untilNothingHeld(greetings);
+  await untilNothingHeld(greetings, { deadlineMs: RETRY_MS });
   const stage: Stage = { mesh, consul, tenant: greetings, service, pods, stack };
   const loops = await callAll(service, spring, stack);
 
@@ -46,7 +46,7 @@ test("no call fails while what is behind the mesh does", { timeout: 600_000 * (r
   const recovers = async (): Promise<void> => {
     await replaceOldest(stage); // a status may be that of an operator that is dead
     for (const tenant of [orders, greetings]) await untilReady(tenant, { deadlineMs: RETRY_MS });
-    await untilNothingHeld(greetings);
+    await untilNothingHeld(greetings, { deadlineMs: RETRY_MS });
   };
   const changes = await mesh.sidecar.listenerChanges();
   try {

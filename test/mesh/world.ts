@@ -2,6 +2,7 @@ import { setTimeout as delay } from "node:timers/promises";
 import { afterEach, beforeAll, beforeEach, expect } from "vitest";
 import type { ServiceEntry } from "../../src/model/istio.ts";
 import type { RegistryHubSpec } from "../../src/model/registryhub.ts";
+import { registries } from "../../src/registries/index.ts";
 import {
   type DubboCall as ConsumerCall,
   type DubboConsumer,
@@ -17,8 +18,8 @@ import type { DubboCall } from "../support/dubbo-client.ts";
 import { eventually } from "../support/eventually.ts";
 import { type Figures, readFigures, tellFigures } from "./figures.ts";
 
-/** What a change takes from the registry to the sidecar, on a busy machine; the longest settling of these suites included. */
-export const ARRIVES_MS = 45_000;
+/** What a change takes from the registry to the sidecar, on a busy machine; settling is not included. */
+export const ARRIVES_MS = 15_000;
 
 /** A call of the method that all providers here have. */
 export const hello: DubboCall = {
@@ -34,6 +35,8 @@ export interface Mesh {
   readonly istiod: Istiod;
   /** What this process and those that it starts send to virtual IPs and pods goes through it. */
   readonly sidecar: Sidecar;
+  /** How long what a ZooKeeper lacks may be kept. */
+  readonly settlingMs: number;
 }
 
 /** How a mesh is started. */
@@ -106,6 +109,7 @@ export function useMesh({
   });
   return {
     world,
+    settlingMs: settleFactor * registries.zookeeper.settleMs,
     get istiod() {
       return running().istiod;
     },
@@ -207,7 +211,7 @@ export async function openDubboService(
 
 /** The same of a service of any kind, whose filter is Istio's own. */
 export async function openService(
-  { sidecar }: Mesh,
+  { sidecar, settlingMs }: Mesh,
   tenant: Tenant,
   endpoints: readonly string[],
   spec: Partial<RegistryHubSpec> = {},
@@ -220,7 +224,7 @@ export async function openService(
   const arrives = async (...wanted: string[]) => {
     await eventually(async () => {
       expect(await sidecar.endpoints(host, port)).toEqual(wanted.toSorted());
-    }, ARRIVES_MS);
+    }, settlingMs + ARRIVES_MS);
   };
   await arrives(...endpoints);
   if (!sidecar.answersDns) await setHost(host, virtualIp);
