@@ -1,6 +1,6 @@
 import { spawn } from "node:child_process";
 import { once } from "node:events";
-import { closeSync, openSync, readFileSync } from "node:fs";
+import { closeSync, openSync, readdirSync, readFileSync } from "node:fs";
 import type { Readable, Writable } from "node:stream";
 import { setTimeout as delay } from "node:timers/promises";
 import { notFound } from "./run.ts";
@@ -26,7 +26,7 @@ export interface ServerProcess {
   isRunning(): boolean;
   /** null while it runs, and when a signal ended it. */
   readonly exitCode: number | null;
-  /** SIGSTOP and SIGCONT: connections stay open, nothing is answered. */
+  /** SIGSTOP and SIGCONT: connections stay open, nothing is answered once `freeze` returns. @throws Error after 10 s. */
   freeze(): void;
   resume(): void;
   /** SIGKILL, also for a frozen one. Returns when it is gone; at once if it already is. */
@@ -38,6 +38,7 @@ export interface ServerProcess {
 }
 
 const TERMINATE_MS = 10_000;
+const FREEZE_MS = 10_000;
 const READY_POLL_MS = 25;
 
 /** Starts a server's program; returns before it is ready, see {@link awaitReady}. */
@@ -65,7 +66,10 @@ export async function startServerProcess(program: ServerProgram): Promise<Server
     get exitCode() {
       return child.exitCode;
     },
-    freeze: () => void child.kill("SIGSTOP"),
+    freeze() {
+      child.kill("SIGSTOP");
+      awaitStopped(child.pid as number);
+    },
     resume: () => void child.kill("SIGCONT"),
     readLog: () => readFileSync(program.logFile, "utf8"),
     async kill() {
@@ -83,6 +87,35 @@ export async function startServerProcess(program: ServerProgram): Promise<Server
         throw new Error(`${program.name} did not stop within ${deadlineMs} ms of SIGTERM`);
     },
   };
+}
+
+/** A signal stops a busy process when it is next scheduled; until then its other threads go on answering. */
+function awaitStopped(pid: number): void {
+  const deadline = performance.now() + FREEZE_MS;
+  while (!threadStates(pid).every((state) => state === "T")) {
+    if (performance.now() > deadline)
+      throw new Error(`process ${pid} still ran ${FREEZE_MS} ms after SIGSTOP`);
+    Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, 1); // sleeps 1 ms
+  }
+}
+
+/** A letter for each of a process's threads, see proc_pid_stat(5); none of one that ends meanwhile. */
+function threadStates(pid: number): string[] {
+  const tasks = `/proc/${pid}/task`;
+  return readdirSync(tasks).map((task) => {
+    const stat = statOf(`${tasks}/${task}/stat`);
+    return stat.charAt(stat.lastIndexOf(")") + 2); // the name before it may hold spaces and brackets
+  });
+}
+
+function statOf(file: string): string {
+  try {
+    return readFileSync(file, "utf8");
+  } catch (error) {
+    const { code } = error as NodeJS.ErrnoException;
+    if (code === "ENOENT" || code === "ESRCH") return "";
+    throw error;
+  }
 }
 
 /**

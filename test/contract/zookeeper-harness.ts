@@ -73,6 +73,7 @@ type TestServer = Pick<ZooKeeper, "address" | "port"> & { restart(): Promise<voi
  */
 export interface ZooKeeperHarness extends RegistryHarness {
   readonly server: TestServer;
+  /** Another one after each `clear`. */
   readonly writer: ZkWriter;
   /** host:port of the proxy with the chroot, and the chroot alone. */
   address(): string;
@@ -104,7 +105,8 @@ async function harnessOn(
   await using starting = new AsyncDisposableStack();
   starting.use(server);
   const proxy = starting.use(await startProxy("127.0.0.1", server.port));
-  const writer = starting.use(await connectZkWriter(server.address));
+  let writer = await connectZkWriter(server.address);
+  starting.defer(() => writer.close());
   let clears = 0;
   const chroot = (): string => `/contract-${clears}`;
   const address = (): string => `${proxy.address}${chroot()}`;
@@ -117,7 +119,9 @@ async function harnessOn(
   const owned = starting.move();
   return {
     server,
-    writer,
+    get writer() {
+      return writer;
+    },
     proxy,
     chroot,
     address,
@@ -134,10 +138,12 @@ async function harnessOn(
     openNowhere: async () => openReader({ address: `127.0.0.1:${await freePort()}` }),
     async clear() {
       clears++;
+      await writer.close(); // a stall of the machine longer than the 4 s of a session is the trouble of one test only
+      writer = await connectZkWriter(server.address);
       await writer.create(chroot());
     },
     async register(service, [first, ...others]) {
-      const create = (one: TestInstance) => writer.create(node(service, one), { ephemeral: true });
+      const create = (one: TestInstance) => writer.create(node(service, one)); // to outlive a session that a stall ends
       if (first) await create(first); // with the directories, which each of the others would make at the same time
       await Promise.all(others.map(create));
     },
