@@ -30,6 +30,12 @@ export const resources = {
     plural: "envoyfilters",
     kind: "EnvoyFilter",
   },
+  destinationRules: {
+    group: "networking.istio.io",
+    version: "v1beta1",
+    plural: "destinationrules",
+    kind: "DestinationRule",
+  },
   namespaces: { group: "", version: "v1", plural: "namespaces", kind: "Namespace" },
   services: { group: "", version: "v1", plural: "services", kind: "Service" },
   secrets: { group: "", version: "v1", plural: "secrets", kind: "Secret" },

@@ -23,7 +23,7 @@ export interface Hub {
   readonly target: string;
   readonly protocol: "tcp" | "http";
   readonly l7: boolean;
-  /** Whether proxies stop calling endpoints of Dubbo services that cannot be reached; undefined = nothing is said. */
+  /** Whether proxies stop calling endpoints that cannot be reached; undefined = nothing is said: yes for Dubbo, no for Spring. */
   readonly outlierDetection?: boolean;
   /** The namespaces whose workloads see the entries, sorted; "." = the target. Absent = all. */
   readonly exportTo?: readonly string[];

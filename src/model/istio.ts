@@ -50,3 +50,11 @@ export interface EnvoyFilter {
   readonly metadata: ObjectMeta;
   readonly spec: { readonly priority?: number; readonly configPatches?: readonly unknown[] };
 }
+
+/** Source: istio.io/api networking/v1beta1, customresourcedefinitions.gen.yaml. */
+export interface DestinationRule {
+  readonly apiVersion: "networking.istio.io/v1beta1";
+  readonly kind: "DestinationRule";
+  readonly metadata: ObjectMeta;
+  readonly spec: { readonly host: string; readonly trafficPolicy?: unknown };
+}

@@ -33,6 +33,10 @@ export const problemCodes = {
     "The endpoints have different weights, which Istio follows roughly where calls are not balanced by the Dubbo filter. If shares have to be exact, give the host's DestinationRule ROUND_ROBIN.",
   ShareIgnored:
     "All instances of the service that are listed are in shares of 0 %, so shares do not count for it. Give one of spec.instances.shares more.",
+  NoRight:
+    "The hub says outlierDetection: true, and the operator may not write the DestinationRule that this needs for Spring services. Have the cluster's administrator add the component destination-rules.",
+  NoDestinationRule:
+    "The hub says outlierDetection: true, and the DestinationRule that this needs for Spring services is not there: somebody else's rule is for the same hosts, or the API server does not take it. Follow the detail.",
   MixedProtocols:
     "Instances of one service speak different protocols; the entry contains only those that speak its protocol. Or the hubs of a Spring service differ in spec.protocol; the entry keeps its protocol.",
   TooManyServices:

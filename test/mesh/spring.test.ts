@@ -1,3 +1,4 @@
+import { join } from "node:path";
 import { beforeAll, describe, expect, test } from "vitest";
 import { type Consul, startConsul } from "../bed/consul.ts";
 import { type Eureka, startEureka } from "../bed/eureka.ts";
@@ -5,11 +6,16 @@ import { type HttpConsumer, startHttpConsumer } from "../bed/http-consumer.ts";
 import type { RetiringProvider } from "../bed/provider-process.ts";
 import { type SpringRegistry, startSpringProvider } from "../bed/spring-provider.ts";
 import { newTenant, untilNothingHeld } from "../e2e/world.ts";
+import { consulRegistrant } from "../support/consul-registrant.ts";
 import { eventually } from "../support/eventually.ts";
+import { checkout } from "../support/install.ts";
 import { ARRIVES_MS, at, openService, type Service, useMesh } from "./world.ts";
 
 const mesh = useMesh();
 const PORT = 9000;
+const CALLS = 600;
+/** As of Dubbo services, see dead-endpoints.test.ts. */
+const FEW = 5;
 let registries: { readonly eureka: Eureka; readonly consul: Consul };
 let consumer: HttpConsumer;
 beforeAll(async () => {
@@ -38,6 +44,8 @@ const start = (registry: SpringRegistry, application: string, ip: string): Promi
       "spring.cloud.consul.discovery.instance-id": `${application}-${ip.replaceAll(".", "-")}`,
     },
   });
+
+const rights = ["-f", join(checkout, "config/components/destination-rules/rights.yaml")];
 
 /** A path of a service, once it answers. */
 async function answering({ host, port }: Service): Promise<string> {
@@ -93,4 +101,31 @@ test("two Spring services on one TCP port: each call finds its own", async () =>
       answers: { [answer]: 50 },
     });
   }
+});
+
+test("outlierDetection: true: an endpoint where nobody listens costs a few calls, not every other one", async () => {
+  const { api } = mesh.world;
+  const tenant = await newTenant(mesh.world);
+  const [application, gone] = ["shipping", { address: "10.42.14.2", port: PORT }];
+  await using lives = await start("consul", application, "10.42.14.1");
+  const registrant = consulRegistrant(registries.consul);
+  await registrant.register([{ service: application, ...gone }]);
+  const hub = { type: "consul", address: registries.consul.url, protocol: "tcp" } as const;
+  const service = await openService(mesh, tenant, [at(lives), `${gone.address}:${gone.port}`], hub);
+  const url = `http://${service.host}:${service.port}/greeting`;
+  const failures = async () => (await consumer.calls({ url, keepAlive: false }, CALLS)).failed;
+  expect(await failures()).toBeGreaterThan(CALLS / 4);
+  await api.kubectl(["apply", ...rights]);
+  await tenant.applyHub({ ...hub, outlierDetection: true });
+  const ejects = (wanted: boolean) =>
+    eventually(async () => {
+      const { outlier_detection: detection } = await mesh.sidecar.balancing(service.host, service.port);
+      expect(detection !== undefined).toBe(wanted);
+    }, ARRIVES_MS);
+  await ejects(true);
+  expect(await failures()).toBeLessThanOrEqual(FEW);
+  await tenant.applyHub(hub);
+  await ejects(false);
+  await registrant.clear();
+  await api.kubectl(["delete", ...rights]);
 });

@@ -5,6 +5,7 @@ import { checkout } from "../support/install.ts";
 
 /** The folders of `config/components`, which `components.test.ts` compares. */
 export const components = [
+  "destination-rules",
   "istio-system",
   "lanes",
   "multi-tenant",

@@ -1,21 +1,14 @@
 import type { KubeClient } from "../../kube/client.ts";
-import { KubeError } from "../../kube/errors.ts";
 import { createReflector, type ObjectStore, type Reflector } from "../../kube/reflector.ts";
-import { collectionPath, type ObjectKey, objectKey, resources } from "../../kube/resources.ts";
+import { type ObjectKey, objectKey, resources } from "../../kube/resources.ts";
 import type { EnvoyFilter } from "../../model/istio.ts";
 import { splitKey } from "../../model/keys.ts";
 import type { KubeObject, Stored } from "../../model/kubernetes.ts";
-import { pause } from "../../runtime/clock.ts";
-import type { Clock, Deps } from "../../runtime/deps.ts";
+import type { Deps } from "../../runtime/deps.ts";
 import { namespaceOnly, withoutManagedFields } from "../../translate/read-back/kept.ts";
 import { isTerminating } from "../../translate/read-back/namespace.ts";
-import type { Known, NamespacesView } from "./filter-scope.ts";
-
-const forbidden = 403;
-/** How often the API server is asked for a right that nobody needs yet: somebody may grant it to have things cleaned up. */
-const probeMs = 600_000;
-/** The same while it does not answer. */
-const retryMs = 5_000;
+import { type Known, OptionalLists } from "../writes/optional-lists.ts";
+import type { NamespacesView } from "./filter-scope.ts";
 
 /**
  * The EnvoyFilters of the root namespace, and those of all others with the namespaces themselves, where the rights to list
@@ -23,23 +16,16 @@ const retryMs = 5_000;
  */
 export class FilterLists implements ObjectStore<Stored<EnvoyFilter>>, NamespacesView {
   readonly root: Reflector<Stored<EnvoyFilter>>;
-  readonly #client: KubeClient;
-  readonly #clock: Clock;
   readonly #rootNamespace: string;
   readonly #elsewhere: Reflector<Stored<EnvoyFilter>>;
   readonly #namespaces: Reflector<KubeObject>;
   readonly #objects = new Map<ObjectKey, Stored<EnvoyFilter>>();
   /** Namespaces in which objects can be created. */
   readonly #open = new Set<string>();
-  #changed: (keys: ReadonlySet<ObjectKey>) => void = () => undefined;
-  /** Whether the API server refuses to list what nobody needs yet. */
-  #isForbidden = false;
-  /** Resolved once an entry is exported to some namespaces. */
-  readonly #needed = Promise.withResolvers<void>();
+  /** What is needed once an entry is exported to some namespaces. */
+  readonly #optional: OptionalLists;
 
   constructor(client: KubeClient, rootNamespace: string, deps: Deps) {
-    this.#client = client;
-    this.#clock = deps.clock;
     this.#rootNamespace = rootNamespace;
     const { envoyFilters, namespaces } = resources;
     const transform = withoutManagedFields<Stored<EnvoyFilter>>;
@@ -49,6 +35,8 @@ export class FilterLists implements ObjectStore<Stored<EnvoyFilter>>, Namespaces
     const fieldSelector = `metadata.namespace!=${rootNamespace}`;
     this.#elsewhere = createReflector(client, envoyFilters, { fieldSelector, transform }, optional);
     this.#namespaces = createReflector(client, namespaces, { transform: namespaceOnly }, optional);
+    const lists = [this.#elsewhere, this.#namespaces];
+    this.#optional = new OptionalLists(client, envoyFilters, lists, deps.clock);
   }
 
   get objects(): ReadonlyMap<ObjectKey, Stored<EnvoyFilter>> {
@@ -64,16 +52,13 @@ export class FilterLists implements ObjectStore<Stored<EnvoyFilter>>, Namespaces
   }
 
   known(): Known {
-    this.#needed.resolve();
+    this.#optional.need();
     return this.elsewhere;
   }
 
   /** What is known of namespaces besides the root namespace; to ask is no need of them. */
   get elsewhere(): Known {
-    if (this.#isForbidden) return "no";
-    const lists = [this.#elsewhere.status, this.#namespaces.status];
-    if (lists.every(({ state }) => state === "synced")) return "yes";
-    return lists.some((one) => one.state !== "synced" && one.error?.status === forbidden) ? "no" : "unknown";
+    return this.#optional.known;
   }
 
   has(namespace: string): boolean {
@@ -82,7 +67,7 @@ export class FilterLists implements ObjectStore<Stored<EnvoyFilter>>, Namespaces
 
   /** @param changed called with the keys of filters that changed; also with none, when the state of a list did. */
   subscribe(changed: (keys: ReadonlySet<ObjectKey>) => void): void {
-    this.#changed = changed;
+    this.#optional.onChange(() => changed(new Set()));
     for (const list of [this.root, this.#elsewhere]) {
       list.subscribe((keys) => {
         for (const key of keys) {
@@ -118,37 +103,7 @@ export class FilterLists implements ObjectStore<Stored<EnvoyFilter>>, Namespaces
 
   /** Lists and watches until `signal` aborts. @throws only on a bug. */
   async run(signal: AbortSignal): Promise<void> {
-    await Promise.all([this.root.run(signal), this.#runElsewhere(signal)]);
-  }
-
-  /** Without the right nobody shall read of refusals before an entry needs it: until then it is asked for now and then. */
-  async #runElsewhere(signal: AbortSignal): Promise<void> {
-    let isNeeded = false;
-    const needed = this.#needed.promise.then(() => {
-      isNeeded = true;
-    });
-    signal.addEventListener("abort", () => this.#needed.resolve(), { once: true });
-    for (let answer = await this.#probe(signal); answer !== "yes"; answer = await this.#probe(signal)) {
-      if (isNeeded) break;
-      if (answer === "no") this.#isForbidden = true;
-      this.#changed(new Set());
-      await Promise.race([needed, pause(this.#clock, answer === "no" ? probeMs : retryMs, signal)]);
-    }
-    this.#isForbidden = false;
-    this.#changed(new Set()); // nothing is known until the lists say what
-    await Promise.all([this.#elsewhere.run(signal), this.#namespaces.run(signal)]);
-  }
-
-  /** Whether the filters of all namespaces may be listed. */
-  async #probe(signal: AbortSignal): Promise<Known> {
-    const path = collectionPath(resources.envoyFilters);
-    try {
-      await this.#client.request({ method: "GET", path, query: { limit: "1" }, signal });
-      return "yes";
-    } catch (error) {
-      if (!signal.aborted && !(error instanceof KubeError)) throw error;
-      return error instanceof KubeError && error.status === forbidden ? "no" : "unknown";
-    }
+    await Promise.all([this.root.run(signal), this.#optional.run(signal)]);
   }
 
   #listOf(object: KubeObject): Reflector<Stored<EnvoyFilter>> {

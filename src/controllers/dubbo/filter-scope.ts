@@ -1,15 +1,14 @@
 import type { Instant, Ms } from "../../model/entry.ts";
 import type { Clock } from "../../runtime/deps.ts";
 import type { DubboRoute } from "../../translate/envoy-filter.ts";
+import type { Known } from "../writes/optional-lists.ts";
 
 /** Where the API server has refused a filter it is asked again after so long. */
 export const refusedMs = 600_000;
 
-/** Whether all namespaces and their filters are known: "no" = a right is missing; "unknown" = not now. */
-export type Known = "yes" | "no" | "unknown";
-
 /** The namespaces besides the root namespace. */
 export interface NamespacesView {
+  /** Whether all of them and their filters are known. */
   known(): Known;
   /** Whether the namespace exists and is not being deleted. */
   has(namespace: string): boolean;

@@ -12,6 +12,7 @@ import { WorkQueue } from "../writes/queue.ts";
 import type { Urgency } from "../writes/ready-keys.ts";
 import { type ClusterOptions, HubCluster } from "./cluster.ts";
 import type { HubDeps } from "./connection.ts";
+import { DefaultRules, type DefaultRulesContext } from "./default-rules.ts";
 import { type HostContext, HostWorker } from "./host-worker.ts";
 import type { Claimant } from "./other-lanes.ts";
 import type { HubSession } from "./session.ts";
@@ -41,6 +42,7 @@ export class HubController {
   readonly #cluster: HubCluster;
   readonly #sessions: HubSessions;
   readonly #unexplained: UnexplainedEntries;
+  readonly #defaultRules: DefaultRules;
   #hostQueue: WorkQueue | undefined;
   #statusQueue: WorkQueue | undefined;
   #events: EventRecorder | undefined;
@@ -53,24 +55,22 @@ export class HubController {
     this.#metrics = metrics;
     this.#deps = deps;
     this.#cluster = new HubCluster(client, options, deps);
-    this.#unexplained = new UnexplainedEntries(deps.logger, (namespace) => {
-      for (const { hub } of this.#sessions.ordered)
-        if (hub.target === namespace) this.#enqueueStatus(hub.key);
-    });
+    this.#unexplained = new UnexplainedEntries(deps.logger, (target) => this.#enqueueStatuses(target));
     this.#sessions = new HubSessions({ cluster: this.#cluster, client, metrics, deps }, options, {
       enqueueHosts: (hosts, urgency) => this.#enqueueHosts(hosts, urgency),
       enqueueStatus: (key, when) =>
         when === "now" ? this.#statusQueue?.add(key, "changed") : this.#enqueueStatus(key),
-      recall: (namespace) => this.#hostQueue?.recall(namespace),
+      recall: (namespace) => this.#recall(namespace),
       recordEvent: (object, reason, message) =>
         this.#events?.record({ object, type: "Warning", reason, message }),
       listsChanged: () => this.#listsChanged(),
     });
+    this.#defaultRules = new DefaultRules(client, options, this.#rulesContext(), deps);
   }
 
   /** Names of the queues that have worked on one key for longer than `ms`. */
   stuckLoops(ms: Ms): readonly string[] {
-    const queues = { hosts: this.#hostQueue, status: this.#statusQueue };
+    const queues = { hosts: this.#hostQueue, status: this.#statusQueue, rules: this.#defaultRules };
     return Object.entries(queues).flatMap(([name, queue]) => ((queue?.longestRunMs ?? 0) > ms ? [name] : []));
   }
 
@@ -88,7 +88,7 @@ export class HubController {
     this.#events = events;
     const context = this.#context();
     const pool = vipPool(this.#options.vipCidr);
-    const recall = (namespace: string): void => this.#hostQueue?.recall(namespace);
+    const recall = (namespace: string): void => this.#recall(namespace);
     const tools = {
       client: this.#client,
       events,
@@ -119,7 +119,7 @@ export class HubController {
     const loops = [...lists, meshSettings, this.#hostQueue, this.#statusQueue];
     this.#metrics.beforeRender(() => this.#measure(pool));
     try {
-      await Promise.all(loops.map((loop) => loop.run(running)));
+      await Promise.all([...loops.map((loop) => loop.run(running)), this.#defaultRules.run(tools)]);
     } finally {
       this.#sessions.close();
       broken.abort();
@@ -135,6 +135,7 @@ export class HubController {
       serviceEntries,
       services,
       mesh: { namespaces, settings },
+      defaultRules: this.#defaultRules,
       serviceAt: (host) => serviceAt(host, services),
       isReady: () => this.#isReady,
       sessions: () => this.#sessions.ordered,
@@ -152,6 +153,17 @@ export class HubController {
     };
   }
 
+  #rulesContext(): DefaultRulesContext {
+    return {
+      isReady: () => this.#isReady,
+      claimants: () => this.#sessions.claimants,
+      hubs: this.#cluster.hubs.objects,
+      goneInMs: (key) => this.#sessions.goneInMs(key),
+      targetProblem: ({ hub }) => this.#cluster.targetProblem(hub),
+      changed: (target) => this.#enqueueStatuses(target),
+    };
+  }
+
   #subscribe(): void {
     const { hubs, namespaces, serviceEntries, services, meshSettings } = this.#cluster;
     meshSettings.onChange(() => {
@@ -162,13 +174,17 @@ export class HubController {
       this.#listsChanged();
     });
     namespaces.subscribe((names) => {
-      for (const name of names) this.#hostQueue?.recall(name);
+      for (const name of names) this.#recall(name);
       this.#sessions.each((session) => session.lookAtTarget());
+      this.#defaultRules.lookAtAll();
       this.#listsChanged();
     });
     services.subscribe((keys) => this.#servicesChanged(keys));
     hubs.subscribe((keys) => {
-      for (const key of keys) this.#sessions.take(key);
+      for (const key of keys) {
+        this.#sessions.take(key);
+        this.#defaultRules.take(key);
+      }
       if (hubs.status.state !== "synced") this.#sessions.listLost();
       this.#listsChanged();
     });
@@ -195,6 +211,7 @@ export class HubController {
       this.#hostQueue?.retryAll();
       this.#enqueueHosts(this.#cluster.entries.hosts(), "look");
       this.#sessions.each((session) => session.lookAtAll.ask());
+      this.#defaultRules.lookAtAll();
     }
     if (this.#cluster.endsBlindness()) this.#sessions.restart();
     this.#sessions.connect();
@@ -222,6 +239,15 @@ export class HubController {
         hub.target === target && (isSynced ? lookAtAll.isDue : lookAtAll.isOn),
     );
     return looksAtAll ? "slice" : (this.#hostQueue?.waitsFor(target) ?? "nothing");
+  }
+
+  #recall(namespace: string): void {
+    this.#hostQueue?.recall(namespace);
+    this.#defaultRules.recall(namespace);
+  }
+
+  #enqueueStatuses(target: string): void {
+    for (const { hub } of this.#sessions.ordered) if (hub.target === target) this.#enqueueStatus(hub.key);
   }
 
   #enqueueStatus(key: HubKey): void {

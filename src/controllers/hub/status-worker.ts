@@ -16,6 +16,7 @@ import { readStatus } from "../../translate/read-back/hub-status.ts";
 import type { EntryIndex, HubEntry } from "../writes/entry-index.ts";
 import type { Tools } from "../writes/object-writer.ts";
 import type { Outcome, WorkQueue } from "../writes/queue.ts";
+import type { DefaultRules } from "./default-rules.ts";
 import { ambientWithoutL7, hiddenByMesh, type MeshView } from "./mesh-warnings.ts";
 import type { HubSession } from "./session.ts";
 import { type Services, shadowsOf } from "./shadowing-services.ts";
@@ -49,6 +50,7 @@ export interface StatusContext {
   readonly serviceEntries: Reflector<Stored<ServiceEntry>>;
   readonly services: Services;
   readonly mesh: MeshView;
+  readonly defaultRules: Pick<DefaultRules, "problemsOf">;
   readonly entries: EntryIndex;
   readonly unexplained: UnexplainedEntries;
   /** Whether the first lists of the cluster are still being read, so that nothing is known yet. */
@@ -166,6 +168,7 @@ export class StatusWorker {
         ...this.#context.unexplained.problemsIn(hub.target),
         ...shadowsOf(hub.target, isMade, this.#context.services, previous),
         ...hiddenByMesh(hub.target, this.#context.mesh, previous),
+        ...this.#context.defaultRules.problemsOf(hub, previous),
         ...ambientWithoutL7(hub, session.listings, this.#context.mesh, previous),
       ],
       excluded: session.listings.excluded,

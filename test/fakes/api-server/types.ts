@@ -56,6 +56,7 @@ export const apiTypes: readonly ApiType[] = [
   },
   istio("serviceentries", "ServiceEntry", { "spec.ports": "name" }),
   istio("envoyfilters", "EnvoyFilter"),
+  istio("destinationrules", "DestinationRule"),
   builtIn("namespaces", "Namespace", { isNamespaced: false, hasStatus: true }),
   builtIn("services", "Service", { hasStatus: true }),
   builtIn("secrets", "Secret"),

@@ -1,9 +1,6 @@
 import { expect, test } from "vitest";
-import {
-  FilterScope,
-  type Known,
-  type NamespacesView,
-} from "../../../../src/controllers/dubbo/filter-scope.ts";
+import { FilterScope, type NamespacesView } from "../../../../src/controllers/dubbo/filter-scope.ts";
+import type { Known } from "../../../../src/controllers/writes/optional-lists.ts";
 import type { DubboRoute } from "../../../../src/translate/envoy-filter.ts";
 import { fakeClock } from "../../../support/fake-clock.ts";
 
