@@ -5,12 +5,12 @@ import { annotations, fieldManagers, labels } from "../../model/labels.ts";
 import { defaultRuleName } from "../destination-rule.ts";
 import { hubIdOf } from "../names.ts";
 import { fieldsOf, isFields, objectAnnotations, objectLabels, textOf } from "./json.ts";
-import { nameOnly } from "./kept.ts";
+import { nameOnly, withoutManagedFields } from "./kept.ts";
+import { hubLabelsOf } from "./service-entry.ts";
 
 /** Keeps of other people's rules only which hosts they are for and whether they eject; of ours all but who set which field. */
 export function ruleHostOnly(object: Stored<DestinationRule>): Stored<DestinationRule> {
-  const { managedFields: _, ...metadata } = object.metadata;
-  if (isDefaultRule(object)) return { ...object, metadata };
+  if (isDefaultRule(object)) return withoutManagedFields(object);
   return {
     ...object,
     metadata: nameOnly(object).metadata,
@@ -30,10 +30,7 @@ export function isDefaultRule(object: Stored<DestinationRule>): boolean {
 export function hubsOfRule(object: Stored<DestinationRule>): ReadonlyMap<HubId, HubKey> {
   const keys = (objectAnnotations(object)[annotations.hubs] ?? "").split(",").filter((key) => key !== "");
   const keyOf = new Map(keys.map((key) => [hubIdOf(key), key]));
-  const ids = Object.keys(objectLabels(object))
-    .filter((label) => label.startsWith(labels.hub))
-    .map((label) => label.slice(labels.hub.length));
-  return new Map(ids.map((id) => [id, keyOf.get(id) ?? ""]));
+  return new Map(hubLabelsOf(object).map((id) => [id, keyOf.get(id) ?? ""]));
 }
 
 /**

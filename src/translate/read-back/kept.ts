@@ -1,4 +1,4 @@
-import type { EnvoyFilter, ServiceEntry } from "../../model/istio.ts";
+import type { ServiceEntry } from "../../model/istio.ts";
 import type { KubeObject, Stored } from "../../model/kubernetes.ts";
 import type { RegistryHub } from "../../model/registryhub.ts";
 import { fieldsOf, isFields, listOf, textOf } from "./json.ts";
@@ -73,7 +73,7 @@ export function withoutEndpoints(object: Stored<ServiceEntry>): Stored<ServiceEn
 }
 
 /** Drops the record of which client set which field. */
-export function withoutManagedFields<T extends Stored<ServiceEntry> | Stored<EnvoyFilter>>(object: T): T {
+export function withoutManagedFields<T extends KubeObject>(object: T): T {
   const { managedFields: _, ...metadata } = object.metadata;
   return { ...object, metadata };
 }

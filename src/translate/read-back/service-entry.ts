@@ -8,7 +8,7 @@ import type {
 } from "../../model/entry.ts";
 import type { HubId } from "../../model/hub.ts";
 import type { ServiceEntry } from "../../model/istio.ts";
-import type { ManagedFields, Stored } from "../../model/kubernetes.ts";
+import type { KubeObject, ManagedFields, Stored } from "../../model/kubernetes.ts";
 import {
   annotations,
   endpointLabels,
@@ -219,7 +219,7 @@ export function hubsOf(object: Stored<ServiceEntry>, endpoints = endpointsOf(obj
 }
 
 /** The hubs of the ownership labels. */
-export function hubLabelsOf(object: Stored<ServiceEntry>): readonly HubId[] {
+export function hubLabelsOf(object: KubeObject): readonly HubId[] {
   const keys = Object.keys(objectLabels(object)).filter((key) => key.startsWith(labels.hub));
   return keys.map((key) => key.slice(labels.hub.length));
 }
