@@ -22,7 +22,7 @@ interface Layer {
 }
 
 const ambient = /^node:(timers|process|perf_hooks)/;
-const pure = ["node:crypto", "node:util", "node:net#isIP", "node:net#BlockList"];
+const pure = ["node:crypto", "node:util", "node:net#isIP", "node:net#BlockList", "node:net#SocketAddress"];
 const registryLayers = ["model", "runtime", "adapter contract", "transport", "kinds/dubbo", "kinds/spring"];
 const registryModules = ["node:*", "undici", "zod"];
 const types = ["zookeeper", "nacos", "eureka", "consul"];

@@ -93,6 +93,7 @@ export async function generateEntries(
     unexplained,
     serviceEntries,
     serviceAt: () => "no" as const, // a preview does not read Services
+    speaksMtls: () => undefined, // nor pods: what the cluster has stays
     isReady: () => true,
     targetProblem: () => undefined,
     claimants: hubs.sessions,

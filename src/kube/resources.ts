@@ -36,6 +36,13 @@ export const resources = {
     plural: "destinationrules",
     kind: "DestinationRule",
   },
+  peerAuthentications: {
+    group: "security.istio.io",
+    version: "v1beta1",
+    plural: "peerauthentications",
+    kind: "PeerAuthentication",
+  },
+  pods: { group: "", version: "v1", plural: "pods", kind: "Pod" },
   namespaces: { group: "", version: "v1", plural: "namespaces", kind: "Namespace" },
   services: { group: "", version: "v1", plural: "services", kind: "Service" },
   secrets: { group: "", version: "v1", plural: "secrets", kind: "Secret" },

@@ -1,4 +1,4 @@
-import type { HubId, HubIdentity, HubKey } from "./hub.ts";
+import type { HubId, HubIdentity, HubKey, Identity } from "./hub.ts";
 import { splitKey } from "./keys.ts";
 import type { Protocol, ServiceKind } from "./service.ts";
 
@@ -54,6 +54,8 @@ export interface EntryEndpoint extends Endpoint {
   readonly by: ReadonlySet<HubId>;
   /** The name of one of the hubs in `by`, for people; "" = not chosen yet. */
   readonly registryName: string;
+  /** Present = proxies call it by Istio's mTLS. */
+  readonly mtls?: true;
 }
 
 /**
@@ -89,6 +91,8 @@ export interface Entry {
   readonly outlierDetection: boolean;
   /** The namespaces that see it, sorted; absent = all, or what somebody else has written. */
   readonly exportTo?: readonly string[];
+  /** As in Hub, of all its hubs; absent = any, or what somebody else has written. */
+  readonly subjectAltNames?: readonly string[];
   /** The registry-name label of a Spring entry, for people; "" on Dubbo entries. */
   readonly registryName: string;
 }
@@ -115,6 +119,10 @@ export interface Claim {
   readonly outlierDetection?: boolean;
   /** The namespaces that shall see the entry; absent = all. */
   readonly exportTo?: readonly string[];
+  /** As in Hub; undefined = the hub is missing, so nobody knows. */
+  readonly identity?: Identity;
+  /** As in Hub. */
+  readonly subjectAltNames?: readonly string[];
   /** The hub's spec.protocol for Spring services; undefined = the hub is missing, so nobody knows. */
   readonly protocol?: Protocol;
   /** Labels that the hub asks for, besides the usual ones. */

@@ -7,6 +7,8 @@ export type HubId = string;
 
 export const registryTypes = ["zookeeper", "nacos", "eureka", "consul"] as const;
 export type RegistryType = (typeof registryTypes)[number];
+export const identities = ["auto", "none"] as const;
+export type Identity = (typeof identities)[number];
 export type Policy = "sync" | "upsert-only" | "observe";
 
 /** A hub with every default filled in; the rest of the code works with this type. */
@@ -27,6 +29,10 @@ export interface Hub {
   readonly outlierDetection?: boolean;
   /** The namespaces whose workloads see the entries, sorted; "." = the target. Absent = all. */
   readonly exportTo?: readonly string[];
+  /** Whether endpoints that are pods with a sidecar are called by mTLS; "none" = no endpoint is. */
+  readonly identity: Identity;
+  /** Sorted; the certificates of endpoints that are called by mTLS must have one of these. Absent = any of the mesh's. */
+  readonly subjectAltNames?: readonly string[];
   readonly policy: Policy;
   readonly suspend: boolean;
   readonly filter: ServiceFilter;

@@ -22,6 +22,7 @@ export interface ServiceEntrySpec {
   readonly endpoints?: readonly WorkloadEntry[];
   /** Absent = to all namespaces; "." = its own. */
   readonly exportTo?: readonly string[];
+  readonly subjectAltNames?: readonly string[];
 }
 
 export interface ServiceEntryPort {

@@ -29,6 +29,8 @@ export const problemCodes = {
     "meshConfig.serviceEntryVisibility hides the ServiceEntries of the hub's target, so callers do not reach them. Have the mesh's administrator add a policy with visibility PUBLIC that selects the namespace.",
   AmbientNoL7:
     "Some namespaces are ambient, where no EnvoyFilter acts: their consumers reach Dubbo services by connection, not by call. Give them sidecars, or set l7: false.",
+  IdentityUnknown:
+    "The operator cannot read which providers are pods with a sidecar, so new endpoints are called in plain text, which STRICT providers refuse. Grant it the rights of ClusterRole registryhub-identity, or set spec.identity: none.",
   WeightsApproximate:
     "The endpoints have different weights, which Istio follows roughly where calls are not balanced by the Dubbo filter. If shares have to be exact, give the host's DestinationRule ROUND_ROBIN.",
   ShareIgnored:

@@ -1,4 +1,4 @@
-import type { Policy, RegistryType } from "./hub.ts";
+import type { Identity, Policy, RegistryType } from "./hub.ts";
 import type { KubeObject } from "./kubernetes.ts";
 import type { ConditionStatus, ConditionType } from "./reasons.ts";
 
@@ -27,6 +27,8 @@ export interface RegistryHubSpec {
   };
   readonly outlierDetection?: boolean;
   readonly exportTo?: readonly string[];
+  readonly identity?: Identity;
+  readonly subjectAltNames?: readonly string[];
   readonly policy?: Policy;
   readonly suspend?: boolean;
   readonly zookeeper?: { readonly root?: string };

@@ -80,7 +80,7 @@ export function claimOf(host: HostKey, actual: Entry | undefined, inputs: ClaimI
   const listed = mayWrite ? inputs.listed : [];
   const leftOut = mayWrite && hub.policy !== "upsert-only" ? (inputs.leftOut ?? []) : []; // that one never removes
   if (listed.length === 0 && !owns(inputs, host, actual)) return undefined;
-  const { key, name, l7, outlierDetection, exportTo, protocol } = hub;
+  const { key, name, l7, outlierDetection, exportTo, identity, subjectAltNames, protocol } = hub;
   const weights = hub.instances.weights || hub.instances.shares.length > 0;
   const labels = hub.instances.labels.map(({ label }) => label);
   const isUnknown = !mayWrite || inputs.isUnknown || hub.policy === "upsert-only";
@@ -88,6 +88,8 @@ export function claimOf(host: HostKey, actual: Entry | undefined, inputs: ClaimI
   const said = {
     l7,
     protocol,
+    identity,
+    ...(subjectAltNames !== undefined && { subjectAltNames }),
     ...(outlierDetection !== undefined && { outlierDetection }),
     ...(exportTo !== undefined && { exportTo }),
     ...(leftOut.length > 0 && { leftOut }),
@@ -136,7 +138,12 @@ function owns({ hub, trust }: ClaimInputs, host: HostKey, actual: Entry | undefi
 
 function claimOfMissing(key: HubKey, actual: Entry | undefined): Claim {
   const name = splitKey(key)[1];
-  const { l7, outlierDetection, exportTo } = actual ?? { l7: true, outlierDetection: true };
-  const said = { l7, outlierDetection, ...(exportTo !== undefined && { exportTo }) };
+  const { l7, outlierDetection, exportTo, subjectAltNames } = actual ?? { l7: true, outlierDetection: true };
+  const said = {
+    l7,
+    outlierDetection,
+    ...(exportTo !== undefined && { exportTo }),
+    ...(subjectAltNames !== undefined && { subjectAltNames }),
+  };
   return { key, name, ...said, mayWrite: false, listed: [], unlisted: "unknown" };
 }

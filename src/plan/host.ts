@@ -28,6 +28,8 @@ export interface HostInput {
   readonly vip: string | undefined;
   /** Whether the address, in whatever form, is in the range of virtual IPs, and so no instance's. */
   readonly isVirtual: (address: string) => boolean;
+  /** Whether the endpoint is a pod whose sidecar speaks mTLS at its port; undefined = that is not known now. */
+  readonly speaksMtls: (endpoint: Endpoint) => boolean | undefined;
   /** How long `actual` has been empty. */
   readonly emptyForMs: Ms;
   readonly graceMs: Ms;
@@ -81,7 +83,7 @@ export function planHost(input: HostInput): HostPlan {
   const said = [...contributing].map((id) => claims.get(id)?.protocol);
   const shape: EntryShape = { ...chosen, protocol: protocolOf(chosen, said) };
   const asked = [...claims.values()].flatMap(({ labels = [] }) => labels);
-  const room = roomFor(vouched(merged, actual, claims), actual, (one) => input.bytesOf(one, shape), asked);
+  const room = roomFor(vouched(merged, input), actual, (one) => input.bytesOf(one, shape), asked);
   const held = [...merged.keys()].filter((hostPort) => actual?.endpoints.has(hostPort)).length;
   const told = toldUnless(before, shape, { held, unread: carried.endpoints.length });
   const problems = problemsOf(claims, refused, merged, room, shape);
@@ -159,20 +161,34 @@ function merge(
   return out;
 }
 
-/** Settles which hubs the endpoints name. */
+/** Settles which hubs the endpoints name, and which endpoints are called by mTLS. */
 function vouched(
   merged: ReadonlyMap<HostPort, EntryEndpoint>,
-  actual: Entry | undefined,
-  claims: ReadonlyMap<HubId, Claim>,
+  input: HostInput,
 ): ReadonlyMap<HostPort, EntryEndpoint> {
-  const settled = [...merged].map(([hostPort, endpoint]) => {
+  const { actual, claims } = input;
+  const settled = [...merged].map(([hostPort, one]) => {
+    const { mtls: _, ...endpoint } = one;
     const by = [...claims.keys()].filter((id) => endpoint.by.has(id));
     const names = by.map((id) => claims.get(id)?.name ?? "");
     const named = actual?.endpoints.get(hostPort)?.registryName ?? "";
     const registryName = names.includes(named) ? named : (names.find((name) => name !== "") ?? named);
-    return [hostPort, { ...endpoint, by: new Set(by), registryName }] as const;
+    const mtls = isCalledByMtls(endpoint, by, input);
+    return [hostPort, { ...endpoint, ...(mtls && { mtls }), by: new Set(by), registryName }] as const;
   });
   return new Map(settled);
+}
+
+/** What nobody knows now stays as the cluster has it: else a restart would cut the calls of STRICT providers. */
+function isCalledByMtls(
+  endpoint: Endpoint,
+  by: readonly HubId[],
+  { actual, claims, speaksMtls }: HostInput,
+): boolean {
+  const said = by.map((id) => claims.get(id)?.identity);
+  if (said.includes("none")) return false;
+  const known = said.includes(undefined) ? undefined : speaksMtls(endpoint);
+  return known ?? actual?.endpoints.get(endpoint.hostPort)?.mtls ?? false;
 }
 
 function problemsOf(
@@ -290,6 +306,7 @@ function entryFor(
     outlierDetection:
       isSpring || ids.length === 0 || ids.some((id) => claims.get(id)?.outlierDetection !== false),
     ...exportedBy(ids.map((id) => claims.get(id)?.exportTo)),
+    ...acceptedBy(ids.flatMap((id) => claims.get(id)?.subjectAltNames ?? [])),
     registryName: isSpring ? registryName : "",
   };
 }
@@ -299,4 +316,9 @@ function exportedBy(said: readonly Claim["exportTo"][]): Pick<Entry, "exportTo">
   const names = said.filter((one) => one !== undefined);
   if (names.length === 0 || names.length < said.length) return {};
   return { exportTo: [...new Set(names.flat())].sort() };
+}
+
+/** All names that the hubs accept; where none of them names any, every certificate of the mesh is accepted. */
+function acceptedBy(names: readonly string[]): Pick<Entry, "subjectAltNames"> {
+  return names.length === 0 ? {} : { subjectAltNames: [...new Set(names)].sort() };
 }

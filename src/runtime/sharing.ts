@@ -1,12 +1,13 @@
 /**
  * Returns a function that replaces each value by the first one with equal JSON, so that memory holds equal values
- * once instead of a hundred thousand times.
+ * once instead of a hundred thousand times. What comes after `max` different values may equal an earlier one all the same.
  */
-export function sharing<T>(): (value: T) => T {
+export function sharing<T>(max = Infinity): (value: T) => T {
   const known = new Map<string, T>();
   return (value) => {
     const key = JSON.stringify(value);
     const first = known.get(key) ?? value;
+    if (known.size >= max) known.clear();
     known.set(key, first);
     return first;
   };

@@ -8,6 +8,7 @@ import {
   fieldManagers,
   labels,
   maxHubsPerEndpoint,
+  sidecarLabel,
 } from "../model/labels.ts";
 import type { Protocol } from "../model/service.ts";
 import { hash } from "./names.ts";
@@ -52,6 +53,7 @@ export function serviceEntryOf(entry: Entry): ServiceEntry {
       resolution: "STATIC",
       ports: [portFor(entry.shape)],
       ...(entry.exportTo !== undefined && { exportTo: entry.exportTo }),
+      ...(entry.subjectAltNames !== undefined && { subjectAltNames: entry.subjectAltNames }),
       endpoints: endpoints.map((endpoint) => ({
         ...workloadEntry(endpoint, entry.shape),
         ...(isWeighted && { weight: weightOf(endpoint) }),
@@ -120,6 +122,7 @@ function workloadEntry(endpoint: EntryEndpoint, shape: EntryShape): WorkloadEntr
       ...endpoint.labels,
       [endpointLabels.registryName]: endpoint.registryName,
       [endpointLabels.by]: by,
+      ...(endpoint.mtls && { [sidecarLabel.key]: sidecarLabel.value }),
     },
     ...(endpoint.locality !== undefined && { locality: endpoint.locality }),
   };

@@ -1,6 +1,7 @@
 import { freePort } from "../support/free-port.ts";
 import { prepareArchive } from "./class-archive.ts";
 import { type DubboVersion, dubboArgs, dubboModules } from "./dubbo-java.ts";
+import type { PodNetwork } from "./pod-network.ts";
 import { type RetiringProvider, retiring, startProvider } from "./provider-process.ts";
 import { startZooKeeper } from "./zookeeper.ts";
 
@@ -26,6 +27,8 @@ export interface DubboProviderOptions {
   readonly host?: string;
   /** Whether it listens on that address alone, which then has to be one of this machine. Default false: on all. */
   readonly listensOnHost?: boolean;
+  /** The network that it runs in. It cannot be told to leave its registry there. Default: that of this process. */
+  readonly network?: Pick<PodNetwork, "entering">;
   /** Name of its application. Default `demo-provider`. */
   readonly application?: string;
   /** Named in its answers. Default `p1`. */
@@ -58,12 +61,15 @@ async function launch(options: DubboProviderOptions, archive?: readonly string[]
   const { dubbo = "2.7", host = "10.42.0.57", port = await freePort(), later = false } = options;
   const qosPort = await freePort();
   const properties = { ...propertiesOf(options, port), "bed.qosPort": String(qosPort) };
+  const args = await dubboArgs({ dubbo, mainClass: "Provider", properties, later }, archive);
+  const [command = "java", ...rest] = options.network?.entering ?? [];
+  const before = options.network ? [...rest, "java"] : rest;
   const provider = await startProvider({
     name: `Dubbo provider ${options.id ?? "p1"}`,
     host,
     port,
-    command: "java",
-    args: await dubboArgs({ dubbo, mainClass: "Provider", properties, later }, archive),
+    command,
+    args: (folder) => [...before, ...args(folder)],
     env: { DUBBO_IP_TO_REGISTRY: host, ...(options.listensOnHost && { DUBBO_IP_TO_BIND: host }) },
     isReady: (log) => /^READY$/m.test(log),
   });

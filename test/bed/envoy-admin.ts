@@ -24,12 +24,16 @@ export interface EnvoyAdmin {
   stats(names: RegExp): Promise<ReadonlyMap<string, number>>;
   dubboCounters(host: string, port: number): Promise<DubboCounters>;
   httpCounters(host: string, port: number): Promise<HttpCounters>;
+  /** How many TLS connections it has opened to a host's port. */
+  handshakes(host: string, port: number): Promise<number>;
   /** How many configurations of any kind it has refused. */
   rejects(): Promise<number>;
   /** How often a listener came, changed or went since Envoy started. */
   listenerChanges(): Promise<ReadonlyMap<string, number>>;
   /** The endpoints of a host's port as `ip:port`, sorted; undefined while it has no such cluster. */
   endpoints(host: string, port: number): Promise<readonly string[] | undefined>;
+  /** Those of them that are marked to be called by mTLS, sorted. */
+  mtlsEndpoints(host: string, port: number): Promise<readonly string[]>;
   /** The weights of these endpoints, by `ip:port`. */
   weights(host: string, port: number): Promise<Readonly<Record<string, number>>>;
   /** How a host's port is balanced, in Envoy's own words (`lb_policy`, the settings of the policies, `outlier_detection`). */
@@ -63,6 +67,21 @@ interface Listeners {
       };
     };
   }[];
+}
+
+interface EndpointDump {
+  readonly configs?: readonly {
+    readonly dynamic_endpoint_configs?: readonly {
+      readonly endpoint_config: {
+        readonly cluster_name: string;
+        readonly endpoints?: readonly { readonly lb_endpoints?: readonly EndpointConfig[] }[];
+      };
+    }[];
+  }[];
+}
+interface EndpointConfig {
+  readonly endpoint: Pick<HostStatus, "address">;
+  readonly metadata?: { readonly filter_metadata?: Readonly<Record<string, { readonly tlsMode?: string }>> };
 }
 
 /** A proxy that hangs is an error of its own. */
@@ -119,6 +138,10 @@ export function envoyAdmin(url: string): EnvoyAdmin {
       const value = (name: string) => all.get(`cluster.${clusterName(host, port)};.upstream_rq_${name}`) ?? 0;
       return { completed: value("completed"), ok: value("2xx") };
     },
+    async handshakes(host, port) {
+      const all = await stats(/^cluster\.outbound.*ssl\.handshake$/);
+      return all.get(`cluster.${clusterName(host, port)};.ssl.handshake`) ?? 0;
+    },
     async rejects() {
       return (await stats(/update_rejected$/)).values().reduce((sum, count) => sum + count, 0);
     },
@@ -126,6 +149,17 @@ export function envoyAdmin(url: string): EnvoyAdmin {
     endpoints: async (host, port) => (await hostsOf(host, port))?.map(addressOf).sort(),
     weights: async (host, port) =>
       Object.fromEntries(((await hostsOf(host, port)) ?? []).map((one) => [addressOf(one), one.weight])),
+    async mtlsEndpoints(host, port) {
+      const { configs = [] } = await ask<EndpointDump>("/config_dump?include_eds");
+      return configs
+        .flatMap((one) => one.dynamic_endpoint_configs ?? [])
+        .filter((one) => one.endpoint_config.cluster_name === clusterName(host, port))
+        .flatMap(({ endpoint_config: { endpoints = [] } }) => endpoints)
+        .flatMap(({ lb_endpoints: all = [] }) => all)
+        .filter(({ metadata }) => metadata?.filter_metadata?.[transportSocketMatch]?.tlsMode === "istio")
+        .map(({ endpoint }) => addressOf(endpoint))
+        .sort();
+    },
     async balancing(host, port) {
       const { configs = [] } = await ask<ClusterDump>("/config_dump?resource=dynamic_active_clusters");
       const { cluster = {} } = configs.find((one) => one.cluster.name === clusterName(host, port)) ?? {};
@@ -141,5 +175,8 @@ export function envoyAdmin(url: string): EnvoyAdmin {
 /** How Istio calls what a sidecar sends to a port of a host. Source: istio.io/istio pilot/pkg/model BuildSubsetKey. */
 const clusterName = (host: string, port: number): string => `outbound|${port}||${host}`;
 
-const addressOf = ({ address: { socket_address: socket } }: HostStatus): string =>
+/** Where an endpoint says which of its cluster's transport sockets is its own. Source: envoy.config.cluster.v3.Cluster. */
+const transportSocketMatch = "envoy.transport_socket_match";
+
+const addressOf = ({ address: { socket_address: socket } }: Pick<HostStatus, "address">): string =>
   `${socket.address}:${socket.port_value}`;

@@ -71,12 +71,13 @@ export async function startSidecar(options: SidecarOptions): Promise<Sidecar> {
   };
 }
 
-/** Waits until the Envoy of a sidecar's process, whose admin port this is, has its first configuration. */
+/** Waits until the Envoy of a sidecar's process, whose admin port this is (of `host`), has its first configuration. */
 export async function untilConfigured(
   server: ServerProcess,
   admin: number,
+  host = "127.0.0.1",
 ): Promise<Omit<Sidecar, "name" | "answersDns" | typeof Symbol.asyncDispose>> {
-  const url = `http://127.0.0.1:${admin}`;
+  const url = `http://${host}:${admin}`;
   await awaitReady("Envoy", server, async () => (await statusOf(`${url}/ready`)) === 200);
   return {
     ...envoyAdmin(url),

@@ -14,7 +14,7 @@ export const proxyGroup = 1337;
 /** Every address in these is one of ours in the namespace: the default of `--vip-cidr`, and that of pods. */
 const OUR_ADDRESSES = ["240.241.0.0/16", "10.42.0.0/16"];
 /** One of them, where nobody listens: what is asked there goes to {@link DNS_PORT}. */
-const NAME_SERVER = "10.42.255.53";
+export const nameServer = "10.42.255.53";
 const HOSTS = "/etc/hosts";
 
 /** Set for what runs in the namespace. */
@@ -71,7 +71,7 @@ export async function runInMeshNamespace(command: readonly string[]): Promise<nu
     'mount -t tmpfs mesh "$TMPDIR"',
     `cp ${HOSTS} "$TMPDIR/hosts"`,
     `mount --bind "$TMPDIR/hosts" ${HOSTS}`,
-    `echo nameserver ${NAME_SERVER} >"$TMPDIR/resolv.conf"`,
+    `echo nameserver ${nameServer} >"$TMPDIR/resolv.conf"`,
     'mount --bind "$TMPDIR/resolv.conf" /etc/resolv.conf',
     `unshare --mount sh -euc "$NETWORK"`,
     'exec "$@"',

@@ -100,6 +100,8 @@ describe("a good spec", () => {
         },
         outlierDetection: false,
         exportTo: ["shop", "web"],
+        identity: "none",
+        subjectAltNames: ["spiffe://cluster.local/ns/shop/sa/cart"],
         policy: "upsert-only",
         suspend: true,
         zookeeper: { root: "/a/dubbo" },
@@ -235,6 +237,14 @@ describe("a bad spec", () => {
     [
       { ...zookeeper, instances: { shares: [{ name: "a", selector: {} }] } },
       ["spec.instances.shares[0].percent: Required value"],
+    ],
+    [
+      { ...zookeeper, identity: "pods" },
+      ['spec.identity: Unsupported value: "pods": supported values: "auto", "none"'],
+    ],
+    [
+      { ...zookeeper, subjectAltNames: Array.from({ length: 21 }, (_, at) => `spiffe://c/ns/n${at}`) },
+      ["spec.subjectAltNames: Too many: 21: must have at most 20 items"],
     ],
     [{ ...zookeeper, exportTo: ["*", "shop"] }, [exported]],
     [{ ...zookeeper, exportTo: ["~"] }, [exported.replace("exportTo:", "exportTo[0]:")]],

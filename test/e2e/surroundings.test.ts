@@ -79,6 +79,12 @@ test("a right is missing: the status names the verb and the resource; granted, i
   await grant("entries-write", ["create", "patch", "delete"], "serviceentries.networking.istio.io");
   await untilReady(tenant, { deadlineMs: RETRY_MS });
 
+  // So are the pods of the mesh: without them nobody is called by mTLS.
+  const warned = { problem: expect.stringContaining(`User "alice" cannot list resource "pods"`) };
+  expect((await tenant.hub()).status?.problems).toMatchObject([warned]);
+  await grant("identity", ["list", "watch"], "pods", "peerauthentications.security.istio.io");
+  await eventually(async () => expect((await tenant.hub()).status?.problems).toEqual([]), RETRY_MS);
+
   // Services are for a warning only: without them everything else goes on, and that is said once.
   const { namespace } = tenant;
   await api.kubectl(["create", "service", "clusterip", "greeter", "--clusterip=None", "-n", namespace]);

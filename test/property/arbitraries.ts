@@ -47,6 +47,8 @@ const claimSetsOf = (
             l7: fc.boolean(),
             outlierDetection: fc.boolean(),
             exportTo: fc.constantFrom(["a"], ["a", "b"], ["."]),
+            identity: fc.constantFrom("auto" as const, "auto" as const, "none" as const),
+            subjectAltNames: fc.constantFrom(["a"], ["a", "b"]),
             protocol: fc.constantFrom("tcp" as const, "http" as const),
           })
           .map(({ says, ...claim }) => (says ? [[id, claimOf(key, claim)] as const] : [])),
@@ -63,6 +65,10 @@ export function carriedOut(actual: Entry | undefined, { step }: HostPlan): Entry
   return step.op === "delete" ? undefined : actual;
 }
 
+/** Of the five hosts two are pods with a sidecar, and of one it is not known. */
+const speaksMtls: HostInput["speaksMtls"] = ({ address }) =>
+  address === "10.0.0.1" ? undefined : ["10.0.0.2", "10.0.0.4"].includes(address);
+
 /** One look at a host after the other, as the worker does it: every hub that owns some of the entry has a claim. */
 export function look(
   actual: Entry | undefined,
@@ -74,7 +80,7 @@ export function look(
     ...[...(actual?.endpoints.values() ?? [])].flatMap(({ by }) => [...by]),
   ]);
   const claims = new Map([...said].filter(([id, claim]) => claim.listed.length > 0 || owners.has(id)));
-  const input = inputOf({ actual, claims, ...overrides });
+  const input = inputOf({ actual, claims, speaksMtls, ...overrides });
   const plan = planHost(input);
   return { input, plan, after: carriedOut(actual, plan) };
 }

@@ -115,6 +115,17 @@ describe.each([
       expect(look(actual, new Map(turned)).after).toEqual(look(actual, new Map(reversed)).after);
     }));
 
+  test("an endpoint is called by mTLS as its pod speaks it, unless one of its hubs says none; unknown is as before", () =>
+    law((actual, claims) => {
+      const { after, input } = look(actual, claims);
+      for (const endpoint of after?.endpoints.values() ?? []) {
+        const before = actual?.endpoints.get(endpoint.hostPort)?.mtls ?? false;
+        const isNone = [...endpoint.by].some((id) => input.claims.get(id)?.identity === "none");
+        const expected = !isNone && (input.speaksMtls(endpoint) ?? before);
+        expect(endpoint.mtls ?? false).toBe(expected);
+      }
+    }));
+
   test("what is withheld is what stays for no other reason", () =>
     law((actual, claims) => {
       const { after, plan, input } = look(actual, claims);
@@ -156,8 +167,11 @@ describe.each([
       if (actual === undefined) return;
       const object = serviceEntryOf(actual);
       const withSpec = (spec: object) => ({ ...object, spec: { ...object.spec, ...spec } });
-      const isExported = actual.exportTo !== undefined;
+      const [isExported, isBound] = [actual.exportTo !== undefined, actual.subjectAltNames !== undefined];
       expect(isAsWritten(withSpec({ exportTo: ["elsewhere"] }))).toBe(!isExported);
+      expect(isAsWritten(withSpec({ subjectAltNames: ["elsewhere"] }))).toBe(!isBound);
+      const both = { exportTo: ["elsewhere"], subjectAltNames: ["elsewhere"] };
+      expect(isAsWritten(withSpec(both))).toBe(!isExported && !isBound);
       expect(isAsWritten(withSpec({ workloadSelector: {} }))).toBe(true);
       expect(isAsWritten(withSpec({ addresses: ["240.241.0.99"] }))).toBe(false);
     }));

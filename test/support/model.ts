@@ -134,6 +134,7 @@ export function inputOf(overrides: Partial<HostInput> = {}): HostInput {
     chooseName: (shape) => objectName(shape.service.kind, hostname, () => false),
     vip: overrides.actual?.vip ?? chooseVip(hostname, pool, () => false),
     isVirtual: (address) => pool.leadsInto(address),
+    speaksMtls: () => false,
     ...overrides,
   };
 }

@@ -18,6 +18,7 @@ import type { Claimant } from "./other-lanes.ts";
 import type { HubSession } from "./session.ts";
 import { HubSessions, type HubSessionsOptions } from "./sessions.ts";
 import { hostOfService, type Services, serviceAt } from "./shadowing-services.ts";
+import { Sidecars, type SidecarsContext } from "./sidecars.ts";
 import { type StatusContext, StatusWorker } from "./status-worker.ts";
 import { UnexplainedEntries } from "./unexplained-entries.ts";
 
@@ -43,6 +44,7 @@ export class HubController {
   readonly #sessions: HubSessions;
   readonly #unexplained: UnexplainedEntries;
   readonly #defaultRules: DefaultRules;
+  readonly #sidecars: Sidecars;
   #hostQueue: WorkQueue | undefined;
   #statusQueue: WorkQueue | undefined;
   #events: EventRecorder | undefined;
@@ -66,6 +68,7 @@ export class HubController {
       listsChanged: () => this.#listsChanged(),
     });
     this.#defaultRules = new DefaultRules(client, options, this.#rulesContext(), deps);
+    this.#sidecars = new Sidecars(client, options.rootNamespace, this.#sidecarsContext(), deps);
   }
 
   /** Names of the queues that have worked on one key for longer than `ms`. */
@@ -116,7 +119,7 @@ export class HubController {
     this.#subscribe();
     const { hubs, namespaces, serviceEntries, services, meshSettings } = this.#cluster;
     const lists = [hubs, namespaces, serviceEntries, services];
-    const loops = [...lists, meshSettings, this.#hostQueue, this.#statusQueue];
+    const loops = [...lists, meshSettings, this.#sidecars, this.#hostQueue, this.#statusQueue];
     this.#metrics.beforeRender(() => this.#measure(pool));
     try {
       await Promise.all([...loops.map((loop) => loop.run(running)), this.#defaultRules.run(tools)]);
@@ -136,6 +139,8 @@ export class HubController {
       services,
       mesh: { namespaces, settings },
       defaultRules: this.#defaultRules,
+      sidecars: this.#sidecars,
+      speaksMtls: (endpoint) => this.#sidecars.speaksMtls(endpoint),
       serviceAt: (host) => serviceAt(host, services),
       isReady: () => this.#isReady,
       sessions: () => this.#sessions.ordered,
@@ -164,11 +169,17 @@ export class HubController {
     };
   }
 
+  #sidecarsContext(): SidecarsContext {
+    return {
+      serviceEntries: this.#cluster.serviceEntries.objects,
+      differs: (entry) => this.#enqueueHosts(this.#cluster.entries.hostsAt(entry), "changed"),
+      changed: () => this.#enqueueAllStatuses(),
+    };
+  }
+
   #subscribe(): void {
     const { hubs, namespaces, serviceEntries, services, meshSettings } = this.#cluster;
-    meshSettings.onChange(() => {
-      for (const key of this.#sessions.keys()) this.#enqueueStatus(key);
-    });
+    meshSettings.onChange(() => this.#enqueueAllStatuses());
     serviceEntries.subscribe((keys) => {
       for (const key of keys) this.#takeEntry(key);
       this.#listsChanged();
@@ -215,7 +226,7 @@ export class HubController {
     }
     if (this.#cluster.endsBlindness()) this.#sessions.restart();
     this.#sessions.connect();
-    for (const key of this.#sessions.keys()) this.#enqueueStatus(key);
+    this.#enqueueAllStatuses();
   }
 
   #takeEntry(key: ObjectKey): void {
@@ -248,6 +259,10 @@ export class HubController {
 
   #enqueueStatuses(target: string): void {
     for (const { hub } of this.#sessions.ordered) if (hub.target === target) this.#enqueueStatus(hub.key);
+  }
+
+  #enqueueAllStatuses(): void {
+    for (const key of this.#sessions.keys()) this.#enqueueStatus(key);
   }
 
   #enqueueStatus(key: HubKey): void {

@@ -24,7 +24,14 @@ const table: readonly { readonly of: (hub: Hub) => unknown; readonly effects: re
   { of: ({ suspend }) => suspend, effects: ["reopen", "expect"] },
   { of: ({ secretName, registry }) => [secretName, registry.tls], effects: ["reopen"] },
   {
-    of: ({ l7, outlierDetection, exportTo, protocol }) => [l7, outlierDetection, exportTo, protocol],
+    of: (hub) => [
+      hub.l7,
+      hub.outlierDetection,
+      hub.exportTo,
+      hub.protocol,
+      hub.identity,
+      hub.subjectAltNames,
+    ],
     effects: ["expect"],
   },
 ];

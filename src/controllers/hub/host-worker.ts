@@ -56,6 +56,8 @@ export interface HostContext {
   readonly entries: EntryIndex;
   readonly unexplained: UnexplainedEntries;
   readonly serviceEntries: ObjectStore<Stored<ServiceEntry>>;
+  /** As in HostInput. */
+  readonly speaksMtls: HostInput["speaksMtls"];
   /** As `serviceAt`. */
   serviceAt(host: HostKey): ReturnType<typeof serviceAt>;
   /** Whether the cluster's lists are complete; the worker decides nothing before. */
@@ -221,6 +223,7 @@ export class HostWorker {
       ...(remembered && { remembered }),
       vip: vipOf(this.#vips, host, found, memo.last?.vip ?? ""),
       isVirtual: (address) => this.#options.pool.leadsInto(address),
+      speaksMtls: (endpoint) => this.#context.speaksMtls(endpoint),
       emptyForMs: this.#memos.emptyForMs(host, actual),
       graceMs: this.#options.graceMs,
       now: rfc3339(this.#tools.deps.clock.now()),

@@ -20,6 +20,7 @@ import type { DefaultRules } from "./default-rules.ts";
 import { ambientWithoutL7, hiddenByMesh, type MeshView } from "./mesh-warnings.ts";
 import type { HubSession } from "./session.ts";
 import { type Services, shadowsOf } from "./shadowing-services.ts";
+import type { Sidecars } from "./sidecars.ts";
 import type { UnexplainedEntries } from "./unexplained-entries.ts";
 import type { UnservedHub } from "./unserved-hubs.ts";
 
@@ -51,6 +52,7 @@ export interface StatusContext {
   readonly services: Services;
   readonly mesh: MeshView;
   readonly defaultRules: Pick<DefaultRules, "problemsOf">;
+  readonly sidecars: Pick<Sidecars, "identityUnknown">;
   readonly entries: EntryIndex;
   readonly unexplained: UnexplainedEntries;
   /** Whether the first lists of the cluster are still being read, so that nothing is known yet. */
@@ -169,6 +171,7 @@ export class StatusWorker {
         ...shadowsOf(hub.target, isMade, this.#context.services, previous),
         ...hiddenByMesh(hub.target, this.#context.mesh, previous),
         ...this.#context.defaultRules.problemsOf(hub, previous),
+        ...this.#context.sidecars.identityUnknown(hub, previous),
         ...ambientWithoutL7(hub, session.listings, this.#context.mesh, previous),
       ],
       excluded: session.listings.excluded,

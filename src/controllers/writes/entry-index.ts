@@ -113,6 +113,11 @@ export class EntryIndex {
       .filter((key) => this.#facts.get(key)?.ownership === "ours");
   }
 
+  /** The hosts of the ServiceEntry that nobody else can have. */
+  hostsAt(key: ObjectKey): readonly HostKey[] {
+    return this.#facts.get(key)?.hosts ?? [];
+  }
+
   /** Whether the object is a copy: of ours, and not its host's entry. */
   isCopy(key: ObjectKey): boolean {
     const [host] = this.#facts.get(key)?.hosts ?? [];

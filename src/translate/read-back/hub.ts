@@ -1,4 +1,4 @@
-import { type Hub, type RegistrySpec, registryTypes } from "../../model/hub.ts";
+import { type Hub, identities, type RegistrySpec, registryTypes } from "../../model/hub.ts";
 import type { Stored } from "../../model/kubernetes.ts";
 import { type Requirement, selectorOperators } from "../../model/label-selector.ts";
 import { annotations } from "../../model/labels.ts";
@@ -7,6 +7,7 @@ import { labelKeyOf } from "../endpoint-labels.ts";
 import { hubIdOf } from "../names.ts";
 import { exportToOf } from "./export-to.ts";
 import { countOf, fieldsOf, isFields, objectAnnotations, objectKeyOf, textOf } from "./json.ts";
+import { subjectAltNamesOf } from "./subject-alt-names.ts";
 
 /** Why this version cannot use a hub. `detail` names the field and shows no value that may be a secret. */
 export interface SpecProblem {
@@ -60,6 +61,8 @@ function hubOf(object: Stored<RegistryHub>): Hub {
     l7: optional(spec, "spec.l7", flag) ?? true,
     ...(outlierDetection !== undefined && { outlierDetection }),
     ...exportToOf(optional(spec, "spec.exportTo", exportNames) ?? []),
+    identity: optional(spec, "spec.identity", oneOf(identities)) ?? "auto",
+    ...subjectAltNamesOf(optional(spec, "spec.subjectAltNames", texts) ?? []),
     policy: optional(spec, "spec.policy", oneOf(["sync", "upsert-only", "observe"])) ?? "sync",
     suspend: optional(spec, "spec.suspend", flag) ?? false,
     filter: {

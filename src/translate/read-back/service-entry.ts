@@ -1,37 +1,22 @@
-import type {
-  Entry,
-  EntryEndpoint,
-  EntryShape,
-  HostKey,
-  HostPort,
-  ServiceIdentity,
-} from "../../model/entry.ts";
+import type { Entry, EntryShape, HostKey, ServiceIdentity } from "../../model/entry.ts";
 import type { HubId } from "../../model/hub.ts";
 import type { ServiceEntry } from "../../model/istio.ts";
 import type { KubeObject, ManagedFields, Stored } from "../../model/kubernetes.ts";
-import {
-  annotations,
-  endpointLabels,
-  fieldManagers,
-  labels,
-  maxHubsPerEndpoint,
-} from "../../model/labels.ts";
+import { annotations, fieldManagers, labels } from "../../model/labels.ts";
 import type { Protocol } from "../../model/service.ts";
-import { addrOf } from "../addresses.ts";
 import { baseName, dubboServiceName, hostOf, hubIdOf } from "../names.ts";
-import { dubboMarks, dubboPortNames, serviceEntryOf, springManager, weightScale } from "../service-entry.ts";
+import { dubboMarks, dubboPortNames, serviceEntryOf, springManager } from "../service-entry.ts";
 import { exportToOf } from "./export-to.ts";
+import { fieldsOf, listOf, objectAnnotations, objectKeyOf, objectLabels, textOf, textsOf } from "./json.ts";
 import {
-  fieldsOf,
-  listOf,
-  numberOf,
-  objectAnnotations,
-  objectKeyOf,
-  objectLabels,
-  textFieldsOf,
-  textOf,
-  textsOf,
-} from "./json.ts";
+  endpointsOf,
+  heldEndpoints,
+  isPortNumber,
+  portAt,
+  type StoredEndpoint,
+  vouchersOf,
+} from "./stored-endpoints.ts";
+import { subjectAltNamesOf } from "./subject-alt-names.ts";
 
 /** The maker of a ServiceEntry: the operator, the old product or somebody else. */
 export type Ownership = "ours" | "adoptable" | "foreign";
@@ -83,16 +68,6 @@ export interface EntryPort {
   readonly protocol: string;
 }
 
-/** An endpoint that a proxy could call. */
-interface StoredEndpoint {
-  readonly address: string;
-  /** By port name of the entry. */
-  readonly ports: Readonly<Record<string, unknown>>;
-  readonly labels: Readonly<Record<string, string>>;
-  readonly weight: number | undefined;
-  readonly locality: string | undefined;
-}
-
 /** Whether the operator, the old product or somebody else made this object. */
 export function ownershipOf(object: Stored<ServiceEntry>): Ownership {
   const has = objectLabels(object);
@@ -134,6 +109,7 @@ export function entryOf(object: Stored<ServiceEntry>): Entry | undefined {
     l7: notes[annotations.l7] !== "false",
     outlierDetection: notes[annotations.outlierDetection] !== "false",
     ...exportToOf(textsOf(fieldsOf(object.spec).exportTo)),
+    ...subjectAltNamesOf(textsOf(fieldsOf(object.spec).subjectAltNames)),
     registryName: objectLabels(object)[labels.registryName] ?? "",
   };
   return { ...entry, vip: vipOf(object, entry) };
@@ -199,8 +175,10 @@ export function routeFactsOf(object: Stored<ServiceEntry>): RouteFacts {
 export function isAsWritten(object: Stored<ServiceEntry>): boolean {
   const entry = entryOf(object);
   if (entry === undefined) return false;
-  const { exportTo, ...others } = entry;
-  return isWrittenAs(object, entry) || (exportTo !== undefined && isWrittenAs(object, others));
+  const { exportTo: _, ...inAll } = entry; // what no hub says, others may
+  const { subjectAltNames: __, ...ofAny } = entry;
+  const { subjectAltNames: ___, ...neither } = inAll;
+  return [entry, inAll, ofAny, neither].some((one) => isWrittenAs(object, one));
 }
 
 function isWrittenAs(object: Stored<ServiceEntry>, entry: Entry): boolean {
@@ -249,33 +227,6 @@ function portsOf({ spec }: Stored<ServiceEntry>): readonly EntryPort[] {
     if (typeof name !== "string" || !isPortNumber(number)) return [];
     return [{ name, number, protocol: textOf(protocol) ?? "tcp" }];
   });
-}
-
-/** An endpoint with a network and no address stands for a gateway, never for an instance of a registry. */
-function endpointsOf({ spec }: Stored<ServiceEntry>): readonly StoredEndpoint[] {
-  return listOf(fieldsOf(spec).endpoints).flatMap((one) => {
-    const { address, ports, labels: has, weight, locality } = fieldsOf(one);
-    if (typeof address !== "string" || address === "") return [];
-    return [
-      {
-        address,
-        ports: fieldsOf(ports),
-        labels: textFieldsOf(has),
-        weight: numberOf(weight),
-        locality: textOf(locality),
-      },
-    ];
-  });
-}
-
-/** The endpoint's own number for a port of the entry. A name may be any text, even one that objects inherit. */
-function portAt(ports: Readonly<Record<string, unknown>>, name: string): number | undefined {
-  const number = ports[name];
-  return isPortNumber(number) ? number : undefined;
-}
-
-function isPortNumber(value: unknown): value is number {
-  return typeof value === "number" && Number.isInteger(value) && value >= 1 && value <= 65_535;
 }
 
 /**
@@ -342,37 +293,4 @@ function protocolOf(port: EntryPort): Protocol {
   if (named !== undefined) return named;
   const protocol = port.protocol.toLowerCase();
   return protocol === "http" || protocol === "grpc" ? protocol : "tcp";
-}
-
-/** The label has no room for more ids, so any hub of the entry may vouch for an endpoint where it is full. */
-function vouchersOf({ labels: has }: StoredEndpoint, labelled: readonly HubId[]): ReadonlySet<HubId> {
-  const ids = (has[endpointLabels.by] ?? "").split(".").filter((id) => id !== "");
-  return new Set(ids.length < maxHubsPerEndpoint ? ids : [...ids, ...labelled]);
-}
-
-function heldEndpoints(
-  endpoints: readonly StoredEndpoint[],
-  shape: EntryShape,
-  labelled: readonly HubId[],
-): ReadonlyMap<HostPort, EntryEndpoint> {
-  const result = new Map<HostPort, EntryEndpoint>();
-  for (const endpoint of endpoints) {
-    const { address, ports, labels: has, weight, locality } = endpoint;
-    const port = portAt(ports, shape.portName) ?? shape.port;
-    const hostPort = addrOf(address, port);
-    const { [endpointLabels.registryName]: registryName = "", [endpointLabels.by]: _, ...rest } = has;
-    result.set(hostPort, {
-      hostPort,
-      address,
-      port,
-      protocol: shape.protocol,
-      service: shape.service,
-      ...(weight !== undefined && weight !== weightScale && { weight: weight / weightScale }),
-      ...(locality !== undefined && { locality }),
-      labels: rest,
-      by: vouchersOf(endpoint, labelled),
-      registryName,
-    });
-  }
-  return result;
 }

@@ -17,6 +17,8 @@ export interface Kinds {
   readonly destinationrules: DestinationRule;
   readonly secrets: Secret;
   readonly leases: Lease;
+  readonly peerauthentications: Stored;
+  readonly pods: Stored;
   readonly namespaces: Stored;
   readonly services: Stored;
   readonly configmaps: Stored;

@@ -57,6 +57,12 @@ export const apiTypes: readonly ApiType[] = [
   istio("serviceentries", "ServiceEntry", { "spec.ports": "name" }),
   istio("envoyfilters", "EnvoyFilter"),
   istio("destinationrules", "DestinationRule"),
+  {
+    ...istio("peerauthentications", "PeerAuthentication"),
+    group: "security.istio.io",
+    versions: ["v1", "v1beta1"],
+  },
+  builtIn("pods", "Pod", { hasStatus: true }),
   builtIn("namespaces", "Namespace", { isNamespaced: false, hasStatus: true }),
   builtIn("services", "Service", { hasStatus: true }),
   builtIn("secrets", "Secret"),

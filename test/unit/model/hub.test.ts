@@ -15,6 +15,7 @@ test("the defaults of a hub", () => {
     target: "dubbozk",
     protocol: "tcp",
     l7: true,
+    identity: "auto",
     policy: "sync",
     suspend: false,
     instances: { selector: { requirements: [] }, labels: [], weights: true, shares: [] },

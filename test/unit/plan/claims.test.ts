@@ -225,9 +225,12 @@ describe("an owner that does not exist", () => {
   });
 
   test("comes after those that exist, and keeps the entry without an EnvoyFilter if it has none, and without ejection", () => {
-    const plain = { ...entry, l7: false, outlierDetection: false, exportTo: ["shop"] };
+    const said = { exportTo: ["shop"], subjectAltNames: ["spiffe://c/ns/a/sa/b"] };
+    const plain = { ...entry, l7: false, outlierDetection: false, ...said };
     const { claims } = claimsOn(host, plain, [inputsOf("c", { listed: [x] })], () => 20);
     expect([...claims.values()].map(({ exportTo }) => exportTo)).toEqual([undefined, ["shop"], ["shop"]]);
+    expect([...claims.values()].map(({ identity }) => identity)).toEqual(["auto", undefined, undefined]);
+    expect([...claims.values()].slice(1)).toMatchObject([said, said]);
     expect(
       [...claims.values()].map(({ name, l7, outlierDetection }) => [name, l7, outlierDetection]),
     ).toEqual([

@@ -116,6 +116,28 @@ describe("what a claim adds", () => {
     expect(made([a, { listed: [x], ...to("shop") }], [b, {}]).exportTo).toEqual(["shop"]);
   });
 
+  test("what a hub that is missing said of identity is not known, so its endpoints are called as before", () => {
+    const auto = { identity: "auto" } as const;
+    const isPod = { speaksMtls: () => true };
+    const mtlsOf = (step: Step): unknown => entryAfter(step).endpoints.get(x.hostPort)?.mtls;
+    const before = entryAfter(plan(undefined, [[a, { listed: [x], ...auto }]], isPod).step);
+    expect(before.endpoints.get(x.hostPort)?.mtls).toBe(true);
+    const missing = { mayWrite: false, unlisted: "unknown" } as const;
+    const other = [b, { listed: [y], ...auto }] as const;
+    expect(mtlsOf(plan(before, [[a, missing], other], { speaksMtls: () => false }).step)).toBe(true);
+    const plain = entryAfter(plan(undefined, [[a, { listed: [x], identity: "none" }]], isPod).step);
+    expect(plain.endpoints.get(x.hostPort)).not.toHaveProperty("mtls");
+    expect(mtlsOf(plan(plain, [[a, missing], other], isPod).step)).toBeUndefined();
+  });
+
+  test("an entry accepts every name that one of the contributing hubs names, and any where none names one", () => {
+    const names = (...subjectAltNames: string[]) => ({ subjectAltNames });
+    expect(made([a, { listed: [x] }], [b, { listed: [y] }])).not.toHaveProperty("subjectAltNames");
+    const both = made([a, { listed: [x], ...names("b") }], [b, { listed: [y], ...names("a", "b") }]);
+    expect(both.subjectAltNames).toEqual(["a", "b"]);
+    expect(made([a, { listed: [x], ...names("b") }], [b, { listed: [y] }]).subjectAltNames).toEqual(["b"]);
+  });
+
   test("no virtual IP is free: nothing is written", () => {
     const { step } = plan(undefined, [[a, { listed: [x] }]], { vip: undefined });
     expect(step).toEqual({ op: "blocked", reason: "VipsExhausted" });

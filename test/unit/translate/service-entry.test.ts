@@ -90,6 +90,12 @@ const alteredEntry = dubboEntry({
   endpoints: new Map(),
 });
 
+const meshedEntry = dubboEntry({
+  endpoints: new Map(
+    [...dubboEntry().endpoints].map(([at, one], index) => [at, index === 0 ? { ...one, mtls: true } : one]),
+  ),
+});
+
 test.each([
   ["a Dubbo entry", dubboEntry()],
   ["a Spring entry", springEntry],
@@ -97,6 +103,8 @@ test.each([
   ["an empty entry without L7", emptyEntry],
   ["an altered name", alteredEntry],
   ["an entry for two namespaces", dubboEntry({ exportTo: ["shop", "web"] })],
+  ["an entry for two subjects", dubboEntry({ subjectAltNames: ["spiffe://c/ns/a", "spiffe://c/ns/b"] })],
+  ["an endpoint that is called by mTLS", meshedEntry],
   ["IPv6", dubboEntry({ endpoints: new Map([["[2001:db8::1]:1", held("2001:db8::1:1", ["ddf6610a"])]]) })],
 ])("what is written is what is read back: %s", (_, entry) => {
   expect(entryOf(serviceEntryOf(entry))).toEqual(entry);
@@ -174,6 +182,8 @@ describe("what is written", () => {
       dubboEntry({ l7: false }),
       dubboEntry({ outlierDetection: false }),
       dubboEntry({ exportTo: ["."] }),
+      dubboEntry({ subjectAltNames: ["spiffe://c/ns/a"] }),
+      meshedEntry,
       dubboEntry({ hubs: new Map([["00000000", ""]]) }),
       emptyEntry,
       springEntry,

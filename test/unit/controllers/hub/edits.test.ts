@@ -24,6 +24,8 @@ test.each<[string, Spec, readonly EditEffect[]]>([
   ["l7", { l7: false }, ["expect"]],
   ["exportTo", { exportTo: ["shop"] }, ["expect"]],
   ["outlierDetection", { outlierDetection: false }, ["expect"]],
+  ["identity", { identity: "none" }, ["expect"]],
+  ["subjectAltNames", { subjectAltNames: ["spiffe://cluster.local/ns/a/sa/b"] }, ["expect"]],
   ["protocol", { protocol: "http" }, ["expect"]],
   ["policy and suspend", { policy: "observe", suspend: true }, ["expect", "reopen", "resettle"]],
 ])("an edit of %s", (_, spec, effects) => {

@@ -85,6 +85,7 @@ function open(specs: readonly Spec[] = [{}], { vipCidr = "240.241.0.0/16", goneI
       unexplained,
       serviceEntries: store,
       serviceAt: () => service,
+      speaksMtls: () => false,
       isReady: () => isReady,
     },
     {

@@ -61,6 +61,8 @@ describe("a hub that this version cannot use names the field", () => {
     [{ exportTo: "*" }, 'spec.exportTo is not a list of namespaces, or "*" alone, or "." alone'],
     [{ exportTo: ["a", "*"] }, 'spec.exportTo is not a list of namespaces, or "*" alone, or "." alone'],
     [{ exportTo: ["~"] }, 'spec.exportTo is not a list of namespaces, or "*" alone, or "." alone'],
+    [{ identity: "pods" }, 'spec.identity "pods" is not one of auto, none'],
+    [{ subjectAltNames: "spiffe://c/ns/a" }, "spec.subjectAltNames is not a list of texts"],
     [{ outlierDetection: "no" }, "spec.outlierDetection is not true or false"],
     [{ instances: { shares: {} } }, "spec.instances.shares is not a list of objects"],
     [{ instances: { shares: [{ percent: 5 }] } }, "spec.instances.shares[0].name is missing"],

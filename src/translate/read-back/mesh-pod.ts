@@ -1,0 +1,76 @@
+import { SocketAddress } from "node:net";
+import type { KubeObject } from "../../model/kubernetes.ts";
+import type { InboundPorts, MeshPod, MtlsMode, PeerPolicy } from "../../model/mesh-pod.ts";
+import { fieldsOf, isFields, listOf, objectAnnotations, objectLabels, textFieldsOf, textOf } from "./json.ts";
+
+const inboundPorts = "traffic.sidecar.istio.io/";
+
+/**
+ * A Pod, as far as it decides who speaks mTLS to it. A pod on the host's network has no address of its own.
+ *
+ * @param sharing returns the first traits that equal these.
+ */
+export function meshPodOf(
+  pod: KubeObject & { readonly spec?: unknown; readonly status?: unknown },
+  sharing: (traits: MeshPod["traits"]) => MeshPod["traits"],
+): MeshPod {
+  const { name, namespace = "", resourceVersion } = pod.metadata;
+  const { phase, podIPs } = fieldsOf(pod.status);
+  const hasEnded = phase === "Succeeded" || phase === "Failed";
+  const isReached = !hasEnded && fieldsOf(pod.spec).hostNetwork !== true;
+  const ips = listOf(podIPs).flatMap((one) => textOf(fieldsOf(one).ip) ?? []);
+  return {
+    metadata: resourceVersion === undefined ? { name, namespace } : { name, namespace, resourceVersion },
+    ips: isReached ? ips.map(canonicalIp) : [],
+    traits: sharing({ namespace, labels: objectLabels(pod), inbound: inboundOf(pod) }),
+  };
+}
+
+/** One spelling of each address: those of IPv6 have many. */
+export function canonicalIp(address: string): string {
+  if (!address.includes(":")) return address;
+  try {
+    return new SocketAddress({ address, family: "ipv6" }).address;
+  } catch {
+    return address; // no IP address, and so no pod's
+  }
+}
+
+/** What Istio's injector cannot read either does not count. */
+function inboundOf(pod: KubeObject): InboundPorts {
+  const notes = objectAnnotations(pod);
+  const included = notes[`${inboundPorts}includeInboundPorts`]?.trim();
+  const excluded = notes[`${inboundPorts}excludeInboundPorts`] ?? "";
+  return {
+    ...(included !== undefined && included !== "*" && { included: portsIn(included) }),
+    excluded: portsIn(excluded),
+  };
+}
+
+function portsIn(list: string): readonly number[] {
+  return list
+    .split(",")
+    .map((port) => Number(port.trim()))
+    .filter((port) => Number.isInteger(port) && port > 0);
+}
+
+/** Reads a PeerAuthentication. A field that is not as Istio describes it counts as absent. */
+export function peerPolicyOf(object: KubeObject & { readonly spec?: unknown }): PeerPolicy {
+  const { name, namespace = "", creationTimestamp } = object.metadata;
+  const { selector, mtls, portLevelMtls } = fieldsOf(object.spec);
+  const portModes = Object.entries(fieldsOf(portLevelMtls)).map(
+    ([port, one]) => [Number(port), modeOf(one)] as const,
+  );
+  return {
+    namespace,
+    precedence: `${textOf(creationTimestamp) ?? ""} ${name}`,
+    selector: textFieldsOf(fieldsOf(selector).matchLabels),
+    mode: modeOf(mtls),
+    portModes: new Map(portModes),
+  };
+}
+
+function modeOf(mtls: unknown): MtlsMode {
+  const { mode } = isFields(mtls) ? mtls : {};
+  return mode === "DISABLE" || mode === "PERMISSIVE" || mode === "STRICT" ? mode : undefined;
+}

@@ -1,0 +1,284 @@
+import { describe, expect, test } from "vitest";
+import { typeMissing } from "../fakes/api-server/answer.ts";
+import { entryOf, statusOf, writesSince } from "./looks.ts";
+import { edit } from "./scenes.ts";
+import { home, hub, minute, openWorld, rootNamespace, second, type World } from "./world.ts";
+
+const one = { "demo.A": ["10.42.0.1:20880", "10.42.0.9:20880"] };
+const mtls = "security.istio.io/tlsMode";
+const about = { resource: "pods" } as const;
+
+interface PodOptions {
+  readonly name?: string;
+  readonly annotations?: Readonly<Record<string, string>>;
+  readonly phase?: string;
+  readonly hasSidecar?: boolean;
+}
+
+/** A pod that has the address. */
+const pod = (
+  ip: string,
+  { name = `cart-${ip}`, annotations = {}, phase = "Running", hasSidecar = true }: PodOptions = {},
+) => ({
+  apiVersion: "v1",
+  kind: "Pod",
+  metadata: {
+    namespace: "shop",
+    name,
+    labels: { app: "cart", ...(hasSidecar && { [mtls]: "istio" }) },
+    annotations,
+  },
+  spec: {},
+  status: { phase, podIPs: [{ ip }] },
+});
+
+type Pod = ReturnType<typeof pod>;
+
+/** As the scheduler, the kubelet and the network do it, one after the other. */
+function run({ person }: World, { status, ...object }: Pod): void {
+  person.put(object);
+  person.editStatus("pods", `shop/${object.metadata.name}`, (created) => ({ ...created, status }));
+}
+
+const policy = (spec: object, namespace = "shop", name = "policy") => ({
+  apiVersion: "security.istio.io/v1beta1",
+  kind: "PeerAuthentication",
+  metadata: { namespace, name },
+  spec,
+});
+const disabled = { mtls: { mode: "DISABLE" } };
+
+/** The addresses of demo.A that are called by mTLS. */
+function calledByMtls(world: World): readonly string[] {
+  const endpoints = entryOf(world, "demo.A")?.spec.endpoints ?? [];
+  return endpoints.flatMap(({ address = "", labels = {} }) => (labels[mtls] === "istio" ? [address] : []));
+}
+
+/** Pods as they are before the operator starts, and the hub that lists them. */
+async function openWithPods(pods: readonly Pod[] = [pod("10.42.0.1")], spec = {}): Promise<World> {
+  const world = openWorld();
+  world.person.createNamespace("shop");
+  for (const object of pods) run(world, object);
+  world.registry().lists(one);
+  world.person.put(hub(spec));
+  await world.hubController.start();
+  await world.advance(2 * minute);
+  return world;
+}
+
+const warnings = (world: World): readonly string[] =>
+  statusOf(world).problems.map(({ problem }) => `${problem.split(":")[0]}`);
+
+describe("an endpoint that is a pod with a sidecar", () => {
+  test("is called by mTLS, and the others of its entry are not", async () => {
+    const world = await openWithPods();
+    expect(calledByMtls(world)).toEqual(["10.42.0.1"]);
+    expect(warnings(world)).toEqual([]);
+  });
+
+  test.each([
+    ["has no sidecar", pod("10.42.0.1", { hasSidecar: false })],
+    ["has ended", pod("10.42.0.1", { phase: "Succeeded" })],
+    ["is on the host's network", { ...pod("10.42.0.1"), spec: { hostNetwork: true } }],
+    [
+      "excludes the port",
+      pod("10.42.0.1", { annotations: { "traffic.sidecar.istio.io/excludeInboundPorts": "20880" } }),
+    ],
+  ])("is not, if it %s", async (_, object) => {
+    const world = await openWithPods([object]);
+    expect(calledByMtls(world)).toEqual([]);
+  });
+
+  test("is not, where the hub says identity: none, from the edit on and back", async () => {
+    const world = await openWithPods();
+    edit(world, { identity: "none" });
+    await world.advance(2 * second);
+    expect(calledByMtls(world)).toEqual([]);
+    edit(world, { identity: "auto" });
+    await world.advance(2 * second);
+    expect(calledByMtls(world)).toEqual(["10.42.0.1"]);
+  });
+
+  test("is not, where one of two hubs with it says none", async () => {
+    const world = await openWithPods();
+    world.registry("zk2:2181").lists({ "demo.A": ["10.42.0.1:20880"] });
+    world.person.put(hub({ address: "zk2:2181", identity: "none" }, { name: "other" }));
+    await world.advance(2 * minute);
+    expect(calledByMtls(world)).toEqual([]);
+  });
+
+  test("is found when it is there only after its endpoint", async () => {
+    const world = await openWithPods([]);
+    expect(calledByMtls(world)).toEqual([]);
+    run(world, pod("10.42.0.1"));
+    await world.advance(2 * second);
+    expect(calledByMtls(world)).toEqual(["10.42.0.1"]);
+  });
+
+  test("that is gone counts for a minute, and then no more", async () => {
+    const world = await openWithPods();
+    world.person.delete("pods", "shop/cart-10.42.0.1");
+    await world.advance(50 * second);
+    expect(calledByMtls(world)).toEqual(["10.42.0.1"]);
+    await world.advance(20 * second);
+    expect(calledByMtls(world)).toEqual([]);
+  });
+
+  test("and another one with its address is judged by what it is itself", async () => {
+    const world = await openWithPods();
+    world.person.delete("pods", "shop/cart-10.42.0.1");
+    const excluding = { "traffic.sidecar.istio.io/excludeInboundPorts": "20880" };
+    run(world, pod("10.42.0.1", { name: "next", annotations: excluding }));
+    await world.advance(5 * second);
+    expect(calledByMtls(world)).toEqual([]);
+    world.person.delete("pods", "shop/next");
+    run(world, pod("10.42.0.1", { name: "last" }));
+    await world.advance(2 * minute);
+    expect(calledByMtls(world)).toEqual(["10.42.0.1"]);
+  });
+
+  test("costs nothing while it only changes its version", async () => {
+    const world = await openWithPods();
+    const since = world.writes().length;
+    for (let at = 0; at < 10; at++) {
+      world.person.edit("pods", "shop/cart-10.42.0.1", (object) => ({ ...object, probed: at }));
+      await world.advance(3 * second);
+    }
+    expect(world.writes(since)).toEqual([]);
+  });
+});
+
+describe("a PeerAuthentication", () => {
+  test.each([
+    ["the namespace", policy(disabled)],
+    ["the mesh", policy(disabled, rootNamespace)],
+    ["the workload", policy({ selector: { matchLabels: { app: "cart" } }, ...disabled })],
+    [
+      "the port",
+      policy({ selector: { matchLabels: { app: "cart" } }, portLevelMtls: { 20880: { mode: "DISABLE" } } }),
+    ],
+  ])("that disables mTLS for %s is followed, and its end", async (_, object) => {
+    const world = await openWithPods();
+    world.person.put(object);
+    await world.advance(3 * second);
+    expect(calledByMtls(world)).toEqual([]);
+    world.person.delete("peerauthentications", `${object.metadata.namespace}/policy`);
+    await world.advance(3 * second);
+    expect(calledByMtls(world)).toEqual(["10.42.0.1"]);
+  });
+
+  test("for others changes nothing", async () => {
+    const world = await openWithPods();
+    const since = world.writes().length;
+    world.person.put(policy({ mtls: { mode: "STRICT" } }));
+    world.person.put(policy(disabled, home));
+    await world.advance(1 * minute);
+    expect(calledByMtls(world)).toEqual(["10.42.0.1"]);
+    expect(world.writes(since)).toEqual([]);
+  });
+});
+
+describe("what cannot be read now", () => {
+  test.each(["pods", "peerauthentications"] as const)(
+    "keeps its endpoints as they are: no right to %s after a restart",
+    async (resource) => {
+      const world = await openWithPods();
+      await world.hubController.stop();
+      const end = world.api.forbid({ resource });
+      run(world, pod("10.42.0.9"));
+      world.registry().lists({ "demo.A": [...one["demo.A"], "10.42.0.3:20880"] });
+      run(world, pod("10.42.0.3"));
+      await world.hubController.start();
+      await world.advance(2 * minute);
+      expect(calledByMtls(world)).toEqual(["10.42.0.1"]); // neither the new one, nor the other pod
+      expect(warnings(world)).toEqual(["IdentityUnknown"]);
+      expect(statusOf(world).problems[0]?.problem).toContain(`cannot list resource "${resource}"`);
+      end();
+      await world.advance(1 * minute);
+      expect(calledByMtls(world)).toEqual(["10.42.0.1", "10.42.0.3", "10.42.0.9"]);
+      expect(warnings(world)).toEqual([]);
+    },
+  );
+
+  test("is no warning for a hub that says none", async () => {
+    const world = await openWithPods();
+    world.api.forbid(about);
+    await world.hubController.restart();
+    edit(world, { identity: "none" });
+    await world.advance(1 * minute);
+    expect(warnings(world)).toEqual([]);
+    expect(calledByMtls(world)).toEqual([]);
+  });
+
+  test("costs a restart no write", async () => {
+    const world = await openWithPods();
+    const since = world.writes().length;
+    await world.hubController.restart();
+    await world.advance(5 * minute);
+    expect(writesSince(world, since)).toEqual([]);
+  });
+
+  test("costs a restart no write, where a right is missing, either", async () => {
+    const world = openWorld();
+    world.api.forbid(about);
+    world.registry().lists(one);
+    world.person.put(hub());
+    await world.hubController.start();
+    await world.advance(2 * minute);
+    expect(warnings(world)).toEqual(["IdentityUnknown"]);
+    const since = world.writes().length;
+    await world.hubController.restart();
+    await world.advance(5 * minute);
+    expect(writesSince(world, since)).toEqual([]);
+  });
+
+  test("is nothing where Istio has no such type", async () => {
+    const world = openWorld();
+    world.api.refuse({ resource: "peerauthentications" }, typeMissing);
+    world.registry().lists(one);
+    world.person.put(hub());
+    await world.hubController.start();
+    await world.advance(2 * minute);
+    expect(warnings(world)).toEqual([]);
+    expect(calledByMtls(world)).toEqual([]);
+  });
+
+  test("an edit of the label is repaired as soon as it is known", async () => {
+    const world = await openWithPods();
+    const end = world.api.goDown();
+    await world.advance(10 * second);
+    end();
+    world.person.edit("serviceentries", `${home}/${entryOf(world, "demo.A")?.metadata.name}`, (object) => ({
+      ...object,
+      spec: {
+        ...object.spec,
+        endpoints:
+          object.spec.endpoints?.map((each) => ({ ...each, labels: { ...each.labels, [mtls]: "istio" } })) ??
+          [],
+      },
+    }));
+    await world.advance(1 * minute);
+    expect(calledByMtls(world)).toEqual(["10.42.0.1"]);
+  });
+});
+
+test("names of subjects are those of all hubs together, and go with the last that names them", async () => {
+  const world = await openWithPods();
+  const names = (): unknown => entryOf(world, "demo.A")?.spec.subjectAltNames;
+  expect(names()).toBeUndefined();
+  edit(world, { subjectAltNames: ["spiffe://c/ns/shop/sa/b"] });
+  await world.advance(2 * second);
+  expect(names()).toEqual(["spiffe://c/ns/shop/sa/b"]);
+  world.registry("zk2:2181").lists(one);
+  world.person.put(
+    hub({ address: "zk2:2181", subjectAltNames: ["spiffe://c/ns/shop/sa/a"] }, { name: "other" }),
+  );
+  await world.advance(2 * minute);
+  expect(names()).toEqual(["spiffe://c/ns/shop/sa/a", "spiffe://c/ns/shop/sa/b"]);
+  world.person.delete("registryhubs", `${home}/other`);
+  await world.advance(3 * minute);
+  expect(names()).toEqual(["spiffe://c/ns/shop/sa/b"]);
+  edit(world, { subjectAltNames: [] });
+  await world.advance(2 * second);
+  expect(names()).toBeUndefined();
+});
