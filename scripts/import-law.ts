@@ -46,7 +46,7 @@ const kind = (name: string): Layer => ({
 /** The law (docs/architecture.md): everything observed is a snapshot, everything decided is pure, everything changed goes through kube. */
 const law: readonly Layer[] = [
   { name: "model", files: /^model\//, layers: [], modules: [] },
-  { name: "translate", files: /^translate\//, layers: ["model"], modules: pure },
+  { name: "translate", files: /^translate\//, layers: ["model"], modules: [...pure, "re2js"] },
   { name: "plan", files: /^plan\//, layers: ["model"], modules: pure },
   { name: "status", files: /^status\//, layers: ["model"], modules: pure },
   {

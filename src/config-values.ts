@@ -99,3 +99,14 @@ export function bindAddress(text: string): BindAddress {
     throw new Error("not an address such as 127.0.0.1:8080, [::1]:8080 or :8080, nor 0 for none");
   return bare === "" ? { port: Number(port) } : { host: bare, port: Number(port) };
 }
+
+/**
+ * Kubernetes sets REGISTRYHUB_SERVICE_HOST, REGISTRYHUB_PORT_8080_TCP and the like in every pod of a namespace with a
+ * Service whose name starts with "registryhub". Source: kubernetes/pkg/kubelet/envvars/envvars.go.
+ */
+const serviceLink = /(^|_)(SERVICE_(HOST|PORT(_\w+)?)|PORT(_\d+_(TCP|UDP|SCTP)(_(PROTO|PORT|ADDR))?)?)$/;
+/** Settings of the test servers, not of the program. */
+const testBed = /^BED_/;
+
+/** Whether an environment variable with the program's prefix, without it, is no setting of the program. */
+export const isOthers = (name: string): boolean => serviceLink.test(name) || testBed.test(name);

@@ -4,6 +4,7 @@ import {
   cidrs,
   duration,
   ipv4Cidr,
+  isOthers,
   namespace,
   namespaceGlobs,
   namespaces,
@@ -200,6 +201,14 @@ const options = {
     help: "Whether proxies stop calling endpoints of Dubbo services that cannot be reached, for 10 to 30 s at a time, and wait 1.5 s for a connection instead of Istio's 10 s. It acts on every cluster of a Dubbo port, whoever owns it. A port whose hubs all say outlierDetection: false has neither.",
     commands: [...dubbo, "preview"],
   }),
+  dubboRules: option({
+    flag: "dubbo-rules",
+    value: "true|false",
+    default: "true",
+    parse: boolean,
+    help: 'Whether VirtualServices whose host is that of a Dubbo service become rules for its calls. See "Rules" in docs/dubbo.md. With false no service has rules: what was in force ends, without a change of a listener.',
+    commands: dubbo,
+  }),
   maxAnswerBytes: option({
     flag: "max-answer-bytes",
     value: "<bytes>",
@@ -314,22 +323,12 @@ function conflictsOf({ hubSelector, vipCidr = "240.0.0.0/4" }: Partial<Config>):
 
 const envPrefix = "REGISTRYHUB_";
 const envOf = (flag: string): string => envPrefix + flag.toUpperCase().replaceAll("-", "_");
-const camelCase = (flag: string): string =>
-  flag.replace(/-(\w)/g, (_, letter: string) => letter.toUpperCase());
-
-/**
- * Kubernetes sets REGISTRYHUB_SERVICE_HOST, REGISTRYHUB_PORT_8080_TCP and the like in every pod of a namespace with a
- * Service whose name starts with "registryhub". Source: kubernetes/pkg/kubelet/envvars/envvars.go.
- */
-const serviceLink = /(^|_)(SERVICE_(HOST|PORT(_\w+)?)|PORT(_\d+_(TCP|UDP|SCTP)(_(PROTO|PORT|ADDR))?)?)$/;
-/** Settings of the test servers, not of the program. */
-const testBed = /^BED_/;
+const camelCase = (flag: string): string => flag.replace(/-(\w)/g, (_, one: string) => one.toUpperCase());
 
 function unknownVariables(env: Readonly<Record<string, string | undefined>>): string[] {
   const known = new Set(names.map((name) => envOf(options[name].flag)));
   return Object.keys(env)
     .filter((name) => name.startsWith(envPrefix) && !known.has(name))
-    .filter((name) => !serviceLink.test(name.slice(envPrefix.length)))
-    .filter((name) => !testBed.test(name.slice(envPrefix.length)))
+    .filter((name) => !isOthers(name.slice(envPrefix.length)))
     .sort();
 }

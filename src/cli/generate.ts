@@ -5,6 +5,7 @@ import {
   filterRemovalDelayMs,
 } from "../controllers/dubbo/filter-worker.ts";
 import { KnownFilters, namespaceOf } from "../controllers/dubbo/known-filters.ts";
+import { rulesUnknown } from "../controllers/dubbo/rule-lists.ts";
 import { entryRemovalDelayMs } from "../controllers/hub/host-memos.ts";
 import { type ClaimingHub, type HostContext, HostWorker } from "../controllers/hub/host-worker.ts";
 import { HostLedger } from "../controllers/hub/ledger.ts";
@@ -140,6 +141,7 @@ export async function generateFilters(
     knowsHubs: () => true,
     isReady: () => true,
     namespaces: isScoped ? everywhere : rootOnly,
+    ruleLists: rulesUnknown,
     refused,
     queue: (keys: Iterable<string>): void => {
       for (const key of keys) waiting.add(key);

@@ -43,6 +43,12 @@ export const resources = {
     kind: "PeerAuthentication",
   },
   pods: { group: "", version: "v1", plural: "pods", kind: "Pod" },
+  virtualServices: {
+    group: "networking.istio.io",
+    version: "v1beta1",
+    plural: "virtualservices",
+    kind: "VirtualService",
+  },
   namespaces: { group: "", version: "v1", plural: "namespaces", kind: "Namespace" },
   services: { group: "", version: "v1", plural: "services", kind: "Service" },
   secrets: { group: "", version: "v1", plural: "secrets", kind: "Secret" },

@@ -59,3 +59,11 @@ export interface DestinationRule {
   readonly metadata: ObjectMeta;
   readonly spec: { readonly host: string; readonly trafficPolicy?: unknown };
 }
+
+/** Its spec is whatever somebody wrote. Source: istio.io/api networking/v1beta1, customresourcedefinitions.gen.yaml. */
+export interface VirtualService {
+  readonly apiVersion: "networking.istio.io/v1beta1";
+  readonly kind: "VirtualService";
+  readonly metadata: ObjectMeta;
+  readonly spec: unknown;
+}

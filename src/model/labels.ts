@@ -35,6 +35,10 @@ export const annotations = {
   serviceEntry: `${prefix}/serviceentry`,
   /** On an EnvoyFilter outside the root namespace: the root namespace of the dubbo-controller that wrote it. */
   rootNamespace: `${prefix}/root-namespace`,
+  /** On the EnvoyFilter with a service's rules: what they were made of, as JSON; it outlives the process. */
+  rules: `${prefix}/rules`,
+  /** On a VirtualService: another value has its rules reach the consumers that are connected, at the cost of their connections. */
+  applyRulesNow: `${prefix}/apply-rules-now`,
   /** On a RegistryHub: the `status.hold.until` of the hold to release. */
   releaseHold: `${prefix}/release-hold`,
   /** On a Namespace: the namespaces whose hubs may write into it, or `*`. */

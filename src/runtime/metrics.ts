@@ -48,6 +48,8 @@ export interface DubboMetrics extends Metrics {
   withheldFilters(counts: Readonly<Record<string, number>>): void;
   /** How many ServiceEntries have their EnvoyFilters in the root namespace though they are exported to others. */
   filtersInRoot(count: number): void;
+  /** How many VirtualServices of Dubbo services are refused, by the reason. */
+  refusedRules(counts: Readonly<Record<string, number>>): void;
   /** Whether --root-namespace differs from the mesh's own. */
   rootNamespaceMismatch(mismatch: boolean): void;
 }
@@ -115,9 +117,18 @@ export function createDubboMetrics(): DubboMetrics {
     "filters_in_root",
     "ServiceEntries with exportTo whose EnvoyFilters are in the root namespace: a right is missing, or a namespace takes none.",
   );
+  const refused = gauge(
+    registry,
+    "refused_rules",
+    "VirtualServices of Dubbo services that are refused, so that what was in force before stays.",
+    ["reason"],
+  );
   return {
     ...createBase(registry),
     filtersInRoot: (count) => inRoot.set(count),
+    refusedRules(counts) {
+      for (const [reason, count] of Object.entries(counts)) refused.set({ reason }, count);
+    },
     envoyFilters: (count) => filters.set(count),
     withheldFilters(counts) {
       for (const [reason, count] of Object.entries(counts)) withheld.set({ reason }, count);

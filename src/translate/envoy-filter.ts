@@ -1,5 +1,6 @@
 import type { EnvoyFilter } from "../model/istio.ts";
 import { annotations, fieldManagers, labels } from "../model/labels.ts";
+import { anyCall, type Destination, type DubboRule } from "./dubbo-rules.ts";
 import { hash, withHash } from "./names.ts";
 
 /** The part of a Dubbo ServiceEntry that its filters depend on. It does not change while providers come and go. */
@@ -56,13 +57,25 @@ const connectTimeout = "1.5s";
 
 const maxNameLength = 253;
 
+/** Of a listener whose filter is a config of its own, which changes without the listener. */
+export interface NamedConfig {
+  /** Any text; another one changes the listener, so that connections end and come back under the rules of now. */
+  readonly applyNow: string;
+}
+
 /**
  * Replaces the TCP proxy of the service's own listener with dubbo_proxy. The routes match every method, because the
  * provider's list lacks `$invoke` and `$echo`, and each change of a route would drain live connections. It acts on the proxies
  * of its namespace; in the mesh's root namespace, on all. @param rootNamespace where filters are that are in no other place.
+ * @param named the listener refers to the config of `rulesFilter`; undefined = it has the config itself.
  */
-export function outboundFilter(route: DubboRoute, namespace: string, rootNamespace = namespace): EnvoyFilter {
-  const name = `outbound|${route.port}||${route.host}`;
+export function outboundFilter(
+  route: DubboRoute,
+  namespace: string,
+  rootNamespace = namespace,
+  named?: NamedConfig,
+): EnvoyFilter {
+  const config = outboundConfig(route, []);
   return envoyFilter(
     nameFor(`aeraki-outbound-${route.host}-${route.vip}-${route.port}`),
     { namespace, rootNamespace },
@@ -76,12 +89,86 @@ export function outboundFilter(route: DubboRoute, namespace: string, rootNamespa
           filterChain: { filter: { name: "envoy.filters.network.tcp_proxy" } },
         },
       },
-      patch: dubboProxy(name, [
-        { name, interface: route.interface, routes: anyMethod(name) },
-        { name: `${name}|any`, interface: "*", routes: anyMethod(name) },
-      ]),
+      patch: {
+        operation: "REPLACE",
+        value: named ? discovered(route, named) : { name: proxyName, typed_config: config },
+      },
     },
   );
+}
+
+/** What was in force last: the rules of a VirtualService that was accepted, to be read again; none = they have ended. */
+export interface RulesInForce {
+  /** "<namespace>/<name>"; "" = none. */
+  readonly virtualService: string;
+  readonly http: unknown;
+}
+
+/**
+ * The config that the listener of a service with rules refers to. It may say what holds without rules, but once it is there it
+ * is not deleted: istiod tells no proxy, which would keep the rules. @param inForce what the rules were made of.
+ */
+export function rulesFilter(
+  route: DubboRoute,
+  rules: readonly DubboRule[],
+  inForce: RulesInForce,
+  namespace: string,
+  rootNamespace = namespace,
+): EnvoyFilter {
+  const value = { name: configName(route), typed_config: outboundConfig(route, rules) };
+  return envoyFilter(
+    nameFor(`aeraki-rules-${route.host}`),
+    { namespace, rootNamespace },
+    route,
+    {
+      applyTo: "EXTENSION_CONFIG",
+      match: { context: "SIDECAR_OUTBOUND" },
+      patch: { operation: "ADD", value },
+    },
+    { [annotations.rules]: JSON.stringify(inForce) },
+  );
+}
+
+/** The cluster of a service, or of a subset of it. Source: istio pilot/pkg/model, BuildSubsetKey. */
+export function clusterOf({ host, port }: Pick<DubboRoute, "host" | "port">, subset = ""): string {
+  return `outbound|${port}|${subset}|${host}`;
+}
+
+const configName = ({ host }: DubboRoute): string => `dubbo|${host}`;
+
+/** Before the config has arrived, calls go as they would without rules, and nothing waits. */
+function discovered(route: DubboRoute, { applyNow }: NamedConfig): unknown {
+  const config = outboundConfig(route, []);
+  const { multiple_route_config: routes } = config;
+  // Nothing reads the name of these routes, but it is a part of the listener.
+  const name = applyNow === "" ? routes.name : `${routes.name}|${applyNow}`;
+  return {
+    name: configName(route),
+    config_discovery: {
+      config_source: { ads: {}, initial_fetch_timeout: "0s", resource_api_version: "V3" },
+      type_urls: [proxyType],
+      apply_default_config_without_warming: true,
+      default_config: { ...config, multiple_route_config: { ...routes, name } },
+    },
+  };
+}
+
+function outboundConfig(route: DubboRoute, rules: readonly DubboRule[]) {
+  const name = clusterOf(route);
+  const routes = [
+    ...rules.map(({ match, to }) => ({ match, route: routeTo(route, to) })),
+    ...anyMethod(name),
+  ];
+  return dubboProxy(name, [
+    { name, interface: route.interface, routes },
+    { name: `${name}|any`, interface: "*", routes },
+  ]);
+}
+
+function routeTo(route: DubboRoute, to: readonly Destination[]): unknown {
+  const clusters = to.map(({ subset, weight }) => ({ name: clusterOf(route, subset), weight }));
+  const [only, ...others] = clusters;
+  return others.length === 0 && only ? { cluster: only.name } : { weighted_clusters: { clusters } };
 }
 
 /**
@@ -100,7 +187,13 @@ export function inboundFilter(route: DubboRoute, rootNamespace: string): EnvoyFi
         filterChain: { destinationPort: route.port, filter: { name: "envoy.filters.network.tcp_proxy" } },
       },
     },
-    patch: dubboProxy(name, [{ name, interface: "*", routes: anyMethod(name) }]),
+    patch: {
+      operation: "REPLACE",
+      value: {
+        name: proxyName,
+        typed_config: dubboProxy(name, [{ name, interface: "*", routes: anyMethod(name) }]),
+      },
+    },
   });
 }
 
@@ -128,24 +221,21 @@ export function portFilter(
   });
 }
 
-function dubboProxy(name: string, routeConfigs: readonly unknown[]): unknown {
+const proxyName = "envoy.filters.network.dubbo_proxy";
+const proxyType = "type.googleapis.com/envoy.extensions.filters.network.dubbo_proxy.v3.DubboProxy";
+
+function dubboProxy(name: string, routeConfigs: readonly unknown[]) {
   return {
-    operation: "REPLACE",
-    value: {
-      name: "envoy.filters.network.dubbo_proxy",
-      typed_config: {
-        "@type": "type.googleapis.com/envoy.extensions.filters.network.dubbo_proxy.v3.DubboProxy",
-        stat_prefix: name,
-        protocol_type: "Dubbo",
-        serialization_type: "Hessian2",
-        multiple_route_config: { name, route_config: routeConfigs },
-      },
-    },
+    "@type": proxyType,
+    stat_prefix: name,
+    protocol_type: "Dubbo",
+    serialization_type: "Hessian2",
+    multiple_route_config: { name, route_config: routeConfigs },
   };
 }
 
 function anyMethod(cluster: string): readonly unknown[] {
-  return [{ match: { method: { name: { safe_regex: { regex: ".*" } } } }, route: { cluster } }];
+  return [{ match: anyCall, route: { cluster } }];
 }
 
 function nameFor(base: string): string {
@@ -157,6 +247,7 @@ function envoyFilter(
   { namespace, rootNamespace }: { readonly namespace: string; readonly rootNamespace: string },
   route: DubboRoute | undefined,
   configPatch: unknown,
+  notes: Readonly<Record<string, string>> = {},
 ): EnvoyFilter {
   const spec = { priority, configPatches: [configPatch] };
   const owner = route && { [`${labels.serviceEntry}${hash(route.serviceEntry)}`]: "" };
@@ -172,7 +263,8 @@ function envoyFilter(
       annotations: {
         ...ownerNote,
         ...rootNote,
-        [annotations.lastApplied]: hash(JSON.stringify([owner, spec]), 16),
+        ...notes,
+        [annotations.lastApplied]: hash(JSON.stringify([owner, spec, ...Object.values(notes)]), 16),
       },
     },
     spec,

@@ -53,6 +53,7 @@ const dubboDefaults: DubboControllerOptions = {
   inboundFilters: false,
   outlierDetection: true,
   foreignServiceEntries: false,
+  dubboRules: true,
   dubboPorts,
 };
 

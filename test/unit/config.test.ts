@@ -39,6 +39,7 @@ describe("readConfig", () => {
       inboundFilters: false,
       dubboPorts: expect.any(Array) as unknown,
       outlierDetection: true,
+      dubboRules: true,
       maxAnswerBytes: 67_108_864,
       allowRegistryCidrs: [],
       logLevel: "info",

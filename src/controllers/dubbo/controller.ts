@@ -22,6 +22,7 @@ import type { Urgency } from "../writes/ready-keys.ts";
 import { FilterLists } from "./filter-lists.ts";
 import { type FilterContext, FilterWorker, type FilterWorkerOptions } from "./filter-worker.ts";
 import { watchRootNamespace } from "./root-namespace.ts";
+import { RuleLists } from "./rule-lists.ts";
 
 /** With more filters in the root namespace, istiod's cost per push grows with the square of their number. */
 const manyFilters = 1_000;
@@ -32,6 +33,8 @@ const elsewhereMs = 10_000;
 export interface DubboControllerOptions extends FilterWorkerOptions {
   readonly vipCidr: string;
   readonly foreignServiceEntries: boolean;
+  /** Whether VirtualServices become rules. */
+  readonly dubboRules: boolean;
   readonly concurrency: number;
 }
 
@@ -43,6 +46,7 @@ export class DubboController {
   readonly #deps: Deps;
   readonly #serviceEntries: Reflector<Stored<ServiceEntry>>;
   readonly #filters: FilterLists;
+  readonly #ruleLists: RuleLists | undefined;
   /** Nothing but new filters waits for the hubs. */
   readonly #hubs: Reflector<Stored<RegistryHub>>;
   readonly #targets = new Map<HubKey, string>();
@@ -64,6 +68,7 @@ export class DubboController {
     const { serviceEntries, registryHubs } = resources;
     this.#serviceEntries = createReflector(client, serviceEntries, { transform: withoutEndpoints }, deps);
     this.#filters = new FilterLists(client, options.rootNamespace, deps);
+    this.#ruleLists = options.dubboRules ? new RuleLists(client, options.rootNamespace, deps) : undefined;
     const logger = deps.logger.child({ neededFor: "new EnvoyFilters; those that exist stay" });
     this.#hubs = createReflector(client, registryHubs, { transform: targetOnly }, { ...deps, logger });
     this.#entries = new EntryIndex(this.#serviceEntries.objects);
@@ -92,11 +97,13 @@ export class DubboController {
       this.#metrics.queueDepth("filters", queue.depth);
       this.#metrics.withheldFilters(worker.rights.counts);
       this.#metrics.filtersInRoot(worker.scope.inRoot);
+      this.#metrics.refusedRules(worker.rules.counts);
     });
     this.#follow(queue, worker, tools);
     const { rootNamespace } = this.#options;
     const root = watchRootNamespace(this.#client, rootNamespace, events, this.#metrics, this.#deps, signal);
-    const running = [this.#serviceEntries, this.#filters, this.#hubs].map((list) => list.run(signal));
+    const lists = [this.#serviceEntries, this.#filters, this.#hubs, this.#ruleLists];
+    const running = lists.map((list) => list?.run(signal));
     await Promise.all([...running, queue.run(signal), root]);
   }
 
@@ -144,6 +151,10 @@ export class DubboController {
       this.#measure(events);
       this.#listsChanged(queue, touch);
     });
+    this.#ruleLists?.subscribe((news) => {
+      for (const host of worker.rules.hostsOf(news))
+        for (const key of this.#entries.keysAt(host)) queue.add(key, this.#urgency);
+    });
     this.#filters.subscribeToNamespaces((names) => {
       for (const [key, object] of names.size > 0 ? this.#serviceEntries.objects : [])
         if (exportedTo(object)?.some((name) => names.has(name))) queue.add(key, "changed");
@@ -168,6 +179,7 @@ export class DubboController {
       serviceEntries: this.#serviceEntries,
       filters: this.#filters,
       namespaces: this.#filters,
+      ruleLists: this.#ruleLists,
       entries: this.#entries,
       foreign: this.#options.foreignServiceEntries,
       accepts: (vip: string) => pool.accepts(vip),

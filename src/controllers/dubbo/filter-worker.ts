@@ -7,14 +7,21 @@ import { splitKey } from "../../model/keys.ts";
 import type { Stored } from "../../model/kubernetes.ts";
 import { keepsVip, type VipHolder } from "../../plan/vip.ts";
 import { type RouteRules, type RouteVerdict, routeOf } from "../../translate/dubbo-route.ts";
-import { type DubboRoute, inboundFilter, outboundFilter, portFilter } from "../../translate/envoy-filter.ts";
-import { filterFactsOf } from "../../translate/read-back/envoy-filter.ts";
+import {
+  type DubboRoute,
+  inboundFilter,
+  outboundFilter,
+  portFilter,
+  rulesFilter,
+} from "../../translate/envoy-filter.ts";
+import { filterFactsOf, rulesSlot } from "../../translate/read-back/envoy-filter.ts";
 import { ownershipOf } from "../../translate/read-back/service-entry.ts";
 import type { EntryIndex } from "../writes/entry-index.ts";
 import type { Tools } from "../writes/object-writer.ts";
 import type { Outcome } from "../writes/queue.ts";
 import { isWatched } from "../writes/target-namespace.ts";
 import { FilterRights, type RightsContext, type Withheld } from "./filter-rights.ts";
+import { FilterRules, type RulesDecision, type Ruling } from "./filter-rules.ts";
 import {
   FilterScope,
   isSameScope,
@@ -26,6 +33,7 @@ import {
 import { FilterWriter } from "./filter-writer.ts";
 import { KnownFilters, namespaceOf, portKey, portOf } from "./known-filters.ts";
 import { type EjectionRules, PortEjection } from "./port-ejection.ts";
+import type { RulesView } from "./rule-lists.ts";
 
 /**
  * If somebody deletes an entry, it comes back at once. Its filters stay meanwhile, because a delete would cost
@@ -54,6 +62,8 @@ export interface FilterContext extends RightsContext {
   /** Whether the lists of ServiceEntries and filters are complete; the worker decides nothing before. */
   isReady(): boolean;
   readonly namespaces: NamespacesView;
+  /** undefined = no service has rules. */
+  readonly ruleLists: RulesView | undefined;
   /** Called when the API server refuses a write for a reason that only a person can fix. */
   refused(error: KubeError): void;
   /** Has the worker work on these keys, too. */
@@ -66,11 +76,12 @@ export interface FilterContext extends RightsContext {
 export class FilterWorker {
   readonly rights: FilterRights;
   readonly scope: FilterScope;
+  readonly rules: FilterRules;
   readonly #context: FilterContext;
   readonly #options: FilterWorkerOptions;
   readonly #tools: Tools;
   readonly #writer: FilterWriter;
-  readonly #rules: RouteRules;
+  readonly #routeRules: RouteRules;
   readonly #ejection: PortEjection;
   readonly #known: KnownFilters;
   /** When the worker first saw that the entry of a filter was gone. */
@@ -85,7 +96,10 @@ export class FilterWorker {
     this.scope = new FilterScope(options.rootNamespace, context.namespaces, tools.deps.clock, (why) =>
       context.keptInRoot(why),
     );
-    this.#rules = {
+    const lists = context.ruleLists;
+    const filtersOf = (entry: string): readonly Stored<EnvoyFilter>[] => this.#ownedBy(entry);
+    this.rules = new FilterRules({ rootNamespace: options.rootNamespace, lists, filtersOf }, tools);
+    this.#routeRules = {
       foreign: context.foreign,
       accepts: (vip) => context.accepts(vip),
       isCopy: (object) => context.entries.isCopy(objectKey(object)),
@@ -121,7 +135,7 @@ export class FilterWorker {
     const ofPort = portOf(key);
     if (ofPort !== undefined) return this.#workPort(...ofPort);
     const object = objects.get(key);
-    const verdict: RouteVerdict = object ? routeOf(object, this.#rules) : { verdict: "none" };
+    const verdict: RouteVerdict = object ? routeOf(object, this.#routeRules) : { verdict: "none" };
     if (verdict.verdict === "unclear") return undefined;
     const delayMs = this.#removalDelayMs(key, object);
     if (delayMs > 0) return { againInMs: delayMs };
@@ -133,8 +147,10 @@ export class FilterWorker {
     if (!isWatched(splitKey(key)[0], this.#options)) return undefined;
     const scope = route ? this.#scopeOf(route) : nowhere;
     if (scope === undefined) return undefined; // the key is queued again once that is known
-    const desired = route ? this.#filtersFor(route, scope.namespaces) : [];
     const withheld = route && this.#objection(route);
+    const isOurs = object !== undefined && ownershipOf(object) === "ours";
+    const rules = route && this.rules.of(route, isOurs, scope.namespaces);
+    const desired = rules ? this.#filtersFor(route, rules, withheld === undefined) : [];
     const allowed = desired.filter((filter) => withheld === undefined || this.#isOld(key, filter, withheld));
     const refused = desired.filter((filter) => !allowed.includes(filter));
     this.rights.record(key, refused.length > 0 ? withheld : undefined);
@@ -146,6 +162,8 @@ export class FilterWorker {
     // What has a new place or a new name is written before the old one goes.
     if (refused.length > 0 && withheld === "HubsUnknown") return undefined;
     if (verdict.verdict === "none") this.rights.forget(key);
+    if (rules) await this.rules.lookAtSubsets(route, rules);
+    else this.rules.forget(key);
     const removed = await this.#removeOthers(key, desired, refused);
     const { againInMs } = scope;
     return removed ?? (againInMs === undefined ? undefined : { againInMs });
@@ -240,15 +258,46 @@ export class FilterWorker {
   }
 
   /** The filters of a route, without those of its port. Whose pods an inbound filter is for, no entry tells. */
-  #filtersFor(route: DubboRoute, namespaces: readonly string[]): readonly EnvoyFilter[] {
+  #filtersFor(
+    route: DubboRoute,
+    { rulings, applyNow }: RulesDecision,
+    mayBegin: boolean,
+  ): readonly EnvoyFilter[] {
     const { rootNamespace, inboundFilters } = this.#options;
-    const outbound = namespaces.map((namespace) => outboundFilter(route, namespace, rootNamespace));
+    const outbound = [...rulings].flatMap(([namespace, ruling]) =>
+      this.#outbound(route, namespace, ruling, applyNow, mayBegin),
+    );
     return inboundFilters ? [...outbound, inboundFilter(route, rootNamespace)] : outbound;
+  }
+
+  /**
+   * The outbound filter in a namespace, and before it that with the rules. A listener that has once referred to rules goes on
+   * with it, because a change back would cost connections; without them, or the right to new filters, none begins to.
+   */
+  #outbound(
+    route: DubboRoute,
+    namespace: string,
+    { rules, inForce }: Ruling,
+    applyNow: string | undefined,
+    mayBegin: boolean,
+  ): readonly EnvoyFilter[] {
+    const { rootNamespace } = this.#options;
+    const plain = outboundFilter(route, namespace, rootNamespace);
+    const own = this.#ownedBy(route.serviceEntry).filter((one) => namespaceOf(one) === namespace);
+    const facts = own.map(filterFactsOf);
+    const named = facts.find((one) => one.named !== undefined)?.named;
+    const hasBegun = named !== undefined || facts.some(({ slot }) => slot === rulesSlot);
+    if (!hasBegun && (rules.length === 0 || !mayBegin)) return [plain];
+    const now = { applyNow: applyNow ?? named?.applyNow ?? "" };
+    return [
+      rulesFilter(route, rules, inForce, namespace, rootNamespace),
+      outboundFilter(route, namespace, rootNamespace, now),
+    ];
   }
 
   #countedRouteOf(key: string): DubboRoute | undefined {
     const object = this.#context.serviceEntries.objects.get(key);
-    const verdict = object && routeOf(object, this.#rules);
+    const verdict = object && routeOf(object, this.#routeRules);
     return verdict?.verdict === "route" && this.#counts(verdict.route) ? verdict.route : undefined;
   }
 
@@ -297,11 +346,13 @@ export class FilterWorker {
     return false;
   }
 
-  *#ownedBy(key: string): Generator<Stored<EnvoyFilter>> {
-    for (const filterKey of this.#known.of(key)) {
-      const filter = this.#context.filters.objects.get(filterKey);
-      if (filter) yield filter;
-    }
+  /** Those of the root namespace first. */
+  #ownedBy(key: string): readonly Stored<EnvoyFilter>[] {
+    const filters = this.#known.of(key).flatMap((one) => this.#context.filters.objects.get(one) ?? []);
+    if (filters.length < 2) return filters; // as nearly always
+    const rank = (one: Stored<EnvoyFilter>): number =>
+      namespaceOf(one) === this.#options.rootNamespace ? 0 : 1;
+    return filters.toSorted((one, other) => rank(one) - rank(other));
   }
 }
 

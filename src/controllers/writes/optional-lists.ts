@@ -24,23 +24,29 @@ export class OptionalLists {
   readonly #resource: Resource;
   readonly #lists: readonly Pick<Reflector<KubeObject>, "status" | "run">[];
   readonly #clock: Clock;
+  readonly #refused: (error: KubeError) => void;
   readonly #needed = Promise.withResolvers<void>();
   #isNeeded = false;
   /** Whether the API server refuses to list what nobody needs yet. */
   #isForbidden = false;
   #changed: () => void = () => undefined;
 
-  /** @param resource whose objects in all namespaces the right is about. */
+  /**
+   * @param resource whose objects in all namespaces the right is about.
+   * @param refused called each time the API server refuses to list what nobody needs yet.
+   */
   constructor(
     client: KubeClient,
     resource: Resource,
     lists: readonly Pick<Reflector<KubeObject>, "status" | "run">[],
     clock: Clock,
+    refused: (error: KubeError) => void = () => undefined,
   ) {
     this.#client = client;
     this.#resource = resource;
     this.#lists = lists;
     this.#clock = clock;
+    this.#refused = refused;
   }
 
   /** Somebody needs them from now on. */
@@ -86,7 +92,9 @@ export class OptionalLists {
       return "yes";
     } catch (error) {
       if (!signal.aborted && !(error instanceof KubeError)) throw error;
-      return error instanceof KubeError && error.status === forbidden ? "no" : "unknown";
+      if (!(error instanceof KubeError) || error.status !== forbidden) return "unknown";
+      this.#refused(error);
+      return "no";
     }
   }
 }

@@ -1,6 +1,7 @@
 import type { EnvoyFilter } from "../../model/istio.ts";
 import type { Stored } from "../../model/kubernetes.ts";
 import { annotations, fieldManagers, labels } from "../../model/labels.ts";
+import type { NamedConfig, RulesInForce } from "../envoy-filter.ts";
 import { fieldsOf, listOf, numberOf, objectAnnotations, objectLabels, textOf } from "./json.ts";
 
 /** The facts of an EnvoyFilter that the dubbo-controller depends on. */
@@ -18,17 +19,22 @@ export interface FilterFacts {
   readonly listener: string | undefined;
   /** The port of an outbound filter, whose large answers need the filter of the port. */
   readonly routedPort: number | undefined;
-  /** The side and the port of a filter that is for one ServiceEntry: "outbound 20880" or "inbound 20880". */
+  /** The side and the port of a filter that is for one ServiceEntry: "outbound 20880" or "inbound 20880"; "rules" of that one. */
   readonly slot: string | undefined;
+  /** The listener refers to a config by name; undefined = it has its config itself. */
+  readonly named: NamedConfig | undefined;
 }
 
 /** Reads an EnvoyFilter of any owner. */
 export function filterFactsOf(object: Stored<EnvoyFilter>): FilterFacts {
   const [patch] = listOf(fieldsOf(object.spec).configPatches);
-  const { outlier_detection: outlierDetection } = fieldsOf(fieldsOf(fieldsOf(patch).patch).value);
+  const { value } = fieldsOf(fieldsOf(patch).patch);
+  const { outlier_detection: outlierDetection } = fieldsOf(value);
   const { name, filterChain } = fieldsOf(fieldsOf(fieldsOf(patch).match).listener);
   const listener = textOf(name);
   const routedPort = portIn(/_(\d+)$/, listener ?? "");
+  const { default_config: config } = fieldsOf(fieldsOf(value).config_discovery);
+  const routesName = textOf(fieldsOf(fieldsOf(config).multiple_route_config).name) ?? "";
   const inboundPort = numberOf(fieldsOf(filterChain).destinationPort);
   return {
     isOurs: objectLabels(object)[labels.managedBy] === fieldManagers.dubbo,
@@ -38,9 +44,30 @@ export function filterFactsOf(object: Stored<EnvoyFilter>): FilterFacts {
     ejects: outlierDetection !== undefined,
     listener,
     routedPort,
-    slot: slotOf("outbound", routedPort) ?? slotOf("inbound", inboundPort),
+    slot:
+      fieldsOf(patch).applyTo === "EXTENSION_CONFIG"
+        ? rulesSlot
+        : (slotOf("outbound", routedPort) ?? slotOf("inbound", inboundPort)),
+    named: config === undefined ? undefined : { applyNow: routesName.split("|")[4] ?? "" },
   };
 }
+
+/**
+ * What the rules of a filter were made of; undefined = it has none that can be read. In another namespace than the root
+ * namespace anybody may have written it, so it is read like a VirtualService.
+ */
+export function rulesInForceOf(object: Stored<EnvoyFilter>): RulesInForce | undefined {
+  try {
+    const note: unknown = JSON.parse(objectAnnotations(object)[annotations.rules] ?? "");
+    const { virtualService, http } = fieldsOf(note);
+    return { virtualService: textOf(virtualService) ?? "", http };
+  } catch {
+    return undefined;
+  }
+}
+
+/** As FilterFacts.slot. */
+export const rulesSlot = "rules";
 
 function slotOf(side: string, port: number | undefined): string | undefined {
   return port === undefined ? undefined : `${side} ${port}`;

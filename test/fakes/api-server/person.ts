@@ -1,6 +1,6 @@
 import type { Lease } from "../../../src/kube/lease.ts";
 import type { ObjectKey } from "../../../src/kube/resources.ts";
-import type { DestinationRule, EnvoyFilter, ServiceEntry } from "../../../src/model/istio.ts";
+import type { DestinationRule, EnvoyFilter, ServiceEntry, VirtualService } from "../../../src/model/istio.ts";
 import { splitKey } from "../../../src/model/keys.ts";
 import type { RegistryHub } from "../../../src/model/registryhub.ts";
 import type { Answer } from "./answer.ts";
@@ -15,6 +15,7 @@ export interface Kinds {
   readonly serviceentries: ServiceEntry;
   readonly envoyfilters: EnvoyFilter;
   readonly destinationrules: DestinationRule;
+  readonly virtualservices: VirtualService;
   readonly secrets: Secret;
   readonly leases: Lease;
   readonly peerauthentications: Stored;

@@ -63,6 +63,7 @@ export const apiTypes: readonly ApiType[] = [
     versions: ["v1", "v1beta1"],
   },
   builtIn("pods", "Pod", { hasStatus: true }),
+  istio("virtualservices", "VirtualService"),
   builtIn("namespaces", "Namespace", { isNamespaced: false, hasStatus: true }),
   builtIn("services", "Service", { hasStatus: true }),
   builtIn("secrets", "Secret"),

@@ -4,6 +4,7 @@ import {
   inboundFilter,
   outboundFilter,
   portFilter,
+  rulesFilter,
 } from "../../../src/translate/envoy-filter.ts";
 import { hash } from "../../../src/translate/names.ts";
 import { greeting } from "../../support/model.ts";
@@ -121,4 +122,131 @@ test("it ejects for local failures alone, because a business exception is a 5xx 
     "per_connection_buffer_limit_bytes",
     "least_request_lb_config",
   ]);
+});
+
+describe("a service with rules", () => {
+  const proxy = "type.googleapis.com/envoy.extensions.filters.network.dubbo_proxy.v3.DubboProxy";
+  const cluster = "outbound|20880||a.b-1.0.0.dubbozk";
+  const any = { match: { method: { name: { safe_regex: { regex: ".*" } } } }, route: { cluster } };
+  const config = (routes: readonly unknown[], name = cluster) => ({
+    "@type": proxy,
+    stat_prefix: cluster,
+    protocol_type: "Dubbo",
+    serialization_type: "Hessian2",
+    multiple_route_config: {
+      name,
+      route_config: [
+        { name: cluster, interface: greeting, routes },
+        { name: `${cluster}|any`, interface: "*", routes },
+      ],
+    },
+  });
+
+  test("has a listener that refers to them, and without them does what it does now", () => {
+    expect(outboundFilter(route, "servicemesh", "servicemesh", { applyNow: "" }).spec).toEqual({
+      priority: 10,
+      configPatches: [
+        {
+          applyTo: "NETWORK_FILTER",
+          match: {
+            context: "SIDECAR_OUTBOUND",
+            listener: {
+              name: "240.241.1.1_20880",
+              filterChain: { filter: { name: "envoy.filters.network.tcp_proxy" } },
+            },
+          },
+          patch: {
+            operation: "REPLACE",
+            value: {
+              name: "dubbo|a.b-1.0.0.dubbozk",
+              config_discovery: {
+                config_source: { ads: {}, initial_fetch_timeout: "0s", resource_api_version: "V3" },
+                type_urls: [proxy],
+                apply_default_config_without_warming: true,
+                default_config: config([any]),
+              },
+            },
+          },
+        },
+      ],
+    });
+  });
+
+  test("has another listener, of the same name, for another text of apply-rules-now", () => {
+    const [now, later] = ["", "0a1b2c3d"].map((applyNow) =>
+      outboundFilter(route, "servicemesh", "servicemesh", { applyNow }),
+    );
+    expect(later?.metadata.name).toBe(now?.metadata.name);
+    expect(JSON.stringify(later?.spec)).toContain(JSON.stringify(config([any], `${cluster}|0a1b2c3d`)));
+  });
+
+  test("has an object for them, which says what they were made of", () => {
+    const match = { method: { name: { exact: "sayHello" } } };
+    const to = [
+      { subset: "gray", weight: 1 },
+      { subset: undefined, weight: 9 },
+    ];
+    const rules = [
+      { match, to: [{ subset: "blue", weight: 1 }] },
+      { match, to },
+    ];
+    const http = [{ route: [] }];
+    expect(rulesFilter(route, rules, { virtualService: "dubbozk/a", http }, "team-a", "servicemesh")).toEqual(
+      {
+        apiVersion: "networking.istio.io/v1alpha3",
+        kind: "EnvoyFilter",
+        metadata: {
+          name: "aeraki-rules-a.b-1.0.0.dubbozk",
+          namespace: "team-a",
+          labels: {
+            "app.kubernetes.io/managed-by": "dubbo-controller",
+            [`serviceentry.ecns.easystack.cn/${hash("dubbozk/aeraki-x")}`]: "",
+          },
+          annotations: {
+            "ecns.easystack.cn/serviceentry": "dubbozk/aeraki-x",
+            "ecns.easystack.cn/root-namespace": "servicemesh",
+            "ecns.easystack.cn/rules": '{"virtualService":"dubbozk/a","http":[{"route":[]}]}',
+            "ecns.easystack.cn/last-applied": expect.stringMatching(/^[0-9a-f]{16}$/),
+          },
+        },
+        spec: {
+          priority: 10,
+          configPatches: [
+            {
+              applyTo: "EXTENSION_CONFIG",
+              match: { context: "SIDECAR_OUTBOUND" },
+              patch: {
+                operation: "ADD",
+                value: {
+                  name: "dubbo|a.b-1.0.0.dubbozk",
+                  typed_config: config([
+                    { match, route: { cluster: "outbound|20880|blue|a.b-1.0.0.dubbozk" } },
+                    {
+                      match,
+                      route: {
+                        weighted_clusters: {
+                          clusters: [
+                            { name: "outbound|20880|gray|a.b-1.0.0.dubbozk", weight: 1 },
+                            { name: cluster, weight: 9 },
+                          ],
+                        },
+                      },
+                    },
+                    any,
+                  ]),
+                },
+              },
+            },
+          ],
+        },
+      },
+    );
+  });
+
+  test("whose host is long has a name that is cut and hashed", () => {
+    const long = { ...route, host: `${"a.".repeat(126)}a` };
+    const { name } = rulesFilter(long, [], { virtualService: "", http: [] }, "servicemesh").metadata;
+    expect(name).toMatch(/^aeraki-rules-[-a-z0-9.]*[a-z0-9]-[0-9a-f]{8}$/);
+    expect(name.length).toBeLessThanOrEqual(253);
+  });
 });

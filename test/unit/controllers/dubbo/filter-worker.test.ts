@@ -1,6 +1,7 @@
 import { describe, expect, test } from "vitest";
 import { rootOnly } from "../../../../src/controllers/dubbo/filter-scope.ts";
 import { FilterWorker, type FilterWorkerOptions } from "../../../../src/controllers/dubbo/filter-worker.ts";
+import { rulesUnknown } from "../../../../src/controllers/dubbo/rule-lists.ts";
 import { EntryIndex } from "../../../../src/controllers/writes/entry-index.ts";
 import type { KubeError } from "../../../../src/kube/errors.ts";
 import { objectKey } from "../../../../src/kube/resources.ts";
@@ -67,6 +68,7 @@ function open(
       knowsHubs: () => hubsNow !== undefined,
       isReady: () => isReady,
       namespaces: rootOnly,
+      ruleLists: rulesUnknown,
       keptInRoot: () => undefined,
       queue: (keys) => queued.push(...keys),
       refused: ({ reason }: KubeError) => void refused.push(reason),

@@ -2,6 +2,7 @@ import { describe, expect, test } from "vitest";
 import { copyOf, emptyCluster } from "../../../../src/cli/cluster-copy.ts";
 import { rootOnly } from "../../../../src/controllers/dubbo/filter-scope.ts";
 import { FilterWorker } from "../../../../src/controllers/dubbo/filter-worker.ts";
+import { rulesUnknown } from "../../../../src/controllers/dubbo/rule-lists.ts";
 import { EntryIndex } from "../../../../src/controllers/writes/entry-index.ts";
 import { routeOf } from "../../../../src/translate/dubbo-route.ts";
 import { fakeClock } from "../../../support/fake-clock.ts";
@@ -97,6 +98,7 @@ test.each([{}, { spec: null }, { spec: { configPatches: "none" } }, { spec: { co
       ...known,
       namespaces: rootOnly,
       refused: () => undefined,
+      ruleLists: rulesUnknown,
       keptInRoot: () => undefined,
       queue: () => undefined,
     };
