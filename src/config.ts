@@ -70,7 +70,7 @@ const options = {
     value: "<name>",
     default: "servicemesh",
     parse: namespace,
-    help: "Istio's root namespace, which receives the EnvoyFilters. Filters in it apply to every proxy of the mesh. The hub-controller only looks for the mesh's configuration there, and then in istio-system.",
+    help: "Istio's root namespace, which receives the EnvoyFilters. Filters in it apply to every proxy of the mesh. The hub-controller takes PeerAuthentications there for those of the whole mesh, and looks for the mesh's configuration there, and then in istio-system.",
     commands: [...both, "preview"],
   }),
   vipCidr: option({

@@ -1,5 +1,14 @@
 import type { InboundPorts, MtlsMode, PeerPolicy, SidecarTraits } from "../model/mesh-pod.ts";
 
+/** The policies of each namespace, those that come first in front. */
+export type PeerPolicies = ReadonlyMap<string, readonly PeerPolicy[]>;
+
+/** Sorts policies for `speaksMtls`. */
+export function peerPoliciesOf(policies: readonly PeerPolicy[]): PeerPolicies {
+  const sorted = policies.toSorted((one, other) => (one.precedence < other.precedence ? -1 : 1));
+  return Map.groupBy(sorted, ({ namespace }) => namespace);
+}
+
 /**
  * Whether a sidecar answers mTLS at a port of its pod: it takes the port's connections, and no policy turns mTLS off there.
  * The policy for the workload comes first, then its namespace's, then the mesh's, which is in the root namespace.
@@ -8,19 +17,18 @@ import type { InboundPorts, MtlsMode, PeerPolicy, SidecarTraits } from "../model
 export function speaksMtls(
   { namespace, labels, inbound }: SidecarTraits,
   port: number,
-  policies: readonly PeerPolicy[],
+  policies: PeerPolicies,
   rootNamespace: string,
 ): boolean {
   if (!takes(inbound, port)) return false;
-  const oldest = (applies: (policy: PeerPolicy) => boolean): PeerPolicy | undefined =>
-    policies.filter(applies).sort((a, b) => (a.precedence < b.precedence ? -1 : 1))[0];
-  const mesh = oldest((policy) => policy.namespace === rootNamespace && isForAll(policy));
-  const own = policies.filter((policy) => policy.namespace === namespace && namespace !== rootNamespace);
-  const whole = oldest((policy) => own.includes(policy) && isForAll(policy));
-  const workload = oldest(
-    (policy) => own.includes(policy) && !isForAll(policy) && isSelected(labels, policy),
-  );
-  const modes: readonly MtlsMode[] = [workload?.portModes.get(port), workload?.mode, whole?.mode, mesh?.mode];
+  const own = namespace === rootNamespace ? [] : (policies.get(namespace) ?? []);
+  const workload = own.find((policy) => !isForAll(policy) && isSelected(labels, policy));
+  const modes: readonly MtlsMode[] = [
+    workload?.portModes.get(port),
+    workload?.mode,
+    own.find(isForAll)?.mode,
+    policies.get(rootNamespace)?.find(isForAll)?.mode,
+  ];
   return modes.find((mode) => mode !== undefined) !== "DISABLE";
 }
 

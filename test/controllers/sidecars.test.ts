@@ -137,6 +137,58 @@ describe("an endpoint that is a pod with a sidecar", () => {
     expect(calledByMtls(world)).toEqual(["10.42.0.1"]);
   });
 
+  test("that ends, and is deleted then, counts for a minute, too", async () => {
+    const world = await openWithPods();
+    world.person.editStatus("pods", "shop/cart-10.42.0.1", (object) => ({
+      ...object,
+      status: { phase: "Succeeded" },
+    }));
+    await world.advance(20 * second);
+    world.person.delete("pods", "shop/cart-10.42.0.1");
+    await world.advance(30 * second);
+    expect(calledByMtls(world)).toEqual(["10.42.0.1"]);
+    await world.advance(20 * second);
+    expect(calledByMtls(world)).toEqual([]);
+  });
+
+  test("that is gone says nothing of a new endpoint with its address, which may be another pod's", async () => {
+    const world = await openWithPods([pod("10.42.0.3")]);
+    world.person.delete("pods", "shop/cart-10.42.0.3");
+    run(world, pod("10.42.0.3", { name: "plain", hasSidecar: false }));
+    world.registry().lists({ "demo.A": [...one["demo.A"], "10.42.0.3:20880"] });
+    await world.advance(2 * minute);
+    expect(calledByMtls(world)).toEqual([]);
+  });
+
+  test("is the one that stays of two with one address, whichever is told of last", async () => {
+    const world = await openWithPods();
+    const excluding = { "traffic.sidecar.istio.io/excludeInboundPorts": "20880" };
+    run(world, pod("10.42.0.1", { name: "lost", annotations: excluding }));
+    await world.advance(5 * second);
+    expect(calledByMtls(world)).toEqual(["10.42.0.1"]); // they disagree, so it stays as it is
+    world.person.edit("pods", "shop/lost", (object) => ({ ...object, probed: true }));
+    world.person.delete("pods", "shop/lost");
+    await world.advance(2 * minute);
+    expect(calledByMtls(world)).toEqual(["10.42.0.1"]);
+  });
+
+  test("is waited for where its list is late, so that no call is made in plain text before", async () => {
+    const world = openWorld();
+    const end = world.api.slow(about, 5 * second);
+    world.person.createNamespace("shop");
+    run(world, pod("10.42.0.1"));
+    world.registry().lists(one);
+    world.person.put(hub());
+    await world.hubController.start();
+    await world.advance(1 * second);
+    expect(entryOf(world, "demo.A")).toBeUndefined();
+    end();
+    await world.advance(1 * minute);
+    const entries = world.writes().filter(({ resource }) => resource === "serviceentries");
+    expect(entries).toHaveLength(1);
+    expect(calledByMtls(world)).toEqual(["10.42.0.1"]);
+  });
+
   test("costs nothing while it only changes its version", async () => {
     const world = await openWithPods();
     const since = world.writes().length;

@@ -73,8 +73,8 @@ describe.each(choices.map((chosen) => ({ name: chosen.join(", ") || "none", chos
       const root = has("istio-system") ? ["--root-namespace=istio-system"] : [];
       const expected: Record<string, readonly string[]> = {
         "dubbo-controller": ["dubbo-controller", ...hub.slice(1), ...root],
-        registryhub: [...hub, ...own, ...other],
-        ...(lanes && { "registryhub-critical": [...hub, ...own, ...critical] }),
+        registryhub: [...hub, ...own, ...other, ...root],
+        ...(lanes && { "registryhub-critical": [...hub, ...own, ...critical, ...root] }),
       };
       const args = deployments.map((one) => [one.metadata.name, argsOf(one).toSorted()]);
       expect(Object.fromEntries(args)).toEqual(

@@ -172,8 +172,8 @@ export class HubController {
   #sidecarsContext(): SidecarsContext {
     return {
       serviceEntries: this.#cluster.serviceEntries.objects,
-      differs: (entry) => this.#enqueueHosts(this.#cluster.entries.hostsAt(entry), "changed"),
-      changed: () => this.#enqueueAllStatuses(),
+      differs: (entry) => this.#enqueueHosts(this.#cluster.entries.hostsAt(entry), "look"),
+      changed: () => this.#listsChanged(),
     };
   }
 
@@ -217,7 +217,7 @@ export class HubController {
   /** Nothing is decided while a list is incomplete. Once all are complete, every host is queued again. */
   #listsChanged(): void {
     const wasReady = this.#isReady;
-    this.#isReady = this.#cluster.isReady;
+    this.#isReady = this.#cluster.isReady && !this.#sidecars.isStarting;
     if (this.#isReady && !wasReady) {
       this.#hostQueue?.retryAll();
       this.#enqueueHosts(this.#cluster.entries.hosts(), "look");

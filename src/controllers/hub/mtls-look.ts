@@ -11,6 +11,9 @@ import { mtlsMarksOf } from "../../translate/read-back/stored-endpoints.ts";
 /** Looks take half a percent of a core at most, wherever pods come and go all the time: 100,000 endpoints take one 20 ms. */
 const [minPauseMs, pauseMsPerEndpoint] = [1_000, 0.04];
 
+/** So many endpoints are looked at in much less than a slice. */
+const atOnce = 100;
+
 export interface MtlsLookContext {
   readonly serviceEntries: ReadonlyMap<ObjectKey, Stored<ServiceEntry>>;
   /** As `Sidecars.speaksMtls`. */
@@ -74,7 +77,7 @@ export class MtlsLook {
     for (const [key, object] of this.#context.serviceEntries) {
       let differs = false;
       for (const { address, ports, mtls } of mtlsMarksOf(object)) {
-        looked++;
+        if (++looked % atOnce === 0) yield;
         differs ||=
           isAsked(address) &&
           ports.some((port) => (this.#context.speaksMtls({ address, port }) ?? mtls) !== mtls);

@@ -1,14 +1,16 @@
+import { isDeepStrictEqual } from "node:util";
 import type { KubeClient } from "../../kube/client.ts";
+import { retryDelay } from "../../kube/errors.ts";
 import { createReflector, obstacleOf, type Reflector, type ReflectorStatus } from "../../kube/reflector.ts";
 import { type ObjectKey, resources } from "../../kube/resources.ts";
 import type { Instant } from "../../model/entry.ts";
 import type { Hub } from "../../model/hub.ts";
 import type { KubeObject, Stored } from "../../model/kubernetes.ts";
 import { sidecarLabel } from "../../model/labels.ts";
-import type { MeshPod, PeerPolicy } from "../../model/mesh-pod.ts";
+import type { MeshPod } from "../../model/mesh-pod.ts";
 import type { Problem } from "../../model/problems.ts";
 import type { HubStatus } from "../../model/registryhub.ts";
-import { speaksMtls } from "../../plan/sidecar-mtls.ts";
+import { type PeerPolicies, peerPoliciesOf, speaksMtls } from "../../plan/sidecar-mtls.ts";
 import { pause } from "../../runtime/clock.ts";
 import type { Deps } from "../../runtime/deps.ts";
 import { sharing } from "../../runtime/sharing.ts";
@@ -17,14 +19,14 @@ import { withoutManagedFields } from "../../translate/read-back/kept.ts";
 import { canonicalIp, meshPodOf, peerPolicyOf } from "../../translate/read-back/mesh-pod.ts";
 import { MtlsLook, type MtlsLookContext } from "./mtls-look.ts";
 
-/** So long the address of a pod that is gone is still its own: the registry hears of it later. */
+/** So long nobody knows of an address that a pod has given back: the registry hears of its end later. */
 const goneCountsMs = 60_000;
 const forgetEveryMs = 5_000;
 /** Equal traits are held once; of templates that nobody uses any more, at most so many are. */
 const maxTemplates = 1_000;
 
 export interface SidecarsContext extends Omit<MtlsLookContext, "speaksMtls"> {
-  /** `identityUnknown` may answer otherwise now. */
+  /** `identityUnknown` and `isStarting` may answer otherwise now. */
   changed(): void;
 }
 
@@ -41,9 +43,13 @@ export class Sidecars {
   readonly #look: MtlsLook;
   /** The pods as they were taken last. */
   readonly #taken = new Map<ObjectKey, MeshPod>();
-  readonly #byIp = new Map<string, MeshPod>();
-  readonly #gone = new Map<string, { readonly pod: MeshPod; readonly until: Instant }>();
-  #peerPolicies: readonly PeerPolicy[] = [];
+  /** The pods that have an address: several, where the end of one of them has not been told yet. */
+  readonly #byIp = new Map<string, readonly MeshPod[]>();
+  /** Until when nobody knows whose an address is that a pod has given back. */
+  readonly #gone = new Map<string, Instant>();
+  #peerPolicies: PeerPolicies = new Map();
+  /** By port: under the present policies. */
+  #verdicts = new WeakMap<MeshPod["traits"], Map<number, boolean>>();
   #state = "";
 
   /** @param rootNamespace where the policies for the whole mesh are. */
@@ -63,17 +69,26 @@ export class Sidecars {
     this.#look = new MtlsLook({ ...context, speaksMtls: speaks }, deps.clock);
   }
 
-  /** Whether a pod with a sidecar has the address and speaks mTLS at the port; undefined = that is not known now. */
+  /**
+   * Whether a pod with a sidecar has the address and speaks mTLS at the port; undefined = that is not known now: an endpoint
+   * stays as it is, and a new one is called in plain text.
+   */
   speaksMtls({ address, port }: { readonly address: string; readonly port: number }): boolean | undefined {
     if (!this.#isKnown) return undefined;
     const ip = canonicalIp(address);
-    const pod = this.#byIp.get(ip) ?? this.#gone.get(ip)?.pod;
-    return pod !== undefined && speaksMtls(pod.traits, port, this.#peerPolicies, this.#rootNamespace);
+    const verdicts = new Set((this.#byIp.get(ip) ?? []).map(({ traits }) => this.#verdict(traits, port)));
+    if (verdicts.size === 0) return this.#gone.has(ip) ? undefined : false;
+    return verdicts.size === 1 ? verdicts.has(true) : undefined;
+  }
+
+  /** Whether the first lists are still on their way: to write new endpoints before would cost STRICT providers their calls. */
+  get isStarting(): boolean {
+    return [this.#pods.status, this.#policies.status].some(isStarting);
   }
 
   /**
    * A warning for a hub that leaves it to the pods how they are called, while nobody may read them. Until the API server has
-   * answered, the warning of the previous status stays. Without Istio's types nobody speaks mTLS, and there is none.
+   * said so or listed them, the warning of the previous status stays. Without Istio's types nobody speaks mTLS, and there is none.
    */
   identityUnknown(
     hub: Pick<Hub, "identity" | "target">,
@@ -81,12 +96,13 @@ export class Sidecars {
   ): readonly Problem[] {
     if (hub.identity === "none") return [];
     const statuses = [this.#pods.status, this.#policies.status];
-    if (statuses.some((one) => one.state === "pending" && one.error === undefined))
-      return rememberedWarnings("IdentityUnknown", previous);
     const obstacle = statuses
       .map(obstacleOf)
-      .find((one) => one !== undefined && one.reason !== "ResourceTypeMissing");
-    if (obstacle === undefined) return [];
+      .find((one) => one && retryDelay(one) === undefined && one.reason !== "ResourceTypeMissing");
+    if (obstacle === undefined)
+      return statuses.some(({ state }) => state === "pending") && !statuses.some(isTypeMissing)
+        ? rememberedWarnings("IdentityUnknown", previous)
+        : [];
     const detail = `new endpoints are called in plain text, which STRICT providers refuse, and the others as before, because the operator cannot read which providers have a sidecar: ${obstacle.message}; grant its ServiceAccount the rights of ClusterRole registryhub-identity, or set spec.identity: none`;
     return [{ at: hub.target, code: "IdentityUnknown", detail, severity: "warning" }];
   }
@@ -98,8 +114,7 @@ export class Sidecars {
       this.#lookAtState();
     });
     this.#policies.subscribe((keys) => {
-      this.#peerPolicies = this.#policies.objects.values().map(peerPolicyOf).toArray();
-      if (keys.size > 0) this.#look.askAll();
+      if (keys.size > 0) this.#takePolicies();
       this.#lookAtState();
     });
     const loops = [this.#pods, this.#policies, this.#look].map((loop) => loop.run(signal));
@@ -119,29 +134,46 @@ export class Sidecars {
     this.#context.changed();
   }
 
+  #takePolicies(): void {
+    this.#peerPolicies = peerPoliciesOf(this.#policies.objects.values().map(peerPolicyOf).toArray());
+    this.#verdicts = new WeakMap();
+    this.#look.askAll();
+  }
+
   #take(key: ObjectKey): void {
     const before = this.#taken.get(key);
     const after = this.#pods.objects.get(key);
     if (after === undefined) this.#taken.delete(key);
     else this.#taken.set(key, after);
-    const isSame = before?.traits === after?.traits && before?.ips.join() === after?.ips.join();
-    for (const ip of before?.ips ?? []) if (this.#byIp.get(ip) === before) this.#byIp.delete(ip);
-    if (after !== undefined) for (const ip of after.ips) this.#byIp.set(ip, after);
+    const [had, has] = [before?.ips ?? [], after?.ips ?? []];
+    for (const ip of new Set([...had, ...has])) this.#hold(ip, before, has.includes(ip) ? after : undefined);
+    const isSame = isDeepStrictEqual(before?.traits, after?.traits) && had.join() === has.join();
     if (isSame) return; // every probe of a pod is another version of it
-    if (before !== undefined && after === undefined) this.#remember(before);
-    this.#look.ask([...(before?.ips ?? []), ...(after?.ips ?? [])]);
+    const until = this.#deps.clock.monotonic() + goneCountsMs;
+    for (const ip of had) if (!has.includes(ip)) this.#gone.set(ip, until);
+    this.#look.ask([...had, ...has]);
   }
 
-  #remember(pod: MeshPod): void {
-    const until = this.#deps.clock.monotonic() + goneCountsMs;
-    for (const ip of pod.ips) this.#gone.set(ip, { pod, until });
+  #hold(ip: string, before: MeshPod | undefined, after: MeshPod | undefined): void {
+    const others = (this.#byIp.get(ip) ?? []).filter((pod) => pod !== before);
+    const pods = after === undefined ? others : [...others, after];
+    if (pods.length > 0) this.#byIp.set(ip, pods);
+    else this.#byIp.delete(ip);
+  }
+
+  #verdict(traits: MeshPod["traits"], port: number): boolean {
+    const known = this.#verdicts.get(traits) ?? new Map<number, boolean>();
+    this.#verdicts.set(traits, known);
+    const verdict = known.get(port) ?? speaksMtls(traits, port, this.#peerPolicies, this.#rootNamespace);
+    known.set(port, verdict);
+    return verdict;
   }
 
   async #forget(signal: AbortSignal): Promise<void> {
     while (!signal.aborted) {
       await pause(this.#deps.clock, forgetEveryMs, signal);
       const now = this.#deps.clock.monotonic();
-      const over = [...this.#gone].filter(([, { until }]) => until <= now).map(([ip]) => ip);
+      const over = [...this.#gone].filter(([, until]) => until <= now).map(([ip]) => ip);
       for (const ip of over) this.#gone.delete(ip);
       this.#look.ask(over);
     }
@@ -150,3 +182,9 @@ export class Sidecars {
 
 const statusText = (status: ReflectorStatus): string =>
   `${status.state} ${status.state === "synced" ? "" : (status.error?.message ?? "")}`;
+
+const isStarting = (status: ReflectorStatus): boolean =>
+  status.state === "pending" && status.error === undefined;
+
+const isTypeMissing = (status: ReflectorStatus): boolean =>
+  status.state === "pending" && status.error?.reason === "ResourceTypeMissing";

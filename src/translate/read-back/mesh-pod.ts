@@ -5,6 +5,9 @@ import { fieldsOf, isFields, listOf, objectAnnotations, objectLabels, textFields
 
 const inboundPorts = "traffic.sidecar.istio.io/";
 
+/** Whoever may create pods decides how many labels they have; one with more than this counts as one without a sidecar. */
+const maxLabelBytes = 10_000;
+
 /**
  * A Pod, as far as it decides who speaks mTLS to it. A pod on the host's network has no address of its own.
  *
@@ -17,12 +20,14 @@ export function meshPodOf(
   const { name, namespace = "", resourceVersion } = pod.metadata;
   const { phase, podIPs } = fieldsOf(pod.status);
   const hasEnded = phase === "Succeeded" || phase === "Failed";
-  const isReached = !hasEnded && fieldsOf(pod.spec).hostNetwork !== true;
+  const labels = objectLabels(pod);
+  const isUsual = JSON.stringify(labels).length <= maxLabelBytes;
+  const isReached = isUsual && !hasEnded && fieldsOf(pod.spec).hostNetwork !== true;
   const ips = listOf(podIPs).flatMap((one) => textOf(fieldsOf(one).ip) ?? []);
   return {
     metadata: resourceVersion === undefined ? { name, namespace } : { name, namespace, resourceVersion },
     ips: isReached ? ips.map(canonicalIp) : [],
-    traits: sharing({ namespace, labels: objectLabels(pod), inbound: inboundOf(pod) }),
+    traits: sharing({ namespace, labels: isUsual ? labels : {}, inbound: inboundOf(pod) }),
   };
 }
 
@@ -48,10 +53,8 @@ function inboundOf(pod: KubeObject): InboundPorts {
 }
 
 function portsIn(list: string): readonly number[] {
-  return list
-    .split(",")
-    .map((port) => Number(port.trim()))
-    .filter((port) => Number.isInteger(port) && port > 0);
+  const ports = list.split(",").map((port) => Number(port.trim()));
+  return [...new Set(ports)].filter((port) => Number.isInteger(port) && port > 0 && port <= 65_535);
 }
 
 /** Reads a PeerAuthentication. A field that is not as Istio describes it counts as absent. */

@@ -1,6 +1,6 @@
 import { describe, expect, test } from "vitest";
 import type { InboundPorts, MtlsMode, PeerPolicy } from "../../../src/model/mesh-pod.ts";
-import { speaksMtls } from "../../../src/plan/sidecar-mtls.ts";
+import { peerPoliciesOf, speaksMtls } from "../../../src/plan/sidecar-mtls.ts";
 
 const root = "istio-system";
 const everything: InboundPorts = { excluded: [] };
@@ -15,7 +15,12 @@ const policy = (namespace: string, mode: MtlsMode, more: Partial<PeerPolicy> = {
 });
 
 const speaks = (policies: readonly PeerPolicy[], inbound = everything, namespace = "shop"): boolean =>
-  speaksMtls({ namespace, labels: { app: "cart", tier: "web" }, inbound }, 20_880, policies, root);
+  speaksMtls(
+    { namespace, labels: { app: "cart", tier: "web" }, inbound },
+    20_880,
+    peerPoliciesOf(policies),
+    root,
+  );
 
 const cart = { selector: { app: "cart" } };
 
