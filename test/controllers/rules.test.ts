@@ -293,6 +293,14 @@ describe("whose word counts", () => {
     expect(await refused(world)).toEqual([]);
   });
 
+  test("that is deleted says nothing any more, also where the next one is refused", async () => {
+    const world = await openRuled();
+    await says(world, { hosts: [host], tcp: [] }, { name: "relic" });
+    world.person.delete("virtualservices", `${home}/a`);
+    await world.advance(1 * second);
+    expect(routes(world)).toEqual([cluster()]);
+  });
+
   test.each([
     ["a further host", [host, "demo.b.demo"]],
     ["a name without the namespace", ["demo.a"]],
@@ -382,7 +390,9 @@ describe("a subset", () => {
     await world.settle();
     expect(routes(world)).toEqual([`${cluster()} 1, ${cluster("blue")} 9`, cluster()]);
     await world.advance(1 * second);
-    expect(told(world).join()).toContain("a: SubsetVanished calls for gray go to all endpoints");
+    expect(told(world).join()).toContain(
+      "a: SubsetVanished calls for gray of new connections go to all endpoints",
+    );
     const since = world.writes().length;
     await world.dubboController.restart();
     await world.advance(1 * minute);

@@ -227,13 +227,13 @@ export class FilterRules {
     const { named, meant } = lists.speakingOf(host);
     const [voice, ...others] = named;
     for (const one of meant) this.#refuse(one, wrongHosts);
-    if (voice === undefined)
-      return meant.some((one) => objectKey(one) === before.virtualService) ? unsaid : { inForce: none };
+    const isStill = [...named, ...meant].some((one) => objectKey(one) === before.virtualService);
+    if (voice === undefined) return isStill ? unsaid : { inForce: none };
     for (const one of others) this.#refuse(one, notAlone(route, voice));
     const { http = [] } = fieldsOf(voice.spec);
     const refusal = this.#refusalOf(voice, http, host, route, before, lists);
     this.#refuse(voice, refusal);
-    if (refusal) return unsaid;
+    if (refusal) return isStill ? unsaid : { inForce: none }; // else nobody could end what a deleted one said
     return { inForce: { virtualService: objectKey(voice), http }, applyNow: applyNowOf(voice) };
   }
 
@@ -341,6 +341,6 @@ const missingText = (subset: string, host: HostKey): string => {
 const shadowedText = (subset: string, by: ObjectKey): string =>
   `is ${subset}, which the DestinationRule ${by} lacks, and some consumers follow that one`;
 const vanishedText = (subsets: readonly string[]): string =>
-  `calls for ${subsets.join(", ")} go to all endpoints: no DestinationRule has that subset any more, or another one hides it`;
+  `calls for ${subsets.join(", ")} of new connections go to all endpoints, and those of consumers that are connected fail until ecns.easystack.cn/apply-rules-now changes: no DestinationRule has that subset any more, or another one hides it`;
 const emptyText = (subsets: readonly string[], { host }: DubboRoute): string =>
   `calls for ${subsets.join(", ")} fail: no endpoint of ${host} has the labels of that subset`;

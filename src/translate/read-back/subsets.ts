@@ -39,7 +39,7 @@ export function subsetFactsOf({ spec }: Stored<DestinationRule>): SubsetFacts {
   });
   const namespaces = textsOf(exportTo);
   return {
-    host: textOf(host)?.toLowerCase() ?? "",
+    host: textOf(host) ?? "", // Istio finds it by its exact spelling, and hosts of ours are in lower case
     isForAll: workloadSelector === undefined && (namespaces.length === 0 || namespaces.includes("*")),
     subsets: new Map(named),
   };

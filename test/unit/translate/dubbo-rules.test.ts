@@ -108,14 +108,14 @@ describe("a match", () => {
     "a{101}",
     "[x]?".repeat(76),
     "((a{100}){100}){100}",
-    String.raw`\pL`.repeat(11),
+    String.raw`\pL+`,
   ])("by the regular expression %j, which Envoy would refuse, is refused", (regex) => {
     expect(refusal({ http: [{ match: [{ method: { regex } }], route: gray }] })).toBe(
       "InvalidValue spec.http[0].match[0].method.regex",
     );
   });
 
-  test.each([".*", "^say(Hello|Bye)$", "(?i)say.+", "[^/]+", String.raw`\pL+\d{3}`])(
+  test.each([".*", "^say(Hello|Bye)$", "(?i)say.+", "[^/]+", String.raw`[a-z]+\d{3}`])(
     "may have the regular expression %j",
     (regex) => {
       expect(refusal({ http: [{ match: [{ method: { regex } }], route: gray }] })).toBeUndefined();
