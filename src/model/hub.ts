@@ -74,6 +74,11 @@ export function factKeys({
   return [...new Set([...selecting, ...labels].map(({ key }) => key))].sort();
 }
 
+/** The names, sorted and each once; none where there are none, which accepts every certificate of the mesh. */
+export function subjectAltNamesOf(names: readonly string[]): Pick<Hub, "subjectAltNames"> {
+  return names.length === 0 ? {} : { subjectAltNames: [...new Set(names)].sort() };
+}
+
 /** What decides whether an entry is a hub's. */
 export type HubIdentity = Pick<Hub, "id" | "key" | "target">;
 

@@ -8,7 +8,7 @@ import type {
   HostPort,
   Ms,
 } from "../model/entry.ts";
-import type { HubId } from "../model/hub.ts";
+import { type HubId, subjectAltNamesOf } from "../model/hub.ts";
 import { maxHubsPerEndpoint } from "../model/labels.ts";
 import type { Problem } from "../model/problems.ts";
 import { maxEndpoints, type Room, roomFor } from "./room.ts";
@@ -306,7 +306,7 @@ function entryFor(
     outlierDetection:
       isSpring || ids.length === 0 || ids.some((id) => claims.get(id)?.outlierDetection !== false),
     ...exportedBy(ids.map((id) => claims.get(id)?.exportTo)),
-    ...acceptedBy(ids.flatMap((id) => claims.get(id)?.subjectAltNames ?? [])),
+    ...subjectAltNamesOf(ids.flatMap((id) => claims.get(id)?.subjectAltNames ?? [])),
     registryName: isSpring ? registryName : "",
   };
 }
@@ -316,9 +316,4 @@ function exportedBy(said: readonly Claim["exportTo"][]): Pick<Entry, "exportTo">
   const names = said.filter((one) => one !== undefined);
   if (names.length === 0 || names.length < said.length) return {};
   return { exportTo: [...new Set(names.flat())].sort() };
-}
-
-/** All names that the hubs accept; where none of them names any, every certificate of the mesh is accepted. */
-function acceptedBy(names: readonly string[]): Pick<Entry, "subjectAltNames"> {
-  return names.length === 0 ? {} : { subjectAltNames: [...new Set(names)].sort() };
 }

@@ -7,7 +7,7 @@ export function sharing<T>(max = Infinity): (value: T) => T {
   return (value) => {
     const key = JSON.stringify(value);
     const first = known.get(key) ?? value;
-    if (known.size >= max) known.clear();
+    if (known.size >= max && !known.has(key)) known.clear();
     known.set(key, first);
     return first;
   };

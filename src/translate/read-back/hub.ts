@@ -1,4 +1,10 @@
-import { type Hub, identities, type RegistrySpec, registryTypes } from "../../model/hub.ts";
+import {
+  type Hub,
+  identities,
+  type RegistrySpec,
+  registryTypes,
+  subjectAltNamesOf,
+} from "../../model/hub.ts";
 import type { Stored } from "../../model/kubernetes.ts";
 import { type Requirement, selectorOperators } from "../../model/label-selector.ts";
 import { annotations } from "../../model/labels.ts";
@@ -7,7 +13,6 @@ import { labelKeyOf } from "../endpoint-labels.ts";
 import { hubIdOf } from "../names.ts";
 import { exportToOf } from "./export-to.ts";
 import { countOf, fieldsOf, isFields, objectAnnotations, objectKeyOf, textOf } from "./json.ts";
-import { subjectAltNamesOf } from "./subject-alt-names.ts";
 
 /** Why this version cannot use a hub. `detail` names the field and shows no value that may be a secret. */
 export interface SpecProblem {

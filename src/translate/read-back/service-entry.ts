@@ -1,5 +1,5 @@
 import type { Entry, EntryShape, HostKey, ServiceIdentity } from "../../model/entry.ts";
-import type { HubId } from "../../model/hub.ts";
+import { type HubId, subjectAltNamesOf } from "../../model/hub.ts";
 import type { ServiceEntry } from "../../model/istio.ts";
 import type { KubeObject, ManagedFields, Stored } from "../../model/kubernetes.ts";
 import { annotations, fieldManagers, labels } from "../../model/labels.ts";
@@ -16,7 +16,6 @@ import {
   type StoredEndpoint,
   vouchersOf,
 } from "./stored-endpoints.ts";
-import { subjectAltNamesOf } from "./subject-alt-names.ts";
 
 /** The maker of a ServiceEntry: the operator, the old product or somebody else. */
 export type Ownership = "ours" | "adoptable" | "foreign";
