@@ -65,19 +65,22 @@ export function holdOf(
 
 /** The brake's hold on hosts that have endpoints in the cluster. */
 function brakeOf(trust: TrustState, facts: WithheldFacts): Hold | undefined {
-  const held = [...brakedHosts(trust.losses)]
-    .map(([host, period]) => ({ period, endpoints: facts.endpointsOf(host) }))
-    .filter(({ endpoints }) => endpoints > 0);
-  const byTime = (a: Moment, b: Moment): number => a.monotonic - b.monotonic;
-  const since = held.map(({ period }) => period.since).sort(byTime)[0];
-  const until = held
-    .map(({ period }) => period.until)
-    .sort(byTime)
-    .at(-1);
-  if (since === undefined || until === undefined) return undefined;
-  const endpoints = held.reduce((sum, one) => sum + one.endpoints, 0);
-  return { ...told({ since, until }), services: held.length, endpoints };
+  let [services, endpoints] = [0, 0];
+  let held: Period | undefined;
+  for (const [host, period] of brakedHosts(trust.losses)) {
+    const count = facts.endpointsOf(host);
+    if (count === 0) continue;
+    services++;
+    endpoints += count;
+    held = held === undefined ? period : { since: earliest(held, period), until: latest(held, period) };
+  }
+  return held && { ...told(held), services, endpoints };
 }
+
+const earliest = ({ since: one }: Period, { since: other }: Period): Moment =>
+  other.monotonic < one.monotonic ? other : one;
+const latest = ({ until: one }: Period, { until: other }: Period): Moment =>
+  other.monotonic > one.monotonic ? other : one;
 
 function told(period: Period): Pick<Hold, "since" | "until"> {
   return { since: rfc3339(period.since.wall), until: rfc3339(toldUntil(period)) };

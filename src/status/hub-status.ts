@@ -47,6 +47,14 @@ export interface WrittenEntry {
   readonly writtenAt: string;
 }
 
+/** The ServiceEntries of a hub that the operator wrote. */
+export interface WrittenEntries {
+  /** How many names they have. */
+  readonly written: number;
+  /** The first by name, at most so many. */
+  first(count: number): readonly WrittenEntry[];
+}
+
 /** Everything that determines a hub's status. */
 export interface HubView {
   readonly hub: StatusSubject;
@@ -57,7 +65,7 @@ export interface HubView {
   /** Whether some host waits for its write. "briefly" = only since a moment, and only because the registry changed. */
   readonly syncing: "no" | "briefly" | "long";
   readonly held: HoldView | undefined;
-  readonly entries: readonly WrittenEntry[];
+  readonly entries: WrittenEntries;
   readonly services: number;
   readonly endpoints: number;
   /** How many instances the hub's selector and its shares leave out. */
@@ -78,7 +86,7 @@ export function hubStatusOf(view: HubView, now: string): HubStatus {
     return conditionOf(finding, before, hub.generation, now);
   });
   const phase = phaseOf(conditions);
-  const shown = firstOf(view.entries, maxEntries);
+  const shown = view.entries.first(maxEntries);
   return {
     address: hub.registry.address,
     type: hub.registry.type,
@@ -92,7 +100,7 @@ export function hubStatusOf(view: HubView, now: string): HubStatus {
     ...plannedOf(view, kept),
     ...(view.held && { hold: view.held.hold }),
     origin: view.origin,
-    truncated: view.entries.length - shown.length,
+    truncated: view.entries.written - shown.length,
   };
 }
 
@@ -111,29 +119,6 @@ function plannedOf(
     problems: before?.problems ?? problemsFor(problems),
     ...(plan && { plan }),
   };
-}
-
-/** The first `count` by name, in order, without sorting all 10,000 on every call. */
-function firstOf(entries: readonly WrittenEntry[], count: number): readonly WrittenEntry[] {
-  const first: WrittenEntry[] = [];
-  for (const entry of entries) {
-    const last = first[count - 1];
-    if (last !== undefined && entry.name >= last.name) continue;
-    first.splice(placeFor(entry, first), 0, entry);
-    if (first.length > count) first.pop();
-  }
-  return first;
-}
-
-/** Where an entry belongs among entries in order. */
-function placeFor({ name }: WrittenEntry, entries: readonly WrittenEntry[]): number {
-  let [from, to] = [0, entries.length];
-  while (from < to) {
-    const middle = (from + to) >> 1;
-    if ((entries[middle]?.name ?? "") > name) to = middle;
-    else from = middle + 1;
-  }
-  return from;
 }
 
 /** Whether two statuses differ in anything but their times; `counts` = only in fields whose write may wait. */

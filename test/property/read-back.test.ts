@@ -255,7 +255,7 @@ test("the status of a hub that cannot be read is one that the CRD accepts, whate
           },
           syncing: "no",
           held: rememberedTrust(last, hub).held,
-          entries: [],
+          entries: { written: 0, first: () => [] },
           services: 0,
           endpoints: 0,
           excluded: 0,

@@ -5,7 +5,7 @@ import { reasons } from "../../src/model/reasons.ts";
 import type { HubStatus } from "../../src/model/registryhub.ts";
 import { phaseOf } from "../../src/status/conditions.ts";
 import { type HubView, hubStatusOf, type RegistryView, statusChange } from "../../src/status/hub-status.ts";
-import { hubOf } from "../support/model.ts";
+import { hubOf, writtenEntries } from "../support/model.ts";
 
 const [first, second] = ["2024-02-04T03:00:00Z", "2024-02-04T04:00:00Z"] as const;
 const text = fc.string({ unit: "binary", maxLength: 600 });
@@ -42,7 +42,7 @@ const views: fc.Arbitrary<HubView> = fc.record({
   held: optional(fc.record({ reason: keysOf(reasons.DeletionHeld.True), hold })),
   entries: fc
     .dictionary(fc.domain(), fc.constant(first), { maxKeys: 3 })
-    .map((names) => Object.entries(names).map(([name, writtenAt]) => ({ name, writtenAt }))),
+    .map((names) => writtenEntries(Object.entries(names).map(([name, writtenAt]) => ({ name, writtenAt })))),
   services: fc.nat(9),
   endpoints: fc.nat(9),
   excluded: fc.nat(9),

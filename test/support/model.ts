@@ -10,6 +10,7 @@ import { type HostInput, planHost } from "../../src/plan/host.ts";
 import { type TrustState, untrusted } from "../../src/plan/trust-state.ts";
 import { chooseVip, vipPool } from "../../src/plan/vip.ts";
 import type { Logger } from "../../src/runtime/deps.ts";
+import type { WrittenEntries, WrittenEntry } from "../../src/status/hub-status.ts";
 import { addrOf } from "../../src/translate/addresses.ts";
 import { objectName } from "../../src/translate/names.ts";
 import { readHub } from "../../src/translate/read-back/hub.ts";
@@ -164,3 +165,9 @@ export const silentLogger: Logger = {
   error: () => undefined,
   child: () => silentLogger,
 };
+
+/** What a status asks of the entries of a hub: these, in order. */
+export const writtenEntries = (entries: readonly WrittenEntry[]): WrittenEntries => ({
+  written: entries.length,
+  first: (count) => entries.slice(0, count),
+});

@@ -12,8 +12,6 @@ interface Unwritten {
   readonly since: Instant;
   /** From then on its write is late: it has been asked for, and its pace allows it. */
   readonly lateFrom: Instant;
-  /** Not only a listing asked for the host, but a decision: an edit, a namespace that opted in, the end of a hold. */
-  readonly isDecided: boolean;
   /** The host has been planned since. */
   readonly isPlanned: boolean;
 }
@@ -30,6 +28,8 @@ export class HostLedger {
   readonly #dryRuns = new Map<HostKey, DryRunResult>();
   /** Hosts that wait for their plan and write, the oldest first. */
   readonly #unwritten = new Map<HostKey, Unwritten>();
+  /** Of those: not only a listing asked for them, but a decision: an edit, a namespace that opted in, the end of a hold. */
+  readonly #decided = new Set<HostKey>();
   /** Hosts that the hub lists and of which nothing is made, because they are somebody else's. */
   readonly #rejected = new Set<HostKey>();
   /** By a host that is not written: those that wait for that. */
@@ -49,12 +49,11 @@ export class HostLedger {
   /** A listing, or a decision of ours or of the owner, changed these hosts. */
   markPending(hosts: Iterable<HostKey>, by: "listing" | "decision"): void {
     const now = this.#clock.monotonic();
-    const isDecided = by === "decision";
-    const fresh: Unwritten = { since: now, lateFrom: now, isDecided, isPlanned: false }; // one object for 10,000 hosts
+    const fresh: Unwritten = { since: now, lateFrom: now, isPlanned: false }; // one object for 10,000 hosts
     for (const host of hosts) {
       const before = this.#unwritten.get(host);
-      const again = before && { ...before, isDecided: isDecided || before.isDecided, isPlanned: false };
-      this.#unwritten.set(host, again ?? fresh);
+      this.#unwritten.set(host, before ? { ...before, isPlanned: false } : fresh);
+      if (by === "decision") this.#decided.add(host);
     }
   }
 
@@ -94,9 +93,9 @@ export class HostLedger {
     const unwritten = this.#unwritten.get(host);
     if (unwritten === undefined || !unwritten.isPlanned) return undefined; // it was planned before something asked for it
     this.#unwritten.delete(host);
-    const { since, isDecided } = unwritten;
-    if (this.#unwritten.size === 0 || (isDecided && !this.isCarryingOut)) this.#changed();
-    return isDecided ? undefined : this.#clock.monotonic() - since;
+    const wasDecided = this.#decided.delete(host);
+    if (this.#unwritten.size === 0 || (wasDecided && !this.isCarryingOut)) this.#changed();
+    return wasDecided ? undefined : this.#clock.monotonic() - unwritten.since;
   }
 
   /** As `markApplied`, but nothing was made of the host, so what it should replace stays. */
@@ -162,16 +161,17 @@ export class HostLedger {
 
   /** Whether a decision still waits for the plan and write of some host. */
   get isCarryingOut(): boolean {
-    return this.#unwritten.values().some(({ isDecided }) => isDecided);
+    return this.#decided.size > 0;
   }
 
   /** How late the write of a host is at most; undefined = none waits for its write. */
   get unwrittenForMs(): Ms | undefined {
     if (this.#unwritten.size === 0) return undefined;
     let first = Infinity;
-    this.#unwritten.forEach(({ lateFrom }) => {
+    for (const { since, lateFrom } of this.#unwritten.values()) {
+      if (since >= first) break; // so are all that come after it, and a write is never late before it is asked for
       first = Math.min(first, lateFrom);
-    });
+    }
     return Math.max(0, this.#clock.monotonic() - first);
   }
 

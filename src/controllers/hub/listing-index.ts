@@ -36,8 +36,12 @@ interface Prepared {
   readonly hub: Hub;
   readonly services: ReadonlyMap<string, Service>;
   readonly differences: readonly Difference[];
-  /** Of many differences. */
-  readonly takenIn?: { readonly wanted: WantedServices; readonly change: ListingChange };
+  /** Of many differences; `beyond` = the hosts beyond the cap, as the cluster is at the end. */
+  readonly takenIn?: {
+    readonly wanted: WantedServices;
+    readonly change: ListingChange;
+    readonly beyond: ReadonlySet<HostKey>;
+  };
 }
 
 /**
@@ -167,7 +171,8 @@ export class ListingIndex {
     if (differences.length <= many) return;
     const wanted = new WantedServices(this.#wanted);
     const change = await inSlices(takenIn(wanted, differences, hub), clock);
-    this.#prepared = { hub, services, differences, takenIn: { wanted, change } };
+    const beyond = await inSlices(this.#beyondCap(wanted, change), clock);
+    this.#prepared = { hub, services, differences, takenIn: { wanted, change, beyond } };
   }
 
   /** Takes a newer listing. Services that the hub's filter excludes count as absent. */
@@ -178,20 +183,26 @@ export class ListingIndex {
     const before = this.#taken;
     this.#taken = { services, filter: hub.filter, rules: JSON.stringify(hub.instances) };
     if (isPrepared && prepared.takenIn !== undefined) {
-      this.#wanted = prepared.takenIn.wanted;
-      return this.#capped(prepared.takenIn.change);
+      const { wanted, change, beyond } = prepared.takenIn;
+      this.#wanted = wanted;
+      return this.#capped(change, beyond);
     }
     const differences = isPrepared
       ? prepared.differences
       : differencesOf(this.#wanted, before, services, hub);
-    return this.#capped(atOnce(takenIn(this.#wanted, differences, hub)));
+    const change = atOnce(takenIn(this.#wanted, differences, hub));
+    return this.#capped(change, atOnce(this.#beyondCap(this.#wanted, change)));
+  }
+
+  #beyondCap({ byHost }: WantedServices, { found }: ListingChange): Steps<ReadonlySet<HostKey>> {
+    return beyondCap(this.#cap, byHost, found, this.#beyond);
   }
 
   /** Applies the cap; the change is then that of the hosts within it. */
-  #capped(change: ListingChange): ListingChange {
+  #capped(change: ListingChange, beyond: ReadonlySet<HostKey>): ListingChange {
     const before = this.#beyond;
     const { byHost } = this.#wanted;
-    this.#beyond = beyondCap(this.#cap, byHost, change.found, before);
+    this.#beyond = beyond;
     if (before.size === 0 && this.#beyond.size === 0) return change;
     const admitted = [...before].filter((host) => byHost.has(host) && !this.#beyond.has(host));
     return {

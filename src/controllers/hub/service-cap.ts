@@ -1,6 +1,7 @@
 import type { HostKey } from "../../model/entry.ts";
 import { splitKey } from "../../model/keys.ts";
 import type { Problem } from "../../model/problems.ts";
+import type { Steps } from "../../runtime/slices.ts";
 
 /** How many services a hub may have, and what the cluster has of it. */
 export interface ServiceCap {
@@ -20,19 +21,27 @@ export const noCap: ServiceCap = { most: Infinity, ownedAtMost: () => 0, owned: 
  * @param found those that were not listed before.
  * @param before those that were beyond the cap before.
  */
-export function beyondCap(
+export function* beyondCap(
   { most, ownedAtMost, owned }: ServiceCap,
   listed: ReadonlyMap<HostKey, unknown>,
   found: readonly HostKey[],
   before: ReadonlySet<HostKey>,
-): ReadonlySet<HostKey> {
+): Steps<ReadonlySet<HostKey>> {
   const comesNothing = found.length === 0 && before.size === 0;
   if (comesNothing || listed.size + ownedAtMost() <= most) return nothing; // as nearly always
-  const has = new Set(owned());
-  const coming = new Set(found).union(before);
-  for (const host of listed.keys()) if (!coming.has(host)) has.add(host);
-  const newcomers = [...coming].filter((host) => listed.has(host) && !has.has(host));
-  const room = Math.max(0, most - has.size);
+  const unlisted = new Set<HostKey>();
+  for (const host of owned()) {
+    if (!listed.has(host)) unlisted.add(host);
+    yield;
+  }
+  if (listed.size + unlisted.size <= most) return nothing;
+  const ownedHosts = new Set(owned());
+  const newcomers: HostKey[] = [];
+  for (const host of new Set([...found, ...before])) {
+    if (listed.has(host) && !ownedHosts.has(host)) newcomers.push(host);
+    yield;
+  }
+  const room = Math.max(0, most - (listed.size - newcomers.length) - unlisted.size);
   return newcomers.length <= room ? nothing : new Set(newcomers.sort().slice(room));
 }
 

@@ -87,7 +87,11 @@ export class HubSession {
       most: hooks.maxServices,
       ownedAtMost: () => entries.countOf(this.#hub.id),
       // What moves with its hub to another target is no addition.
-      owned: () => entries.hostsOf(this.#hub).map(({ host }) => successorOf(this.#hub, host)),
+      owned: () =>
+        entries
+          .hostsOf(this.#hub)
+          .values()
+          .map(({ host }) => successorOf(this.#hub, host)),
     });
     this.#hosts = new HubHosts(entries, this.listings, this.ledger);
     this.lookAtAll = new LookAtAll(

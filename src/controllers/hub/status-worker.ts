@@ -13,7 +13,7 @@ import { type ApplyFailure, type HubView, hubStatusOf, statusChange } from "../.
 import { rememberedTrust, type StatusSubject } from "../../status/memory.ts";
 import { hubIdOf } from "../../translate/names.ts";
 import { readStatus } from "../../translate/read-back/hub-status.ts";
-import type { EntryIndex, HubEntry } from "../writes/entry-index.ts";
+import type { EntryIndex } from "../writes/entry-index.ts";
 import type { Tools } from "../writes/object-writer.ts";
 import type { Outcome, WorkQueue } from "../writes/queue.ts";
 import type { DefaultRules } from "./default-rules.ts";
@@ -215,22 +215,10 @@ export class StatusWorker {
     hub: HubIdentity,
     previous: HubStatus | undefined,
   ): Pick<HubView, "entries" | "services" | "endpoints"> {
-    if (this.#context.serviceEntries.status.state === "pending" && previous !== undefined) {
-      const entries = Object.entries(previous.serviceentries);
-      return { ...previous, entries: entries.map(([name, writtenAt]) => ({ name, writtenAt })) };
-    }
-    let services = 0;
-    let endpoints = 0;
-    let isElsewhere = false;
-    const entries: HubEntry[] = [];
-    for (const one of this.#context.entries.hostsOf(hub)) {
-      if (one.endpoints > 0) services++;
-      endpoints += one.endpoints;
-      if (one.writtenAt === "") continue;
-      entries.push(one);
-      isElsewhere ||= !one.host.startsWith(`${hub.target}/`);
-    }
-    return { entries: isElsewhere ? distinct(entries) : entries, services, endpoints };
+    if (this.#context.serviceEntries.status.state === "pending" && previous !== undefined)
+      return { ...previous, entries: entriesAsBefore(previous) };
+    const entries = this.#context.entries.ownedBy(hub);
+    return { entries, services: entries.services, endpoints: entries.endpoints };
   }
 
   #failure(session: HubSession): ApplyFailure | undefined {
@@ -256,7 +244,7 @@ export class StatusWorker {
   }
 }
 
-/** While a hub moves to another target, both namespaces have entries of one name, which count once. */
-const distinct = (entries: readonly HubEntry[]): readonly HubEntry[] => [
-  ...new Map(entries.map((entry) => [entry.name, entry])).values(),
-];
+function entriesAsBefore({ serviceentries, truncated }: HubStatus): HubView["entries"] {
+  const entries = Object.entries(serviceentries).map(([name, writtenAt]) => ({ name, writtenAt }));
+  return { written: entries.length + truncated, first: () => entries };
+}

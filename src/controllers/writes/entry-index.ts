@@ -12,6 +12,10 @@ import {
   type Ownership,
   ownershipOf,
 } from "../../translate/read-back/service-entry.ts";
+import { HubEntries, type HubEntry } from "./hub-entries.ts";
+
+/** A hub is asked for with one target after another while it moves; the lists of so many are kept. */
+const listsPerHub = 4;
 
 /** "<namespace>/<name>" of a ServiceEntry. */
 type ObjectKey = string;
@@ -21,19 +25,6 @@ export interface HostObject {
   readonly object: Stored<ServiceEntry>;
   readonly entry: Entry | undefined;
   readonly ownership: Ownership;
-}
-
-/** One entry of a hub. */
-export interface HubEntry {
-  readonly host: HostKey;
-  /** How many endpoints the hub vouches for. */
-  readonly endpoints: number;
-  /** As in ServiceIdentity.name. */
-  readonly service: string;
-  /** Of the object. */
-  readonly name: string;
-  /** When we wrote it last; "" = never. */
-  readonly writtenAt: string;
 }
 
 /** An object that names a hub, and that hub's name as far as the object tells it; `host` is "" where it has none. */
@@ -50,12 +41,10 @@ export class EntryIndex {
   readonly #facts = new Map<ObjectKey, EntryFacts>();
   readonly #byHost = new Map<HostKey, Set<ObjectKey>>();
   readonly #byIp = new Map<string, Set<ObjectKey>>();
-  /** What each hub's id may have: of 10,000 entries most are in no cache of the processor, so one look each has to do. */
+  /** What each hub's id may have. */
   readonly #byHub = new Map<HubId, Map<ObjectKey, NamedEntry>>();
-  /** Hosts that several objects have. */
-  readonly #contested = new Set<HostKey>();
-  /** The answers of `hostsOf` since the last update: one look asks twice, and at rest all looks ask the same. */
-  readonly #hostsOf = new Map<string, readonly HubEntry[]>();
+  /** The lists of those who have asked, the last one first. */
+  readonly #lists = new Map<HubId, readonly HubEntries[]>();
   /** By address, and by object key. */
   readonly #reserved = new Map<string, HostKey>();
 
@@ -69,10 +58,12 @@ export class EntryIndex {
    * address.
    */
   update(key: ObjectKey): ReadonlySet<HostKey> {
-    this.#hostsOf.clear();
     const before = this.#facts.get(key);
     const object = this.#objects.get(key);
     const after = object && factsOf(object);
+    const hosts = new Set([...(before?.hosts ?? []), ...(after?.hosts ?? [])]);
+    // What the object says may make another one the entry of its host.
+    this.#eachListed(hosts, (list, entry) => list.delete(entry));
     if (before) this.#link(key, before, "remove");
     this.#reserved.delete(key);
     if (after) {
@@ -83,10 +74,10 @@ export class EntryIndex {
       this.#facts.delete(key);
       if (before?.ownership === "ours") this.#reserveAll(key, before);
     }
+    this.#eachListed(hosts, (list, entry) => list.add(entry));
     const ips = new Set([...(before?.ips ?? []), ...(after?.ips ?? [])]);
     const rivals = [...ips].flatMap((ip) => [...(this.#byIp.get(ip) ?? [])]);
-    const hosts = rivals.flatMap((rival) => this.#facts.get(rival)?.hosts ?? []);
-    return new Set([...(before?.hosts ?? []), ...(after?.hosts ?? []), ...hosts]);
+    return hosts.union(new Set(rivals.flatMap((rival) => this.#facts.get(rival)?.hosts ?? [])));
   }
 
   /** The ServiceEntry that has the host. Of several objects of ours the others are copies. */
@@ -124,21 +115,42 @@ export class EntryIndex {
     return host !== undefined && this.copiesAt(host).includes(key);
   }
 
-  /** The entries that are the hub's, without copies. */
-  hostsOf(hub: HubIdentity): readonly HubEntry[] {
-    const asked = `${hub.id} ${hub.key} ${hub.target}`;
-    const known = this.#hostsOf.get(asked) ?? this.#findHostsOf(hub);
-    this.#hostsOf.set(asked, known);
-    return known;
+  /** The entries that are the hub's, without copies; kept up to date. */
+  ownedBy(hub: HubIdentity): HubEntries {
+    const lists = this.#lists.get(hub.id) ?? [];
+    const isAsked = ({ hub: { key, target } }: HubEntries): boolean =>
+      key === hub.key && target === hub.target;
+    if (lists[0] !== undefined && isAsked(lists[0])) return lists[0];
+    const list = lists.find(isAsked) ?? new HubEntries(hub, this.#find(hub));
+    this.#lists.set(hub.id, [list, ...lists.filter((one) => one !== list)].slice(0, listsPerHub));
+    return list;
   }
 
-  #findHostsOf(hub: HubIdentity): readonly HubEntry[] {
+  /** The entries that are the hub's, as of now, without copies; by name. */
+  hostsOf(hub: HubIdentity): readonly HubEntry[] {
+    return this.ownedBy(hub).all;
+  }
+
+  #find(hub: HubIdentity): readonly HubEntry[] {
     const entries: HubEntry[] = [];
     this.#byHub.get(hub.id)?.forEach((entry, key) => {
       if (entry.host === "" || !isOwner(hub, entry.host, entry.owner)) return;
-      if (!this.#contested.has(entry.host) || this.keysAt(entry.host)[0] === key) entries.push(entry);
+      if (this.keysAt(entry.host)[0] === key) entries.push(entry);
     });
     return entries;
+  }
+
+  /** Calls `run` with the entry of each host and the lists that contain it. */
+  #eachListed(hosts: Iterable<HostKey>, run: (list: HubEntries, entry: HubEntry) => void): void {
+    for (const host of hosts) {
+      const key = this.keysAt(host)[0] ?? "";
+      for (const id of this.#facts.get(key)?.hubs.keys() ?? []) {
+        const entry = this.#byHub.get(id)?.get(key);
+        if (entry?.host !== host) continue;
+        for (const list of this.#lists.get(id) ?? [])
+          if (isOwner(list.hub, host, entry.owner)) run(list, entry);
+      }
+    }
   }
 
   /** How many objects name the id. */
@@ -247,11 +259,7 @@ export class EntryIndex {
 
   #link(key: ObjectKey, facts: EntryFacts, change: "add" | "remove"): void {
     for (const ip of facts.ips) toggle(this.#byIp, ip, key, change);
-    for (const host of facts.hosts) {
-      toggle(this.#byHost, host, key, change);
-      if ((this.#byHost.get(host)?.size ?? 0) > 1) this.#contested.add(host);
-      else this.#contested.delete(host);
-    }
+    for (const host of facts.hosts) toggle(this.#byHost, host, key, change);
     const { hosts, service, name, writtenAt } = facts;
     for (const [hub, owner] of facts.hubs) {
       const named = this.#byHub.get(hub) ?? new Map<ObjectKey, NamedEntry>();

@@ -74,7 +74,7 @@ test("a hub that an older CRD let through, and this one would refuse, can be tol
         progress: { isListed: false, hasAnswered: true, hasMoved: false, isFresh: false, hasNoSession: true },
         syncing: "no",
         held: undefined,
-        entries: [],
+        entries: { written: 0, first: () => [] },
         services: 0,
         endpoints: 0,
         excluded: 0,

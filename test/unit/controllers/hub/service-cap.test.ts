@@ -1,9 +1,13 @@
 import { describe, expect, test } from "vitest";
-import { beyondCap } from "../../../../src/controllers/hub/service-cap.ts";
+import * as serviceCap from "../../../../src/controllers/hub/service-cap.ts";
+import { atOnce } from "../../../../src/runtime/slices.ts";
 
 const none: ReadonlySet<string> = new Set();
 const listing = (...hosts: readonly string[]): ReadonlyMap<string, unknown> =>
   new Map(hosts.map((host) => [host, undefined]));
+
+const beyondCap = (...given: Parameters<typeof serviceCap.beyondCap>): ReadonlySet<string> =>
+  atOnce(serviceCap.beyondCap(...given));
 
 /** A cap of so many, and what the cluster has of the hub. */
 const capOf = (most: number, ...owned: readonly string[]) => ({
