@@ -92,8 +92,9 @@ test-e2e: bed ## The program as a process, with real servers, and kubectl as its
 	@$(VITEST) --project e2e --project e2e-alone
 
 .PHONY: test-upgrade
-test-upgrade: bed ## The first version makes 300 entries from all four registries, this one takes over, and back.
+test-upgrade: bed ## The first version makes 300 entries of all four registries, this one takes over, and back; then under calls.
 	@$(VITEST) --project upgrade
+	@CI=1 $(NODE) scripts/mesh.ts test/mesh/upgrade
 
 .PHONY: test-matrix
 test-matrix: bed ## Older versions: ZooKeeper 3.4 and 3.8, Nacos 2, Istio's CRDs from 1.18 on; and root namespace istio-system.
