@@ -45,7 +45,8 @@ export type RulesVerdict = { readonly rules: readonly DubboRule[] } | { readonly
 /** The service that rules are for. */
 export interface RuleTarget {
   readonly host: string;
-  readonly port: number;
+  /** undefined = any. */
+  readonly port: number | undefined;
 }
 
 /** A match for every call. Without a method Envoy refuses the listener. */
@@ -54,7 +55,7 @@ export const anyCall = { method: { name: { safe_regex: { regex: ".*" } } } };
 const maxBytes = 65_536;
 /** Matches times destinations, each of which names a cluster twice in the filter: an object of etcd has 1.5 MB. */
 const maxClusters = 1_000;
-/** Each is compiled here whenever the service is looked at. */
+/** Each is compiled here. */
 const maxRegexes = 50;
 const maxWeights = 2 ** 32 - 1;
 
@@ -73,9 +74,9 @@ export function rulesOf(spec: unknown, target: RuleTarget): RulesVerdict {
   });
 }
 
-/** Reads the part of it that is kept of what was in force. */
-export function rulesOfHttp(http: unknown, target: RuleTarget): RulesVerdict {
-  return verdictOf(() => readHttp(http, target));
+/** Reads the part of it that is kept of what was in force. A port in it was the service's then, and means the one of now. */
+export function rulesOfHttp(http: unknown, { host }: Pick<RuleTarget, "host">): RulesVerdict {
+  return verdictOf(() => readHttp(http, { host, port: undefined }));
 }
 
 /** The subsets that the rules name. */
@@ -225,7 +226,7 @@ function readDestination(value: unknown, at: string, target: RuleTarget): Destin
   onlyFields(destination, ["host", "subset", "port"], `${at}.destination`);
   const { host, subset = "", port } = fieldsOf(destination);
   if (!isHost(host, target)) refuse("UnsupportedHost", `${at}.destination.host`, `must be ${target.host}`);
-  if (port !== undefined && fieldsOf(port).number !== target.port)
+  if (port !== undefined && target.port !== undefined && fieldsOf(port).number !== target.port)
     refuse("UnsupportedField", `${at}.destination.port`, `must be absent, or number: ${target.port}`);
   if (textOf(subset) === undefined) refuse("InvalidValue", `${at}.destination.subset`, "must be a text");
   if (typeof weight !== "number" || !Number.isInteger(weight) || weight < 0)

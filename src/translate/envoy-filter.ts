@@ -57,10 +57,15 @@ const connectTimeout = "1.5s";
 
 const maxNameLength = 253;
 
-/** Of a listener whose filter is a config of its own, which changes without the listener. */
+/**
+ * Of a listener whose filter is a config of its own, which changes without the listener. Another text changes the listener, so
+ * that connections end and come back under the rules of now.
+ */
 export interface NamedConfig {
-  /** Any text; another one changes the listener, so that connections end and come back under the rules of now. */
+  /** Somebody asked for it. */
   readonly applyNow: string;
+  /** A subset vanished that connections may follow. */
+  readonly vanished: string;
 }
 
 /**
@@ -104,6 +109,14 @@ export interface RulesInForce {
   readonly http: unknown;
 }
 
+/** What connections may follow: they keep the rules that they began with, until the listener changes. */
+export interface Followed {
+  /** Those that rules have named since then. */
+  readonly subsets: readonly string[];
+  /** What the listener is to be, once these rules are stored. */
+  readonly listener: NamedConfig;
+}
+
 /**
  * The config that the listener of a service with rules refers to. It may say what holds without rules, but once it is there it
  * is not deleted: istiod tells no proxy, which would keep the rules. @param inForce what the rules were made of.
@@ -112,6 +125,7 @@ export function rulesFilter(
   route: DubboRoute,
   rules: readonly DubboRule[],
   inForce: RulesInForce,
+  followed: Followed,
   namespace: string,
   rootNamespace = namespace,
 ): EnvoyFilter {
@@ -125,7 +139,7 @@ export function rulesFilter(
       match: { context: "SIDECAR_OUTBOUND" },
       patch: { operation: "ADD", value },
     },
-    { [annotations.rules]: JSON.stringify(inForce) },
+    { [annotations.rules]: JSON.stringify({ ...inForce, followed }) },
   );
 }
 
@@ -137,11 +151,11 @@ export function clusterOf({ host, port }: Pick<DubboRoute, "host" | "port">, sub
 const configName = ({ host }: DubboRoute): string => `dubbo|${host}`;
 
 /** Before the config has arrived, calls go as they would without rules, and nothing waits. */
-function discovered(route: DubboRoute, { applyNow }: NamedConfig): unknown {
+function discovered(route: DubboRoute, { applyNow, vanished }: NamedConfig): unknown {
   const config = outboundConfig(route, []);
   const { multiple_route_config: routes } = config;
   // Nothing reads the name of these routes, but it is a part of the listener.
-  const name = applyNow === "" ? routes.name : `${routes.name}|${applyNow}`;
+  const name = [routes.name, applyNow, vanished].join("|").replace(/\|{1,2}$/, "");
   return {
     name: configName(route),
     config_discovery: {

@@ -273,9 +273,12 @@ describe("a VirtualService of a Dubbo service", () => {
     await world.advance(1 * minute);
     expect(writesOf(world, since).slice(2)).toEqual([`patch envoyfilters ${rulesName}`]);
     await says(world, { http: toGray }, note("2\n|x"));
-    expect(writesOf(world, since).slice(3)).toEqual([`patch envoyfilters ${outbound(world)}`]);
+    expect(writesOf(world, since).slice(3)).toEqual([
+      `patch envoyfilters ${rulesName}`,
+      `patch envoyfilters ${outbound(world)}`,
+    ]);
     await says(world, { http: toGray, tcp: [] }, note("3"));
-    expect(writesOf(world, since)).toHaveLength(4);
+    expect(writesOf(world, since)).toHaveLength(5);
   });
 });
 
@@ -390,9 +393,9 @@ describe("a subset", () => {
     await world.settle();
     expect(routes(world)).toEqual([`${cluster()} 1, ${cluster("blue")} 9`, cluster()]);
     await world.advance(1 * second);
-    expect(told(world).join()).toContain(
-      "a: SubsetVanished calls for gray of new connections go to all endpoints",
-    );
+    expect(told(world).join()).toContain("a: SubsetVanished calls for gray go to all endpoints");
+    const listenerAfter = listener(world);
+    expect(listenerAfter).not.toBe(listenerBefore); // so that connections end that call it
     const since = world.writes().length;
     await world.dubboController.restart();
     await world.advance(1 * minute);
@@ -400,7 +403,41 @@ describe("a subset", () => {
     world.person.put(subsets(["blue", "gray"]));
     await world.settle();
     expect(routes(world)).toEqual([`${cluster("gray")} 1, ${cluster("blue")} 9`, cluster()]);
-    expect(listener(world)).toBe(listenerBefore);
+    expect(listener(world)).toBe(listenerAfter);
+    world.person.put(subsets(["blue"]));
+    await world.settle();
+    expect([listenerBefore, listenerAfter]).not.toContain(listener(world));
+  });
+
+  test("that vanishes after an edit, or the end of the rules, changes the listener, because connections still call it", async () => {
+    const world = await openRuled();
+    await says(world, { http: [{ route: [to("blue")] }] });
+    const before = listener(world);
+    world.person.put(subsets(["blue"]));
+    await world.advance(1 * second);
+    const edited = listener(world);
+    expect(edited).not.toBe(before);
+    world.person.delete("virtualservices", `${home}/a`);
+    await world.advance(1 * second);
+    expect(listener(world)).toBe(edited);
+    world.person.delete("destinationrules", `${home}/a`);
+    await world.advance(1 * second);
+    expect(listener(world)).not.toBe(edited);
+    expect(routes(world)).toEqual([cluster()]);
+  });
+
+  test("that vanishes after all have followed an edit changes no listener, nor does one that nobody named", async () => {
+    const world = await openRuled();
+    const note = { annotations: { "ecns.easystack.cn/apply-rules-now": "1" } };
+    await says(world, { http: [{ route: [to("blue")] }] }, note);
+    const before = listener(world);
+    world.person.put(subsets(["blue", "green"]));
+    await world.advance(1 * second);
+    world.person.put(subsets(["blue"]));
+    await world.advance(1 * second);
+    await world.dubboController.restart();
+    await world.advance(1 * minute);
+    expect(listener(world)).toBe(before);
   });
 
   test("that vanishes while the VirtualService is refused is named no more either", async () => {
@@ -429,16 +466,19 @@ describe("a subset", () => {
 
   test.each([
     ["elsewhere", {}, { namespace: "default" }],
-    ["in the root namespace", {}, { namespace: rootNamespace }],
+    ["for the root namespace alone", { exportTo: ["."] }, { namespace: rootNamespace }],
     ["for some workloads", { workloadSelector: { matchLabels: { app: "x" } } }, {}],
     ["for some namespaces", { exportTo: ["."] }, {}],
-    ["of a wildcard elsewhere", { host: "*.demo" }, { namespace: "default" }],
+    ["for all, in other words", { exportTo: ["*"] }, {}],
   ])("that a rule %s hides is refused, and named no more if it was in force", async (_, spec, metadata) => {
     const world = await openRuled();
+    const before = listener(world);
     const hiding = subsets(["blue"], spec, { name: "b", ...metadata });
     world.person.put(hiding);
     await world.settle();
     expect(routes(world)).toEqual([cluster()]);
+    const isStrange = hiding.metadata.namespace !== home;
+    expect(listener(world) === before).toBe(isStrange); // no stranger has connections cut
     await says(world, { http: byTag });
     expect(told(world).join()).toContain("SubsetShadowed: spec.http[0].route[0].destination.subset is gray");
     expect(await refused(world)).toEqual(['{reason="SubsetShadowed"} 1']);
@@ -449,7 +489,11 @@ describe("a subset", () => {
 
   test.each([
     ["of a wildcard beside it", { host: "*.demo" }, {}],
+    ["of a wildcard beside it, for some", { host: "*.demo", exportTo: ["."] }, {}],
+    ["of a wildcard elsewhere", { host: "*.demo" }, { namespace: "default" }],
+    ["in the root namespace, where consumers look last", {}, { namespace: rootNamespace }],
     ["of a wildcard in the root namespace", { host: "*" }, { namespace: rootNamespace }],
+    ["elsewhere that is for others", { exportTo: ["team-a"] }, { namespace: "default" }],
     ["of another host", { host: "demo.b.demo" }, {}],
     ["with the same subset elsewhere", { subsets: [{ name: "gray" }] }, { namespace: "default" }],
   ])("is hidden by no rule %s", async (_, spec, metadata) => {
@@ -457,6 +501,46 @@ describe("a subset", () => {
     world.person.put(subsets([], spec, { name: "b", ...metadata }));
     await says(world, { http: toGray });
     expect(routes(world)).toEqual([cluster("gray"), cluster()]);
+  });
+
+  test("is in one of the rules that Istio merges, which have the same exportTo", async () => {
+    const world = await open();
+    world.person.put(subsets(["gray", "blue"], { exportTo: ["*", "x"] }));
+    world.person.put(subsets(["green"], { exportTo: ["x", "*"] }, { name: "b" }));
+    await says(world, { http: [{ route: [to("gray", 1), to("green", 1)] }] });
+    expect(routes(world)).toEqual([`${cluster("gray")} 1, ${cluster("green")} 1`, cluster()]);
+  });
+
+  test("is hidden by no rule in a namespace that does not see the entry", async () => {
+    const world = await open({
+      spec: { exportTo: ["team-a"] },
+      prepare: ({ person }) => person.createNamespace("team-a"),
+    });
+    world.person.put(subsets([], {}, { namespace: "default", name: "b" }));
+    await says(world, { http: toGray });
+    expect(routes(world, "team-a")).toEqual([cluster("gray"), cluster()]);
+    world.person.put(subsets([], {}, { namespace: "team-a", name: "b" }));
+    await world.settle();
+    expect(routes(world, "team-a")).toEqual([cluster()]);
+  });
+
+  test("without endpoints is looked for once for each version of the entry and of the rules", async () => {
+    const world = await openRuled();
+    const list = { resource: "serviceentries", user: "dubbo-controller" } as const;
+    const looks = (since: number): number =>
+      world.api.requests
+        .slice(since)
+        .filter(
+          ({ resource, user, verb }) => resource === list.resource && user === list.user && verb === "list",
+        ).length;
+    const since = world.api.requests.length;
+    await says(world, { http: byTag });
+    expect(looks(since)).toBe(1);
+    world.person.put(subsets([], { host }, { name: "b" }));
+    world.person.delete("envoyfilters", `${rootNamespace}/${rulesName}`);
+    await world.advance(1 * minute);
+    expect(routes(world)).toEqual([cluster("gray"), cluster()]);
+    expect(looks(since)).toBe(1);
   });
 
   test("with endpoints is nothing to tell of; without them it is told once, and its calls fail, as Istio has it", async () => {
@@ -529,6 +613,22 @@ describe("what cannot be listed", () => {
     },
   );
 
+  test("without the right to virtualservices a subset that vanishes is seen", async () => {
+    const world = await openRuled();
+    await world.dubboController.stop();
+    world.api.forbid(noVirtualServices);
+    await world.dubboController.start();
+    await world.advance(1 * minute);
+    const before = listener(world);
+    world.person.delete("destinationrules", `${home}/a`);
+    await world.advance(1 * second);
+    expect(routes(world)).toEqual([cluster()]);
+    expect(listener(world)).not.toBe(before);
+    world.person.put(subsets(["gray"]));
+    await world.advance(1 * second);
+    expect(routes(world)).toEqual([cluster("gray"), cluster()]);
+  });
+
   test("an API server that does not answer for a while is no end of rules", async () => {
     const world = await openRuled();
     const since = world.writes().length;
@@ -564,6 +664,53 @@ test("--dubbo-rules=false: nobody has rules, those in force end, and nothing is 
   expect(listener(world)).toContain("config_discovery");
   const lists = world.api.requests.slice(asked).filter(({ resource }) => resource === "virtualservices");
   expect(lists).toEqual([]);
+});
+
+test("rules that the API server does not take change no listener, and do so once it takes them", async () => {
+  const world = await open();
+  const plain = listener(world);
+  const deny = () =>
+    world.api.refuse({ resource: "envoyfilters", verb: "patch", name: rulesName }, () =>
+      failure(403, "Forbidden", "a policy denies it"),
+    );
+  const allow = deny();
+  await says(world, { http: toGray });
+  expect(listener(world)).toBe(plain);
+  allow();
+  await world.advance(20 * minute);
+  expect(listener(world)).toContain("config_discovery");
+  const begun = listener(world);
+  const allowAgain = deny();
+  const annotations = { "ecns.easystack.cn/apply-rules-now": "1" };
+  await says(world, { http: byTag }, { annotations });
+  expect(listener(world)).toBe(begun);
+  allowAgain();
+  await world.advance(20 * minute);
+  expect(listener(world)).not.toBe(begun);
+});
+
+test("a port that the entry has no more refuses rules that name it, and ends none that are in force", async () => {
+  const named = [{ route: [{ destination: { host, subset: "gray", port: { number: port } } }] }];
+  const world = await openRuled({}, named);
+  expect(routes(world)).toEqual([cluster("gray"), cluster()]);
+  await world.hubController.stop();
+  const { namespace, name } = entryOf(world, "demo.A")?.metadata ?? {};
+  world.person.edit("serviceentries", `${namespace}/${name}`, (object) => ({
+    ...object,
+    spec: { ...object.spec, ports: [{ ...object.spec.ports?.[0], number: 20_881 }] },
+  }));
+  await world.advance(1 * minute);
+  const onOther = [cluster("gray"), cluster()].map((one) => one.replace(`${port}`, "20881"));
+  expect(routes(world)).toEqual(onOther);
+  const refusals = told(world).filter((one) => one.includes("RuleRefused"));
+  expect(refusals).toEqual([
+    "a: RuleRefused UnsupportedField: spec.http[0].route[0].destination.port must be absent, or number: 20881; nothing has changed",
+  ]);
+  const since = world.writes().length;
+  await world.dubboController.restart();
+  await world.advance(10 * minute);
+  expect(writesOf(world, since)).toEqual([]);
+  expect(routes(world)).toEqual(onOther);
 });
 
 test("rules that could not begin, and have ended since, do not begin later", async () => {
@@ -615,6 +762,11 @@ describe("rules of an entry that is exported to some namespaces", () => {
   test("are where its filter is, and move with it: the new ones first", async () => {
     const world = await openRuled({ spec: { exportTo: [a] }, prepare: teams });
     expect(places(world)).toEqual([a]);
+    world.person.put(subsets([]));
+    await world.advance(1 * second);
+    world.person.put(subsets(["gray"]));
+    await world.advance(1 * second);
+    const before = listener(world, a);
     const since = world.writes().length;
     edit(world, { exportTo: [b] });
     await world.advance(1 * minute);
@@ -628,6 +780,7 @@ describe("rules of an entry that is exported to some namespaces", () => {
     await world.advance(1 * minute);
     expect(places(world)).toEqual([rootNamespace]);
     expect(routes(world)).toEqual([cluster("gray"), cluster()]);
+    expect(listener(world)).toBe(before);
   });
 
   test("move also while their VirtualService is refused, and after the controller was down", async () => {
@@ -640,6 +793,28 @@ describe("rules of an entry that is exported to some namespaces", () => {
     await world.advance(1 * minute);
     expect(places(world)).toEqual([a, b]);
     for (const namespace of [a, b]) expect(routes(world, namespace)).toEqual([cluster("gray"), cluster()]);
+  });
+
+  test("wait where they are until all is known, if the entry moves while the controller is down", async () => {
+    const world = await openRuled({ spec: { exportTo: [a] }, prepare: teams });
+    world.person.delete("destinationrules", `${home}/a`);
+    await world.advance(1 * second);
+    await world.dubboController.stop();
+    edit(world, { exportTo: [b] });
+    await world.advance(10 * second);
+    const end = world.api.refuse({ resource: "virtualservices" }, () =>
+      failure(503, "ServiceUnavailable", "starting"),
+    );
+    const since = world.writes().length;
+    await world.dubboController.start();
+    await world.advance(1 * minute);
+    expect(writesOf(world, since).filter((write) => write.includes(host))).toEqual([]);
+    end();
+    await world.advance(1 * minute);
+    world.person.put(subsets(["gray"]));
+    await world.advance(1 * second);
+    expect(places(world)).toEqual([b]);
+    expect(routes(world, b)).toEqual([cluster("gray"), cluster()]);
   });
 
   test("that somebody else wrote in our name count in no other namespace", async () => {

@@ -2,7 +2,7 @@ import fc from "fast-check";
 import { describe, expect, test } from "vitest";
 import { rulesOf, rulesOfHttp, subsetsIn, withSubsets } from "../../src/translate/dubbo-rules.ts";
 import { clusterOf, outboundFilter, rulesFilter } from "../../src/translate/envoy-filter.ts";
-import { filterFactsOf, rulesInForceOf } from "../../src/translate/read-back/envoy-filter.ts";
+import { filterFactsOf, followedOf, rulesInForceOf } from "../../src/translate/read-back/envoy-filter.ts";
 import { isSubsetEmpty, subsetFactsOf, subsetsOnly } from "../../src/translate/read-back/subsets.ts";
 import { applyNowOf, hostNamesOf, ruleOnly } from "../../src/translate/read-back/virtual-service.ts";
 import { anyJson } from "./schemas.ts";
@@ -103,7 +103,8 @@ describe("any VirtualService", () => {
         expect(there).toEqual(expect.arrayContaining([...subsetsIn(rules)]));
         const http = "rules" in verdict ? ((spec as { http?: unknown }).http ?? []) : [];
         const inForce = { virtualService: "demo/a", http };
-        const filter = rulesFilter(route, rules, inForce, "servicemesh");
+        const followed = { subsets: there, listener: { applyNow: "", vanished: "0a1b2c3d" } };
+        const filter = rulesFilter(route, rules, inForce, followed, "servicemesh");
         const allowed = ["", ...there].map((subset) => clusterOf(route, subset));
         for (const routes of routesIn(filter)) {
           expect(routes.at(-1)).toEqual({
@@ -124,6 +125,7 @@ describe("any VirtualService", () => {
         const kept = rulesInForceOf(JSON.parse(JSON.stringify(filter)));
         expect(kept?.virtualService).toBe("demo/a");
         expect(rulesOfHttp(kept?.http, route)).toEqual({ rules: asked });
+        expect(followedOf(JSON.parse(JSON.stringify(filter)))).toEqual(followed);
       }),
       { numRuns: 2_000 },
     );
@@ -162,6 +164,7 @@ describe("any VirtualService", () => {
             spec,
           };
           expect(rulesOfHttp(rulesInForceOf(filter)?.http, route)).toBeDefined();
+          expect(followedOf(filter).subsets).toBeDefined();
         }
         isSubsetEmpty({ tag: "gray" }, { metadata, spec });
       }),
@@ -169,11 +172,13 @@ describe("any VirtualService", () => {
   });
 });
 
-test("the listener says what was last applied now", () => {
+test("the listener says why it last changed", () => {
+  const mark = fc.stringMatching(/^([0-9a-f]{8})?$/);
   fc.assert(
-    fc.property(fc.stringMatching(/^[0-9a-f]{0,8}$/), (applyNow) => {
-      const filter = outboundFilter(route, "servicemesh", "servicemesh", { applyNow });
-      expect(filterFactsOf(filter)).toMatchObject({ named: { applyNow }, slot: "outbound 20880" });
+    fc.property(mark, mark, (applyNow, vanished) => {
+      const named = { applyNow, vanished };
+      const filter = outboundFilter(route, "servicemesh", "servicemesh", named);
+      expect(filterFactsOf(filter)).toMatchObject({ named, slot: "outbound 20880" });
     }),
   );
 });

@@ -7,21 +7,15 @@ import { splitKey } from "../../model/keys.ts";
 import type { Stored } from "../../model/kubernetes.ts";
 import { keepsVip, type VipHolder } from "../../plan/vip.ts";
 import { type RouteRules, type RouteVerdict, routeOf } from "../../translate/dubbo-route.ts";
-import {
-  type DubboRoute,
-  inboundFilter,
-  outboundFilter,
-  portFilter,
-  rulesFilter,
-} from "../../translate/envoy-filter.ts";
-import { filterFactsOf, rulesSlot } from "../../translate/read-back/envoy-filter.ts";
+import { type DubboRoute, inboundFilter, outboundFilter, portFilter } from "../../translate/envoy-filter.ts";
+import { filterFactsOf } from "../../translate/read-back/envoy-filter.ts";
 import { ownershipOf } from "../../translate/read-back/service-entry.ts";
 import type { EntryIndex } from "../writes/entry-index.ts";
 import type { Tools } from "../writes/object-writer.ts";
 import type { Outcome } from "../writes/queue.ts";
 import { isWatched } from "../writes/target-namespace.ts";
 import { FilterRights, type RightsContext, type Withheld } from "./filter-rights.ts";
-import { FilterRules, type RulesDecision, type Ruling } from "./filter-rules.ts";
+import { FilterRules, type RulesDecision } from "./filter-rules.ts";
 import {
   FilterScope,
   isSameScope,
@@ -31,6 +25,7 @@ import {
   type Scope,
 } from "./filter-scope.ts";
 import { FilterWriter } from "./filter-writer.ts";
+import { FiltersIn } from "./filters-in.ts";
 import { KnownFilters, namespaceOf, portKey, portOf } from "./known-filters.ts";
 import { type EjectionRules, PortEjection } from "./port-ejection.ts";
 import type { RulesView } from "./rule-lists.ts";
@@ -150,21 +145,22 @@ export class FilterWorker {
     const withheld = route && this.#objection(route);
     const isOurs = object !== undefined && ownershipOf(object) === "ours";
     const rules = route && this.rules.of(route, isOurs, scope.namespaces);
+    if (route && rules === undefined) return undefined;
     const desired = rules ? this.#filtersFor(route, rules, withheld === undefined) : [];
     const allowed = desired.filter((filter) => withheld === undefined || this.#isOld(key, filter, withheld));
     const refused = desired.filter((filter) => !allowed.includes(filter));
     this.rights.record(key, refused.length > 0 ? withheld : undefined);
     this.scope.record(key, allowed.length > 0 ? scope.keptInRoot : undefined);
     const hasMoved = (): boolean => route !== undefined && !isSameScope(scope, this.#scopeOf(route));
-    const ensured = await this.#ensureAll(allowed, hasMoved);
+    const ensured = await this.#ensureAll(allowed, route, hasMoved);
     if (hasMoved()) return { againInMs: 0 };
     if (ensured !== undefined) return ensured;
     // What has a new place or a new name is written before the old one goes.
     if (refused.length > 0 && withheld === "HubsUnknown") return undefined;
     if (verdict.verdict === "none") this.rights.forget(key);
-    if (rules) await this.rules.lookAtSubsets(route, rules);
-    else this.rules.forget(key);
     const removed = await this.#removeOthers(key, desired, refused);
+    if (rules) await this.rules.lookAtSubsets(route, rules, object?.metadata.resourceVersion);
+    else this.rules.forget(key);
     const { againInMs } = scope;
     return removed ?? (againInMs === undefined ? undefined : { againInMs });
   }
@@ -173,13 +169,18 @@ export class FilterWorker {
    * The port's filter comes first: without it the first route would hang on large answers. One that cannot be written holds
    * up none in another namespace, unless all have moved to another place because of it.
    */
-  async #ensureAll(filters: readonly EnvoyFilter[], hasMoved: () => boolean): Promise<Outcome> {
+  async #ensureAll(
+    filters: readonly EnvoyFilter[],
+    route: DubboRoute | undefined,
+    hasMoved: () => boolean,
+  ): Promise<Outcome> {
     const outcomes: Outcome[] = [];
     for (const filter of filters) {
       if (hasMoved()) break;
       const { routedPort } = filterFactsOf(filter);
       const port = routedPort === undefined ? undefined : this.#portFilter(namespaceOf(filter), routedPort);
-      outcomes.push((port && (await this.#writer.ensure(port))) ?? (await this.#writer.ensure(filter)));
+      const failed = port && (await this.#writer.ensure(port));
+      outcomes.push(failed ?? (await this.#writer.ensure(this.#asStored(filter, route))));
     }
     return mostUrgent(outcomes);
   }
@@ -258,41 +259,22 @@ export class FilterWorker {
   }
 
   /** The filters of a route, without those of its port. Whose pods an inbound filter is for, no entry tells. */
-  #filtersFor(
-    route: DubboRoute,
-    { rulings, applyNow }: RulesDecision,
-    mayBegin: boolean,
-  ): readonly EnvoyFilter[] {
+  #filtersFor(route: DubboRoute, rulings: RulesDecision, mayBegin: boolean): readonly EnvoyFilter[] {
     const { rootNamespace, inboundFilters } = this.#options;
     const outbound = [...rulings].flatMap(([namespace, ruling]) =>
-      this.#outbound(route, namespace, ruling, applyNow, mayBegin),
+      this.#filtersIn(namespace, route).filtersFor(route, ruling, mayBegin),
     );
     return inboundFilters ? [...outbound, inboundFilter(route, rootNamespace)] : outbound;
   }
 
-  /**
-   * The outbound filter in a namespace, and before it that with the rules. A listener that has once referred to rules goes on
-   * with it, because a change back would cost connections; without them, or the right to new filters, none begins to.
-   */
-  #outbound(
-    route: DubboRoute,
-    namespace: string,
-    { rules, inForce }: Ruling,
-    applyNow: string | undefined,
-    mayBegin: boolean,
-  ): readonly EnvoyFilter[] {
-    const { rootNamespace } = this.#options;
-    const plain = outboundFilter(route, namespace, rootNamespace);
-    const own = this.#ownedBy(route.serviceEntry).filter((one) => namespaceOf(one) === namespace);
-    const facts = own.map(filterFactsOf);
-    const named = facts.find((one) => one.named !== undefined)?.named;
-    const hasBegun = named !== undefined || facts.some(({ slot }) => slot === rulesSlot);
-    if (!hasBegun && (rules.length === 0 || !mayBegin)) return [plain];
-    const now = { applyNow: applyNow ?? named?.applyNow ?? "" };
-    return [
-      rulesFilter(route, rules, inForce, namespace, rootNamespace),
-      outboundFilter(route, namespace, rootNamespace, now),
-    ];
+  /** A listener follows the rules that are stored: those that the API server refuses do not change it. */
+  #asStored(filter: EnvoyFilter, route: DubboRoute | undefined): EnvoyFilter {
+    const isNamed = filterFactsOf(filter).named !== undefined;
+    return route && isNamed ? this.#filtersIn(namespaceOf(filter), route).listenerFilter(route) : filter;
+  }
+
+  #filtersIn(namespace: string, { serviceEntry }: DubboRoute): FiltersIn {
+    return new FiltersIn(namespace, this.#options.rootNamespace, this.#ownedBy(serviceEntry));
   }
 
   #countedRouteOf(key: string): DubboRoute | undefined {

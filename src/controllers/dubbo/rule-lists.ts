@@ -15,12 +15,12 @@ import { type Known, OptionalLists } from "../writes/optional-lists.ts";
 export type SubsetState =
   | { readonly state: "there"; readonly labels: Readonly<Record<string, string>> }
   | { readonly state: "missing" }
-  /** The rule `by`, which is all that some consumers see, lacks it. */
+  /** The rule `by`, which is all that some consumers follow, lacks it. */
   | { readonly state: "shadowed"; readonly by: ObjectKey };
 
 /** What has changed. */
 export interface RulesNews {
-  /** Hosts of which it is known that a VirtualService speaks. */
+  /** Hosts of VirtualServices and DestinationRules that have changed. */
   readonly hosts: ReadonlySet<HostKey>;
   readonly virtualServices: ReadonlySet<ObjectKey>;
   /** Whether it is known, or known no more, what there is at all. */
@@ -30,12 +30,13 @@ export interface RulesNews {
 /** What can be asked of the lists. */
 export type RulesView = Pick<
   RuleLists,
-  "known" | "get" | "hosts" | "speakingOf" | "hasWildcard" | "meansByWildcard" | "subsetOf"
+  "known" | "knowsSubsets" | "get" | "hosts" | "speakingOf" | "hasWildcard" | "meansByWildcard" | "subsetOf"
 >;
 
 /** Nobody can list them here, so what is in force stays. */
 export const rulesUnknown: RulesView = {
   known: "no",
+  knowsSubsets: false,
   get: () => undefined,
   hosts: () => [],
   hasWildcard: () => false,
@@ -52,7 +53,7 @@ export class RuleLists {
   readonly #rootNamespace: string;
   readonly #virtualServices: Reflector<Stored<VirtualService>>;
   readonly #destinationRules: Reflector<Stored<DestinationRule>>;
-  readonly #optional: readonly OptionalLists[];
+  readonly #optional: { readonly rules: OptionalLists; readonly subsets: OptionalLists };
   readonly #names = new Map<ObjectKey, HostNames>();
   readonly #byHost = new Map<HostKey, Set<ObjectKey>>();
   /** VirtualServices with wildcards, by namespace. */
@@ -60,9 +61,8 @@ export class RuleLists {
   readonly #subsets = new Map<ObjectKey, SubsetFacts>();
   /** DestinationRules by host. */
   readonly #subsetsByHost = new Map<string, Set<ObjectKey>>();
-  /** Those with wildcards: few, because each is for many hosts. */
-  readonly #subsetsOfMany = new Set<ObjectKey>();
-  #known: Known = "unknown";
+  /** What was known at the last news. */
+  #known = "";
 
   constructor(client: KubeClient, rootNamespace: string, deps: Deps) {
     this.#rootNamespace = rootNamespace;
@@ -72,17 +72,22 @@ export class RuleLists {
     this.#virtualServices = createReflector(client, virtualServices, { transform: ruleOnly }, optional);
     this.#destinationRules = createReflector(client, destinationRules, { transform: subsetsOnly }, optional);
     const refused = ({ message }: KubeError): void => logger.debug("a right is missing", { error: message });
-    this.#optional = [
-      new OptionalLists(client, virtualServices, [this.#virtualServices], deps.clock, refused),
-      new OptionalLists(client, destinationRules, [this.#destinationRules], deps.clock, refused),
-    ];
+    this.#optional = {
+      rules: new OptionalLists(client, virtualServices, [this.#virtualServices], deps.clock, refused),
+      subsets: new OptionalLists(client, destinationRules, [this.#destinationRules], deps.clock, refused),
+    };
   }
 
   /** Whether both lists are complete. */
   get known(): Known {
-    const all = this.#optional.map(({ known }) => known);
+    const all = Object.values(this.#optional).map(({ known }) => known);
     if (all.includes("no")) return "no";
     return all.includes("unknown") ? "unknown" : "yes";
+  }
+
+  /** Whether that of the DestinationRules is. */
+  get knowsSubsets(): boolean {
+    return this.#optional.subsets.known === "yes";
   }
 
   get(virtualService: ObjectKey): Stored<VirtualService> | undefined {
@@ -118,33 +123,46 @@ export class RuleLists {
     return wildcards.some((wildcard) => host.endsWith(wildcard.slice(1)));
   }
 
-  /** What is known of a subset of the host. */
-  subsetOf(host: HostKey, subset: string): SubsetState {
+  /**
+   * What is known of a subset of the host. A rule that some consumers follow, and that lacks it, hides it. Those with wildcards do
+   * not count: beside an exact one they are for consumers of their own namespace alone. @param seenIn the namespaces that see the
+   * host; undefined = all.
+   */
+  subsetOf(host: HostKey, subset: string, seenIn: readonly string[] | undefined): SubsetState {
     const [namespace, name] = splitKey(host);
-    const rules = [...(this.#subsetsByHost.get(name) ?? []), ...this.#subsetsOfMany];
-    const facts = rules.flatMap((key) => {
-      const one = this.#subsets.get(key);
-      return one && concerns(one, name) ? [{ key, ...one, isExact: one.host === name }] : [];
+    const rules = [...(this.#subsetsByHost.get(name) ?? [])].flatMap((key) => {
+      const facts = this.#subsets.get(key);
+      return facts ? [{ key, in: splitKey(key)[0], ...facts }] : [];
     });
-    const isOwn = ({ key }: { readonly key: ObjectKey }): boolean => splitKey(key)[0] === namespace;
-    const counting = facts.filter((one) => one.isExact && one.isForAll && isOwn(one));
-    const labels = counting.map(({ subsets }) => subsets.get(subset)).find((one) => one !== undefined);
+    // Istio merges those of a namespace that have the same exportTo. Source: pilot/pkg/model/destination_rule.go.
+    const groups = Map.groupBy(rules, (one) =>
+      one.isOfWorkloads ? one.key : `${one.in} ${one.exportTo.join()}`,
+    );
+    const all = [...groups.values()];
+    const labels = all
+      .flat()
+      .filter((one) => one.in === namespace && isForAll(one))
+      .map(({ subsets }) => subsets.get(subset))
+      .find((one) => one !== undefined);
     if (labels === undefined) return { state: "missing" };
-    // A wildcard comes after an exact host of the same namespace, and the root namespace's after all others'.
-    const yields = (one: (typeof facts)[number]): boolean =>
-      !one.isExact && ((one.isForAll && isOwn(one)) || splitKey(one.key)[0] === this.#rootNamespace);
-    const shadow = facts.find((one) => !counting.includes(one) && !yields(one) && !one.subsets.has(subset));
-    return shadow ? { state: "shadowed", by: shadow.key } : { state: "there", labels };
+    const hiding = all.find(
+      ([one, ...others]) =>
+        one !== undefined &&
+        (one.in === namespace || this.#isFollowed(one.in, one.exportTo, seenIn)) &&
+        ![one, ...others].some(({ subsets }) => subsets.has(subset)),
+    );
+    return hiding?.[0] ? { state: "shadowed", by: hiding[0].key } : { state: "there", labels };
   }
 
   /** @param changed called after each change, also when a list is complete, or no longer. */
   subscribe(changed: (news: RulesNews) => void): void {
     const tell = (hosts: Iterable<HostKey>, virtualServices: ReadonlySet<ObjectKey>): void => {
-      const isAll = this.known !== this.#known;
-      this.#known = this.known;
+      const known = `${this.#optional.rules.known} ${this.#optional.subsets.known}`;
+      const isAll = known !== this.#known;
+      this.#known = known;
       changed({ hosts: new Set(hosts), virtualServices, isAll });
     };
-    for (const list of this.#optional) list.onChange(() => tell([], new Set()));
+    for (const list of Object.values(this.#optional)) list.onChange(() => tell([], new Set()));
     this.#virtualServices.subscribe((keys) =>
       tell(
         [...keys].flatMap((key) => this.#takeRule(key)),
@@ -161,7 +179,7 @@ export class RuleLists {
 
   /** Lists and watches until `signal` aborts. @throws only on a bug. */
   async run(signal: AbortSignal): Promise<void> {
-    await Promise.all(this.#optional.map((list) => list.run(signal)));
+    await Promise.all(Object.values(this.#optional).map((list) => list.run(signal)));
   }
 
   #all(keys: readonly ObjectKey[]): readonly Stored<VirtualService>[] {
@@ -186,32 +204,38 @@ export class RuleLists {
     return [...had, ...has];
   }
 
-  /** Returns the hosts that it is for, or was, of those of which a VirtualService speaks. */
+  /** Returns the hosts that it is for, or was. */
   #takeSubsets(key: ObjectKey): readonly HostKey[] {
     const object = this.#destinationRules.objects.get(key);
     const [before, after] = [this.#subsets.get(key), object && subsetFactsOf(object)];
     if (before) unlink(this.#subsetsByHost, before.host, key);
-    this.#subsetsOfMany.delete(key);
-    if (after?.host.startsWith("*")) this.#subsetsOfMany.add(key);
-    else if (after) link(this.#subsetsByHost, after.host, key);
+    if (after) link(this.#subsetsByHost, after.host, key);
     if (after) this.#subsets.set(key, after);
     else this.#subsets.delete(key);
-    return [before, after].flatMap((one) => (one ? this.#spokenOf(one) : []));
+    const hosts = [before, after].flatMap((one) => one?.host ?? []);
+    return hosts.map((host) => `${host.slice(host.lastIndexOf(".") + 1)}/${host}`);
   }
 
-  #spokenOf(facts: SubsetFacts): readonly HostKey[] {
-    if (facts.host.startsWith("*"))
-      return [...this.#byHost.keys()].filter((host) => concerns(facts, splitKey(host)[1]));
-    const host = `${facts.host.slice(facts.host.lastIndexOf(".") + 1)}/${facts.host}`;
-    return this.#byHost.has(host) ? [host] : [];
+  /**
+   * Whether consumers in another namespace than the host's follow a rule there. Those in the root namespace follow one that
+   * nobody else sees. Source: istio pilot/pkg/model/push_context.go, destinationRule.
+   */
+  #isFollowed(
+    namespace: string,
+    exportTo: readonly string[],
+    seenIn: readonly string[] | undefined,
+  ): boolean {
+    if (seenIn?.includes(namespace) === false) return false;
+    const isLocal = exportTo.some((one) => one === "." || one === namespace);
+    if (namespace === this.#rootNamespace) return isLocal && exportTo.length === 1;
+    return isLocal || exportTo.length === 0 || exportTo.includes("*");
   }
 }
 
 const ageOf = (one: Stored<VirtualService>): string =>
   `${one.metadata.creationTimestamp ?? ""} ${objectKey(one)}`;
 
-const concerns = ({ host }: SubsetFacts, name: string): boolean =>
-  host === name || (host.startsWith("*") && name.endsWith(host.slice(1)));
+const isForAll = ({ exportTo }: SubsetFacts): boolean => exportTo.length === 0 || exportTo.includes("*");
 
 function link<K>(index: Map<K, Set<ObjectKey>>, at: K, key: ObjectKey): void {
   index.set(at, (index.get(at) ?? new Set()).add(key));

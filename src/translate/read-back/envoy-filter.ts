@@ -1,8 +1,17 @@
 import type { EnvoyFilter } from "../../model/istio.ts";
 import type { Stored } from "../../model/kubernetes.ts";
 import { annotations, fieldManagers, labels } from "../../model/labels.ts";
-import type { NamedConfig, RulesInForce } from "../envoy-filter.ts";
-import { fieldsOf, listOf, numberOf, objectAnnotations, objectLabels, textOf } from "./json.ts";
+import type { Followed, NamedConfig, RulesInForce } from "../envoy-filter.ts";
+import {
+  fieldsOf,
+  isFields,
+  listOf,
+  numberOf,
+  objectAnnotations,
+  objectLabels,
+  textOf,
+  textsOf,
+} from "./json.ts";
 
 /** The facts of an EnvoyFilter that the dubbo-controller depends on. */
 export interface FilterFacts {
@@ -35,6 +44,7 @@ export function filterFactsOf(object: Stored<EnvoyFilter>): FilterFacts {
   const routedPort = portIn(/_(\d+)$/, listener ?? "");
   const { default_config: config } = fieldsOf(fieldsOf(value).config_discovery);
   const routesName = textOf(fieldsOf(fieldsOf(config).multiple_route_config).name) ?? "";
+  const [applyNow = "", vanished = ""] = routesName.split("|").slice(4);
   const inboundPort = numberOf(fieldsOf(filterChain).destinationPort);
   return {
     isOurs: objectLabels(object)[labels.managedBy] === fieldManagers.dubbo,
@@ -48,7 +58,7 @@ export function filterFactsOf(object: Stored<EnvoyFilter>): FilterFacts {
       fieldsOf(patch).applyTo === "EXTENSION_CONFIG"
         ? rulesSlot
         : (slotOf("outbound", routedPort) ?? slotOf("inbound", inboundPort)),
-    named: config === undefined ? undefined : { applyNow: routesName.split("|")[4] ?? "" },
+    named: config === undefined ? undefined : { applyNow, vanished },
   };
 }
 
@@ -57,10 +67,27 @@ export function filterFactsOf(object: Stored<EnvoyFilter>): FilterFacts {
  * namespace anybody may have written it, so it is read like a VirtualService.
  */
 export function rulesInForceOf(object: Stored<EnvoyFilter>): RulesInForce | undefined {
+  const note = noteOf(object);
+  if (note === undefined) return undefined;
+  const { virtualService, http } = fieldsOf(note);
+  return { virtualService: textOf(virtualService) ?? "", http };
+}
+
+/** The same of what connections may follow. */
+export function followedOf(object: Stored<EnvoyFilter>): Partial<Followed> & Pick<Followed, "subsets"> {
+  const { subsets, listener } = fieldsOf(fieldsOf(noteOf(object)).followed);
+  const mark = (value: unknown): string => /^[0-9a-f]{8}$/.exec(textOf(value) ?? "")?.[0] ?? "";
+  const { applyNow, vanished } = fieldsOf(listener);
+  return {
+    subsets: textsOf(subsets),
+    ...(isFields(listener) && { listener: { applyNow: mark(applyNow), vanished: mark(vanished) } }),
+  };
+}
+
+/** undefined = it is none that can be read. */
+function noteOf(object: Stored<EnvoyFilter>): unknown {
   try {
-    const note: unknown = JSON.parse(objectAnnotations(object)[annotations.rules] ?? "");
-    const { virtualService, http } = fieldsOf(note);
-    return { virtualService: textOf(virtualService) ?? "", http };
+    return JSON.parse(objectAnnotations(object)[annotations.rules] ?? "");
   } catch {
     return undefined;
   }

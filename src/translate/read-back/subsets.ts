@@ -9,8 +9,10 @@ type Labels = Readonly<Record<string, string>>;
 export interface SubsetFacts {
   /** Of which host, or of which ones, as `*.demo`; "" = of none. */
   readonly host: string;
-  /** All consumers see it; else some do, and for them it may be the only one of the host. */
-  readonly isForAll: boolean;
+  /** The namespaces that see it, sorted, as they are written; "." = its own. */
+  readonly exportTo: readonly string[];
+  /** Only some of the workloads of its namespace follow it. */
+  readonly isOfWorkloads: boolean;
   /** The labels of their endpoints, by name. */
   readonly subsets: ReadonlyMap<string, Labels>;
 }
@@ -37,10 +39,11 @@ export function subsetFactsOf({ spec }: Stored<DestinationRule>): SubsetFacts {
     const text = textOf(name) ?? "";
     return /^[a-zA-Z0-9]([-a-zA-Z0-9]{0,61}[a-zA-Z0-9])?$/.test(text) ? [[text, textFieldsOf(labels)]] : [];
   });
-  const namespaces = textsOf(exportTo);
+  const isOfWorkloads = workloadSelector !== undefined;
   return {
     host: textOf(host) ?? "", // Istio finds it by its exact spelling, and hosts of ours are in lower case
-    isForAll: workloadSelector === undefined && (namespaces.length === 0 || namespaces.includes("*")),
+    exportTo: isOfWorkloads ? ["."] : [...new Set(textsOf(exportTo))].sort(),
+    isOfWorkloads,
     subsets: new Map(named),
   };
 }

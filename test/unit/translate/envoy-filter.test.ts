@@ -128,6 +128,8 @@ describe("a service with rules", () => {
   const proxy = "type.googleapis.com/envoy.extensions.filters.network.dubbo_proxy.v3.DubboProxy";
   const cluster = "outbound|20880||a.b-1.0.0.dubbozk";
   const any = { match: { method: { name: { safe_regex: { regex: ".*" } } } }, route: { cluster } };
+  const listener = { applyNow: "", vanished: "" };
+  const followed = { subsets: ["gray"], listener };
   const config = (routes: readonly unknown[], name = cluster) => ({
     "@type": proxy,
     stat_prefix: cluster,
@@ -143,7 +145,7 @@ describe("a service with rules", () => {
   });
 
   test("has a listener that refers to them, and without them does what it does now", () => {
-    expect(outboundFilter(route, "servicemesh", "servicemesh", { applyNow: "" }).spec).toEqual({
+    expect(outboundFilter(route, "servicemesh", "servicemesh", listener).spec).toEqual({
       priority: 10,
       configPatches: [
         {
@@ -174,7 +176,7 @@ describe("a service with rules", () => {
 
   test("has another listener, of the same name, for another text of apply-rules-now", () => {
     const [now, later] = ["", "0a1b2c3d"].map((applyNow) =>
-      outboundFilter(route, "servicemesh", "servicemesh", { applyNow }),
+      outboundFilter(route, "servicemesh", "servicemesh", { applyNow, vanished: "" }),
     );
     expect(later?.metadata.name).toBe(now?.metadata.name);
     expect(JSON.stringify(later?.spec)).toContain(JSON.stringify(config([any], `${cluster}|0a1b2c3d`)));
@@ -191,61 +193,67 @@ describe("a service with rules", () => {
       { match, to },
     ];
     const http = [{ route: [] }];
-    expect(rulesFilter(route, rules, { virtualService: "dubbozk/a", http }, "team-a", "servicemesh")).toEqual(
-      {
-        apiVersion: "networking.istio.io/v1alpha3",
-        kind: "EnvoyFilter",
-        metadata: {
-          name: "aeraki-rules-a.b-1.0.0.dubbozk",
-          namespace: "team-a",
-          labels: {
-            "app.kubernetes.io/managed-by": "dubbo-controller",
-            [`serviceentry.ecns.easystack.cn/${hash("dubbozk/aeraki-x")}`]: "",
-          },
-          annotations: {
-            "ecns.easystack.cn/serviceentry": "dubbozk/aeraki-x",
-            "ecns.easystack.cn/root-namespace": "servicemesh",
-            "ecns.easystack.cn/rules": '{"virtualService":"dubbozk/a","http":[{"route":[]}]}',
-            "ecns.easystack.cn/last-applied": expect.stringMatching(/^[0-9a-f]{16}$/),
-          },
+    expect(
+      rulesFilter(route, rules, { virtualService: "dubbozk/a", http }, followed, "team-a", "servicemesh"),
+    ).toEqual({
+      apiVersion: "networking.istio.io/v1alpha3",
+      kind: "EnvoyFilter",
+      metadata: {
+        name: "aeraki-rules-a.b-1.0.0.dubbozk",
+        namespace: "team-a",
+        labels: {
+          "app.kubernetes.io/managed-by": "dubbo-controller",
+          [`serviceentry.ecns.easystack.cn/${hash("dubbozk/aeraki-x")}`]: "",
         },
-        spec: {
-          priority: 10,
-          configPatches: [
-            {
-              applyTo: "EXTENSION_CONFIG",
-              match: { context: "SIDECAR_OUTBOUND" },
-              patch: {
-                operation: "ADD",
-                value: {
-                  name: "dubbo|a.b-1.0.0.dubbozk",
-                  typed_config: config([
-                    { match, route: { cluster: "outbound|20880|blue|a.b-1.0.0.dubbozk" } },
-                    {
-                      match,
-                      route: {
-                        weighted_clusters: {
-                          clusters: [
-                            { name: "outbound|20880|gray|a.b-1.0.0.dubbozk", weight: 1 },
-                            { name: cluster, weight: 9 },
-                          ],
-                        },
-                      },
-                    },
-                    any,
-                  ]),
-                },
-              },
-            },
-          ],
+        annotations: {
+          "ecns.easystack.cn/serviceentry": "dubbozk/aeraki-x",
+          "ecns.easystack.cn/root-namespace": "servicemesh",
+          "ecns.easystack.cn/rules": JSON.stringify({ virtualService: "dubbozk/a", http, followed }),
+          "ecns.easystack.cn/last-applied": expect.stringMatching(/^[0-9a-f]{16}$/),
         },
       },
-    );
+      spec: {
+        priority: 10,
+        configPatches: [
+          {
+            applyTo: "EXTENSION_CONFIG",
+            match: { context: "SIDECAR_OUTBOUND" },
+            patch: {
+              operation: "ADD",
+              value: {
+                name: "dubbo|a.b-1.0.0.dubbozk",
+                typed_config: config([
+                  { match, route: { cluster: "outbound|20880|blue|a.b-1.0.0.dubbozk" } },
+                  {
+                    match,
+                    route: {
+                      weighted_clusters: {
+                        clusters: [
+                          { name: "outbound|20880|gray|a.b-1.0.0.dubbozk", weight: 1 },
+                          { name: cluster, weight: 9 },
+                        ],
+                      },
+                    },
+                  },
+                  any,
+                ]),
+              },
+            },
+          },
+        ],
+      },
+    });
   });
 
   test("whose host is long has a name that is cut and hashed", () => {
     const long = { ...route, host: `${"a.".repeat(126)}a` };
-    const { name } = rulesFilter(long, [], { virtualService: "", http: [] }, "servicemesh").metadata;
+    const { name } = rulesFilter(
+      long,
+      [],
+      { virtualService: "", http: [] },
+      followed,
+      "servicemesh",
+    ).metadata;
     expect(name).toMatch(/^aeraki-rules-[-a-z0-9.]*[a-z0-9]-[0-9a-f]{8}$/);
     expect(name.length).toBeLessThanOrEqual(253);
   });
