@@ -149,14 +149,6 @@ test("an edit under connected consumers: no call fails, no connection is cut, ne
     expect(await mesh.world.api.kubectl(events)).toContain("spec.http[0].timeout");
   }, ARRIVES_MS);
   await newOnesReach(service, gray);
-  // A subset that vanishes is called no more.
-  await putSubsets(tenant, service, ["stable"]);
-  await eventually(async () => {
-    const answers = await Promise.all(Array.from({ length: 20 }, () => answered(service)));
-    expect(new Set(answers)).toEqual(new Set([stable, gray].map(saysHello)));
-  }, ARRIVES_MS);
-  await putSubsets(tenant, service);
-  await newOnesReach(service, gray);
   // Rules end.
   await mesh.world.api.kubectl(["delete", "virtualservice", "-n", namespace, "rules"]);
   await eventually(async () => {
@@ -184,4 +176,41 @@ test("an edit under connected consumers: no call fails, no connection is cut, ne
     await eventually(async () => void (await one.call(call)), ARRIVES_MS); // after the cut
     expect(await shareOf(gray, [one], call)).toBe(100);
   }
+});
+
+test("a subset that goes under connected consumers: new connections follow at once, and old ones when they are cut, one drain later", async () => {
+  const tenant = await newTenant(mesh.world);
+  await using stable = await pod(tenant, "10.42.27.5", "stable");
+  await using gray = await pod(tenant, "10.42.27.6", "gray");
+  const service = await openDubboService(mesh, tenant, [stable, gray].map(at));
+  await putSubsets(tenant, service);
+  await putRules(tenant, service, [{ route: [to(service, "gray")] }]);
+  await refersToRules(service);
+  await newOnesReach(service, gray);
+
+  const call = { to: { host: service.host, port: service.port, version: "1.0.0" } };
+  const loops = await Promise.all(consumers.map((one) => one.loop(call, { perSecond: 50, parallel: 2 })));
+  await delay(1_000);
+  const changes = await listenerChanges();
+  const goneAt = Date.now();
+  await putSubsets(tenant, service, ["stable"]);
+  await eventually(async () => {
+    const answers = await Promise.all(Array.from({ length: 20 }, () => answered(service)));
+    expect(new Set(answers)).toEqual(new Set([stable, gray].map(saysHello)));
+  }, ARRIVES_MS);
+  await eventually(async () => expect(await listenerChanges()).toBeGreaterThan(changes), ARRIVES_MS);
+  await delay(UNCUT_MS);
+  for (const loop of loops) {
+    const { errors } = await loop.stop();
+    expect(Math.max(...errors.map(({ lastAt }) => lastAt)) - goneAt).toBeLessThan(UNCUT_MS);
+  }
+  const changed = await listenerChanges();
+  for (const one of consumers)
+    expect(await one.calls(call, CALLS, PARALLEL)).toMatchObject({ ok: CALLS, failed: 0 });
+  // Whoever takes the rest away has named no subset since.
+  await mesh.world.api.kubectl(["delete", "virtualservice,destinationrule", "-n", tenant.namespace, "--all"]);
+  await delay(FOLLOWS_MS);
+  for (const one of consumers)
+    expect(await one.calls(call, CALLS, PARALLEL)).toMatchObject({ ok: CALLS, failed: 0 });
+  expect(await listenerChanges()).toBe(changed);
 });
