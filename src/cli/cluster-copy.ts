@@ -16,8 +16,10 @@ export interface Cluster {
   readonly hubs: readonly Stored<RegistryHub>[];
   /** Those of all namespaces, because their hosts, names and addresses are taken. */
   readonly serviceEntries: readonly Stored<ServiceEntry>[];
-  /** Of the root namespace. */
+  /** Of all namespaces, or of the root namespace where nobody may list the others. */
   readonly envoyFilters: readonly Stored<EnvoyFilter>[];
+  /** Those in which objects can be created; absent = nobody may tell. */
+  readonly namespaces?: ReadonlySet<string> | undefined;
 }
 
 /** A cluster without any of the operator's objects. */
@@ -38,8 +40,7 @@ export interface StoreCopy<T extends KubeObject> extends ObjectStore<T> {
 }
 
 /** A copy of a cluster for the operator's own workers. It takes their writes, and nothing reaches the cluster. */
-export interface ClusterCopy {
-  readonly hubs: readonly Stored<RegistryHub>[];
+export interface ClusterCopy extends Pick<Cluster, "hubs" | "namespaces"> {
   readonly serviceEntries: StoreCopy<Stored<ServiceEntry>>;
   readonly envoyFilters: StoreCopy<Stored<EnvoyFilter>>;
   readonly entries: EntryIndex;
@@ -51,7 +52,8 @@ export interface ClusterCopy {
 }
 
 /** The copy equals the cluster until a worker writes. */
-export function copyOf({ hubs, serviceEntries, envoyFilters }: Cluster, deps: Deps): ClusterCopy {
+export function copyOf(cluster: Cluster, deps: Deps): ClusterCopy {
+  const { hubs, namespaces, serviceEntries, envoyFilters } = cluster;
   const held = { ServiceEntry: heldCopy(serviceEntries), EnvoyFilter: heldCopy(envoyFilters) };
   const entries = new EntryIndex(held.ServiceEntry.objects);
   for (const key of held.ServiceEntry.objects.keys()) entries.update(key);
@@ -60,6 +62,7 @@ export function copyOf({ hubs, serviceEntries, envoyFilters }: Cluster, deps: De
   let now = deps.clock.monotonic();
   return {
     hubs,
+    namespaces,
     serviceEntries: held.ServiceEntry,
     envoyFilters: held.EnvoyFilter,
     entries,

@@ -108,7 +108,10 @@ export async function generateEntries(
 }
 
 /** What a dubbo-controller with the right to write filters everywhere sees, as far as anybody can tell. */
-const everywhere: NamespacesView = { known: () => "yes", has: () => true };
+const everywhere = ({ namespaces }: ClusterCopy): NamespacesView => ({
+  known: () => "yes",
+  has: (namespace) => namespaces?.has(namespace) ?? true,
+});
 
 /**
  * Runs the dubbo-controller's worker against the copy for these ServiceEntries, by key, where these hubs exist. If it has
@@ -140,7 +143,7 @@ export async function generateFilters(
     targetOf: (key: HubKey) => hubs.find(({ hub }) => hub.key === key)?.hub.target,
     knowsHubs: () => true,
     isReady: () => true,
-    namespaces: isScoped ? everywhere : rootOnly,
+    namespaces: isScoped ? everywhere(cluster) : rootOnly,
     ruleLists: rulesUnknown,
     refused,
     queue: (keys: Iterable<string>): void => {

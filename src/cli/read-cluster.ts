@@ -1,10 +1,11 @@
 import type { KubeClient } from "../kube/client.ts";
 import { KubeError } from "../kube/errors.ts";
 import { list } from "../kube/list.ts";
-import { type Resource, resources } from "../kube/resources.ts";
+import { objectKey, type Resource, resources } from "../kube/resources.ts";
 import type { EnvoyFilter, ServiceEntry } from "../model/istio.ts";
 import type { KubeObject, Stored } from "../model/kubernetes.ts";
 import type { RegistryHub } from "../model/registryhub.ts";
+import { isTerminating } from "../translate/read-back/namespace.ts";
 import type { Cluster } from "./cluster-copy.ts";
 import { DiffError } from "./diff.ts";
 import { otherKubeconfig } from "./settings.ts";
@@ -32,13 +33,20 @@ export async function readCluster(client: KubeClient, rootNamespace: string): Pr
       return all<Stored<EnvoyFilter>>(resources.envoyFilters, rootNamespace);
     throw error;
   });
+  const open = all<KubeObject>(resources.namespaces)
+    .then((listed) => new Set(listed.filter((one) => !isTerminating(one)).map(objectKey)))
+    .catch((error: unknown) => {
+      if (error instanceof KubeError && error.reason === "Forbidden") return undefined;
+      throw error;
+    });
   try {
-    const [hubs, serviceEntries, envoyFilters] = await Promise.all([
+    const [hubs, serviceEntries, envoyFilters, namespaces] = await Promise.all([
       known,
       all<Stored<ServiceEntry>>(resources.serviceEntries),
       filters,
+      open,
     ]);
-    return { hubs, serviceEntries, envoyFilters };
+    return { hubs, serviceEntries, envoyFilters, namespaces };
   } catch (error) {
     if (!(error instanceof KubeError)) throw error;
     throw new DiffError(`the cluster cannot be read: ${error.message}. ${nextStepFor(error)}`, {

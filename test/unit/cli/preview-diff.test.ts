@@ -5,6 +5,7 @@ import { generate } from "../../../src/cli/generate.ts";
 import { readConfig } from "../../../src/config.ts";
 import type { EnvoyFilter, ServiceEntry } from "../../../src/model/istio.ts";
 import type { RegistryHub } from "../../../src/model/registryhub.ts";
+import { outboundFilter } from "../../../src/translate/envoy-filter.ts";
 import { hubIdOf } from "../../../src/translate/names.ts";
 import { fakeClock } from "../../support/fake-clock.ts";
 import { codesOf, hubObject, hubOf, instanceOf, serviceOf, silentLogger } from "../../support/model.ts";
@@ -27,6 +28,7 @@ async function changed(cluster: Cluster, addresses: readonly string[], hub: Regi
     codes: codesOf(generated.problems),
     summary: [...summaryOf(parsed, generated, copy)],
     cluster: {
+      ...cluster,
       hubs: [...cluster.hubs.filter(({ metadata }) => metadata.name !== hub.metadata.name), hub],
       serviceEntries: [...copy.serviceEntries.objects.values()] as readonly ServiceEntry[],
       envoyFilters: [...copy.envoyFilters.objects.values()],
@@ -222,5 +224,105 @@ describe("what a hub would change in a cluster", () => {
     expect(taken.summary[0]).toMatch(
       /^warning: EnvoyFilter servicemesh\/aeraki-outbound-buffer-20880: NameTaken: /,
     );
+  });
+});
+
+describe("the filters of a hub with exportTo", () => {
+  const outbound =
+    "aeraki-outbound-org.apache.dubbo.samples.api.greetingservice-1.0.0.dubbozk-240.241.184.190-20880";
+  const buffer = "aeraki-outbound-buffer-20880";
+  const scoped = (...exportTo: readonly string[]) => hubObject({ exportTo });
+  /** A dubbo-controller that may write everywhere has one in another namespace. */
+  const elsewhere = outboundFilter(
+    {
+      serviceEntry: "other/other",
+      host: "other.other",
+      vip: "240.241.1.1",
+      port: 20_881,
+      interface: "Other",
+      outlierDetection: true,
+    },
+    "other",
+    config.rootNamespace,
+  );
+  const withRight: Cluster = { ...emptyCluster, envoyFilters: [elsewhere] };
+  /** What becomes of filters, by place. */
+  const told = (filters: readonly Change<EnvoyFilter>[]) =>
+    filters.map(({ before, after }) => {
+      const { namespace, name } = (after ?? before)?.metadata ?? {};
+      return `${after === undefined ? "-" : before === undefined ? "+" : "~"} ${namespace}/${name}`;
+    });
+
+  test("are in the root namespace, where nothing shows that the operator writes elsewhere", async () => {
+    const { filters, cluster } = await changed(emptyCluster, [first], scoped("team-a"));
+    expect(told(filters)).toEqual([`+ servicemesh/${buffer}`, `+ servicemesh/${outbound}`]);
+    expect((await changed(cluster, [first], scoped("team-a"))).filters).toEqual([]);
+  });
+
+  test("are in its namespaces, and nothing changes once they are", async () => {
+    const hub = scoped("team-a", "team-b");
+    const { filters, cluster } = await changed(withRight, [first], hub);
+    expect(told(filters)).toEqual([
+      `+ team-a/${buffer}`,
+      `+ team-a/${outbound}`,
+      `+ team-b/${buffer}`,
+      `+ team-b/${outbound}`,
+    ]);
+    expect(await changed(cluster, [first], hub)).toMatchObject({ entries: [], filters: [] });
+  });
+
+  test("move with an edit, those of the port, too", async () => {
+    const inRoot = await having([first], withRight);
+    const there = await changed(inRoot, [first], scoped("team-a"));
+    expect(told(there.filters).sort()).toEqual([
+      `+ team-a/${buffer}`,
+      `+ team-a/${outbound}`,
+      `- servicemesh/${buffer}`,
+      `- servicemesh/${outbound}`,
+    ]);
+    const written = edited(there.cluster, ({ metadata, ...rest }) => {
+      const fieldsV1 = { "f:spec": { "f:exportTo": {} } };
+      const managedFields = [{ manager: "registryhub", operation: "Apply", fieldsV1 }] as const;
+      return { ...rest, metadata: { ...metadata, managedFields } };
+    });
+    const back = await changed(written, [first]);
+    expect(told(back.filters).sort()).toEqual([
+      `+ servicemesh/${buffer}`,
+      `+ servicemesh/${outbound}`,
+      `- team-a/${buffer}`,
+      `- team-a/${outbound}`,
+    ]);
+  });
+
+  test("go with their entry", async () => {
+    const hub = scoped("team-a");
+    const cluster = await having([], await having([first], withRight, hub), hub);
+    const longEmpty = edited(cluster, ({ metadata, ...rest }) => ({
+      ...rest,
+      metadata: {
+        ...metadata,
+        annotations: { ...metadata.annotations, "ecns.easystack.cn/empty-since": "2024-02-04T02:00:00Z" },
+      },
+    }));
+    const { filters } = await changed(longEmpty, [], hub);
+    expect(told(filters).sort()).toEqual([`- team-a/${buffer}`, `- team-a/${outbound}`]);
+  });
+
+  test("are in no namespace that does not exist", async () => {
+    const cluster = { ...withRight, namespaces: new Set(["team-a"]) };
+    const { filters } = await changed(cluster, [first], scoped("team-a", "later"));
+    expect(told(filters)).toEqual([`+ team-a/${buffer}`, `+ team-a/${outbound}`]);
+  });
+
+  test("are in the root namespace where somebody has the name of one, and the summary says who", async () => {
+    const taken = {
+      ...elsewhere,
+      metadata: { name: buffer, namespace: "team-b" },
+      spec: { configPatches: [] },
+    };
+    const cluster = { ...withRight, envoyFilters: [elsewhere, taken] };
+    const { filters, summary } = await changed(cluster, [first], scoped("team-a", "team-b"));
+    expect(told(filters)).toEqual([`+ servicemesh/${buffer}`, `+ servicemesh/${outbound}`]);
+    expect(summary[0]).toMatch(/^warning: EnvoyFilter team-b\/aeraki-outbound-buffer-20880: NameTaken: /);
   });
 });
