@@ -81,25 +81,20 @@ export function outboundFilter(
   named?: NamedConfig,
 ): EnvoyFilter {
   const config = outboundConfig(route, []);
-  return envoyFilter(
-    nameFor(`aeraki-outbound-${route.host}-${route.vip}-${route.port}`),
-    { namespace, rootNamespace },
-    route,
-    {
-      applyTo: "NETWORK_FILTER",
-      match: {
-        context: "SIDECAR_OUTBOUND",
-        listener: {
-          name: `${route.vip}_${route.port}`,
-          filterChain: { filter: { name: "envoy.filters.network.tcp_proxy" } },
-        },
-      },
-      patch: {
-        operation: "REPLACE",
-        value: named ? discovered(route, named) : { name: proxyName, typed_config: config },
+  return envoyFilter(outboundName(route), { namespace, rootNamespace }, route, {
+    applyTo: "NETWORK_FILTER",
+    match: {
+      context: "SIDECAR_OUTBOUND",
+      listener: {
+        name: `${route.vip}_${route.port}`,
+        filterChain: { filter: { name: "envoy.filters.network.tcp_proxy" } },
       },
     },
-  );
+    patch: {
+      operation: "REPLACE",
+      value: named ? discovered(route, named) : { name: proxyName, typed_config: config },
+    },
+  });
 }
 
 /** What was in force last: the rules of a VirtualService that was accepted, to be read again; none = they have ended. */
@@ -131,7 +126,7 @@ export function rulesFilter(
 ): EnvoyFilter {
   const value = { name: configName(route), typed_config: outboundConfig(route, rules) };
   return envoyFilter(
-    nameFor(`aeraki-rules-${route.host}`),
+    rulesName(route),
     { namespace, rootNamespace },
     route,
     {
@@ -221,7 +216,7 @@ export function portFilter(
   namespace: string,
   rootNamespace = namespace,
 ): EnvoyFilter {
-  return envoyFilter(`aeraki-outbound-buffer-${port}`, { namespace, rootNamespace }, undefined, {
+  return envoyFilter(portName(port), { namespace, rootNamespace }, undefined, {
     applyTo: "CLUSTER",
     match: { context: "SIDECAR_OUTBOUND", cluster: { portNumber: port } },
     patch: {
@@ -234,6 +229,18 @@ export function portFilter(
     },
   });
 }
+
+/** The names that the outbound filters of a route have in each namespace, with that of its port. */
+export function outboundNamesOf(route: DubboRoute): readonly string[] {
+  return [portName(route.port), outboundName(route), rulesName(route)];
+}
+
+const outboundName = ({ host, vip, port }: DubboRoute): string =>
+  nameFor(`aeraki-outbound-${host}-${vip}-${port}`);
+
+const rulesName = ({ host }: DubboRoute): string => nameFor(`aeraki-rules-${host}`);
+
+const portName = (port: number): string => `aeraki-outbound-buffer-${port}`;
 
 const proxyName = "envoy.filters.network.dubbo_proxy";
 const proxyType = "type.googleapis.com/envoy.extensions.filters.network.dubbo_proxy.v3.DubboProxy";

@@ -172,6 +172,25 @@ describe("a namespace", () => {
   );
 });
 
+test("a name that somebody has in a namespace keeps one entry's filters in the root namespace, and no other's", async () => {
+  const world = await openScoped({ spec: {} });
+  world.person.put({
+    apiVersion: "networking.istio.io/v1alpha3",
+    kind: "EnvoyFilter",
+    metadata: { namespace: a, name: outbound(world) },
+    spec: { configPatches: [] },
+  });
+  edit(world, { exportTo: [a] });
+  await world.advance(1 * minute);
+  world.registry().lists(two);
+  await world.advance(1 * minute);
+  const mine = inNamespaces(world, [a], ["demo.B"]);
+  expect(filters(world)).toEqual(
+    [`${a}/${outbound(world)}`, ...mine, ...inNamespaces(world, [rootNamespace])].sort(),
+  );
+  expect(await inRoot(world)).toBe("registryhub_filters_in_root 1");
+});
+
 describe("without a right", () => {
   test("to list filters of other namespaces they stay in the root namespace, which is told, and move with the right", async () => {
     let allow = (): void => undefined;

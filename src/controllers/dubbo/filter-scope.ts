@@ -1,9 +1,9 @@
 import type { Instant, Ms } from "../../model/entry.ts";
 import type { Clock } from "../../runtime/deps.ts";
-import type { DubboRoute } from "../../translate/envoy-filter.ts";
+import { type DubboRoute, outboundNamesOf } from "../../translate/envoy-filter.ts";
 import type { Known } from "../writes/optional-lists.ts";
 
-/** Where the API server has refused a filter it is asked again after so long. */
+/** A filter that a namespace has refused is tried there again after so long. */
 export const refusedMs = 600_000;
 
 /** The namespaces besides the root namespace. */
@@ -45,7 +45,8 @@ export class FilterScope {
   readonly #view: NamespacesView;
   readonly #clock: Pick<Clock, "monotonic">;
   readonly #tell: (why: string) => void;
-  readonly #refusedAt = new Map<string, Instant>();
+  /** By namespace and name of the filter, the oldest first: one name that somebody has there says nothing of others. */
+  readonly #refusedAt = new Map<string, Map<string, Instant>>();
   /** Why entries that are exported to some namespaces have their filters in the root namespace all the same. */
   readonly #inRoot = new Map<string, string>();
 
@@ -71,7 +72,8 @@ export class FilterScope {
    * undefined = it is not known now, so the entry keeps what it has. @param has where it has the filter: there it stays,
    * whatever becomes of the right.
    */
-  of({ namespaces }: DubboRoute, has: ReadonlySet<string>): Scope | undefined {
+  of(route: DubboRoute, has: ReadonlySet<string>): Scope | undefined {
+    const { namespaces } = route;
     const root = { namespaces: [this.#rootNamespace] };
     if (namespaces === undefined || namespaces.includes(this.#rootNamespace)) return root;
     switch (this.#view.known()) {
@@ -81,11 +83,13 @@ export class FilterScope {
         return this.#withoutRight(namespaces, has);
       case "yes": {
         const existing = namespaces.filter((namespace) => this.#view.has(namespace));
-        const refused = existing.find((namespace) => !has.has(namespace) && this.refuses(namespace));
+        const names = outboundNamesOf(route);
+        const refuses = (namespace: string): boolean => names.some((name) => this.refuses(namespace, name));
+        const refused = existing.find((namespace) => !has.has(namespace) && refuses(namespace));
         const doubt = (namespace: string): number => (this.#refusedAt.has(namespace) ? 0 : 1);
         if (refused === undefined)
           return { namespaces: existing.toSorted((one, other) => doubt(one) - doubt(other)) };
-        const keptInRoot = `namespace ${refused} takes none: see the Events on namespace ${this.#rootNamespace}, and on EnvoyFilters there`;
+        const keptInRoot = `namespace ${refused} does not take them: see the Events on namespace ${this.#rootNamespace}, and on EnvoyFilters there`;
         return { ...root, keptInRoot, againInMs: refusedMs };
       }
     }
@@ -96,16 +100,24 @@ export class FilterScope {
     return namespace === this.#rootNamespace || this.#view.known() === "yes";
   }
 
-  /** Whether it is too early to ask the namespace again, which has refused a filter. */
-  refuses(namespace: string): boolean {
-    const at = this.#refusedAt.get(namespace);
+  /** Whether it is too early to try the filter in the namespace again, which has refused it. */
+  refuses(namespace: string, name: string): boolean {
+    const at = this.#refusedAt.get(namespace)?.get(name);
     return at !== undefined && this.#clock.monotonic() - at < refusedMs;
   }
 
   /** What has become of a filter in the namespace. */
-  wrote(namespace: string, result: "ok" | "refused"): void {
-    if (result === "ok") this.#refusedAt.delete(namespace);
-    else this.#refusedAt.set(namespace, this.#clock.monotonic());
+  wrote(namespace: string, name: string, result: "ok" | "refused"): void {
+    const names = this.#refusedAt.get(namespace) ?? new Map<string, Instant>();
+    const now = this.#clock.monotonic();
+    names.delete(name);
+    if (result === "refused") names.set(name, now);
+    for (const [oldest, at] of names) {
+      if (now - at < 2 * refusedMs) break;
+      names.delete(oldest); // nobody has tried it again
+    }
+    if (names.size > 0) this.#refusedAt.set(namespace, names);
+    else this.#refusedAt.delete(namespace);
   }
 
   /** Records why the entry has filters in the root namespace; undefined = it is for no such reason. */

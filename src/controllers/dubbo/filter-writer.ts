@@ -66,11 +66,12 @@ export class FilterWriter {
       );
       return this.#refused(desired) ?? { failed: true };
     }
-    if (this.#scope.refuses(namespaceOf(desired))) return { againInMs: refusedMs };
+    const { name } = desired.metadata;
+    if (this.#scope.refuses(namespaceOf(desired), name)) return { againInMs: refusedMs };
     const pauseMs = this.#writer.pauseMs(key, desired);
     if (pauseMs > 0) return { againInMs: pauseMs };
-    const error = await this.#writer.apply(key, desired, actual, { name: desired.metadata.name });
-    if (error === undefined) this.#scope.wrote(namespaceOf(desired), "ok");
+    const error = await this.#writer.apply(key, desired, actual, { name });
+    if (error === undefined) this.#scope.wrote(namespaceOf(desired), name, "ok");
     const outcome = this.#outcome(error);
     const isForGood = error && retryDelay(error) === undefined && error.reason !== "NamespaceMissing";
     return (isForGood && this.#refused(desired)) || outcome;
@@ -80,7 +81,7 @@ export class FilterWriter {
   #refused(desired: EnvoyFilter): Outcome {
     const namespace = namespaceOf(desired);
     if (namespace === this.#rootNamespace) return undefined;
-    this.#scope.wrote(namespace, "refused");
+    this.#scope.wrote(namespace, desired.metadata.name, "refused");
     return { againInMs: refusedMs };
   }
 

@@ -6,6 +6,8 @@ import { fakeClock } from "../../../support/fake-clock.ts";
 
 const root = "istio-system";
 const minute = 60_000;
+/** The filter of the port. */
+const buffer = "aeraki-outbound-buffer-20880";
 
 function routeOf(serviceEntry: string, namespaces?: readonly string[]): DubboRoute {
   const route = { serviceEntry, host: "a.demo", vip: "240.241.0.1", port: 20_880, interface: "A" };
@@ -66,7 +68,7 @@ test("without the right they are in the root namespace; those that are elsewhere
 
 test("a namespace that refuses a filter keeps all in the root namespace, but moves none that is there; it is asked again, first", () => {
   const { of, scope, clock } = scopeOf("a", "b");
-  scope.wrote("b", "refused");
+  scope.wrote("b", buffer, "refused");
   const keptInRoot = expect.stringContaining("namespace b") as string;
   expect(of(["a", "b"])).toEqual({ ...inRoot, keptInRoot, againInMs: 10 * minute });
   expect([of(["a"]), of(["a", "b"], ["a", "b"])]).toEqual([
@@ -75,9 +77,17 @@ test("a namespace that refuses a filter keeps all in the root namespace, but mov
   ]);
   clock.advance(10 * minute);
   expect(of(["a", "b"])).toEqual({ namespaces: ["b", "a"] });
-  scope.wrote("b", "refused");
-  scope.wrote("b", "ok");
+  scope.wrote("b", buffer, "refused");
+  scope.wrote("b", buffer, "ok");
   expect(of(["a", "b"])).toEqual({ namespaces: ["a", "b"] });
+});
+
+test("a namespace that refuses the filter of another entry takes this one's", () => {
+  const { of, scope } = scopeOf("a", "b");
+  scope.wrote("b", "aeraki-outbound-other.demo-240.241.0.2-20880", "refused");
+  expect(of(["a", "b"])).toEqual({ namespaces: ["b", "a"] });
+  scope.wrote("b", "aeraki-rules-a.demo", "refused");
+  expect(of(["a", "b"])).toMatchObject(inRoot);
 });
 
 test("each reason why filters are in the root namespace is told once while it lasts", () => {
