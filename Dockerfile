@@ -27,4 +27,4 @@ COPY --from=build /src/dist/ /app/
 USER 65532:65532
 EXPOSE 8080
 # docs/performance.md says what these, MALLOC_ARENA_MAX and UV_THREADPOOL_SIZE are for.
-ENTRYPOINT ["node", "--max-semi-space-size=4", "--heap-growing-percent=60", "/app/registryhub.mjs"]
+ENTRYPOINT ["node", "--max-semi-space-size=8", "--heap-growing-percent=40", "/app/registryhub.mjs"]

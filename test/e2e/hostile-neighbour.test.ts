@@ -1,4 +1,5 @@
 import { expect, test } from "vitest";
+import { memoryFlags } from "../support/controllers.ts";
 import { eventually } from "../support/eventually.ts";
 import { hostilities } from "../support/hostile-registries.ts";
 import {
@@ -15,7 +16,7 @@ import {
 /** As many changes of the innocent hub, one after the other, as the harm needs to show itself. */
 const CHANGES = 12;
 /** The limit of docs/operations.md for a Pod of 768 Mi. */
-const heapFlags = ["--max-semi-space-size=4", "--heap-growing-percent=60", "--max-old-space-size=384"];
+const heapFlags = [...memoryFlags, "--max-old-space-size=384"];
 
 const world = useWorld({ hub: [...quickly, "--leader-elect"], hubNodeFlags: heapFlags });
 

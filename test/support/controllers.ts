@@ -99,7 +99,7 @@ export async function startControllers(options: ControllersOptions): Promise<Con
  * With what Node is started wherever the program runs: without it the nursery of the heap grows to 128 MB, and the heap may
  * double before garbage is collected. docs/performance.md has the figures.
  */
-export const memoryFlags: readonly string[] = ["--max-semi-space-size=4", "--heap-growing-percent=60"];
+export const memoryFlags: readonly string[] = ["--max-semi-space-size=8", "--heap-growing-percent=40"];
 /**
  * The same for what glibc allocates, since by default every thread has heaps of its own; and for Node's threads, of which
  * half look up names.
