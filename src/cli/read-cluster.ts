@@ -1,39 +1,31 @@
 import type { KubeClient } from "../kube/client.ts";
 import { KubeError } from "../kube/errors.ts";
-import { list } from "../kube/list.ts";
-import { objectKey, type Resource, resources } from "../kube/resources.ts";
+import { objectKey, resources } from "../kube/resources.ts";
 import type { EnvoyFilter, ServiceEntry } from "../model/istio.ts";
 import type { KubeObject, Stored } from "../model/kubernetes.ts";
 import type { RegistryHub } from "../model/registryhub.ts";
 import { isTerminating } from "../translate/read-back/namespace.ts";
 import type { Cluster } from "./cluster-copy.ts";
 import { DiffError } from "./diff.ts";
+import { listAll } from "./list-all.ts";
 import { otherKubeconfig } from "./settings.ts";
-
-const pageSize = 500;
 
 /**
  * Lists the objects that the operator's workers read. Without the RegistryHub type there are no hubs. @throws
  * DiffError.
  */
 export async function readCluster(client: KubeClient, rootNamespace: string): Promise<Cluster> {
-  const { signal } = new AbortController();
-  const all = async <T extends KubeObject>(resource: Resource, namespace?: string): Promise<readonly T[]> => {
-    const selection = namespace === undefined ? {} : { namespace };
-    const transform = (object: T): T => object;
-    return (await list<T>(client, resource, { selection, pageSize, transform, signal })).objects;
-  };
-  const known = all<Stored<RegistryHub>>(resources.registryHubs).catch((error: unknown) => {
+  const known = listAll<Stored<RegistryHub>>(client, resources.registryHubs).catch((error: unknown) => {
     if (error instanceof KubeError && error.reason === "ResourceTypeMissing") return [];
     throw error;
   });
   // Those of other namespaces say whether the operator writes there; without the right to list them nobody misses them.
-  const filters = all<Stored<EnvoyFilter>>(resources.envoyFilters).catch((error: unknown) => {
+  const filters = listAll<Stored<EnvoyFilter>>(client, resources.envoyFilters).catch((error: unknown) => {
     if (error instanceof KubeError && error.reason === "Forbidden")
-      return all<Stored<EnvoyFilter>>(resources.envoyFilters, rootNamespace);
+      return listAll<Stored<EnvoyFilter>>(client, resources.envoyFilters, { namespace: rootNamespace });
     throw error;
   });
-  const open = all<KubeObject>(resources.namespaces)
+  const open = listAll<KubeObject>(client, resources.namespaces)
     .then((listed) => new Set(listed.filter((one) => !isTerminating(one)).map(objectKey)))
     .catch((error: unknown) => {
       if (error instanceof KubeError && error.reason === "Forbidden") return undefined;
@@ -42,7 +34,7 @@ export async function readCluster(client: KubeClient, rootNamespace: string): Pr
   try {
     const [hubs, serviceEntries, envoyFilters, namespaces] = await Promise.all([
       known,
-      all<Stored<ServiceEntry>>(resources.serviceEntries),
+      listAll<Stored<ServiceEntry>>(client, resources.serviceEntries),
       filters,
       open,
     ]);

@@ -1,6 +1,6 @@
 import type { Command } from "commander";
-import { type Config, ConfigError, type Reader, settings } from "../config.ts";
-import { kubeconfigProblem, loadKubeConfig } from "../kube/kubeconfig.ts";
+import { ConfigError, type Reader, settings } from "../config.ts";
+import { type KubeconfigPlaces, kubeconfigProblem, loadKubeConfig } from "../kube/kubeconfig.ts";
 
 /** What a process ends with when a person has to change its command line, its settings or a file that they name. */
 export const badUsage = 2;
@@ -9,9 +9,9 @@ export const badUsage = 2;
 export const otherKubeconfig = "Set --kubeconfig or KUBECONFIG to one that can be used.";
 
 /** Finds the kubeconfig, and connects to nothing. @throws ConfigError when there is none that can be used. */
-export function checkKubeconfig(config: Config): void {
+export function checkKubeconfig(places: KubeconfigPlaces): void {
   try {
-    loadKubeConfig(config);
+    loadKubeConfig(places);
   } catch (error) {
     throw new ConfigError([`${kubeconfigProblem(error)}. ${otherKubeconfig}`]);
   }

@@ -142,19 +142,21 @@ function patch<T extends KubeObject>(
 /**
  * Deletes exactly this version of the object. Its uid and resourceVersion are preconditions, so an object that
  * changed since it was read is a Conflict (409). `ok` is the object while a finalizer keeps it, and undefined once it
- * is gone, also if it was gone before.
+ * is gone, also if it was gone before. @param isTrial the API server only says whether it would.
  */
 export async function remove<T extends KubeObject>(
   client: KubeClient,
   resource: Resource,
   { metadata }: T,
   signal: AbortSignal,
+  isTrial = false,
 ): Promise<WriteResult<T | undefined>> {
   const { uid, resourceVersion } = metadata;
   const deleted = await result(
     client.request<T>({
       method: "DELETE",
       path: objectPath(resource, metadata),
+      ...(isTrial && { query: { dryRun: "All" } }),
       body: { preconditions: { uid, resourceVersion } },
       signal,
     }),

@@ -8,6 +8,8 @@ export interface KubeconfigPlaces {
   readonly kubeconfig?: string | undefined;
   /** Without it: files as in $KUBECONFIG; earlier ones win, and those that do not exist are skipped. */
   readonly defaultKubeconfigs?: string;
+  /** Another one than the current context. */
+  readonly context?: string | undefined;
 }
 
 /** Where a Pod has the token of its ServiceAccount. Source: rest.InClusterConfig of k8s.io/client-go. */
@@ -26,11 +28,17 @@ export function loadKubeConfig(places: KubeconfigPlaces): KubeConfig {
     throw new Error(
       `there is none${placesLookedAt(places)}, and this is no pod with a service account's token`,
     );
+  if (places.context !== undefined) config.setCurrentContext(places.context);
   const cluster = config.getCurrentCluster();
   if (cluster === null) throw new Error(`it has no cluster for the context "${config.currentContext ?? ""}"`);
   if (!URL.canParse(cluster.server))
     throw new Error(`the address of its cluster, "${cluster.server}", is no URL`);
   return config;
+}
+
+/** The namespace of the context, as kubectl takes it where nobody names one. */
+export function namespaceOfContext(config: KubeConfig): string {
+  return config.getContextObject(config.currentContext)?.namespace ?? "default";
 }
 
 function filesOf(places: KubeconfigPlaces): readonly string[] {

@@ -145,6 +145,7 @@ export function createCore(history: History, namespaceType: ApiType, now: () => 
         preconditions?: { uid?: string; resourceVersion?: string };
       };
       expectSame(type, live, preconditions ?? {});
+      if (request.query.dryRun !== undefined) return { code: 200, body: live };
       const isKept = (live.metadata.finalizers ?? []).length > 0 || type === namespaceType;
       if (!isKept) {
         history.remove(type, live);

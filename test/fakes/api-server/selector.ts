@@ -5,11 +5,15 @@ import type { Stored } from "./types.ts";
 export function selects({ namespace, query }: ApiRequest): (object: Stored) => boolean {
   const labels = termsOf(query.labelSelector);
   const fields = termsOf(query.fieldSelector);
-  return ({ metadata }) =>
+  return ({ metadata, reason }) =>
     (namespace === "" || metadata.namespace === namespace) &&
     labels.every((term) => holds(term, metadata.labels ?? {})) &&
     fields.every((term) =>
-      holds(term, { "metadata.name": metadata.name, "metadata.namespace": metadata.namespace ?? "" }),
+      holds(term, {
+        "metadata.name": metadata.name,
+        "metadata.namespace": metadata.namespace ?? "",
+        ...(typeof reason === "string" && { reason }), // of Events
+      }),
     );
 }
 
