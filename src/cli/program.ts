@@ -1,7 +1,10 @@
 import { Command, CommanderError } from "commander";
 import { addControllers } from "./controllers.ts";
+import { addExplain } from "./explain/command.ts";
+import { addHold } from "./hold.ts";
 import { addPreview } from "./preview.ts";
 import { badUsage } from "./settings.ts";
+import { addStatus } from "./status/command.ts";
 import { version } from "./version.ts";
 
 /** Runs a command line, without the name of the program, to its end. Returns the exit code. */
@@ -18,6 +21,9 @@ export async function runProgram(args: readonly string[], env: NodeJS.ProcessEnv
     .exitOverride();
   addControllers(program, env, ended);
   addPreview(program, env, ended);
+  addStatus(program, env, ended);
+  addExplain(program, env, ended);
+  addHold(program, env, ended);
   program
     .command("version")
     .description("Print the version.")

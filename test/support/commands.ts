@@ -1,0 +1,41 @@
+import type { Access } from "../../src/cli/access.ts";
+import { explained } from "../../src/cli/explain/command.ts";
+import { readObjects } from "../../src/cli/explain/objects.ts";
+import { hubReport } from "../../src/cli/status/hub-report.ts";
+import { hubLines } from "../../src/cli/status/view.ts";
+import { readConfig } from "../../src/config.ts";
+import { home, hubKey, rootNamespace, type World } from "../controllers/world.ts";
+import { inProcessClient } from "../fakes/api-server/in-process.ts";
+import { blocksOf, textOf } from "./markdown.ts";
+
+/** Somebody with a context whose namespace is `home`. */
+export function accessTo({ api, clock }: Pick<World, "api" | "clock">, user = "alice"): Access {
+  return {
+    client: inProcessClient(api, { user, userAgent: "kubectl-registryhub/test", concurrency: 8 }, clock),
+    namespace: home,
+    config: readConfig({ rootNamespace }, {}),
+    now: clock.now(),
+    signal: new AbortController().signal,
+  };
+}
+
+/** What `explain` prints. @param namespace that of the context. */
+export async function explain(world: World, what: string, namespace = home) {
+  const access = { ...accessTo(world), namespace };
+  return explained(what, await readObjects(access), access, false);
+}
+
+/** What `status` prints about one hub. */
+export function statusLines({ person, clock }: World, key = hubKey): readonly string[] {
+  const object = person.get("registryhubs", key);
+  if (object === undefined) throw new Error(`there is no hub ${key}`);
+  return hubLines(hubReport(object), clock.now());
+}
+
+/** What docs/commands.md shows below a command. @throws Error when it does not show it. */
+export function shownBelow(command: string): string {
+  const first = `$ ${command}\n`;
+  const block = blocksOf(textOf("docs/commands.md"), "text").find((one) => one.startsWith(first));
+  if (block === undefined) throw new Error(`docs/commands.md does not show ${command}`);
+  return block.slice(first.length).trimEnd();
+}
