@@ -1,10 +1,12 @@
 import { Command, CommanderError } from "commander";
+import { addCompletion } from "./completion.ts";
 import { addControllers } from "./controllers.ts";
 import { addExplain } from "./explain/command.ts";
 import { addHold } from "./hold.ts";
 import { addPreview } from "./preview.ts";
 import { badUsage } from "./settings.ts";
 import { addStatus } from "./status/command.ts";
+import { addUninstall } from "./uninstall/command.ts";
 import { version } from "./version.ts";
 
 /** Runs a command line, without the name of the program, to its end. Returns the exit code. */
@@ -24,6 +26,8 @@ export async function runProgram(args: readonly string[], env: NodeJS.ProcessEnv
   addStatus(program, env, ended);
   addExplain(program, env, ended);
   addHold(program, env, ended);
+  addUninstall(program, env, ended);
+  addCompletion(program);
   program
     .command("version")
     .description("Print the version.")

@@ -89,3 +89,18 @@ describe("bin/registryhub", () => {
     expect(stdout).toBe(`path/node ${flags} ${checkout}/src/main.ts version\n`);
   });
 });
+
+describe.each([
+  ["kubectl-registryhub", "status -A", "status -A"],
+  ["kubectl_complete-registryhub", "hold ", "__complete -- hold "],
+])("bin/%s", (name, given, passed) => {
+  it("starts the program beside it, also through a link", () => {
+    fakeNode("path/node", 24);
+    const file = join(checkout, "bin", name);
+    copyFileSync(fileURLToPath(new URL(`../../../bin/${name}`, import.meta.url)), file);
+    symlinkSync(file, join(checkout, "path", name));
+    const env = { PATH: `${join(checkout, "path")}:/usr/bin:/bin` };
+    const { stdout } = spawnSync(name, given.split(" "), { env, encoding: "utf8" });
+    expect(stdout).toBe(`path/node ${flags} ${checkout}/src/main.ts ${passed}\n`);
+  });
+});

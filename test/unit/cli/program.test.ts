@@ -51,18 +51,28 @@ const commands = (): Readonly<Record<string, readonly string[]>> => ({
   "dubbo-controller": ["dubbo-controller"],
   preview,
   "preview --diff": [...preview, "--diff"],
+  explain: ["explain", "demo.a.demo"],
+  "hold release": ["hold", "release", "hub"],
+  uninstall: ["uninstall", "--dry-run"],
 });
 const argsOf = (command: string): readonly string[] => commands()[command] ?? [command];
 const helpful = "(--help lists what there is)\n";
 
 describe("exit code 2 and the next step:", () => {
-  test.each(["hub-controller", "dubbo-controller", "preview", "preview --diff", "version"])(
-    "%s with an unknown flag",
-    async (command) => {
-      const stderr = `error: unknown option '--no-such'\n${helpful}`;
-      expect(await run([...argsOf(command), "--no-such"])).toEqual({ code: 2, stdout: "", stderr });
-    },
-  );
+  test.each([
+    "hub-controller",
+    "dubbo-controller",
+    "preview",
+    "preview --diff",
+    "status",
+    "explain",
+    "hold release",
+    "uninstall",
+    "version",
+  ])("%s with an unknown flag", async (command) => {
+    const stderr = `error: unknown option '--no-such'\n${helpful}`;
+    expect(await run([...argsOf(command), "--no-such"])).toEqual({ code: 2, stdout: "", stderr });
+  });
 
   test.each([
     ["hub-controller", "--shrink-hold=5", "not a duration such as 45s, 10m or 24h"],
@@ -105,18 +115,23 @@ describe("a kubeconfig that cannot be used is exit code 2:", () => {
     },
   );
 
-  test.each(["hub-controller", "dubbo-controller", "preview --diff"])(
-    "%s, and there is none anywhere",
-    async (command) => {
-      const nowhere = (places: string) =>
-        told(`there is none at ${places}, and this is no pod with a service account's token`);
-      const args = argsOf(command);
-      expect(await run(args)).toEqual({ code: 2, stdout: "", stderr: nowhere(`${home}/.kube/config`) });
-      const KUBECONFIG = "/no/such:/nor/this";
-      const stderr = nowhere("/no/such, /nor/this");
-      expect(await run(args, { KUBECONFIG })).toEqual({ code: 2, stdout: "", stderr });
-    },
-  );
+  test.each([
+    "hub-controller",
+    "dubbo-controller",
+    "preview --diff",
+    "status",
+    "explain",
+    "hold release",
+    "uninstall",
+  ])("%s, and there is none anywhere", async (command) => {
+    const nowhere = (places: string) =>
+      told(`there is none at ${places}, and this is no pod with a service account's token`);
+    const args = argsOf(command);
+    expect(await run(args)).toEqual({ code: 2, stdout: "", stderr: nowhere(`${home}/.kube/config`) });
+    const KUBECONFIG = "/no/such:/nor/this";
+    const stderr = nowhere("/no/such, /nor/this");
+    expect(await run(args, { KUBECONFIG })).toEqual({ code: 2, stdout: "", stderr });
+  });
 
   test.each([
     ["is not YAML", "users: [a\nb: {token: canary", /: \S*kubeconfig: deficient indentation \(2:1\)\. /],
