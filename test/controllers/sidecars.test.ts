@@ -107,6 +107,19 @@ describe("an endpoint that is a pod with a sidecar", () => {
     expect(calledByMtls(world)).toEqual([]);
   });
 
+  test.each([
+    ["its provider", "::ffff:10.42.0.1:20880", "10.42.0.1"],
+    ["the cluster", "10.42.0.1:20880", "::ffff:10.42.0.1"],
+  ])("is found where %s says its address in IPv6", async (_, registered, ip) => {
+    const world = await openWithPods([pod(ip, { name: "cart" })]);
+    world.registry().lists({ "demo.A": [registered] });
+    await world.advance(2 * minute);
+    expect(calledByMtls(world)).toHaveLength(1);
+    world.person.delete("pods", "shop/cart"); // found by the look, too
+    await world.advance(2 * minute);
+    expect(calledByMtls(world)).toEqual([]);
+  });
+
   test("is found when it is there only after its endpoint", async () => {
     const world = await openWithPods([]);
     expect(calledByMtls(world)).toEqual([]);

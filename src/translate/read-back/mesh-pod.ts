@@ -31,11 +31,14 @@ export function meshPodOf(
   };
 }
 
-/** One spelling of each address: those of IPv6 have many. */
+/** What Node writes an IPv4 address as, where it is said in IPv6. */
+const ipv4Mapped = /^::ffff:(?=\d+\.)/;
+
+/** One spelling of each address: those of IPv6 have many, and IPv4 can be said in it (`::ffff:10.0.0.1`). */
 export function canonicalIp(address: string): string {
   if (!address.includes(":")) return address;
   try {
-    return new SocketAddress({ address, family: "ipv6" }).address;
+    return new SocketAddress({ address, family: "ipv6" }).address.replace(ipv4Mapped, "");
   } catch {
     return address; // no IP address, and so no pod's
   }

@@ -90,6 +90,11 @@ test("whatever the API server has stored is read", () => {
 test.each([
   ["10.42.0.1", "10.42.0.1"],
   ["FD00:0:0:0::0001", "fd00::1"],
+  ["::ffff:10.42.0.1", "10.42.0.1"],
+  ["::FFFF:0a2a:0001", "10.42.0.1"],
+  ["0:0:0:0:0:ffff:a2a:1", "10.42.0.1"],
+  ["::10.42.0.1", "::10.42.0.1"],
+  ["::ffff:0:a2a:1", "::ffff:0:a2a:1"],
   ["db.example.org", "db.example.org"],
   ["not::an:address::at:all", "not::an:address::at:all"],
 ])("%s is spelled %s", (address, expected) => {
