@@ -30,7 +30,7 @@ export const problemCodes = {
   AmbientNoL7:
     "Some namespaces are ambient, where no EnvoyFilter acts: their consumers reach Dubbo services by connection, not by call. Give them sidecars, or set l7: false.",
   IdentityUnknown:
-    "The operator cannot read which providers are pods with a sidecar, so new endpoints are called in plain text, which STRICT providers refuse. Grant it the rights of ClusterRole registryhub-identity, or set spec.identity: none.",
+    "The operator cannot read which providers are pods with a sidecar, so new endpoints are called in plain text, which STRICT providers refuse. The detail names the list that it lacks. Grant it the rights of ClusterRole registryhub-identity, or set spec.identity: none.",
   WeightsApproximate:
     "The endpoints have different weights, which Istio follows roughly where calls are not balanced by the Dubbo filter. If shares have to be exact, give the host's DestinationRule ROUND_ROBIN.",
   ShareIgnored:

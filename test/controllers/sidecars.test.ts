@@ -1,73 +1,8 @@
 import { describe, expect, test } from "vitest";
-import { typeMissing } from "../fakes/api-server/answer.ts";
-import { entryOf, statusOf, writesSince } from "./looks.ts";
+import { entryOf } from "./looks.ts";
+import { calledByMtls, disabled, one, openWithPods, pod, policy, run, warnings } from "./pods.ts";
 import { edit } from "./scenes.ts";
-import { home, hub, minute, openWorld, rootNamespace, second, type World } from "./world.ts";
-
-const one = { "demo.A": ["10.42.0.1:20880", "10.42.0.9:20880"] };
-const mtls = "security.istio.io/tlsMode";
-const about = { resource: "pods" } as const;
-
-interface PodOptions {
-  readonly name?: string;
-  readonly annotations?: Readonly<Record<string, string>>;
-  readonly phase?: string;
-  readonly hasSidecar?: boolean;
-}
-
-/** A pod that has the address. */
-const pod = (
-  ip: string,
-  { name = `cart-${ip}`, annotations = {}, phase = "Running", hasSidecar = true }: PodOptions = {},
-) => ({
-  apiVersion: "v1",
-  kind: "Pod",
-  metadata: {
-    namespace: "shop",
-    name,
-    labels: { app: "cart", ...(hasSidecar && { [mtls]: "istio" }) },
-    annotations,
-  },
-  spec: {},
-  status: { phase, podIPs: [{ ip }] },
-});
-
-type Pod = ReturnType<typeof pod>;
-
-/** As the scheduler, the kubelet and the network do it, one after the other. */
-function run({ person }: World, { status, ...object }: Pod): void {
-  person.put(object);
-  person.editStatus("pods", `shop/${object.metadata.name}`, (created) => ({ ...created, status }));
-}
-
-const policy = (spec: object, namespace = "shop", name = "policy") => ({
-  apiVersion: "security.istio.io/v1beta1",
-  kind: "PeerAuthentication",
-  metadata: { namespace, name },
-  spec,
-});
-const disabled = { mtls: { mode: "DISABLE" } };
-
-/** The addresses of demo.A that are called by mTLS. */
-function calledByMtls(world: World): readonly string[] {
-  const endpoints = entryOf(world, "demo.A")?.spec.endpoints ?? [];
-  return endpoints.flatMap(({ address = "", labels = {} }) => (labels[mtls] === "istio" ? [address] : []));
-}
-
-/** Pods as they are before the operator starts, and the hub that lists them. */
-async function openWithPods(pods: readonly Pod[] = [pod("10.42.0.1")], spec = {}): Promise<World> {
-  const world = openWorld();
-  world.person.createNamespace("shop");
-  for (const object of pods) run(world, object);
-  world.registry().lists(one);
-  world.person.put(hub(spec));
-  await world.hubController.start();
-  await world.advance(2 * minute);
-  return world;
-}
-
-const warnings = (world: World): readonly string[] =>
-  statusOf(world).problems.map(({ problem }) => `${problem.split(":")[0]}`);
+import { home, hub, minute, openWorld, rootNamespace, second } from "./world.ts";
 
 describe("an endpoint that is a pod with a sidecar", () => {
   test("is called by mTLS, and the others of its entry are not", async () => {
@@ -187,7 +122,7 @@ describe("an endpoint that is a pod with a sidecar", () => {
 
   test("is waited for where its list is late, so that no call is made in plain text before", async () => {
     const world = openWorld();
-    const end = world.api.slow(about, 5 * second);
+    const end = world.api.slow({ resource: "pods" }, 5 * second);
     world.person.createNamespace("shop");
     run(world, pod("10.42.0.1"));
     world.registry().lists(one);
@@ -240,90 +175,6 @@ describe("a PeerAuthentication", () => {
     await world.advance(1 * minute);
     expect(calledByMtls(world)).toEqual(["10.42.0.1"]);
     expect(world.writes(since)).toEqual([]);
-  });
-});
-
-describe("what cannot be read now", () => {
-  test.each(["pods", "peerauthentications"] as const)(
-    "keeps its endpoints as they are: no right to %s after a restart",
-    async (resource) => {
-      const world = await openWithPods();
-      await world.hubController.stop();
-      const end = world.api.forbid({ resource });
-      run(world, pod("10.42.0.9"));
-      world.registry().lists({ "demo.A": [...one["demo.A"], "10.42.0.3:20880"] });
-      run(world, pod("10.42.0.3"));
-      await world.hubController.start();
-      await world.advance(2 * minute);
-      expect(calledByMtls(world)).toEqual(["10.42.0.1"]); // neither the new one, nor the other pod
-      expect(warnings(world)).toEqual(["IdentityUnknown"]);
-      expect(statusOf(world).problems[0]?.problem).toContain(`cannot list resource "${resource}"`);
-      end();
-      await world.advance(1 * minute);
-      expect(calledByMtls(world)).toEqual(["10.42.0.1", "10.42.0.3", "10.42.0.9"]);
-      expect(warnings(world)).toEqual([]);
-    },
-  );
-
-  test("is no warning for a hub that says none", async () => {
-    const world = await openWithPods();
-    world.api.forbid(about);
-    await world.hubController.restart();
-    edit(world, { identity: "none" });
-    await world.advance(1 * minute);
-    expect(warnings(world)).toEqual([]);
-    expect(calledByMtls(world)).toEqual([]);
-  });
-
-  test("costs a restart no write", async () => {
-    const world = await openWithPods();
-    const since = world.writes().length;
-    await world.hubController.restart();
-    await world.advance(5 * minute);
-    expect(writesSince(world, since)).toEqual([]);
-  });
-
-  test("costs a restart no write, where a right is missing, either", async () => {
-    const world = openWorld();
-    world.api.forbid(about);
-    world.registry().lists(one);
-    world.person.put(hub());
-    await world.hubController.start();
-    await world.advance(2 * minute);
-    expect(warnings(world)).toEqual(["IdentityUnknown"]);
-    const since = world.writes().length;
-    await world.hubController.restart();
-    await world.advance(5 * minute);
-    expect(writesSince(world, since)).toEqual([]);
-  });
-
-  test("is nothing where Istio has no such type", async () => {
-    const world = openWorld();
-    world.api.refuse({ resource: "peerauthentications" }, typeMissing);
-    world.registry().lists(one);
-    world.person.put(hub());
-    await world.hubController.start();
-    await world.advance(2 * minute);
-    expect(warnings(world)).toEqual([]);
-    expect(calledByMtls(world)).toEqual([]);
-  });
-
-  test("an edit of the label is repaired as soon as it is known", async () => {
-    const world = await openWithPods();
-    const end = world.api.goDown();
-    await world.advance(10 * second);
-    end();
-    world.person.edit("serviceentries", `${home}/${entryOf(world, "demo.A")?.metadata.name}`, (object) => ({
-      ...object,
-      spec: {
-        ...object.spec,
-        endpoints:
-          object.spec.endpoints?.map((each) => ({ ...each, labels: { ...each.labels, [mtls]: "istio" } })) ??
-          [],
-      },
-    }));
-    await world.advance(1 * minute);
-    expect(calledByMtls(world)).toEqual(["10.42.0.1"]);
   });
 });
 

@@ -1,7 +1,6 @@
 import { isDeepStrictEqual } from "node:util";
 import type { KubeClient } from "../../kube/client.ts";
-import { retryDelay } from "../../kube/errors.ts";
-import { createReflector, obstacleOf, type Reflector, type ReflectorStatus } from "../../kube/reflector.ts";
+import { createReflector, type Reflector, type ReflectorStatus } from "../../kube/reflector.ts";
 import { type ObjectKey, resources } from "../../kube/resources.ts";
 import type { Instant } from "../../model/entry.ts";
 import type { Hub } from "../../model/hub.ts";
@@ -14,19 +13,19 @@ import { type PeerPolicies, peerPoliciesOf, speaksMtls } from "../../plan/sideca
 import { pause } from "../../runtime/clock.ts";
 import type { Deps } from "../../runtime/deps.ts";
 import { sharing } from "../../runtime/sharing.ts";
-import { rememberedWarnings } from "../../status/memory.ts";
 import { withoutManagedFields } from "../../translate/read-back/kept.ts";
 import { canonicalIp, meshPodOf, peerPolicyOf } from "../../translate/read-back/mesh-pod.ts";
+import { type IdentityList, identityUnknown, obstacleTo } from "./identity-warning.ts";
 import { MtlsLook, type MtlsLookContext } from "./mtls-look.ts";
 
 /** So long nobody knows of an address that a pod has given back: the registry hears of its end later. */
 const goneCountsMs = 60_000;
-const forgetEveryMs = 5_000;
+const lookEveryMs = 5_000;
 /** Equal traits are held once; of templates that nobody uses any more, at most so many are. */
 const maxTemplates = 1_000;
 
 export interface SidecarsContext extends Omit<MtlsLookContext, "speaksMtls"> {
-  /** `identityUnknown` and `isStarting` may answer otherwise now. */
+  /** `warnings` and `isStarting` may answer otherwise now. */
   changed(): void;
 }
 
@@ -50,6 +49,8 @@ export class Sidecars {
   #peerPolicies: PeerPolicies = new Map();
   /** By port: under the present policies. */
   #verdicts = new WeakMap<MeshPod["traits"], Map<number, boolean>>();
+  /** Since when the lists have not been current. */
+  #lostAt: { readonly pods?: Instant | undefined; readonly policies?: Instant | undefined } = {};
   #state = "";
 
   /** @param rootNamespace where the policies for the whole mesh are. */
@@ -86,25 +87,12 @@ export class Sidecars {
     return [this.#pods.status, this.#policies.status].some(isStarting);
   }
 
-  /**
-   * A warning for a hub that leaves it to the pods how they are called, while nobody may read them. Until the API server has
-   * said so or listed them, the warning of the previous status stays. Without Istio's types nobody speaks mTLS, and there is none.
-   */
-  identityUnknown(
+  /** As `identityUnknown`. */
+  warnings(
     hub: Pick<Hub, "identity" | "target">,
     previous: Pick<HubStatus, "problems"> | undefined,
   ): readonly Problem[] {
-    if (hub.identity === "none") return [];
-    const statuses = [this.#pods.status, this.#policies.status];
-    const obstacle = statuses
-      .map(obstacleOf)
-      .find((one) => one && retryDelay(one) === undefined && one.reason !== "ResourceTypeMissing");
-    if (obstacle === undefined)
-      return statuses.some(({ state }) => state === "pending") && !statuses.some(isTypeMissing)
-        ? rememberedWarnings("IdentityUnknown", previous)
-        : [];
-    const detail = `new endpoints are called in plain text, which STRICT providers refuse, and the others as before, because the operator cannot read which providers have a sidecar: ${obstacle.message}; grant its ServiceAccount the rights of ClusterRole registryhub-identity, or set spec.identity: none`;
-    return [{ at: hub.target, code: "IdentityUnknown", detail, severity: "warning" }];
+    return identityUnknown(hub, this.#lists(), this.#deps.clock.monotonic(), previous);
   }
 
   /** Lists and watches until `signal` aborts. @throws only on a bug. */
@@ -117,6 +105,7 @@ export class Sidecars {
       if (keys.size > 0) this.#takePolicies();
       this.#lookAtState();
     });
+    this.#lookAtState();
     const loops = [this.#pods, this.#policies, this.#look].map((loop) => loop.run(signal));
     await Promise.all([...loops, this.#forget(signal)]);
   }
@@ -125,9 +114,27 @@ export class Sidecars {
     return this.#pods.status.state === "synced" && this.#policies.status.state === "synced";
   }
 
+  /** Those that matter: without a pod that has a sidecar, nobody misses a type of Istio's. */
+  #lists(): readonly IdentityList[] {
+    const pods = { resource: resources.pods, status: this.#pods.status, lostAt: this.#lostAt.pods };
+    const { status } = this.#policies;
+    const policies = { resource: resources.peerAuthentications, status, lostAt: this.#lostAt.policies };
+    const hasNone = pods.status.state === "synced" && this.#pods.objects.size === 0;
+    const isTypeMissing = status.state !== "synced" && status.error?.reason === "ResourceTypeMissing";
+    return hasNone && isTypeMissing ? [pods] : [pods, policies];
+  }
+
   /** Once both lists are complete again, endpoints that came meanwhile may have to be called otherwise. */
   #lookAtState(): void {
-    const state = [this.#pods, this.#policies].map(({ status }) => statusText(status)).join();
+    const now = this.#deps.clock.monotonic();
+    const lostAt = (since: Instant | undefined, { state }: ReflectorStatus): Instant | undefined =>
+      state === "synced" ? undefined : (since ?? now);
+    this.#lostAt = {
+      pods: lostAt(this.#lostAt.pods, this.#pods.status),
+      policies: lostAt(this.#lostAt.policies, this.#policies.status),
+    };
+    const obstacles = this.#lists().map((list) => `${obstacleTo(list, now)} ${statusText(list.status)}`);
+    const state = obstacles.join();
     if (state === this.#state) return;
     this.#state = state;
     if (this.#isKnown) this.#look.askAll();
@@ -171,11 +178,12 @@ export class Sidecars {
 
   async #forget(signal: AbortSignal): Promise<void> {
     while (!signal.aborted) {
-      await pause(this.#deps.clock, forgetEveryMs, signal);
+      await pause(this.#deps.clock, lookEveryMs, signal);
       const now = this.#deps.clock.monotonic();
       const over = [...this.#gone].filter(([, until]) => until <= now).map(([ip]) => ip);
       for (const ip of over) this.#gone.delete(ip);
       this.#look.ask(over);
+      this.#lookAtState(); // a list may be late by now
     }
   }
 }
@@ -185,6 +193,3 @@ const statusText = (status: ReflectorStatus): string =>
 
 const isStarting = (status: ReflectorStatus): boolean =>
   status.state === "pending" && status.error === undefined;
-
-const isTypeMissing = (status: ReflectorStatus): boolean =>
-  status.state === "pending" && status.error?.reason === "ResourceTypeMissing";

@@ -52,7 +52,7 @@ export interface StatusContext {
   readonly services: Services;
   readonly mesh: MeshView;
   readonly defaultRules: Pick<DefaultRules, "problemsOf">;
-  readonly sidecars: Pick<Sidecars, "identityUnknown">;
+  readonly sidecars: Pick<Sidecars, "warnings">;
   readonly entries: EntryIndex;
   readonly unexplained: UnexplainedEntries;
   /** Whether the first lists of the cluster are still being read, so that nothing is known yet. */
@@ -171,7 +171,7 @@ export class StatusWorker {
         ...shadowsOf(hub.target, isMade, this.#context.services, previous),
         ...hiddenByMesh(hub.target, this.#context.mesh, previous),
         ...this.#context.defaultRules.problemsOf(hub, previous),
-        ...this.#context.sidecars.identityUnknown(hub, previous),
+        ...this.#context.sidecars.warnings(hub, previous),
         ...ambientWithoutL7(hub, session.listings, this.#context.mesh, previous),
       ],
       excluded: session.listings.excluded,
