@@ -1,5 +1,5 @@
 import { entryOf, statusOf } from "./looks.ts";
-import { hub, minute, openWorld, type World } from "./world.ts";
+import { home, hub, minute, openWorld, type World } from "./world.ts";
 
 /** What the registry of `openWithPods` lists. */
 export const one = { "demo.A": ["10.42.0.1:20880", "10.42.0.9:20880"] };
@@ -48,8 +48,8 @@ export const policy = (spec: object, namespace = "shop", name = "policy") => ({
 export const disabled = { mtls: { mode: "DISABLE" } };
 
 /** The addresses of demo.A that are called by mTLS. */
-export function calledByMtls(world: World): readonly string[] {
-  const endpoints = entryOf(world, "demo.A")?.spec.endpoints ?? [];
+export function calledByMtls(world: World, namespace = home): readonly string[] {
+  const endpoints = entryOf(world, "demo.A", namespace)?.spec.endpoints ?? [];
   return endpoints.flatMap(({ address = "", labels = {} }) => (labels[mtls] === "istio" ? [address] : []));
 }
 

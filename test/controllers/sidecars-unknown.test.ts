@@ -87,6 +87,45 @@ describe("what cannot be read now", () => {
     expect(warnings(world)).toEqual([]);
   });
 
+  test("keeps the label of an entry that somebody deletes, and no other's", async () => {
+    const world = await openWithPods();
+    await world.hubController.stop();
+    world.api.forbid(about);
+    run(world, pod("10.42.0.3"));
+    await world.hubController.start();
+    await world.advance(2 * minute);
+    const name = entryOf(world, "demo.A")?.metadata.name;
+    for (let at = 0; at < 2; at++) {
+      world.person.delete("serviceentries", `${home}/${name}`);
+      world.registry().lists({ "demo.A": [...one["demo.A"], "10.42.0.3:20880"] });
+      await world.advance(1 * minute);
+      expect(calledByMtls(world)).toEqual(["10.42.0.1"]);
+    }
+    world.registry().lists({ "demo.A": ["10.42.0.3:20880"] });
+    await world.advance(1 * minute);
+    world.person.delete("serviceentries", `${home}/${name}`);
+    world.registry().lists(one); // whose address it is now, nobody knows
+    await world.advance(1 * minute);
+    expect(calledByMtls(world)).toEqual([]);
+  });
+
+  test.each([[false], [true]])("keeps the label when its hub moves to another target, which has the host: %j", async (isThere) => {
+    const world = await openWithPods();
+    world.person.createNamespace("next");
+    world.registry("zk2:2181").lists({ "demo.A": ["10.42.0.5:20880"] });
+    if (isThere) world.person.put(hub({ address: "zk2:2181", generate_to: "next" }, { name: "other" }));
+    await world.advance(2 * minute);
+    await world.hubController.stop();
+    world.api.forbid(about);
+    await world.hubController.start();
+    edit(world, { generate_to: "next" });
+    await world.advance(2 * second);
+    expect(calledByMtls(world, "next")).toEqual(["10.42.0.1"]);
+    await world.advance(20 * minute);
+    expect(entryOf(world, "demo.A")).toBeUndefined();
+    expect(calledByMtls(world, "next")).toEqual(["10.42.0.1"]);
+  });
+
   test("is nothing where Istio has no such type, and no pod a sidecar", async () => {
     const world = openWorld();
     world.api.refuse({ resource: "peerauthentications" }, typeMissing);

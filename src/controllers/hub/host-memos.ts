@@ -1,4 +1,6 @@
 import type { Entry, HostKey, Instant, Ms } from "../../model/entry.ts";
+import type { ServiceEntry } from "../../model/istio.ts";
+import type { Stored } from "../../model/kubernetes.ts";
 import { parseTime } from "../../model/time.ts";
 import type { Clock } from "../../runtime/deps.ts";
 
@@ -12,6 +14,8 @@ const restoreMs = 60_000;
 export interface HostMemo {
   /** Our entry as it was last, without endpoints, so that it comes back as it was if somebody deletes it. */
   last?: Entry;
+  /** The object of `last`, for its endpoints. The store has it, too, unless somebody deleted it, so it costs nothing. */
+  object?: Stored<ServiceEntry>;
   emptyAt?: Instant | undefined;
   removalAt?: Instant | undefined;
   /** Since when an entry of another lane is gone. */

@@ -21,6 +21,7 @@ import type { EntryIndex, HostObject } from "../writes/entry-index.ts";
 import { bugFailure, reportBug } from "../writes/internal-error.ts";
 import { ObjectWriter, type Tools } from "../writes/object-writer.ts";
 import { failedBy, type Outcome } from "../writes/queue.ts";
+import { earlierCalls } from "./earlier-calls.ts";
 import { HostMemos } from "./host-memos.ts";
 import { dryRunResultOf, firstOf, isWritten } from "./host-outcome.ts";
 import { foreignHost, problemsOf, withProblems } from "./host-problems.ts";
@@ -186,6 +187,7 @@ export class HostWorker {
     memo.missingAt = undefined;
     const vip = mayKeepVip(this.#vips, found) ? found.entry.vip : (memo.last?.vip ?? "");
     memo.last = { ...found.entry, vip, endpoints: noEndpoints };
+    memo.object = found.object;
   }
 
   /**
@@ -215,6 +217,8 @@ export class HostWorker {
     const memo = this.#memos.of(host);
     const isTaken = (name: string): boolean => entries.isNameTaken(namespace, name, host);
     const nameOf = ({ name }: Entry): string => found?.object.metadata.name ?? (isTaken(name) ? "" : name);
+    const hubs = () => this.#context.claimants().flatMap(({ hub }) => (claims.has(hub.id) ? [hub] : []));
+    const calledEarlier = earlierCalls(host, { last: memo.object, hubs, entries });
     const remembered = memo.last && { ...memo.last, name: nameOf(memo.last) };
     return {
       host,
@@ -223,7 +227,9 @@ export class HostWorker {
       ...(remembered && { remembered }),
       vip: vipOf(this.#vips, host, found, memo.last?.vip ?? ""),
       isVirtual: (address) => this.#options.pool.leadsInto(address),
-      speaksMtls: (endpoint) => this.#context.speaksMtls(endpoint),
+      speaksMtls: (endpoint) =>
+        this.#context.speaksMtls(endpoint) ??
+        (actual?.endpoints.has(endpoint.hostPort) ? undefined : calledEarlier(endpoint)),
       emptyForMs: this.#memos.emptyForMs(host, actual),
       graceMs: this.#options.graceMs,
       now: rfc3339(this.#tools.deps.clock.now()),

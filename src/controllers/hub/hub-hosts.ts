@@ -62,6 +62,13 @@ export class HubHosts {
   }
 }
 
+/** The host that a service of the hub's target had in an earlier one; else the host itself. */
+export function predecessorOf({ target }: Pick<Hub, "target">, host: HostKey, earlier: string): HostKey {
+  const [namespace, name] = splitKey(host);
+  if (namespace !== target || !name.endsWith(`.${namespace}`)) return host;
+  return `${earlier}/${name.slice(0, -namespace.length)}${earlier}`;
+}
+
 /** For a host of an earlier target of the hub: that of its service in the present one; else the host itself. */
 export function successorOf({ target }: Hub, host: HostKey): HostKey {
   const [namespace, name] = splitKey(host);

@@ -1,5 +1,6 @@
 import type { HostKey } from "../../model/entry.ts";
 import type { HubIdentity } from "../../model/hub.ts";
+import { splitKey } from "../../model/keys.ts";
 
 /** One entry of a hub. */
 export interface HubEntry {
@@ -26,8 +27,8 @@ export class HubEntries {
   #services = 0;
   #endpoints = 0;
   #written = 0;
-  /** Entries outside the hub's target. */
-  #elsewhere = 0;
+  /** How many entries are in each namespace but the hub's target. */
+  readonly #elsewhere = new Map<string, number>();
 
   constructor(hub: HubIdentity, entries: readonly HubEntry[]) {
     this.hub = hub;
@@ -53,7 +54,12 @@ export class HubEntries {
 
   /** How many names the entries have that we wrote. While a hub moves to another target two entries have one name. */
   get written(): number {
-    return this.#elsewhere === 0 ? this.#written : this.#names().reduce((sum) => sum + 1, 0);
+    return this.#elsewhere.size === 0 ? this.#written : this.#names().reduce((sum) => sum + 1, 0);
+  }
+
+  /** The namespaces besides the hub's target that have entries of it: earlier targets, until it has moved. */
+  get namespacesElsewhere(): Iterable<string> {
+    return this.#elsewhere.keys();
   }
 
   /** The first of the entries that we wrote, one for each name. */
@@ -85,7 +91,13 @@ export class HubEntries {
     if (endpoints > 0) this.#services += by;
     this.#endpoints += by * endpoints;
     if (writtenAt !== "") this.#written += by;
-    if (!host.startsWith(`${this.hub.target}/`)) this.#elsewhere += by;
+    if (!host.startsWith(`${this.hub.target}/`)) this.#countElsewhere(splitKey(host)[0], by);
+  }
+
+  #countElsewhere(namespace: string, by: 1 | -1): void {
+    const count = (this.#elsewhere.get(namespace) ?? 0) + by;
+    if (count === 0) this.#elsewhere.delete(namespace);
+    else this.#elsewhere.set(namespace, count);
   }
 
   /** Where the entry is, or belongs. */
