@@ -24,8 +24,8 @@ export interface MeshPod extends KubeObject {
 /** undefined = the wider policy decides. */
 export type MtlsMode = "DISABLE" | "PERMISSIVE" | "STRICT" | undefined;
 
-/** A PeerAuthentication. Source: istio.io/api security/v1beta1. */
-export interface PeerPolicy {
+/** What is kept of a PeerAuthentication. Source: istio.io/api security/v1beta1. */
+export interface PeerPolicy extends KubeObject {
   readonly namespace: string;
   /** "<creation time> <name>": of several policies for the same pods the one whose text sorts first counts. */
   readonly precedence: string;

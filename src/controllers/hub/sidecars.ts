@@ -4,16 +4,14 @@ import { createReflector, type Reflector, type ReflectorStatus } from "../../kub
 import { type ObjectKey, resources } from "../../kube/resources.ts";
 import type { Instant } from "../../model/entry.ts";
 import type { Hub } from "../../model/hub.ts";
-import type { KubeObject, Stored } from "../../model/kubernetes.ts";
 import { sidecarLabel } from "../../model/labels.ts";
-import type { MeshPod } from "../../model/mesh-pod.ts";
+import type { MeshPod, PeerPolicy } from "../../model/mesh-pod.ts";
 import type { Problem } from "../../model/problems.ts";
 import type { HubStatus } from "../../model/registryhub.ts";
 import { type PeerPolicies, peerPoliciesOf, speaksMtls } from "../../plan/sidecar-mtls.ts";
 import { pause } from "../../runtime/clock.ts";
 import type { Deps } from "../../runtime/deps.ts";
 import { sharing } from "../../runtime/sharing.ts";
-import { withoutManagedFields } from "../../translate/read-back/kept.ts";
 import { canonicalIp, meshPodOf, peerPolicyOf } from "../../translate/read-back/mesh-pod.ts";
 import { type IdentityList, identityUnknown, obstacleTo } from "./identity-warning.ts";
 import { MtlsLook, type MtlsLookContext } from "./mtls-look.ts";
@@ -35,7 +33,7 @@ export interface SidecarsContext extends Omit<MtlsLookContext, "speaksMtls"> {
  */
 export class Sidecars {
   readonly #pods: Reflector<MeshPod>;
-  readonly #policies: Reflector<Stored<KubeObject>>;
+  readonly #policies: Reflector<PeerPolicy>;
   readonly #context: SidecarsContext;
   readonly #rootNamespace: string;
   readonly #deps: Deps;
@@ -46,7 +44,8 @@ export class Sidecars {
   readonly #byIp = new Map<string, readonly MeshPod[]>();
   /** Until when nobody knows whose an address is that a pod has given back. */
   readonly #gone = new Map<string, Instant>();
-  #peerPolicies: PeerPolicies = new Map();
+  /** Sorted when it is asked for: a long list comes in many parts. */
+  #sorted: PeerPolicies | undefined;
   /** By port: under the present policies. */
   #verdicts = new WeakMap<MeshPod["traits"], Map<number, boolean>>();
   /** Since when the lists have not been current. */
@@ -62,7 +61,12 @@ export class Sidecars {
     const traits = sharing<MeshPod["traits"]>(maxTemplates);
     const transform = (object: MeshPod): MeshPod => meshPodOf(object, traits);
     this.#pods = createReflector(client, pods, { labelSelector, transform }, told);
-    this.#policies = createReflector(client, peerAuthentications, { transform: withoutManagedFields }, told);
+    this.#policies = createReflector<PeerPolicy>(
+      client,
+      peerAuthentications,
+      { transform: peerPolicyOf },
+      told,
+    );
     this.#context = context;
     this.#rootNamespace = rootNamespace;
     this.#deps = deps;
@@ -142,7 +146,7 @@ export class Sidecars {
   }
 
   #takePolicies(): void {
-    this.#peerPolicies = peerPoliciesOf(this.#policies.objects.values().map(peerPolicyOf).toArray());
+    this.#sorted = undefined;
     this.#verdicts = new WeakMap();
     this.#look.askAll();
   }
@@ -171,7 +175,8 @@ export class Sidecars {
   #verdict(traits: MeshPod["traits"], port: number): boolean {
     const known = this.#verdicts.get(traits) ?? new Map<number, boolean>();
     this.#verdicts.set(traits, known);
-    const verdict = known.get(port) ?? speaksMtls(traits, port, this.#peerPolicies, this.#rootNamespace);
+    this.#sorted ??= peerPoliciesOf([...this.#policies.objects.values()]);
+    const verdict = known.get(port) ?? speaksMtls(traits, port, this.#sorted, this.#rootNamespace);
     known.set(port, verdict);
     return verdict;
   }

@@ -2,11 +2,19 @@ import { SocketAddress } from "node:net";
 import type { KubeObject } from "../../model/kubernetes.ts";
 import type { InboundPorts, MeshPod, MtlsMode, PeerPolicy } from "../../model/mesh-pod.ts";
 import { fieldsOf, isFields, listOf, objectAnnotations, objectLabels, textFieldsOf, textOf } from "./json.ts";
+import { isPortNumber } from "./stored-endpoints.ts";
 
 const inboundPorts = "traffic.sidecar.istio.io/";
 
-/** Whoever may create pods decides how many labels they have; one with more than this counts as one without a sidecar. */
+/**
+ * Whoever may create pods decides how many labels they have; one with more than this counts as one without a sidecar. So a
+ * selector with more selects nobody.
+ */
 const maxLabelBytes = 10_000;
+const nobody = { "": "" };
+
+/** No pod listens on so many; those that come after these are as if nobody named them. */
+const maxPorts = 1_000;
 
 /**
  * A Pod, as far as it decides who speaks mTLS to it. A pod on the host's network has no address of its own.
@@ -17,7 +25,7 @@ export function meshPodOf(
   pod: KubeObject & { readonly spec?: unknown; readonly status?: unknown },
   sharing: (traits: MeshPod["traits"]) => MeshPod["traits"],
 ): MeshPod {
-  const { name, namespace = "", resourceVersion } = pod.metadata;
+  const { namespace = "" } = pod.metadata;
   const { phase, podIPs } = fieldsOf(pod.status);
   const hasEnded = phase === "Succeeded" || phase === "Failed";
   const labels = objectLabels(pod);
@@ -25,7 +33,7 @@ export function meshPodOf(
   const isReached = isUsual && !hasEnded && fieldsOf(pod.spec).hostNetwork !== true;
   const ips = listOf(podIPs).flatMap((one) => textOf(fieldsOf(one).ip) ?? []);
   return {
-    metadata: resourceVersion === undefined ? { name, namespace } : { name, namespace, resourceVersion },
+    metadata: versionOf(pod),
     ips: isReached ? ips.map(canonicalIp) : [],
     traits: sharing({ namespace, labels: isUsual ? labels : {}, inbound: inboundOf(pod) }),
   };
@@ -57,22 +65,36 @@ function inboundOf(pod: KubeObject): InboundPorts {
 
 function portsIn(list: string): readonly number[] {
   const ports = list.split(",").map((port) => Number(port.trim()));
-  return [...new Set(ports)].filter((port) => Number.isInteger(port) && port > 0 && port <= 65_535);
+  return [...new Set(ports)].filter(isPortNumber).slice(0, maxPorts);
 }
 
 /** Reads a PeerAuthentication. A field that is not as Istio describes it counts as absent. */
 export function peerPolicyOf(object: KubeObject & { readonly spec?: unknown }): PeerPolicy {
   const { name, namespace = "", creationTimestamp } = object.metadata;
   const { selector, mtls, portLevelMtls } = fieldsOf(object.spec);
-  const portModes = Object.entries(fieldsOf(portLevelMtls)).map(
-    ([port, one]) => [Number(port), modeOf(one)] as const,
-  );
+  const labels = textFieldsOf(fieldsOf(selector).matchLabels);
   return {
+    metadata: versionOf(object),
     namespace,
     precedence: `${textOf(creationTimestamp) ?? ""} ${name}`,
-    selector: textFieldsOf(fieldsOf(selector).matchLabels),
+    selector: JSON.stringify(labels).length <= maxLabelBytes ? labels : nobody,
     mode: modeOf(mtls),
-    portModes: new Map(portModes),
+    portModes: portModesOf(fieldsOf(portLevelMtls)),
+  };
+}
+
+/** In ascending order, as numbers in an object are. */
+function portModesOf(modes: Readonly<Record<string, unknown>>): PeerPolicy["portModes"] {
+  const ports = Object.keys(modes).filter((port) => isPortNumber(Number(port)));
+  return new Map(ports.slice(0, maxPorts).map((port) => [Number(port), modeOf(modes[port])]));
+}
+
+/** All that a list needs of an object. */
+function versionOf({ metadata: { name, namespace, resourceVersion } }: KubeObject): KubeObject["metadata"] {
+  return {
+    name,
+    ...(namespace !== undefined && { namespace }),
+    ...(resourceVersion !== undefined && { resourceVersion }),
   };
 }
 

@@ -6,6 +6,7 @@ const root = "istio-system";
 const everything: InboundPorts = { excluded: [] };
 
 const policy = (namespace: string, mode: MtlsMode, more: Partial<PeerPolicy> = {}): PeerPolicy => ({
+  metadata: { namespace, name: "p" },
   namespace,
   precedence: "2026-01-01T00:00:00Z p",
   selector: {},

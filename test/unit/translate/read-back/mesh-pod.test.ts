@@ -69,12 +69,39 @@ test("a policy is read, and an odd field counts as absent", () => {
   expect(read.portModes.get(8_080)).toBeUndefined();
   const odd = { selector: "all", mtls: { mode: 1 }, portLevelMtls: [] };
   expect(peerPolicyOf({ metadata, spec: odd })).toEqual({
+    metadata: { namespace: "shop", name: "p" },
     namespace: "shop",
     precedence,
     selector: {},
     mode: undefined,
     portModes: new Map(),
   });
+});
+
+describe("a policy whose author has no measure", () => {
+  const metadata = { namespace: "shop", name: "p" };
+
+  test("counts with its first 1,000 ports, and with none that no pod can have", () => {
+    const ports = Array.from({ length: 40_000 }, (_, at) => [`${40_000 - at}`, { mode: "DISABLE" }]);
+    const more = { 0: { mode: "DISABLE" }, 65536: { mode: "DISABLE" }, "1.5": { mode: "DISABLE" } };
+    const { portModes } = peerPolicyOf({
+      metadata,
+      spec: { portLevelMtls: { ...Object.fromEntries(ports), ...more } },
+    });
+    expect([...portModes.keys()]).toEqual(Array.from({ length: 1_000 }, (_, at) => at + 1));
+  });
+
+  test("selects nobody with more labels than a pod that counts can have", () => {
+    const matchLabels = Object.fromEntries(Array.from({ length: 1_000 }, (_, at) => [`label-${at}`, "x"]));
+    const policy = peerPolicyOf({ metadata, spec: { selector: { matchLabels }, mtls: { mode: "DISABLE" } } });
+    expect(policy.selector).toEqual({ "": "" }); // no label of a pod, and not the absence of a selector
+  });
+});
+
+test("of a sidecar's ports the first 1,000 are kept", () => {
+  const list = Array.from({ length: 5_000 }, (_, at) => at + 1).join();
+  const { inbound } = meshPodOf(pod({ "traffic.sidecar.istio.io/excludeInboundPorts": list }), same).traits;
+  expect(inbound.excluded).toHaveLength(1_000);
 });
 
 test("whatever the API server has stored is read", () => {
