@@ -172,6 +172,10 @@ export class HubController {
   #sidecarsContext(): SidecarsContext {
     return {
       serviceEntries: this.#cluster.serviceEntries.objects,
+      plainHubs: () => {
+        const hubs = this.#sessions.claimants.map(({ hub }) => hub);
+        return new Set(hubs.filter(({ identity }) => identity === "none").map(({ id }) => id));
+      },
       differs: (entry) => this.#enqueueHosts(this.#cluster.entries.hostsAt(entry), "look"),
       changed: () => this.#listsChanged(),
     };

@@ -1,15 +1,17 @@
 import type { ObjectKey } from "../../kube/resources.ts";
 import type { Ms } from "../../model/entry.ts";
+import type { HubId } from "../../model/hub.ts";
 import type { ServiceEntry } from "../../model/istio.ts";
 import type { Stored } from "../../model/kubernetes.ts";
 import { pause } from "../../runtime/clock.ts";
 import type { Clock } from "../../runtime/deps.ts";
 import { inSlices, type Steps } from "../../runtime/slices.ts";
 import { canonicalIp } from "../../translate/read-back/mesh-pod.ts";
-import { mtlsMarksOf } from "../../translate/read-back/stored-endpoints.ts";
+import { ownershipOf } from "../../translate/read-back/service-entry.ts";
+import { idsIn, type MtlsMark, mtlsMarksOf } from "../../translate/read-back/stored-endpoints.ts";
 
 /** Looks take half a percent of a core at most, wherever pods come and go all the time: 100,000 endpoints take one 20 ms. */
-const [minPauseMs, pauseMsPerEndpoint] = [1_000, 0.04];
+const [minPauseMs, maxShare] = [1_000, 0.005];
 
 /** So many endpoints are looked at in much less than a slice. */
 const atOnce = 100;
@@ -18,6 +20,8 @@ export interface MtlsLookContext {
   readonly serviceEntries: ReadonlyMap<ObjectKey, Stored<ServiceEntry>>;
   /** As `Sidecars.speaksMtls`. */
   speaksMtls(endpoint: { readonly address: string; readonly port: number }): boolean | undefined;
+  /** The hubs that say `identity: none`. */
+  plainHubs(): ReadonlySet<HubId>;
   /** Some endpoint of the entry is not called as it should be. */
   differs(entry: ObjectKey): void;
 }
@@ -71,20 +75,31 @@ export class MtlsLook {
     return (address) => isAllAsked || asked.has(canonicalIp(address));
   }
 
-  /** Returns how long nobody has to look again. */
+  /** Returns how long nobody has to look again. Entries of others are theirs. */
   *#steps(isAsked: (address: string) => boolean): Steps<Ms> {
+    const plain = this.#context.plainHubs();
+    const clock = this.#clock;
+    let [workedMs, since] = [0, clock.monotonic()];
+    function* rest(): Steps<void> {
+      workedMs += clock.monotonic() - since;
+      yield;
+      since = clock.monotonic();
+    }
     let looked = 0;
     for (const [key, object] of this.#context.serviceEntries) {
       let differs = false;
-      for (const { address, ports, mtls } of mtlsMarksOf(object)) {
-        if (++looked % atOnce === 0) yield;
-        differs ||=
-          isAsked(address) &&
-          ports.some((port) => (this.#context.speaksMtls({ address, port }) ?? mtls) !== mtls);
+      for (const mark of ownershipOf(object) === "ours" ? mtlsMarksOf(object) : []) {
+        if (++looked % atOnce === 0) yield* rest();
+        differs ||= isAsked(mark.address) && this.#differs(mark, plain);
       }
       if (differs) this.#context.differs(key);
-      yield;
+      yield* rest();
     }
-    return Math.max(minPauseMs, looked * pauseMsPerEndpoint);
+    return Math.max(minPauseMs, workedMs / maxShare);
+  }
+
+  #differs({ address, ports, by, mtls }: MtlsMark, plain: ReadonlySet<HubId>): boolean {
+    if (idsIn(by).some((id) => plain.has(id))) return mtls;
+    return ports.some((port) => (this.#context.speaksMtls({ address, port }) ?? mtls) !== mtls);
   }
 }

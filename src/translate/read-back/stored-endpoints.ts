@@ -45,9 +45,12 @@ export function isPortNumber(value: unknown): value is number {
   return typeof value === "number" && Number.isInteger(value) && value >= 1 && value <= 65_535;
 }
 
+/** The ids in the label of those who vouch for an endpoint. */
+export const idsIn = (by: string): readonly HubId[] => by.split(".").filter((id) => id !== "");
+
 /** The label has no room for more ids, so any hub of the entry may vouch for an endpoint where it is full. */
 export function vouchersOf({ labels: has }: StoredEndpoint, labelled: readonly HubId[]): ReadonlySet<HubId> {
-  const ids = (has[endpointLabels.by] ?? "").split(".").filter((id) => id !== "");
+  const ids = idsIn(has[endpointLabels.by] ?? "");
   return new Set(ids.length < maxHubsPerEndpoint ? ids : [...ids, ...labelled]);
 }
 
@@ -89,6 +92,8 @@ export function heldEndpoints(
 export interface MtlsMark {
   readonly address: string;
   readonly ports: readonly number[];
+  /** As `idsIn` reads it. */
+  readonly by: string;
   readonly mtls: boolean;
 }
 
@@ -98,6 +103,7 @@ export function* mtlsMarksOf({ spec }: Stored<ServiceEntry>): Generator<MtlsMark
     const { address, ports, labels } = fieldsOf(one);
     if (typeof address !== "string") continue;
     const numbers = Object.values(fieldsOf(ports)).filter((port) => typeof port === "number");
-    yield { address, ports: numbers, mtls: fieldsOf(labels)[sidecarLabel.key] === sidecarLabel.value };
+    const { [endpointLabels.by]: by, [sidecarLabel.key]: tlsMode } = fieldsOf(labels);
+    yield { address, ports: numbers, by: textOf(by) ?? "", mtls: tlsMode === sidecarLabel.value };
   }
 }
