@@ -8,7 +8,7 @@ import type { Store } from "./store.ts";
 import { type WatchEvent, watch } from "./watch.ts";
 
 export interface ListWatchOptions<T> extends Selection {
-  /** Drops fields that nobody needs; metadata's name, namespace, uid and resourceVersion stay. */
+  /** Drops fields that nobody needs; `objectKey`, and the uid and resourceVersion as far as there are any, stay. */
   readonly transform?: (object: T) => T;
   readonly pageSize?: number;
   /** A watch is reopened after this silence, in ms. */

@@ -14,10 +14,13 @@ export interface SidecarTraits {
   readonly inbound: InboundPorts;
 }
 
-/** What is kept of a pod with a sidecar. */
+/** What is kept of a pod with a sidecar. The name is its key, "<namespace>/<name>", so that memory holds that once. */
 export interface MeshPod extends KubeObject {
-  /** Empty for a pod that gets no traffic, or none through its sidecar. */
-  readonly ips: readonly string[];
+  /**
+   * "10.42.0.1", or several with commas between: a list would take more than what is in it. "" = the pod gets no traffic, or
+   * none through its sidecar.
+   */
+  readonly ips: string;
   readonly traits: SidecarTraits;
 }
 

@@ -1,7 +1,6 @@
-import { isDeepStrictEqual } from "node:util";
 import type { KubeClient } from "../../kube/client.ts";
 import { createReflector, type Reflector, type ReflectorStatus } from "../../kube/reflector.ts";
-import { type ObjectKey, resources } from "../../kube/resources.ts";
+import { type ObjectKey, objectKey, resources } from "../../kube/resources.ts";
 import type { Instant } from "../../model/entry.ts";
 import type { Hub } from "../../model/hub.ts";
 import { sidecarLabel } from "../../model/labels.ts";
@@ -15,6 +14,7 @@ import { sharing } from "../../runtime/sharing.ts";
 import { canonicalIp, meshPodOf, peerPolicyOf } from "../../translate/read-back/mesh-pod.ts";
 import { type IdentityList, identityUnknown, obstacleTo } from "./identity-warning.ts";
 import { MtlsLook, type MtlsLookContext } from "./mtls-look.ts";
+import { PodsByIp } from "./pods-by-ip.ts";
 
 /** So long nobody knows of an address that a pod has given back: the registry hears of its end later. */
 const goneCountsMs = 60_000;
@@ -38,10 +38,7 @@ export class Sidecars {
   readonly #rootNamespace: string;
   readonly #deps: Deps;
   readonly #look: MtlsLook;
-  /** The pods as they were taken last. */
-  readonly #taken = new Map<ObjectKey, MeshPod>();
-  /** The pods that have an address: several, where the end of one of them has not been told yet. */
-  readonly #byIp = new Map<string, readonly MeshPod[]>();
+  readonly #byIp = new PodsByIp();
   /** Until when nobody knows whose an address is that a pod has given back. */
   readonly #gone = new Map<string, Instant>();
   /** Sorted when it is asked for: a long list comes in many parts. */
@@ -59,7 +56,8 @@ export class Sidecars {
     const { pods, peerAuthentications } = resources;
     const labelSelector = `${sidecarLabel.key}=${sidecarLabel.value}`;
     const traits = sharing<MeshPod["traits"]>(maxTemplates);
-    const transform = (object: MeshPod): MeshPod => meshPodOf(object, traits);
+    const transform = (object: MeshPod): MeshPod =>
+      meshPodOf(object, traits, this.#pods.objects.get(objectKey(object)));
     this.#pods = createReflector(client, pods, { labelSelector, transform }, told);
     this.#policies = createReflector<PeerPolicy>(
       client,
@@ -81,7 +79,7 @@ export class Sidecars {
   speaksMtls({ address, port }: { readonly address: string; readonly port: number }): boolean | undefined {
     if (!this.#isKnown) return undefined;
     const ip = canonicalIp(address);
-    const verdicts = new Set((this.#byIp.get(ip) ?? []).map(({ traits }) => this.#verdict(traits, port)));
+    const verdicts = new Set(this.#byIp.at(ip).map(({ traits }) => this.#verdict(traits, port)));
     if (verdicts.size === 0) return this.#gone.has(ip) ? undefined : false;
     return verdicts.size === 1 ? verdicts.has(true) : undefined;
   }
@@ -152,24 +150,11 @@ export class Sidecars {
   }
 
   #take(key: ObjectKey): void {
-    const before = this.#taken.get(key);
-    const after = this.#pods.objects.get(key);
-    if (after === undefined) this.#taken.delete(key);
-    else this.#taken.set(key, after);
-    const [had, has] = [before?.ips ?? [], after?.ips ?? []];
-    for (const ip of new Set([...had, ...has])) this.#hold(ip, before, has.includes(ip) ? after : undefined);
-    const isSame = isDeepStrictEqual(before?.traits, after?.traits) && had.join() === has.join();
+    const { had, has, isSame } = this.#byIp.take(key, this.#pods.objects.get(key));
     if (isSame) return; // every probe of a pod is another version of it
     const until = this.#deps.clock.monotonic() + goneCountsMs;
     for (const ip of had) if (!has.includes(ip)) this.#gone.set(ip, until);
     this.#look.ask([...had, ...has]);
-  }
-
-  #hold(ip: string, before: MeshPod | undefined, after: MeshPod | undefined): void {
-    const others = (this.#byIp.get(ip) ?? []).filter((pod) => pod !== before);
-    const pods = after === undefined ? others : [...others, after];
-    if (pods.length > 0) this.#byIp.set(ip, pods);
-    else this.#byIp.delete(ip);
   }
 
   #verdict(traits: MeshPod["traits"], port: number): boolean {

@@ -1,7 +1,7 @@
 import { SocketAddress } from "node:net";
 import type { KubeObject } from "../../model/kubernetes.ts";
 import type { InboundPorts, MeshPod, MtlsMode, PeerPolicy } from "../../model/mesh-pod.ts";
-import { fieldsOf, isFields, listOf, objectAnnotations, objectLabels, textFieldsOf, textOf } from "./json.ts";
+import { fieldsOf, isFields, listOf, objectAnnotations, objectKeyOf, objectLabels, textFieldsOf, textOf } from "./json.ts";
 import { isPortNumber } from "./stored-endpoints.ts";
 
 const inboundPorts = "traffic.sidecar.istio.io/";
@@ -20,10 +20,12 @@ const maxPorts = 1_000;
  * A Pod, as far as it decides who speaks mTLS to it. A pod on the host's network has no address of its own.
  *
  * @param sharing returns the first traits that equal these.
+ * @param before the pod as it was, whose texts are kept where they are the same.
  */
 export function meshPodOf(
   pod: KubeObject & { readonly spec?: unknown; readonly status?: unknown },
   sharing: (traits: MeshPod["traits"]) => MeshPod["traits"],
+  before?: MeshPod,
 ): MeshPod {
   const { namespace = "" } = pod.metadata;
   const { phase, podIPs } = fieldsOf(pod.status);
@@ -31,16 +33,24 @@ export function meshPodOf(
   const labels = objectLabels(pod);
   const isUsual = JSON.stringify(labels).length <= maxLabelBytes;
   const isReached = isUsual && !hasEnded && fieldsOf(pod.spec).hostNetwork !== true;
-  const ips = listOf(podIPs).flatMap((one) => textOf(fieldsOf(one).ip) ?? []);
+  const all = listOf(podIPs).flatMap((one) => textOf(fieldsOf(one).ip) ?? []);
+  const ips = isReached ? all.map(canonicalIp).join() : "";
+  const { resourceVersion } = pod.metadata;
+  const name = before?.metadata.name ?? objectKeyOf(pod);
   return {
-    metadata: versionOf(pod),
-    ips: isReached ? ips.map(canonicalIp) : [],
+    metadata: resourceVersion === undefined ? { name } : { name, resourceVersion },
+    ips: ips === before?.ips ? before.ips : ips,
     traits: sharing({ namespace, labels: isUsual ? labels : {}, inbound: inboundOf(pod) }),
   };
 }
 
 /** What Node writes an IPv4 address as, where it is said in IPv6. */
 const ipv4Mapped = /^::ffff:(?=\d+\.)/;
+
+/** The addresses of a pod, each spelled as `canonicalIp` does. */
+export function ipsOf(pod: MeshPod | undefined): readonly string[] {
+  return pod === undefined || pod.ips === "" ? [] : pod.ips.split(",");
+}
 
 /** One spelling of each address: those of IPv6 have many, and IPv4 can be said in it (`::ffff:10.0.0.1`). */
 export function canonicalIp(address: string): string {

@@ -26,8 +26,8 @@ const pod = (annotations: Readonly<Record<string, string>> = {}, spec: object = 
 describe("of a pod", () => {
   test("its addresses, labels and sidecar's ports are kept, and nothing else", () => {
     expect(meshPodOf(pod(), same)).toEqual({
-      metadata: { namespace: "shop", name: "cart-0", resourceVersion: "12" },
-      ips: ["10.42.0.1", "fd00::1"],
+      metadata: { name: "shop/cart-0", resourceVersion: "12" },
+      ips: "10.42.0.1,fd00::1",
       traits: { namespace: "shop", labels: { app: "cart" }, inbound: { excluded: [] } },
     });
   });
@@ -38,7 +38,7 @@ describe("of a pod", () => {
     ["that has failed", {}, { phase: "Failed" }],
     ["that has no address yet", {}, { podIPs: undefined }],
   ])("%s no address is kept", (_, spec, status) => {
-    expect(meshPodOf(pod({}, spec, status), same).ips).toEqual([]);
+    expect(meshPodOf(pod({}, spec, status), same).ips).toBe("");
   });
 
   test.each([
@@ -108,7 +108,7 @@ test("whatever the API server has stored is read", () => {
   fc.assert(
     fc.property(fc.anything(), fc.anything(), (spec, status) => {
       const object = { ...pod(), spec, status };
-      expect(meshPodOf(object, same).metadata.name).toBe("cart-0");
+      expect(meshPodOf(object, same).metadata.name).toBe("shop/cart-0");
       expect(peerPolicyOf(object).namespace).toBe("shop");
     }),
   );
