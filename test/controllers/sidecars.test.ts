@@ -177,24 +177,3 @@ describe("a PeerAuthentication", () => {
     expect(world.writes(since)).toEqual([]);
   });
 });
-
-test("names of subjects are those of all hubs together, and go with the last that names them", async () => {
-  const world = await openWithPods();
-  const names = (): unknown => entryOf(world, "demo.A")?.spec.subjectAltNames;
-  expect(names()).toBeUndefined();
-  edit(world, { subjectAltNames: ["spiffe://c/ns/shop/sa/b"] });
-  await world.advance(2 * second);
-  expect(names()).toEqual(["spiffe://c/ns/shop/sa/b"]);
-  world.registry("zk2:2181").lists(one);
-  world.person.put(
-    hub({ address: "zk2:2181", subjectAltNames: ["spiffe://c/ns/shop/sa/a"] }, { name: "other" }),
-  );
-  await world.advance(2 * minute);
-  expect(names()).toEqual(["spiffe://c/ns/shop/sa/a", "spiffe://c/ns/shop/sa/b"]);
-  world.person.delete("registryhubs", `${home}/other`);
-  await world.advance(3 * minute);
-  expect(names()).toEqual(["spiffe://c/ns/shop/sa/b"]);
-  edit(world, { subjectAltNames: [] });
-  await world.advance(2 * second);
-  expect(names()).toBeUndefined();
-});
