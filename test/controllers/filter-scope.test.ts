@@ -3,7 +3,7 @@ import type { RegistryHub } from "../../src/model/registryhub.ts";
 import { failure } from "../fakes/api-server/answer.ts";
 import { entryOf, eventsOf, writesSince } from "./looks.ts";
 import { edit, openSettled, type Services, two } from "./scenes.ts";
-import { hubKey, minute, rootNamespace, second, type World } from "./world.ts";
+import { dubboPorts, hubKey, minute, rootNamespace, second, type World } from "./world.ts";
 
 const one: Services = { "demo.A": ["10.42.0.1:20880"] };
 const [a, b] = ["team-a", "team-b"];
@@ -273,6 +273,53 @@ describe("without a right", () => {
     allow();
     await world.advance(11 * minute);
     expect(filters(world)).toEqual(inNamespaces(world, [rootNamespace]));
+  });
+});
+
+describe("an entry whose port is no longer allowed", () => {
+  const anyPort = [{ from: 1, to: 65_535, isAllowed: true }];
+  const odd: Services = { "demo.A": ["10.42.0.1:3306"] };
+  const filterNames = (world: World): readonly string[] => [
+    "aeraki-outbound-buffer-3306",
+    `aeraki-outbound-demo.a.demo-${entryOf(world, "demo.A")?.spec.addresses?.[0]}-3306`,
+  ];
+
+  test.each([
+    [["*"], [a], rootNamespace],
+    [[a], [b], a],
+    [[a], ["*"], a],
+    [[a], [a, b], a],
+  ])("and that moves from %j to %j keeps its filters in %s, and they are repaired", async (from, to, place) => {
+    const world = await openSettled({ services: odd, spec: { exportTo: from } });
+    for (const name of [a, b]) world.person.createNamespace(name);
+    await world.dubboController.start({ dubboPorts: anyPort });
+    await world.advance(1 * minute);
+    await world.dubboController.restart({ dubboPorts });
+    await world.advance(1 * minute);
+    edit(world, { exportTo: to });
+    await world.advance(1 * minute);
+    const mine = filterNames(world).map((name) => `${place}/${name}`);
+    expect(filters(world)).toEqual(mine);
+    for (const restarts of [false, true]) {
+      if (restarts) await world.dubboController.restart();
+      for (const key of mine) world.person.delete("envoyfilters", key);
+      await world.advance(1 * minute);
+      expect(filters(world)).toEqual(mine);
+    }
+    edit(world, { l7: false });
+    await world.advance(1 * minute);
+    expect(filters(world)).toEqual([]);
+  });
+
+  test("loses those of a namespace that it is no longer exported to, where it has others", async () => {
+    const world = await openSettled({ services: odd, spec: { exportTo: [a, b] } });
+    for (const name of [a, b]) world.person.createNamespace(name);
+    await world.dubboController.start({ dubboPorts: anyPort });
+    await world.advance(1 * minute);
+    await world.dubboController.restart({ dubboPorts });
+    edit(world, { exportTo: [a] });
+    await world.advance(1 * minute);
+    expect(filters(world)).toEqual(filterNames(world).map((name) => `${a}/${name}`));
   });
 });
 

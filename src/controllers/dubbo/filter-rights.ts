@@ -44,6 +44,11 @@ export class FilterRights {
     return this.#slots.get(entry)?.has(`${namespace} ${slot}`) ?? false;
   }
 
+  /** Where the entry has, or has had, filters. */
+  namespacesOf(entry: string): readonly string[] {
+    return [...(this.#slots.get(entry) ?? [])].map((one) => one.split(" ", 1)[0] ?? "");
+  }
+
   /** The entry is gone, or wants no filter any more. */
   forget(entry: string): void {
     this.#slots.delete(entry);

@@ -144,7 +144,7 @@ export class FilterWorker {
     if (scope === undefined) return undefined; // the key is queued again once that is known
     const withheld = route && this.#objection(route);
     const isOurs = object !== undefined && ownershipOf(object) === "ours";
-    const rules = route && this.rules.of(route, isOurs, scope.namespaces);
+    const rules = route && this.rules.of(route, isOurs, this.#placesOf(route, scope, withheld));
     if (route && rules === undefined) return undefined;
     const desired = rules ? this.#filtersFor(route, rules, withheld === undefined) : [];
     const allowed = desired.filter((filter) => withheld === undefined || this.#isOld(key, filter, withheld));
@@ -204,6 +204,20 @@ export class FilterWorker {
 
   #scopeOf(route: DubboRoute): Scope | undefined {
     return this.scope.of(route, this.#known.namespacesOf(route));
+  }
+
+  /** An entry that gets no filter in a new place keeps those that it has where they are, and they are repaired there. */
+  #placesOf(
+    route: DubboRoute,
+    { namespaces }: Scope,
+    withheld: Withheld | undefined,
+  ): readonly string[] {
+    if (withheld === undefined) return namespaces;
+    const { serviceEntry } = route;
+    const isOld = (namespace: string): boolean =>
+      this.#isOld(serviceEntry, outboundFilter(route, namespace, this.#options.rootNamespace), withheld);
+    if (namespaces.every(isOld)) return namespaces;
+    return [...new Set([...namespaces, ...this.rights.namespacesOf(serviceEntry).filter(isOld)])];
   }
 
   #objection({ serviceEntry, port }: DubboRoute): Withheld | undefined {
