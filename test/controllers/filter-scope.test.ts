@@ -276,6 +276,48 @@ describe("without a right", () => {
   });
 });
 
+describe("an admission webhook that breaks down", () => {
+  const breakDown = (world: World, namespace?: string): (() => void) =>
+    world.api.refuse(
+      { resource: "envoyfilters", verb: "patch", ...(namespace !== undefined && { namespace }) },
+      () => failure(500, "InternalError", "failed calling webhook"),
+    );
+
+  test.each([{ exportTo: ["*"] }, { exportTo: [a] }])(
+    "in one namespace keeps all in the root namespace after a minute, and is told (before: %o)",
+    async (spec) => {
+      const world = await openScoped({ spec });
+      const end = breakDown(world, b);
+      edit(world, { exportTo: [a, b] });
+      await world.advance(3 * minute);
+      expect(filters(world)).toEqual(inNamespaces(world, [rootNamespace]));
+      expect(await inRoot(world)).toBe("registryhub_filters_in_root 1");
+      expect(eventsOf(world)).toContain(`Namespace ${rootNamespace}: FiltersInRoot`);
+      const since = world.writes().length;
+      await world.advance(60 * minute);
+      const tried = world.writes(since).filter(({ resource }) => resource === "envoyfilters");
+      expect(tried.every(({ namespace }) => namespace === b)).toBe(true);
+      expect(tried.length).toBeLessThanOrEqual(7);
+      end();
+      await world.advance(15 * minute);
+      expect(filters(world)).toEqual(inNamespaces(world, [a, b]));
+      expect(await inRoot(world)).toBe("registryhub_filters_in_root 0");
+    },
+  );
+
+  test("in all of them moves nothing: the filters are where they belong once it is back", async () => {
+    const world = await openScoped();
+    const end = breakDown(world);
+    world.registry().lists(two);
+    await world.advance(30 * minute);
+    end();
+    await world.advance(2 * minute);
+    expect(filters(world)).toEqual(inNamespaces(world, [a, b], ["demo.A", "demo.B"]));
+    const toRoot = world.writes().filter(({ namespace, code = 500 }) => namespace === rootNamespace && code < 300);
+    expect(toRoot.filter(({ resource }) => resource === "envoyfilters")).toEqual([]);
+  });
+});
+
 describe("an entry whose port is no longer allowed", () => {
   const anyPort = [{ from: 1, to: 65_535, isAllowed: true }];
   const odd: Services = { "demo.A": ["10.42.0.1:3306"] };

@@ -5,6 +5,20 @@ import type { Known } from "../writes/optional-lists.ts";
 
 /** A filter that a namespace has refused is tried there again after so long. */
 export const refusedMs = 600_000;
+/** Where a write has failed for so long, for a reason that might have passed, it counts as refused. */
+const failingMs = 60_000;
+
+/** What has become of a filter in a namespace; "failed" = a server there broke down, such as an admission webhook. */
+export type WriteResult = "ok" | "refused" | "failed";
+
+/** A filter that a namespace has not taken. */
+interface Refusal {
+  /** The first failure in a row. */
+  readonly since: Instant;
+  /** The last one. */
+  readonly at: Instant;
+  readonly result: Exclude<WriteResult, "ok">;
+}
 
 /** The namespaces besides the root namespace. */
 export interface NamespacesView {
@@ -46,7 +60,7 @@ export class FilterScope {
   readonly #clock: Pick<Clock, "monotonic">;
   readonly #tell: (why: string) => void;
   /** By namespace and name of the filter, the oldest first: one name that somebody has there says nothing of others. */
-  readonly #refusedAt = new Map<string, Map<string, Instant>>();
+  readonly #refusals = new Map<string, Map<string, Refusal>>();
   /** Why entries that are exported to some namespaces have their filters in the root namespace all the same. */
   readonly #inRoot = new Map<string, string>();
 
@@ -86,10 +100,10 @@ export class FilterScope {
         const names = outboundNamesOf(route);
         const refuses = (namespace: string): boolean => names.some((name) => this.refuses(namespace, name));
         const refused = existing.find((namespace) => !has.has(namespace) && refuses(namespace));
-        const doubt = (namespace: string): number => (this.#refusedAt.has(namespace) ? 0 : 1);
+        const doubt = (namespace: string): number => (this.#refusals.has(namespace) ? 0 : 1);
         if (refused === undefined)
           return { namespaces: existing.toSorted((one, other) => doubt(one) - doubt(other)) };
-        const keptInRoot = `namespace ${refused} does not take them: see the Events on namespace ${this.#rootNamespace}, and on EnvoyFilters there`;
+        const keptInRoot = `namespace ${refused} does not take them: see the Events on namespace ${this.#rootNamespace}, and on EnvoyFilters there, or the log of the dubbo-controller`;
         return { ...root, keptInRoot, againInMs: refusedMs };
       }
     }
@@ -102,22 +116,38 @@ export class FilterScope {
 
   /** Whether it is too early to try the filter in the namespace again, which has refused it. */
   refuses(namespace: string, name: string): boolean {
-    const at = this.#refusedAt.get(namespace)?.get(name);
-    return at !== undefined && this.#clock.monotonic() - at < refusedMs;
+    const refusal = this.#refusals.get(namespace)?.get(name);
+    if (refusal === undefined || this.#clock.monotonic() - refusal.at >= refusedMs) return false;
+    return refusal.result === "refused" || refusal.at - refusal.since >= failingMs;
   }
 
-  /** What has become of a filter in the namespace. */
-  wrote(namespace: string, name: string, result: "ok" | "refused"): void {
-    const names = this.#refusedAt.get(namespace) ?? new Map<string, Instant>();
+  /**
+   * What has become of a filter in the namespace. Where the root namespace fails too, no namespace is to blame: all are tried
+   * as before, so that filters do not move once the server is back.
+   */
+  wrote(namespace: string, name: string, result: WriteResult): void {
+    if (namespace === this.#rootNamespace) {
+      if (result === "failed") this.#forgive();
+      return;
+    }
+    const names = this.#refusals.get(namespace) ?? new Map<string, Refusal>();
     const now = this.#clock.monotonic();
+    const since = names.get(name)?.since ?? now;
     names.delete(name);
-    if (result === "refused") names.set(name, now);
-    for (const [oldest, at] of names) {
+    if (result !== "ok") names.set(name, { since, at: now, result });
+    for (const [oldest, { at }] of names) {
       if (now - at < 2 * refusedMs) break;
       names.delete(oldest); // nobody has tried it again
     }
-    if (names.size > 0) this.#refusedAt.set(namespace, names);
-    else this.#refusedAt.delete(namespace);
+    if (names.size > 0) this.#refusals.set(namespace, names);
+    else this.#refusals.delete(namespace);
+  }
+
+  #forgive(): void {
+    for (const [namespace, names] of this.#refusals) {
+      for (const [name, { result }] of names) if (result === "failed") names.delete(name);
+      if (names.size === 0) this.#refusals.delete(namespace);
+    }
   }
 
   /** Records why the entry has filters in the root namespace; undefined = it is for no such reason. */

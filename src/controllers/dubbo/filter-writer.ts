@@ -73,8 +73,9 @@ export class FilterWriter {
     const error = await this.#writer.apply(key, desired, actual, { name });
     if (error === undefined) this.#scope.wrote(namespaceOf(desired), name, "ok");
     const outcome = this.#outcome(error);
-    const isForGood = error && retryDelay(error) === undefined && error.reason !== "NamespaceMissing";
-    return (isForGood && this.#refused(desired)) || outcome;
+    if (error === undefined || error.reason === "NamespaceMissing") return outcome;
+    if (error.status >= 500) this.#scope.wrote(namespaceOf(desired), name, "failed");
+    return (retryDelay(error) === undefined && this.#refused(desired)) || outcome;
   }
 
   /** Outside the root namespace it is no failure that something is refused: there is another place for the filter. */

@@ -47,21 +47,23 @@ export function identityUnknown(
   if (remembered.length > 0 && obstacles.some(({ obstacle }) => obstacle === "soon")) return remembered;
   return obstacles.flatMap(({ list, obstacle }) => {
     if (obstacle === undefined || obstacle === "soon") return [];
-    const detail = `new endpoints are called in plain text, which STRICT providers refuse, and the others as before, because ${reasonOf(list, obstacle)}, or set spec.identity: none`;
+    const detail = `new endpoints are called in plain text, which STRICT providers refuse, and the others as before, because ${whyOf(list, obstacle)}`;
     return [{ at: target, code: "IdentityUnknown", detail, severity: "warning" }];
   });
 }
 
-function reasonOf({ resource, status }: IdentityList, obstacle: Exclude<Obstacle, "soon">): string {
+/** What the API server says comes last: a long text is cut. */
+function whyOf({ resource, status }: IdentityList, obstacle: Exclude<Obstacle, "soon">): string {
   const name = resource.group === "" ? resource.plural : `${resource.plural}.${resource.group}`;
+  const otherwise = "or set spec.identity: none";
   switch (obstacle) {
     case "right": {
-      const said = status.state === "synced" ? "" : `: ${status.error?.message ?? ""}`;
-      return `the operator may not read ${name}${said}; grant its ServiceAccount the rights of ClusterRole registryhub-identity`;
+      const said = status.state === "synced" ? "" : (status.error?.message ?? "");
+      return `the operator may not read ${name}; grant its ServiceAccount the rights of ClusterRole registryhub-identity, ${otherwise}: ${said}`;
     }
     case "type":
-      return `the API server has no ${name} of ${apiVersionOf(resource)}; install Istio's CRDs of that version`;
+      return `the API server has no ${name} of ${apiVersionOf(resource)}; install Istio's CRDs of that version, ${otherwise}`;
     case "late":
-      return `the operator has had no current list of ${name} for more than a minute; look at its log ("not watching")`;
+      return `the operator has had no current list of ${name} for more than a minute; look at its log ("not watching"), ${otherwise}`;
   }
 }

@@ -82,6 +82,38 @@ test("a namespace that refuses a filter keeps all in the root namespace, but mov
   expect(of(["a", "b"])).toEqual({ namespaces: ["a", "b"] });
 });
 
+test("a namespace where a write fails refuses it after a minute, and is asked again like any that refuses", () => {
+  const { of, scope, clock } = scopeOf("a", "b");
+  const asBefore = { namespaces: ["b", "a"] };
+  scope.wrote("b", buffer, "failed");
+  clock.advance(1 * minute - 1);
+  scope.wrote("b", buffer, "failed");
+  expect(of(["a", "b"])).toEqual(asBefore);
+  clock.advance(1);
+  expect(of(["a", "b"])).toEqual(asBefore); // nobody has tried
+  scope.wrote("b", buffer, "failed");
+  expect(of(["a", "b"])).toMatchObject(inRoot);
+  clock.advance(10 * minute);
+  expect(of(["a", "b"])).toEqual(asBefore);
+  scope.wrote("b", buffer, "failed");
+  expect(of(["a", "b"])).toMatchObject(inRoot);
+  scope.wrote("b", buffer, "ok");
+  scope.wrote("b", buffer, "failed");
+  expect(of(["a", "b"])).toEqual(asBefore);
+});
+
+test("no namespace is to blame for failures where the root namespace fails, too, but for refusals it is", () => {
+  const { of, scope, clock } = scopeOf("a", "b");
+  for (const ms of [0, 1 * minute]) {
+    clock.advance(ms);
+    scope.wrote("b", buffer, "failed");
+  }
+  scope.wrote("a", "aeraki-rules-a.demo", "refused");
+  expect(of(["b"])).toMatchObject(inRoot);
+  scope.wrote(root, "x", "failed");
+  expect([of(["b"]), of(["a"])]).toMatchObject([{ namespaces: ["b"] }, inRoot]);
+});
+
 test("a namespace that refuses the filter of another entry takes this one's", () => {
   const { of, scope } = scopeOf("a", "b");
   scope.wrote("b", "aeraki-outbound-other.demo-240.241.0.2-20880", "refused");
