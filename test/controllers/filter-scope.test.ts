@@ -331,6 +331,7 @@ describe("an entry whose port is no longer allowed", () => {
     [[a], [b], a],
     [[a], ["*"], a],
     [[a], [a, b], a],
+    [[a], ["later"], a],
   ])("and that moves from %j to %j keeps its filters in %s, and they are repaired", async (from, to, place) => {
     const world = await openSettled({ services: odd, spec: { exportTo: from } });
     for (const name of [a, b]) world.person.createNamespace(name);

@@ -216,7 +216,7 @@ export class FilterWorker {
     const { serviceEntry } = route;
     const isOld = (namespace: string): boolean =>
       this.#isOld(serviceEntry, outboundFilter(route, namespace, this.#options.rootNamespace), withheld);
-    if (namespaces.every(isOld)) return namespaces;
+    if (namespaces.length > 0 && namespaces.every(isOld)) return namespaces;
     return [...new Set([...namespaces, ...this.rights.namespacesOf(serviceEntry).filter(isOld)])];
   }
 

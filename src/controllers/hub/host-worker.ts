@@ -217,7 +217,8 @@ export class HostWorker {
     const memo = this.#memos.of(host);
     const isTaken = (name: string): boolean => entries.isNameTaken(namespace, name, host);
     const nameOf = ({ name }: Entry): string => found?.object.metadata.name ?? (isTaken(name) ? "" : name);
-    const hubs = () => this.#context.claimants().flatMap(({ hub }) => (claims.has(hub.id) ? [hub] : []));
+    const claiming = ({ hub }: Claimant): boolean => claims.get(hub.id)?.key === hub.key;
+    const hubs = () => this.#context.claimants().flatMap((one) => (claiming(one) ? [one.hub] : []));
     const calledEarlier = earlierCalls(host, { last: memo.object, hubs, entries });
     const remembered = memo.last && { ...memo.last, name: nameOf(memo.last) };
     return {
