@@ -31,10 +31,19 @@ export async function startMeshPod(
     ...network
   }: PodNetworkOptions & Required<Pick<AgentOptions, "namespace">> & { readonly name?: string },
 ): Promise<MeshPod> {
-  const { kubectl } = world.api;
   await using starting = new AsyncDisposableStack();
   const pod = starting.use(await startPodNetwork(network));
-  const { excludedPorts = [] } = network;
+  await createPod(world, { namespace, name, ...network });
+  const sidecar = starting.use(await startAgentSidecar({ istiod, namespace, name, pod, drainSeconds }));
+  const owned = starting.move();
+  return { network: pod, sidecar, [Symbol.asyncDispose]: () => owned.disposeAsync() };
+}
+
+/** Makes the Pod object of a pod with a sidecar that runs at the address. */
+export async function createPod(
+  { api: { kubectl } }: Mesh["world"],
+  { namespace, name, address: ip, excludedPorts = [] }: PodNetworkOptions & { namespace: string; name: string },
+): Promise<void> {
   const object = {
     apiVersion: "v1",
     kind: "Pod",
@@ -48,13 +57,9 @@ export async function startMeshPod(
   };
   // Before its ServiceAccount is there, the namespace takes no pod.
   await eventually(() => kubectl(["apply", "-f", "-"], { input: JSON.stringify(object) }), ARRIVES_MS);
-  const ip = pod.address;
   const status = { phase: "Running", podIP: ip, podIPs: [{ ip }] };
   const patch = ["--subresource=status", "--type=merge", "--patch", JSON.stringify({ status })];
   await kubectl(["patch", "pod", name, "--namespace", namespace, ...patch]);
-  const sidecar = starting.use(await startAgentSidecar({ istiod, namespace, name, pod, drainSeconds }));
-  const owned = starting.move();
-  return { network: pod, sidecar, [Symbol.asyncDispose]: () => owned.disposeAsync() };
 }
 
 /** Starts a provider in a pod that registers in the tenant's ZooKeeper; by default it is named after its address. */
@@ -74,12 +79,18 @@ export function startInPod(
 }
 
 /** What all workloads of a namespace ask of those who call. */
-export async function setMtls({ world }: Mesh, namespace: string, mode: MtlsMode): Promise<void> {
-  const policy = {
-    apiVersion: "security.istio.io/v1",
-    kind: "PeerAuthentication",
-    metadata: { name: "default", namespace },
-    spec: { mtls: { mode } },
-  };
+export function setMtls(mesh: Mesh, namespace: string, mode: MtlsMode): Promise<void> {
+  return applyPolicy(mesh, namespace, "default", { mtls: { mode } });
+}
+
+/** Applies a PeerAuthentication. */
+export async function applyPolicy(
+  { world }: Mesh,
+  namespace: string,
+  name: string,
+  spec: object,
+): Promise<void> {
+  const kind = "PeerAuthentication";
+  const policy = { apiVersion: "security.istio.io/v1", kind, metadata: { name, namespace }, spec };
   await world.api.kubectl(["apply", "-f", "-"], { input: JSON.stringify(policy) });
 }

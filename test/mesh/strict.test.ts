@@ -3,12 +3,14 @@ import { beforeAll, expect, onTestFinished, test } from "vitest";
 import { startAgentSidecar } from "../bed/istio-agent.ts";
 import { newTenant, RETRY_MS, type Tenant } from "../e2e/world.ts";
 import { eventually } from "../support/eventually.ts";
-import { drainSeconds, type MeshPod, setMtls, startInPod, startMeshPod } from "./mesh-pod.ts";
+import { applyPolicy, createPod, drainSeconds, type MeshPod, setMtls, startInPod, startMeshPod } from "./mesh-pod.ts";
 import { ARRIVES_MS, at, openDubboService, type Service, startPod, useConsumers, useMesh } from "./world.ts";
 
 const NAMESPACE = "prov";
 const EXCLUDED_PORT = 20_881;
 const [CALLS, THREADS] = [2_000, 8];
+/** So long after a pod has gone nobody counts on it any more. */
+const FORGOTTEN_MS = 70_000;
 const PACE = { perSecond: 50, parallel: 2 };
 
 const mesh = useMesh({ start: startAgentSidecar, mutualTls: true });
@@ -108,6 +110,66 @@ test("identity: none has every call to the pod fail, until the hub says auto aga
   await calledByMtls(service, at(inside));
   await eventually(() => consumer?.call(callOf(service)), ARRIVES_MS);
   await answeredBy(service, inside.host);
+});
+
+test("subjectAltNames: the pod is called if it is one of them, and every call fails if it is not", async () => {
+  const tenant = await newTenant(mesh.world);
+  await using inside = await startInPod(mesh, tenant, pod);
+  const spiffe = (account: string): string => `spiffe://cluster.local/ns/${NAMESPACE}/sa/${account}`;
+  const hubOf = (...accounts: readonly string[]) => ({ l7: false, subjectAltNames: accounts.map(spiffe) });
+  const service = await openDubboService(mesh, tenant, [at(inside)], hubOf("another", "default"));
+  await calledByMtls(service, at(inside));
+  await answeredBy(service, inside.host);
+  const [consumer] = consumers;
+  await tenant.applyHub(hubOf("another"));
+  await eventually(async () => {
+    expect(await consumer?.calls(callOf(service), 20)).toMatchObject({ ok: 0, failed: 20 });
+  }, ARRIVES_MS);
+  await tenant.applyHub({ l7: false });
+  await eventually(() => consumer?.call(callOf(service)), ARRIVES_MS);
+  await answeredBy(service, inside.host);
+});
+
+test("a policy for the workload, and one for its port, say how it is called, and their end", async () => {
+  const tenant = await newTenant(mesh.world);
+  await using inside = await startInPod(mesh, tenant, pod);
+  const service = await openDubboService(mesh, tenant, [at(inside)], { l7: false });
+  const selector = { matchLabels: { app: "pod" } };
+  const endPolicy = () =>
+    mesh.world.api.kubectl(["delete", "peerauthentication", "of-workload", "--ignore-not-found", "-n", NAMESPACE]);
+  onTestFinished(async () => void (await endPolicy()));
+  for (const [spec, isMtls] of [
+    [{ selector, mtls: { mode: "DISABLE" } }, false],
+    [{ selector, mtls: { mode: "DISABLE" }, portLevelMtls: { [inside.port]: { mode: "STRICT" } } }, true],
+    [{ selector, mtls: { mode: "STRICT" }, portLevelMtls: { [inside.port]: { mode: "DISABLE" } } }, false],
+    [undefined, true],
+  ] as const) {
+    if (spec) await applyPolicy(mesh, NAMESPACE, "of-workload", spec);
+    else await endPolicy();
+    await calledByMtls(service, ...(isMtls ? [at(inside)] : []));
+    await delay(2_000 * drainSeconds); // then the pod's sidecar has cut what it took under the earlier policy
+    await answeredBy(service, inside.host);
+  }
+});
+
+test("a pod that another one with its address takes the place of is called by mTLS all the time", async () => {
+  const tenant = await newTenant(mesh.world);
+  await using inside = await startInPod(mesh, tenant, pod);
+  const service = await openDubboService(mesh, tenant, [at(inside)]);
+  await calledByMtls(service, at(inside));
+  const loops = await loopsTo(service);
+  const { kubectl } = mesh.world.api;
+  const { address } = pod.network;
+  for (const [old, name] of [
+    ["pod", "other"],
+    ["other", "pod"],
+  ] as const) {
+    await kubectl(["delete", "pod", old, "--namespace", NAMESPACE, "--grace-period=0", "--force"]);
+    await createPod(mesh.world, { namespace: NAMESPACE, name, address, excludedPorts: [EXCLUDED_PORT] });
+  }
+  await delay(FORGOTTEN_MS);
+  await calledByMtls(service, at(inside));
+  for (const loop of loops) expect(await loop.stop()).toMatchObject({ failed: 0, errors: [] });
 });
 
 // Before, a new connection may meet a sidecar that takes the other kind only, and a drain later it cuts the old ones.
