@@ -313,7 +313,9 @@ describe("an admission webhook that breaks down", () => {
     end();
     await world.advance(2 * minute);
     expect(filters(world)).toEqual(inNamespaces(world, [a, b], ["demo.A", "demo.B"]));
-    const toRoot = world.writes().filter(({ namespace, code = 500 }) => namespace === rootNamespace && code < 300);
+    const toRoot = world
+      .writes()
+      .filter(({ namespace, code = 500 }) => namespace === rootNamespace && code < 300);
     expect(toRoot.filter(({ resource }) => resource === "envoyfilters")).toEqual([]);
   });
 });
@@ -332,27 +334,30 @@ describe("an entry whose port is no longer allowed", () => {
     [[a], ["*"], a],
     [[a], [a, b], a],
     [[a], ["later"], a],
-  ])("and that moves from %j to %j keeps its filters in %s, and they are repaired", async (from, to, place) => {
-    const world = await openSettled({ services: odd, spec: { exportTo: from } });
-    for (const name of [a, b]) world.person.createNamespace(name);
-    await world.dubboController.start({ dubboPorts: anyPort });
-    await world.advance(1 * minute);
-    await world.dubboController.restart({ dubboPorts });
-    await world.advance(1 * minute);
-    edit(world, { exportTo: to });
-    await world.advance(1 * minute);
-    const mine = filterNames(world).map((name) => `${place}/${name}`);
-    expect(filters(world)).toEqual(mine);
-    for (const restarts of [false, true]) {
-      if (restarts) await world.dubboController.restart();
-      for (const key of mine) world.person.delete("envoyfilters", key);
+  ])(
+    "and that moves from %j to %j keeps its filters in %s, and they are repaired",
+    async (from, to, place) => {
+      const world = await openSettled({ services: odd, spec: { exportTo: from } });
+      for (const name of [a, b]) world.person.createNamespace(name);
+      await world.dubboController.start({ dubboPorts: anyPort });
       await world.advance(1 * minute);
+      await world.dubboController.restart({ dubboPorts });
+      await world.advance(1 * minute);
+      edit(world, { exportTo: to });
+      await world.advance(1 * minute);
+      const mine = filterNames(world).map((name) => `${place}/${name}`);
       expect(filters(world)).toEqual(mine);
-    }
-    edit(world, { l7: false });
-    await world.advance(1 * minute);
-    expect(filters(world)).toEqual([]);
-  });
+      for (const restarts of [false, true]) {
+        if (restarts) await world.dubboController.restart();
+        for (const key of mine) world.person.delete("envoyfilters", key);
+        await world.advance(1 * minute);
+        expect(filters(world)).toEqual(mine);
+      }
+      edit(world, { l7: false });
+      await world.advance(1 * minute);
+      expect(filters(world)).toEqual([]);
+    },
+  );
 
   test("loses those of a namespace that it is no longer exported to, where it has others", async () => {
     const world = await openSettled({ services: odd, spec: { exportTo: [a, b] } });

@@ -51,19 +51,22 @@ describe("what cannot be read now", () => {
     ["pods", []],
     ["peerauthentications", []],
     ["pods", ["peerauthentications"]],
-  ] as const)("costs a restart no write, where the right to %s, and %j, is missing, either", async (...rights) => {
-    const world = openWorld();
-    for (const resource of rights.flat()) world.api.forbid({ resource });
-    world.registry().lists(one);
-    world.person.put(hub());
-    await world.hubController.start();
-    await world.advance(2 * minute);
-    expect(warnings(world)).toEqual(rights.flat().map(() => "IdentityUnknown"));
-    const since = world.writes().length;
-    await world.hubController.restart();
-    await world.advance(5 * minute);
-    expect(writesSince(world, since)).toEqual([]);
-  });
+  ] as const)(
+    "costs a restart no write, where the right to %s, and %j, is missing, either",
+    async (...rights) => {
+      const world = openWorld();
+      for (const resource of rights.flat()) world.api.forbid({ resource });
+      world.registry().lists(one);
+      world.person.put(hub());
+      await world.hubController.start();
+      await world.advance(2 * minute);
+      expect(warnings(world)).toEqual(rights.flat().map(() => "IdentityUnknown"));
+      const since = world.writes().length;
+      await world.hubController.restart();
+      await world.advance(5 * minute);
+      expect(writesSince(world, since)).toEqual([]);
+    },
+  );
 
   test("is a type that is missing, where pods have a sidecar: it is told after a minute, and the endpoints stay", async () => {
     const world = await openWithPods();
@@ -109,22 +112,25 @@ describe("what cannot be read now", () => {
     expect(calledByMtls(world)).toEqual([]);
   });
 
-  test.each([[false], [true]])("keeps the label when its hub moves to another target, which has the host: %j", async (isThere) => {
-    const world = await openWithPods();
-    world.person.createNamespace("next");
-    world.registry("zk2:2181").lists({ "demo.A": ["10.42.0.5:20880"] });
-    if (isThere) world.person.put(hub({ address: "zk2:2181", generate_to: "next" }, { name: "other" }));
-    await world.advance(2 * minute);
-    await world.hubController.stop();
-    world.api.forbid(about);
-    await world.hubController.start();
-    edit(world, { generate_to: "next" });
-    await world.advance(2 * second);
-    expect(calledByMtls(world, "next")).toEqual(["10.42.0.1"]);
-    await world.advance(20 * minute);
-    expect(entryOf(world, "demo.A")).toBeUndefined();
-    expect(calledByMtls(world, "next")).toEqual(["10.42.0.1"]);
-  });
+  test.each([[false], [true]])(
+    "keeps the label when its hub moves to another target, which has the host: %j",
+    async (isThere) => {
+      const world = await openWithPods();
+      world.person.createNamespace("next");
+      world.registry("zk2:2181").lists({ "demo.A": ["10.42.0.5:20880"] });
+      if (isThere) world.person.put(hub({ address: "zk2:2181", generate_to: "next" }, { name: "other" }));
+      await world.advance(2 * minute);
+      await world.hubController.stop();
+      world.api.forbid(about);
+      await world.hubController.start();
+      edit(world, { generate_to: "next" });
+      await world.advance(2 * second);
+      expect(calledByMtls(world, "next")).toEqual(["10.42.0.1"]);
+      await world.advance(20 * minute);
+      expect(entryOf(world, "demo.A")).toBeUndefined();
+      expect(calledByMtls(world, "next")).toEqual(["10.42.0.1"]);
+    },
+  );
 
   test("is nothing where Istio has no such type, and no pod a sidecar", async () => {
     const world = openWorld();
@@ -169,7 +175,9 @@ describe("a list that is lost while the operator runs", () => {
     "leaves endpoints as they are, and new ones in plain text, and is told at once if it was a right: %s",
     async (resource) => {
       const world = await openWithPods();
-      const end = lose(world, resource, () => failure(403, "Forbidden", `cannot list resource "${resource}"`));
+      const end = lose(world, resource, () =>
+        failure(403, "Forbidden", `cannot list resource "${resource}"`),
+      );
       await world.advance(2 * second);
       expect(warnings(world)).toEqual(["IdentityUnknown"]);
       expect(statusOf(world).problems[0]?.problem).toContain(`cannot list resource "${resource}"`);

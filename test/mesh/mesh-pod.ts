@@ -42,7 +42,12 @@ export async function startMeshPod(
 /** Makes the Pod object of a pod with a sidecar that runs at the address. */
 export async function createPod(
   { api: { kubectl } }: Mesh["world"],
-  { namespace, name, address: ip, excludedPorts = [] }: PodNetworkOptions & { namespace: string; name: string },
+  {
+    namespace,
+    name,
+    address: ip,
+    excludedPorts = [],
+  }: PodNetworkOptions & { namespace: string; name: string },
 ): Promise<void> {
   const object = {
     apiVersion: "v1",

@@ -3,7 +3,15 @@ import { beforeAll, expect, onTestFinished, test } from "vitest";
 import { startAgentSidecar } from "../bed/istio-agent.ts";
 import { newTenant, RETRY_MS, type Tenant } from "../e2e/world.ts";
 import { eventually } from "../support/eventually.ts";
-import { applyPolicy, createPod, drainSeconds, type MeshPod, setMtls, startInPod, startMeshPod } from "./mesh-pod.ts";
+import {
+  applyPolicy,
+  createPod,
+  drainSeconds,
+  type MeshPod,
+  setMtls,
+  startInPod,
+  startMeshPod,
+} from "./mesh-pod.ts";
 import { ARRIVES_MS, at, openDubboService, type Service, startPod, useConsumers, useMesh } from "./world.ts";
 
 const NAMESPACE = "prov";
@@ -136,7 +144,14 @@ test("a policy for the workload, and one for its port, say how it is called, and
   const service = await openDubboService(mesh, tenant, [at(inside)], { l7: false });
   const selector = { matchLabels: { app: "pod" } };
   const endPolicy = () =>
-    mesh.world.api.kubectl(["delete", "peerauthentication", "of-workload", "--ignore-not-found", "-n", NAMESPACE]);
+    mesh.world.api.kubectl([
+      "delete",
+      "peerauthentication",
+      "of-workload",
+      "--ignore-not-found",
+      "-n",
+      NAMESPACE,
+    ]);
   onTestFinished(async () => void (await endPolicy()));
   for (const [spec, isMtls] of [
     [{ selector, mtls: { mode: "DISABLE" } }, false],

@@ -207,11 +207,7 @@ export class FilterWorker {
   }
 
   /** An entry that gets no filter in a new place keeps those that it has where they are, and they are repaired there. */
-  #placesOf(
-    route: DubboRoute,
-    { namespaces }: Scope,
-    withheld: Withheld | undefined,
-  ): readonly string[] {
+  #placesOf(route: DubboRoute, { namespaces }: Scope, withheld: Withheld | undefined): readonly string[] {
     if (withheld === undefined) return namespaces;
     const { serviceEntry } = route;
     const isOld = (namespace: string): boolean =>

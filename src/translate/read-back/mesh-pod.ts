@@ -1,7 +1,16 @@
 import { SocketAddress } from "node:net";
 import type { KubeObject } from "../../model/kubernetes.ts";
 import type { InboundPorts, MeshPod, MtlsMode, PeerPolicy } from "../../model/mesh-pod.ts";
-import { fieldsOf, isFields, listOf, objectAnnotations, objectKeyOf, objectLabels, textFieldsOf, textOf } from "./json.ts";
+import {
+  fieldsOf,
+  isFields,
+  listOf,
+  objectAnnotations,
+  objectKeyOf,
+  objectLabels,
+  textFieldsOf,
+  textOf,
+} from "./json.ts";
 import { isPortNumber } from "./stored-endpoints.ts";
 
 const inboundPorts = "traffic.sidecar.istio.io/";
