@@ -87,13 +87,16 @@ export function createListWatch<T extends KubeObject>(
     }
   }
 
+  /** On its own: what `follow` held here it would hold for as long as the watch after it. */
+  async function relist(signal: AbortSignal): Promise<ReadonlySet<ObjectKey>> {
+    const { objects, resourceVersion } = await listAll(signal);
+    mustList = false;
+    return store.replace(objects, resourceVersion);
+  }
+
   return {
     async *follow(signal, mayContinue) {
-      if (mustList || !mayContinue()) {
-        const listing = await listAll(signal);
-        mustList = false;
-        yield store.replace(listing.objects, listing.resourceVersion);
-      }
+      if (mustList || !mayContinue()) yield await relist(signal);
       yield* watchOnce(signal, mayContinue);
     },
     forget() {

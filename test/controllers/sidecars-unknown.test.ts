@@ -225,6 +225,8 @@ describe("a list that is lost while the operator runs", () => {
     const world = await openWithPods();
     const since = world.writes().length;
     for (let at = 0; at < 3; at++) {
+      for (const watch of world.api.watches("pods")) watch.hang();
+      world.person.edit("pods", "shop/cart-10.42.0.1", (object) => ({ ...object, probed: at }));
       world.api.compact();
       for (const watch of world.api.watches("pods")) watch.end(new Error("cut"));
       await world.advance(1 * minute);

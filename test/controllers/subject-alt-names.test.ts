@@ -49,10 +49,10 @@ describe("subjectAltNames of an entry", () => {
     expect(names(world)).toBeUndefined();
   });
 
-  test.each<[string, (world: World) => void]>([
-    ["is missing", ({ person }) => void person.delete("registryhubs", `${home}/other`)],
-    ["is suspended", (world) => void editOther(world, { suspend: true })],
-    ["cannot be read", (world) => void editOther(world, { type: "Eureka" as never })],
+  test.each<[string, (world: World) => unknown]>([
+    ["is missing", ({ person }) => person.delete("registryhubs", `${home}/other`)],
+    ["is suspended", (world) => editOther(world, { suspend: true })],
+    ["cannot be read", (world) => editOther(world, { type: "Eureka" as never })],
     ["has lost its registry", (world) => world.registry(other).fail()],
   ])("keep those of a hub that %s, whatever the other one says, and over a restart", async (_, lose) => {
     const world = await openWithTwo();

@@ -63,8 +63,7 @@ export class MtlsLook {
       await this.#begin.promise;
       if (signal.aborted) return;
       this.#begin = Promise.withResolvers();
-      const isAsked = this.#question();
-      const pauseMs = await inSlices(this.#steps(isAsked), this.#clock);
+      const pauseMs = await inSlices(this.#steps(this.#question()), this.#clock);
       await pause(this.#clock, pauseMs, signal);
     }
   }

@@ -1,16 +1,7 @@
 import { SocketAddress } from "node:net";
 import type { KubeObject } from "../../model/kubernetes.ts";
 import type { InboundPorts, MeshPod, MtlsMode, PeerPolicy } from "../../model/mesh-pod.ts";
-import {
-  fieldsOf,
-  isFields,
-  listOf,
-  objectAnnotations,
-  objectKeyOf,
-  objectLabels,
-  textFieldsOf,
-  textOf,
-} from "./json.ts";
+import { fieldsOf, isFields, listOf, objectAnnotations, objectLabels, textFieldsOf, textOf } from "./json.ts";
 import { isPortNumber } from "./stored-endpoints.ts";
 
 const inboundPorts = "traffic.sidecar.istio.io/";
@@ -45,7 +36,7 @@ export function meshPodOf(
   const all = listOf(podIPs).flatMap((one) => textOf(fieldsOf(one).ip) ?? []);
   const ips = isReached ? all.map(canonicalIp).join() : "";
   const { resourceVersion } = pod.metadata;
-  const name = before?.metadata.name ?? objectKeyOf(pod);
+  const name = before?.metadata.name ?? [namespace, pod.metadata.name].join("/"); // a template would keep its parts in memory
   return {
     metadata: resourceVersion === undefined ? { name } : { name, resourceVersion },
     ips: ips === before?.ips ? before.ips : ips,
