@@ -60,7 +60,11 @@ describe("what cannot be read now", () => {
       world.person.put(hub());
       await world.hubController.start();
       await world.advance(2 * minute);
-      expect(warnings(world)).toEqual(rights.flat().map(() => "IdentityUnknown"));
+      expect(warnings(world)).toEqual(["IdentityUnknown"]);
+      const named = rights
+        .flat()
+        .map((name) => (name === "pods" ? name : `${name}.security.istio.io/v1beta1`));
+      expect(statusOf(world).problems[0]?.problem).toContain(`may not read ${named.join(" and ")};`);
       const since = world.writes().length;
       await world.hubController.restart();
       await world.advance(5 * minute);
@@ -78,7 +82,7 @@ describe("what cannot be read now", () => {
     await world.advance(20 * second);
     expect(warnings(world)).toEqual(["IdentityUnknown"]);
     expect(statusOf(world).problems[0]?.problem).toContain(
-      "has no peerauthentications.security.istio.io of security.istio.io/v1beta1; install Istio's CRDs",
+      "has no peerauthentications.security.istio.io/v1beta1; install Istio's CRDs",
     );
     expect(calledByMtls(world)).toEqual(["10.42.0.1"]);
     const since = world.writes().length;

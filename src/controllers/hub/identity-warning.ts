@@ -1,5 +1,5 @@
 import type { ReflectorStatus } from "../../kube/reflector.ts";
-import { apiVersionOf, type Resource } from "../../kube/resources.ts";
+import type { Resource } from "../../kube/resources.ts";
 import type { Instant, Ms } from "../../model/entry.ts";
 import type { Hub } from "../../model/hub.ts";
 import type { Problem } from "../../model/problems.ts";
@@ -45,25 +45,33 @@ export function identityUnknown(
   const obstacles = lists.map((list) => ({ list, obstacle: obstacleTo(list, now) }));
   const remembered = rememberedWarnings("IdentityUnknown", previous).filter(({ at }) => at === target);
   if (remembered.length > 0 && obstacles.some(({ obstacle }) => obstacle === "soon")) return remembered;
-  return obstacles.flatMap(({ list, obstacle }) => {
+  return [...Map.groupBy(obstacles, ({ obstacle }) => obstacle)].flatMap(([obstacle, all]) => {
     if (obstacle === undefined || obstacle === "soon") return [];
-    const detail = `new endpoints are called in plain text, which STRICT providers refuse, and the others as before, because ${whyOf(list, obstacle)}`;
+    const why = whyOf(
+      obstacle,
+      all.map(({ list }) => list),
+    );
+    const detail = `new endpoints are called in plain text, which STRICT providers refuse, and the others as before, because ${why}`;
     return [{ at: target, code: "IdentityUnknown", detail, severity: "warning" }];
   });
 }
 
 /** What the API server says comes last: a long text is cut. */
-function whyOf({ resource, status }: IdentityList, obstacle: Exclude<Obstacle, "soon">): string {
-  const name = resource.group === "" ? resource.plural : `${resource.plural}.${resource.group}`;
+function whyOf(obstacle: Exclude<Obstacle, "soon">, lists: readonly IdentityList[]): string {
+  const names = lists.map(({ resource }) => qualified(resource)).join(" and ");
   const otherwise = "or set spec.identity: none";
   switch (obstacle) {
     case "right": {
-      const said = status.state === "synced" ? "" : (status.error?.message ?? "");
-      return `the operator may not read ${name}; grant its ServiceAccount the rights of ClusterRole registryhub-identity, ${otherwise}: ${said}`;
+      const said = lists.map(({ status }) => (status.state === "synced" ? "" : status.error?.message))[0];
+      return `the operator may not read ${names}; grant its ServiceAccount the rights of ClusterRole registryhub-identity, ${otherwise}: ${said}`;
     }
     case "type":
-      return `the API server has no ${name} of ${apiVersionOf(resource)}; install Istio's CRDs of that version, ${otherwise}`;
+      return `the API server has no ${names}; install Istio's CRDs, ${otherwise}`;
     case "late":
-      return `the operator has had no current list of ${name} for more than a minute; look at its log ("not watching"), ${otherwise}`;
+      return `the operator has had no current list of ${names} for more than a minute; look at its log ("not watching"), ${otherwise}`;
   }
 }
+
+/** "pods"; "peerauthentications.security.istio.io/v1beta1". */
+const qualified = ({ group, version, plural }: Resource): string =>
+  group === "" ? plural : `${plural}.${group}/${version}`;
