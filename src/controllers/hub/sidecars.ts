@@ -173,7 +173,7 @@ export class Sidecars {
       const over = [...this.#gone].filter(([, until]) => until <= now).map(([ip]) => ip);
       for (const ip of over) this.#gone.delete(ip);
       this.#look.ask(over);
-      this.#lookAtState(); // a list may be late by now
+      if (!this.#isKnown) this.#lookAtState(); // a list may be late by now
     }
   }
 }
