@@ -66,7 +66,7 @@ export function createListWatch<T extends KubeObject>(
     };
     for await (const events of watch<T>(client, resource, watching, deps)) {
       if (!mayContinue()) return;
-      yield take(store, events, transform);
+      yield take(store, events);
       const failure = events.find((event) => event.type === "ERROR");
       if (failure === undefined) continue;
       mustList = true;
@@ -114,16 +114,14 @@ const attemptAt = (resource: Resource, { namespace }: Selection): { method: stri
 function take<T extends KubeObject>(
   store: Store<T>,
   events: readonly WatchEvent<T>[],
-  transform: (object: T) => T,
 ): ReadonlySet<ObjectKey> {
   const changed = new Set<ObjectKey>();
   for (const event of events) {
     if (event.type === "ERROR") break;
     const { resourceVersion } = event.object.metadata;
     if (event.type !== "BOOKMARK") {
-      const object = transform(event.object);
-      const isNews = event.type === "DELETED" ? store.delete(object) : store.put(object);
-      if (isNews) changed.add(objectKey(object));
+      const isNews = event.type === "DELETED" ? store.delete(event.object) : store.put(event.object);
+      if (isNews) changed.add(objectKey(event.object));
     }
     if (resourceVersion !== undefined) store.advance(resourceVersion);
   }

@@ -69,7 +69,7 @@ export function createReflector<T extends KubeObject>(
   deps: Deps,
 ): Reflector<T> {
   const logger = deps.logger.child({ resource: resource.plural });
-  const store = createStore<T>();
+  const store = createStore<T>(options.transform);
   const listWatch = createListWatch(client, resource, store, options, deps);
   const backoff = createBackoff(deps);
   const { subscribe, notify } = createListeners();
@@ -102,8 +102,7 @@ export function createReflector<T extends KubeObject>(
     },
     subscribe,
     put(object) {
-      const kept = options.transform?.(object) ?? object;
-      if (store.put(kept)) notify(new Set([objectKey(kept)]));
+      if (store.put(object)) notify(new Set([objectKey(object)]));
     },
     remove(object) {
       if (store.remove(object)) notify(new Set([objectKey(object)]));

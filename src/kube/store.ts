@@ -11,7 +11,10 @@ export interface Store<T extends KubeObject> {
   readonly objects: ReadonlyMap<ObjectKey, T>;
   /** Everything up to this resourceVersion is known; undefined = never listed. */
   readonly resourceVersion: string | undefined;
-  /** Takes a complete list: objects that it lacks are gone, unless they are newer. Returns the keys that changed. */
+  /**
+   * Takes a complete list of what is kept of each object: objects that it lacks are gone, unless they are newer. Returns the
+   * keys that changed.
+   */
   replace(objects: readonly T[], resourceVersion: string): ReadonlySet<ObjectKey>;
   /** Takes an ADDED or MODIFIED event, or the answer of a write. Returns whether it was new. */
   put(object: T): boolean;
@@ -26,18 +29,22 @@ export interface Store<T extends KubeObject> {
   advance(resourceVersion: string): void;
 }
 
-export function createStore<T extends KubeObject>(): Store<T> {
+/** @param keep what is kept of an object that is news; `objectKey`, uid and resourceVersion stay as they are. */
+export function createStore<T extends KubeObject>(keep: (object: T) => T = asItIs): Store<T> {
   const objects = new Map<ObjectKey, T>();
   const removedUids = new Set<string>();
   let known: string | undefined;
 
-  function put(object: T): boolean {
-    const key = objectKey(object);
-    const { uid, resourceVersion } = object.metadata;
+  function isNews({ uid, resourceVersion }: KubeObject["metadata"], key: ObjectKey): boolean {
     if (uid !== undefined && removedUids.has(uid)) return false;
     const newest = objects.get(key)?.metadata.resourceVersion ?? known;
-    if (newest !== undefined && !isNewer(resourceVersion, newest)) return false;
-    objects.set(key, object);
+    return newest === undefined || isNewer(resourceVersion, newest);
+  }
+
+  function put(object: T, kept: (object: T) => T): boolean {
+    const key = objectKey(object);
+    if (!isNews(object.metadata, key)) return false; // as the watch's event about each of our own writes
+    objects.set(key, kept(object));
     return true;
   }
 
@@ -60,11 +67,11 @@ export function createStore<T extends KubeObject>(): Store<T> {
       const listedUids = new Set(listed.map(({ metadata }) => metadata.uid));
       for (const uid of removedUids) if (restored || !listedUids.has(uid)) removedUids.delete(uid);
       known = undefined;
-      for (const object of listed) if (put(object)) changed.add(objectKey(object));
+      for (const object of listed) if (put(object, asItIs)) changed.add(objectKey(object));
       known = resourceVersion;
       return changed;
     },
-    put,
+    put: (object) => put(object, keep),
     delete(object) {
       if (object.metadata.uid !== undefined) removedUids.delete(object.metadata.uid);
       const key = objectKey(object);
@@ -83,6 +90,8 @@ export function createStore<T extends KubeObject>(): Store<T> {
     },
   };
 }
+
+const asItIs = <T>(object: T): T => object;
 
 /** undefined is older than everything. */
 function isNewer(one: string | undefined, other: string | undefined): boolean {

@@ -19,6 +19,18 @@ describe("a store", () => {
     expect(store.delete(object("a", 11))).toBe(true);
   });
 
+  test("trims what it takes, and nothing else", () => {
+    const trimmed: string[] = [];
+    const store = createStore<KubeObject>((one) => {
+      trimmed.push(one.metadata.resourceVersion ?? "");
+      return { metadata: one.metadata };
+    });
+    store.replace([object("a", 5)], "9");
+    for (const version of [10, 10, 8]) store.put({ ...object("a", version), kind: "Trimmed" });
+    expect(trimmed).toEqual(["10"]);
+    expect(store.objects.get(key("a"))).toEqual(object("a", 10));
+  });
+
   test("compares resourceVersions as numbers of any size", () => {
     const store = createStore();
     store.replace([object("a", 9)], "9");
