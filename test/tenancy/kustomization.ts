@@ -18,8 +18,8 @@ export type Component = (typeof components)[number];
 const folder = temporaryFolder("kustomize").path;
 let kustomizations = 0;
 
-/** A folder whose kustomization is `config/default` with these components, in this order. */
-export async function folderOf(chosen: readonly Component[]): Promise<string> {
+/** A folder whose kustomization is `config/default` with these components, in this order, and `more` of its fields. */
+export async function folderOf(chosen: readonly Component[], more: object = {}): Promise<string> {
   const path = join(folder, String(++kustomizations));
   await mkdir(path);
   const config = (name: string) => relative(path, join(checkout, "config", name));
@@ -28,6 +28,7 @@ export async function folderOf(chosen: readonly Component[]): Promise<string> {
     kind: "Kustomization",
     resources: [config("default")],
     components: chosen.map((name) => config(`components/${name}`)),
+    ...more,
   };
   await writeFile(join(path, "kustomization.yaml"), JSON.stringify(kustomization));
   return path;
