@@ -3,10 +3,12 @@
  *
  *   node scripts/image.ts
  *
- * Environment: IMAGE (name:tag; default registryhub:<version>), BUILDER (one of the three, and no other), and, where the
+ * Environment: IMAGE (name:tag; default registryhub:<version>), BUILDER (one of the three, and no other), ARCHIVE (a file for
+ * `docker load` and the like to write as well), SOURCE_DATE_EPOCH (the time that everything in the image has), and, where the
  * defaults of the Dockerfile will not do, BUILD_BASE, BASE (images) and PLATFORM (e.g. linux/arm64). Empty = not given.
  */
 import { spawnSync } from "node:child_process";
+import { rmSync } from "node:fs";
 import { fileURLToPath } from "node:url";
 import { version } from "../src/cli/version.ts";
 
@@ -19,7 +21,7 @@ const builders: Readonly<Record<string, readonly string[]>> = {
 
 const machinePlatform = `linux/${process.arch === "x64" ? "amd64" : process.arch}`;
 const root = fileURLToPath(new URL("..", import.meta.url));
-const { IMAGE, BUILDER, BUILD_BASE, BASE, PLATFORM } = process.env;
+const { IMAGE, BUILDER, BUILD_BASE, BASE, PLATFORM, ARCHIVE, SOURCE_DATE_EPOCH } = process.env;
 
 function fail(message: string): never {
   process.stderr.write(`image: ${message}\n`);
@@ -52,6 +54,17 @@ function labels(): readonly string[] {
   ];
 }
 
+/** Everything that is built has one time, so that the same sources make the same layers. */
+function timeOf(builder: string, seconds: string): string {
+  return builder === "docker" ? `--build-arg=SOURCE_DATE_EPOCH=${seconds}` : `--timestamp=${seconds}`;
+}
+
+/** The command that writes the image into an archive that all three, containerd and kind can load. */
+function archiving(builder: string, image: string, path: string): readonly string[] {
+  if (builder === "buildah") return ["push", image, `docker-archive:${path}:${image}`];
+  return ["save", ...(builder === "podman" ? ["--format=docker-archive"] : []), `--output=${path}`, image];
+}
+
 if (BUILDER && !Object.hasOwn(builders, BUILDER))
   fail(`BUILDER must be docker, podman or buildah, not "${BUILDER}"`);
 const builder = findBuilder(BUILDER ? [BUILDER] : Object.keys(builders));
@@ -63,8 +76,14 @@ const options = [
   ...(PLATFORM ? [`--platform=${PLATFORM}`] : []),
   // Docker knows it by itself; some versions of the two others do not.
   ...(builder === "docker" ? [] : [`--build-arg=BUILDPLATFORM=${machinePlatform}`]),
+  ...(SOURCE_DATE_EPOCH ? [timeOf(builder, SOURCE_DATE_EPOCH)] : []),
   ...labels(),
 ];
-const { status } = spawnSync(builder, ["build", ...options, "."], { cwd: root, stdio: "inherit" });
-if (status !== 0) fail(`${builder} could not build ${image}`);
+const run = (args: readonly string[]): boolean =>
+  spawnSync(builder, args, { cwd: root, stdio: "inherit" }).status === 0;
+if (!run(["build", ...options, "."])) fail(`${builder} could not build ${image}`);
 process.stderr.write(`image: ${builder} built ${image}\n`);
+if (ARCHIVE) {
+  rmSync(ARCHIVE, { force: true });
+  if (!run(archiving(builder, image, ARCHIVE))) fail(`${builder} could not write ${ARCHIVE}`);
+}
