@@ -38,13 +38,14 @@ bed-env: setup ## Print the shell exports with which the servers of `make bed` c
 	@$(NODE) scripts/bed.ts env
 
 .PHONY: check
-check: setup ## Format, lint, types, import law, unused code and generated documents, without changing anything.
+check: setup ## Format, lint, types, import law, unused code, generated documents and the chart, without changing anything.
 	@$(NPM) run check:format
 	@$(NPM) run typecheck
 	@$(NPM) run check:lint
 	@$(NPM) run check:imports
 	@$(NPM) run check:unused
 	@$(NPM) run check:docs
+	@$(NPM) run check:chart
 
 .PHONY: format
 format: setup ## Format every file.
@@ -96,6 +97,10 @@ test-upgrade: bed ## The first version makes 300 entries of all four registries,
 	@$(VITEST) --project upgrade
 	@CI=1 $(NODE) scripts/mesh.ts test/mesh/upgrade
 
+.PHONY: test-release
+test-release: bed ## The Helm chart against kustomize and on a real API server, make release, and what Argo CD and Flux say of hubs.
+	@$(VITEST) --project release
+
 .PHONY: test-matrix
 test-matrix: bed ## Older versions: ZooKeeper 3.4 and 3.8, Nacos 2, Istio's CRDs from 1.18 on; and root namespace istio-system.
 	@CI=1 $(NODE) scripts/test.ts matrix
@@ -116,6 +121,10 @@ golden: setup ## Rewrite the expected files of the golden stories; read the diff
 docs: setup ## Write the generated documents.
 	@$(NODE) scripts/docs.ts
 
+.PHONY: chart
+chart: setup ## Copy the manifests of config/ into the Helm chart.
+	@$(NODE) scripts/chart.ts
+
 .PHONY: build
 build: setup ## Bundle the program into dist/registryhub.mjs.
 	@$(NODE) scripts/build.ts
@@ -123,6 +132,10 @@ build: setup ## Bundle the program into dist/registryhub.mjs.
 .PHONY: image
 image: setup ## Build the image with docker, podman or buildah; IMAGE=name:tag, BASE=, BUILD_BASE=, PLATFORM=, BUILDER=.
 	@$(NODE) scripts/image.ts
+
+.PHONY: release
+release: setup ## Manifests, chart, images, SBOM and checksums, in dist/release; REPOSITORY=, PLATFORMS=, and those of image.
+	@$(NODE) scripts/release.ts
 
 .PHONY: run
 run: setup ## Run both controllers against the current kubeconfig; ctrl-c stops both.

@@ -8,6 +8,8 @@ import { prepareDubbo } from "./dubbo-provider.ts";
 import { earlierCommit, earlierVersion, hasEarlierVersion } from "./earlier-version.ts";
 import { envoyBinary } from "./envoy-binary.ts";
 import { prepareEureka } from "./eureka.ts";
+import { gitOpsJudges } from "./gitops-judges.ts";
+import { helmBinary } from "./helm-binary.ts";
 import { bootstrapTemplate, istioBinaries, istioPrograms } from "./istio-binaries.ts";
 import { istioCrds, istioVersions } from "./istio-crds.ts";
 import { classPath } from "./java.ts";
@@ -34,6 +36,8 @@ const builtByGo: readonly Asset[] = [
   { name: "istio", prepare: prepareIstio },
   { name: "consul", prepare: async () => ({ CONSUL: await consulBinary() }) },
   { name: "dubbo-go", prepare: async () => ({ DUBBO_GO_PROVIDER: await prepareDubboGo() }) },
+  { name: "helm", prepare: async () => ({ HELM: await helmBinary() }) },
+  { name: "gitops", prepare: prepareJudges },
   { name: "istio-crds", prepare: async () => ({ ISTIO_CRDS: await istioCrds() }) },
   { name: "istio-crds-older", prepare: prepareOlderCrds },
 ];
@@ -102,6 +106,11 @@ async function prepareIstio(): Promise<Variables> {
   const { istioctl } = await istioBinaries(istioPrograms);
   await bootstrapTemplate();
   return { ISTIO_PROGRAMS: dirname(istioctl) };
+}
+
+async function prepareJudges(): Promise<Variables> {
+  const judges = await gitOpsJudges();
+  return { ARGO_HEALTH: judges["argo-health"], FLUX_HEALTH: judges["flux-health"] };
 }
 
 /** Only the mesh suite needs them. Where they cannot be had that suite fails, and everything else runs. */

@@ -10,7 +10,7 @@ export const textOf = (path: string): string => readFileSync(join(checkout, path
 
 /** Paths of the documents that people write and read, sorted. */
 export const documents: readonly string[] = globSync(
-  ["*.md", "docs/**/*.md", "src/**/*.md", "test/*.md", ".github/**/*.md"],
+  ["*.md", "charts/**/*.md", "docs/**/*.md", "src/**/*.md", "test/*.md", ".github/**/*.md"],
   { cwd: checkout },
 ).toSorted();
 
