@@ -124,6 +124,7 @@ const silentMetrics: Tools["metrics"] = {
   leads: () => undefined,
   wrote: () => undefined,
   wroteBytes: () => undefined,
+  repaired: () => undefined,
   eventDropped: () => undefined,
   queueDepth: () => undefined,
   sliceBegins: () => () => undefined,

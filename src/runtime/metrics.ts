@@ -1,4 +1,5 @@
 import { Counter, collectDefaultMetrics, Gauge, Histogram, Registry } from "prom-client";
+import type { Condition } from "../model/registryhub.ts";
 import type { Clock } from "./deps.ts";
 import { watchEventLoop } from "./event-loop.ts";
 import { SliceTimes } from "./slice-times.ts";
@@ -9,6 +10,8 @@ export interface Metrics {
   wrote(kind: string, verb: "apply" | "delete" | "status", result: string): void;
   /** A write of so many bytes has gone through. */
   wroteBytes(kind: string, bytes: number): void;
+  /** A write of this kind has put back what another client had changed. */
+  repaired(kind: string): void;
   /** An Event was not written: there are too many. */
   eventDropped(): void;
   /** Keys that wait in a queue. */
@@ -31,6 +34,8 @@ export interface Metrics {
 export interface HubMetrics extends Metrics {
   /** Whether the registry is synced now; while it is not, its sync age grows. */
   registryUp(hub: string, type: string, up: boolean): void;
+  /** What the hub's status says now; what it said before is forgotten. */
+  hubConditions(hub: string, conditions: readonly Pick<Condition, "type" | "status" | "reason">[]): void;
   hubCounts(hub: string, counts: { readonly services: number; readonly endpoints: number }): void;
   /** Services whose removal is withheld. */
   heldRemovals(hub: string, services: number): void;
@@ -63,6 +68,7 @@ const propagationBuckets = [0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30
 export function createHubMetrics(clock: Pick<Clock, "monotonic">): HubMetrics {
   const registry = new Registry();
   const connections = createConnectionMetrics(registry, clock);
+  const conditions = createConditionMetrics(registry);
   const services = gauge(registry, "services", "Services of the hub in the cluster.", ["hub"]);
   const endpoints = gauge(registry, "endpoints", "Endpoints of the hub's services.", ["hub"]);
   const held = gauge(registry, "held_removals", "Services whose removal is withheld.", ["hub"]);
@@ -76,6 +82,7 @@ export function createHubMetrics(clock: Pick<Clock, "monotonic">): HubMetrics {
   return {
     ...createBase(registry),
     registryUp: connections.set,
+    hubConditions: conditions.set,
     hubCounts(hub, counts) {
       services.set({ hub }, counts.services);
       endpoints.set({ hub }, counts.endpoints);
@@ -88,6 +95,7 @@ export function createHubMetrics(clock: Pick<Clock, "monotonic">): HubMetrics {
     unexplainedEntries: (count) => unexplained.set(count),
     forgetHub(hub) {
       connections.forget(hub);
+      conditions.forget(hub);
       for (const one of [services, endpoints, held]) one.remove({ hub });
     },
   };
@@ -152,6 +160,12 @@ function createBase(registry: Registry): Metrics {
     labelNames: ["kind"],
     registers: [registry],
   });
+  const repairs = new Counter({
+    name: "registryhub_repairs_total",
+    help: "Writes that have put back what another client had changed or deleted, by kind.",
+    labelNames: ["kind"],
+    registers: [registry],
+  });
   const eventsDropped = new Counter({
     name: "registryhub_events_dropped_total",
     help: "Events that were not written because there were too many.",
@@ -174,6 +188,7 @@ function createBase(registry: Registry): Metrics {
   const leader = gauge(registry, "leader", "1 while this process is the leader, 0 while it stands by.");
   return {
     leads: () => leader.set(1),
+    repaired: (kind) => repairs.inc({ kind }),
     eventDropped: () => eventsDropped.inc(),
     wrote: (kind, verb, result) => writes.inc({ kind, verb, result }),
     wroteBytes: (kind, bytes) => writtenBytes.inc({ kind }, bytes),
@@ -250,6 +265,26 @@ function createConnectionMetrics(registry: Registry, clock: Pick<Clock, "monoton
       connections.set(hub, { type, up: isUp, lostAt: isUp ? undefined : lostAt });
       up.set({ hub, type }, isUp ? 1 : 0);
     },
+  };
+}
+
+function createConditionMetrics(registry: Registry) {
+  type Labels = Readonly<Record<"hub" | "type" | "status" | "reason", string>>;
+  const help = "1 for what the hub's status says of each of its conditions; there is no series of what it does not say.";
+  const condition = gauge(registry, "condition", help, ["hub", "type", "status", "reason"]);
+  const shown = new Map<string, readonly Labels[]>();
+  const forget = (hub: string): void => {
+    for (const labels of shown.get(hub) ?? []) condition.remove(labels);
+    shown.delete(hub);
+  };
+  return {
+    forget,
+    set: ((hub, conditions) => {
+      forget(hub);
+      const series = conditions.map(({ type, status, reason }) => ({ hub, type, status, reason }));
+      for (const labels of series) condition.set(labels, 1);
+      shown.set(hub, series);
+    }) satisfies HubMetrics["hubConditions"],
   };
 }
 

@@ -334,6 +334,8 @@ describe("somebody", () => {
     }
     expect(repairs).toEqual([0, 1, 2, 4, 8, 16, 32, 64, 128, 256, 300, 300]);
     expect(eventsOf(world)).toEqual(["ServiceEntry aeraki-demo-a-demo: Contended"]);
+    const metrics = await world.hubController.metrics();
+    expect(metrics).toContain('registryhub_repairs_total{kind="ServiceEntry"} 12');
     await world.advance(11 * minute);
     empty(world);
     await world.settle();

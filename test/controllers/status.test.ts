@@ -129,6 +129,37 @@ describe("metrics", () => {
     expect(await world.hubController.metrics()).not.toContain("demo/hub");
   });
 
+  test("have one series for what the status says of each condition, and none of what it said before", async () => {
+    const world = await openSettled();
+    const conditions = async () =>
+      (await world.hubController.metrics())
+        .split("\n")
+        .filter((line) => line.startsWith("registryhub_condition{"))
+        .map((line) => line.replace(/.*type="(\w+)",status="(\w+)",reason="(\w+)"} 1$/, "$1 $2 $3"))
+        .toSorted();
+    expect(await conditions()).toEqual([
+      "Applied True Applied",
+      "DeletionHeld False NothingHeld",
+      "Ready True Ready",
+      "RegistrySynced True Synced",
+    ]);
+    world.registry().fail();
+    await world.advance(10 * second);
+    const lost = [
+      "Applied True Applied",
+      "DeletionHeld False NothingHeld",
+      "Ready False RegistryUnreachable",
+      "RegistrySynced False RegistryUnreachable",
+    ];
+    expect(await conditions()).toEqual(lost);
+    await world.hubController.restart();
+    await world.advance(1 * second);
+    expect(await conditions()).toEqual(lost);
+    world.person.delete("registryhubs", hubKey);
+    await world.advance(2 * second);
+    expect(await conditions()).toEqual([]);
+  });
+
   test("a queue that has worked on one key for longer than a while is stuck", async () => {
     const world = await openSettled();
     expect(world.hubController.stuckLoops(20 * second)).toEqual([]);

@@ -107,8 +107,8 @@ export class StatusWorker {
       ? this.#view(session, object)
       : unserved && this.#unservedView(key, unserved, object);
     if (view === undefined) return undefined;
-    this.#measure(key, view, session?.isSynced ?? false);
     const status = hubStatusOf(view, rfc3339(clock.now()));
+    this.#measure(key, view, status, session?.isSynced ?? false);
     const change = statusChange(view.previous, status);
     const tookMs = clock.monotonic() - lookedAt;
     this.#lookAt.set(key, clock.monotonic() + Math.min(tookMs / lookShare, maxLookPauseMs));
@@ -236,9 +236,10 @@ export class StatusWorker {
     return waitingMs < slowApplyMs ? "briefly" : "long";
   }
 
-  #measure(key: HubKey, view: HubView, isSynced: boolean): void {
+  #measure(key: HubKey, view: HubView, { conditions }: HubStatus, isSynced: boolean): void {
     const { metrics } = this.#tools;
     metrics.registryUp(key, view.hub.registry.type, isSynced);
+    metrics.hubConditions(key, conditions);
     metrics.hubCounts(key, { services: view.services, endpoints: view.endpoints });
     metrics.heldRemovals(key, view.held?.hold.services ?? 0);
   }

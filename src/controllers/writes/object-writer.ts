@@ -93,7 +93,9 @@ export class ObjectWriter<T extends KubeObject> {
     if (actual === undefined) deps.logger.info("object created", { kind: this.#resource.kind, ...fields });
     else deps.logger.debug("object changed", { kind: this.#resource.kind, ...fields });
     this.#store.put(written.ok);
-    if (this.#contention.wrote(key, contentHash(desired)) >= contestedTimes) {
+    const repairs = this.#contention.wrote(key, contentHash(desired));
+    if (repairs > 0) metrics.repaired(this.#resource.kind);
+    if (repairs >= contestedTimes) {
       this.recordEvent(
         written.ok,
         "Contended",
