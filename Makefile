@@ -80,6 +80,10 @@ test-cluster: bed ## The Kubernetes client, reflector, apply and election on a r
 test-tenancy: bed ## What one tenant can do to another, on a real API server; prints the attacks of docs/security.md.
 	@$(VITEST) --project tenancy
 
+.PHONY: test-monitoring
+test-monitoring: bed ## Alerts by promtool, and a real Prometheus that scrapes the running operator (Debian).
+	@$(VITEST) --project monitoring
+
 .PHONY: test-contract
 test-contract: bed ## The registry adapters on real registries, and on the fakes; TYPE=zookeeper for one type.
 	@$(VITEST) --project contract --project fakes --project matrix-contract $(TYPE)

@@ -17,6 +17,8 @@ import { apiPrograms, kubeBinaries, kubePrograms } from "./kube-binaries.ts";
 import { networkTools } from "./mesh-namespace.ts";
 import { prepareNacos } from "./nacos.ts";
 import { say } from "./progress.ts";
+import { prometheusPrograms } from "./prometheus.ts";
+import { prometheusCrds } from "./prometheus-crds.ts";
 import { prepareSpring } from "./spring-provider.ts";
 
 /** Variables that tell where an asset is. */
@@ -40,6 +42,7 @@ const builtByGo: readonly Asset[] = [
   { name: "gitops", prepare: prepareJudges },
   { name: "istio-crds", prepare: async () => ({ ISTIO_CRDS: await istioCrds() }) },
   { name: "istio-crds-older", prepare: prepareOlderCrds },
+  { name: "prometheus-crds", prepare: async () => ({ PROMETHEUS_CRDS: await prometheusCrds() }) },
 ];
 
 /** The rest, which mostly waits for downloads. */
@@ -59,6 +62,7 @@ const others: readonly Asset[] = [
   })),
   { name: "envoy", prepare: async () => ({ ENVOY: await envoyBinary() }) },
   { name: "network-tools", prepare: prepareNetworkTools },
+  { name: "prometheus", prepare: preparePrometheus },
   { name: "images", prepare: prepareImages },
   { name: "earlier-version", prepare: prepareEarlierVersion },
 ];
@@ -117,6 +121,13 @@ async function prepareJudges(): Promise<Variables> {
 async function prepareNetworkTools(): Promise<Variables> {
   if (canUnpackDebs()) return { NETWORK_TOOLS: await networkTools() };
   say("this is no Debian: make test-mesh will fail");
+  return {};
+}
+
+/** Only the monitoring suite needs it. Where it cannot be had that suite fails, and everything else runs. */
+async function preparePrometheus(): Promise<Variables> {
+  if (canUnpackDebs()) return { PROMTOOL: (await prometheusPrograms()).promtool };
+  say("this is no Debian: make test-monitoring will fail");
   return {};
 }
 

@@ -1,10 +1,8 @@
 import { copyFile } from "node:fs/promises";
 import { join } from "node:path";
 import { cacheRoot, fillCache } from "./cache.ts";
-import { withProgress } from "./progress.ts";
-import { run } from "./run.ts";
+import { goModuleFolder } from "./go-module.ts";
 import { versions } from "./versions.ts";
-import { temporaryFolder } from "./watchdog.ts";
 
 /**
  * The release of Istio -> the version of the Go module istio.io/api that has its CRDs, and the module's checksum. Before
@@ -32,12 +30,6 @@ export async function istioCrds(version: IstioVersion = versions.istioApi): Prom
 
 async function download(version: IstioVersion, path: string): Promise<void> {
   const [api, sum] = apis[version];
-  const module = `istio.io/api@${api}`;
-  await using folder = temporaryFolder("go"); // outside of any Go module
-  const answer = await withProgress(`downloading ${module}`, () =>
-    run("go", ["mod", "download", "-json", module], { cwd: folder.path, env: { GOWORK: "off" } }),
-  );
-  const { Dir, Sum } = JSON.parse(answer) as { Dir: string; Sum: string };
-  if (Sum !== sum) throw new Error(`${module} has the checksum ${Sum} instead of ${sum}; check GOPROXY`);
-  await copyFile(join(Dir, "kubernetes", "customresourcedefinitions.gen.yaml"), path);
+  const folder = await goModuleFolder({ module: `istio.io/api@${api}`, sum });
+  await copyFile(join(folder, "kubernetes", "customresourcedefinitions.gen.yaml"), path);
 }

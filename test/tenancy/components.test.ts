@@ -7,6 +7,7 @@ import { parseManifests } from "../../src/kube/manifests.ts";
 import type { KubeObject } from "../../src/model/kubernetes.ts";
 import { type ApiServer, startApiServer } from "../bed/api-server.ts";
 import { kubeBinaries } from "../bed/kube-binaries.ts";
+import { prometheusCrds } from "../bed/prometheus-crds.ts";
 import { run } from "../bed/run.ts";
 import { checkout, findObject, installNamespace, type Role, renderInstall } from "../support/install.ts";
 import { type Component, components, folderOf } from "./kustomization.ts";
@@ -111,6 +112,7 @@ describe.each(choices.map((chosen) => ({ name: chosen.join(", ") || "none", chos
         ),
         "istio-system": [],
         lanes: ["Deployment registryhub-critical", "PodDisruptionBudget registryhub-critical"],
+        monitoring: ["PodMonitor registryhub", "PrometheusRule registryhub", "ConfigMap registryhub-dashboard"],
         "multi-tenant": [
           "ClusterRole registryhub-lane-editor",
           ...["hubs", "addresses", "serviceentries"].flatMap((name) => [
@@ -179,6 +181,7 @@ describe("the API server takes", () => {
   beforeAll(async () => {
     api = await startApiServer({ controllerManager: false });
     await api.applyCrds();
+    await api.kubectl(["apply", "--server-side", "-f", await prometheusCrds()]);
     for (const namespace of ["istio-system", "monitoring"])
       await api.kubectl(["create", "namespace", namespace]);
     await api.kubectl(["apply", "-k", "config/default"]);

@@ -8,6 +8,7 @@ export const components = [
   "destination-rules",
   "istio-system",
   "lanes",
+  "monitoring",
   "multi-tenant",
   "network-policy",
   "priority",
