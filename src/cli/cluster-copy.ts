@@ -46,7 +46,7 @@ export interface ClusterCopy extends Pick<Cluster, "hubs" | "namespaces"> {
   readonly entries: EntryIndex;
   /** The tools of a worker. Only `pass` advances the monotonic clock. */
   readonly tools: Tools;
-  /** The Events that the workers would have written, each once. */
+  /** The warnings among the Events that the workers would have written, each once. */
   notes(): readonly EventNote[];
   pass(ms: Ms): void;
 }
@@ -68,7 +68,11 @@ export function copyOf(cluster: Cluster, deps: Deps): ClusterCopy {
     entries,
     tools: {
       client: clientOf(held),
-      events: { record: (note) => void notes.set(`${note.reason} ${objectKey(note.object)}`, note) },
+      events: {
+        record(note) {
+          if (note.type === "Warning") notes.set(`${note.reason} ${objectKey(note.object)}`, note);
+        },
+      },
       metrics: silentMetrics,
       deps: { ...deps, clock: { ...deps.clock, monotonic: () => now } },
       signal: new AbortController().signal,

@@ -5,7 +5,7 @@ import type { Deps } from "../runtime/deps.ts";
 import { apply } from "./apply.ts";
 import type { KubeClient } from "./client.ts";
 import { apiVersionOf, objectKey, resources } from "./resources.ts";
-import { createTokenBucket } from "./token-bucket.ts";
+import { createTokenBucket, type Limit } from "./token-bucket.ts";
 
 /** Minimum time between two writes of one (object, reason). */
 const intervalMs = 60_000;
@@ -15,6 +15,9 @@ const forgetMs = 600_000;
 const limit = { burst: 25, perSecond: 1 } as const;
 /** Those about the objects of one namespace, so that its trouble leaves room for that of others. */
 const namespaceLimit = { burst: 12, perSecond: 0.5 } as const;
+/** Minor ones get half of each. */
+const minorLimit = { burst: 12, perSecond: 0.5 } as const;
+const minorNamespaceLimit = { burst: 6, perSecond: 0.25 } as const;
 /** So many namespaces are counted before counting begins anew. */
 const maxNamespaces = 1_000;
 
@@ -27,6 +30,8 @@ export interface EventNote {
   readonly reason: string;
   /** A sentence; never a secret. */
   readonly message: string;
+  /** One of many alike: what concerns a whole hub has room, however many of these there are. */
+  readonly isMinor?: true;
 }
 
 export interface EventRecorder {
@@ -51,12 +56,12 @@ interface Series {
 }
 
 /** Whether the Event of a note may be written now; asking uses up a part of what its namespace, and everybody, has. */
-function createAllowance(clock: Deps["clock"]): (note: EventNote) => boolean {
-  const mayWriteAny = createTokenBucket(limit, clock);
+function createAllowance(clock: Deps["clock"], all: Limit, each: Limit): (note: EventNote) => boolean {
+  const mayWriteAny = createTokenBucket(all, clock);
   const namespaces = new Map<string, () => boolean>();
   return ({ object }) => {
     const { namespace = "" } = object.metadata;
-    const mayWriteOf = namespaces.get(namespace) ?? createTokenBucket(namespaceLimit, clock);
+    const mayWriteOf = namespaces.get(namespace) ?? createTokenBucket(each, clock);
     if (namespaces.size >= maxNamespaces) namespaces.clear();
     namespaces.set(namespace, mayWriteOf);
     return mayWriteOf() && mayWriteAny();
@@ -77,7 +82,9 @@ export function createEventRecorder(
   const { clock, logger } = deps;
   /** Those that were recorded longest ago first. */
   const seriesByKey = new Map<string, Series>();
-  const mayWrite = createAllowance(clock);
+  const isAllowed = createAllowance(clock, limit, namespaceLimit);
+  const isMinorAllowed = createAllowance(clock, minorLimit, minorNamespaceLimit);
+  const mayWrite = (note: EventNote): boolean => (!note.isMinor || isMinorAllowed(note)) && isAllowed(note);
 
   async function write(series: Series): Promise<void> {
     series.quietUntil = clock.monotonic() + intervalMs;

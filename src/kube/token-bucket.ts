@@ -1,8 +1,13 @@
 import type { Clock } from "../runtime/deps.ts";
 
+export interface Limit {
+  readonly burst: number;
+  readonly perSecond: number;
+}
+
 /** So many at once, and so many a second in the long run. Returns whether there is one to take, and takes it. */
 export function createTokenBucket(
-  { burst, perSecond }: { readonly burst: number; readonly perSecond: number },
+  { burst, perSecond }: Limit,
   { monotonic }: Pick<Clock, "monotonic">,
 ): () => boolean {
   let tokens = burst;

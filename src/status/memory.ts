@@ -59,7 +59,10 @@ function isOwnStatus({ conditions }: HubStatus): boolean {
 }
 
 /** Whether a status describes the hub's present registry and target. */
-export function isAbout(status: HubStatus, { registry, target }: StatusSubject): boolean {
+export function isAbout(
+  status: HubStatus,
+  { registry, target }: Pick<StatusSubject, "registry" | "target">,
+): boolean {
   return (
     status.address === registry.address && status.type === registry.type && status.generate_to === target
   );

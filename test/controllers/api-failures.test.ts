@@ -3,7 +3,7 @@ import { deniedByWebhook, failure, tooManyRequests } from "../fakes/api-server/a
 import {
   addressesOf,
   entryOf,
-  eventsOf,
+  warningsOf,
   listedHosts,
   messageOf,
   said,
@@ -148,7 +148,7 @@ describe("the API server refuses", () => {
     await world.hubController.start();
     await world.advance(1 * minute);
     expect(listedHosts(world)).toEqual(hostsOf(two));
-    expect(eventsOf(world)).toEqual(["RegistryHub hub: Forbidden"]);
+    expect(warningsOf(world)).toEqual(["RegistryHub hub: Forbidden"]);
     end();
     await world.advance(1 * minute);
     expect(said(world)).toMatchObject({ phase: "success", Ready: "True Ready" });

@@ -1,7 +1,7 @@
 import { beforeEach, describe, expect, test, vi } from "vitest";
 import type { Service } from "../../src/model/service.ts";
 import { serviceOf } from "../fakes/registries.ts";
-import { addressesOf, entryOf, eventsOf, filtersOf, listedHosts, messageOf, said } from "./looks.ts";
+import { addressesOf, entryOf, warningsOf, filtersOf, listedHosts, messageOf, said } from "./looks.ts";
 import { hostsOf, openSettled, two } from "./scenes.ts";
 import { home, hour, hub, hubKey, minute, openWorld, rootNamespace, second, type World } from "./world.ts";
 
@@ -119,7 +119,7 @@ describe("a bug in the reader of a registry", () => {
     expect(reports(world)[0]).toEqual(report("hub"));
     expect(await world.hubController.metrics()).toContain('registryhub_internal_errors_total{about="hub"} 1');
     await world.advance(1 * second);
-    expect(eventsOf(world)).toContain("RegistryHub hub: InternalError");
+    expect(warningsOf(world)).toContain("RegistryHub hub: InternalError");
     await world.advance(3 * hour + 15 * minute);
     expect(notes(world).filter((note) => note.includes("InternalError"))).toHaveLength(4);
   });

@@ -3,7 +3,7 @@ import type { ServiceEntry } from "../../src/model/istio.ts";
 import {
   addressesOf,
   entryOf,
-  eventsOf,
+  warningsOf,
   filtersOf,
   listedHosts,
   said,
@@ -333,7 +333,7 @@ describe("somebody", () => {
       repairs.push(Math.round((world.clock.monotonic() - start) / 1_000));
     }
     expect(repairs).toEqual([0, 1, 2, 4, 8, 16, 32, 64, 128, 256, 300, 300]);
-    expect(eventsOf(world)).toEqual(["ServiceEntry aeraki-demo-a-demo: Contended"]);
+    expect(warningsOf(world)).toEqual(["ServiceEntry aeraki-demo-a-demo: Contended"]);
     const metrics = await world.hubController.metrics();
     expect(metrics).toContain('registryhub_repairs_total{kind="ServiceEntry"} 12');
     await world.advance(11 * minute);
@@ -436,7 +436,7 @@ describe("another ServiceEntry with the virtual IP of one of ours", () => {
     await world.advance(1 * minute);
     expect(vipOf(world)).toBe(vip);
     expect(filtersOf(world)).toEqual(filters);
-    expect(eventsOf(world)).toEqual([]);
+    expect(warningsOf(world)).toEqual([]);
     const [problem, ...more] = statusOf(world).problems;
     expect(problem).toMatchObject({ at: "demo.a.demo", severity: "warning" });
     expect(problem?.problem).toContain("VipShared: ServiceEntry red/theirs,");
@@ -485,7 +485,7 @@ describe("another ServiceEntry with the virtual IP of one of ours", () => {
     take(world, "red/aeraki-demo-red-red", vip);
     await world.advance(1 * second);
     expect([vipOf(world), vipOf(world, "demo.Red", "red")]).toEqual([vip, own]);
-    expect(eventsOf(world)).toEqual(["ServiceEntry aeraki-demo-red-red: VipMoved"]);
+    expect(warningsOf(world)).toEqual(["ServiceEntry aeraki-demo-red-red: VipMoved"]);
     await world.advance(1 * minute);
     expect(filtersOf(world)).toEqual(filters);
     expect(world.api.writes({ resource: "envoyfilters" }).slice(before)).toEqual([]);

@@ -3,7 +3,7 @@ import { annotations } from "../../src/model/labels.ts";
 import {
   addressesOf,
   entryOf,
-  eventsOf,
+  warningsOf,
   listedHosts,
   messageOf,
   said,
@@ -31,7 +31,7 @@ describe("the brake", () => {
     expect(said(world)).toMatchObject({ phase: "success", DeletionHeld: "True Shrunk", Ready: "True Ready" });
     expect(statusOf(world).hold).toMatchObject({ services: 4, endpoints: 4 });
     expect(messageOf(world, "DeletionHeld")).toContain("keeps those instances until status.hold.until");
-    expect(eventsOf(world)).toEqual(["RegistryHub hub: Shrunk"]);
+    expect(warningsOf(world)).toEqual(["RegistryHub hub: Shrunk"]);
     await world.advance(2 * second);
     expect(listedHosts(world)).toEqual(hostsOf(without(ten, 4)));
     expect(said(world)).toMatchObject({ DeletionHeld: "False NothingHeld" });
@@ -44,7 +44,7 @@ describe("the brake", () => {
     world.registry().lists({});
     await world.advance(50 * second);
     expect(said(world)).toMatchObject({ DeletionHeld: "True Settling" });
-    expect(eventsOf(world)).toEqual([]);
+    expect(warningsOf(world)).toEqual([]);
     await world.advance(15 * second);
     expect(said(world)).toMatchObject({ DeletionHeld: "True Shrunk" });
     await world.advance(4 * minute + 50 * second);
@@ -58,7 +58,7 @@ describe("the brake", () => {
     world.registry().lists(without(ten, 3));
     await world.advance(1 * second);
     expect(listedHosts(world)).toEqual(hostsOf(without(ten, 3)));
-    expect(eventsOf(world)).toEqual([]);
+    expect(warningsOf(world)).toEqual([]);
   });
 
   test("lets an instance go whose service still has another", async () => {
@@ -108,7 +108,7 @@ describe("the brake", () => {
     await world.advance(1 * minute + 2 * second);
     expect(listedHosts(world)).toEqual([]);
     expect(said(world)).toMatchObject({ DeletionHeld: "False NothingHeld" });
-    expect(eventsOf(world)).toEqual(["RegistryHub hub: Shrunk"]);
+    expect(warningsOf(world)).toEqual(["RegistryHub hub: Shrunk"]);
   });
 });
 
@@ -129,7 +129,7 @@ describe("a registry that lost its data", () => {
     expect(said(world)).toMatchObject({ phase: "success", DeletionHeld: "True RegistryReset" });
     expect(statusOf(world).hold).toMatchObject({ services: 2, endpoints: 2 });
     expect(messageOf(world, "DeletionHeld")).toContain("Restart the providers");
-    expect(eventsOf(world)).toContain("RegistryHub hub: RegistryReset");
+    expect(warningsOf(world)).toContain("RegistryHub hub: RegistryReset");
     await world.advance(2 * hour);
     expect(listedHosts(world)).toEqual([]);
     expect(said(world)).toMatchObject({ DeletionHeld: "False NothingHeld" });

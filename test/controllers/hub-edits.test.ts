@@ -3,7 +3,7 @@ import type { ServiceEntry } from "../../src/model/istio.ts";
 import {
   addressesOf,
   entryOf,
-  eventsOf,
+  warningsOf,
   filtersOf,
   listedHosts,
   said,
@@ -148,12 +148,12 @@ describe("policy", () => {
     await world.advance(1 * minute);
     expect(entryOf(world, "demo.A")?.spec.addresses).toEqual(addresses);
     expect(statusOf(world).plan).toEqual({ create: 0, change: 1, remove: 0 });
-    expect(eventsOf(world)).toEqual([]);
+    expect(warningsOf(world)).toEqual([]);
     expect(await world.hubController.metrics()).toContain("registryhub_vip_pool_used 1");
     edit(world, { policy: "sync" });
     await world.settle();
     expect(entryOf(world, "demo.A")?.spec.addresses).not.toEqual(addresses);
-    expect(eventsOf(world)).toEqual(["ServiceEntry aeraki-demo-a-demo: VipMoved"]);
+    expect(warningsOf(world)).toEqual(["ServiceEntry aeraki-demo-a-demo: VipMoved"]);
   });
 
   test("upsert-only adds and changes, and never removes or shows a hold", async () => {

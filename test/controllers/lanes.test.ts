@@ -1,7 +1,7 @@
 import { describe, expect, test } from "vitest";
 import type { HubControllerOptions } from "../../src/controllers/hub/controller.ts";
 import type { RegistryHub } from "../../src/model/registryhub.ts";
-import { addressesOf, entryOf, eventsOf, listedHosts, said, statusOf } from "./looks.ts";
+import { addressesOf, entryOf, warningsOf, listedHosts, said, statusOf } from "./looks.ts";
 import {
   entryOfOldProduct,
   home,
@@ -566,7 +566,7 @@ describe("two lanes at one moment", () => {
     const vips = ["demo.B", "demo.C"].map((name) => entryOf(world, name)?.spec.addresses?.[0]);
     expect(new Set(vips).size).toBe(2);
     expect(vips[0]).toBe(asked[0]?.[0]);
-    expect(eventsOf(world)).toEqual(["ServiceEntry aeraki-demo-c-demo: VipMoved"]);
+    expect(warningsOf(world)).toEqual(["ServiceEntry aeraki-demo-c-demo: VipMoved"]);
     expect(["one", "two"].map((name) => problemsOf(world, name))).toEqual([[], []]);
   });
 

@@ -47,15 +47,21 @@ export const messageOf = (world: World, type: ConditionType, key = hubKey): stri
   statusOf(world, key).conditions.find((one) => one.type === type)?.message ?? "";
 
 /** "<kind> <name>: <reason>" of every Event, in the order of their first writing. */
-export function eventsOf({ api }: World): readonly string[] {
-  const seen = api.writes({ resource: "events" }).map(({ body }) => {
-    const { involvedObject, reason } = body as {
-      involvedObject: { kind: string; name: string };
-      reason: string;
-    };
-    return `${involvedObject.kind} ${involvedObject.name}: ${reason}`;
-  });
+export function eventsOf({ api }: World, type: readonly string[] = ["Normal", "Warning"]): readonly string[] {
+  const events = api.writes({ resource: "events" }).map(({ body }) => body as EventBody);
+  const seen = events
+    .filter((event) => type.includes(event.type))
+    .map(({ involvedObject: { kind, name }, reason }) => `${kind} ${name}: ${reason}`);
   return [...new Set(seen)];
+}
+
+/** Those of them that need a person. */
+export const warningsOf = (world: World): readonly string[] => eventsOf(world, ["Warning"]);
+
+interface EventBody {
+  readonly involvedObject: { readonly kind: string; readonly name: string };
+  readonly type: string;
+  readonly reason: string;
 }
 
 /** The names of the EnvoyFilters in the root namespace. */

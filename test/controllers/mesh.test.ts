@@ -1,6 +1,6 @@
 import { describe, expect, test } from "vitest";
 import { tooManyRequests } from "../fakes/api-server/answer.ts";
-import { eventsOf, said, statusOf, writesSince } from "./looks.ts";
+import { warningsOf, said, statusOf, writesSince } from "./looks.ts";
 import { edit, openSettled } from "./scenes.ts";
 import { home, hub, minute, openWorld, rootNamespace, second, type World } from "./world.ts";
 
@@ -105,7 +105,7 @@ describe("a mesh that hides the entries of the hub's target (U15)", () => {
     await world.advance(30 * minute);
     expect(said(world)).toMatchObject({ phase: "success", Ready: "True Ready", Applied: "True Applied" });
     expect(problems(world)).toEqual([]);
-    expect(eventsOf(world)).toEqual([]);
+    expect(warningsOf(world)).toEqual([]);
     expect(world.hubController.log.filter(({ level }) => level === "warn")).toEqual([]);
   });
 

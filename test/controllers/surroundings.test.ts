@@ -1,6 +1,6 @@
 import { describe, expect, test } from "vitest";
 import { typeMissing } from "../fakes/api-server/answer.ts";
-import { addressesOf, eventsOf, listedHosts, said, statusOf } from "./looks.ts";
+import { addressesOf, warningsOf, listedHosts, said, statusOf } from "./looks.ts";
 import { home, hub, hubKey, minute, openWorld, second, type World } from "./world.ts";
 
 const services = { "demo.A": ["10.42.0.1:20880"], "demo.B": ["10.42.0.2:20880"] };
@@ -73,7 +73,7 @@ test("a registry that loses its data while Istio's CRDs are denied is found out 
   await world.advance(10 * minute);
   expect(said(world)).toMatchObject({ DeletionHeld: "True RegistryReset" });
   expect(statusOf(world).origin).toBe("0x2");
-  expect(eventsOf(world)).toContain("RegistryHub hub: RegistryReset");
+  expect(warningsOf(world)).toContain("RegistryHub hub: RegistryReset");
   expect(listedHosts(world)).toEqual(["demo.a.demo", "demo.b.demo"]);
 });
 

@@ -1,6 +1,6 @@
 import { describe, expect, test } from "vitest";
 import { annotations } from "../../src/model/labels.ts";
-import { addressesOf, eventsOf, listedHosts, said, statusOf, writesSince } from "./looks.ts";
+import { addressesOf, warningsOf, listedHosts, said, statusOf, writesSince } from "./looks.ts";
 import { edit, hostsOf, openSettled, ten, two, without } from "./scenes.ts";
 import { hour, hub, hubKey, minute, openWorld, second, type World } from "./world.ts";
 
@@ -51,7 +51,7 @@ describe("the brake", () => {
     await world.advance(1 * minute);
     expect(listedHosts(world)).toEqual(hostsOf(without(ten, 4)));
     expect(statusOf(world).hold).toMatchObject({ services: 6, endpoints: 6 });
-    expect(eventsOf(world)).toEqual(["RegistryHub hub: Shrunk"]);
+    expect(warningsOf(world)).toEqual(["RegistryHub hub: Shrunk"]);
     await world.advance(4 * minute - 2 * second);
     expect(listedHosts(world)).toHaveLength(6);
     await world.advance(4 * second);
@@ -370,7 +370,7 @@ describe("a loss of data", () => {
       await world.advance(2 * minute);
       expect(said(world)).toMatchObject({ DeletionHeld: "False NothingHeld" });
       expect(listedHosts(world)).toEqual(hostsOf(without(ten, 3)));
-      expect(eventsOf(world)).toEqual([]);
+      expect(warningsOf(world)).toEqual([]);
     });
 
     test("another root of a hub that is deleted and created again (H10)", async () => {

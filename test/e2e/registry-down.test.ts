@@ -76,3 +76,33 @@ test("the provider's last word counts once the registry is back", async () => {
   await world.writer.delete(path);
   await eventually(async () => expect(await tenant.entries()).toEqual([]), 60_000);
 });
+
+test("Events tell when the registry was lost and found again, and a restart of the operator tells nothing", async () => {
+  const tenant = await newTenant(world);
+  await tenant.provide(providerUrl("org.example.A", "10.42.5.4:20880"));
+  await tenant.applyHub();
+  await untilReady(tenant);
+  await world.zooKeeper.kill();
+  await untilFailed(tenant, "RegistryUnreachable", /./);
+  await world.restartZooKeeper();
+  await untilReady(tenant, { deadlineMs: RETRY_MS });
+  const columns = "-o=custom-columns=KIND:.involvedObject.kind,TYPE:.type,REASON:.reason";
+  const events = async () => {
+    const table = await world.api.kubectl(["get", "events", "-n", tenant.namespace, "--no-headers", columns]);
+    return table
+      .trim()
+      .split("\n")
+      .map((line) => line.replace(/ +/g, " "))
+      .toSorted();
+  };
+  const told = [
+    "RegistryHub Normal Applied",
+    "RegistryHub Normal Synced",
+    "RegistryHub Warning RegistryUnreachable",
+  ];
+  await eventually(async () => expect(await events()).toEqual(told), STATUS_MS);
+  await world.controllers.hub.restart();
+  await tenant.provide(providerUrl("org.example.B", "10.42.5.5:20880"));
+  await eventually(async () => expect((await tenant.hub()).status?.services).toBe(2), STATUS_MS);
+  expect(await events()).toEqual(told);
+});

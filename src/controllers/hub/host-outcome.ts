@@ -8,6 +8,15 @@ import { serviceEntryOf, withoutServiceKey } from "../../translate/service-entry
 import type { Outcome } from "../writes/queue.ts";
 import type { DryRunResult } from "./ledger.ts";
 
+/** What an Event tells of a service that has lost its last endpoint. */
+export const emptiedMessage =
+  "no registry lists an instance of the service any more; calls fail at once, and without one the entry is deleted after --empty-grace";
+/** And of one whose entry is deleted, by the reason of the step. */
+export const deletedBecause = {
+  empty: "no registry has listed an instance of the service for --empty-grace",
+  unclaimed: "every hub of the service is gone or no longer wants it",
+} as const;
+
 /** Another look at the earlier of these times. */
 export function firstOf(...inMs: readonly (Ms | undefined)[]): Outcome {
   const times = inMs.filter((one) => one !== undefined);

@@ -23,7 +23,7 @@ import { ObjectWriter, type Tools } from "../writes/object-writer.ts";
 import { failedBy, type Outcome } from "../writes/queue.ts";
 import { earlierCalls } from "./earlier-calls.ts";
 import { HostMemos } from "./host-memos.ts";
-import { dryRunResultOf, firstOf, isWritten } from "./host-outcome.ts";
+import { deletedBecause, dryRunResultOf, emptiedMessage, firstOf, isWritten } from "./host-outcome.ts";
 import { foreignHost, problemsOf, withProblems } from "./host-problems.ts";
 import type { HostLedger } from "./ledger.ts";
 import { type Claimant, leaveToOtherLane } from "./other-lanes.ts";
@@ -275,7 +275,9 @@ export class HostWorker {
         if (found === undefined) return undefined;
         const { object } = found;
         const fields = { host, name: object.metadata.name, why: step.why };
-        return this.#settle(host, await this.#writer.delete(host, object, fields));
+        const error = await this.#writer.delete(host, object, fields);
+        if (error === undefined) this.#writer.recordChange(object, "Deleted", deletedBecause[step.why]);
+        return this.#settle(host, error);
       }
       case "apply": {
         const outcome = await this.#apply(host, step.entry, found);
@@ -303,14 +305,17 @@ export class HostWorker {
     if (found?.entry?.vip !== entry.vip) this.#reserve(host, entry);
     const error = await this.#writer.apply(host, desired, found?.object, fields);
     if (error !== undefined) return this.#settle(host, error);
-    if (found !== undefined) this.#tellMove(found, entry);
+    if (found !== undefined) this.#tellChange(found, entry);
     memo.removalAt = undefined;
     if (entry.emptySince !== undefined) memo.emptyAt ??= this.#tools.deps.clock.monotonic();
     return this.#succeeded(host);
   }
 
-  #tellMove({ object, entry: before }: HostObject, { vip }: Entry): void {
-    if (before === undefined || before.vip === vip || !this.#options.pool.accepts(before.vip)) return;
+  #tellChange({ object, entry: before }: HostObject, { vip, endpoints }: Entry): void {
+    if (before === undefined) return;
+    if (before.endpoints.size > 0 && endpoints.size === 0)
+      this.#writer.recordChange(object, "Emptied", emptiedMessage);
+    if (before.vip === vip || !this.#options.pool.accepts(before.vip)) return;
     const message = `another ServiceEntry of the operator also has the virtual IP ${before.vip}, so this one got another`;
     this.#writer.recordEvent(object, "VipMoved", message);
   }

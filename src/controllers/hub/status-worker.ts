@@ -11,6 +11,7 @@ import { rfc3339 } from "../../model/time.ts";
 import type { HubMetrics } from "../../runtime/metrics.ts";
 import { type ApplyFailure, type HubView, hubStatusOf, statusChange } from "../../status/hub-status.ts";
 import { rememberedTrust, type StatusSubject } from "../../status/memory.ts";
+import { transitionsBetween } from "../../status/transitions.ts";
 import { hubIdOf } from "../../translate/names.ts";
 import { readStatus } from "../../translate/read-back/hub-status.ts";
 import type { EntryIndex } from "../writes/entry-index.ts";
@@ -124,6 +125,8 @@ export class StatusWorker {
       metrics.wroteBytes("RegistryHub", Buffer.byteLength(JSON.stringify(status)));
       this.#writtenAt.set(key, clock.monotonic());
       this.#context.hubs.put(written.ok);
+      const releasedUntil = session?.hub.releaseHold ?? "";
+      for (const one of transitionsBetween(view.previous, status, releasedUntil)) events.record({ object, ...one });
       return again;
     }
     if (written.error.status === 404) return undefined; // deleted meanwhile

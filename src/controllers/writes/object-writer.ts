@@ -126,8 +126,16 @@ export class ObjectWriter<T extends KubeObject> {
 
   /** Records an Event on the object, for something that needs a person. */
   recordEvent(object: T, reason: string, message: string): void {
-    const typed = { ...object, apiVersion: apiVersionOf(this.#resource), kind: this.#resource.kind };
-    this.#tools.events.record({ object: typed, type: "Warning", reason, message });
+    this.#tools.events.record({ object: this.#typed(object), type: "Warning", reason, message });
+  }
+
+  /** Records an Event about what became of the object: for its users, and one of many perhaps. */
+  recordChange(object: T, reason: string, message: string): void {
+    this.#tools.events.record({ object: this.#typed(object), type: "Normal", reason, message, isMinor: true });
+  }
+
+  #typed(object: T): T {
+    return { ...object, apiVersion: apiVersionOf(this.#resource), kind: this.#resource.kind };
   }
 
   forget(key: string): void {
