@@ -270,7 +270,8 @@ function createConnectionMetrics(registry: Registry, clock: Pick<Clock, "monoton
 
 function createConditionMetrics(registry: Registry) {
   type Labels = Readonly<Record<"hub" | "type" | "status" | "reason", string>>;
-  const help = "1 for what the hub's status says of each of its conditions; there is no series of what it does not say.";
+  const help =
+    "1 for what the hub's status says of each of its conditions; there is no series of what it does not say.";
   const condition = gauge(registry, "condition", help, ["hub", "type", "status", "reason"]);
   const shown = new Map<string, readonly Labels[]>();
   const forget = (hub: string): void => {

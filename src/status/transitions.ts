@@ -60,7 +60,11 @@ function endOfHold(
   const isReleased = until !== "" && releasedUntil >= until; // both RFC 3339, as the status shows them
   return [
     isReleased
-      ? { type: "Normal", reason: "HoldReleased", message: "The hold is over: the annotation has released it." }
+      ? {
+          type: "Normal",
+          reason: "HoldReleased",
+          message: "The hold is over: the annotation has released it.",
+        }
       : { type: "Normal", reason: "HoldEnded", message: "The hold is over." },
   ];
 }

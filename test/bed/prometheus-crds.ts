@@ -4,7 +4,7 @@ import { cacheRoot, fillCache } from "./cache.ts";
 import { goModuleFolder } from "./go-module.ts";
 import { versions } from "./versions.ts";
 
-const sum = "TODO";
+const sum = "h1:rHWuFo6SVya4FBSCNg2DCzyc4xAv54zk3eDTzp5mQZc=";
 const kinds = ["podmonitors", "prometheusrules"];
 
 /** Path of the CustomResourceDefinitions of prometheus-operator that the component `monitoring` needs, as its Go module carries them. */

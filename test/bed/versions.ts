@@ -3,5 +3,5 @@ export const versions = {
   kubernetes: "1.36.3",
   etcd: "3.6.8",
   istioApi: "1.31.1",
-  prometheusOperator: "0.95.2",
+  prometheusOperator: "0.92.1",
 } as const;

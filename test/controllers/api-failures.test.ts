@@ -3,11 +3,11 @@ import { deniedByWebhook, failure, tooManyRequests } from "../fakes/api-server/a
 import {
   addressesOf,
   entryOf,
-  warningsOf,
   listedHosts,
   messageOf,
   said,
   statusOf,
+  warningsOf,
   writesSince,
 } from "./looks.ts";
 import { hostsOf, openSettled, ten, two } from "./scenes.ts";

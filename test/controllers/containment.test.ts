@@ -1,7 +1,7 @@
 import { beforeEach, describe, expect, test, vi } from "vitest";
 import type { Service } from "../../src/model/service.ts";
 import { serviceOf } from "../fakes/registries.ts";
-import { addressesOf, entryOf, warningsOf, filtersOf, listedHosts, messageOf, said } from "./looks.ts";
+import { addressesOf, entryOf, filtersOf, listedHosts, messageOf, said, warningsOf } from "./looks.ts";
 import { hostsOf, openSettled, two } from "./scenes.ts";
 import { home, hour, hub, hubKey, minute, openWorld, rootNamespace, second, type World } from "./world.ts";
 

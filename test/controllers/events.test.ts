@@ -4,15 +4,15 @@ import { eventsOf, said, statusOf } from "./looks.ts";
 import { edit, openSettled, ten, two, without } from "./scenes.ts";
 import { home, hub, hubKey, minute, openWorld, second, type World } from "./world.ts";
 
-/** What `kubectl describe` shows of a hub: "<type> <reason> x<count>" in the order of their first time. */
+/** What `kubectl describe` shows of a hub, sorted: "<type> <reason> x<count>". */
 const eventsOfHub = ({ person }: World): readonly string[] =>
   person
     .list("events", home)
     .filter(({ involvedObject }) => involvedObject.kind === "RegistryHub")
-    .toSorted((a, b) => (a.firstTimestamp < b.firstTimestamp ? -1 : 1))
-    .map(({ type, reason, count }) => `${type} ${reason} x${count}`);
+    .map(({ type, reason, count }) => `${type} ${reason} x${count}`)
+    .toSorted();
 
-const begun = ["Normal Synced x1", "Normal Applied x1"];
+const begun = ["Normal Applied x1", "Normal Synced x1"];
 
 describe("the Events of a hub", () => {
   test("tell when its registry was lost, and found again, once each", async () => {
@@ -23,7 +23,11 @@ describe("the Events of a hub", () => {
     expect(eventsOfHub(world)).toEqual([...begun, "Warning RegistryUnauthorized x1"]);
     world.registry().heal();
     await world.advance(2 * minute);
-    expect(eventsOfHub(world)).toEqual(["Normal Synced x2", "Normal Applied x1", "Warning RegistryUnauthorized x1"]);
+    expect(eventsOfHub(world)).toEqual([
+      "Normal Synced x2",
+      "Normal Applied x1",
+      "Warning RegistryUnauthorized x1",
+    ]);
   });
 
   test("of a registry that comes and goes are two, which count", async () => {
@@ -35,7 +39,11 @@ describe("the Events of a hub", () => {
       world.registry().heal();
       await world.advance(50 * second);
     }
-    expect(eventsOfHub(world)).toEqual(["Normal Synced x11", "Normal Applied x1", "Warning RegistryUnreachable x10"]);
+    expect(eventsOfHub(world)).toEqual([
+      "Normal Synced x11",
+      "Normal Applied x1",
+      "Warning RegistryUnreachable x10",
+    ]);
     expect(world.api.writes({ resource: "events" }).length - before).toBeLessThanOrEqual(20);
   });
 

@@ -3,11 +3,11 @@ import { annotations } from "../../src/model/labels.ts";
 import {
   addressesOf,
   entryOf,
-  warningsOf,
   listedHosts,
   messageOf,
   said,
   statusOf,
+  warningsOf,
   writesSince,
 } from "./looks.ts";
 import { hostsOf, openSettled, ten, two, without } from "./scenes.ts";

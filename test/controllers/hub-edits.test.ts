@@ -3,11 +3,11 @@ import type { ServiceEntry } from "../../src/model/istio.ts";
 import {
   addressesOf,
   entryOf,
-  warningsOf,
   filtersOf,
   listedHosts,
   said,
   statusOf,
+  warningsOf,
   writesSince,
 } from "./looks.ts";
 import { edit, hostsOf, openSettled, ten, two, without } from "./scenes.ts";

@@ -1,7 +1,7 @@
 import { describe, expect, test } from "vitest";
 import type { HubControllerOptions } from "../../src/controllers/hub/controller.ts";
 import type { RegistryHub } from "../../src/model/registryhub.ts";
-import { addressesOf, entryOf, warningsOf, listedHosts, said, statusOf } from "./looks.ts";
+import { addressesOf, entryOf, listedHosts, said, statusOf, warningsOf } from "./looks.ts";
 import {
   entryOfOldProduct,
   home,

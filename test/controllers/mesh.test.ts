@@ -1,6 +1,6 @@
 import { describe, expect, test } from "vitest";
 import { tooManyRequests } from "../fakes/api-server/answer.ts";
-import { warningsOf, said, statusOf, writesSince } from "./looks.ts";
+import { said, statusOf, warningsOf, writesSince } from "./looks.ts";
 import { edit, openSettled } from "./scenes.ts";
 import { home, hub, minute, openWorld, rootNamespace, second, type World } from "./world.ts";
 

@@ -1,6 +1,6 @@
 import { describe, expect, test } from "vitest";
 import { typeMissing } from "../fakes/api-server/answer.ts";
-import { addressesOf, warningsOf, listedHosts, said, statusOf } from "./looks.ts";
+import { addressesOf, listedHosts, said, statusOf, warningsOf } from "./looks.ts";
 import { home, hub, hubKey, minute, openWorld, second, type World } from "./world.ts";
 
 const services = { "demo.A": ["10.42.0.1:20880"], "demo.B": ["10.42.0.2:20880"] };

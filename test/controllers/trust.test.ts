@@ -1,6 +1,6 @@
 import { describe, expect, test } from "vitest";
 import { annotations } from "../../src/model/labels.ts";
-import { addressesOf, warningsOf, listedHosts, said, statusOf, writesSince } from "./looks.ts";
+import { addressesOf, listedHosts, said, statusOf, warningsOf, writesSince } from "./looks.ts";
 import { edit, hostsOf, openSettled, ten, two, without } from "./scenes.ts";
 import { hour, hub, hubKey, minute, openWorld, second, type World } from "./world.ts";
 

@@ -54,8 +54,11 @@ describe("promtool", () => {
   });
 });
 
-test.each(files)("%s tells when the alert does not fire, when it does, and when it no longer does", (file) => {
-  const { tests } = parse(readFileSync(join(source, file), "utf8")) as { readonly tests: readonly Story[] };
-  const [first = { alert_rule_test: [] }] = tests;
-  expect(first.alert_rule_test.map(({ exp_alerts }) => exp_alerts.length)).toEqual([0, 1, 0]);
-});
+test.each(files)(
+  "%s tells when the alert does not fire, when it does, and when it no longer does",
+  (file) => {
+    const { tests } = parse(readFileSync(join(source, file), "utf8")) as { readonly tests: readonly Story[] };
+    const [first = { alert_rule_test: [] }] = tests;
+    expect(first.alert_rule_test.map(({ exp_alerts }) => exp_alerts.length)).toEqual([0, 1, 0]);
+  },
+);

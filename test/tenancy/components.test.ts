@@ -112,7 +112,11 @@ describe.each(choices.map((chosen) => ({ name: chosen.join(", ") || "none", chos
         ),
         "istio-system": [],
         lanes: ["Deployment registryhub-critical", "PodDisruptionBudget registryhub-critical"],
-        monitoring: ["PodMonitor registryhub", "PrometheusRule registryhub", "ConfigMap registryhub-dashboard"],
+        monitoring: [
+          "PodMonitor registryhub",
+          "PrometheusRule registryhub",
+          "ConfigMap registryhub-dashboard",
+        ],
         "multi-tenant": [
           "ClusterRole registryhub-lane-editor",
           ...["hubs", "addresses", "serviceentries"].flatMap((name) => [

@@ -126,7 +126,8 @@ export class StatusWorker {
       this.#writtenAt.set(key, clock.monotonic());
       this.#context.hubs.put(written.ok);
       const releasedUntil = session?.hub.releaseHold ?? "";
-      for (const one of transitionsBetween(view.previous, status, releasedUntil)) events.record({ object, ...one });
+      for (const one of transitionsBetween(view.previous, status, releasedUntil))
+        events.record({ object, ...one });
       return again;
     }
     if (written.error.status === 404) return undefined; // deleted meanwhile

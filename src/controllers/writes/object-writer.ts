@@ -131,7 +131,13 @@ export class ObjectWriter<T extends KubeObject> {
 
   /** Records an Event about what became of the object: for its users, and one of many perhaps. */
   recordChange(object: T, reason: string, message: string): void {
-    this.#tools.events.record({ object: this.#typed(object), type: "Normal", reason, message, isMinor: true });
+    this.#tools.events.record({
+      object: this.#typed(object),
+      type: "Normal",
+      reason,
+      message,
+      isMinor: true,
+    });
   }
 
   #typed(object: T): T {

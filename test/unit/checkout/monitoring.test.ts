@@ -39,14 +39,10 @@ describe("each alert", () => {
   );
 
   test.each(alerts)("%s has the four parts of a runbook", (alert) => {
-    const headings = linesOf(textOf(`docs/runbooks/${alert}.md`)).map(({ line }) => line).filter((line) => /^#/.test(line));
-    expect(headings).toEqual([
-      `# ${alert}`,
-      "## Meaning",
-      "## Impact",
-      "## Diagnosis",
-      "## Mitigation",
-    ]);
+    const headings = linesOf(textOf(`docs/runbooks/${alert}.md`))
+      .map(({ line }) => line)
+      .filter((line) => /^#/.test(line));
+    expect(headings).toEqual([`# ${alert}`, "## Meaning", "## Impact", "## Diagnosis", "## Mitigation"]);
   });
 });
 
@@ -60,7 +56,12 @@ describe("the operator's metrics", () => {
 
   test.each([
     ["the alerts", rules.map(({ expr, annotations }) => expr + annotations.description).join("\n")],
-    ["the dashboard", dashboardQueries().map(({ expr }) => expr).join("\n")],
+    [
+      "the dashboard",
+      dashboardQueries()
+        .map(({ expr }) => expr)
+        .join("\n"),
+    ],
   ])("are what %s ask for", async (_, text) => {
     const names = await metricNames();
     expect(metricsIn(text).length).toBeGreaterThan(5);
