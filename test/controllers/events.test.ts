@@ -24,8 +24,8 @@ describe("the Events of a hub", () => {
     world.registry().heal();
     await world.advance(2 * minute);
     expect(eventsOfHub(world)).toEqual([
-      "Normal Synced x2",
       "Normal Applied x1",
+      "Normal Synced x2",
       "Warning RegistryUnauthorized x1",
     ]);
   });
@@ -40,8 +40,8 @@ describe("the Events of a hub", () => {
       await world.advance(50 * second);
     }
     expect(eventsOfHub(world)).toEqual([
-      "Normal Synced x11",
       "Normal Applied x1",
+      "Normal Synced x11",
       "Warning RegistryUnreachable x10",
     ]);
     expect(world.api.writes({ resource: "events" }).length - before).toBeLessThanOrEqual(20);
@@ -103,7 +103,7 @@ describe("the Events of a hub", () => {
     await world.advance(4 * minute);
     expect(eventsOfHub(world)).toEqual([...begun, "Warning Shrunk x1"]);
     await world.advance(2 * minute);
-    expect(eventsOfHub(world)).toEqual([...begun, "Warning Shrunk x1", "Normal HoldEnded x1"]);
+    expect(eventsOfHub(world)).toEqual(["Normal Applied x2", "Normal HoldEnded x1", "Normal Synced x1", "Warning Shrunk x1"]);
   });
 
   test("tell when its owner released a hold", async () => {
@@ -116,7 +116,7 @@ describe("the Events of a hub", () => {
       metadata: { ...object.metadata, annotations: { [annotations.releaseHold]: until } },
     }));
     await world.advance(2 * second);
-    expect(eventsOfHub(world)).toEqual([...begun, "Warning Shrunk x1", "Normal HoldReleased x1"]);
+    expect(eventsOfHub(world)).toEqual(["Normal Applied x2", "Normal HoldReleased x1", "Normal Synced x1", "Warning Shrunk x1"]);
   });
 
   test("of a hub that was moved to another registry tell of that one only", async () => {
@@ -124,7 +124,7 @@ describe("the Events of a hub", () => {
     world.registry("other:2181").lists(two);
     edit(world, { address: "other:2181" });
     await world.advance(2 * minute);
-    expect(eventsOfHub(world)).toEqual(["Normal Synced x2", "Normal Applied x2"]);
+    expect(eventsOfHub(world)).toEqual(["Normal Applied x2", "Normal Synced x2"]);
   });
 });
 
