@@ -103,7 +103,12 @@ describe("the Events of a hub", () => {
     await world.advance(4 * minute);
     expect(eventsOfHub(world)).toEqual([...begun, "Warning Shrunk x1"]);
     await world.advance(2 * minute);
-    expect(eventsOfHub(world)).toEqual(["Normal Applied x2", "Normal HoldEnded x1", "Normal Synced x1", "Warning Shrunk x1"]);
+    expect(eventsOfHub(world)).toEqual([
+      "Normal Applied x2",
+      "Normal HoldEnded x1",
+      "Normal Synced x1",
+      "Warning Shrunk x1",
+    ]);
   });
 
   test("tell when its owner released a hold", async () => {
@@ -116,7 +121,12 @@ describe("the Events of a hub", () => {
       metadata: { ...object.metadata, annotations: { [annotations.releaseHold]: until } },
     }));
     await world.advance(2 * second);
-    expect(eventsOfHub(world)).toEqual(["Normal Applied x2", "Normal HoldReleased x1", "Normal Synced x1", "Warning Shrunk x1"]);
+    expect(eventsOfHub(world)).toEqual([
+      "Normal Applied x2",
+      "Normal HoldReleased x1",
+      "Normal Synced x1",
+      "Warning Shrunk x1",
+    ]);
   });
 
   test("of a hub that was moved to another registry tell of that one only", async () => {

@@ -22,10 +22,25 @@ interface Installed extends KubeObject {
         readonly priorityClassName?: string;
         readonly automountServiceAccountToken: boolean;
         readonly nodeSelector: object;
-        readonly containers: readonly [{ readonly image: string; readonly args: readonly string[] }];
+        readonly containers: readonly [
+          {
+            readonly image: string;
+            readonly args: readonly string[];
+            readonly ports: readonly { readonly name: string }[];
+          },
+        ];
         readonly topologySpreadConstraints: readonly { readonly labelSelector: object }[];
       };
     };
+  };
+}
+
+/** What a PodMonitor scrapes. Source: prometheus-operator, pkg/apis/monitoring/v1/podmonitor_types.go. */
+interface PodMonitor extends KubeObject {
+  readonly spec: {
+    readonly selector: { readonly matchLabels: Readonly<Record<string, string>> };
+    readonly jobLabel: string;
+    readonly podMetricsEndpoints: readonly { readonly port: string }[];
   };
 }
 
@@ -104,6 +119,21 @@ describe.each(choices.map((chosen) => ({ name: chosen.join(", ") || "none", chos
         expect(pod.priorityClassName).toBe(has("priority") ? "registryhub" : undefined);
       }
     });
+
+    if (has("monitoring"))
+      test("Prometheus finds every Deployment, and tells them by their names", () => {
+        const { selector, jobLabel, podMetricsEndpoints } = findObject<PodMonitor>(
+          objects,
+          "PodMonitor",
+          "registryhub",
+        ).spec;
+        for (const { metadata, spec } of deployments) {
+          expect(spec.template.metadata.labels).toMatchObject(selector.matchLabels);
+          expect(spec.template.metadata.labels[jobLabel]).toBe(metadata.name);
+          const ports = spec.template.spec.containers[0].ports.map(({ name }) => name);
+          expect(podMetricsEndpoints.map(({ port }) => port)).toEqual(ports);
+        }
+      });
 
     test("there is what each component adds, and nothing else", async () => {
       const added: Readonly<Record<Component, readonly string[]>> = {
