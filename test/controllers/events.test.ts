@@ -157,7 +157,7 @@ describe("the Events of a ServiceEntry", () => {
     const world = await openSettled({ services: many, options: { shrinkHoldMs: second } });
     world.registry().lists({});
     await world.advance(10 * second);
-    expect(eventsOf(world).filter((one) => one.endsWith(": Emptied")).length).toBeLessThan(15);
+    expect(eventsOf(world).filter((one) => one.endsWith(": Emptied")).length).toBeLessThan(10);
     world.registry().fail("RegistryUnauthorized", "no right");
     await world.advance(10 * second);
     expect(eventsOf(world)).toContain("RegistryHub hub: RegistryUnauthorized");

@@ -82,6 +82,28 @@ test("one namespace has half of them, so that others hear of theirs (H22)", asyn
   expect(writes()).toBe(12 + 5 + 12 + 5);
 });
 
+test("minor ones leave room for others, in all and in a namespace", async () => {
+  const { recorder, pass, server } = open();
+  const namespaces = ["demo", "other", "third"];
+  const record = (name: string, namespace: string, minor: { readonly isMinor?: true }): void =>
+    recorder.record({
+      object: { apiVersion: "v1", kind: "Pod", metadata: { namespace, name } },
+      type: "Normal",
+      reason: "Emptied",
+      message: "m",
+      ...minor,
+    });
+  for (let at = 0; at < 100; at++)
+    for (const namespace of namespaces) record(`minor-${at}`, namespace, { isMinor: true });
+  for (const namespace of namespaces) record("major", namespace, {});
+  await pass(0);
+  const told = namespaces.map((namespace) =>
+    server.person.list("events", namespace).map(({ involvedObject: { name = "" } }) => name.split("-")[0]),
+  );
+  expect(told.flat().filter((name) => name === "minor")).toHaveLength(12);
+  for (const names of told) expect(names).toContain("major");
+});
+
 test.each([".", "-", "-.-."])(
   "the name of an Event is legal where that of its object is cut at %j (I19)",
   async (end) => {
