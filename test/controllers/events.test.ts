@@ -9,7 +9,7 @@ const eventsOfHub = ({ person }: World): readonly string[] =>
   person
     .list("events", home)
     .filter(({ involvedObject }) => involvedObject.kind === "RegistryHub")
-    .map(({ type, reason, count }) => `${type} ${reason} x${count}`)
+    .map(({ type, reason, count }) => [type, reason, `x${String(count)}`].join(" "))
     .toSorted();
 
 const begun = ["Normal Applied x1", "Normal Synced x1"];

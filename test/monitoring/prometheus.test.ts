@@ -37,20 +37,25 @@ beforeAll(async () => {
   return () => prometheus[Symbol.asyncDispose]();
 });
 
+const queries = dashboardQueries();
 /** What there is no series of on a good day. */
-const silent = /held_removals|DeletionHeld|repairs|internal_errors|withheld_filters|refused_rules/;
+const silent = /DeletionHeld|repairs|internal_errors|withheld_filters|refused_rules/;
 
 describe("the dashboard", () => {
-  test.each(dashboardQueries())("shows data in $panel: $expr", async ({ expr }) => {
-    await eventually(async () => {
-      const samples = await prometheus.query(expr);
-      if (!silent.test(expr)) expect(samples).not.toEqual([]);
-    }, 15_000);
+  test.each(queries.filter(({ expr }) => !silent.test(expr)))(
+    "shows data in $panel: $expr",
+    async ({ expr }) => {
+      await eventually(async () => expect(await prometheus.query(expr)).not.toEqual([]), 15_000);
+    },
+  );
+
+  test.each(queries.filter(({ expr }) => silent.test(expr)))("may ask $expr for $panel", async ({ expr }) => {
+    await expect(prometheus.query(expr)).resolves.toBeInstanceOf(Array);
   });
 
   test("counts what the mesh has of the hubs", async () => {
-    const queries = dashboardQueries().filter(({ panel }) => panel === "Services" || panel === "Endpoints");
-    for (const { expr } of queries)
+    const counts = queries.filter(({ panel }) => panel === "Services" || panel === "Endpoints");
+    for (const { expr } of counts)
       await eventually(
         async () => expect((await prometheus.query(expr)).map(({ value }) => value)).toEqual([1]),
         15_000,

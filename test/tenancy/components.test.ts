@@ -120,21 +120,6 @@ describe.each(choices.map((chosen) => ({ name: chosen.join(", ") || "none", chos
       }
     });
 
-    if (has("monitoring"))
-      test("Prometheus finds every Deployment, and tells them by their names", () => {
-        const { selector, jobLabel, podMetricsEndpoints } = findObject<PodMonitor>(
-          objects,
-          "PodMonitor",
-          "registryhub",
-        ).spec;
-        for (const { metadata, spec } of deployments) {
-          expect(spec.template.metadata.labels).toMatchObject(selector.matchLabels);
-          expect(spec.template.metadata.labels[jobLabel]).toBe(metadata.name);
-          const ports = spec.template.spec.containers[0].ports.map(({ name }) => name);
-          expect(podMetricsEndpoints.map(({ port }) => port)).toEqual(ports);
-        }
-      });
-
     test("there is what each component adds, and nothing else", async () => {
       const added: Readonly<Record<Component, readonly string[]>> = {
         "destination-rules": ["ClusterRole", "ClusterRoleBinding"].map(
@@ -184,6 +169,20 @@ describe.each(choices.map((chosen) => ({ name: chosen.join(", ") || "none", chos
     });
   },
 );
+
+test("of all, Prometheus finds every Deployment, and tells them by their names", async () => {
+  const objects = await render(components);
+  const { spec } = findObject<PodMonitor>(objects, "PodMonitor", "registryhub");
+  const deployments = deploymentsIn(objects);
+  expect(deployments).toHaveLength(3);
+  for (const { metadata, spec: deployment } of deployments) {
+    const { labels } = deployment.template.metadata;
+    expect(labels).toMatchObject(spec.selector.matchLabels);
+    expect(labels[spec.jobLabel]).toBe(metadata.name);
+    const ports = deployment.template.spec.containers[0].ports.map(({ name }) => name);
+    expect(spec.podMetricsEndpoints.map(({ port }) => port)).toEqual(ports);
+  }
+});
 
 const sha256 = (text: string): string => createHash("sha256").update(text).digest("hex");
 

@@ -41,7 +41,7 @@ describe("each alert", () => {
   test.each(alerts)("%s has the four parts of a runbook", (alert) => {
     const headings = linesOf(textOf(`docs/runbooks/${alert}.md`))
       .map(({ line }) => line)
-      .filter((line) => /^#/.test(line));
+      .filter((line) => line.startsWith("#"));
     expect(headings).toEqual([`# ${alert}`, "## Meaning", "## Impact", "## Diagnosis", "## Mitigation"]);
   });
 });
