@@ -34,7 +34,7 @@ describe("a hub that is deleted", () => {
     world.person.put(hub());
     await world.advance(10 * minute);
     expect(listedHosts(world)).toEqual(hostsOf(two));
-    expect(writesSince(world, before).filter((write) => !write.includes("status"))).toEqual([]);
+    expect(writesSince(world, before).filter((write) => write.includes("serviceentries"))).toEqual([]);
     expect(said(world)).toMatchObject({ phase: "success", Ready: "True Ready" });
   });
 
