@@ -1,7 +1,7 @@
 import { describe, expect, test } from "vitest";
 import type { DubboControllerOptions } from "../../src/controllers/dubbo/controller.ts";
 import type { EnvoyFilter, ServiceEntry } from "../../src/model/istio.ts";
-import { entryOf, eventsOf, filtersOf, writesSince } from "./looks.ts";
+import { entryOf, filtersOf, warningsOf, writesSince } from "./looks.ts";
 import { ten, two } from "./scenes.ts";
 import { hub, minute, openWorld, rootNamespace, second, type World } from "./world.ts";
 
@@ -134,7 +134,7 @@ describe("the filters of an entry", () => {
       await world.advance(10 * second);
       expect(world.person.get("envoyfilters", key)?.spec).toEqual(spec);
     }
-    expect(eventsOf(world)).toEqual([`EnvoyFilter ${outbound(world, "demo.A")}: Contended`]);
+    expect(warningsOf(world)).toEqual([`EnvoyFilter ${outbound(world, "demo.A")}: Contended`]);
     world.person.delete("envoyfilters", `${rootNamespace}/${buffer}`);
     await world.settle();
     expect(filtersOf(world)).toContain(buffer);
@@ -217,7 +217,7 @@ describe("somebody else's", () => {
     world.person.put(filter(outbound(world, "demo.B"), `${vipOf(world, "demo.B")}_20880`));
     await world.dubboController.start();
     await world.advance(5 * second);
-    expect(eventsOf(world)).toEqual([`EnvoyFilter ${outbound(world, "demo.A")}: NameTaken`]);
+    expect(warningsOf(world)).toEqual([`EnvoyFilter ${outbound(world, "demo.A")}: NameTaken`]);
     const labelsOf = (service: string) =>
       world.person.get("envoyfilters", `${rootNamespace}/${outbound(world, service)}`)?.metadata.labels;
     expect(labelsOf("demo.A")).toBeUndefined();
@@ -234,7 +234,7 @@ describe("what a person has to mend", () => {
     await world.hubController.start();
     await world.dubboController.start();
     await world.advance(1 * minute);
-    expect(eventsOf(world)).toEqual([`Namespace ${rootNamespace}: Forbidden`]);
+    expect(warningsOf(world)).toEqual([`Namespace ${rootNamespace}: Forbidden`]);
   });
 
   test("a list that may not be read is one as well, and nothing is decided meanwhile", async () => {
@@ -244,7 +244,7 @@ describe("what a person has to mend", () => {
     world.registry().lists({});
     await world.dubboController.start();
     await world.advance(30 * minute);
-    expect(eventsOf(world)).toContain(`Namespace ${rootNamespace}: Forbidden`);
+    expect(warningsOf(world)).toContain(`Namespace ${rootNamespace}: Forbidden`);
     expect(filtersOf(world)).toHaveLength(3);
     end();
     await world.advance(10 * second);
@@ -261,7 +261,7 @@ describe("what a person has to mend", () => {
     world.person.put({ ...config, data: { mesh: "rootNamespace: mesh-root\n" } });
     await world.dubboController.start();
     await world.advance(1 * second);
-    expect(eventsOf(world)).toEqual(["ConfigMap istio: RootNamespaceMismatch"]);
+    expect(warningsOf(world)).toEqual(["ConfigMap istio: RootNamespaceMismatch"]);
     expect(await world.dubboController.metrics()).toContain("registryhub_root_namespace_mismatch 1");
     world.person.put({ ...config, data: { mesh: `rootNamespace: "${rootNamespace}"\n` } });
     await world.advance(10 * minute);
@@ -280,10 +280,10 @@ describe("what a person has to mend", () => {
     put("istio-sidecar-injector-1-26", { config: "rootNamespace: mesh-root\n" });
     await world.dubboController.start();
     await world.advance(1 * second);
-    expect(eventsOf(world)).toEqual([]);
+    expect(warningsOf(world)).toEqual([]);
     put("istio-1-26", { mesh: "rootNamespace: mesh-root\n" });
     await world.advance(10 * minute);
-    expect(eventsOf(world)).toEqual(["ConfigMap istio-1-26: RootNamespaceMismatch"]);
+    expect(warningsOf(world)).toEqual(["ConfigMap istio-1-26: RootNamespaceMismatch"]);
     expect(await world.dubboController.metrics()).toContain("registryhub_root_namespace_mismatch 1");
   });
 
@@ -298,7 +298,7 @@ describe("what a person has to mend", () => {
       });
     await world.dubboController.start();
     await world.advance(1 * minute);
-    expect(eventsOf(world)).toEqual([`Namespace ${rootNamespace}: ManyEnvoyFilters`]);
+    expect(warningsOf(world)).toEqual([`Namespace ${rootNamespace}: ManyEnvoyFilters`]);
     expect(await world.dubboController.metrics()).toContain("registryhub_envoyfilters 1001");
   });
 

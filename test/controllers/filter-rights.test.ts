@@ -2,7 +2,7 @@ import { describe, expect, test } from "vitest";
 import type { DubboControllerOptions } from "../../src/controllers/dubbo/controller.ts";
 import type { ServiceEntry } from "../../src/model/istio.ts";
 import type { Listed } from "../fakes/registries.ts";
-import { entryOf, eventsOf, filtersOf, said, statusOf, writesSince } from "./looks.ts";
+import { entryOf, filtersOf, said, statusOf, warningsOf, writesSince } from "./looks.ts";
 import { edit, openSettled, two } from "./scenes.ts";
 import { dubboPorts, hub, minute, openWorld, rootNamespace, second, type World } from "./world.ts";
 
@@ -257,7 +257,7 @@ describe("while the hubs cannot be listed", () => {
     await world.advance(10 * minute);
     expect(filterWrites(world, before)).toEqual([]);
     expect(await withheld(world)).toEqual(['registryhub_withheld_filters{reason="HubsUnknown"} 1']);
-    expect(eventsOf(world)).toEqual([`Namespace ${rootNamespace}: Forbidden`]);
+    expect(warningsOf(world)).toEqual([`Namespace ${rootNamespace}: Forbidden`]);
     const lines = world.dubboController.log.filter(
       ({ level, fields }) => level !== "info" && fields.resource === "registryhubs",
     );
