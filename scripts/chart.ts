@@ -10,7 +10,13 @@ const root = fileURLToPath(new URL("..", import.meta.url));
 const target = join(root, "charts/registryhub/manifests");
 
 /** What the templates do themselves: what kustomize patches, and a Deployment that is a copy of another. */
-const kustomizeOnly = ["kustomization.yaml", "lane.yaml", "lanes/disruption-budget.yaml", "lanes/copy/"];
+const kustomizeOnly = [
+  "kustomization.yaml",
+  "lane.yaml",
+  "lanes/disruption-budget.yaml",
+  "lanes/copy/",
+  "components/monitoring/", // applied beside the chart: its texts are templates of Prometheus
+];
 
 /** From the path below `manifests` to that in the checkout. */
 const sources = new Map(
