@@ -10,18 +10,12 @@ const root = fileURLToPath(new URL("..", import.meta.url));
 const target = join(root, "charts/registryhub/manifests");
 
 /** What the templates do themselves: what kustomize patches, and a Deployment that is a copy of another. */
-const kustomizeOnly = [
-  "kustomization.yaml",
-  "lane.yaml",
-  "lanes/disruption-budget.yaml",
-  "lanes/copy/",
-  "components/monitoring/", // applied beside the chart: its texts are templates of Prometheus
-];
+const kustomizeOnly = ["kustomization.yaml", "lane.yaml", "lanes/disruption-budget.yaml", "lanes/copy/"];
 
 /** From the path below `manifests` to that in the checkout. */
 const sources = new Map(
   ["crds", "config/rbac", "config/manager", "config/components"]
-    .flatMap((folder) => globSync(`${folder}/**/*.yaml`, { cwd: root }))
+    .flatMap((folder) => globSync(`${folder}/**/*.{yaml,json}`, { cwd: root }))
     .filter((path) => !kustomizeOnly.some((part) => path.includes(part)))
     .map((path) => [path.replace(/^config\//, ""), path] as const),
 );
@@ -33,7 +27,7 @@ function isStale(copy: string): boolean {
   );
 }
 
-const copies = globSync("**/*.yaml", { cwd: target });
+const copies = globSync("**/*.{yaml,json}", { cwd: target });
 const stale = [...new Set([...copies, ...sources.keys()])].filter(isStale).toSorted();
 if (process.argv.includes("--check")) {
   for (const copy of stale)

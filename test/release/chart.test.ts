@@ -15,21 +15,14 @@ import {
   rolesIn,
 } from "../support/install.ts";
 import { textOf } from "../support/markdown.ts";
-import {
-  type Component as AnyComponent,
-  components as allComponents,
-  folderOf,
-} from "../tenancy/kustomization.ts";
-
-/** The chart has no `monitoring` yet: that component is applied beside it. */
-type Component = Exclude<AnyComponent, "monitoring">;
-const components = allComponents.filter((one): one is Component => one !== "monitoring");
+import { type Component, components, folderOf } from "../tenancy/kustomization.ts";
 
 /** What the chart is told for a component of config/. */
 const valuesOf: Readonly<Record<Component, Values>> = {
   "destination-rules": { components: { "destination-rules": true } },
   "istio-system": { rootNamespace: "istio-system" },
   lanes: { lanes: [{ name: "critical", vipCidr: "240.242.0.0/16" }] },
+  monitoring: { components: { monitoring: true } },
   "multi-tenant": { components: { "multi-tenant": true } },
   "network-policy": { components: { "network-policy": true } },
   priority: { components: { priority: true } },
