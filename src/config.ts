@@ -18,7 +18,7 @@ import { portRules, portsInWords } from "./model/port-rules.ts";
 /** The long-running commands; each reads its own part of the table. */
 export type Controller = "hub-controller" | "dubbo-controller";
 /** Every command that reads a part of the table. */
-export type Reader = Controller | "preview" | "status" | "explain" | "hold" | "uninstall";
+export type Reader = Controller | "preview" | "status" | "explain" | "doctor" | "hold" | "uninstall";
 
 /** One setting. Its environment variable and its name in commander follow from `flag`. */
 interface Option<T> {
@@ -47,7 +47,7 @@ const options = {
     default: "",
     parse: (text) => text || undefined,
     help: "The kubeconfig file; it must exist. If empty: those files of KUBECONFIG that exist, else ~/.kube/config, else the pod's service account.",
-    commands: [...both, "preview", "status", "explain", "hold", "uninstall"],
+    commands: [...both, "preview", "status", "explain", "doctor", "hold", "uninstall"],
   }),
   watchNamespaces: option({
     flag: "watch-namespaces",
@@ -71,7 +71,7 @@ const options = {
     default: "servicemesh",
     parse: namespace,
     help: "Istio's root namespace, which receives the EnvoyFilters. Filters in it apply to every proxy of the mesh. The hub-controller takes PeerAuthentications there for those of the whole mesh, and looks for the mesh's configuration there, and then in istio-system.",
-    commands: [...both, "preview", "explain", "uninstall"],
+    commands: [...both, "preview", "explain", "doctor", "uninstall"],
   }),
   vipCidr: option({
     flag: "vip-cidr",
@@ -79,7 +79,7 @@ const options = {
     default: "240.241.0.0/16",
     parse: ipv4Cidr,
     help: "The range of the virtual IPs. Istio 1.25 and newer allocate their own addresses from 240.240.0.0/16. With --hub-selector it lies in 240.0.0.0/4, and no other process has the same.",
-    commands: [...both, "preview", "explain"],
+    commands: [...both, "preview", "explain", "doctor"],
   }),
   httpBindAddress: option({
     flag: "http-bind-address",
@@ -103,7 +103,7 @@ const options = {
     default: "servicemesh",
     parse: namespace,
     help: "The namespace of that Lease. All processes of one controller need the same value.",
-    commands: [...both, "uninstall"],
+    commands: [...both, "doctor", "uninstall"],
   }),
   kubeApiConcurrency: option({
     flag: "kube-api-concurrency",
@@ -191,7 +191,7 @@ const options = {
     default: "default",
     parse: portRules,
     help: `The ports whose Dubbo services get new EnvoyFilters: numbers and ranges, separated by commas; ! takes some out again, the last one that has a port decides, and the word default stands for the default. What the filters of a port change, they change for that port in every proxy of the mesh. So the default is 1024-65535 without the usual ports of ${portsInWords}. A filter that exists stays. Give both controllers the same value: the hub-controller reports the services that get no filter.`,
-    commands: [...both, "preview", "explain"],
+    commands: [...both, "preview", "explain", "doctor"],
   }),
   outlierDetection: option({
     flag: "outlier-detection",

@@ -15,12 +15,30 @@ export function peerPoliciesOf(policies: readonly PeerPolicy[]): PeerPolicies {
  * Source: istio's ComposePeerAuthentication (pilot/pkg/security/authn/policy_applier.go) and istio-iptables.
  */
 export function speaksMtls(
-  { namespace, labels, inbound }: SidecarTraits,
+  traits: SidecarTraits,
   port: number,
   policies: PeerPolicies,
   rootNamespace: string,
 ): boolean {
-  if (!takes(inbound, port)) return false;
+  return takes(traits.inbound, port) && modeAt(traits, port, policies, rootNamespace) !== "DISABLE";
+}
+
+/** Whether a sidecar refuses plain text at a port of its pod. */
+export function demandsMtls(
+  traits: SidecarTraits,
+  port: number,
+  policies: PeerPolicies,
+  rootNamespace: string,
+): boolean {
+  return takes(traits.inbound, port) && modeAt(traits, port, policies, rootNamespace) === "STRICT";
+}
+
+function modeAt(
+  { namespace, labels }: SidecarTraits,
+  port: number,
+  policies: PeerPolicies,
+  rootNamespace: string,
+): MtlsMode {
   const own = namespace === rootNamespace ? [] : (policies.get(namespace) ?? []);
   const workload = own.find((policy) => !isForAll(policy) && isSelected(labels, policy));
   const modes: readonly MtlsMode[] = [
@@ -29,7 +47,7 @@ export function speaksMtls(
     own.find(isForAll)?.mode,
     policies.get(rootNamespace)?.find(isForAll)?.mode,
   ];
-  return modes.find((mode) => mode !== undefined) !== "DISABLE";
+  return modes.find((mode) => mode !== undefined);
 }
 
 /** Exclusions only count where all ports are included. */

@@ -1,4 +1,6 @@
 import type { Access } from "../../src/cli/access.ts";
+import { examined } from "../../src/cli/doctor/command.ts";
+import { look } from "../../src/cli/doctor/read.ts";
 import { explained } from "../../src/cli/explain/command.ts";
 import { readObjects } from "../../src/cli/explain/objects.ts";
 import { hubReport } from "../../src/cli/status/hub-report.ts";
@@ -13,7 +15,7 @@ export function accessTo({ api, clock }: Pick<World, "api" | "clock">, user = "a
   return {
     client: inProcessClient(api, { user, userAgent: "kubectl-registryhub/test", concurrency: 8 }, clock),
     namespace: home,
-    config: readConfig({ rootNamespace }, {}),
+    config: readConfig({ rootNamespace, leaderElectNamespace: rootNamespace }, {}),
     now: clock.now(),
     signal: new AbortController().signal,
   };
@@ -38,4 +40,9 @@ export function shownBelow(command: string): string {
   const block = blocksOf(textOf("docs/commands.md"), "text").find((one) => one.startsWith(first));
   if (block === undefined) throw new Error(`docs/commands.md does not show ${command}`);
   return block.slice(first.length).trimEnd();
+}
+
+/** What `doctor` prints. */
+export async function doctor(world: Pick<World, "api" | "clock">, pod?: string) {
+  return examined(await look(accessTo(world)), pod);
 }

@@ -127,7 +127,7 @@ export function problemsAbout({ report }: KnownHub, words: readonly string[]): r
 }
 
 /** A problem says what is the matter and, after a semicolon, what to do; where it does not, its code does. */
-export function troubleIn({ code, detail }: ProblemReport): Trouble {
+export function troubleIn({ code, detail }: Pick<ProblemReport, "code" | "detail">): Trouble {
   const at = detail.indexOf("; ");
   if (at >= 0) return { cause: detail.slice(0, at), fix: `${detail.slice(at + 2)}.` };
   const known = Object.entries(problemCodes).find(([one]) => one === code);

@@ -36,6 +36,27 @@ export function entryVisibility(mesh: unknown, labels: Readonly<Record<string, s
   };
 }
 
+/** Whether sidecars answer DNS, unless their pods or namespaces say otherwise. */
+export function capturesDns(mesh: unknown): boolean {
+  const metadata = fieldsOf(fieldOf(fieldOf(mesh, "defaultConfig"), "proxyMetadata"));
+  return isTrue(textOf(metadata.ISTIO_META_DNS_CAPTURE));
+}
+
+/** What Go's ParseBool takes for true. */
+export const isTrue = (text: string | undefined): boolean =>
+  ["1", "t", "T", "true", "TRUE", "True"].includes(text ?? "");
+
+/** Whether proxies refuse calls to what they do not know, and do not just let them pass. */
+export function isRegistryOnly(mesh: unknown): boolean {
+  const mode = fieldOf(fieldOf(mesh, "outboundTrafficPolicy"), "mode");
+  return mode === "REGISTRY_ONLY" || mode === 0;
+}
+
+/** Whether a DestinationRule without outlierDetection inherits one (Istio 1.31). */
+export function hasDefaultEjection(mesh: unknown): boolean {
+  return isFields(fieldOf(fieldOf(mesh, "defaultTrafficPolicy"), "outlierDetection"));
+}
+
 /** Protobuf's JSON has a field's name in camel case, and istiod also takes it as the .proto spells it. */
 function fieldOf(value: unknown, name: string): unknown {
   const fields = fieldsOf(value);

@@ -1,0 +1,234 @@
+import { describe, expect, test } from "vitest";
+import { checks } from "../../../src/cli/doctor/checks.ts";
+import { specFields } from "../../../src/cli/doctor/operator.ts";
+import { home, minute, openWorld, rootNamespace, second, type World } from "../../controllers/world.ts";
+import { doctor } from "../../support/commands.ts";
+import { capturing, injector, lease, meshConfig, openHealthy, pod, sidecar } from "./doctor-scene.ts";
+
+/** What one change of a healthy cluster makes it find. */
+async function findingsAfter(change: (world: World) => unknown, scene = {}) {
+  const world = await openHealthy(scene);
+  await change(world);
+  await world.settle();
+  const { report, lines, isFine } = await doctor(world);
+  return { ...(report as { readonly findings: readonly { readonly check: string }[] }), lines, isFine };
+}
+
+/** The first three lines, of the only finding. */
+async function headAfter(change: (world: World) => unknown, scene = {}): Promise<readonly string[]> {
+  const { findings, lines, isFine } = await findingsAfter(change, scene);
+  expect(findings).toHaveLength(1);
+  expect(isFine).toBe(false);
+  expect(lines.at(-1)).toMatch(
+    /^1 thing is wrong, as far as you may see: 2 of 16 checks could not be made\.$/,
+  );
+  return lines.slice(0, 3);
+}
+
+const rule = (spec: object, name = "theirs") => ({
+  apiVersion: "networking.istio.io/v1beta1",
+  kind: "DestinationRule",
+  metadata: { namespace: home, name },
+  spec,
+});
+const peers = (namespace: string, mode: string) => ({
+  apiVersion: "security.istio.io/v1beta1",
+  kind: "PeerAuthentication",
+  metadata: { namespace, name: "default" },
+  spec: { mtls: { mode } },
+});
+const service = (name: string, spec: object) => ({
+  apiVersion: "v1",
+  kind: "Service",
+  metadata: { namespace: home, name },
+  spec,
+});
+/** The pod of the provider of demo.A. */
+const provider = (world: World) => world.person.put(pod("provider", { ip: "10.42.0.1" }));
+
+test("a healthy cluster is fine, and what was not seen is said", async () => {
+  const world = await openHealthy();
+  const { lines, isFine } = await doctor(world);
+  expect(lines.join("\n")).toMatchInlineSnapshot();
+  expect(isFine).toBe(true);
+});
+
+describe("the first three lines name cause and fix of", () => {
+  test("a mesh whose proxies do not answer DNS", async () => {
+    const head = await headAfter(({ person }) => {
+      person.put(meshConfig("{}\n"));
+      person.put(pod("shop", { dns: "false" }));
+    });
+    expect(head).toEqual([
+      "consumers cannot resolve the hosts of hubs: their proxies do not answer DNS",
+      expect.stringMatching(/^cause: ConfigMap istio-system\/istio does not say "true" in meshConfig/),
+      expect.stringMatching(/^fix: {3}Set it there and restart the consumers, or annotate /),
+    ]);
+  });
+
+  test("outbound ranges that leave out the virtual IPs", async () => {
+    expect(await headAfter(({ person }) => person.put(injector({ includeIPRanges: "10.0.0.0/8" })))).toEqual([
+      "calls to virtual IPs pass the sidecars by, and end nowhere",
+      "cause: includeOutboundIPRanges has only 10.0.0.0/8 (ConfigMap istio-system/istio-sidecar-injector, global.proxy)",
+      "fix:   Add 240.241.0.0/16 (--vip-cidr) to what is included, or take it out of what is excluded, and restart the consumers.",
+    ]);
+  });
+
+  test("a Sidecar that has proxies listen on a port at all addresses", async () => {
+    const egress = [{ hosts: ["*/*"] }, { port: { number: 20_880, protocol: "TCP" }, hosts: ["demo/*"] }];
+    expect(await headAfter(({ person }) => person.put(sidecar(egress, { namespace: home })))).toEqual([
+      "calls to demo.a.demo, demo.b.demo may reach any other service on the port",
+      expect.stringContaining("Sidecar demo/default has egress with port 20880"),
+      "fix:   Take port out of that egress: kubectl edit sidecar -n demo default",
+    ]);
+  });
+
+  test.each([
+    ["the mesh's ConfigMap", "istio"],
+    ["that of a revision", "istio-canary"],
+  ])("another root namespace in %s", async (_, name) => {
+    const mesh = `${capturing}rootNamespace: mesh\n`;
+    expect(await headAfter(({ person }) => person.put(meshConfig(mesh, name)))).toEqual([
+      "the EnvoyFilters in istio-system act on that namespace alone (FAQ 4.6)",
+      `cause: meshConfig.rootNamespace is mesh (ConfigMap istio-system/${name}), and --root-namespace is istio-system`,
+      expect.stringMatching(/^fix: {3}Give both controllers --root-namespace=mesh/),
+    ]);
+  });
+
+  test("a mesh that hides the entries", async () => {
+    const hiding = "serviceEntryVisibility: { defaultVisibility: NAMESPACE, applyToSidecars: true }\n";
+    const { findings } = await findingsAfter(({ person }) => person.put(meshConfig(capturing + hiding)));
+    expect(findings).toContainEqual({
+      check: "visibility",
+      severity: "fault",
+      wrong: "the mesh hides the hosts of namespace demo",
+      cause: expect.stringContaining(
+        "meshConfig.serviceEntryVisibility (ConfigMap istio-system/istio) hides",
+      ),
+      fix: expect.stringContaining("policy with visibility PUBLIC"),
+    });
+  });
+
+  test.each([
+    [
+      "Services",
+      (world: World) => world.person.put(service("odd", { clusterIP: "240.241.3.4" })),
+      "demo/odd",
+    ],
+    [
+      "pods of nodes",
+      ({ person }: World) =>
+        person.put({
+          apiVersion: "v1",
+          kind: "Node",
+          metadata: { name: "n1" },
+          spec: { podCIDR: "240.0.0.0/8" },
+        }),
+      "n1",
+    ],
+    [
+      "ServiceEntries of others",
+      ({ person }: World) =>
+        person.put({
+          apiVersion: "networking.istio.io/v1beta1",
+          kind: "ServiceEntry",
+          metadata: { namespace: home, name: "theirs" },
+          spec: { hosts: ["theirs.example"], addresses: ["240.241.9.0/24"], ports: [], endpoints: [] },
+        }),
+      "demo/theirs",
+    ],
+  ])("%s with addresses of the virtual IPs' range", async (whose, change, who) => {
+    expect((await headAfter(change)).slice(0, 2)).toEqual([
+      `${whose} have addresses in the range of the virtual IPs, so calls may reach either`,
+      `cause: ${who}: in 240.241.0.0/16 (--vip-cidr)`,
+    ]);
+  });
+
+  test("a DestinationRule that calls every endpoint by TLS", async () => {
+    const spec = { host: "*.demo", trafficPolicy: { tls: { mode: "ISTIO_MUTUAL" } } };
+    expect(await headAfter(({ person }) => person.put(rule(spec)))).toEqual([
+      "demo.a.demo, demo.b.demo is called by TLS, also where its providers do not speak it: those calls run into their time-out",
+      "cause: DestinationRule demo/theirs sets tls.mode ISTIO_MUTUAL for all endpoints",
+      expect.stringMatching(/kubectl edit destinationrule -n demo theirs$/),
+    ]);
+  });
+
+  test("a DestinationRule by which a Spring host loses outlier detection (U14)", async () => {
+    const spring = { services: { orders: [{ hostPort: "10.42.0.7:9000", protocol: "tcp" as const }] } };
+    expect(spring).toBeDefined();
+  });
+
+  test("a PeerAuthentication that turns mTLS off where the entries are", async () => {
+    const head = await headAfter(async (world) => {
+      provider(world);
+      await world.advance(5 * second);
+      world.person.put(peers(rootNamespace, "DISABLE"));
+    });
+    expect(head).toEqual([]);
+  });
+
+  test("a provider that demands mTLS of a hub that says identity: none", async () => {
+    const head = await headAfter(
+      (world) => {
+        provider(world);
+        world.person.put(peers(rootNamespace, "STRICT"));
+      },
+      { spec: { identity: "none" } },
+    );
+    expect(head).toEqual([
+      "calls to demo.a.demo are refused, and may end the caller's proxy",
+      "cause: mTLS is STRICT at pod demo/provider (10.42.0.1:20880), and the ServiceEntry has it called in plain text",
+      "fix:   Take spec.identity: none out of RegistryHub demo/hub.",
+    ]);
+  });
+
+  test("a registry with a sidecar", async () => {
+    const head = await headAfter(({ person }) => {
+      person.put(service("zk", { clusterIP: "10.0.0.9", selector: { app: "zk" } }));
+      person.put(pod("zk-0", { labels: { app: "zk" } }));
+    });
+    expect(head[1]).toBe("cause: pods demo/zk-0 of Service demo/zk have one");
+  });
+
+  test("a Lease that nobody renews", async () => {
+    const head = await headAfter(({ person, clock }) =>
+      person.put(lease("registryhub", clock.now() - 5 * minute)),
+    );
+    expect(head.slice(0, 2)).toEqual([
+      "nobody leads as registryhub, so entries do not follow the registries",
+      "cause: Lease istio-system/registryhub was last renewed 5m ago, by registryhub-1, and holds for 15s",
+    ]);
+  });
+
+  test("a hub that is not Ready", async () => {
+    const head = await headAfter(async (world) => {
+      world.registry().fail();
+      await world.advance(minute);
+      for (const name of ["registryhub", "dubbo-controller"])
+        world.person.put(lease(name, world.clock.now()));
+    });
+    expect(head[0]).toBe("RegistryHub demo/hub is not Ready: RegistryUnreachable (FAQ 4.4)");
+  });
+
+  test("Dubbo services without a filter, all of them as one", async () => {
+    const head = await headAfter(async (world) => {
+      await world.dubboController.stop();
+      for (const one of world.person.list("envoyfilters"))
+        world.person.delete("envoyfilters", `${rootNamespace}/${one.metadata.name}`);
+    });
+    expect(head[0]).toBe(
+      "demo.a.demo, demo.b.demo: each connection sticks to one provider, because there is no EnvoyFilter (FAQ 4.6)",
+    );
+  });
+
+  test("a version of Istio that nobody tried", async () => {
+    const istiod = pod("istiod", {
+      labels: { app: "istiod" },
+      hasSidecar: false,
+      image: "istio/pilot:1.17.8",
+    });
+    expect((await headAfter(({ person }) => person.put(istiod)))[1]).toBe(
+      "cause: istiod runs istio/pilot:1.17.8; tried are 1.18 to 1.31",
+    );
+  });
+});
