@@ -76,6 +76,13 @@ export const lease = (name: string, renewedAt: number, holderIdentity = `${name}
   spec: { holderIdentity, leaseDurationSeconds: 15, renewTime: rfc3339Micro(renewedAt) },
 });
 
+/** Puts it with its status, which kubelet would write. */
+export function putPod({ person }: World, object: ReturnType<typeof pod>): void {
+  person.put(object);
+  const { namespace, name } = object.metadata;
+  person.editStatus("pods", `${namespace}/${name}`, (one) => ({ ...one, status: object.status }));
+}
+
 /** Two services with filters, a mesh as it has to be, and one consumer, `demo/shop`. */
 export async function openHealthy(scene: Parameters<typeof openSettled>[0] = {}): Promise<World> {
   const world = await openSettled(scene);
@@ -84,7 +91,7 @@ export async function openHealthy(scene: Parameters<typeof openSettled>[0] = {})
   const { person, clock } = world;
   person.put(meshConfig(capturing));
   person.put(injector({ includeIPRanges: "*" }));
-  person.put(pod("shop", { args: ["-p", "15001", "-i", "*", "-x", ""] }));
+  putPod(world, pod("shop", { args: ["-p", "15001", "-i", "*", "-x", ""] }));
   for (const name of ["registryhub", "dubbo-controller"]) person.put(lease(name, clock.now()));
   return world;
 }

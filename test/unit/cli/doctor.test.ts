@@ -1,9 +1,10 @@
 import { describe, expect, test } from "vitest";
-import { checks } from "../../../src/cli/doctor/checks.ts";
 import { specFields } from "../../../src/cli/doctor/operator.ts";
-import { home, minute, openWorld, rootNamespace, second, type World } from "../../controllers/world.ts";
+import { neededRights } from "../../../src/cli/doctor/rights.ts";
+import { home, minute, rootNamespace, second, type World } from "../../controllers/world.ts";
+import { instanceAt } from "../../fakes/registries.ts";
 import { doctor } from "../../support/commands.ts";
-import { capturing, injector, lease, meshConfig, openHealthy, pod, sidecar } from "./doctor-scene.ts";
+import { capturing, injector, lease, meshConfig, openHealthy, pod, putPod, sidecar } from "./doctor-scene.ts";
 
 /** What one change of a healthy cluster makes it find. */
 async function findingsAfter(change: (world: World) => unknown, scene = {}) {
@@ -43,13 +44,19 @@ const service = (name: string, spec: object) => ({
   metadata: { namespace: home, name },
   spec,
 });
-/** The pod of the provider of demo.A. */
-const provider = (world: World) => world.person.put(pod("provider", { ip: "10.42.0.1" }));
 
 test("a healthy cluster is fine, and what was not seen is said", async () => {
   const world = await openHealthy();
   const { lines, isFine } = await doctor(world);
-  expect(lines.join("\n")).toMatchInlineSnapshot();
+  expect(lines.join("\n")).toMatchInlineSnapshot(`
+    "  fine          istio, leaders, hubs, root namespace, filters, visibility, DNS, outbound ranges, Sidecars, virtual IPs, DestinationRules, mTLS off, mTLS demanded, registries
+      not checked   crd, rights
+      not seen
+        the CRD of RegistryHub: you may not get it
+        the operator's rights: you may not create SubjectAccessReviews
+
+    Nothing is wrong, as far as you may see: 2 of 16 checks could not be made."
+  `);
   expect(isFine).toBe(true);
 });
 
@@ -154,23 +161,38 @@ describe("the first three lines name cause and fix of", () => {
   });
 
   test("a DestinationRule by which a Spring host loses outlier detection (U14)", async () => {
-    const spring = { services: { orders: [{ hostPort: "10.42.0.7:9000", protocol: "tcp" as const }] } };
-    expect(spring).toBeDefined();
+    const orders = [instanceAt("10.42.0.7:9000", "spring")];
+    const head = await headAfter(
+      ({ person }) => {
+        person.put(rule({ host: "*.demo", trafficPolicy: { outlierDetection: {} } }, "wide"));
+        person.put(rule({ host: "orders.demo", trafficPolicy: { loadBalancer: { simple: "ROUND_ROBIN" } } }));
+      },
+      { services: { orders } },
+    );
+    expect(head).toEqual([
+      "orders.demo goes on calling endpoints that cannot be reached",
+      "cause: DestinationRule demo/theirs has no outlierDetection, and DestinationRule demo/wide, which has it, does not count beside a rule for fewer hosts",
+      expect.stringMatching(/^fix: /),
+    ]);
   });
 
   test("a PeerAuthentication that turns mTLS off where the entries are", async () => {
     const head = await headAfter(async (world) => {
-      provider(world);
+      putPod(world, pod("provider", { ip: "10.42.0.1", namespace: "default" }));
       await world.advance(5 * second);
-      world.person.put(peers(rootNamespace, "DISABLE"));
+      world.person.put(peers(home, "DISABLE"));
     });
-    expect(head).toEqual([]);
+    expect(head).toEqual([
+      "1 host of demo are called in plain text, also where providers speak mTLS",
+      "cause: PeerAuthentication demo/default says DISABLE for the namespace of the ServiceEntries",
+      expect.stringMatching(/^fix: {3}Say PERMISSIVE there/),
+    ]);
   });
 
   test("a provider that demands mTLS of a hub that says identity: none", async () => {
     const head = await headAfter(
       (world) => {
-        provider(world);
+        putPod(world, pod("provider", { ip: "10.42.0.1" }));
         world.person.put(peers(rootNamespace, "STRICT"));
       },
       { spec: { identity: "none" } },
@@ -231,4 +253,63 @@ describe("the first three lines name cause and fix of", () => {
       "cause: istiod runs istio/pilot:1.17.8; tried are 1.18 to 1.31",
     );
   });
+});
+
+describe("what is not wrong", () => {
+  test("a pod without DNS capture, and a Sidecar that hides hosts, are only said", async () => {
+    const { findings, isFine, lines } = await findingsAfter((world) => {
+      putPod(world, pod("silent", { namespace: "default", dns: "false" }));
+      world.person.put(sidecar([{ hosts: ["./*", "istio-system/*"] }]));
+    });
+    expect(isFine).toBe(true);
+    expect(findings).toMatchObject([
+      { check: "DNS", severity: "caution", wrong: "1 pod with a sidecar cannot resolve the hosts of hubs" },
+      {
+        check: "Sidecars",
+        severity: "caution",
+        wrong: "pods in default do not see 2 hosts of demo",
+        cause: "Sidecar istio-system/default restricts egress, and lacks demo/*",
+        faq: "4.3",
+      },
+    ]);
+    expect(lines[0]).toBe("if these pods call hosts of hubs:");
+  });
+
+  test.each([
+    ["a Dubbo host with a rule without outlierDetection, which its port has", { host: "demo.a.demo" }],
+    ["a rule for a host of somebody else", { host: "a.example", trafficPolicy: { tls: { mode: "SIMPLE" } } }],
+  ])("%s", async (_, spec) => {
+    const { findings } = await findingsAfter(({ person }) => {
+      person.put(rule({ host: "*.demo", trafficPolicy: { outlierDetection: {} } }, "wide"));
+      person.put(rule(spec));
+    });
+    expect(findings).toEqual([]);
+  });
+});
+
+test("nothing is concluded from what is not seen", async () => {
+  const world = await openHealthy();
+  for (const resource of [
+    "configmaps",
+    "pods",
+    "sidecars",
+    "nodes",
+    "leases",
+    "envoyfilters",
+    "peerauthentications",
+  ])
+    world.api.forbid({ resource, user: "alice" });
+  const { report, isFine, lines } = await doctor(world);
+  expect(isFine).toBe(true);
+  expect(report).toMatchObject({
+    findings: [],
+    fine: ["istio", "hubs", "virtual IPs", "DestinationRules", "registries"],
+  });
+  expect(lines).toContainEqual(expect.stringMatching(/^ +pods: you may not list them$/));
+});
+
+test("who may list neither hubs nor entries gets no diagnosis", async () => {
+  const world = await openHealthy();
+  world.api.forbid({ resource: "serviceentries", user: "alice" });
+  await expect(doctor(world)).rejects.toMatchObject({ reason: "Forbidden" });
 });

@@ -1,0 +1,199 @@
+import { spawn } from "node:child_process";
+import { once } from "node:events";
+import { text } from "node:stream/consumers";
+import { fileURLToPath } from "node:url";
+import { beforeAll, describe, expect, test } from "vitest";
+import { eventually } from "../support/eventually.ts";
+import { newTenant, providerUrl, SOON_MS, type Tenant, untilReady, useWorld } from "./world.ts";
+
+const program = fileURLToPath(new URL("../../bin/kubectl-registryhub", import.meta.url));
+const world = useWorld();
+
+/** Runs the plugin, as the administrator unless told otherwise. */
+async function doctor(args: readonly string[] = [], env: Readonly<Record<string, string>> = {}) {
+  const child = spawn(program, ["doctor", ...args], {
+    env: { ...process.env, KUBECONFIG: world.api.kubeconfig, ...env },
+    stdio: ["ignore", "pipe", "pipe"],
+  });
+  const [stdout, stderr] = await Promise.all([text(child.stdout), text(child.stderr), once(child, "close")]);
+  return { code: child.exitCode, stdout, stderr, head: stdout.split("\n").slice(0, 3) };
+}
+
+interface Manifest {
+  readonly kind: string;
+  readonly metadata: { readonly name: string; readonly namespace?: string };
+  readonly [field: string]: unknown;
+}
+
+const apply = (object: Manifest) =>
+  world.api.kubectl(["apply", "-f", "-"], { input: JSON.stringify(object) });
+const remove = (object: Manifest) =>
+  world.api.kubectl(["delete", "-f", "-"], { input: JSON.stringify(object) });
+
+const root = "servicemesh";
+const meshConfig = (mesh: string): Manifest => ({
+  apiVersion: "v1",
+  kind: "ConfigMap",
+  metadata: { namespace: root, name: "istio" },
+  data: { mesh: `rootNamespace: ${root}\n${mesh}` },
+});
+const injector = (includeIPRanges: string): Manifest => ({
+  apiVersion: "v1",
+  kind: "ConfigMap",
+  metadata: { namespace: root, name: "istio-sidecar-injector" },
+  data: { values: JSON.stringify({ global: { proxy: { includeIPRanges } } }) },
+});
+const capturing = "defaultConfig: { proxyMetadata: { ISTIO_META_DNS_CAPTURE: 'true' } }\n";
+const istio = (kind: string, namespace: string, spec: object): Manifest => ({
+  apiVersion: "networking.istio.io/v1beta1",
+  kind,
+  metadata: { namespace, name: "odd" },
+  spec,
+});
+
+let tenant: Tenant;
+let host: string;
+
+/** A cluster in which nothing is wrong. The controllers of the tests elect nobody, so somebody holds their Leases. */
+beforeAll(async () => {
+  for (const name of ["registryhub", "dubbo-controller"])
+    await apply({
+      apiVersion: "coordination.k8s.io/v1",
+      kind: "Lease",
+      metadata: { namespace: root, name },
+      spec: {
+        holderIdentity: "a",
+        leaseDurationSeconds: 3_600,
+        renewTime: `${new Date().toISOString().slice(0, -1)}000Z`,
+      },
+    });
+  await apply(meshConfig(capturing));
+  await apply(injector("*"));
+  tenant = await newTenant(world);
+  host = `org.example.shop-1.0.0.${tenant.namespace}`;
+  await tenant.provide(providerUrl("org.example.Shop", "10.42.7.1:20880"));
+  await tenant.applyHub();
+  await untilReady(tenant);
+});
+
+test("a cluster in which nothing is wrong is fine", async () => {
+  await eventually(async () => {
+    const { code, stdout } = await doctor();
+    expect(stdout).toMatch(/^ {2}fine +istio, crd, leaders, rights, hubs, /);
+    expect(stdout.trimEnd().split("\n").at(-1)).toBe("Nothing is wrong.");
+    expect(code).toBe(0);
+  }, SOON_MS);
+});
+
+/** While the object is there, the doctor finds it first. */
+async function finds(broken: Manifest, ...[wrong, cause, fix]: readonly RegExp[]): Promise<void> {
+  await apply(broken);
+  const { code, head } = await doctor();
+  await remove(broken);
+  expect(head).toEqual([wrong, cause, fix].map((one) => expect.stringMatching(one ?? /^$/)));
+  expect(code).toBe(1);
+}
+
+describe("the first three lines name cause and fix of", () => {
+  test("DNS that proxies do not answer", async () => {
+    await apply(meshConfig(""));
+    const { code, head } = await doctor();
+    await apply(meshConfig(capturing));
+    expect(code).toBe(1);
+    expect(head[0]).toMatch(/^consumers cannot resolve the hosts of hubs/);
+    expect(head[1]).toMatch(/^cause: ConfigMap servicemesh\/istio does not say "true"/);
+    expect(head[2]).toMatch(/^fix: {3}Set it there and restart the consumers/);
+  });
+
+  test("outbound ranges without the virtual IPs", async () => {
+    await apply(injector("10.0.0.0/8"));
+    const { code, head } = await doctor();
+    await apply(injector("*"));
+    expect(code).toBe(1);
+    expect(head[1]).toMatch(
+      /^cause: includeOutboundIPRanges has only 10\.0\.0\.0\/8 \(ConfigMap servicemesh/,
+    );
+    expect(head[2]).toMatch(/^fix: {3}Add 240\.241\.0\.0\/16 /);
+  });
+
+  test("a Sidecar with a port", () =>
+    finds(
+      istio("Sidecar", tenant.namespace, {
+        egress: [{ port: { number: 20_880, protocol: "TCP", name: "tcp" }, hosts: ["*/*"] }],
+      }),
+      /^calls to org\.example\.shop-1\.0\.0\.t\d+ may reach any other service on the port$/,
+      /^cause: Sidecar t\d+\/odd has egress with port 20880/,
+      /^fix: {3}Take port out of that egress: kubectl edit sidecar -n t\d+ odd$/,
+    ));
+
+  test("a DestinationRule with tls", () =>
+    finds(
+      istio("DestinationRule", tenant.namespace, { host, trafficPolicy: { tls: { mode: "ISTIO_MUTUAL" } } }),
+      / is called by TLS, also where its providers do not speak it/,
+      /^cause: DestinationRule t\d+\/odd sets tls\.mode ISTIO_MUTUAL/,
+      /^fix: {3}Take tls out of it/,
+    ));
+
+  test("a node whose pods have virtual IPs", () =>
+    finds(
+      { apiVersion: "v1", kind: "Node", metadata: { name: "odd" }, spec: { podCIDR: "240.241.4.0/24" } },
+      /^pods of nodes have addresses in the range of the virtual IPs/,
+      /^cause: odd: in 240\.241\.0\.0\/16 \(--vip-cidr\)$/,
+      /^fix: {3}Give the hub-controller a --vip-cidr that nobody uses/,
+    ));
+
+  test("a right that the operator lacks", async () => {
+    const binding = ["clusterrolebinding", "registryhub-secrets"];
+    await world.api.kubectl(["delete", ...binding]);
+    await eventually(async () => {
+      const { code, head } = await doctor();
+      expect(head[0]).toMatch(
+        /^ServiceAccount registryhub lacks rights, so hubs with a secretRef cannot log in$/,
+      );
+      expect(head[1]).toBe(
+        "cause: system:serviceaccount:servicemesh:registryhub may not get secrets in the cluster",
+      );
+      expect(head[2]).toMatch(
+        /^fix: {3}kubectl apply -k config\/rbac; kubectl auth can-i get secrets -A --as=/,
+      );
+      expect(code).toBe(1);
+    }, SOON_MS);
+    const account = "--serviceaccount=servicemesh:registryhub";
+    await world.api.kubectl(["create", ...binding, "--clusterrole=registryhub-secrets", account]);
+  });
+
+  test("a Lease that nobody holds", async () => {
+    const name = "dubbo-controller";
+    await world.api.kubectl(["delete", "lease", "-n", root, name]);
+    const { code, head } = await doctor();
+    expect(code).toBe(1);
+    expect(head[0]).toBe("nobody leads as dubbo-controller, so filters do not follow the services");
+    expect(head[1]).toMatch(/^cause: Lease servicemesh\/dubbo-controller does not exist/);
+    expect(head[2]).toMatch(/^fix: {3}See why no process of it is ready: kubectl get pods -n servicemesh/);
+  });
+
+  test("a CRD that is older than the program", async () => {
+    const crd = ["crd", "registryhubs.ecns.easystack.cn"];
+    const path = "/spec/versions/0/schema/openAPIV3Schema/properties/spec/properties/exportTo";
+    const patch = JSON.stringify([{ op: "remove", path }]);
+    await world.api.kubectl(["patch", ...crd, "--type=json", "-p", patch]);
+    const { code, head } = await doctor();
+    expect(code).toBe(1);
+    expect(head[0]).toMatch(/^the CRD of RegistryHub is older than this program: /);
+    expect(head[1]).toBe(
+      "cause: CustomResourceDefinition registryhubs.ecns.easystack.cn lacks spec.exportTo",
+    );
+    expect(head[2]).toBe("fix:   kubectl apply -k config/crd, and apply the hubs again.");
+  });
+});
+
+describe("a person", () => {
+  test("without rights is told which one is missing", async () => {
+    const KUBECONFIG = await world.api.kubeconfigFor(world.api.aliceToken);
+    const { code, stderr } = await doctor([], { KUBECONFIG });
+    expect(code).toBe(3);
+    expect(stderr).toMatch(
+      /^the cluster cannot be read: registryhubs\.ecns\.easystack\.cn: you may not list them/,
+    );
+  });
+});
