@@ -5,7 +5,7 @@ import { lacksFilter } from "../explain/filters.ts";
 import { targetsOf } from "../explain/hubs.ts";
 import { heldWhat, hubKeyOf } from "../status/hub-report.ts";
 import { type Findings, fault, named } from "./finding.ts";
-import type { Sight } from "./sight.ts";
+import { isWhole, type Sight } from "./sight.ts";
 
 /** Hubs that are not Ready, or hold removals; `status` says more. Settling ends by itself. */
 export function hubFindings({ hubs }: Sight): Findings {
@@ -27,9 +27,9 @@ export function hubFindings({ hubs }: Sight): Findings {
 }
 
 /** Dubbo services that are served as plain TCP. One finding per cause: a stopped controller concerns all. */
-export function filterFindings({ objects, hubs, settings }: Sight): Findings {
+export function filterFindings({ objects, hubs, settings, unseen }: Sight): Findings {
   const { entries, envoyFilters, serviceEntries } = objects;
-  if (envoyFilters === undefined) return undefined;
+  if (envoyFilters === undefined || !isWhole({ unseen }, "envoyfilters")) return undefined;
   const context = {
     entries,
     objects: serviceEntries,

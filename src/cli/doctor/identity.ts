@@ -6,12 +6,12 @@ import { canonicalIp } from "../../translate/read-back/mesh-pod.ts";
 import { counted } from "../output.ts";
 import { type Findings, fault, named } from "./finding.ts";
 import { type OwnHost, ownHosts } from "./hosts.ts";
-import type { Sight } from "./sight.ts";
+import { isWhole, type Sight } from "./sight.ts";
 
 /** A policy of the entries' namespace turns their labels off: their consumers speak plain text to all. */
 export function disabledFindings(sight: Sight): Findings {
   const { peerPolicies, settings } = sight;
-  if (peerPolicies === undefined) return undefined;
+  if (peerPolicies === undefined || !isWhole(sight, "peerauthentications")) return undefined;
   const byNamespace = peerPoliciesOf(peerPolicies);
   const forAll = (namespace: string): PeerPolicy | undefined =>
     byNamespace.get(namespace)?.find(({ selector }) => Object.keys(selector).length === 0);
@@ -32,7 +32,8 @@ export function disabledFindings(sight: Sight): Findings {
 /** A provider that refuses plain text, and an entry that has it called so. */
 export function strictFindings(sight: Sight): Findings {
   const { peerPolicies, pods, settings } = sight;
-  if (peerPolicies === undefined || pods === undefined) return undefined;
+  if (peerPolicies === undefined || pods === undefined || !isWhole(sight, "peerauthentications"))
+    return undefined;
   const policies = peerPoliciesOf(peerPolicies);
   const byIp = new Map(
     pods.filter(({ sidecar }) => sidecar).flatMap((pod) => pod.mesh.ips.map((ip) => [ip, pod] as const)),

@@ -6,12 +6,13 @@ import { counted } from "../output.ts";
 import { caution, type Findings, fault, named } from "./finding.ts";
 import { targetsIn } from "./hosts.ts";
 import { allOutbound, passesBy } from "./outbound.ts";
-import type { Sight } from "./sight.ts";
+import { isWhole, type Sight } from "./sight.ts";
 
 const podsAnnotation = `annotate the template of those pods with proxy.istio.io/config: '{"proxyMetadata": {"ISTIO_META_DNS_CAPTURE": "true"}}'`;
 
 /** Nobody but the proxy knows the generated hosts. For sidecars every release of Istio has it off by default. */
-export function dnsFindings({ meshes, pods }: Sight): Findings {
+export function dnsFindings(sight: Sight): Findings {
+  const { meshes, pods } = sight;
   if (meshes === undefined) return undefined;
   const silent = pods?.filter(({ sidecar }) => sidecar && !sidecar.capturesDns) ?? [];
   const off = meshes.filter(({ mesh }) => !capturesDns(mesh));
@@ -20,7 +21,9 @@ export function dnsFindings({ meshes, pods }: Sight): Findings {
   if (off.length > 0 && isOffForAll)
     return [
       fault(
-        "consumers cannot resolve the hosts of hubs: their proxies do not answer DNS",
+        isWhole(sight, "pods")
+          ? "consumers cannot resolve the hosts of hubs: their proxies do not answer DNS"
+          : "consumers whose pods do not ask for it themselves cannot resolve the hosts of hubs: their proxies do not answer DNS",
         `ConfigMap ${where} does not say "true" in meshConfig.defaultConfig.proxyMetadata.ISTIO_META_DNS_CAPTURE${silent.length > 0 ? `, and none of ${counted(silent.length, "pod")} with a sidecar says it itself` : ""}`,
         `Set it there and restart the consumers, or ${podsAnnotation}`,
       ),

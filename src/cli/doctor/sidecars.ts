@@ -3,7 +3,7 @@ import { counted } from "../output.ts";
 import { caution, type Finding, type Findings, fault, named } from "./finding.ts";
 import { isExportedTo, type OwnHost, ownHosts } from "./hosts.ts";
 import { sees, sidecarFor, trapFor } from "./scope.ts";
-import type { Sight } from "./sight.ts";
+import { isWhole, type Sight } from "./sight.ts";
 
 /** Which namespaces do not see hosts of hubs, and which see them and reach something else. */
 export function sidecarFindings(sight: Sight): Findings {
@@ -12,7 +12,9 @@ export function sidecarFindings(sight: Sight): Findings {
   const hosts = ownHosts(sight);
   return [
     ...sidecars.flatMap((one) => trapFindings(one, hosts)),
-    ...hiddenFindings(sidecars, hosts, consumersIn(sight), settings.rootNamespace),
+    ...(isWhole(sight, "sidecars")
+      ? hiddenFindings(sidecars, hosts, consumersIn(sight), settings.rootNamespace)
+      : []),
   ];
 }
 

@@ -77,3 +77,7 @@ export interface Sight {
   /** What there was no right to see, in words. */
   readonly unseen: readonly string[];
 }
+
+/** Whether all objects of a type are seen, and so one can tell that there is none. @param plural as in `resources`. */
+export const isWhole = ({ unseen }: Pick<Sight, "unseen">, plural: string): boolean =>
+  !unseen.some((one) => one.startsWith(`${plural}:`) || one.startsWith(`${plural}.`));

@@ -1,6 +1,7 @@
 import { field } from "../output.ts";
 import type { Diagnosis } from "./checks.ts";
 import type { Finding } from "./finding.ts";
+import type { PodReport } from "./pod.ts";
 
 /** Findings of three lines each, then what was looked at, then the answer. */
 export function diagnosisLines({ findings, fine, notMade, unseen, answer }: Diagnosis): readonly string[] {
@@ -18,11 +19,23 @@ export function diagnosisLines({ findings, fine, notMade, unseen, answer }: Diag
   ];
 }
 
+/** The same of one pod. */
+export function podLines({ pod, findings, facts, unseen, answer }: PodReport): readonly string[] {
+  return [
+    ...(findings.length === 0 ? [`Pod ${pod}: nothing is in its way`, ""] : []),
+    ...findings.flatMap((one) => [...findingLines(one), ""]),
+    ...Object.entries(facts).map(([name, text]) => field(name, text)),
+    ...unseenLines(unseen),
+    "",
+    answer,
+  ];
+}
+
 /** What is wrong, what was seen of it, and what to do. */
-export function findingLines({ wrong, cause, fix, faq }: Finding): readonly string[] {
+function findingLines({ wrong, cause, fix, faq }: Finding): readonly string[] {
   return [`${wrong}${faq === undefined ? "" : ` (FAQ ${faq})`}`, `cause: ${cause}`, `fix:   ${fix}`];
 }
 
 /** What there was no right to see. */
-export const unseenLines = (unseen: readonly string[]): readonly string[] =>
+const unseenLines = (unseen: readonly string[]): readonly string[] =>
   unseen.length === 0 ? [] : ["  not seen", ...unseen.map((one) => `    ${one}`)];
