@@ -1,9 +1,11 @@
 import { describe, expect, test } from "vitest";
 import { specFields } from "../../../src/cli/doctor/operator.ts";
 import { neededRights } from "../../../src/cli/doctor/rights.ts";
+import { parseManifests } from "../../../src/kube/manifests.ts";
 import { home, minute, rootNamespace, second, type World } from "../../controllers/world.ts";
 import { instanceAt } from "../../fakes/registries.ts";
 import { doctor } from "../../support/commands.ts";
+import { textOf } from "../../support/markdown.ts";
 import { capturing, injector, lease, meshConfig, openHealthy, pod, putPod, sidecar } from "./doctor-scene.ts";
 
 /** What one change of a healthy cluster makes it find. */
@@ -313,3 +315,61 @@ test("who may list neither hubs nor entries gets no diagnosis", async () => {
   world.api.forbid({ resource: "serviceentries", user: "alice" });
   await expect(doctor(world)).rejects.toMatchObject({ reason: "Forbidden" });
 });
+
+test("the fields that a CRD has to have are those of ours", () => {
+  const [crd] = parseManifests(textOf("crds/registryhub.yaml")) as readonly [Crd];
+  expect([...specFields]).toEqual(
+    Object.keys(crd.spec.versions[0].schema.openAPIV3Schema.properties.spec.properties).sort(),
+  );
+});
+
+interface Crd {
+  readonly spec: {
+    readonly versions: readonly [
+      {
+        readonly schema: {
+          readonly openAPIV3Schema: {
+            readonly properties: { readonly spec: { readonly properties: object } };
+          };
+        };
+      },
+    ];
+  };
+}
+
+interface Role {
+  readonly kind: string;
+  readonly metadata: { readonly name: string };
+  readonly rules: readonly {
+    readonly apiGroups: readonly string[];
+    readonly resources: readonly string[];
+    readonly resourceNames?: readonly string[];
+    readonly verbs: readonly string[];
+  }[];
+}
+
+test.each(["registryhub", "dubbo-controller"])(
+  "the rights that %s has to have are those of config/rbac",
+  (account) => {
+    const roles = (parseManifests(textOf(`config/rbac/${account}.yaml`)) as readonly Role[]).filter(
+      ({ kind }) => ["Role", "ClusterRole"].includes(kind),
+    );
+    const granted = roles.flatMap(({ kind, rules }) =>
+      rules.flatMap(({ apiGroups: [group], resources, resourceNames: [name = ""] = [], verbs }) =>
+        resources.flatMap((resource) =>
+          verbs.map(
+            (verb) => `${kind === "Role" ? "namespace" : "cluster"} ${verb} ${resource}.${group} ${name}`,
+          ),
+        ),
+      ),
+    );
+    const needed = neededRights({ rootNamespace, leaderElectNamespace: rootNamespace })
+      .filter((one) => one.account === account)
+      .map(({ verb, resource: { plural, group }, subresource, namespace, name }) => {
+        const type = subresource ? `${plural}/${subresource}` : plural;
+        return `${namespace === "" ? "cluster" : "namespace"} ${verb} ${type}.${group} ${name}`;
+      });
+    const isOptional = (right: string): boolean => right.includes(" configmaps.");
+    expect(needed.toSorted()).toEqual(granted.filter((one) => !isOptional(one)).sort());
+  },
+);
