@@ -6,6 +6,7 @@ import { dnsFindings, outboundFindings, rootNamespaceFindings, visibilityFinding
 import { crdFindings, istioFindings, leaderFindings } from "./operator.ts";
 import { registryFindings } from "./registries.ts";
 import { rightFindings } from "./rights.ts";
+import { orderFindings } from "./route-order.ts";
 import { ruleFindings } from "./rules.ts";
 import { sidecarFindings } from "./sidecars.ts";
 import type { Sight } from "./sight.ts";
@@ -25,6 +26,7 @@ export const checks: Readonly<Record<string, (sight: Sight) => Findings>> = {
   Sidecars: sidecarFindings,
   "virtual IPs": clashFindings,
   DestinationRules: ruleFindings,
+  VirtualServices: orderFindings,
   "mTLS off": disabledFindings,
   "mTLS demanded": strictFindings,
   registries: registryFindings,
@@ -63,7 +65,7 @@ export function diagnosis(sight: Sight): Diagnosis {
     findings: [...faults, ...cautions],
     fine,
     notMade,
-    unseen: sight.unseen,
+    unseen: [...sight.unseen, ...sight.unseenOfOperator],
     answer: `${outcome}${limits}.`,
   };
 }

@@ -102,7 +102,7 @@ function scopeObstacles(
         `Sidecar ${sidecar.key} restricts egress, and lacks ${places}`,
         sidecar.namespace === from
           ? `Add ${places} to egress.hosts: kubectl edit sidecar -n ${sidecar.key.replace("/", " ")}`
-          : `Create a Sidecar in namespace ${from} with ${places} in egress.hosts.`,
+          : `Create a Sidecar in namespace ${from}, with ${places} in egress.hosts besides what that one has.`,
         "4.3",
       ),
     ),

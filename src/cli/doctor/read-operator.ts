@@ -31,7 +31,7 @@ export async function lookAtOperator(
   client: KubeClient,
   settings: Settings,
   signal: AbortSignal,
-): Promise<Pick<Sight, "leases" | "specFields" | "lacking" | "unseen">> {
+): Promise<Pick<Sight, "leases" | "specFields" | "lacking" | "unseenOfOperator">> {
   const { leaderElectNamespace: namespace } = settings;
   const [leases, specFields, lacking] = await Promise.all([
     listAll<Lease>(client, resources.leases, { namespace }).catch(noneIfForbidden),
@@ -43,7 +43,7 @@ export async function lookAtOperator(
     specFields === undefined ? "the CRD of RegistryHub: you may not get it" : "",
     lacking === undefined ? "the operator's rights: you may not create SubjectAccessReviews" : "",
   ];
-  return { leases, specFields, lacking, unseen: unseen.filter((one) => one !== "") };
+  return { leases, specFields, lacking, unseenOfOperator: unseen.filter((one) => one !== "") };
 }
 
 /** Those of the stored version; undefined = not seen. */

@@ -46,7 +46,7 @@ export async function look(access: Access): Promise<Sight> {
     lookAtMesh(client, rootNamespace, istios, signal),
     lookAtOperator(client, settings, signal),
   ]);
-  const unseen = new Set([objects, around, mesh, operator].flatMap((one) => one.unseen));
+  const unseen = new Set([objects, around, mesh].flatMap((one) => one.unseen));
   return { objects, hubs, ...around, ...mesh, ...operator, settings, now, unseen: [...unseen] };
 }
 

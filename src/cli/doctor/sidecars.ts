@@ -64,7 +64,7 @@ function hiddenFindings(
       caution(
         `pods in ${named(group.map(({ from }) => from))} do not see ${counted(count, "host")} of ${namespace}`,
         `Sidecar ${sidecar.key} restricts egress, and lacks ${namespace}/*`,
-        `Have those that call them see them: a Sidecar in their namespace, with ${namespace}/* in egress.hosts.`,
+        `Give those that call them a Sidecar in their namespace, with ${namespace}/* in egress.hosts besides what that one has.`,
         "4.3",
       ),
     ];

@@ -74,8 +74,10 @@ export interface Sight {
   readonly settings: Settings;
   /** Wall time in ms. */
   readonly now: number;
-  /** What there was no right to see, in words. */
+  /** What there was no right to see of the mesh, in words. */
   readonly unseen: readonly string[];
+  /** The same of the operator itself. */
+  readonly unseenOfOperator: readonly string[];
 }
 
 /** Whether all objects of a type are seen, and so one can tell that there is none. @param plural as in `resources`. */

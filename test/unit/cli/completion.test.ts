@@ -47,6 +47,7 @@ describe("bash completes", () => {
     [["explain", "-n", ""], []],
     [["completion", "z"], ["zsh"]],
     [["uninstall", "--d"], ["--dry-run"]],
+    [["doctor", "--p"], ["--pod"]],
   ])("%j", (words, candidates) => {
     expect(offered(...words)).toEqual(candidates);
   });

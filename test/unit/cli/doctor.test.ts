@@ -1,10 +1,11 @@
 import { describe, expect, test } from "vitest";
+import type { Diagnosis } from "../../../src/cli/doctor/checks.ts";
 import { specFields } from "../../../src/cli/doctor/operator.ts";
 import { neededRights } from "../../../src/cli/doctor/rights.ts";
 import { parseManifests } from "../../../src/kube/manifests.ts";
 import { home, minute, rootNamespace, second, type World } from "../../controllers/world.ts";
 import { instanceAt } from "../../fakes/registries.ts";
-import { doctor } from "../../support/commands.ts";
+import { doctor, shownBelow } from "../../support/commands.ts";
 import { textOf } from "../../support/markdown.ts";
 import { capturing, injector, lease, meshConfig, openHealthy, pod, putPod, sidecar } from "./doctor-scene.ts";
 
@@ -14,7 +15,7 @@ async function findingsAfter(change: (world: World) => unknown, scene = {}) {
   await change(world);
   await world.settle();
   const { report, lines, isFine } = await doctor(world);
-  return { ...(report as { readonly findings: readonly { readonly check: string }[] }), lines, isFine };
+  return { ...(report as { readonly findings: Diagnosis["findings"] }), lines, isFine };
 }
 
 /** The first three lines, of the only finding. */
@@ -23,7 +24,7 @@ async function headAfter(change: (world: World) => unknown, scene = {}): Promise
   expect(findings).toHaveLength(1);
   expect(isFine).toBe(false);
   expect(lines.at(-1)).toMatch(
-    /^1 thing is wrong, as far as you may see: 2 of 16 checks could not be made\.$/,
+    /^1 thing is wrong, as far as you may see: 2 of 17 checks could not be made\.$/,
   );
   return lines.slice(0, 3);
 }
@@ -51,13 +52,13 @@ test("a healthy cluster is fine, and what was not seen is said", async () => {
   const world = await openHealthy();
   const { lines, isFine } = await doctor(world);
   expect(lines.join("\n")).toMatchInlineSnapshot(`
-    "  fine          istio, leaders, hubs, root namespace, filters, visibility, DNS, outbound ranges, Sidecars, virtual IPs, DestinationRules, mTLS off, mTLS demanded, registries
+    "  fine          istio, leaders, hubs, root namespace, filters, visibility, DNS, outbound ranges, Sidecars, virtual IPs, DestinationRules, VirtualServices, mTLS off, mTLS demanded, registries
       not checked   crd, rights
       not seen
         the CRD of RegistryHub: you may not get it
         the operator's rights: you may not create SubjectAccessReviews
 
-    Nothing is wrong, as far as you may see: 2 of 16 checks could not be made."
+    Nothing is wrong, as far as you may see: 2 of 17 checks could not be made."
   `);
   expect(isFine).toBe(true);
 });
@@ -257,6 +258,42 @@ describe("the first three lines name cause and fix of", () => {
   });
 });
 
+describe("a route of a VirtualService that no call reaches (FAQ 4.8)", () => {
+  const prefix = (text: string) => [{ uri: { prefix: text } }];
+  const tag = (text: string) => [{ headers: { "dubbo.tag": { exact: text } } }];
+  const sayHello = [{ uri: { exact: "/sayHello" } }];
+  test.each<[string, readonly (readonly object[])[], string | undefined]>([
+    [
+      "a shorter prefix in front",
+      [prefix("/usrv"), prefix("/usrv-expand")],
+      "spec.http[0] takes whatever spec.http[1] would",
+    ],
+    ["a prefix of an exact path in front", [prefix("/say"), sayHello], "spec.http[0] takes"],
+    ["everything in front", [[], tag("gray")], "spec.http[0] takes whatever spec.http[1]"],
+    ["the same twice", [tag("gray"), prefix("/a"), tag("gray")], "spec.http[0] takes whatever spec.http[2]"],
+    [
+      "the header alone, then with a path",
+      [tag("gray"), [{ ...tag("gray")[0], ...sayHello[0] }]],
+      "spec.http[0] takes",
+    ],
+    ["a longer prefix in front", [prefix("/usrv-expand"), prefix("/usrv")], undefined],
+    ["another tag in front", [tag("blue"), tag("gray"), []], undefined],
+    ["a narrower one in front", [[{ ...tag("gray")[0], ...sayHello[0] }], tag("gray"), []], undefined],
+  ])("%s", async (_, matches, cause) => {
+    const http = matches.map((match) => ({ ...(match.length > 0 && { match }), route: [] }));
+    const { findings } = await findingsAfter(({ person }) =>
+      person.put({
+        apiVersion: "networking.istio.io/v1beta1",
+        kind: "VirtualService",
+        metadata: { namespace: home, name: "theirs" },
+        spec: { hosts: ["demo.a.demo"], http },
+      }),
+    );
+    const told = findings.map((one) => one.cause.slice(0, cause?.length));
+    expect(told).toEqual(cause === undefined ? [] : [cause]);
+  });
+});
+
 describe("what is not wrong", () => {
   test("a pod without DNS capture, and a Sidecar that hides hosts, are only said", async () => {
     const { findings, isFine, lines } = await findingsAfter((world) => {
@@ -289,6 +326,16 @@ describe("what is not wrong", () => {
   });
 });
 
+test("as docs/commands.md shows it", async () => {
+  const { lines } = await findingsAfter((world) => {
+    world.person.put(meshConfig("{}\n"));
+    putPod(world, pod("shop", { dns: "false" }));
+    world.person.put(sidecar([{ hosts: ["./*", "istio-system/*"] }]));
+    putPod(world, pod("cart", { namespace: "default", dns: "false" }));
+  });
+  expect(lines.join("\n")).toBe(shownBelow("kubectl registryhub doctor"));
+});
+
 test("nothing is concluded from what is not seen", async () => {
   const world = await openHealthy();
   for (const resource of [
@@ -305,7 +352,7 @@ test("nothing is concluded from what is not seen", async () => {
   expect(isFine).toBe(true);
   expect(report).toMatchObject({
     findings: [],
-    fine: ["istio", "hubs", "virtual IPs", "DestinationRules", "registries"],
+    fine: ["istio", "hubs", "virtual IPs", "DestinationRules", "VirtualServices", "registries"],
   });
   expect(lines).toContainEqual(expect.stringMatching(/^ +pods: you may not list them$/));
 });

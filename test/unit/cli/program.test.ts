@@ -52,6 +52,7 @@ const commands = (): Readonly<Record<string, readonly string[]>> => ({
   preview,
   "preview --diff": [...preview, "--diff"],
   explain: ["explain", "demo.a.demo"],
+  "doctor --pod": ["doctor", "--pod", "demo/app"],
   "hold release": ["hold", "release", "hub"],
   uninstall: ["uninstall", "--dry-run"],
 });
@@ -66,6 +67,8 @@ describe("exit code 2 and the next step:", () => {
     "preview --diff",
     "status",
     "explain",
+    "doctor",
+    "doctor --pod",
     "hold release",
     "uninstall",
     "version",
@@ -121,6 +124,8 @@ describe("a kubeconfig that cannot be used is exit code 2:", () => {
     "preview --diff",
     "status",
     "explain",
+    "doctor",
+    "doctor --pod",
     "hold release",
     "uninstall",
   ])("%s, and there is none anywhere", async (command) => {
