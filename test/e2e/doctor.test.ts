@@ -143,23 +143,21 @@ describe("the first three lines name cause and fix of", () => {
     ));
 
   test("a right that the operator lacks", async () => {
-    const binding = ["clusterrolebinding", "registryhub-secrets"];
+    const binding = ["clusterrolebinding", "registryhub-identity"];
     await world.api.kubectl(["delete", ...binding]);
     await eventually(async () => {
       const { code, head } = await doctor();
-      expect(head[0]).toMatch(
-        /^ServiceAccount registryhub lacks rights, so hubs with a secretRef cannot log in$/,
+      expect(head[0]).toBe(
+        "ServiceAccount registryhub lacks rights, so new endpoints are called in plain text (IdentityUnknown)",
       );
       expect(head[1]).toBe(
-        "cause: system:serviceaccount:servicemesh:registryhub may not get secrets in the cluster",
+        "cause: system:serviceaccount:servicemesh:registryhub may not list, watch pods in the cluster",
       );
-      expect(head[2]).toMatch(
-        /^fix: {3}kubectl apply -k config\/rbac; kubectl auth can-i get secrets -A --as=/,
-      );
+      expect(head[2]).toBe("fix:   Grant them as config/rbac does: kubectl apply -k config/rbac");
       expect(code).toBe(1);
     }, SOON_MS);
     const account = "--serviceaccount=servicemesh:registryhub";
-    await world.api.kubectl(["create", ...binding, "--clusterrole=registryhub-secrets", account]);
+    await world.api.kubectl(["create", ...binding, "--clusterrole=registryhub-identity", account]);
   });
 
   test("a Lease that nobody holds", async () => {
@@ -184,6 +182,57 @@ describe("the first three lines name cause and fix of", () => {
       "cause: CustomResourceDefinition registryhubs.ecns.easystack.cn lacks spec.exportTo",
     );
     expect(head[2]).toBe("fix:   kubectl apply -k config/crd, and apply the hubs again.");
+  });
+});
+
+describe("one consumer", () => {
+  const consumers = "consumers";
+  const pod = (name: string, containers: readonly object[]): Manifest => ({
+    apiVersion: "v1",
+    kind: "Pod",
+    metadata: { namespace: consumers, name },
+    spec: {
+      containers: [{ name: "app", image: "app" }, ...containers],
+      initContainers: [{ name: "istio-init", image: "proxy", args: ["istio-iptables", "-i", "*", "-x", ""] }],
+    },
+  });
+  const proxy = {
+    name: "istio-proxy",
+    image: "istio/proxyv2:1.31.1",
+    env: [{ name: "ISTIO_META_DNS_CAPTURE", value: "true" }],
+  };
+  const lastOf = (stdout: string) => stdout.trimEnd().split("\n").at(-1);
+
+  beforeAll(async () => {
+    await world.api.kubectl(["create", "namespace", consumers]);
+    await eventually(() => apply(pod("app", [proxy])), SOON_MS); // its ServiceAccount comes a moment later
+    await apply(pod("bare", []));
+  });
+
+  test("reaches the hosts, by name and by virtual IP", async () => {
+    const { code, stdout } = await doctor(["--pod", "consumers/app"]);
+    expect(lastOf(stdout)).toBe("Pod consumers/app reaches 1 host of hubs, by name and by virtual IP.");
+    expect(code).toBe(0);
+  });
+
+  test("that follows a Sidecar without them is told which one", async () => {
+    const sidecar = istio("Sidecar", root, { egress: [{ hosts: ["./*"] }] });
+    await apply(sidecar);
+    const { code, head, stdout } = await doctor(["--pod", "app", "-n", consumers]);
+    await remove(sidecar);
+    expect(code).toBe(1);
+    expect(head[0]).toBe("the proxy of Pod consumers/app does not see 1 host of hubs (FAQ 4.3)");
+    expect(head[1]).toMatch(/^cause: Sidecar servicemesh\/odd restricts egress, and lacks t\d+\/\*$/);
+    expect(head[2]).toMatch(/^fix: {3}Create a Sidecar in namespace consumers/);
+    expect(lastOf(stdout)).toMatch(/ reaches no host of hubs, neither by name nor by virtual IP\.$/);
+  });
+
+  test("without a sidecar is told why, and one that is not there is a wrong usage", async () => {
+    const { code, head } = await doctor(["--pod", "consumers/bare"]);
+    expect(code).toBe(1);
+    expect(head[0]).toBe("Pod consumers/bare has no sidecar (FAQ 4.1)");
+    expect(head[1]).toMatch(/and neither does namespace consumers/);
+    expect(await doctor(["--pod", "consumers/none"])).toMatchObject({ code: 2, stdout: "" });
   });
 });
 

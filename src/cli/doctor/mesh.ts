@@ -14,6 +14,7 @@ const podsAnnotation = `annotate the template of those pods with proxy.istio.io/
 export function dnsFindings(sight: Sight): Findings {
   const { meshes, pods } = sight;
   if (meshes === undefined) return undefined;
+  if (pods?.some(({ isAmbient }) => isAmbient) && !pods.some(({ sidecar }) => sidecar)) return []; // ztunnel answers
   const silent = pods?.filter(({ sidecar }) => sidecar && !sidecar.capturesDns) ?? [];
   const off = meshes.filter(({ mesh }) => !capturesDns(mesh));
   const where = named(off.map(({ object }) => objectKeyOf(object)));

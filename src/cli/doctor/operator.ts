@@ -1,6 +1,6 @@
 import type { Lease } from "../../kube/lease.ts";
 import { fieldManagers } from "../../model/labels.ts";
-import { parseTime } from "../../model/time.ts";
+import { controllerOf, isHeld } from "../leases.ts";
 import { ageOf, counted } from "../output.ts";
 import { type Findings, fault, named } from "./finding.ts";
 import type { Sight } from "./sight.ts";
@@ -31,38 +31,36 @@ export const specFields = [
 /** Istio's releases that docs/operations.md is about. */
 const supported = { from: 18, to: 31 };
 
-/** Who leads; a lane has a Lease of its own, which nobody misses here. */
+/** Who leads. Each lane has a Lease of its own. */
 export function leaderFindings({
   leases,
   now,
   settings: { leaderElectNamespace: namespace },
 }: Sight): Findings {
   if (leases === undefined) return undefined;
-  return Object.values(fieldManagers).flatMap((name) => {
-    const lease = leases.find(({ metadata }) => metadata.name === name);
-    const cause = notLedBecause(lease, now);
-    if (cause === undefined) return [];
+  return Object.values(fieldManagers).flatMap((controller) => {
+    const own = leases.filter((one) => controllerOf(one) === controller);
     const effect =
-      name === fieldManagers.dubbo
+      controller === fieldManagers.dubbo
         ? "filters do not follow the services"
         : "entries do not follow the registries";
-    return [
+    const notLed = (name: string, cause: string) =>
       fault(
         `nobody leads as ${name}, so ${effect}`,
         `Lease ${namespace}/${name} ${cause}`,
-        `See why no process of it is ready: kubectl get pods -n ${namespace}; kubectl logs -n ${namespace} deployment/${name}`,
-      ),
-    ];
+        `See why no process of it is ready: kubectl get pods -n ${namespace}; kubectl logs -n ${namespace} deployment/${controller}`,
+      );
+    if (own.length === 0)
+      return [
+        notLed(controller, "does not exist: the controller never ran here, or runs without --leader-elect"),
+      ];
+    return own.filter((one) => !isHeld(one, now)).map((one) => notLed(one.metadata.name, lapseOf(one, now)));
   });
 }
 
-function notLedBecause(lease: Lease | undefined, now: number): string | undefined {
-  if (lease === undefined)
-    return "does not exist: the controller never ran here, or runs without --leader-elect";
-  const { holderIdentity, renewTime = "", leaseDurationSeconds = 0 } = lease.spec ?? {};
+function lapseOf({ spec = {} }: Lease, now: number): string {
+  const { holderIdentity, renewTime = "", leaseDurationSeconds = 0 } = spec;
   if (!holderIdentity) return "has no holder";
-  const renewedAt = parseTime(renewTime);
-  if (renewedAt !== undefined && renewedAt + leaseDurationSeconds * 1_000 >= now) return undefined;
   return `was last renewed ${ageOf(renewTime, now)} ago, by ${holderIdentity}, and holds for ${leaseDurationSeconds}s`;
 }
 
@@ -92,7 +90,7 @@ export function istioFindings({ objects, pods }: Sight): Findings {
       ),
     ];
   const versions = (pods ?? []).flatMap(({ labels, image }) => {
-    const [, minor] = (labels.app === "istiod" && /:v?1\.(\d+)[.-]/.exec(image)) || [];
+    const [, minor] = (labels.app === "istiod" && /:v?1\.(\d+)(?:[.-]|$)/.exec(image)) || [];
     return minor === undefined ? [] : [{ image, minor: Number(minor) }];
   });
   const odd = versions.filter(({ minor }) => minor < supported.from || minor > supported.to);

@@ -5,8 +5,8 @@ import { collectionPath, objectPath, type Resource, resources } from "../../kube
 import type { KubeObject } from "../../model/kubernetes.ts";
 import { fieldsOf, listOf } from "../../translate/read-back/json.ts";
 import { listAll, noneIfForbidden } from "../list-all.ts";
-import { neededRights } from "./rights.ts";
-import type { Right, Settings, Sight } from "./sight.ts";
+import { neededRights, type Use } from "./rights.ts";
+import type { Right, Sight } from "./sight.ts";
 
 const definitions: Resource = {
   group: "apiextensions.k8s.io",
@@ -29,14 +29,14 @@ interface RawObject extends KubeObject {
 /** Looks at the operator itself: who leads, what it may do, and the CRD. @throws KubeError when there is no answer. */
 export async function lookAtOperator(
   client: KubeClient,
-  settings: Settings,
+  use: Use,
   signal: AbortSignal,
 ): Promise<Pick<Sight, "leases" | "specFields" | "lacking" | "unseenOfOperator">> {
-  const { leaderElectNamespace: namespace } = settings;
+  const { leaderElectNamespace: namespace } = use;
   const [leases, specFields, lacking] = await Promise.all([
     listAll<Lease>(client, resources.leases, { namespace }).catch(noneIfForbidden),
     specFieldsIn(client, signal),
-    lackingRights(client, settings, signal),
+    lackingRights(client, use, signal),
   ]);
   const unseen = [
     leases === undefined ? `leases: you may not list those of ${namespace}` : "",
@@ -62,13 +62,13 @@ async function specFieldsIn(
 /** Asks for each right of the operator; undefined = the person may not ask. Nothing is stored. */
 async function lackingRights(
   client: KubeClient,
-  settings: Settings,
+  use: Use,
   signal: AbortSignal,
 ): Promise<readonly Right[] | undefined> {
   const ask = async (right: Right): Promise<boolean | undefined> => {
     const { group, plural: resource } = right.resource;
     const { account, verb, subresource, namespace, name } = right;
-    const place = settings.leaderElectNamespace;
+    const place = use.leaderElectNamespace; // the installation has the ServiceAccounts beside the Leases
     const body = {
       apiVersion: "authorization.k8s.io/v1",
       kind: "SubjectAccessReview",
@@ -82,7 +82,7 @@ async function lackingRights(
     const answer = await unlessRefused(client.request<RawObject>({ method: "POST", path, body, signal }));
     return answer && fieldsOf(answer.status).allowed === true;
   };
-  const needed = neededRights(settings);
+  const needed = neededRights(use);
   const answers = await Promise.all(needed.map(ask));
   if (answers.includes(undefined)) return undefined;
   return needed.filter((_, at) => answers[at] === false);

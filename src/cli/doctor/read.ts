@@ -10,12 +10,13 @@ import { defaultRootNamespace } from "../../translate/read-back/mesh-config.ts";
 import { peerPolicyOf } from "../../translate/read-back/mesh-pod.ts";
 import { sidecarResourceOf } from "../../translate/read-back/sidecar-resource.ts";
 import type { Access } from "../access.ts";
-import { knownHubs } from "../explain/hubs.ts";
-import { readObjects } from "../explain/objects.ts";
+import { type KnownHub, knownHubs } from "../explain/hubs.ts";
+import { type Objects, readObjects } from "../explain/objects.ts";
 import { listAll, listSeen, noneIfForbidden } from "../list-all.ts";
 import { targetsIn } from "./hosts.ts";
 import { allOutbound } from "./outbound.ts";
 import { lookAtOperator } from "./read-operator.ts";
+import type { Use } from "./rights.ts";
 import type { InjectorFacts, Settings, Sight } from "./sight.ts";
 
 /** What only people ask for; the operator has no right to it. */
@@ -44,10 +45,25 @@ export async function look(access: Access): Promise<Sight> {
   const [around, mesh, operator] = await Promise.all([
     lookAround(client, [access.namespace, ...istios, ...targetsIn({ hubs })]),
     lookAtMesh(client, rootNamespace, istios, signal),
-    lookAtOperator(client, settings, signal),
+    lookAtOperator(client, useOf(settings, hubs, objects), signal),
   ]);
   const unseen = new Set([objects, around, mesh].flatMap((one) => one.unseen));
   return { objects, hubs, ...around, ...mesh, ...operator, settings, now, unseen: [...unseen] };
+}
+
+function useOf(
+  { rootNamespace, leaderElectNamespace }: Settings,
+  hubs: readonly KnownHub[],
+  { virtualServices }: Objects,
+): Use {
+  const withSecret = hubs.filter(({ hub }) => hub?.secretName !== undefined);
+  return {
+    rootNamespace,
+    leaderElectNamespace,
+    secretNamespaces: [...new Set(withSecret.map(({ report }) => report.namespace))].sort(),
+    identity: hubs.some(({ hub }) => hub?.identity === "auto"),
+    rules: virtualServices.length > 0,
+  };
 }
 
 type Around = Pick<

@@ -12,8 +12,10 @@ interface Place {
 /** Registries that suffer from the mesh: their peers and clients want one certain server, and a proxy picks any. */
 export function registryFindings({ hubs, services, pods }: Sight): Findings {
   if (services === undefined) return undefined;
-  const places = hubs.flatMap((hub) => placesOf(hub, services));
-  return places.flatMap(({ hub, service }) => {
+  const places = new Map(
+    hubs.flatMap((hub) => placesOf(hub, services).map((place) => [place.service, place] as const)),
+  );
+  return [...places.values()].flatMap(({ hub, service }) => {
     const { namespace, name } = service;
     const injected = pods?.filter((pod) => pod.sidecar && selects(service, pod)) ?? [];
     const isEureka = hub.report.type === "eureka";

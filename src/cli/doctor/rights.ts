@@ -8,14 +8,21 @@ const write = ["create", "patch", "delete"] as const;
 
 const { registryhub, dubbo } = fieldManagers;
 
-/** All of config/rbac but what is optional and shows itself elsewhere: the ConfigMaps of the mesh. */
-export function neededRights({
-  rootNamespace,
-  leaderElectNamespace,
-}: {
+/** What of the installation is used, which decides what the operator needs. */
+export interface Use {
   readonly rootNamespace: string;
   readonly leaderElectNamespace: string;
-}): readonly Right[] {
+  /** Of hubs with a secretRef; "" = of any. */
+  readonly secretNamespaces: readonly string[];
+  /** Whether some hub asks which providers speak mTLS. */
+  readonly identity: boolean;
+  /** Whether there is any VirtualService. */
+  readonly rules: boolean;
+}
+
+/** All of config/rbac that is needed. Services and the mesh's ConfigMaps feed warnings alone. */
+export function neededRights(use: Use): readonly Right[] {
+  const { rootNamespace, leaderElectNamespace } = use;
   const rights = (
     account: string,
     verbs: readonly string[],
@@ -39,17 +46,24 @@ export function neededRights({
     ...rights(registryhub, ["patch"], registryHubs, "no hub has a status", { subresource: "status" }),
     ...rights(registryhub, [...read, ...write], serviceEntries, "entries do not follow the registries"),
     ...rights(registryhub, read, resources.namespaces, "it writes nothing"),
-    ...rights(registryhub, read, resources.services, "nobody sees hosts that Services have (ShadowsService)"),
-    ...rights(registryhub, ["get"], resources.secrets, "hubs with a secretRef cannot log in"),
-    ...rights(registryhub, read, resources.pods, "new endpoints are called in plain text (IdentityUnknown)"),
-    ...rights(registryhub, read, resources.peerAuthentications, "new endpoints are called in plain text"),
+    ...use.secretNamespaces.flatMap((namespace) =>
+      rights(registryhub, ["get"], resources.secrets, "hubs with a secretRef cannot log in", { namespace }),
+    ),
+    ...(use.identity
+      ? [resources.pods, resources.peerAuthentications].flatMap((one) =>
+          rights(registryhub, read, one, "new endpoints are called in plain text (IdentityUnknown)"),
+        )
+      : []),
     ...rights(registryhub, ["create", "patch"], resources.events, "it tells nobody what it does"),
     ...leads(registryhub),
     ...rights(dubbo, read, registryHubs, "new services get no filter"),
     ...rights(dubbo, read, serviceEntries, "services get no filter"),
     ...rights(dubbo, [...read, ...write], envoyFilters, "filters do not follow the services", inRoot),
-    ...rights(dubbo, read, resources.virtualServices, "rules are not followed"),
-    ...rights(dubbo, read, resources.destinationRules, "rules with subsets are not followed"),
+    ...(use.rules
+      ? [resources.virtualServices, resources.destinationRules].flatMap((one) =>
+          rights(dubbo, read, one, "it follows no new rules of VirtualServices"),
+        )
+      : []),
     ...rights(dubbo, ["create", "patch"], resources.events, "it tells nobody what it does"),
     ...leads(dubbo),
   ];
@@ -58,19 +72,22 @@ export function neededRights({
 /** One finding per ServiceAccount and type of object. */
 export function rightFindings({ lacking, settings }: Sight): Findings {
   if (lacking === undefined) return undefined;
-  const groups = Map.groupBy(lacking, ({ account, resource }) => `${account} ${resource.plural}`);
+  const groups = Map.groupBy(lacking, ({ account, resource, subresource = "", namespace }) =>
+    [account, resource.plural, subresource, namespace].join(" "),
+  );
   return [...groups.values()].flatMap((group) => {
     const [first] = group;
     if (first === undefined) return [];
     const { account, resource, subresource, namespace, without } = first;
-    const type = `${resource.plural}${subresource ? `/${subresource}` : ""}${resource.group === "" ? "" : `.${resource.group}`}`;
+    const type = `${resource.plural}${resource.group === "" ? "" : `.${resource.group}`}`;
+    const part = subresource ? ` (subresource ${subresource})` : "";
     const where = namespace === "" ? "in the cluster" : `in namespace ${namespace}`;
     const user = `system:serviceaccount:${settings.leaderElectNamespace}:${account}`;
     return [
       fault(
         `ServiceAccount ${account} lacks rights, so ${without}`,
-        `${user} may not ${group.map(({ verb }) => verb).join(", ")} ${type} ${where}`,
-        `kubectl apply -k config/rbac; kubectl auth can-i ${first.verb} ${type}${namespace === "" ? " -A" : ` -n ${namespace}`} --as=${user} tells whether it has them.`,
+        `${user} may not ${group.map(({ verb }) => verb).join(", ")} ${type}${part} ${where}`,
+        "Grant them as config/rbac does: kubectl apply -k config/rbac",
       ),
     ];
   });

@@ -1,7 +1,7 @@
 import { objectKey } from "../../kube/resources.ts";
 import type { VirtualService } from "../../model/istio.ts";
 import type { Stored } from "../../model/kubernetes.ts";
-import { fieldsOf, isFields, listOf } from "../../translate/read-back/json.ts";
+import { fieldsOf, listOf } from "../../translate/read-back/json.ts";
 import { hostNamesOf } from "../../translate/read-back/virtual-service.ts";
 import { type Findings, fault } from "./finding.ts";
 import { ownHosts } from "./hosts.ts";
@@ -44,15 +44,24 @@ function takesAll(earlier: readonly unknown[], later: readonly unknown[]): boole
 
 /** Whether everything that the narrower match asks for fulfils the wider one. What is not understood must be equal. */
 function covers(wider: unknown, narrower: unknown): boolean {
-  if (!isFields(wider) || !isFields(narrower)) return wider === narrower;
-  return Object.entries(wider).every(([name, one]) => {
-    if (name === "name") return true; // of the match; it asks for nothing
-    const other = narrower[name];
-    if (name === "headers" || name === "queryParams") return covers(one, fieldsOf(other));
-    if (other === undefined) return false;
-    return coversText(one, other) || JSON.stringify(one) === JSON.stringify(other);
-  });
+  const { name: _, headers, queryParams, ...rest } = fieldsOf(wider);
+  const other = fieldsOf(narrower);
+  if (other.ignoreUriCase === true && rest.ignoreUriCase !== true) return false;
+  return (
+    coversEach(rest, other) &&
+    coversEach(fieldsOf(headers), fieldsOf(other.headers)) &&
+    coversEach(fieldsOf(queryParams), fieldsOf(other.queryParams))
+  );
 }
+
+const coversEach = (
+  wider: Readonly<Record<string, unknown>>,
+  narrower: Readonly<Record<string, unknown>>,
+): boolean =>
+  Object.entries(wider).every(
+    ([name, one]) =>
+      coversText(one, narrower[name]) || JSON.stringify(one) === JSON.stringify(narrower[name]),
+  );
 
 /** Of Istio's StringMatch: a prefix covers longer ones, and what begins with it. */
 function coversText(wider: unknown, narrower: unknown): boolean {

@@ -40,6 +40,14 @@ function trapFindings(sidecar: SidecarResource, hosts: readonly OwnHost[]): read
   ];
 }
 
+/** Hosts that proxies of several namespaces do not see, because of one Sidecar. */
+interface Hidden {
+  readonly sidecar: SidecarResource;
+  readonly target: string;
+  readonly from: string;
+  readonly count: number;
+}
+
 /** By Sidecar and target, because many namespaces may follow the one of the root namespace. */
 function hiddenFindings(
   sidecars: readonly SidecarResource[],
@@ -47,26 +55,31 @@ function hiddenFindings(
   consumers: readonly string[],
   rootNamespace: string,
 ): readonly Finding[] {
-  const hidden = consumers.flatMap((from) => {
+  const byTarget = Map.groupBy(hosts, ({ namespace }) => namespace);
+  const hidden = consumers.flatMap((from): readonly Hidden[] => {
     const sidecar = sidecarFor(sidecars, from, undefined, rootNamespace);
     if (sidecar === undefined) return [];
-    return hosts
-      .filter((host) => isExportedTo(host, from) && !sees(sidecar, from, host))
-      .map(({ namespace, host }) => ({ from, sidecar, namespace, host }));
+    return [...byTarget].flatMap(([target, own]) => {
+      const count = own.filter((host) => isExportedTo(host, from) && !sees(sidecar, from, host)).length;
+      return count === 0 ? [] : [{ sidecar, target, from, count }];
+    });
   });
-  const groups = Map.groupBy(hidden, ({ sidecar, namespace }) => `${sidecar.key} ${namespace}`);
-  return [...groups.values()].flatMap((group) => {
-    const [first] = group;
-    if (first === undefined) return [];
-    const { sidecar, namespace } = first;
-    const count = new Set(group.map(({ host }) => host)).size;
-    return [
-      caution(
-        `pods in ${named(group.map(({ from }) => from))} do not see ${counted(count, "host")} of ${namespace}`,
-        `Sidecar ${sidecar.key} restricts egress, and lacks ${namespace}/*`,
-        `Give those that call them a Sidecar in their namespace, with ${namespace}/* in egress.hosts besides what that one has.`,
-        "4.3",
-      ),
-    ];
-  });
+  return [...Map.groupBy(hidden, ({ sidecar, target }) => `${sidecar.key} ${target}`).values()].flatMap(
+    hiddenFinding,
+  );
+}
+
+function hiddenFinding(group: readonly Hidden[]): readonly Finding[] {
+  const [first] = group;
+  if (first === undefined) return [];
+  const { sidecar, target } = first;
+  const count = Math.max(...group.map((one) => one.count));
+  return [
+    caution(
+      `pods in ${named(group.map(({ from }) => from))} do not see ${counted(count, "host")} of ${target}`,
+      `Sidecar ${sidecar.key} restricts egress, and lacks ${target}/*`,
+      `Give those that call them a Sidecar in their namespace, with ${target}/* in egress.hosts besides what that one has.`,
+      "4.3",
+    ),
+  ];
 }

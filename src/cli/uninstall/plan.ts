@@ -6,10 +6,10 @@ import type { DestinationRule, EnvoyFilter, ServiceEntry } from "../../model/ist
 import type { KubeObject, Stored } from "../../model/kubernetes.ts";
 import { fieldManagers, labels } from "../../model/labels.ts";
 import type { RegistryHub } from "../../model/registryhub.ts";
-import { parseTime } from "../../model/time.ts";
 import { isDefaultRule } from "../../translate/read-back/destination-rule.ts";
 import { fieldsOf, listOf, objectLabels } from "../../translate/read-back/json.ts";
 import { entryOf } from "../../translate/read-back/service-entry.ts";
+import { controllerOf, isHeld } from "../leases.ts";
 
 /** What is there of the operator, or has its labels. */
 export interface Found {
@@ -59,14 +59,15 @@ export function uninstallPlan(found: Found, rootNamespace: string, now: Ms): Uni
       ? undefined
       : `belongs to a dubbo-controller with another --root-namespace than ${rootNamespace}`,
   );
-  const held = leasesOf(found).filter((one) => isHeld(one, now));
+  const leases = found.leases.filter((one) => controllerOf(one) !== undefined);
+  const held = leases.filter((one) => isHeld(one, now));
   return {
     steps: [
       { resource: resources.registryHubs, objects: hubs },
       { resource: resources.serviceEntries, objects: entries.ours },
       { resource: resources.destinationRules, objects: rules.ours },
       { resource: resources.envoyFilters, objects: filters.ours },
-      { resource: resources.leases, objects: leasesOf(found).filter((one) => !held.includes(one)) },
+      { resource: resources.leases, objects: leases.filter((one) => !held.includes(one)) },
     ],
     left: [
       ...entries.left,
@@ -102,17 +103,4 @@ function split<T extends KubeObject>(
     else left.push({ object: `${object.kind ?? ""} ${objectKey(object)}`, why });
   }
   return { ours, left };
-}
-
-/** By the names that the controllers give them; that of a lane ends with the hash of its selector. */
-function leasesOf({ leases }: Found): readonly Lease[] {
-  const isName = (name: string): boolean =>
-    name === fieldManagers.dubbo || /^registryhub(-[0-9a-f]{8})?$/.test(name);
-  return leases.filter(({ metadata }) => isName(metadata.name));
-}
-
-function isHeld({ spec = {} }: Lease, now: Ms): boolean {
-  const { holderIdentity, renewTime = "", leaseDurationSeconds = 0 } = spec;
-  const renewedAt = parseTime(renewTime);
-  return Boolean(holderIdentity) && renewedAt !== undefined && renewedAt + leaseDurationSeconds * 1_000 > now;
 }

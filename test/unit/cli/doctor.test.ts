@@ -225,6 +225,15 @@ describe("the first three lines name cause and fix of", () => {
     ]);
   });
 
+  test("a lane whose Lease nobody holds, though no other Lease is missed", async () => {
+    const head = await headAfter(({ person, clock }) => {
+      person.delete("leases", `${rootNamespace}/registryhub`);
+      person.put(lease("registryhub-0a1b2c3d", clock.now()));
+      person.put(lease("registryhub-ffffffff", clock.now(), ""));
+    });
+    expect(head[1]).toBe("cause: Lease istio-system/registryhub-ffffffff has no holder");
+  });
+
   test("a hub that is not Ready", async () => {
     const head = await headAfter(async (world) => {
       world.registry().fail();
@@ -278,6 +287,12 @@ describe("a route of a VirtualService that no call reaches (FAQ 4.8)", () => {
     ],
     ["a longer prefix in front", [prefix("/usrv-expand"), prefix("/usrv")], undefined],
     ["another tag in front", [tag("blue"), tag("gray"), []], undefined],
+    [
+      "upper case in front of any case",
+      [prefix("/A"), [{ ...prefix("/A")[0], ignoreUriCase: true }]],
+      undefined,
+    ],
+    ["a header called name", [[{ headers: { name: { exact: "a" } } }], tag("gray")], undefined],
     ["a narrower one in front", [[{ ...tag("gray")[0], ...sayHello[0] }], tag("gray"), []], undefined],
   ])("%s", async (_, matches, cause) => {
     const http = matches.map((match) => ({ ...(match.length > 0 && { match }), route: [] }));
@@ -312,6 +327,15 @@ describe("what is not wrong", () => {
       },
     ]);
     expect(lines[0]).toBe("if these pods call hosts of hubs:");
+  });
+
+  test("a mesh without DNS capture whose consumers are ambient", async () => {
+    const { findings } = await findingsAfter((world) => {
+      world.person.put(meshConfig("{}\n"));
+      const annotations = { "ambient.istio.io/redirection": "enabled" };
+      putPod(world, pod("shop", { hasSidecar: false, annotations }));
+    });
+    expect(findings).toEqual([]);
   });
 
   test.each([
@@ -410,13 +434,19 @@ test.each(["registryhub", "dubbo-controller"])(
         ),
       ),
     );
-    const needed = neededRights({ rootNamespace, leaderElectNamespace: rootNamespace })
+    const needed = neededRights({
+      rootNamespace,
+      leaderElectNamespace: rootNamespace,
+      secretNamespaces: [""],
+      identity: true,
+      rules: true,
+    })
       .filter((one) => one.account === account)
       .map(({ verb, resource: { plural, group }, subresource, namespace, name }) => {
         const type = subresource ? `${plural}/${subresource}` : plural;
         return `${namespace === "" ? "cluster" : "namespace"} ${verb} ${type}.${group} ${name}`;
       });
-    const isOptional = (right: string): boolean => right.includes(" configmaps.");
+    const isOptional = (right: string): boolean => / (configmaps|services)\./.test(right);
     expect(needed.toSorted()).toEqual(granted.filter((one) => !isOptional(one)).sort());
   },
 );
