@@ -15,7 +15,7 @@ export interface PodReport {
   /** What is known of it, as names and texts. */
   readonly facts: Readonly<Record<string, string>>;
   readonly hosts: number;
-  /** Hosts whose virtual IP leads to a provider. */
+  /** Hosts of which its proxy takes the calls. */
   readonly reachable: number;
   /** Whether it can resolve their names; undefined = nobody can tell. */
   readonly resolves: boolean | undefined;
