@@ -2,7 +2,7 @@ import type { EntryEndpoint } from "../../model/entry.ts";
 import type { PeerPolicy } from "../../model/mesh-pod.ts";
 import { demandsMtls, peerPoliciesOf } from "../../plan/sidecar-mtls.ts";
 import type { ConsumerPod } from "../../translate/read-back/consumer-pod.ts";
-import { canonicalIp } from "../../translate/read-back/mesh-pod.ts";
+import { canonicalIp, ipsOf } from "../../translate/read-back/mesh-pod.ts";
 import { counted } from "../output.ts";
 import { type Findings, fault, named } from "./finding.ts";
 import { type OwnHost, ownHosts } from "./hosts.ts";
@@ -36,7 +36,7 @@ export function strictFindings(sight: Sight): Findings {
     return undefined;
   const policies = peerPoliciesOf(peerPolicies);
   const byIp = new Map(
-    pods.filter(({ sidecar }) => sidecar).flatMap((pod) => pod.mesh.ips.map((ip) => [ip, pod] as const)),
+    pods.filter(({ sidecar }) => sidecar).flatMap((pod) => ipsOf(pod.mesh).map((ip) => [ip, pod] as const)),
   );
   const strictPod = ({ address, port, mtls }: EntryEndpoint): ConsumerPod | undefined => {
     const pod = mtls ? undefined : byIp.get(canonicalIp(address));
