@@ -4,11 +4,14 @@ import { ServiceEntry } from "@kubernetes-models/istio/networking.istio.io/v1bet
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
 import { parse } from "yaml";
+import { allOutbound, passesBy } from "../../src/cli/doctor/outbound.ts";
+import { sees } from "../../src/cli/doctor/scope.ts";
 import { EntryIndex } from "../../src/controllers/writes/entry-index.ts";
 import { planHost } from "../../src/plan/host.ts";
 import { hubStatusOf } from "../../src/status/hub-status.ts";
 import { rememberedTrust, type StatusSubject } from "../../src/status/memory.ts";
 import { routeOf } from "../../src/translate/dubbo-route.ts";
+import { consumerPodOf } from "../../src/translate/read-back/consumer-pod.ts";
 import { filterFactsOf } from "../../src/translate/read-back/envoy-filter.ts";
 import { readHub } from "../../src/translate/read-back/hub.ts";
 import { readStatus } from "../../src/translate/read-back/hub-status.ts";
@@ -17,6 +20,7 @@ import { entryVisibility, rootNamespaceOf } from "../../src/translate/read-back/
 import { admitsHubsOf, isTerminating } from "../../src/translate/read-back/namespace.ts";
 import { readCredentials } from "../../src/translate/read-back/secret.ts";
 import { addressesOf, entryOf, factsOf, hubsOf } from "../../src/translate/read-back/service-entry.ts";
+import { sidecarResourceOf } from "../../src/translate/read-back/sidecar-resource.ts";
 import { serviceEntryOf } from "../../src/translate/service-entry.ts";
 import { inputOf, pool } from "../support/model.ts";
 import { envoyFilterSchema, serviceEntrySchema } from "./istio-schemas.ts";
@@ -211,6 +215,26 @@ describe("whatever is stored is read without a throw", () => {
     check(fc.oneof(anyJson, fc.record({ serviceEntryVisibility: setting })), (mesh) => {
       expect(["PUBLIC", "NAMESPACE", "NONE"]).toContain(entryVisibility(mesh, { a: "b" }).visibility);
       expect(rootNamespaceOf(mesh)).toBeTypeOf("string");
+    });
+  });
+
+  test("a consumer's Pod, and the Sidecar that it follows", () => {
+    const container = fc.record({
+      name: fc.constantFrom("app", "istio-proxy", "istio-init"),
+      image: anyJson,
+      args: fc.oneof(anyJson, fc.array(fc.constantFrom("-i", "-x", "*", "10.0.0.0/99", "a/b", ""))),
+      env: fc.oneof(anyJson, fc.array(fc.record({ name: anyJson, value: anyJson }))),
+    });
+    const containers = fc.oneof(anyJson, fc.array(container));
+    const spec = fc.oneof(anyJson, fc.record({ containers, initContainers: containers }));
+    const listeners = fc.array(fc.oneof(anyJson, fc.record({ hosts: fc.array(fc.string()), port: anyJson })));
+    const scope = fc.oneof(anyJson, fc.record({ egress: listeners, workloadSelector: anyJson }));
+    check(fc.tuple(metadata, spec, scope), ([identity, ofPod, ofSidecar]) => {
+      const { sidecar } = consumerPodOf({ metadata: identity as never, spec: ofPod });
+      const why = passesBy({ ...allOutbound, ...sidecar?.outbound }, "240.241.0.1", 20_880);
+      expect(why ?? "").toBeTypeOf("string");
+      const resource = sidecarResourceOf({ metadata: identity as never, spec: ofSidecar });
+      expect(sees(resource, "ns", { namespace: "ns", host: "a.ns", port: 1 })).toBeTypeOf("boolean");
     });
   });
 

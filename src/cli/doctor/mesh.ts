@@ -3,40 +3,45 @@ import { objectKeyOf } from "../../translate/read-back/json.ts";
 import { capturesDns, rootNamespaceOf } from "../../translate/read-back/mesh-config.ts";
 import { troubleIn } from "../explain/hubs.ts";
 import { counted } from "../output.ts";
-import { caution, type Findings, fault, named } from "./finding.ts";
+import { caution, type Finding, type Findings, fault, named } from "./finding.ts";
 import { targetsIn } from "./hosts.ts";
 import { allOutbound, passesBy } from "./outbound.ts";
 import { isWhole, type Sight } from "./sight.ts";
 
-const podsAnnotation = `annotate the template of those pods with proxy.istio.io/config: '{"proxyMetadata": {"ISTIO_META_DNS_CAPTURE": "true"}}'`;
+const setting = "ISTIO_META_DNS_CAPTURE";
+const annotation = `proxy.istio.io/config: '{"proxyMetadata": {"${setting}": "true"}}'`;
 
 /** Nobody but the proxy knows the generated hosts. For sidecars every release of Istio has it off by default. */
 export function dnsFindings(sight: Sight): Findings {
-  const { meshes, pods } = sight;
+  const { meshes, pods = [] } = sight;
   if (meshes === undefined) return undefined;
-  if (pods?.some(({ isAmbient }) => isAmbient) && !pods.some(({ sidecar }) => sidecar)) return []; // ztunnel answers
-  const silent = pods?.filter(({ sidecar }) => sidecar && !sidecar.capturesDns) ?? [];
-  const off = meshes.filter(({ mesh }) => !capturesDns(mesh));
-  const where = named(off.map(({ object }) => objectKeyOf(object)));
-  const isOffForAll = pods === undefined || pods.every(({ sidecar }) => !sidecar?.capturesDns);
-  if (off.length > 0 && isOffForAll)
-    return [
-      fault(
-        isWhole(sight, "pods")
-          ? "consumers cannot resolve the hosts of hubs: their proxies do not answer DNS"
-          : "consumers whose pods do not ask for it themselves cannot resolve the hosts of hubs: their proxies do not answer DNS",
-        `ConfigMap ${where} does not say "true" in meshConfig.defaultConfig.proxyMetadata.ISTIO_META_DNS_CAPTURE${silent.length > 0 ? `, and none of ${counted(silent.length, "pod")} with a sidecar says it itself` : ""}`,
-        `Set it there and restart the consumers, or ${podsAnnotation}`,
-      ),
-    ];
+  const withProxy = pods.filter(({ sidecar }) => sidecar);
+  if (withProxy.length === 0 && pods.some(({ isAmbient }) => isAmbient)) return []; // ztunnel answers
+  const silent = withProxy.filter(({ sidecar }) => !sidecar?.capturesDns);
+  const off = meshes.filter(({ mesh }) => !capturesDns(mesh)).map(({ object }) => objectKeyOf(object));
+  if (off.length > 0 && silent.length === withProxy.length) return [nobodyAnswers(off, silent.length, sight)];
   if (silent.length === 0) return [];
+  const names = named(silent.map(keyOf));
+  const also = off.length > 0 ? `ConfigMap ${named(off)} does not say it either` : "the mesh says so by now";
   return [
     caution(
       `${counted(silent.length, "pod")} with a sidecar cannot resolve the hosts of hubs`,
-      `ISTIO_META_DNS_CAPTURE is not "true" in the sidecar of ${named(silent.map(keyOf))}; ${off.length > 0 ? `ConfigMap ${where} does not say it either` : "the mesh says so by now"}`,
-      off.length > 0 ? `${sentence(podsAnnotation)}.` : "Restart those that call hosts of hubs.",
+      `${setting} is not "true" in the sidecar of ${names}; ${also}`,
+      off.length > 0
+        ? `Annotate their template with ${annotation}`
+        : "Restart those that call hosts of hubs.",
     ),
   ];
+}
+
+function nobodyAnswers(configMaps: readonly string[], pods: number, sight: Sight): Finding {
+  const who = isWhole(sight, "pods") ? "consumers" : "consumers whose pods do not ask for it themselves";
+  const also = pods > 0 ? `, and none of ${counted(pods, "pod")} with a sidecar says it itself` : "";
+  return fault(
+    `${who} cannot resolve the hosts of hubs: their proxies do not answer DNS`,
+    `ConfigMap ${named(configMaps)} does not say "true" in meshConfig.defaultConfig.proxyMetadata.${setting}${also}`,
+    `Set it there and restart the consumers. For some alone, annotate their pods' template with ${annotation}`,
+  );
 }
 
 /** EnvoyFilters anywhere else act on that namespace alone. Each revision of istiod has a ConfigMap of its own. */
