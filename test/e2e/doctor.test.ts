@@ -129,7 +129,7 @@ describe("the first three lines name cause and fix of", () => {
   test("a DestinationRule with tls", () =>
     finds(
       istio("DestinationRule", tenant.namespace, { host, trafficPolicy: { tls: { mode: "ISTIO_MUTUAL" } } }),
-      / is called by TLS, also where its providers do not speak it/,
+      /^calls to org\.example\.shop-1\.0\.0\.t\d+ are by TLS, also where providers do not speak it/,
       /^cause: DestinationRule t\d+\/odd sets tls\.mode ISTIO_MUTUAL/,
       /^fix: {3}Take tls out of it/,
     ));

@@ -21,7 +21,7 @@ export function disabledFindings(sight: Sight): Findings {
     if (policy?.mode !== "DISABLE") return [];
     return [
       fault(
-        `${counted(own.length, "host")} of ${namespace} are called in plain text, also where providers speak mTLS`,
+        `calls to ${counted(own.length, "host")} of ${namespace} are in plain text, also where providers speak mTLS`,
         `PeerAuthentication ${keyOf(policy)} says DISABLE for the namespace of the ServiceEntries`,
         "Say PERMISSIVE there: it changes nothing for workloads without a sidecar.",
       ),

@@ -23,17 +23,17 @@ export function ruleFindings(sight: Sight): Findings {
 function tlsFindings(rule: Stored<DestinationRule>, hosts: readonly OwnHost[]): readonly Finding[] {
   const mode = tlsModeOf(rule);
   if (mode === undefined || hosts.length === 0) return [];
-  const [wrong, concerned] =
+  const [how, concerned] =
     mode === "DISABLE"
-      ? ["is called in plain text, also where its providers speak mTLS", hosts.filter(hasMtls)]
+      ? ["in plain text, also where providers speak mTLS", hosts.filter(hasMtls)]
       : [
-          "is called by TLS, also where its providers do not speak it: those calls run into their time-out",
+          "by TLS, also where providers do not speak it: those run into their time-out",
           hosts.filter(hasPlain),
         ];
   if (concerned.length === 0) return [];
   return [
     fault(
-      `${named(concerned.map(({ host }) => host))} ${wrong}`,
+      `calls to ${named(concerned.map(({ host }) => host))} are ${how}`,
       `DestinationRule ${objectKey(rule)} sets tls.mode ${mode} for all endpoints`,
       `Take tls out of it, so that each endpoint is called as its label security.istio.io/tlsMode says: kubectl edit destinationrule -n ${objectKey(rule).replace("/", " ")}`,
     ),
@@ -52,7 +52,7 @@ function ejectionFindings(
   if (wider === undefined) return [];
   return [
     fault(
-      `${named(lost.filter(isOf(wider)).map(({ host }) => host))} goes on calling endpoints that cannot be reached`,
+      `calls to ${named(lost.filter(isOf(wider)).map(({ host }) => host))} go on to endpoints that cannot be reached`,
       `DestinationRule ${objectKey(rule)} has no outlierDetection, and DestinationRule ${objectKey(wider)}, which has it, does not count beside a rule for fewer hosts`,
       'Give the first one the blocks of docs/operations.md, "What the mesh needs".',
     ),

@@ -1,12 +1,12 @@
 import { describe, expect, test } from "vitest";
-import type { Diagnosis } from "../../../src/cli/doctor/checks.ts";
+import { checks, type Diagnosis } from "../../../src/cli/doctor/checks.ts";
 import { specFields } from "../../../src/cli/doctor/operator.ts";
 import { neededRights } from "../../../src/cli/doctor/rights.ts";
 import { parseManifests } from "../../../src/kube/manifests.ts";
-import { home, minute, rootNamespace, second, type World } from "../../controllers/world.ts";
+import { home, hub, minute, rootNamespace, second, type World } from "../../controllers/world.ts";
 import { instanceAt } from "../../fakes/registries.ts";
 import { doctor, shownBelow } from "../../support/commands.ts";
-import { textOf } from "../../support/markdown.ts";
+import { codesOf, rowsOf, sectionOf, textOf } from "../../support/markdown.ts";
 import { capturing, injector, lease, meshConfig, openHealthy, pod, putPod, sidecar } from "./doctor-scene.ts";
 
 /** What one change of a healthy cluster makes it find. */
@@ -157,7 +157,7 @@ describe("the first three lines name cause and fix of", () => {
   test("a DestinationRule that calls every endpoint by TLS", async () => {
     const spec = { host: "*.demo", trafficPolicy: { tls: { mode: "ISTIO_MUTUAL" } } };
     expect(await headAfter(({ person }) => person.put(rule(spec)))).toEqual([
-      "demo.a.demo, demo.b.demo is called by TLS, also where its providers do not speak it: those calls run into their time-out",
+      "calls to demo.a.demo, demo.b.demo are by TLS, also where providers do not speak it: those run into their time-out",
       "cause: DestinationRule demo/theirs sets tls.mode ISTIO_MUTUAL for all endpoints",
       expect.stringMatching(/kubectl edit destinationrule -n demo theirs$/),
     ]);
@@ -173,7 +173,7 @@ describe("the first three lines name cause and fix of", () => {
       { services: { orders } },
     );
     expect(head).toEqual([
-      "orders.demo goes on calling endpoints that cannot be reached",
+      "calls to orders.demo go on to endpoints that cannot be reached",
       "cause: DestinationRule demo/theirs has no outlierDetection, and DestinationRule demo/wide, which has it, does not count beside a rule for fewer hosts",
       expect.stringMatching(/^fix: /),
     ]);
@@ -186,7 +186,7 @@ describe("the first three lines name cause and fix of", () => {
       world.person.put(peers(home, "DISABLE"));
     });
     expect(head).toEqual([
-      "1 host of demo are called in plain text, also where providers speak mTLS",
+      "calls to 1 host of demo are in plain text, also where providers speak mTLS",
       "cause: PeerAuthentication demo/default says DISABLE for the namespace of the ServiceEntries",
       expect.stringMatching(/^fix: {3}Say PERMISSIVE there/),
     ]);
@@ -213,6 +213,21 @@ describe("the first three lines name cause and fix of", () => {
       person.put(pod("zk-0", { labels: { app: "zk" } }));
     });
     expect(head[1]).toBe("cause: pods demo/zk-0 of Service demo/zk have one");
+  });
+
+  test("a Eureka behind a headless Service (FAQ 4.7)", async () => {
+    const { findings } = await findingsAfter(({ person }) => {
+      person.put(service("eureka", { clusterIP: "None", selector: { app: "eureka" } }));
+      const address = "http://eureka-0.eureka.demo.svc.cluster.local:8761/eureka";
+      person.put(hub({ type: "eureka", address, suspend: true }, { name: "spring" }));
+    });
+    expect(findings).toMatchObject([
+      {
+        check: "registries",
+        faq: "4.7",
+        cause: expect.stringContaining("Service demo/eureka has clusterIP: None"),
+      },
+    ]);
   });
 
   test("a Lease that nobody renews", async () => {
@@ -338,6 +353,18 @@ describe("what is not wrong", () => {
     expect(findings).toEqual([]);
   });
 
+  test("a host that loses a rule's outlier detection and inherits the mesh's (Istio 1.31)", async () => {
+    const { findings } = await findingsAfter(
+      ({ person }) => {
+        person.put(meshConfig(`${capturing}defaultTrafficPolicy: { outlierDetection: {} }\n`));
+        person.put(rule({ host: "*.demo", trafficPolicy: { outlierDetection: {} } }, "wide"));
+        person.put(rule({ host: "orders.demo" }));
+      },
+      { services: { orders: [instanceAt("10.42.0.7:9000", "spring")] } },
+    );
+    expect(findings).toEqual([]);
+  });
+
   test.each([
     ["a Dubbo host with a rule without outlierDetection, which its port has", { host: "demo.a.demo" }],
     ["a rule for a host of somebody else", { host: "a.example", trafficPolicy: { tls: { mode: "SIMPLE" } } }],
@@ -385,6 +412,11 @@ test("who may list neither hubs nor entries gets no diagnosis", async () => {
   const world = await openHealthy();
   world.api.forbid({ resource: "serviceentries", user: "alice" });
   await expect(doctor(world)).rejects.toMatchObject({ reason: "Forbidden" });
+});
+
+test("docs/commands.md has a row for every check, in order", () => {
+  const rows = rowsOf(sectionOf(textOf("docs/commands.md"), "## doctor"));
+  expect(rows.flatMap(([names = ""]) => codesOf(names))).toEqual(Object.keys(checks));
 });
 
 test("the fields that a CRD has to have are those of ours", () => {
