@@ -44,5 +44,5 @@ export function shownBelow(command: string): string {
 
 /** What `doctor` prints. */
 export async function doctor(world: Pick<World, "api" | "clock">, pod?: string) {
-  return examined(await look(accessTo(world)), pod);
+  return examined(await look(accessTo(world)), pod, false);
 }

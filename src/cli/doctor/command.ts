@@ -41,19 +41,20 @@ export function addDoctor(program: Command, env: NodeJS.ProcessEnv, ended: (exit
 
 async function doctor({ pod, output }: DoctorFlags, access: Access): Promise<number> {
   const named = pod?.includes("/") === false ? `${access.namespace}/${pod}` : pod;
-  const { report, lines, isFine } = examined(await look(access), named);
-  process.stdout.write(textFor(formatOf(output), report, lines));
-  return isFine ? exitCodes.fine : exitCodes.found;
+  const format = formatOf(output);
+  const examination = examined(await look(access), named, format === "wide");
+  process.stdout.write(textFor(format, examination.report, examination.lines));
+  return examination.isFine ? exitCodes.fine : exitCodes.found;
 }
 
 /**
  * Examines the cluster, or one pod of it. @param named "<namespace>/<name>". @throws UsageError when there is no such pod, and
  * KubeError when nobody can tell.
  */
-export function examined(sight: Sight, named?: string): Examined {
+export function examined(sight: Sight, named: string | undefined, isWide: boolean): Examined {
   if (named === undefined) {
     const report = diagnosis(sight);
-    return { report, lines: diagnosisLines(report), isFine: isFine(report) };
+    return { report, lines: diagnosisLines(report, isWide), isFine: isFine(report) };
   }
   const pod = sight.pods?.find(({ namespace, name }) => `${namespace}/${name}` === named);
   if (pod === undefined) {

@@ -40,7 +40,7 @@ function trapFindings(sidecar: SidecarResource, hosts: readonly OwnHost[]): read
   ];
 }
 
-/** Hosts that proxies of several namespaces do not see, because of one Sidecar. */
+/** Hosts of one target that the proxies of one namespace do not see. */
 interface Hidden {
   readonly sidecar: SidecarResource;
   readonly target: string;
@@ -48,7 +48,7 @@ interface Hidden {
   readonly count: number;
 }
 
-/** By Sidecar and target, because many namespaces may follow the one of the root namespace. */
+/** One finding for all: hundreds of namespaces may follow one Sidecar, or each its own, and most of that is as somebody wants it. */
 function hiddenFindings(
   sidecars: readonly SidecarResource[],
   hosts: readonly OwnHost[],
@@ -64,21 +64,20 @@ function hiddenFindings(
       return count === 0 ? [] : [{ sidecar, target, from, count }];
     });
   });
-  return [...Map.groupBy(hidden, ({ sidecar, target }) => `${sidecar.key} ${target}`).values()].flatMap(
-    hiddenFinding,
+  if (hidden.length === 0) return [];
+  const most = [...Map.groupBy(hidden, ({ target }) => target).values()].map((group) =>
+    Math.max(...group.map(({ count }) => count)),
   );
-}
-
-function hiddenFinding(group: readonly Hidden[]): readonly Finding[] {
-  const [first] = group;
-  if (first === undefined) return [];
-  const { sidecar, target } = first;
-  const count = Math.max(...group.map((one) => one.count));
+  const hostCount = counted(
+    most.reduce((sum, one) => sum + one, 0),
+    "host",
+  );
+  const places = named(hidden.map(({ target }) => `${target}/*`));
   return [
     caution(
-      `pods in ${named(group.map(({ from }) => from))} do not see ${counted(count, "host")} of ${target}`,
-      `Sidecar ${sidecar.key} restricts egress, and lacks ${target}/*`,
-      `Give those that call them a Sidecar in their namespace, with ${target}/* in egress.hosts besides what that one has.`,
+      `pods in ${named(hidden.map(({ from }) => from))} do not see ${hostCount} of ${named(hidden.map(({ target }) => target))}`,
+      `Sidecar ${named(hidden.map(({ sidecar }) => sidecar.key))} restricts egress, and lacks ${places}`,
+      "Give those that call them a Sidecar in their namespace, with that in egress.hosts besides what they see now; doctor --pod tells it of one.",
       "4.3",
     ),
   ];

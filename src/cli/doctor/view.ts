@@ -3,20 +3,37 @@ import type { Diagnosis } from "./checks.ts";
 import type { Finding } from "./finding.ts";
 import type { PodReport } from "./pod.ts";
 
+/** More of one check are left to `-o wide`. */
+const shownAtMost = 5;
+
 /** Findings of three lines each, then what was looked at, then the answer. */
-export function diagnosisLines({ findings, fine, notMade, unseen, answer }: Diagnosis): readonly string[] {
+export function diagnosisLines(
+  { findings, fine, notMade, unseen, answer }: Diagnosis,
+  isWide: boolean,
+): readonly string[] {
   const of = (severity: Finding["severity"]) => findings.filter((one) => one.severity === severity);
   const cautions = of("caution");
   return [
-    ...of("fault").flatMap((one) => [...findingLines(one), ""]),
+    ...sectionLines(of("fault"), isWide),
     ...(cautions.length === 0 ? [] : ["if these pods call hosts of hubs:", ""]),
-    ...cautions.flatMap((one) => [...findingLines(one), ""]),
+    ...sectionLines(cautions, isWide),
     field("fine", fine.join(", ") || "nothing"),
     ...(notMade.length === 0 ? [] : [field("not checked", notMade.join(", "))]),
     ...unseenLines(unseen),
     "",
     answer,
   ];
+}
+
+function sectionLines(findings: Diagnosis["findings"], isWide: boolean): readonly string[] {
+  return [...Map.groupBy(findings, ({ check }) => check)].flatMap(([check, all]) => {
+    const shown = isWide ? all : all.slice(0, shownAtMost);
+    const more = all.length - shown.length;
+    return [
+      ...shown.flatMap((one) => [...findingLines(one), ""]),
+      ...(more > 0 ? [`and ${more} more of the check ${check}: -o wide`, ""] : []),
+    ];
+  });
 }
 
 /** The same of one pod. */

@@ -344,6 +344,23 @@ describe("what is not wrong", () => {
     expect(lines[0]).toBe("if these pods call hosts of hubs:");
   });
 
+  test("Sidecars of many namespaces are said once", async () => {
+    const { findings, isFine } = await findingsAfter((world) => {
+      for (const namespace of ["n1", "n2", "n3", "n4", "n5"]) {
+        world.person.createNamespace(namespace);
+        putPod(world, pod("app", { namespace }));
+        world.person.put(sidecar([{ hosts: ["./*"] }], { namespace }));
+      }
+    });
+    expect(isFine).toBe(true);
+    expect(findings.map(({ wrong, cause }) => [wrong, cause])).toEqual([
+      [
+        "pods in n1, n2, n3 and 2 more do not see 2 hosts of demo",
+        "Sidecar n1/default, n2/default, n3/default and 2 more restricts egress, and lacks demo/*",
+      ],
+    ]);
+  });
+
   test("a mesh without DNS capture whose consumers are ambient", async () => {
     const { findings } = await findingsAfter((world) => {
       world.person.put(meshConfig("{}\n"));
@@ -385,6 +402,16 @@ test("as docs/commands.md shows it", async () => {
     putPod(world, pod("cart", { namespace: "default", dns: "false" }));
   });
   expect(lines.join("\n")).toBe(shownBelow("kubectl registryhub doctor"));
+});
+
+test("of many findings of one check some are shown", async () => {
+  const tls = { trafficPolicy: { tls: { mode: "SIMPLE" } } };
+  const { findings, lines } = await findingsAfter(({ person }) => {
+    for (let at = 0; at < 8; at++) person.put(rule({ host: "demo.a.demo", ...tls }, `theirs-${at}`));
+  });
+  expect(findings).toHaveLength(8);
+  expect(lines.filter((line) => line.startsWith("cause: "))).toHaveLength(5);
+  expect(lines).toContain("and 3 more of the check DestinationRules: -o wide");
 });
 
 test("nothing is concluded from what is not seen", async () => {
