@@ -270,6 +270,15 @@ describe("the first three lines name cause and fix of", () => {
     );
   });
 
+  test("a cluster without Istio", async () => {
+    const { findings } = await findingsAfter(({ api }) => api.removeCrds("networking.istio.io"));
+    expect(findings[0]).toMatchObject({
+      check: "istio",
+      wrong: "Istio's CRDs are missing, so hubs write nothing",
+      cause: expect.stringContaining("the cluster has no serviceentries.networking.istio.io"),
+    });
+  });
+
   test("a version of Istio that nobody tried", async () => {
     const istiod = pod("istiod", {
       labels: { app: "istiod" },
@@ -433,6 +442,24 @@ test("nothing is concluded from what is not seen", async () => {
     fine: ["istio", "hubs", "virtual IPs", "DestinationRules", "VirtualServices", "registries"],
   });
   expect(lines).toContainEqual(expect.stringMatching(/^ +pods: you may not list them$/));
+});
+
+test("what is seen in part proves that something is there, and not that it is missing", async () => {
+  const seenInPart = (resource: string) => ({ resource, user: "alice", namespace: "" });
+  const world = await openHealthy();
+  const { api, person } = world;
+  for (const resource of ["envoyfilters", "peerauthentications", "sidecars", "destinationrules"])
+    api.forbid(seenInPart(resource));
+  api.forbid({ resource: "envoyfilters", user: "alice", namespace: rootNamespace });
+  person.put(sidecar([{ hosts: ["./*"] }]));
+  putPod(world, pod("cart", { namespace: "default" }));
+  person.put(rule({ host: "demo.a.demo", trafficPolicy: { tls: { mode: "SIMPLE" } } }));
+  const { report, lines } = await doctor(world);
+  expect(report).toMatchObject({
+    findings: [{ check: "DestinationRules", severity: "fault" }],
+    notMade: ["crd", "rights", "filters", "mTLS off", "mTLS demanded"],
+  });
+  expect(lines).toContainEqual(expect.stringMatching(/envoyfilters.*you may list only those of demo/));
 });
 
 test("who may list neither hubs nor entries gets no diagnosis", async () => {
