@@ -1,3 +1,4 @@
+import { counted } from "../output.ts";
 import { clashFindings } from "./clashes.ts";
 import type { Finding, Findings } from "./finding.ts";
 import { filterFindings, hubFindings } from "./hubs.ts";
@@ -9,27 +10,38 @@ import { rightFindings } from "./rights.ts";
 import { orderFindings } from "./route-order.ts";
 import { ruleFindings } from "./rules.ts";
 import { sidecarFindings } from "./sidecars.ts";
-import type { Sight } from "./sight.ts";
+import { isWhole, type Sight } from "./sight.ts";
+
+/** A question about the cluster. */
+interface Check {
+  readonly look: (sight: Sight) => Findings;
+  /** The types of which it has to see all objects to say that nothing is wrong. */
+  readonly needs: readonly string[];
+}
+
+const check = (look: Check["look"], ...needs: readonly string[]): Check => ({ look, needs });
+
+const hosts = "serviceentries";
 
 /** Every check of the cluster, those first whose findings explain others. */
-export const checks: Readonly<Record<string, (sight: Sight) => Findings>> = {
-  istio: istioFindings,
-  crd: crdFindings,
-  leaders: leaderFindings,
-  rights: rightFindings,
-  hubs: hubFindings,
-  "root namespace": rootNamespaceFindings,
-  filters: filterFindings,
-  visibility: visibilityFindings,
-  DNS: dnsFindings,
-  "outbound ranges": outboundFindings,
-  Sidecars: sidecarFindings,
-  "virtual IPs": clashFindings,
-  DestinationRules: ruleFindings,
-  VirtualServices: orderFindings,
-  "mTLS off": disabledFindings,
-  "mTLS demanded": strictFindings,
-  registries: registryFindings,
+export const checks: Readonly<Record<string, Check>> = {
+  istio: check(istioFindings, "pods"),
+  crd: check(crdFindings),
+  leaders: check(leaderFindings),
+  rights: check(rightFindings),
+  hubs: check(hubFindings, "registryhubs"),
+  "root namespace": check(rootNamespaceFindings),
+  filters: check(filterFindings, hosts),
+  visibility: check(visibilityFindings, "registryhubs"),
+  DNS: check(dnsFindings, "pods"),
+  "outbound ranges": check(outboundFindings, "pods"),
+  Sidecars: check(sidecarFindings, "pods", "sidecars", hosts),
+  "virtual IPs": check(clashFindings, "services", "nodes", hosts),
+  DestinationRules: check(ruleFindings, "destinationrules", hosts),
+  VirtualServices: check(orderFindings, "virtualservices", hosts),
+  "mTLS off": check(disabledFindings, hosts),
+  "mTLS demanded": check(strictFindings, "pods", hosts),
+  registries: check(registryFindings, "pods", "services", "registryhubs"),
 };
 
 /** What the checks found. */
@@ -37,8 +49,8 @@ export interface Diagnosis {
   /** Faults first. */
   readonly findings: readonly (Finding & { readonly check: string })[];
   readonly fine: readonly string[];
-  /** Checks that could not be made, because what they need is not seen. */
-  readonly notMade: readonly string[];
+  /** Checks that found nothing, and lack something that they need to say that nothing is wrong. */
+  readonly unknown: readonly string[];
   /** What there was no right to see. */
   readonly unseen: readonly string[];
   /** One sentence. */
@@ -47,25 +59,29 @@ export interface Diagnosis {
 
 /** Makes every check. */
 export function diagnosis(sight: Sight): Diagnosis {
-  const made = Object.entries(checks).map(([check, make]) => ({ check, findings: make(sight) }));
-  const all = made.flatMap(({ check, findings = [] }) => findings.map((one) => ({ check, ...one })));
+  const made = Object.entries(checks).map(([name, { look, needs }]) => {
+    const findings = look(sight);
+    const found = (findings ?? []).map((one) => ({ check: name, ...one }));
+    const isAllSeen = findings !== undefined && needs.every((type) => isWhole(sight, type));
+    return { name, found, isKnown: found.length > 0 || isAllSeen };
+  });
+  const all = made.flatMap(({ found }) => found);
   const faults = all.filter(({ severity }) => severity === "fault");
   const cautions = all.filter(({ severity }) => severity === "caution");
-  const fine = made.filter(({ findings }) => findings?.length === 0).map(({ check }) => check);
-  const notMade = made.filter(({ findings }) => findings === undefined).map(({ check }) => check);
-  const outcome =
-    faults.length === 0
-      ? "Nothing is wrong"
-      : `${faults.length} ${faults.length === 1 ? "thing is" : "things are"} wrong`;
-  const limits =
-    notMade.length > 0
-      ? `, as far as you may see: ${notMade.length} of ${made.length} checks could not be made`
-      : "";
+  const unknown = made.filter(({ isKnown }) => !isKnown).map(({ name }) => name);
+  const fine = made.filter(({ found, isKnown }) => isKnown && found.length === 0).map(({ name }) => name);
   return {
     findings: [...faults, ...cautions],
     fine,
-    notMade,
+    unknown,
     unseen: [...sight.unseen, ...sight.unseenOfOperator],
-    answer: `${outcome}${limits}.`,
+    answer: answerFor(faults.length, unknown.length, made.length),
   };
+}
+
+function answerFor(faults: number, unknown: number, checked: number): string {
+  const outcome =
+    faults === 0 ? "Nothing is wrong" : `${counted(faults, "thing")} ${faults === 1 ? "is" : "are"} wrong`;
+  if (unknown === 0) return `${outcome}.`;
+  return `${outcome}, as far as you may see: ${unknown} of ${checked} checks lack what they need.`;
 }

@@ -48,11 +48,13 @@ export function registryFindings({ hubs, services, pods }: Sight): Findings {
 function placesOf(hub: KnownHub, services: readonly ServiceFacts[]): readonly Place[] {
   const servers = hub.report.address.split(",").map((one) => hostIn(one.trim()));
   const found = servers.flatMap((server) => {
-    // A pod of a StatefulSet has a name below that of its Service.
     const words = server.split(".");
-    const svc = words.indexOf("svc");
-    const [name = "", namespace = hub.report.namespace] = svc > 2 ? words.slice(svc - 2) : words.slice(0, 2);
-    return services.filter((one) => one.name === name && one.namespace === namespace);
+    const places = [words, words.slice(1)]; // a pod of a StatefulSet has a name below that of its Service
+    return services.filter((one) =>
+      places.some(
+        ([name, namespace = hub.report.namespace]) => one.name === name && one.namespace === namespace,
+      ),
+    );
   });
   return [...new Set(found)].map((service) => ({ hub, service }));
 }

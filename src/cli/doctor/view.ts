@@ -8,7 +8,7 @@ const shownAtMost = 5;
 
 /** Findings of three lines each, then what was looked at, then the answer. */
 export function diagnosisLines(
-  { findings, fine, notMade, unseen, answer }: Diagnosis,
+  { findings, fine, unknown, unseen, answer }: Diagnosis,
   isWide: boolean,
 ): readonly string[] {
   const of = (severity: Finding["severity"]) => findings.filter((one) => one.severity === severity);
@@ -18,7 +18,7 @@ export function diagnosisLines(
     ...(cautions.length === 0 ? [] : ["if these pods call hosts of hubs:", ""]),
     ...sectionLines(cautions, isWide),
     field("fine", fine.join(", ") || "nothing"),
-    ...(notMade.length === 0 ? [] : [field("not checked", notMade.join(", "))]),
+    ...(unknown.length === 0 ? [] : [field("not known", unknown.join(", "))]),
     ...unseenLines(unseen),
     "",
     answer,
