@@ -116,14 +116,21 @@ describe("the first three lines name cause and fix of", () => {
     expect(head[2]).toMatch(/^fix: {3}Add 240\.241\.0\.0\/16 /);
   });
 
-  test("a Sidecar with a port", () =>
+  test("a Sidecar that has proxies listen elsewhere", () =>
     finds(
       istio("Sidecar", tenant.namespace, {
-        egress: [{ port: { number: 20_880, protocol: "TCP", name: "tcp" }, hosts: ["*/*"] }],
+        egress: [
+          {
+            port: { number: 20_880, protocol: "TCP", name: "tcp" },
+            bind: "127.0.0.1",
+            captureMode: "NONE",
+            hosts: ["*/*"],
+          },
+        ],
       }),
-      /^calls to org\.example\.shop-1\.0\.0\.t\d+ may reach any other service on the port$/,
-      /^cause: Sidecar t\d+\/odd has egress with port 20880/,
-      /^fix: {3}Take port out of that egress: kubectl edit sidecar -n t\d+ odd$/,
+      /^calls to org\.example\.shop-1\.0\.0\.t\d+ miss their virtual IP in proxies$/,
+      /^cause: Sidecar t\d+\/odd has egress by which they listen at 127\.0\.0\.1/,
+      /^fix: {3}Take that out of it, or add an egress without: kubectl edit sidecar -n t\d+ odd$/,
     ));
 
   test("a DestinationRule with tls", () =>

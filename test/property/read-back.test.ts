@@ -5,7 +5,7 @@ import fc from "fast-check";
 import { describe, expect, test } from "vitest";
 import { parse } from "yaml";
 import { allOutbound, passesBy } from "../../src/cli/doctor/outbound.ts";
-import { sees } from "../../src/cli/doctor/scope.ts";
+import { missesVip, sees } from "../../src/cli/doctor/scope.ts";
 import { EntryIndex } from "../../src/controllers/writes/entry-index.ts";
 import { planHost } from "../../src/plan/host.ts";
 import { hubStatusOf } from "../../src/status/hub-status.ts";
@@ -234,7 +234,9 @@ describe("whatever is stored is read without a throw", () => {
       const why = passesBy({ ...allOutbound, ...sidecar?.outbound }, "240.241.0.1", 20_880);
       expect(why ?? "").toBeTypeOf("string");
       const resource = sidecarResourceOf({ metadata: identity as never, spec: ofSidecar });
-      expect(sees(resource, "ns", { namespace: "ns", host: "a.ns", port: 1 })).toBeTypeOf("boolean");
+      const wanted = { namespace: "ns", host: "a.ns", port: 1 };
+      expect(sees(resource, "ns", wanted)).toBeTypeOf("boolean");
+      expect(missesVip(resource, "ns", wanted, true) ?? "").toBeTypeOf("string");
     });
   });
 

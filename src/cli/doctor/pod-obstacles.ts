@@ -6,7 +6,7 @@ import { caution, type Finding, fault, named } from "./finding.ts";
 import { isExportedTo, type OwnHost } from "./hosts.ts";
 import { passesBy } from "./outbound.ts";
 import { captureOf } from "./pod-facts.ts";
-import { sees, sidecarFor, trapFor } from "./scope.ts";
+import { missesVip, sees, sidecarFor } from "./scope.ts";
 import type { Sight } from "./sight.ts";
 
 /** What keeps a consumer from some hosts. */
@@ -93,7 +93,10 @@ function scopeObstacles(
   const sidecar = sidecarFor(sidecars, from, pod.labels, settings.rootNamespace);
   if (sidecar === undefined) return [];
   const hidden = hosts.filter((host) => isExportedTo(host, from) && !sees(sidecar, from, host));
-  const caught = hosts.filter((host) => isPlain(host) && trapFor(sidecar, from, host));
+  const missed = hosts.flatMap((host) => {
+    const why = missesVip(sidecar, from, host, host.entry.shape.protocol === "dubbo");
+    return why === undefined ? [] : [{ host, why }];
+  });
   const places = named(hidden.map(({ namespace }) => `${namespace}/*`));
   return [
     ...obstacle(hidden, (count) =>
@@ -106,12 +109,14 @@ function scopeObstacles(
         "4.3",
       ),
     ),
-    ...obstacle(caught, (count) =>
-      fault(
-        `calls of Pod ${from}/${pod.name} to ${count} may reach any other service on the port`,
-        `Sidecar ${sidecar.key} has egress with port ${caught[0]?.port}, so the proxy listens there at all addresses (istio#41312)`,
-        `Take port out of that egress: kubectl edit sidecar -n ${sidecar.key.replace("/", " ")}`,
-      ),
+    ...obstacle(
+      missed.map(({ host }) => host),
+      (count) =>
+        fault(
+          `calls of Pod ${from}/${pod.name} to ${count} miss their virtual IP in the proxy`,
+          `Sidecar ${sidecar.key} has egress by which it would ${missed[0]?.why ?? ""}`,
+          `Take that out of it, or add an egress without: kubectl edit sidecar -n ${sidecar.key.replace("/", " ")}`,
+        ),
     ),
   ];
 }
@@ -152,9 +157,6 @@ function visibilityObstacles(
     ),
   );
 }
-
-/** Envoy chooses by request where it can read one. */
-const isPlain = ({ entry }: OwnHost): boolean => ["dubbo", "tcp"].includes(entry.shape.protocol);
 
 /** To see a part is what one asks of a Sidecar and of exportTo; to see nothing is hardly. */
 const forAllOrSome = (some: readonly OwnHost[], all: readonly OwnHost[]): typeof fault =>

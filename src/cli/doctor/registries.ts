@@ -9,37 +9,27 @@ interface Place {
   readonly service: ServiceFacts;
 }
 
-/** Registries that suffer from the mesh: their peers and clients want one certain server, and a proxy picks any. */
+/**
+ * Registries whose pods have a sidecar: peers and clients want one certain server, and a proxy may pick any. A headless Service
+ * alone is no fault: that proxies went on sending to a pod that was gone ended with Istio 1.6.
+ */
 export function registryFindings({ hubs, services, pods }: Sight): Findings {
-  if (services === undefined) return undefined;
+  if (services === undefined || pods === undefined) return undefined;
   const places = new Map(
     hubs.flatMap((hub) => placesOf(hub, services).map((place) => [place.service, place] as const)),
   );
   return [...places.values()].flatMap(({ hub, service }) => {
-    const { namespace, name } = service;
-    const injected = pods?.filter((pod) => pod.sidecar && selects(service, pod)) ?? [];
-    const isEureka = hub.report.type === "eureka";
-    const of = `the ${hub.report.type} of RegistryHub ${hub.key}`;
+    const injected = pods.filter((pod) => pod.sidecar && selects(service, pod));
+    if (injected.length === 0) return [];
+    const isHeadless = service.clusterIPs.includes("None");
+    const names = named(injected.map((pod) => `${pod.namespace}/${pod.name}`));
     return [
-      ...(injected.length === 0
-        ? []
-        : [
-            fault(
-              `${of} runs behind sidecars, which may balance its peers and clients at random`,
-              `pods ${named(injected.map((pod) => `${pod.namespace}/${pod.name}`))} of Service ${namespace}/${name} have one`,
-              'Label the template of the registry\'s pods sidecar.istio.io/inject: "false".',
-            ),
-          ]),
-      ...(isEureka && service.clusterIPs.includes("None")
-        ? [
-            fault(
-              `${of} is behind a headless Service, so heartbeats of clients with a sidecar may go to pods that are gone`,
-              `Service ${namespace}/${name} has clusterIP: None, and proxies send to the address that a client once resolved`,
-              "Give Eureka's clients, and the hub, a Service with a clusterIP.",
-              "4.7",
-            ),
-          ]
-        : []),
+      fault(
+        `the ${hub.report.type} of RegistryHub ${hub.key} runs behind sidecars, which may send its peers and clients to any server`,
+        `pods ${names} of ${isHeadless ? "the headless " : ""}Service ${service.namespace}/${service.name} have one`,
+        'Label the template of the registry\'s pods sidecar.istio.io/inject: "false", and start them again.',
+        isHeadless ? "4.7" : undefined,
+      ),
     ];
   });
 }

@@ -33,28 +33,38 @@ export function sidecarFor(
   );
 }
 
-/** Whether proxies in a namespace that follow a Sidecar see a host. A host `~<namespace>/…` takes some out (Istio 1.31). */
+/** Whether proxies in a namespace that follow a Sidecar see a host. What begins with `~` takes some out (Istio 1.31, istio#60581). */
 export function sees(sidecar: SidecarResource | undefined, from: string, wanted: WantedHost): boolean {
   if (sidecar === undefined || sidecar.egress.length === 0) return true;
   return sidecar.egress.some((listener) => shows(listener, from, wanted));
 }
 
 /**
- * The listener by which a proxy listens on the port of a host at all addresses, not at its virtual IP: all services of the port
- * share it, so plain TCP reaches one of them, whatever is called (istio#41312).
+ * Why calls to the virtual IP of a host, which the proxy sees, do not go there; undefined = they do. An egress with an address
+ * has proxies listen there, and one for HTTP takes Dubbo for it. Without both they listen at virtual IPs, since Istio 1.17 also
+ * where a port is said (istio#41312). Source: istio networking/core/listener.go, buildSidecarOutboundListeners.
  */
-export function trapFor(
+export function missesVip(
   { egress }: SidecarResource,
   from: string,
   wanted: WantedHost,
-): EgressListener | undefined {
-  return egress.find((one) => one.port === wanted.port && !one.isBound && shows(one, from, wanted));
+  isDubbo: boolean,
+): string | undefined {
+  const reasons = egress
+    .filter((one) => shows(one, from, wanted))
+    .map(({ bind, port, protocol }) => {
+      if (bind !== undefined) return `listen at ${bind} (bind, captureMode)`;
+      const isHttp = port !== undefined && /^(HTTP|GRPC)/.test(protocol);
+      return isDubbo && isHttp ? `take port ${port} for ${protocol} (port.protocol)` : undefined;
+    });
+  return reasons.includes(undefined) ? undefined : reasons[0];
 }
 
 function shows({ hosts, port }: EgressListener, from: string, wanted: WantedHost): boolean {
   if (port !== undefined && port !== wanted.port) return false;
   const matches = (pattern: string): boolean => isMatch(pattern, from, wanted);
-  const isOut = hosts.some((one) => one.startsWith("~") && one !== "~/*" && matches(one.slice(1)));
+  const left = hosts.filter((one) => one.startsWith("~") && one !== "~/*");
+  const isOut = left.some((one) => matches(one.startsWith("~/") ? `*${one.slice(1)}` : one.slice(1)));
   return !isOut && hosts.some((one) => !one.startsWith("~") && matches(one));
 }
 

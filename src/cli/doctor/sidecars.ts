@@ -2,16 +2,16 @@ import type { SidecarResource } from "../../translate/read-back/sidecar-resource
 import { counted } from "../output.ts";
 import { caution, type Finding, type Findings, fault, named } from "./finding.ts";
 import { isExportedTo, type OwnHost, ownHosts } from "./hosts.ts";
-import { sees, sidecarFor, trapFor } from "./scope.ts";
+import { missesVip, sees, sidecarFor } from "./scope.ts";
 import { isWhole, type Sight } from "./sight.ts";
 
-/** Which namespaces do not see hosts of hubs, and which see them and reach something else. */
+/** Which namespaces do not see hosts of hubs, and which see them and do not reach them. */
 export function sidecarFindings(sight: Sight): Findings {
   const { sidecars, settings } = sight;
   if (sidecars === undefined) return undefined;
   const hosts = ownHosts(sight);
   return [
-    ...sidecars.flatMap((one) => trapFindings(one, hosts)),
+    ...sidecars.flatMap((one) => missedFindings(one, hosts)),
     ...(isWhole(sight, "sidecars")
       ? hiddenFindings(sidecars, hosts, consumersIn(sight), settings.rootNamespace)
       : []),
@@ -24,18 +24,18 @@ function consumersIn({ pods, sidecars = [] }: Sight): readonly string[] {
   return [...new Set(withProxy.map(({ namespace }) => namespace))].sort();
 }
 
-function trapFindings(sidecar: SidecarResource, hosts: readonly OwnHost[]): readonly Finding[] {
-  const caught = hosts.filter(
-    (host) =>
-      ["dubbo", "tcp"].includes(host.entry.shape.protocol) && trapFor(sidecar, sidecar.namespace, host),
-  );
-  const [first] = caught;
+function missedFindings(sidecar: SidecarResource, hosts: readonly OwnHost[]): readonly Finding[] {
+  const missed = hosts.flatMap((host) => {
+    const why = missesVip(sidecar, sidecar.namespace, host, host.entry.shape.protocol === "dubbo");
+    return why === undefined ? [] : [{ host, why }];
+  });
+  const [first] = missed;
   if (first === undefined) return [];
   return [
     fault(
-      `calls to ${named(caught.map(({ host }) => host))} may reach any other service on the port`,
-      `Sidecar ${sidecar.key} has egress with port ${first.port}, so proxies listen there at all addresses, not at virtual IPs (istio#41312)`,
-      `Take port out of that egress: kubectl edit sidecar -n ${sidecar.key.replace("/", " ")}`,
+      `calls to ${named(missed.map(({ host }) => host.host))} miss their virtual IP in proxies`,
+      `Sidecar ${sidecar.key} has egress by which they ${first.why}`,
+      `Take that out of it, or add an egress without: kubectl edit sidecar -n ${sidecar.key.replace("/", " ")}`,
     ),
   ];
 }

@@ -7,8 +7,10 @@ export interface EgressListener {
   readonly hosts: readonly string[];
   /** Only the services on this port; undefined = on all. */
   readonly port?: number;
-  /** Whether it names the address that it listens at. */
-  readonly isBound: boolean;
+  /** Of that port, in upper case; "" = none is said. */
+  readonly protocol: string;
+  /** The address at which proxies listen in the place of virtual IPs; undefined = at those. */
+  readonly bind?: string;
 }
 
 /** Which hosts the proxies of some workloads see. */
@@ -37,11 +39,15 @@ export function sidecarResourceOf({
     precedence: `${textOf(creationTimestamp) ?? ""} ${name}`,
     ...(isFields(workloadSelector) && { selector: textFieldsOf(workloadSelector.labels) }),
     egress: listOf(egress).map((one) => {
-      const { hosts, port, bind } = fieldsOf(one);
-      const number = numberOf(fieldsOf(port).number);
+      const { hosts, port, bind, captureMode } = fieldsOf(one);
+      const { number: portNumber, protocol } = fieldsOf(port);
+      const number = numberOf(portNumber);
+      const isUncaptured = captureMode === "NONE" || captureMode === 2;
+      const address = textOf(bind) || (isUncaptured ? "127.0.0.1" : "");
       return {
         hosts: textsOf(hosts),
-        isBound: (textOf(bind) ?? "") !== "",
+        protocol: (textOf(protocol) ?? "").toUpperCase(),
+        ...(address !== "" && { bind: address }),
         ...(number !== undefined && { port: number }),
       };
     }),

@@ -131,6 +131,8 @@ describe("the Sidecar that applies", () => {
     ["its own namespace", ["./*"], 0],
     ["none", ["~/*"], 0],
     ["all but one (Istio 1.31)", ["*/*", "~demo/demo.a.demo"], 1],
+    ["all but one of any namespace", ["*/*", "~/demo.a.demo"], 1],
+    ["all but a namespace", ["*/*", "~demo/*"], 0],
   ])("shows %s", async (_, hosts, reachable) => {
     const { report, isFine } = await reportAfter((world) => {
       inShop(world);
@@ -149,13 +151,23 @@ describe("the Sidecar that applies", () => {
     expect((await reportAfter(change({ app: "api" }), shop)).report.reachable).toBe(2);
   });
 
-  test("with a port has the proxy listen at all addresses (istio#41312)", async () => {
-    const egress = [{ port: { number: 20_880 }, hosts: ["*/*"] }];
+  const port = (protocol: string) => ({ port: { number: 20_880, protocol, name: "x" } });
+  test.each<[string, readonly object[], string | undefined]>([
+    ["with a port", [{ ...port("TCP") }], undefined],
+    ["with another port", [{ port: { number: 80, protocol: "HTTP" } }, {}], undefined],
+    ["with a port for HTTP", [port("http2")], "take port 20880 for HTTP2 (port.protocol)"],
+    ["with a port for HTTP, and a wider egress", [port("HTTP"), {}], undefined],
+    ["with a bind", [{ bind: "127.0.0.9" }], "listen at 127.0.0.9 (bind, captureMode)"],
+    ["without capture", [{ captureMode: "NONE" }], "listen at 127.0.0.1 (bind, captureMode)"],
+  ])("%s has calls reach their virtual IP, or not", async (_, listeners, why) => {
+    const egress = listeners.map((one) => ({ ...one, hosts: ["*/*"] }));
     const { report } = await reportAfter((world) => {
       inShop(world);
       world.person.put(sidecar(egress, { namespace: "shop" }));
     }, shop);
-    expect(report.findings[0]?.cause).toContain("Sidecar shop/default has egress with port 20880");
+    const told = `Sidecar shop/default has egress by which it would ${why}`;
+    expect(report.findings.map(({ cause }) => cause)).toEqual(why === undefined ? [] : [told]);
+    expect(report.reachable).toBe(why === undefined ? 2 : 0);
   });
 });
 

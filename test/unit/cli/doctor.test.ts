@@ -84,12 +84,12 @@ describe("the first three lines name cause and fix of", () => {
     ]);
   });
 
-  test("a Sidecar that has proxies listen on a port at all addresses", async () => {
-    const egress = [{ hosts: ["*/*"] }, { port: { number: 20_880, protocol: "TCP" }, hosts: ["demo/*"] }];
+  test("a Sidecar that has proxies listen elsewhere than at virtual IPs", async () => {
+    const egress = [{ port: { number: 20_880, protocol: "TCP" }, captureMode: "NONE", hosts: ["demo/*"] }];
     expect(await headAfter(({ person }) => person.put(sidecar(egress, { namespace: home })))).toEqual([
-      "calls to demo.a.demo, demo.b.demo may reach any other service on the port",
-      expect.stringContaining("Sidecar demo/default has egress with port 20880"),
-      "fix:   Take port out of that egress: kubectl edit sidecar -n demo default",
+      "calls to demo.a.demo, demo.b.demo miss their virtual IP in proxies",
+      "cause: Sidecar demo/default has egress by which they listen at 127.0.0.1 (bind, captureMode)",
+      "fix:   Take that out of it, or add an egress without: kubectl edit sidecar -n demo default",
     ]);
   });
 
@@ -215,17 +215,18 @@ describe("the first three lines name cause and fix of", () => {
     expect(head[1]).toBe("cause: pods demo/zk-0 of Service demo/zk have one");
   });
 
-  test("a Eureka behind a headless Service (FAQ 4.7)", async () => {
-    const { findings } = await findingsAfter(({ person }) => {
-      person.put(service("eureka", { clusterIP: "None", selector: { app: "eureka" } }));
+  test("a Eureka with sidecars behind a headless Service (FAQ 4.7)", async () => {
+    const { findings } = await findingsAfter((world) => {
+      world.person.put(service("eureka", { clusterIP: "None", selector: { app: "eureka" } }));
+      putPod(world, pod("eureka-0", { labels: { app: "eureka" } }));
       const address = "http://eureka-0.eureka.demo.svc.cluster.local:8761/eureka";
-      person.put(hub({ type: "eureka", address, suspend: true }, { name: "spring" }));
+      world.person.put(hub({ type: "eureka", address, suspend: true }, { name: "spring" }));
     });
     expect(findings).toMatchObject([
       {
         check: "registries",
         faq: "4.7",
-        cause: expect.stringContaining("Service demo/eureka has clusterIP: None"),
+        cause: "pods demo/eureka-0 of the headless Service demo/eureka have one",
       },
     ]);
   });
