@@ -9,7 +9,8 @@ import { printable } from "../model/problems.ts";
 import { systemClock } from "../runtime/clock.ts";
 import type { Deps } from "../runtime/deps.ts";
 import { createLogger } from "../runtime/logger.ts";
-import { addSettings, badUsage, checkKubeconfig, otherKubeconfig } from "./settings.ts";
+import { addSettings, badUsage, checkKubeconfig } from "./settings.ts";
+import { type NextSteps, unreadable } from "./unreadable.ts";
 import { UsageError } from "./usage-error.ts";
 import { version } from "./version.ts";
 
@@ -38,6 +39,11 @@ export interface AccessFlags {
 }
 
 const concurrency = 8;
+
+const nextSteps: NextSteps = {
+  forbidden: "Ask for that right, or name a namespace in which you have it with -n.",
+  typeMissing: "Install the CRD of RegistryHub: kubectl apply -k config/crd.",
+};
 
 /** Adds the flags that are as in kubectl, and those of the command's settings. */
 export function addAccessFlags(command: Command, reader: Exclude<Reader, Controller | "preview">): void {
@@ -77,32 +83,10 @@ export async function withAccess(
       return badUsage;
     }
     // A bug, too: the code of a throw would mean that something was found.
-    say(error instanceof KubeError ? unreadable(error) : inspect(error));
+    say(error instanceof KubeError ? unreadable(error, nextSteps) : inspect(error));
     return exitCodes.unreadable;
   }
 }
 
 /** One line for a person, on stderr. */
 export const say = (line: string): unknown => process.stderr.write(`${printable(line)}\n`);
-
-function unreadable(error: KubeError): string {
-  return `the cluster cannot be read: ${error.message}. ${nextStepFor(error)}`;
-}
-
-function nextStepFor({ reason }: KubeError): string {
-  switch (reason) {
-    case "Unreachable":
-    case "Timeout":
-      return "Check that the kubeconfig's API server runs and is reachable from here.";
-    case "BadKubeconfig":
-      return otherKubeconfig;
-    case "Unauthorized":
-      return "Log in again, or name another kubeconfig with --kubeconfig or KUBECONFIG.";
-    case "Forbidden":
-      return "Ask for that right, or name a namespace in which you have it with -n.";
-    case "ResourceTypeMissing":
-      return "Install the CRD of RegistryHub: kubectl apply -k config/crd.";
-    default:
-      return "Try again.";
-  }
-}

@@ -1,7 +1,7 @@
 import type { KubeClient } from "../kube/client.ts";
 import { KubeError } from "../kube/errors.ts";
 import { list, type Selection } from "../kube/list.ts";
-import type { Resource } from "../kube/resources.ts";
+import { type Resource, typeName } from "../kube/resources.ts";
 import type { KubeObject } from "../model/kubernetes.ts";
 
 const pageSize = 500;
@@ -40,7 +40,7 @@ export async function listSeen<T extends KubeObject>(
   namespaces: Iterable<string>,
   wanted: Omit<Wanted<T>, "namespace"> = {},
 ): Promise<Seen<T>> {
-  const type = resource.group === "" ? resource.plural : `${resource.plural}.${resource.group}`;
+  const type = typeName(resource);
   try {
     return { objects: await listAll(client, resource, wanted), isNoneSeen: false };
   } catch (error) {

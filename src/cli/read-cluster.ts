@@ -7,8 +7,14 @@ import type { RegistryHub } from "../model/registryhub.ts";
 import { isTerminating } from "../translate/read-back/namespace.ts";
 import type { Cluster } from "./cluster-copy.ts";
 import { DiffError } from "./diff.ts";
-import { listAll } from "./list-all.ts";
-import { otherKubeconfig } from "./settings.ts";
+import { listAll, noneIfForbidden } from "./list-all.ts";
+import { type NextSteps, unreadable } from "./unreadable.ts";
+
+const nextSteps: NextSteps = {
+  forbidden:
+    "Ask for the right to list registryhubs and serviceentries in all namespaces, and envoyfilters in the root namespace.",
+  typeMissing: "Install Istio's CRDs, of a release that has this version, or leave out --diff.",
+};
 
 /**
  * Lists the objects that the operator's workers read. Without the RegistryHub type there are no hubs. @throws
@@ -20,17 +26,15 @@ export async function readCluster(client: KubeClient, rootNamespace: string): Pr
     throw error;
   });
   // Those of other namespaces say whether the operator writes there; without the right to list them nobody misses them.
-  const filters = listAll<Stored<EnvoyFilter>>(client, resources.envoyFilters).catch((error: unknown) => {
-    if (error instanceof KubeError && error.reason === "Forbidden")
-      return listAll<Stored<EnvoyFilter>>(client, resources.envoyFilters, { namespace: rootNamespace });
-    throw error;
-  });
+  const filters = listAll<Stored<EnvoyFilter>>(client, resources.envoyFilters)
+    .catch(noneIfForbidden)
+    .then(
+      (all) =>
+        all ?? listAll<Stored<EnvoyFilter>>(client, resources.envoyFilters, { namespace: rootNamespace }),
+    );
   const open = listAll<KubeObject>(client, resources.namespaces)
     .then((listed) => new Set(listed.filter((one) => !isTerminating(one)).map(objectKey)))
-    .catch((error: unknown) => {
-      if (error instanceof KubeError && error.reason === "Forbidden") return undefined;
-      throw error;
-    });
+    .catch(noneIfForbidden);
   try {
     const [hubs, serviceEntries, envoyFilters, namespaces] = await Promise.all([
       known,
@@ -41,26 +45,6 @@ export async function readCluster(client: KubeClient, rootNamespace: string): Pr
     return { hubs, serviceEntries, envoyFilters, namespaces };
   } catch (error) {
     if (!(error instanceof KubeError)) throw error;
-    throw new DiffError(`the cluster cannot be read: ${error.message}. ${nextStepFor(error)}`, {
-      cause: error,
-    });
-  }
-}
-
-function nextStepFor({ reason }: KubeError): string {
-  switch (reason) {
-    case "Unreachable":
-    case "Timeout":
-      return "Check that the kubeconfig's API server runs and is reachable from here.";
-    case "BadKubeconfig":
-      return otherKubeconfig;
-    case "Unauthorized":
-      return "Log in again, or name another kubeconfig with --kubeconfig or KUBECONFIG.";
-    case "Forbidden":
-      return "Ask for the right to list registryhubs and serviceentries in all namespaces, and envoyfilters in the root namespace.";
-    case "ResourceTypeMissing":
-      return "Install Istio's CRDs, of a release that has this version, or leave out --diff.";
-    default:
-      return "Try again.";
+    throw new DiffError(unreadable(error, nextSteps), { cause: error });
   }
 }

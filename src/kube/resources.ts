@@ -75,6 +75,11 @@ export function apiVersionOf({ group, version }: Resource): string {
   return group === "" ? version : `${group}/${version}`;
 }
 
+/** As kubectl names a type: "pods"; "serviceentries.networking.istio.io". */
+export function typeName({ group, plural }: Pick<Resource, "group" | "plural">): string {
+  return group === "" ? plural : `${plural}.${group}`;
+}
+
 /** The path of all objects of a type, or of those in one namespace. */
 export function collectionPath(resource: Resource, namespace?: string): string {
   const root = resource.group === "" ? "/api" : "/apis";

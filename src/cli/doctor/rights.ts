@@ -1,4 +1,4 @@
-import { type Resource, resources } from "../../kube/resources.ts";
+import { type Resource, resources, typeName } from "../../kube/resources.ts";
 import { fieldManagers } from "../../model/labels.ts";
 import { type Findings, fault } from "./finding.ts";
 import type { Right, Sight } from "./sight.ts";
@@ -79,7 +79,7 @@ export function rightFindings({ lacking, settings }: Sight): Findings {
     const [first] = group;
     if (first === undefined) return [];
     const { account, resource, subresource, namespace, without } = first;
-    const type = `${resource.plural}${resource.group === "" ? "" : `.${resource.group}`}`;
+    const type = typeName(resource);
     const part = subresource ? ` (subresource ${subresource})` : "";
     const where = namespace === "" ? "in the cluster" : `in namespace ${namespace}`;
     const user = `system:serviceaccount:${settings.leaderElectNamespace}:${account}`;

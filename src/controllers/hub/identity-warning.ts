@@ -1,5 +1,5 @@
 import type { ReflectorStatus } from "../../kube/reflector.ts";
-import type { Resource } from "../../kube/resources.ts";
+import { type Resource, typeName } from "../../kube/resources.ts";
 import type { Instant, Ms } from "../../model/entry.ts";
 import type { Hub } from "../../model/hub.ts";
 import type { Problem } from "../../model/problems.ts";
@@ -73,5 +73,5 @@ function whyOf(obstacle: Exclude<Obstacle, "soon">, lists: readonly IdentityList
 }
 
 /** "pods"; "peerauthentications.security.istio.io/v1beta1". */
-const qualified = ({ group, version, plural }: Resource): string =>
-  group === "" ? plural : `${plural}.${group}/${version}`;
+const qualified = (resource: Resource): string =>
+  resource.group === "" ? typeName(resource) : `${typeName(resource)}/${resource.version}`;
