@@ -4,7 +4,16 @@ import { networkTools } from "../bed/mesh-namespace.ts";
 import { run } from "../bed/run.ts";
 import { newTenant, providerUrl } from "../e2e/world.ts";
 import { eventually } from "../support/eventually.ts";
-import { ARRIVES_MS, at, hello, openDubboService, startPod, useConsumers, useMesh } from "./world.ts";
+import {
+  ARRIVES_MS,
+  at,
+  DEAD_SHARE,
+  hello,
+  openDubboService,
+  startPod,
+  useConsumers,
+  useMesh,
+} from "./world.ts";
 
 const CALLS = 600;
 const PARALLEL = 2;
@@ -50,7 +59,7 @@ test("a port whose hubs all say outlierDetection: false has none, and one that d
   const call = { to: { host: service.host, port, version: "1.0.0" } };
   const [consumer] = consumers;
   const without = await consumer?.calls(call, CALLS, PARALLEL);
-  expect(without?.failed).toBeGreaterThan(CALLS / 4);
+  expect(without?.failed).toBeGreaterThan(CALLS * DEAD_SHARE);
   await tenant.applyHub({});
   await ejects(true);
   await consumer?.calls(call, 50, PARALLEL); // those that were tried meanwhile

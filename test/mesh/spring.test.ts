@@ -9,7 +9,7 @@ import { newTenant, untilNothingHeld } from "../e2e/world.ts";
 import { consulRegistrant } from "../support/consul-registrant.ts";
 import { eventually } from "../support/eventually.ts";
 import { checkout } from "../support/install.ts";
-import { ARRIVES_MS, at, openService, type Service, useMesh } from "./world.ts";
+import { ARRIVES_MS, at, DEAD_SHARE, openService, type Service, useMesh } from "./world.ts";
 
 const mesh = useMesh();
 const PORT = 9000;
@@ -114,7 +114,7 @@ test("outlierDetection: true: an endpoint where nobody listens costs a few calls
   const service = await openService(mesh, tenant, [at(lives), `${gone.address}:${gone.port}`], hub);
   const url = `http://${service.host}:${service.port}/greeting`;
   const failures = async () => (await consumer.calls({ url, keepAlive: false }, CALLS)).failed;
-  expect(await failures()).toBeGreaterThan(CALLS / 4);
+  expect(await failures()).toBeGreaterThan(CALLS * DEAD_SHARE);
   await api.kubectl(["apply", ...rights]);
   await tenant.applyHub({ ...hub, outlierDetection: true });
   const ejects = (wanted: boolean) =>

@@ -21,6 +21,12 @@ import { type Figures, readFigures, tellFigures } from "./figures.ts";
 /** What a change takes from the registry to the sidecar, on a busy machine; settling is not included. */
 export const ARRIVES_MS = 15_000;
 
+/**
+ * More failures than this share show that a dead endpoint, one of two, is called like the other one. Envoy takes the better
+ * of two endpoints that it draws, and both draws are the dead one for a quarter of the calls: that is the mean, this is safe.
+ */
+export const DEAD_SHARE = 1 / 8;
+
 /** A call of the method that all providers here have. */
 export const hello: DubboCall = {
   interface: "org.apache.dubbo.samples.api.GreetingService",
