@@ -5,7 +5,7 @@ import { consulBinary } from "./consul-binary.ts";
 import { canUnpackDebs } from "./debian.ts";
 import { prepareDubboGo } from "./dubbo-go-provider.ts";
 import { prepareDubbo } from "./dubbo-provider.ts";
-import { earlierCommit, earlierVersion, hasEarlierVersion } from "./earlier-version.ts";
+import { commitBeforeChart, earlierCommit, earlierVersion, hasEarlierVersion } from "./earlier-version.ts";
 import { envoyBinary } from "./envoy-binary.ts";
 import { prepareEureka } from "./eureka.ts";
 import { gitOpsJudges } from "./gitops-judges.ts";
@@ -64,7 +64,7 @@ const others: readonly Asset[] = [
   { name: "network-tools", prepare: prepareNetworkTools },
   { name: "prometheus", prepare: preparePrometheus },
   { name: "images", prepare: prepareImages },
-  { name: "earlier-version", prepare: prepareEarlierVersion },
+  { name: "earlier-version", prepare: prepareEarlierVersions },
 ];
 
 /** Everything there is. A further server is one more row. */
@@ -145,9 +145,14 @@ async function prepareImages(): Promise<Variables> {
   return {};
 }
 
-/** Only the upgrade suite needs it. Where there is no history that suite fails, and everything else runs. */
-async function prepareEarlierVersion(): Promise<Variables> {
+/** Only tests of upgrades need them. Where there is no history these fail, and everything else runs. */
+async function prepareEarlierVersions(): Promise<Variables> {
+  const commits = [earlierCommit, commitBeforeChart];
+  for (const commit of commits) {
+    if (await hasEarlierVersion(commit)) await earlierVersion(commit);
+    else
+      say(`this clone does not have commit ${commit}: tests of upgrades will fail (git fetch --unshallow)`);
+  }
   if (await hasEarlierVersion()) return { EARLIER_REGISTRYHUB: (await earlierVersion()).program };
-  say(`this clone does not have commit ${earlierCommit}: test/upgrade will fail (git fetch --unshallow)`);
   return {};
 }

@@ -5,8 +5,9 @@ import { version } from "../../src/cli/version.ts";
 import { type ApiServer, startApiServer } from "../bed/api-server.ts";
 import { earlierVersion } from "../bed/earlier-version.ts";
 import { temporaryFolder } from "../bed/watchdog.ts";
-import { chart, helm, type Values, valuesFlags } from "../support/helm.ts";
-import { applyInstall, checkout, installNamespace, renderInstall } from "../support/install.ts";
+import { chart } from "../support/helm.ts";
+import { applyInstall, checkout, installNamespace } from "../support/install.ts";
+import { installed, namesOfInstall, withHelm } from "./installed.ts";
 
 const hub = {
   apiVersion: "ecns.easystack.cn/v1alpha1",
@@ -25,21 +26,6 @@ const entry = {
   spec: { hosts: ["greeting.shop"], ports: [{ number: 80, name: "http" }], resolution: "STATIC" },
 };
 
-const partOf = "app.kubernetes.io/part-of=registryhub";
-/** Every kind that an installation has, but the CRD. */
-const kinds = [
-  "deployment",
-  "poddisruptionbudget",
-  "serviceaccount",
-  "role",
-  "rolebinding",
-  "networkpolicy",
-  "clusterrole",
-  "clusterrolebinding",
-  "priorityclass",
-  "validatingadmissionpolicy",
-  "validatingadmissionpolicybinding",
-].join(",");
 const kept = [
   "crd/registryhubs.ecns.easystack.cn",
   "-n=shop registryhub/hub",
@@ -55,37 +41,6 @@ async function clusterWithHub(install: (api: ApiServer) => Promise<unknown>): Pr
   for (const object of [hub, entry])
     await api.kubectl(["apply", "-f", "-"], { input: JSON.stringify(object) });
   return api;
-}
-
-interface HelmOptions {
-  readonly values?: Values;
-  readonly flags?: readonly string[];
-  /** The folder of the chart; default this checkout's. */
-  readonly from?: string;
-}
-
-async function withHelm(
-  api: ApiServer,
-  verb: "install" | "upgrade" | "uninstall",
-  { values = {}, flags = [], from = chart }: HelmOptions = {},
-): Promise<string> {
-  const given = ["install", "upgrade"].includes(verb) ? [from, ...(await valuesFlags(values))] : [];
-  // Told of no values, an upgrade takes those of the release.
-  const what = verb === "upgrade" ? [...given, "--reset-values"] : given;
-  return helm([verb, "registryhub", ...what, "--namespace", installNamespace, ...flags], api.kubeconfig);
-}
-
-/** `<kind>/<name>` and uid of all that an installation has made. */
-async function installed(api: ApiServer): Promise<Readonly<Record<string, string>>> {
-  const template = 'jsonpath={range .items[*]}{.kind}/{.metadata.name}{" "}{.metadata.uid}{"\\n"}{end}';
-  const text = await api.kubectl(["get", kinds, "-A", "-l", partOf, "-o", template]);
-  return Object.fromEntries(
-    text
-      .trim()
-      .split("\n")
-      .filter((line) => line !== "")
-      .map((line) => line.split(" ")),
-  ) as Readonly<Record<string, string>>;
 }
 
 /** The uids of what no installation may touch. */
@@ -116,10 +71,7 @@ describe("helm install --take-ownership", () => {
     await withHelm(api, "install", { flags: ["--take-ownership"] });
     const after = await installed(api);
     expect(after).toMatchObject(before);
-    const names = (await renderInstall("default"))
-      .filter(({ kind }) => kind !== "Namespace" && kind !== "CustomResourceDefinition")
-      .map(({ kind, metadata }) => `${kind}/${metadata.name}`);
-    expect(Object.keys(after).toSorted()).toEqual(names.toSorted());
+    expect(Object.keys(after).toSorted()).toEqual(await namesOfInstall());
     expect(await uidsOf(api)).toEqual(untouched);
     expect(await deletedSince(api, since)).toEqual([]);
     expect(await canDo(api, "registryhub", "patch", "serviceentries.networking.istio.io")).toBe("yes");

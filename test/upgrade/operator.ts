@@ -10,8 +10,11 @@ export interface Operator extends AsyncDisposable {
   readonly controllers: Controllers | undefined;
   /** The same as a list, for their logs. */
   readonly processes: readonly ControllerProcess[];
-  /** The manifests come first, then the processes of the other version go, then those of this one come. */
-  run(version: Version, hubFlags: readonly string[]): Promise<void>;
+  /**
+   * The manifests come first, then the processes of the other version go, then those of this one come. `install` = how its
+   * objects get into the cluster; default `kubectl apply -k config/default`.
+   */
+  run(version: Version, hubFlags: readonly string[], install?: () => Promise<unknown>): Promise<void>;
 }
 
 export function operatorOn(api: ApiServer): Operator {
@@ -23,8 +26,8 @@ export function operatorOn(api: ApiServer): Operator {
     get processes() {
       return controllers ? [controllers.hub, controllers.dubbo] : [];
     },
-    async run({ program, folder }, hubFlags) {
-      await applyInstall(api, "default", folder);
+    async run({ program, folder }, hubFlags, install = () => applyInstall(api, "default", folder)) {
+      await install();
       await Promise.all([controllers?.hub.terminate(), controllers?.dubbo.terminate()]);
       controllers = await startControllers({
         hubKubeconfig: await kubeconfigAs(api, "registryhub"),
