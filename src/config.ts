@@ -215,7 +215,7 @@ const options = {
     default: "67108864",
     parse: wholeNumber(4 * 1024 * 1024, 1024 * 1024 * 1024),
     help: "How large one answer that lists a whole registry may be, decoded: Eureka's applications, Consul's services and checks. Other lists may have a quarter of it. The answers of all hubs that are being read share twice as much memory.",
-    commands: [...hub, "preview"],
+    commands: [...hub, "preview", "explain"],
   }),
   allowRegistryCidrs: option({
     flag: "allow-registry-cidrs",
@@ -223,7 +223,7 @@ const options = {
     default: "",
     parse: cidrs,
     help: "The IPv4 and IPv6 ranges in which registries may be dialled, separated by commas. If empty: everywhere. Link-local, site-local, multicast and unspecified addresses and the clouds' metadata services are refused in any case, and no range allows them.",
-    commands: [...hub, "preview"],
+    commands: [...hub, "preview", "explain"],
   }),
   logLevel: option({
     flag: "log-level",

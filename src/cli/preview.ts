@@ -6,14 +6,10 @@ import { type Config, ConfigError, readConfig } from "../config.ts";
 import { createClient } from "../kube/client.ts";
 import { yamlOf } from "../kube/manifests.ts";
 import { RegistryError } from "../model/errors.ts";
-import { factKeys, type Hub, wants } from "../model/hub.ts";
+import type { Hub } from "../model/hub.ts";
 import { printable } from "../model/problems.ts";
-import type { Snapshot } from "../model/service.ts";
 import { openRegistry } from "../registries/index.ts";
-import { systemClock } from "../runtime/clock.ts";
 import type { Deps } from "../runtime/deps.ts";
-import { createLogger } from "../runtime/logger.ts";
-import { createRegistryLimits } from "../runtime/registry-limits.ts";
 import { entryOf } from "../translate/read-back/service-entry.ts";
 import { type Cluster, type ClusterCopy, copyOf, emptyCluster } from "./cluster-copy.ts";
 import { DiffError, printDiff } from "./diff.ts";
@@ -21,6 +17,7 @@ import { summaryOf } from "./diff-summary.ts";
 import { type Generated, generate } from "./generate.ts";
 import { PreviewFileError, readPreviewFile } from "./preview-file.ts";
 import { readCluster } from "./read-cluster.ts";
+import { depsOf, readOnce } from "./read-registry.ts";
 import { addSettings, badUsage, checkKubeconfig } from "./settings.ts";
 import { version } from "./version.ts";
 
@@ -66,17 +63,10 @@ async function preview(flags: PreviewFlags, env: NodeJS.ProcessEnv): Promise<num
     const { hub, credentials } = readPreviewFile(await contentOf(filename));
     const config = readConfig(flags, env);
     if (diff || config.kubeconfig !== undefined) checkKubeconfig(config);
-    const limits = createRegistryLimits(config);
-    const deps: Deps = { clock: systemClock, logger: createLogger("error"), random: Math.random, limits };
+    const deps = depsOf(config);
     const cluster = copyOf(diff ? await currentCluster(config, deps) : emptyCluster, deps);
-    const registry = {
-      registry: hub.registry,
-      credentials,
-      wants: (name: string) => wants(hub.filter, name),
-      keys: factKeys(hub.instances),
-      known: () => cluster.entries.servicesOf(hub),
-    };
-    const snapshot = await readOnce(openRegistry(registry, deps));
+    const known = () => cluster.entries.servicesOf(hub);
+    const snapshot = await readOnce(hub, credentials, known, { ...deps, openRegistry });
     const generated = await generate(hub, snapshot, cluster, config);
     if (!diff) {
       process.stdout.write(printed(cluster, output));
@@ -118,17 +108,6 @@ async function contentOf(filename: string): Promise<string> {
     const { code = "" } = cause as NodeJS.ErrnoException;
     throw new PreviewFileError(code === "ENOENT" ? "no such file" : `cannot be read (${code})`, { cause });
   }
-}
-
-/** The first listing. @throws RegistryError. */
-async function readOnce(adapter: ReturnType<typeof openRegistry>): Promise<Snapshot> {
-  const done = new AbortController();
-  try {
-    for await (const snapshot of adapter.watch(done.signal)) return snapshot;
-  } finally {
-    done.abort();
-  }
-  throw new RegistryError("RegistryUnreachable", "the registry ended the watch", "Try again.");
 }
 
 function printed({ serviceEntries, envoyFilters }: ClusterCopy, output: "yaml" | "json"): string {

@@ -85,6 +85,11 @@ export function hostKeyOf(service: Service, hub: Hub): HostKey | undefined {
   return placeOf(service, service.name, "", hub)?.host;
 }
 
+/** The host that an instance of a service belongs to, whether or not it can be used; undefined when too long. */
+export function hostOfInstance(service: Service, instance: ServiceInstance, hub: Hub): HostKey | undefined {
+  return placeOf(service, nameOf(service, instance), keyOf(service, instance), hub)?.host;
+}
+
 /**
  * Orders endpoints by their service, which two of one host rarely differ in, then by address text, then by everything
  * else, so that the order of arrival does not matter.

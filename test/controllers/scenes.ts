@@ -1,7 +1,7 @@
 import type { HubControllerOptions } from "../../src/controllers/hub/controller.ts";
 import type { RegistryHub } from "../../src/model/registryhub.ts";
 import type { Listed } from "../fakes/registries.ts";
-import { hub, hubKey, minute, openWorld, type World } from "./world.ts";
+import { hub, hubKey, minute, openWorld, second, type World } from "./world.ts";
 
 /** Two services of one instance each. */
 export const two: Services = { "demo.A": ["10.42.0.1:20880"], "demo.B": ["10.42.0.2:20880"] };
@@ -39,5 +39,13 @@ export async function openSettled({ services = two, spec = {}, options = {} }: S
   world.person.put(hub(spec));
   await world.hubController.start(options);
   await world.advance(2 * minute);
+  return world;
+}
+
+/** The same with the dubbo-controller, so that services of Dubbo have their filters. */
+export async function openServed(scene: Scene = {}): Promise<World> {
+  const world = await openSettled(scene);
+  await world.dubboController.start();
+  await world.advance(2 * second);
   return world;
 }

@@ -90,6 +90,8 @@ export interface World {
   lane(name: string): Process<HubControllerOptions>;
   /** The registry at an address; `zk` unless given. */
   registry(address?: string): ScriptedRegistry;
+  /** Opens them, as the hub-controller does. */
+  readonly openRegistry: OpenRegistry;
   /** Lets time pass: at each deadline everything that it sets off happens before the next. @throws what a controller died of. */
   advance(ms: number): Promise<void>;
   /** Everything that needs no time. */
@@ -188,6 +190,7 @@ export function openWorld({ busyMs = 0, clock = fakeClock(), servers }: WorldOpt
       );
     }),
     registry: (address = zk) => registries.at(address),
+    openRegistry: servers?.open ?? registries.open,
     settle,
     async advance(ms) {
       const until = clock.monotonic() + ms;

@@ -1,10 +1,7 @@
-import { spawn } from "node:child_process";
-import { once } from "node:events";
-import { text } from "node:stream/consumers";
-import { fileURLToPath } from "node:url";
 import { describe, expect, test } from "vitest";
 import { eventually } from "../support/eventually.ts";
 import { freePort } from "../support/free-port.ts";
+import { command as commandIn, explainRegistry } from "./command.ts";
 import {
   conditionOf,
   newTenant,
@@ -18,23 +15,13 @@ import {
   useWorld,
 } from "./world.ts";
 
-const program = fileURLToPath(new URL("../../bin/kubectl-registryhub", import.meta.url));
-
 /** A brake that outlasts a test. */
 const world = useWorld({
   hub: [...quickly.filter((flag) => !flag.startsWith("--shrink-hold")), "--shrink-hold=10m"],
 });
 
-/** Runs the plugin, as the administrator unless told otherwise. */
-async function command(args: readonly string[], env: Readonly<Record<string, string>> = {}) {
-  const child = spawn(program, [...args], {
-    env: { ...process.env, KUBECONFIG: world.api.kubeconfig, ...env },
-    stdio: ["ignore", "pipe", "pipe"],
-  });
-  const [stdout, stderr] = await Promise.all([text(child.stdout), text(child.stderr), once(child, "close")]);
-  return { code: child.exitCode, stdout, stderr, head: stdout.split("\n").slice(0, 3) };
-}
-
+const command = (args: readonly string[], env?: Readonly<Record<string, string>>) =>
+  commandIn(world, args, env);
 const explain = ({ namespace }: Tenant, what: string) => command(["explain", "-n", namespace, what]);
 const status = ({ namespace }: Tenant) => command(["status", "-n", namespace, "hub"]);
 const providers = (count: number): readonly string[] =>
@@ -54,6 +41,10 @@ describe("a hub that is Ready", () => {
       );
       expect(code).toBe(0);
     }, SOON_MS);
+    expect(await explainRegistry(world, tenant.namespace, host)).toMatchObject({
+      code: 0,
+      answer: expect.stringMatching(/; the registry of t\d+\/hub, read now, agrees\.$/),
+    });
     expect(await status(tenant)).toMatchObject({ code: 0, stderr: "" });
     const { stdout } = await command(["explain", "-n", tenant.namespace, "10.42.7.1:20880", "-o", "json"]);
     expect(JSON.parse(stdout)).toMatchObject({ endpoints: [{ host: `${tenant.namespace}/${host}` }] });
@@ -143,6 +134,14 @@ describe("the first three lines name cause and fix of", () => {
         /^fix: .*kubectl annotate --overwrite registryhub -n t\d+ hub ecns\.easystack\.cn\/release-hold=/,
       );
     }
+    const { stdout } = await explainRegistry(
+      world,
+      tenant.namespace,
+      `org.example.s0-1.0.0.${tenant.namespace}`,
+    );
+    expect(stdout).toMatch(/^ +10\.42\.8\.1:20880 +t\d+\/hub +not listed, kept: hold until \S+Z \(Shrunk\)/m);
+    const listed = await explainRegistry(world, tenant.namespace, `org.example.s9-1.0.0.${tenant.namespace}`);
+    expect(listed).toMatchObject({ code: 0 });
     const release = () => command(["hold", "release", `${tenant.namespace}/hub`]);
     expect(await release()).toMatchObject({
       code: 0,

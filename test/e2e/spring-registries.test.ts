@@ -5,6 +5,7 @@ import { startEureka } from "../bed/eureka.ts";
 import { startSpringProvider } from "../bed/spring-provider.ts";
 import { consulRegistrant, readAll } from "../support/consul-registrant.ts";
 import { eventually } from "../support/eventually.ts";
+import { explainRegistry } from "./command.ts";
 import { recordEntries } from "./recording.ts";
 import {
   conditionOf,
@@ -54,6 +55,11 @@ describe("an application that moves from a Eureka to a Consul", () => {
       "10.42.6.2": { consulName: "order-service", registryName: "consul", secure: "false", version: "v2" },
     });
 
+    expect(await explainRegistry(world, tenant.namespace, "order-service")).toMatchObject({
+      code: 0,
+      answer: expect.stringMatching(/; the registry of \S+\/eureka, \S+\/consul, read now, agrees\.$/),
+    });
+
     const recording = await recordEntries(world.recorder, tenant.namespace);
     await world.api.kubectl(["delete", "rh", "eureka", "-n", tenant.namespace]);
     const alone = await untilEndpoints(tenant, [youngAt]);
@@ -85,6 +91,8 @@ describe("a Consul's token", () => {
     await tenant.applyHub({ type: "consul", address: consul.url, secretRef: { name: "consul-token" } });
     await untilReady(tenant);
     const before = await untilEndpoints(tenant, ["10.42.6.3:9000", "10.42.6.4:9000"]);
+    const read = await explainRegistry(world, tenant.namespace, "order");
+    expect(read).toMatchObject({ code: 0, answer: expect.stringMatching(/, read now, agrees\.$/) });
 
     const recording = await recordEntries(world.recorder, tenant.namespace);
     await token.setRules('key_prefix "" { policy = "read" }');
@@ -107,7 +115,7 @@ describe("a Consul's token", () => {
     const events = await world.api.kubectl(["get", "events", "-A", "-o", "yaml"]);
     expect((await recording.changes()).map(({ type }) => type)).toEqual(["MODIFIED"]);
     const { body } = await world.controllers.hub.get("/metrics");
-    const told = [JSON.stringify([blind, hub]), events, body, world.controllers.hub.readLog()];
+    const told = [JSON.stringify([blind, hub]), read.stdout, events, body, world.controllers.hub.readLog()];
     expect(told.filter((text) => text.includes(token.secret))).toEqual([]);
   });
 });

@@ -4,6 +4,7 @@ import type { RegistryHubSpec } from "../../src/model/registryhub.ts";
 import { type Nacos, startNacos } from "../bed/nacos.ts";
 import { eventually } from "../support/eventually.ts";
 import { type HttpRegistrant, httpRegistrant } from "../support/nacos-http-registrant.ts";
+import { explainRegistry } from "./command.ts";
 import { recordEntries } from "./recording.ts";
 import {
   conditionOf,
@@ -110,12 +111,16 @@ describe("a live hub is edited", () => {
       names.flatMap((name) => [name, `${name}-management`]),
     );
     await untilReady(tenant);
+    const agrees = { code: 0, answer: expect.stringMatching(/, read now, agrees\.$/) as unknown };
+    expect(await explainRegistry(world, tenant.namespace, "order-MANAGEMENT")).toMatchObject(agrees);
     await applyHub(tenant, { services: { exclude: ["*-management"] } });
     const held = await eventually(async () => {
       const hub = await tenant.hub();
       expect(conditionOf(hub, "DeletionHeld")).toMatchObject({ status: "True", reason: "Shrunk" });
       return hub;
     }, STATUS_MS);
+    const { stdout } = await explainRegistry(world, tenant.namespace, "order-MANAGEMENT");
+    expect(stdout).toMatch(/ left out, kept: hold until \S+Z \(Shrunk\) /);
     const release = `ecns.easystack.cn/release-hold=${held.status?.hold?.until}`;
     await world.api.kubectl(["annotate", "rh", "hub", "-n", tenant.namespace, release]);
     await untilHosts(tenant, names);

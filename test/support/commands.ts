@@ -3,12 +3,14 @@ import { examined } from "../../src/cli/doctor/command.ts";
 import { look } from "../../src/cli/doctor/read.ts";
 import { explained } from "../../src/cli/explain/command.ts";
 import { readObjects } from "../../src/cli/explain/objects.ts";
+import { registryReader } from "../../src/cli/explain/registries.ts";
 import { hubReport } from "../../src/cli/status/hub-report.ts";
 import { hubLines } from "../../src/cli/status/view.ts";
 import { readConfig } from "../../src/config.ts";
 import { home, hubKey, rootNamespace, type World } from "../controllers/world.ts";
 import { inProcessClient } from "../fakes/api-server/in-process.ts";
 import { blocksOf, textOf } from "./markdown.ts";
+import { silentLogger } from "./model.ts";
 
 /** Somebody with a context whose namespace is `home`. */
 export function accessTo({ api, clock }: Pick<World, "api" | "clock">, user = "alice"): Access {
@@ -25,6 +27,14 @@ export function accessTo({ api, clock }: Pick<World, "api" | "clock">, user = "a
 export async function explain(world: World, what: string, namespace = home) {
   const access = { ...accessTo(world), namespace };
   return explained(what, await readObjects(access), access, false);
+}
+
+/** What `explain --registry` prints. */
+export async function explainRead(world: World, what: string) {
+  const access = accessTo(world);
+  const { clock, openRegistry } = world;
+  const deps = { clock, logger: silentLogger, random: () => 0.5, openRegistry };
+  return explained(what, await readObjects(access), access, false, registryReader(access, deps));
 }
 
 /** What `status` prints about one hub. */

@@ -4,13 +4,13 @@ import type { ServiceEntry } from "../../src/model/istio.ts";
 import { splitKey } from "../../src/model/keys.ts";
 import type { Stored } from "../../src/model/kubernetes.ts";
 import type { ProblemCode } from "../../src/model/problems.ts";
-import type { RegistryHub } from "../../src/model/registryhub.ts";
+import type { HubStatus, RegistryHub } from "../../src/model/registryhub.ts";
 import type { Service, ServiceInstance } from "../../src/model/service.ts";
 import { type HostInput, planHost } from "../../src/plan/host.ts";
 import { type TrustState, untrusted } from "../../src/plan/trust-state.ts";
 import { chooseVip, vipPool } from "../../src/plan/vip.ts";
 import type { Logger } from "../../src/runtime/deps.ts";
-import type { WrittenEntries, WrittenEntry } from "../../src/status/hub-status.ts";
+import type { HubView, WrittenEntries, WrittenEntry } from "../../src/status/hub-status.ts";
 import { addrOf } from "../../src/translate/addresses.ts";
 import { objectName } from "../../src/translate/names.ts";
 import { readHub } from "../../src/translate/read-back/hub.ts";
@@ -171,3 +171,44 @@ export const writtenEntries = (entries: readonly WrittenEntry[]): WrittenEntries
   written: entries.length,
   first: (count) => entries.slice(0, count),
 });
+
+/** What the status of a hub is made of; all is well: one service with two endpoints is written. */
+export function hubView(overrides: Partial<HubView> = {}): HubView {
+  return {
+    hub: hubOf(),
+    previous: undefined,
+    registry: { state: "synced" },
+    progress: { isListed: true, hasAnswered: true, hasMoved: false, isFresh: false },
+    failure: undefined,
+    syncing: "no",
+    held: undefined,
+    entries: writtenEntries([{ name: "aeraki-x", writtenAt: "2024-02-04T03:04:20Z" }]),
+    services: 1,
+    endpoints: 2,
+    excluded: 0,
+    problems: [],
+    plan: undefined,
+    origin: "0x2/1692673338277",
+    ...overrides,
+  };
+}
+
+/** A status that has nothing to tell. */
+export function hubStatus(overrides: Partial<HubStatus> = {}): HubStatus {
+  return {
+    address: "zk:2181",
+    type: "zookeeper",
+    generate_to: "demo",
+    phase: "success",
+    serviceentries: {},
+    conditions: [],
+    observedGeneration: 1,
+    services: 0,
+    endpoints: 0,
+    rejected: 0,
+    problems: [],
+    origin: "",
+    truncated: 0,
+    ...overrides,
+  };
+}

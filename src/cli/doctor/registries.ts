@@ -1,5 +1,5 @@
 import type { ConsumerPod } from "../../translate/read-back/consumer-pod.ts";
-import type { KnownHub } from "../explain/hubs.ts";
+import type { KnownHub } from "../explain/asked.ts";
 import { type Findings, fault, named } from "./finding.ts";
 import type { ServiceFacts, Sight } from "./sight.ts";
 

@@ -6,7 +6,7 @@ import type { PeerPolicy } from "../../model/mesh-pod.ts";
 import type { PortRules } from "../../model/port-rules.ts";
 import type { ConsumerPod, OutboundCapture } from "../../translate/read-back/consumer-pod.ts";
 import type { SidecarResource } from "../../translate/read-back/sidecar-resource.ts";
-import type { KnownHub } from "../explain/hubs.ts";
+import type { KnownHub } from "../explain/asked.ts";
 import type { Objects } from "../explain/objects.ts";
 
 /** A Service. */

@@ -3,9 +3,10 @@ import type { HubKey } from "../../model/hub.ts";
 import { canonicalIp } from "../../translate/read-back/mesh-pod.ts";
 import { entryOf } from "../../translate/read-back/service-entry.ts";
 import { counted } from "../output.ts";
+import type { KnownHub } from "./asked.ts";
 import { type Finding, sentenceOf } from "./finding.ts";
 import { endpointReport } from "./host-report.ts";
-import { type KnownHub, problemsAbout, troubleIn } from "./hubs.ts";
+import { problemsAbout, troubleIn } from "./hubs.ts";
 import type { Objects } from "./objects.ts";
 import type { EndpointReport } from "./report.ts";
 

@@ -4,8 +4,11 @@ import type { HostKey } from "../../model/entry.ts";
 import type { HubKey } from "../../model/hub.ts";
 import { splitKey } from "../../model/keys.ts";
 import { heldWhat, type ProblemReport, type Trouble } from "../status/hub-report.ts";
+import type { KnownHub } from "./asked.ts";
+import { differenceFindings } from "./differences.ts";
 import type { Finding } from "./finding.ts";
-import { type KnownHub, problemsAbout, troubleIn } from "./hubs.ts";
+import { problemsAbout, troubleIn } from "./hubs.ts";
+import { type RegistrySays, saidInWords } from "./registry-says.ts";
 import type { OtherReport } from "./report.ts";
 import type { RuleReport } from "./rules.ts";
 
@@ -14,6 +17,8 @@ interface HostFacts {
   readonly key: HostKey;
   readonly found: HostObject;
   readonly hubs: readonly KnownHub[];
+  /** What the registries that were read say. */
+  readonly says: readonly RegistrySays[];
   readonly rules: readonly RuleReport[];
   readonly others: readonly OtherReport[];
   /** ServiceEntries of others with its virtual IP. */
@@ -29,7 +34,7 @@ const stale = "is served with what was known last";
 
 /** Everything that callers of the host may feel, the worst first. */
 export function findingsOf(facts: HostFacts): readonly Finding[] {
-  const { found, hubs, key } = facts;
+  const { found, hubs, key, says } = facts;
   const names: ReadonlySet<HubKey> = new Set(found.entry?.hubs.values());
   const behind = hubs.filter((one) => names.has(one.key));
   const inTarget = hubs.filter(({ report }) => report.target === splitKey(key)[0]);
@@ -41,7 +46,8 @@ export function findingsOf(facts: HostFacts): readonly Finding[] {
     ...(facts.lacksFilter
       ? [{ effect: "is called as plain TCP: each connection sticks to one endpoint", ...facts.lacksFilter }]
       : []),
-    ...behind.flatMap((hub) => hubFindings(hub)),
+    ...behind.flatMap((hub) => hubFindings(hub, says)),
+    ...(found.entry ? differenceFindings(found.entry, hubs, says) : []),
     ...goneFindings(names, hubs),
     ...ruleFindings(facts.rules),
     ...problemFindings(facts, behind),
@@ -103,28 +109,31 @@ function clashFindings({ key, found, strangers, copies, others }: HostFacts): re
   ];
 }
 
-function emptyFindings({ found }: HostFacts, hubs: readonly KnownHub[]): readonly Finding[] {
+function emptyFindings({ found, says }: HostFacts, hubs: readonly KnownHub[]): readonly Finding[] {
   const { entry } = found;
   if (entry === undefined || entry.endpoints.size > 0) return [];
   const [hub] = hubs;
   const since = entry.emptySince === undefined ? "" : ` since ${entry.emptySince}`;
+  const said = says.find((one) => one.hub === hub?.key && one.unread === "");
+  const now = said ? `; its registry, read now, ${saidInWords(said)}` : "";
   return [
     {
       effect: "has no endpoint, so calls fail at once",
-      cause: `${hub ? `RegistryHub ${hub.key} lists` : "nobody lists"} no instance of ${entry.shape.service.name}${since}`,
+      cause: `${hub ? `RegistryHub ${hub.key} lists` : "nobody lists"} no instance of ${entry.shape.service.name}${since}${now}`,
       fix: "Start a provider, or look at what it registers.",
     },
   ];
 }
 
-/** The registry cannot be read, or removals are held. */
-function hubFindings({ key, report }: KnownHub): readonly Finding[] {
+/** The registry cannot be read, or removals are held; which ones, a registry tells that was read just now. */
+function hubFindings({ key, report }: KnownHub, says: readonly RegistrySays[]): readonly Finding[] {
   const { trouble, held } = report;
   if (trouble) {
     const cause = `RegistryHub ${key} is not Ready (${report.reason || "no status"}): ${trouble.cause}`;
     return [{ effect: stale, cause, fix: trouble.fix }];
   }
   if (held === undefined || held.reason === "Settling") return [];
+  if (says.some(({ hub, unread }) => hub === key && unread === "")) return [];
   const release = held.release === "" ? "" : `, or: ${held.release}`;
   return [
     {

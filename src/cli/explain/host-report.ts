@@ -7,11 +7,15 @@ import { splitKey } from "../../model/keys.ts";
 import type { PortRules } from "../../model/port-rules.ts";
 import type { VipPool } from "../../plan/vip.ts";
 import { factsOf, type Ownership } from "../../translate/read-back/service-entry.ts";
+import type { Asked, KnownHub } from "./asked.ts";
+import { stateNow } from "./differences.ts";
 import { type FilterReport, filtersOf, lacksFilter } from "./filters.ts";
 import { sentenceOf } from "./finding.ts";
 import { findingsOf } from "./host-findings.ts";
-import { type Asked, absenceOf, hubsSay, type KnownHub, targetsOf } from "./hubs.ts";
+import { absenceOf, hubsSay, targetsOf } from "./hubs.ts";
 import type { Objects } from "./objects.ts";
+import type { Readings } from "./registries.ts";
+import { type RegistrySays, registriesSay } from "./registry-says.ts";
 import type { EndpointReport, EntryReport, HostReport, OtherReport } from "./report.ts";
 import { rulesFor } from "./rules.ts";
 
@@ -22,18 +26,26 @@ export interface Judging {
   readonly rootNamespace: string;
 }
 
-/** Explains a host that has a ServiceEntry. */
+/** What the service of a host is called in registries. */
+export function askedOf(key: HostKey, { entry }: HostObject): Asked {
+  const [namespace, host] = splitKey(key);
+  return { host, namespace, names: entry ? [entry.shape.service.name] : namesIn(host, namespace) };
+}
+
+/** Explains a host that has a ServiceEntry. @param readings undefined = no registry was read. */
 export function hostReport(
   key: HostKey,
   found: HostObject,
   objects: Objects,
   hubs: readonly KnownHub[],
   judging: Judging,
+  readings?: Readings,
 ): HostReport {
   const [namespace, host] = splitKey(key);
   const { entry } = found;
   const facts = factsOf(found.object);
-  const asked = { host, namespace, names: entry ? [entry.shape.service.name] : namesIn(host, namespace) };
+  const asked = askedOf(key, found);
+  const says = registriesSay(hubs, asked, entry, readings);
   const context: VipContext & Judging = {
     ...judging,
     entries: objects.entries,
@@ -47,19 +59,23 @@ export function hostReport(
     key,
     found,
     hubs,
+    says,
     rules,
     others,
     strangers: strangersAt(context, found),
     copies: objects.entries.copiesAt(key),
     lacksFilter: lacksFilter(found, filters, objects, context),
   });
-  const endpoints = [...(entry?.endpoints.values() ?? [])].map((one) => endpointReport(one, entry, hubs));
+  const endpoints = [...(entry?.endpoints.values() ?? [])].map((one) =>
+    endpointReport(one, entry, hubs, says),
+  );
   return {
     host,
     namespace,
     findings,
-    answer: findings[0] ? sentenceOf(host, findings[0]) : servedSentence(host, found, filters),
-    hubs: hubsSay(hubs, asked, facts.hubs, (id) => facts.vouched.get(id) ?? 0),
+    answer: findings[0] ? sentenceOf(host, findings[0]) : servedSentence(host, found, filters, says),
+    hubs: hubsSay(hubs, asked, facts.hubs, (id) => facts.vouched.get(id) ?? 0, says),
+    registries: says,
     entry: entryReport(found),
     endpoints,
     filters,
@@ -69,19 +85,26 @@ export function hostReport(
   };
 }
 
-/** Explains a host or a service that has none. */
-export function missingReport(asked: Asked, objects: Objects, candidates: readonly KnownHub[]): HostReport {
+/** Explains a host or a service that has none. @param readings undefined = no registry was read. */
+export function missingReport(
+  asked: Asked,
+  objects: Objects,
+  candidates: readonly KnownHub[],
+  readings?: Readings,
+): HostReport {
   const { host, namespace } = asked;
   const key = `${namespace}/${host}`;
   const subject = host || (asked.names[0] ?? "");
   const others = host === "" ? [] : othersWith(key, undefined, objects);
-  const finding = absenceOf(candidates, asked);
+  const says = registriesSay(candidates, asked, undefined, readings);
+  const finding = absenceOf(candidates, asked, says);
   return {
     host: subject,
     namespace,
     findings: [finding],
     answer: sentenceOf(subject, finding),
-    hubs: hubsSay(candidates, asked, new Map(), () => 0),
+    hubs: hubsSay(candidates, asked, new Map(), () => 0, says),
+    registries: says,
     endpoints: [],
     filters: [],
     rules: host === "" ? [] : rulesFor(host, namespace, undefined, objects),
@@ -121,13 +144,16 @@ function entryReport({ object, entry, ownership }: HostObject): EntryReport {
 
 /** An endpoint, and whether the operator believes in it. */
 export function endpointReport(
-  { hostPort, by, weight = 1, locality = "", mtls }: EntryEndpoint,
+  endpoint: EntryEndpoint,
   entry: Entry | undefined,
   hubs: readonly KnownHub[],
+  says: readonly RegistrySays[] = [],
 ): EndpointReport {
+  const { hostPort, by, weight = 1, locality = "", mtls } = endpoint;
   const keys = [...by].map((id) => entry?.hubs.get(id) || `an unknown hub (${id})`).sort();
   const states = keys.map((key) => stateIn(hubs.find((one) => one.key === key)));
-  const state = states.find((one) => one === listed) ?? states[0] ?? "kept: no hub vouches for it";
+  const told = states.find((one) => one === listed) ?? states[0] ?? "kept: no hub vouches for it";
+  const state = stateNow(endpoint, keys, hubs, says) ?? told;
   return { address: hostPort, by: keys, state, weight, zone: locality, mtls: mtls === true };
 }
 
@@ -167,11 +193,20 @@ function servedSentence(
   host: string,
   { entry, ownership }: HostObject,
   filters: readonly FilterReport[],
+  says: readonly RegistrySays[],
 ): string {
   if (entry === undefined || ownership !== "ours")
     return `${host} has a ServiceEntry of ${owners[ownership]}, and no RegistryHub vouches for it.`;
   const { shape, vip, endpoints } = entry;
   const how = filters.some(({ does }) => does === "calls") ? ", balanced by call" : "";
   const count = `${endpoints.size} endpoint${endpoints.size === 1 ? "" : "s"}`;
-  return `${host} is served: ${vip}:${shape.port} leads to ${count} by ${shape.protocol}${how}.`;
+  return `${host} is served: ${vip}:${shape.port} leads to ${count} by ${shape.protocol}${how}${asRead(says)}.`;
+}
+
+/** Where nothing differs. */
+function asRead(says: readonly RegistrySays[]): string {
+  if (says.length === 0) return "";
+  const unread = says.filter((one) => one.unread !== "").map(({ hub }) => hub);
+  if (unread.length > 0) return `; the registry of ${unread.join(", ")} was not read`;
+  return `; the registry of ${says.map(({ hub }) => hub).join(", ")}, read now, agrees`;
 }

@@ -1,7 +1,7 @@
 import { splitKey } from "../../model/keys.ts";
 import { counted } from "../output.ts";
 import { type HubReport, isFine } from "../status/hub-report.ts";
-import type { KnownHub } from "./hubs.ts";
+import type { KnownHub } from "./asked.ts";
 import type { Objects } from "./objects.ts";
 
 /** A hub, and the entries that it vouches for. */

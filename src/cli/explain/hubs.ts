@@ -1,5 +1,7 @@
-import { isOwner } from "../../model/entry.ts";
-import { type Hub, type HubIdentity, type HubKey, wants } from "../../model/hub.ts";
+import type { HostObject } from "../../controllers/writes/entry-index.ts";
+import { type HostKey, isOwner } from "../../model/entry.ts";
+import { type HubKey, wants } from "../../model/hub.ts";
+import { splitKey } from "../../model/keys.ts";
 import { problemCodes } from "../../model/problems.ts";
 import { hubIdOf } from "../../translate/names.ts";
 import { readHub } from "../../translate/read-back/hub.ts";
@@ -9,27 +11,12 @@ import {
   hubReport,
   type ProblemReport,
   type Trouble,
+  waitForOperator,
 } from "../status/hub-report.ts";
+import type { Asked, KnownHub } from "./asked.ts";
 import type { Finding } from "./finding.ts";
 import type { Objects } from "./objects.ts";
-
-/** A hub, read once. */
-export interface KnownHub {
-  readonly key: HubKey;
-  readonly report: HubReport;
-  /** Also that of a hub that cannot be read. */
-  readonly identity: HubIdentity;
-  /** undefined = this version cannot read it. */
-  readonly hub: Hub | undefined;
-}
-
-/** What is asked about: the host, and the names that its service may have in a registry. */
-export interface Asked {
-  /** Without its namespace; "" = only the service is known. */
-  readonly host: string;
-  readonly namespace: string;
-  readonly names: readonly string[];
-}
+import { type RegistrySays, saidInWords } from "./registry-says.ts";
 
 /** What one hub says of what is asked about. */
 export interface HubSays {
@@ -76,6 +63,7 @@ export function hubsSay(
   asked: Asked,
   named: ReadonlyMap<string, HubKey>,
   vouched: (id: string) => number,
+  registries: readonly RegistrySays[],
 ): readonly HubSays[] {
   return hubs.flatMap((known): readonly HubSays[] => {
     const { key, report, identity } = known;
@@ -86,8 +74,18 @@ export function hubsSay(
       return [{ hub: key, ready, endpoints, says: vouchesFor(endpoints, known) }];
     }
     if (asked.namespace !== "" && report.target !== asked.namespace) return [];
-    return [{ hub: key, ready, endpoints: 0, says: absenceIn(known, asked).says }];
+    return [{ hub: key, ready, endpoints: 0, says: absenceIn(known, asked, registries).says }];
   });
+}
+
+/** The hubs that an entry names, and those that may list its host. */
+export function hubsWith(
+  hubs: readonly KnownHub[],
+  host: HostKey,
+  { entry }: HostObject,
+): readonly KnownHub[] {
+  const named = new Set(entry?.hubs.values());
+  return hubs.filter(({ key, report }) => named.has(key) || report.target === splitKey(host)[0]);
 }
 
 /**
@@ -105,9 +103,13 @@ export function candidatesFor(
 }
 
 /** Why none of the candidates has made an entry for it. */
-export function absenceOf(candidates: readonly KnownHub[], asked: Asked): Finding {
+export function absenceOf(
+  candidates: readonly KnownHub[],
+  asked: Asked,
+  registries: readonly RegistrySays[],
+): Finding {
   const [first] = candidates
-    .map((one) => absenceIn(one, asked))
+    .map((one) => absenceIn(one, asked, registries))
     .toSorted((one, other) => ranks.indexOf(one.rank) - ranks.indexOf(other.rank));
   if (first) return first;
   return {
@@ -136,7 +138,26 @@ export function troubleIn({ code, detail }: Pick<ProblemReport, "code" | "detail
 
 const effect = "has no ServiceEntry, so callers do not reach it";
 
-function absenceIn(known: KnownHub, asked: Asked): Absence {
+/** A registry that was read just now knows more than the status. */
+function absenceIn(known: KnownHub, asked: Asked, registries: readonly RegistrySays[]): Absence {
+  const absence = absenceByStatus(known, asked);
+  const { key, report } = known;
+  const said = registries.find(({ hub, unread }) => hub === key && unread === "");
+  if (said === undefined || absence.rank === "filter") return absence;
+  const now = `its registry, read now, ${saidInWords(said)}`;
+  if (absence.rank !== "unlisted") return { ...absence, cause: `${absence.cause}; ${now}` };
+  const says = `is Ready, and ${now}`;
+  return { ...absence, cause: `RegistryHub ${key} ${says}`, says, fix: fixOf(said, report) ?? absence.fix };
+}
+
+/** What to do about a service that a registry lists for nothing; undefined = it does not. */
+function fixOf({ instances }: RegistrySays, { namespace, name }: HubReport): string | undefined {
+  if (instances.length === 0) return undefined;
+  if (instances.some(({ leftOut }) => leftOut === "")) return waitForOperator;
+  return `Change what the provider registers, or spec.instances: kubectl edit registryhub -n ${namespace} ${name}`;
+}
+
+function absenceByStatus(known: KnownHub, asked: Asked): Absence {
   const { key, report, hub } = known;
   const [problem] = problemsAbout(known, [asked.host, ...asked.names]).filter(
     ({ severity }) => severity === "rejected",

@@ -3,6 +3,7 @@ import type { Protocol } from "../../model/service.ts";
 import type { FilterReport } from "./filters.ts";
 import type { Finding } from "./finding.ts";
 import type { HubSays } from "./hubs.ts";
+import type { RegistrySays } from "./registry-says.ts";
 import type { RuleReport } from "./rules.ts";
 
 /** The entry of a host. */
@@ -54,6 +55,8 @@ export interface HostReport {
   /** One sentence. */
   readonly answer: string;
   readonly hubs: readonly HubSays[];
+  /** Those that were read; [] = nobody asked for it. */
+  readonly registries: readonly RegistrySays[];
   /** Absent = the host has none. */
   readonly entry?: EntryReport;
   readonly endpoints: readonly EndpointReport[];

@@ -5,8 +5,8 @@ import type { ServiceEntry } from "../../model/istio.ts";
 import { splitKey } from "../../model/keys.ts";
 import type { Stored } from "../../model/kubernetes.ts";
 import { entryOf, ownershipOf } from "../../translate/read-back/service-entry.ts";
+import type { Asked, KnownHub } from "./asked.ts";
 import { namesIn } from "./host-report.ts";
-import type { Asked, KnownHub } from "./hubs.ts";
 import type { Objects } from "./objects.ts";
 
 /** What a person asks about, as the cluster knows it. */

@@ -4,6 +4,7 @@ import { hubLines } from "../status/view.ts";
 import type { AddressReport } from "./address-report.ts";
 import { type Finding, findingLines } from "./finding.ts";
 import type { HubExplained } from "./hub-entries.ts";
+import { type RegistrySays, saidInWords } from "./registry-says.ts";
 import type { EndpointReport, EntryReport, HostReport } from "./report.ts";
 
 /** More than a screen of endpoints or hosts is left to `-o wide`. */
@@ -19,6 +20,10 @@ export function hostLines(report: HostReport, isWide: boolean): readonly string[
       "hubs",
       report.hubs.map(({ hub, ready, says }) => [hub, ready || "-", says]),
       namespace === "" ? "none" : `none has namespace ${namespace} as its target`,
+    ),
+    ...section(
+      "registry",
+      report.registries.flatMap((one) => registryRows(one, isWide)),
     ),
     ...(entry ? entryLines(entry) : [field("entry", "none")]),
     ...section("endpoints", shown(endpoints, isWide).map(endpointRow), "none", moreThan(endpoints, isWide)),
@@ -103,6 +108,19 @@ function entryLines(entry: EntryReport): readonly string[] {
     ["made by", owner],
     ...(service === "" ? [] : ours),
   ]);
+}
+
+/** What a registry lists, and why an entry may not have it. */
+function registryRows(said: RegistrySays, isWide: boolean): readonly (readonly string[])[] {
+  const { hub, unread, isUnknown, isExcluded, instances } = said;
+  if (unread !== "") return [[hub, `not read: ${unread}`]];
+  if (isExcluded) return [[hub, saidInWords(said)]];
+  const rows = shown(instances, isWide).map(({ address, leftOut }) => [hub, address, leftOut || "listed"]);
+  return [
+    ...(rows.length > 0 ? rows : [[hub, "lists no instance of it"]]),
+    ...moreThan(instances, isWide).map((more) => [hub, more]),
+    ...(isUnknown ? [[hub, "not all of it can be read"]] : []),
+  ];
 }
 
 function endpointRow({ address, state, by, weight, zone, mtls }: EndpointReport): readonly string[] {

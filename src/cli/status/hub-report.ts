@@ -73,7 +73,8 @@ const codesOfMesh: readonly ProblemCode[] = ["HiddenByMesh", "AmbientNoL7", "Sha
 
 const whoServes =
   "Check that the hub-controller runs (kubectl get deployment -n servicemesh), and that its --hub-selector and --watch-namespaces take in this hub.";
-const waitFor = "Wait some seconds; if it stays so, read the log of the hub-controller.";
+/** What to do where the operator is late. */
+export const waitForOperator = "Wait some seconds; if it stays so, read the log of the hub-controller.";
 
 /** Reads a hub, whatever is stored. */
 export function hubReport(object: Stored<RegistryHub>): HubReport {
@@ -149,7 +150,7 @@ function saidBy({ message, failed_reason: detail = "" }: Condition): Trouble {
   const start = `${detail}. `;
   return detail !== "" && message.startsWith(start)
     ? { cause: detail, fix: message.slice(start.length) }
-    : { cause: message, fix: waitFor };
+    : { cause: message, fix: waitForOperator };
 }
 
 function heldReport(object: Stored<RegistryHub>, status: HubStatus | undefined): HeldReport | undefined {

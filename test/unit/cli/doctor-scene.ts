@@ -1,6 +1,6 @@
 import { rfc3339Micro } from "../../../src/model/time.ts";
-import { openSettled } from "../../controllers/scenes.ts";
-import { home, rootNamespace, second, type World } from "../../controllers/world.ts";
+import { openServed } from "../../controllers/scenes.ts";
+import { home, rootNamespace, type World } from "../../controllers/world.ts";
 
 type Labels = Readonly<Record<string, string>>;
 
@@ -84,10 +84,8 @@ export function putPod({ person }: World, object: ReturnType<typeof pod>): void 
 }
 
 /** Two services with filters, a mesh as it has to be, and one consumer, `demo/shop`. */
-export async function openHealthy(scene: Parameters<typeof openSettled>[0] = {}): Promise<World> {
-  const world = await openSettled(scene);
-  await world.dubboController.start();
-  await world.advance(2 * second);
+export async function openHealthy(scene: Parameters<typeof openServed>[0] = {}): Promise<World> {
+  const world = await openServed(scene);
   const { person, clock } = world;
   person.put(meshConfig(capturing));
   person.put(injector({ includeIPRanges: "*" }));

@@ -1,17 +1,9 @@
 import { describe, expect, test } from "vitest";
 import { UsageError } from "../../../src/cli/usage-error.ts";
 import type { ServiceEntry } from "../../../src/model/istio.ts";
-import { openSettled, ten, without } from "../../controllers/scenes.ts";
+import { openServed, openSettled, ten, without } from "../../controllers/scenes.ts";
 import { home, hub, minute, openWorld, rootNamespace, second, type World } from "../../controllers/world.ts";
 import { explain, shownBelow } from "../../support/commands.ts";
-
-/** A world with two services, filters included. */
-async function openServed(scene: Parameters<typeof openSettled>[0] = {}): Promise<World> {
-  const world = await openSettled(scene);
-  await world.dubboController.start();
-  await world.advance(2 * second);
-  return world;
-}
 
 /** Somebody else's entry. */
 const strangers = (name: string, host: string, address: string, namespace = home): ServiceEntry => ({

@@ -3,19 +3,11 @@ import { carryOut, type Hands, refusalsOf } from "../../../src/cli/uninstall/car
 import { type UninstallPlan, uninstallPlan } from "../../../src/cli/uninstall/plan.ts";
 import { lookForOurs } from "../../../src/cli/uninstall/read.ts";
 import { planLines } from "../../../src/cli/uninstall/view.ts";
-import { openSettled } from "../../controllers/scenes.ts";
-import { hub, hubKey, minute, rootNamespace, second, type World } from "../../controllers/world.ts";
+import { openServed } from "../../controllers/scenes.ts";
+import { hub, hubKey, minute, rootNamespace, type World } from "../../controllers/world.ts";
 import { accessTo } from "../../support/commands.ts";
 
 const places = { rootNamespace, leaderElectNamespace: rootNamespace };
-
-/** Both controllers run, and have written two entries with their filters. */
-async function openServed(): Promise<World> {
-  const world = await openSettled();
-  await world.dubboController.start();
-  await world.advance(2 * second);
-  return world;
-}
 
 /** Whoever runs the command; its pauses let time pass for the controllers, too. */
 function handsIn(world: World, look = () => planIn(world)): Hands & { readonly said: string[] } {
