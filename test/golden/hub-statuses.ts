@@ -1,6 +1,6 @@
 import type { RegistryHub } from "../../src/model/registryhub.ts";
 import { type HubView, hubStatusOf } from "../../src/status/hub-status.ts";
-import { hubIn, hubObject, writtenEntries } from "../support/model.ts";
+import { hubIn, hubObject, hubView, writtenEntries } from "../support/model.ts";
 
 const now = "2024-02-04T02:53:25Z";
 const started = { isListed: false, hasAnswered: false, hasMoved: false, isFresh: false } as const;
@@ -9,23 +9,8 @@ const hold = { since: now, until: "2024-02-04T02:58:25Z", services: 7, endpoints
 /** A hub with the status that the operator gives it. */
 function hubWith(overrides: Partial<HubView> = {}, spec: Partial<RegistryHub["spec"]> = {}): RegistryHub {
   const object = hubObject(spec);
-  const view: HubView = {
-    hub: hubIn(object),
-    previous: undefined,
-    registry: { state: "synced" },
-    progress: { isListed: true, hasAnswered: true, hasMoved: false, isFresh: false },
-    failure: undefined,
-    syncing: "no",
-    held: undefined,
-    entries: writtenEntries([{ name: "aeraki-x", writtenAt: now }]),
-    services: 1,
-    endpoints: 2,
-    excluded: 0,
-    problems: [],
-    plan: undefined,
-    origin: "0x2/1692673338277",
-    ...overrides,
-  };
+  const entries = writtenEntries([{ name: "aeraki-x", writtenAt: now }]);
+  const view = hubView({ hub: hubIn(object), entries, ...overrides });
   return { ...object, status: hubStatusOf(view, now) };
 }
 

@@ -1,8 +1,9 @@
-import { isIPv4 } from "node:net";
+import { BlockList, isIPv4 } from "node:net";
 
-/** An IPv4 network as two numbers. */
+/** An IPv4 network. */
 interface Network {
-  readonly base: number;
+  readonly address: string;
+  /** The length of its prefix. */
   readonly bits: number;
 }
 
@@ -10,25 +11,20 @@ interface Network {
 function networkOf(text: string): Network | undefined {
   const [address = "", length = "32"] = text.trim().split("/");
   const bits = Number(length);
-  if (!isIPv4(address) || !/^\d+$/.test(length) || bits > 32) return undefined;
-  const number = address.split(".").reduce((sum, part) => sum * 256 + Number(part), 0);
-  return { base: floorTo(number, bits), bits };
-}
-
-const floorTo = (number: number, bits: number): number => number - (number % 2 ** (32 - bits));
-
-/** Whether two networks, or addresses, have an IPv4 address in common. */
-export function overlap(one: string, other: string): boolean {
-  const [a, b] = [networkOf(one), networkOf(other)];
-  if (a === undefined || b === undefined) return false;
-  const bits = Math.min(a.bits, b.bits);
-  return floorTo(a.base, bits) === floorTo(b.base, bits);
+  return isIPv4(address) && /^\d+$/.test(length) && bits <= 32 ? { address, bits } : undefined;
 }
 
 /** Whether every IPv4 address of `inner` is in `outer`. */
 export function contains(outer: string, inner: string): boolean {
-  return overlap(outer, inner) && (networkOf(outer)?.bits ?? 33) <= (networkOf(inner)?.bits ?? 0);
+  const [around, within] = [networkOf(outer), networkOf(inner)];
+  if (around === undefined || within === undefined || around.bits > within.bits) return false;
+  const list = new BlockList();
+  list.addSubnet(around.address, around.bits, "ipv4");
+  return list.check(within.address, "ipv4");
 }
+
+/** Whether two networks, or addresses, have an IPv4 address in common: then one contains the other. */
+export const overlap = (one: string, other: string): boolean => contains(one, other) || contains(other, one);
 
 /** The parts of a list of Istio's: with commas, and spaces around them. */
 export const partsOf = (list: string): readonly string[] =>

@@ -1,30 +1,16 @@
 import { expect, test } from "vitest";
 import { writeStatus } from "../../../src/kube/apply.ts";
-import type { HubStatus } from "../../../src/model/registryhub.ts";
 import { hubStatusOf } from "../../../src/status/hub-status.ts";
 import { readHub } from "../../../src/translate/read-back/hub.ts";
 import { startApiServer } from "../../bed/api-server.ts";
+import { hubStatus, hubView } from "../../support/model.ts";
 import { openBench } from "../cluster.ts";
 import { storedHub, upgradeOver } from "./old-crd.ts";
 
 // On the real server only: it is about a CRD that is replaced by one with another schema.
 
 const spec = { generate_to: "default", type: "zookeeper", address: "zookeeper1.default:2181" };
-const status: HubStatus = {
-  address: spec.address,
-  type: spec.type,
-  generate_to: spec.generate_to,
-  phase: "pending",
-  serviceentries: {},
-  conditions: [],
-  observedGeneration: 1,
-  services: 0,
-  endpoints: 0,
-  rejected: 0,
-  problems: [],
-  origin: "",
-  truncated: 0,
-};
+const status = hubStatus({ ...spec, phase: "pending" });
 
 test("a status that another version left behind is replaced, though no apply could merge it", async () => {
   const left = {
@@ -66,22 +52,15 @@ test("a hub that an older CRD let through, and this one would refuse, can be tol
     if (!("problem" in reading)) throw new Error(`${name} can be read`);
     const registry = { type: "", address: "" };
     const told = hubStatusOf(
-      {
+      hubView({
         hub: { generation: 1, target: "", policy: "sync", suspend: false, registry },
-        previous: undefined,
         registry: { state: "failed", code: "InvalidSpec", ...reading.problem },
-        failure: undefined,
         progress: { isListed: false, hasAnswered: true, hasMoved: false, isFresh: false, hasNoSession: true },
-        syncing: "no",
-        held: undefined,
         entries: { written: 0, first: () => [] },
         services: 0,
         endpoints: 0,
-        excluded: 0,
-        problems: [],
-        plan: undefined,
         origin: "",
-      },
+      }),
       "2024-02-04T03:00:00Z",
     );
     const of = { name, namespace: "default" };

@@ -2,7 +2,7 @@ import { describe, expect, test } from "vitest";
 import type { Problem } from "../../../src/model/problems.ts";
 import type { HubStatus } from "../../../src/model/registryhub.ts";
 import { type HubView, hubStatusOf, statusChange } from "../../../src/status/hub-status.ts";
-import { hubOf, writtenEntries } from "../../support/model.ts";
+import { hubOf, hubView, writtenEntries } from "../../support/model.ts";
 
 const [now, later] = ["2024-02-04T02:53:25Z", "2024-02-04T02:59:00Z"] as const;
 const unreachable = {
@@ -22,28 +22,8 @@ const listed = { isListed: true, hasAnswered: true, hasMoved: false, isFresh: fa
 const waiting = { isListed: false, hasAnswered: false, hasMoved: false, isFresh: false } as const;
 const fresh = { ...waiting, isFresh: true } as const;
 
-function view(overrides: Partial<HubView> = {}): HubView {
-  return {
-    hub: hubOf(),
-    previous: undefined,
-    registry: { state: "synced" },
-    progress: listed,
-    failure: undefined,
-    syncing: "no",
-    held: undefined,
-    entries: writtenEntries([{ name: "aeraki-x", writtenAt: "2024-02-04T03:04:20Z" }]),
-    services: 1,
-    endpoints: 2,
-    excluded: 0,
-    problems: [],
-    plan: undefined,
-    origin: "0x2/1692673338277",
-    ...overrides,
-  };
-}
-
 const status = (overrides: Partial<HubView> = {}, at: string = now): HubStatus =>
-  hubStatusOf(view(overrides), at);
+  hubStatusOf(hubView(overrides), at);
 const condition = (of: HubStatus, type: string) => of.conditions.find((one) => one.type === type);
 const verdict = (of: HubStatus): readonly string[] => [
   of.phase,

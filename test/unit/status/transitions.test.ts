@@ -1,19 +1,15 @@
 import { describe, expect, test } from "vitest";
 import type { Condition, HubStatus } from "../../../src/model/registryhub.ts";
 import { transitionsBetween } from "../../../src/status/transitions.ts";
+import { hubStatus } from "../../support/model.ts";
 
 type Said = readonly [Condition["type"], Condition["status"], string];
 
 const until = "2024-02-04T02:05:00Z";
 const hold = { since: "2024-02-04T02:00:00Z", until, services: 4, endpoints: 10 };
 
-function statusOf(said: readonly Said[], fields: Partial<HubStatus> = {}): HubStatus {
-  return {
-    address: "zk:2181",
-    type: "zookeeper",
-    generate_to: "demo",
-    phase: "success",
-    serviceentries: {},
+const statusOf = (said: readonly Said[], fields: Partial<HubStatus> = {}): HubStatus =>
+  hubStatus({
     conditions: said.map(([type, status, reason]) => ({
       type,
       status,
@@ -22,16 +18,8 @@ function statusOf(said: readonly Said[], fields: Partial<HubStatus> = {}): HubSt
       lastTransitionTime: "2024-02-04T02:00:00Z",
       observedGeneration: 1,
     })),
-    observedGeneration: 1,
-    services: 0,
-    endpoints: 0,
-    rejected: 0,
-    problems: [],
-    origin: "",
-    truncated: 0,
     ...fields,
-  };
-}
+  });
 
 /** "<type> <reason>" of each. */
 const told = (...[before, after, released = ""]: [HubStatus | undefined, HubStatus, string?]) =>
