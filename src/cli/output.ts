@@ -60,3 +60,6 @@ export function ageOf(time: string, now: Ms): string {
 
 /** "1 host", "2 hosts". */
 export const counted = (count: number, noun: string): string => `${count} ${noun}${count === 1 ? "" : "s"}`;
+
+/** With a capital at the start. */
+export const sentence = (text: string): string => `${text.charAt(0).toUpperCase()}${text.slice(1)}`;

@@ -3,7 +3,8 @@ import { vipPool } from "../../plan/vip.ts";
 import { filterFactsOf, rulesSlot } from "../../translate/read-back/envoy-filter.ts";
 import { lacksFilter } from "../explain/filters.ts";
 import { targetsOf } from "../explain/hubs.ts";
-import { heldWhat, hubKeyOf } from "../status/hub-report.ts";
+import { sentence } from "../output.ts";
+import { endOfHold, heldWhat, hubKeyOf } from "../status/hub-report.ts";
 import { type Findings, fault, named } from "./finding.ts";
 import { isWhole, type Sight } from "./sight.ts";
 
@@ -15,12 +16,11 @@ export function hubFindings({ hubs }: Sight): Findings {
     if (trouble)
       return [fault(`${name} is not Ready: ${reason || "no status"}`, trouble.cause, trouble.fix, "4.4")];
     if (held === undefined || held.reason === "Settling" || held.isReleased) return [];
-    const release = held.release === "" ? "" : `, or: ${held.release}`;
     return [
       fault(
         `${name} holds removals: ${held.reason}`,
         `${heldWhat(held)} since ${held.since}`,
-        `Wait until ${held.until}${release}`,
+        sentence(endOfHold(held)),
       ),
     ];
   });

@@ -2,7 +2,7 @@ import { hiddenByMesh } from "../../controllers/hub/mesh-warnings.ts";
 import { objectKeyOf } from "../../translate/read-back/json.ts";
 import { capturesDns, rootNamespaceOf } from "../../translate/read-back/mesh-config.ts";
 import { troubleIn } from "../explain/hubs.ts";
-import { counted } from "../output.ts";
+import { counted, sentence } from "../output.ts";
 import { caution, type Finding, type Findings, fault, named } from "./finding.ts";
 import { targetsIn } from "./hosts.ts";
 import { allOutbound, passesBy } from "./outbound.ts";
@@ -112,5 +112,3 @@ export function outboundFindings({ injectors, pods, settings: { vipCidr } }: Sig
 
 const keyOf = ({ namespace, name }: { readonly namespace: string; readonly name: string }): string =>
   `${namespace}/${name}`;
-
-const sentence = (text: string): string => `${text.charAt(0).toUpperCase()}${text.slice(1)}`;

@@ -1,7 +1,7 @@
 import type { Entry, EntryEndpoint } from "../../model/entry.ts";
 import type { HubKey } from "../../model/hub.ts";
-import { counted } from "../output.ts";
-import { heldWhat, type Trouble, waitForOperator } from "../status/hub-report.ts";
+import { counted, sentence } from "../output.ts";
+import { endOfHold, heldWhat, type Trouble, waitForOperator } from "../status/hub-report.ts";
 import type { KnownHub } from "./asked.ts";
 import type { Finding } from "./finding.ts";
 import { addresses, lists, type RegistrySays } from "./registry-says.ts";
@@ -121,11 +121,10 @@ function whyKept(known: KnownHub, said: RegistrySays, endpoint: EntryEndpoint): 
   // The brake holds hosts that have lost every instance.
   const isBraked = held?.reason !== "Shrunk" || said.instances.every(({ leftOut }) => leftOut !== "");
   if (held === undefined || !isBraked) return { state: `${unlisted}, about to go`, ...late };
-  const release = held.release === "" ? "" : `, or: ${held.release}`;
   return {
     state: `${unlisted}, kept: hold until ${held.until} (${held.reason})`,
     cause: `the hub holds removals (${held.reason}): ${heldWhat(held)}`,
-    fix: `Wait until ${held.until}${release}`,
+    fix: sentence(endOfHold(held)),
   };
 }
 

@@ -3,7 +3,8 @@ import { objectKey } from "../../kube/resources.ts";
 import type { HostKey } from "../../model/entry.ts";
 import type { HubKey } from "../../model/hub.ts";
 import { splitKey } from "../../model/keys.ts";
-import { heldWhat, type ProblemReport, type Trouble } from "../status/hub-report.ts";
+import { sentence } from "../output.ts";
+import { endOfHold, heldWhat, type ProblemReport, type Trouble } from "../status/hub-report.ts";
 import type { KnownHub } from "./asked.ts";
 import { differenceFindings } from "./differences.ts";
 import type { Finding } from "./finding.ts";
@@ -134,12 +135,11 @@ function hubFindings({ key, report }: KnownHub, says: readonly RegistrySays[]): 
   }
   if (held === undefined || held.reason === "Settling") return [];
   if (says.some(({ hub, unread }) => hub === key && unread === "")) return [];
-  const release = held.release === "" ? "" : `, or: ${held.release}`;
   return [
     {
       effect: "may have endpoints that are gone",
       cause: `RegistryHub ${key} holds removals (${held.reason}): ${heldWhat(held)}`,
-      fix: `Wait until ${held.until}${release}`,
+      fix: sentence(endOfHold(held)),
     },
   ];
 }

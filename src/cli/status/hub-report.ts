@@ -125,6 +125,12 @@ export function heldWhat({ reason, services, endpoints }: HeldReport): string {
   return `${counted(services, "service")}${had} ${counted(endpoints, "endpoint")}`;
 }
 
+/** How a hold that `release` would end is ended. Dubbo's providers run on after a reset, and do not register again (measured). */
+export function endOfHold({ reason, until, release }: HeldReport): string {
+  const wait = `wait until ${until}${release === "" ? "" : `, or: ${release}`}`;
+  return reason === "RegistryReset" ? `restart the providers, so that they register again; or ${wait}` : wait;
+}
+
 function conditionOf(status: HubStatus | undefined, type: ConditionType): Condition | undefined {
   return status?.conditions.find((one) => one.type === type);
 }

@@ -1,6 +1,7 @@
 import type { Ms } from "../../model/entry.ts";
 import { ageOf, counted, field, table } from "../output.ts";
 import {
+  endOfHold,
   type HeldReport,
   type HubReport,
   heldWhat,
@@ -84,8 +85,9 @@ function stateOf({ ready, reason, trouble }: HubReport): string {
 }
 
 /** How a hold ends. */
-function endOf({ release, until, isReleased }: HeldReport): string {
-  if (release !== "") return `wait until ${until}, or: ${release}`;
+function endOf(held: HeldReport): string {
+  const { release, until, isReleased } = held;
+  if (release !== "") return endOfHold(held);
   return isReleased
     ? "nothing; somebody has released it, and the operator lets go within seconds"
     : `nothing; it ends by itself at ${until}`;

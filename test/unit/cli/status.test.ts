@@ -1,9 +1,9 @@
 import { describe, expect, test } from "vitest";
 import { hubReport, isFine } from "../../../src/cli/status/hub-report.ts";
 import { tableLines } from "../../../src/cli/status/view.ts";
-import { openSettled, ten, two, without } from "../../controllers/scenes.ts";
+import { openServed, openSettled, ten, two, without } from "../../controllers/scenes.ts";
 import { hub, hubKey, minute, openWorld, second, type World } from "../../controllers/world.ts";
-import { shownBelow, statusLines } from "../../support/commands.ts";
+import { doctor, explain, shownBelow, statusLines } from "../../support/commands.ts";
 
 const reportOf = ({ person }: World, key = hubKey) => {
   const object = person.get("registryhubs", key);
@@ -46,6 +46,19 @@ describe("a hub", () => {
     ]);
     expect(isFine(reportOf(world))).toBe(false);
     documented(world);
+  });
+
+  test("whose registry lost its data: every command says to restart the providers", async () => {
+    const world = await openServed();
+    world.registry().describe({ origin: "0x1/1", position: 500 });
+    await world.advance(minute);
+    world.registry().lists({});
+    world.registry().drop({ reset: true });
+    await world.advance(minute);
+    const how = /^fix: {3}restart the providers, .*; or wait until \S+Z, or: kubectl annotate .*=\S+Z$/i;
+    expect(statusLines(world)[2]).toMatch(how);
+    expect((await explain(world, "demo.A")).lines[2]).toMatch(how);
+    expect((await doctor(world)).lines.join("\n")).toMatch(new RegExp(how, "im"));
   });
 
   test("that settles needs no command", async () => {
