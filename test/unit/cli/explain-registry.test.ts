@@ -19,6 +19,17 @@ async function openStopped(scene: Parameters<typeof openServed>[0] = {}): Promis
   return world;
 }
 
+/** Two hubs vouch for an endpoint; then the operator stops, and the registry of the first lists it no longer. */
+async function openDisagreeing(): Promise<World> {
+  const world = await openServed();
+  world.registry("zk2:2181").lists({ "demo.A": ["10.42.0.1:20880"] });
+  world.person.put(hub({ address: "zk2:2181" }, { name: "other" }));
+  await world.advance(10 * second);
+  await world.hubController.stop();
+  world.registry().remove("demo.A");
+  return world;
+}
+
 const documented = async (world: World, what: string): Promise<void> => {
   const { lines } = await explainRead(world, what);
   expect(lines.join("\n").trimEnd()).toBe(shownBelow(`kubectl registryhub explain --registry ${what}`));
@@ -156,12 +167,7 @@ describe("an endpoint that the registry does not list", () => {
   });
 
   test("stays listed where another hub lists it", async () => {
-    const world = await openServed();
-    world.registry("zk2:2181").lists({ "demo.A": ["10.42.0.1:20880"] });
-    world.person.put(hub({ address: "zk2:2181" }, { name: "other" }));
-    await world.advance(10 * second);
-    await world.hubController.stop();
-    world.registry().remove("demo.A");
+    const world = await openDisagreeing();
     const { isFine, report } = await explained(world);
     expect(report.endpoints).toMatchObject([{ by: ["demo/hub", "demo/other"], state: "listed" }]);
     expect(isFine).toBe(true);
@@ -306,12 +312,7 @@ describe("a registry that cannot be read from here", () => {
   });
 
   test("is one of two that vouch: what the other does not list may be there", async () => {
-    const world = await openServed();
-    world.registry("zk2:2181").lists({ "demo.A": ["10.42.0.1:20880"] });
-    world.person.put(hub({ address: "zk2:2181" }, { name: "other" }));
-    await world.advance(10 * second);
-    await world.hubController.stop();
-    world.registry().remove("demo.A");
+    const world = await openDisagreeing();
     world.registry("zk2:2181").fail();
     const { report } = await explained(world);
     expect(report.endpoints).toMatchObject([{ state: "listed" }]);
