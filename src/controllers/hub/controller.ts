@@ -1,6 +1,6 @@
 import type { KubeClient } from "../../kube/client.ts";
 import { createEventRecorder, type EventRecorder } from "../../kube/events.ts";
-import type { ObjectKey } from "../../kube/resources.ts";
+import { type ObjectKey, objectKey } from "../../kube/resources.ts";
 import type { HostKey, Ms } from "../../model/entry.ts";
 import type { HubKey } from "../../model/hub.ts";
 import { fieldManagers } from "../../model/labels.ts";
@@ -13,6 +13,7 @@ import type { Urgency } from "../writes/ready-keys.ts";
 import { type ClusterOptions, HubCluster } from "./cluster.ts";
 import type { HubDeps } from "./connection.ts";
 import { DefaultRules, type DefaultRulesContext } from "./default-rules.ts";
+import { History } from "./history.ts";
 import { type HostContext, HostWorker } from "./host-worker.ts";
 import type { Claimant } from "./other-lanes.ts";
 import type { HubSession } from "./session.ts";
@@ -36,6 +37,8 @@ export interface HubControllerOptions extends HubSessionsOptions, ClusterOptions
 
 /** RegistryHubs and what their registries list -> ServiceEntries and the hubs' status. */
 export class HubController {
+  /** What has become of hubs and hosts lately. */
+  readonly history: History;
   readonly #options: HubControllerOptions;
   readonly #client: KubeClient;
   readonly #metrics: HubMetrics;
@@ -56,6 +59,7 @@ export class HubController {
     this.#client = client;
     this.#metrics = metrics;
     this.#deps = deps;
+    this.history = new History(deps.clock);
     this.#cluster = new HubCluster(client, options, deps);
     this.#unexplained = new UnexplainedEntries(deps.logger, (target) => this.#enqueueStatuses(target));
     this.#sessions = new HubSessions({ cluster: this.#cluster, client, metrics, deps }, options, {
@@ -63,8 +67,11 @@ export class HubController {
       enqueueStatus: (key, when) =>
         when === "now" ? this.#statusQueue?.add(key, "changed") : this.#enqueueStatus(key),
       recall: (namespace) => this.#recall(namespace),
-      recordEvent: (object, reason, message) =>
-        this.#events?.record({ object, type: "Warning", reason, message }),
+      recordEvent: (object, reason, message) => {
+        const key = objectKey(object);
+        this.history.addOfHub(key, reason, message, this.#sessions.get(key)?.hub);
+        this.#events?.record({ object, type: "Warning", reason, message });
+      },
       listsChanged: () => this.#listsChanged(),
     });
     this.#defaultRules = new DefaultRules(client, options, this.#rulesContext(), deps);
@@ -135,6 +142,7 @@ export class HubController {
       hubs,
       entries,
       unexplained: this.#unexplained,
+      history: this.history,
       serviceEntries,
       services,
       mesh: { namespaces, settings },

@@ -17,6 +17,10 @@ export const deletedBecause = {
   unclaimed: "every hub of the service is gone or no longer wants it",
 } as const;
 
+/** And of one that has none in the registry, and keeps its endpoints for now. */
+export const heldMessage =
+  "no registry lists an instance of the service, as of many services at once or of all; its endpoints stay until status.hold.until of its hub";
+
 /** Another look at the earlier of these times. */
 export function firstOf(...inMs: readonly (Ms | undefined)[]): Outcome {
   const times = inMs.filter((one) => one !== undefined);

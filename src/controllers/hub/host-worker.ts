@@ -22,8 +22,10 @@ import { bugFailure, reportBug } from "../writes/internal-error.ts";
 import { ObjectWriter, type Tools } from "../writes/object-writer.ts";
 import { failedBy, type Outcome } from "../writes/queue.ts";
 import { earlierCalls } from "./earlier-calls.ts";
+import type { History } from "./history.ts";
+import { HostHistory, type HostLook } from "./host-history.ts";
 import { HostMemos } from "./host-memos.ts";
-import { deletedBecause, dryRunResultOf, emptiedMessage, firstOf, isWritten } from "./host-outcome.ts";
+import { dryRunResultOf, firstOf, isWritten } from "./host-outcome.ts";
 import { foreignHost, problemsOf, withProblems } from "./host-problems.ts";
 import type { HostLedger } from "./ledger.ts";
 import { type Claimant, leaveToOtherLane } from "./other-lanes.ts";
@@ -56,6 +58,7 @@ export interface HostContext {
   goneInMs(hub: HubKey): Ms | undefined;
   readonly entries: EntryIndex;
   readonly unexplained: UnexplainedEntries;
+  readonly history: History;
   readonly serviceEntries: ObjectStore<Stored<ServiceEntry>>;
   /** As in HostInput. */
   readonly speaksMtls: HostInput["speaksMtls"];
@@ -87,6 +90,7 @@ export class HostWorker {
   readonly #writer: ObjectWriter<Stored<ServiceEntry>>;
   readonly #vips: VipContext;
   readonly #memos: HostMemos;
+  readonly #history: HostHistory;
 
   constructor(context: HostContext, options: HostWorkerOptions, tools: Tools) {
     this.#context = context;
@@ -106,6 +110,7 @@ export class HostWorker {
       tools,
       { isShared: options.isLane },
     );
+    this.#history = new HostHistory(context.history, context, this.#writer, options.pool, tools.deps.clock);
   }
 
   /** The queue's work function. */
@@ -136,8 +141,10 @@ export class HostWorker {
     const plan = planHost(this.#input(host, found, claims));
     const context = { ...this.#vips, dubboPorts: this.#options.dubboPorts };
     this.#tell(host, withProblems(plan, claims, problemsOf(host, found, plan.step, context)));
+    const look = { host, found, claims };
+    this.#history.planned(look, plan);
     this.#dryRun(host, found, claims);
-    const outcome = await this.#carryOut(host, plan.step, found);
+    const outcome = await this.#carryOut(look, plan.step);
     const isMissed = this.#context.entries.keysAt(host).length === 0 && this.#isMissed(host, last, claims);
     return outcome ?? firstOf(wakeInMs, isMissed ? this.#options.graceMs : undefined);
   }
@@ -262,7 +269,8 @@ export class HostWorker {
     }
   }
 
-  async #carryOut(host: HostKey, step: Step, found: HostObject | undefined): Promise<Outcome> {
+  async #carryOut(look: HostLook, step: Step): Promise<Outcome> {
+    const { host, found } = look;
     switch (step.op) {
       case "none":
         return this.#succeeded(host);
@@ -276,18 +284,19 @@ export class HostWorker {
         const { object } = found;
         const fields = { host, name: object.metadata.name, why: step.why };
         const error = await this.#writer.delete(host, object, fields);
-        if (error === undefined) this.#writer.recordChange(object, "Deleted", deletedBecause[step.why]);
+        if (error === undefined) this.#history.deleted(host, found, step.why);
         return this.#settle(host, error);
       }
       case "apply": {
-        const outcome = await this.#apply(host, step.entry, found);
+        const outcome = await this.#apply(look, step.entry);
         return outcome ?? (step.wakeInMs === undefined ? undefined : { againInMs: step.wakeInMs });
       }
     }
   }
 
-  async #apply(host: HostKey, entry: Entry, found: HostObject | undefined): Promise<Outcome> {
-    const desired = serviceEntryOf(entry);
+  async #apply(look: HostLook, entry: Entry): Promise<Outcome> {
+    const { host, found } = look;
+    const object = serviceEntryOf(entry);
     const memo = this.#memos.of(host);
     if (found && isWritten(entry, found.object)) {
       memo.removalAt = undefined;
@@ -296,28 +305,19 @@ export class HostWorker {
     const pacedMs = this.#writer.pacedMs(host);
     const delayMs = Math.max(
       this.#memos.removalDelayMs(host, entry, found?.entry),
-      this.#writer.pauseMs(host, desired),
+      this.#writer.pauseMs(host, object),
       pacedMs,
     );
     if (pacedMs > 0) for (const { ledger } of this.#context.sessions()) ledger.markPaced(host, pacedMs);
     if (delayMs > 0) return { againInMs: delayMs };
     const fields = { host, name: entry.name, endpoints: entry.endpoints.size };
     if (found?.entry?.vip !== entry.vip) this.#reserve(host, entry);
-    const error = await this.#writer.apply(host, desired, found?.object, fields);
+    const error = await this.#writer.apply(host, object, found?.object, fields);
     if (error !== undefined) return this.#settle(host, error);
-    if (found !== undefined) this.#tellChange(found, entry);
+    this.#history.written(look, { entry, object, memo });
     memo.removalAt = undefined;
     if (entry.emptySince !== undefined) memo.emptyAt ??= this.#tools.deps.clock.monotonic();
     return this.#succeeded(host);
-  }
-
-  #tellChange({ object, entry: before }: HostObject, { vip, endpoints }: Entry): void {
-    if (before === undefined) return;
-    if (before.endpoints.size > 0 && endpoints.size === 0)
-      this.#writer.recordChange(object, "Emptied", emptiedMessage);
-    if (before.vip === vip || !this.#options.pool.accepts(before.vip)) return;
-    const message = `another ServiceEntry of the operator also has the virtual IP ${before.vip}, so this one got another`;
-    this.#writer.recordEvent(object, "VipMoved", message);
   }
 
   #settle(host: HostKey, error: KubeError | undefined): Outcome {

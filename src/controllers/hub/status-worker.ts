@@ -19,6 +19,7 @@ import type { Tools } from "../writes/object-writer.ts";
 import type { Outcome, WorkQueue } from "../writes/queue.ts";
 import type { DefaultRules } from "./default-rules.ts";
 import { ambientWithoutL7, hiddenByMesh, type MeshView } from "./mesh-warnings.ts";
+import type { History } from "./history.ts";
 import type { HubSession } from "./session.ts";
 import { type Services, shadowsOf } from "./shadowing-services.ts";
 import type { Sidecars } from "./sidecars.ts";
@@ -56,6 +57,7 @@ export interface StatusContext {
   readonly sidecars: Pick<Sidecars, "warnings">;
   readonly entries: EntryIndex;
   readonly unexplained: UnexplainedEntries;
+  readonly history: History;
   /** Whether the first lists of the cluster are still being read, so that nothing is known yet. */
   isStarting(): boolean;
   /** Whether the entries cannot be seen, so that nothing shows whether a registry with another origin has lost its data. */
@@ -126,8 +128,10 @@ export class StatusWorker {
       this.#writtenAt.set(key, clock.monotonic());
       this.#context.hubs.put(written.ok);
       const releasedUntil = session?.hub.releaseHold ?? "";
-      for (const one of transitionsBetween(view.previous, status, releasedUntil))
+      for (const one of transitionsBetween(view.previous, status, releasedUntil)) {
         events.record({ object, ...one });
+        this.#context.history.addOfHub(key, one.reason, one.message, session?.hub);
+      }
       return again;
     }
     if (written.error.status === 404) return undefined; // deleted meanwhile

@@ -1,4 +1,5 @@
 import { describe, expect, test } from "vitest";
+import { History } from "../../../../src/controllers/hub/history.ts";
 import { type ClaimingHub, HostWorker } from "../../../../src/controllers/hub/host-worker.ts";
 import { HostLedger } from "../../../../src/controllers/hub/ledger.ts";
 import { UnexplainedEntries } from "../../../../src/controllers/hub/unexplained-entries.ts";
@@ -83,6 +84,7 @@ function open(specs: readonly Spec[] = [{}], { vipCidr = "240.241.0.0/16", goneI
       goneInMs: () => goneInMs,
       entries,
       unexplained,
+      history: new History(told.clock),
       serviceEntries: store,
       serviceAt: () => service,
       speaksMtls: () => false,
