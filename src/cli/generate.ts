@@ -7,6 +7,7 @@ import {
 import { KnownFilters, namespaceOf } from "../controllers/dubbo/known-filters.ts";
 import { rulesUnknown } from "../controllers/dubbo/rule-lists.ts";
 import { entryRemovalDelayMs } from "../controllers/hub/host-memos.ts";
+import { History } from "../controllers/hub/history.ts";
 import { type ClaimingHub, type HostContext, HostWorker } from "../controllers/hub/host-worker.ts";
 import { HostLedger } from "../controllers/hub/ledger.ts";
 import { ListingIndex } from "../controllers/hub/listing-index.ts";
@@ -92,6 +93,7 @@ export async function generateEntries(
     ...hubs,
     entries,
     unexplained,
+    history: new History(tools.deps.clock), // nobody asks for it
     serviceEntries,
     serviceAt: () => "no" as const, // a preview does not read Services
     speaksMtls: () => undefined, // nor pods: what the cluster has stays

@@ -3,6 +3,7 @@ import { onTestFinished } from "vitest";
 import { readConfig } from "../../src/config.ts";
 import { DubboController, type DubboControllerOptions } from "../../src/controllers/dubbo/controller.ts";
 import { HubController, type HubControllerOptions } from "../../src/controllers/hub/controller.ts";
+import type { Change } from "../../src/model/change.ts";
 import type { ServiceEntry } from "../../src/model/istio.ts";
 import { parseLabelSelector } from "../../src/model/label-selector.ts";
 import type { RegistryHub } from "../../src/model/registryhub.ts";
@@ -76,6 +77,8 @@ export interface Process<O> {
   /** As /metrics has them, without comments. */
   metrics(): Promise<string>;
   stuckLoops(ms: number): readonly string[];
+  /** What the hub-controller has kept of what it changed since its start; nothing of the other one. */
+  changes(): readonly Change[];
 }
 
 /** A cluster, registries and both controllers, whole, on one clock that stands still until a story lets time pass. */
@@ -163,6 +166,7 @@ export function openWorld({ busyMs = 0, clock = fakeClock(), servers }: WorldOpt
       },
       metrics: async () => withoutComments((await current?.render()) ?? ""),
       stuckLoops: (ms) => current?.stuckLoops(ms) ?? [],
+      changes: () => [...(current?.history?.after(0) ?? [])],
     };
     return self;
   }
@@ -214,14 +218,15 @@ export function openWorld({ busyMs = 0, clock = fakeClock(), servers }: WorldOpt
 }
 
 /** What is the same of both controllers. */
-interface Running extends Pick<HubController, "run" | "stuckLoops"> {
+interface Running extends Pick<HubController, "run" | "stuckLoops">, Partial<Pick<HubController, "history">> {
   render(): Promise<string>;
 }
 
 const running = (
-  controller: Pick<HubController, "run" | "stuckLoops">,
+  controller: Omit<Running, "render">,
   metrics: { render(): Promise<string> },
 ): Running => ({
+  ...(controller.history && { history: controller.history }),
   run: (signal) => controller.run(signal),
   stuckLoops: (ms) => controller.stuckLoops(ms),
   render: () => metrics.render(),

@@ -113,7 +113,7 @@ export class HostHistory {
     const missingSince = this.#takeMissingSince(host, memo.removalAt);
     if (found === undefined)
       this.#addAll(host, memo.last ? repairsBetween(undefined, entry) : [creationOf(entry)]);
-    else if (before === undefined || isAsWritten(found.object, object))
+    else if (before === undefined || isRepair(found.object, object))
       this.#addAll(host, repairsBetween(before ?? entry, entry));
     else this.#addAll(host, changesBetween(before, entry, { claims, hubOf: this.#hubOf, missingSince }));
     if (found !== undefined && before !== undefined) this.#tellUsers(found.object, before, entry);
@@ -188,7 +188,7 @@ export class HostHistory {
 }
 
 /** Whether what was planned is what was written last, so that somebody else has changed the object since. */
-function isAsWritten({ metadata }: Stored<ServiceEntry>, desired: ServiceEntry): boolean {
+function isRepair({ metadata }: Stored<ServiceEntry>, desired: ServiceEntry): boolean {
   const { lastApplied } = annotations;
   return metadata.annotations?.[lastApplied] === desired.metadata.annotations?.[lastApplied];
 }

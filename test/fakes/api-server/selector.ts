@@ -5,7 +5,7 @@ import type { Stored } from "./types.ts";
 export function selects({ namespace, query }: ApiRequest): (object: Stored) => boolean {
   const labels = termsOf(query.labelSelector);
   const fields = termsOf(query.fieldSelector);
-  return ({ metadata, reason }) =>
+  return ({ metadata, reason, source }) =>
     (namespace === "" || metadata.namespace === namespace) &&
     labels.every((term) => holds(term, metadata.labels ?? {})) &&
     fields.every((term) =>
@@ -13,8 +13,15 @@ export function selects({ namespace, query }: ApiRequest): (object: Stored) => b
         "metadata.name": metadata.name,
         "metadata.namespace": metadata.namespace ?? "",
         ...(typeof reason === "string" && { reason }), // of Events
+        ...(componentOf(source) !== undefined && { source: componentOf(source) ?? "" }),
       }),
     );
+}
+
+/** The reporter of an Event. */
+function componentOf(source: unknown): string | undefined {
+  const { component } = (source ?? {}) as { readonly component?: unknown };
+  return typeof component === "string" ? component : undefined;
 }
 
 const termsOf = (selector = ""): readonly string[] => selector.split(",").filter((term) => term !== "");

@@ -1,0 +1,146 @@
+import type { Command } from "commander";
+import { KubeError } from "../../kube/errors.ts";
+import type { Change, Changes } from "../../model/change.ts";
+import type { HubKey } from "../../model/hub.ts";
+import { systemClock } from "../../runtime/clock.ts";
+import { type Access, type AccessFlags, addAccessFlags, exitCodes, say, withAccess } from "../access.ts";
+import { hubNamed } from "../hubs.ts";
+import { addOutputFlag, type Format, formatOf, textFor } from "../output.ts";
+import { UsageError } from "../usage-error.ts";
+import { readEvents } from "./cluster-events.ts";
+import { type Following, followEvents, followRing } from "./follow.ts";
+import { howToReach, leadersOf, type Standing, standingOf } from "./leader.ts";
+import { type AskForChanges, askerAt } from "./ring.ts";
+import { isWanted, type Told, type Wanted } from "./told.ts";
+import { followedText, toldLines } from "./view.ts";
+
+/** Where the operator's manifests have its page. */
+const defaultPort = "8081";
+
+const description = `Print what became of hubs and their hosts: who removed an endpoint, when and why. The hub-controller that leads keeps its last 1,000 changes; it is asked at 127.0.0.1 and --page-port, where a port-forward leads to it. It is believed only if it holds the Lease of the cluster of the kubeconfig. Without it, the cluster's Events tell less, and stderr says how to reach it.
+
+Exit code 0: printed; 2: the hub or a flag is wrong; 3: the cluster cannot be read.`;
+
+/** What a person asks for. */
+interface Ask extends Wanted {
+  readonly format: Format;
+  readonly follows: boolean;
+}
+
+/** The changes of the leader, or why they are not to be had. */
+type Source = { readonly ring: Changes } | { readonly why: string };
+
+/** Adds `events` to the program. */
+export function addEvents(program: Command, env: NodeJS.ProcessEnv, ended: (exitCode: number) => void): void {
+  const command = program
+    .command("events")
+    .argument("[hub]", "A RegistryHub, as name or namespace/name; it may be deleted.")
+    .summary("Print what became of hubs and hosts lately: what, when and why.")
+    .description(description)
+    .option("-A, --all-namespaces", "The hubs of all namespaces.")
+    .option("-w, --watch", "Go on with what comes, until it is interrupted.")
+    .option("--page-port <port>", "The port of this machine at which the operator answers.", defaultPort);
+  addOutputFlag(command);
+  addAccessFlags(command, "events");
+  command.action(async (hub: string | undefined, flags: AccessFlags) => {
+    ended(await withAccess(flags, env, (access) => events(askedBy(hub, flags, access), access)));
+  });
+}
+
+/** @throws UsageError when the name is none of a hub. */
+function askedBy(named: string | undefined, flags: AccessFlags, { namespace }: Access): Ask {
+  const { output, allNamespaces = false, watch: follows = false } = flags;
+  const wanted = named === undefined ? (allNamespaces ? {} : { namespace }) : { hub: hubKey(named, namespace) };
+  return { ...wanted, format: formatOf(output), follows: follows === true };
+}
+
+function hubKey(named: string, current: string): HubKey {
+  const [name = "", namespace = current, ...more] = named.split("/").reverse();
+  if (name === "" || namespace === "" || more.length > 0)
+    throw new UsageError(`${named} is no name of a RegistryHub: write name or namespace/name`);
+  return `${namespace}/${name}`;
+}
+
+async function events(ask: Ask, access: Access): Promise<number> {
+  const askRing = askerAt(access.config.pagePort);
+  const leaders = await leadersOf(access);
+  const source = await sourceOf(askRing, access.signal, leaders);
+  if ("ring" in source) await tellRing(source.ring, askRing, ask, access);
+  else await tellEvents(`${source.why}. ${insteadOf(access, leaders)}`, ask, access);
+  return exitCodes.fine;
+}
+
+const insteadOf = ({ config }: Access, leaders: readonly string[] | undefined): string =>
+  `These are the cluster's Events, which tell less; for the last 1,000 changes: ${howToReach(leaders, config.leaderElectNamespace, config.pagePort)}`;
+
+/** Asks the operator, and judges whether it is the cluster's. What is to be said of it is said. */
+async function sourceOf(
+  ask: AskForChanges,
+  signal: AbortSignal,
+  leaders: readonly string[] | undefined,
+): Promise<Source> {
+  const ring = await ask(0, signal);
+  if (typeof ring === "string") return { why: ring };
+  const { isBelieved, note } = standingOf(ring, leaders);
+  if (!isBelieved) return { why: note };
+  if (note !== "") say(note);
+  return { ring };
+}
+
+async function tellRing(first: Changes, ask: AskForChanges, asked: Ask, access: Access): Promise<void> {
+  const { identity, since, forgotten } = first;
+  const of = (changes: readonly Change[]): readonly Told[] =>
+    changes.filter((one) => isWanted(one, asked)).map(({ seq: _, ...told }) => told);
+  const about = { source: "changes", identity, since, forgotten };
+  await tell(of(first.changes), about, `${identity} has kept changes since ${since}`, asked, access);
+  if (!asked.follows) return;
+  const judge = async (changes: Changes): Promise<Standing> => {
+    try {
+      return standingOf(changes, await leadersOf(access));
+    } catch (error) {
+      if (!(error instanceof KubeError)) throw error;
+      return { isBelieved: false, note: `nobody can tell whether ${changes.identity} leads: ${error.message}` };
+    }
+  };
+  await following((how) => followRing({ first, ask, judge }, (changes) => goOn(of(changes), asked), how));
+}
+
+async function tellEvents(why: string, asked: Ask, access: Access): Promise<void> {
+  say(why);
+  const { told, unseen } = await readEvents(access, asked);
+  for (const one of unseen) say(`not seen: ${one}`);
+  await tell(told, { source: "events" }, "the API server keeps Events for an hour, as a rule", asked, access);
+  const read = () => readEvents(access, asked);
+  if (asked.follows)
+    await following((how) => followEvents(told, read, (news) => goOn(news, asked), how));
+}
+
+/** Prints what there is; `from` = of when it is. Where nothing is told of a hub, there has to be the hub. @throws UsageError. */
+async function tell(
+  told: readonly Told[],
+  about: object,
+  from: string,
+  { format, follows, hub }: Ask,
+  access: Access,
+): Promise<void> {
+  if (told.length === 0 && hub !== undefined) await hubNamed(access, hub);
+  if (told.length === 0 && !follows) say(`nothing has happened; ${from}`);
+  const isData = format === "json" || format === "yaml";
+  if (follows) process.stdout.write(followedText(told, format, true));
+  else if (told.length > 0 || isData)
+    process.stdout.write(textFor(format, { ...about, items: told }, toldLines(told, format === "wide")));
+}
+
+/** Prints what has come since. */
+function goOn(told: readonly Told[], { format }: Ask): void {
+  process.stdout.write(followedText(told, format, false));
+}
+
+/** Follows until the person interrupts it, or whoever reads the output is gone. */
+async function following(follow: (how: Following) => Promise<void>): Promise<void> {
+  const stopping = new AbortController();
+  const stop = (): void => stopping.abort();
+  for (const signal of ["SIGINT", "SIGTERM"] as const) process.once(signal, stop);
+  process.stdout.once("error", stop);
+  await follow({ clock: systemClock, signal: stopping.signal, say });
+}

@@ -1,0 +1,22 @@
+import type { Change } from "../../model/change.ts";
+import type { HubKey } from "../../model/hub.ts";
+import { splitKey } from "../../model/keys.ts";
+
+/** Something that has happened, whoever tells it. */
+export type Told = Omit<Change, "seq">;
+
+/** Whose changes somebody wants to see. */
+export interface Wanted {
+  /** undefined = of all hubs. */
+  readonly hub?: HubKey;
+  /** undefined = of all namespaces: that of the hub, or of the host. */
+  readonly namespace?: string;
+}
+
+/** Whether it is one of them. What nobody knows the hub of may be of any hub of its namespace. */
+export function isWanted({ hub, host }: Pick<Told, "hub" | "host">, wanted: Wanted): boolean {
+  const places = [hub, host].map((key) => splitKey(key)[0]);
+  if (wanted.hub !== undefined)
+    return hub === wanted.hub || (hub === "" && places.includes(splitKey(wanted.hub)[0]));
+  return wanted.namespace === undefined || places.includes(wanted.namespace);
+}
