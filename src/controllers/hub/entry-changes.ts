@@ -211,6 +211,6 @@ function differences(before: Entry, after: Entry): string {
     ["hubs", ({ hubs }) => [...hubs.values()].sort().join()],
   ];
   const others = parts.filter(([, of]) => of(before) !== of(after)).map(([name]) => name);
-  const changed = others.length > 0 ? [`it has another ${others.join(", ")}`] : [];
+  const changed = others.length > 0 ? [`other ${others.join(", ")}`] : [];
   return [...(before.ours ? [] : ["taken over from an earlier product"]), ...changed].join("; ");
 }
