@@ -88,9 +88,13 @@ export class HostHistory {
     this.#startedAt = clock.monotonic();
   }
 
+  /** Whether something of any host is withheld. */
+  get isHolding(): boolean {
+    return this.#held.size > 0;
+  }
+
   /** The host was planned: tells what is kept from now on, and what is not any more. */
   planned(look: HostLook, { withheld, step }: HostPlan): void {
-    if (withheld.size === 0 && this.#held.size === 0) return;
     const { host, found } = look;
     for (const session of this.#context.sessions()) {
       const { id, key } = session.hub;

@@ -142,7 +142,7 @@ export class HostWorker {
     const context = { ...this.#vips, dubboPorts: this.#options.dubboPorts };
     this.#tell(host, withProblems(plan, claims, problemsOf(host, found, plan.step, context)));
     const look = { host, found, claims };
-    this.#history.planned(look, plan);
+    if (plan.withheld.size > 0 || this.#history.isHolding) this.#history.planned(look, plan);
     this.#dryRun(host, found, claims);
     const outcome = await this.#carryOut(look, plan.step);
     const isMissed = this.#context.entries.keysAt(host).length === 0 && this.#isMissed(host, last, claims);
