@@ -106,7 +106,7 @@ describe("events of the cluster", () => {
     expect(code).toBe(0);
     expect(stderr).toMatch(
       new RegExp(
-        `^no operator answers at 127\\.0\\.0\\.1:${dead}\\. These are the cluster's Events, which tell less; .*: kubectl -n servicemesh port-forward pod/\\S+ ${dead}$`,
+        `^no operator answers at 127\\.0\\.0\\.1:${dead}\\. These are the cluster's Events, which tell less; .*: kubectl -n servicemesh port-forward pod/\\S+ ${dead}:8081$`,
         "m",
       ),
     );

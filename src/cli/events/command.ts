@@ -2,6 +2,7 @@ import type { Command } from "commander";
 import { KubeError } from "../../kube/errors.ts";
 import type { Change, Changes } from "../../model/change.ts";
 import type { HubKey } from "../../model/hub.ts";
+import { splitKey } from "../../model/keys.ts";
 import { systemClock } from "../../runtime/clock.ts";
 import { type Access, type AccessFlags, addAccessFlags, exitCodes, say, withAccess } from "../access.ts";
 import { hubNamed } from "../hubs.ts";
@@ -9,13 +10,10 @@ import { addOutputFlag, type Format, formatOf, textFor } from "../output.ts";
 import { UsageError } from "../usage-error.ts";
 import { readEvents } from "./cluster-events.ts";
 import { type Following, followEvents, followRing } from "./follow.ts";
-import { howToReach, leadersOf, type Standing, standingOf } from "./leader.ts";
+import { howToReach, leadersOf, pagePort, type Standing, standingOf } from "./leader.ts";
 import { type AskForChanges, askerAt } from "./ring.ts";
 import { isWanted, type Told, type Wanted } from "./told.ts";
 import { followedText, toldLines } from "./view.ts";
-
-/** Where the operator's manifests have its page. */
-const defaultPort = "8081";
 
 const description = `Print what became of hubs and their hosts: who removed an endpoint, when and why. The hub-controller that leads keeps its last 1,000 changes; it is asked at 127.0.0.1 and --page-port, where a port-forward leads to it. It is believed only if it holds the Lease of the cluster of the kubeconfig. Without it, the cluster's Events tell less, and stderr says how to reach it.
 
@@ -27,9 +25,6 @@ interface Ask extends Wanted {
   readonly follows: boolean;
 }
 
-/** The changes of the leader, or why they are not to be had. */
-type Source = { readonly ring: Changes } | { readonly why: string };
-
 /** Adds `events` to the program. */
 export function addEvents(program: Command, env: NodeJS.ProcessEnv, ended: (exitCode: number) => void): void {
   const command = program
@@ -39,7 +34,7 @@ export function addEvents(program: Command, env: NodeJS.ProcessEnv, ended: (exit
     .description(description)
     .option("-A, --all-namespaces", "The hubs of all namespaces.")
     .option("-w, --watch", "Go on with what comes, until it is interrupted.")
-    .option("--page-port <port>", "The port of this machine at which the operator answers.", defaultPort);
+    .option("--page-port <port>", "The port of this machine at which the operator answers.", String(pagePort));
   addOutputFlag(command);
   addAccessFlags(command, "events");
   command.action(async (hub: string | undefined, flags: AccessFlags) => {
@@ -62,30 +57,26 @@ function hubKey(named: string, current: string): HubKey {
 }
 
 async function events(ask: Ask, access: Access): Promise<number> {
-  const askRing = askerAt(access.config.pagePort);
-  const leaders = await leadersOf(access);
-  const source = await sourceOf(askRing, access.signal, leaders);
-  if ("ring" in source) await tellRing(source.ring, askRing, ask, access);
-  else await tellEvents(`${source.why}. ${insteadOf(access, leaders)}`, ask, access);
+  const { pagePort: port, leaderElectNamespace } = access.config;
+  const askRing = askerAt(port);
+  const ring = await askRing(0, access.signal);
+  const leaders = await leadersOf(access, typeof ring === "string" ? leaderElectNamespace : placeOf(ring, access));
+  const { isBelieved, note } =
+    typeof ring === "string" ? { isBelieved: false, note: ring } : standingOf(ring, leaders);
+  if (typeof ring !== "string" && isBelieved) {
+    if (note !== "") say(note);
+    await tellRing(ring, askRing, ask, access);
+  } else {
+    const reach = howToReach(leaders, leaderElectNamespace, port);
+    say(`${note}. These are the cluster's Events, which tell less; for the last 1,000 changes: ${reach}`);
+    await tellEvents(ask, access);
+  }
   return exitCodes.fine;
 }
 
-const insteadOf = ({ config }: Access, leaders: readonly string[] | undefined): string =>
-  `These are the cluster's Events, which tell less; for the last 1,000 changes: ${howToReach(leaders, config.leaderElectNamespace, config.pagePort)}`;
-
-/** Asks the operator, and judges whether it is the cluster's. What is to be said of it is said. */
-async function sourceOf(
-  ask: AskForChanges,
-  signal: AbortSignal,
-  leaders: readonly string[] | undefined,
-): Promise<Source> {
-  const ring = await ask(0, signal);
-  if (typeof ring === "string") return { why: ring };
-  const { isBelieved, note } = standingOf(ring, leaders);
-  if (!isBelieved) return { why: note };
-  if (note !== "") say(note);
-  return { ring };
-}
+/** The namespace of the Lease that an operator says it holds. */
+const placeOf = ({ lease }: Changes, { config }: Access): string =>
+  lease === "" ? config.leaderElectNamespace : splitKey(lease)[0];
 
 async function tellRing(first: Changes, ask: AskForChanges, asked: Ask, access: Access): Promise<void> {
   const { identity, since, forgotten } = first;
@@ -96,7 +87,7 @@ async function tellRing(first: Changes, ask: AskForChanges, asked: Ask, access: 
   if (!asked.follows) return;
   const judge = async (changes: Changes): Promise<Standing> => {
     try {
-      return standingOf(changes, await leadersOf(access));
+      return standingOf(changes, await leadersOf(access, placeOf(changes, access)));
     } catch (error) {
       if (!(error instanceof KubeError)) throw error;
       return { isBelieved: false, note: `nobody can tell whether ${changes.identity} leads: ${error.message}` };
@@ -105,8 +96,7 @@ async function tellRing(first: Changes, ask: AskForChanges, asked: Ask, access: 
   await following((how) => followRing({ first, ask, judge }, (changes) => goOn(of(changes), asked), how));
 }
 
-async function tellEvents(why: string, asked: Ask, access: Access): Promise<void> {
-  say(why);
+async function tellEvents(asked: Ask, access: Access): Promise<void> {
   const { told, unseen } = await readEvents(access, asked);
   for (const one of unseen) say(`not seen: ${one}`);
   await tell(told, { source: "events" }, "the API server keeps Events for an hour, as a rule", asked, access);
@@ -141,6 +131,6 @@ async function following(follow: (how: Following) => Promise<void>): Promise<voi
   const stopping = new AbortController();
   const stop = (): void => stopping.abort();
   for (const signal of ["SIGINT", "SIGTERM"] as const) process.once(signal, stop);
-  process.stdout.once("error", stop);
+  process.stdout.on("error", stop);
   await follow({ clock: systemClock, signal: stopping.signal, say });
 }

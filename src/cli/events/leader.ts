@@ -6,9 +6,17 @@ import type { Access } from "../access.ts";
 import { controllerOf } from "../leases.ts";
 import { listAll, noneIfForbidden } from "../list-all.ts";
 
-/** The identities of the processes that lead as hub-controllers of the cluster, one for each lane; undefined = they may not be read. */
-export async function leadersOf({ client, config }: Access): Promise<readonly string[] | undefined> {
-  const namespace = config.leaderElectNamespace;
+/** Where the manifests have the operator answer. */
+export const pagePort = 8081;
+
+/**
+ * The identities of the processes that lead as hub-controllers of the cluster, one for each lane, by the Leases of a namespace;
+ * undefined = they may not be listed. @throws KubeError when there is no answer.
+ */
+export async function leadersOf(
+  { client }: Pick<Access, "client">,
+  namespace: string,
+): Promise<readonly string[] | undefined> {
   const leases = await listAll<Lease>(client, resources.leases, { namespace }).catch(noneIfForbidden);
   return leases
     ?.filter((lease) => controllerOf(lease) === fieldManagers.registryhub)
@@ -40,14 +48,14 @@ export function standingOf(
   return { isBelieved: false, note: `${identity} answers there and does not lead this cluster: ${leader}` };
 }
 
-/** How to get at the changes of the leader. An identity begins with the name of its pod. */
+/** How to get at the changes of the leader from a port of this machine. An identity begins with the name of its pod. */
 export function howToReach(
   leaders: readonly string[] | undefined,
   namespace: string,
   port: number,
 ): string {
-  const [pod = "<the holder of the Lease registryhub, up to its _>"] = (leaders ?? []).map((one) =>
-    one.slice(0, Math.max(0, one.lastIndexOf("_"))),
-  );
-  return `kubectl -n ${namespace} port-forward pod/${pod} ${port}`;
+  const pods = (leaders ?? []).map((one) => one.slice(0, Math.max(0, one.lastIndexOf("_"))));
+  const pod = pods[0] || "<that holds the Lease registryhub>";
+  const ports = port === pagePort ? port : `${port}:${pagePort}`;
+  return `kubectl -n ${namespace} port-forward pod/${pod} ${ports}`;
 }

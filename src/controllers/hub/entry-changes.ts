@@ -180,6 +180,8 @@ function alteration(
 }
 
 function labelsBetween(was: EntryEndpoint["labels"], now: EntryEndpoint["labels"]): readonly string[] {
+  const all = Object.keys(now);
+  if (all.length === Object.keys(was).length && all.every((key) => was[key] === now[key])) return []; // of most
   const keys = new Set([...Object.keys(was), ...Object.keys(now)]);
   const changed = [...keys].filter((key) => was[key] !== now[key]).sort();
   const named = changed.slice(0, namedEndpoints).join(", ");
