@@ -8,10 +8,11 @@ import { askerAt, readChanges } from "../../../src/cli/events/ring.ts";
 import { isWanted, type Told } from "../../../src/cli/events/told.ts";
 import { followedText, toldLines } from "../../../src/cli/events/view.ts";
 import { KubeError } from "../../../src/kube/errors.ts";
-import type { Change, Changes } from "../../../src/model/change.ts";
-import { openSettled } from "../../controllers/scenes.ts";
-import { home, hubKey, rootNamespace, second } from "../../controllers/world.ts";
-import { accessTo } from "../../support/commands.ts";
+import { type Change, type Changes, hostChanges } from "../../../src/model/change.ts";
+import { openSettled, two } from "../../controllers/scenes.ts";
+import { home, hubKey, minute, rootNamespace, second } from "../../controllers/world.ts";
+import { accessTo, shownBelow } from "../../support/commands.ts";
+import { rowsOf, sectionOf, textOf } from "../../support/markdown.ts";
 
 const change = (seq: number, more: Partial<Change> = {}): Change => ({
   seq,
@@ -271,5 +272,26 @@ describe("what is printed", () => {
     expect(isWanted(unknown, { hub: "shop/hub" })).toBe(false);
     expect(isWanted({ hub: "shop/hub", host: "demo/x" }, { namespace: "demo" })).toBe(true);
     expect(isWanted({ hub: "shop/hub", host: "" }, { namespace: "demo" })).toBe(false);
+  });
+});
+
+describe("docs/commands.md", () => {
+  test("shows what the command prints", async () => {
+    const world = await openSettled();
+    const shop = (...addresses: string[]) => world.registry().lists({ ...two, "demo.A": addresses });
+    shop("10.42.0.1:20880", "10.42.0.9:20880");
+    await world.advance(1 * minute);
+    shop("10.42.0.9:20880");
+    await world.advance(1 * minute);
+    world.registry().lists({});
+    await world.advance(6 * minute);
+    const lines = toldLines(world.hubController.changes(), false);
+    expect(lines.join("\n")).toBe(shownBelow("kubectl registryhub events -n demo hub"));
+  });
+
+  test("has a row for each change of a host, in order", () => {
+    const rows = rowsOf(sectionOf(textOf("docs/commands.md"), "## events"));
+    const told = rows.flatMap(([what = "", meaning]) => (what.startsWith("`") ? [[what, meaning]] : []));
+    expect(told).toEqual(Object.entries(hostChanges).map(([what, meaning]) => [`\`${what}\``, meaning]));
   });
 });
