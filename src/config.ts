@@ -17,8 +17,9 @@ import { portRules, portsInWords } from "./model/port-rules.ts";
 
 /** The long-running commands; each reads its own part of the table. */
 export type Controller = "hub-controller" | "dubbo-controller";
+const people = ["status", "explain", "events", "doctor", "hold", "uninstall"] as const;
 /** Every command that reads a part of the table. */
-export type Reader = Controller | "preview" | "status" | "explain" | "doctor" | "hold" | "uninstall";
+export type Reader = Controller | "preview" | (typeof people)[number];
 
 /** One setting. Its environment variable and its name in commander follow from `flag`. */
 interface Option<T> {
@@ -47,7 +48,7 @@ const options = {
     default: "",
     parse: (text) => text || undefined,
     help: "The kubeconfig file; it must exist. If empty: those files of KUBECONFIG that exist, else ~/.kube/config, else the pod's service account.",
-    commands: [...both, "preview", "status", "explain", "doctor", "hold", "uninstall"],
+    commands: [...both, "preview", ...people],
   }),
   watchNamespaces: option({
     flag: "watch-namespaces",
@@ -103,7 +104,7 @@ const options = {
     default: "servicemesh",
     parse: namespace,
     help: "The namespace of that Lease. All processes of one controller need the same value.",
-    commands: [...both, "doctor", "uninstall"],
+    commands: [...both, "events", "doctor", "uninstall"],
   }),
   kubeApiConcurrency: option({
     flag: "kube-api-concurrency",

@@ -6,8 +6,8 @@ import {
 } from "../controllers/dubbo/filter-worker.ts";
 import { KnownFilters, namespaceOf } from "../controllers/dubbo/known-filters.ts";
 import { rulesUnknown } from "../controllers/dubbo/rule-lists.ts";
-import { entryRemovalDelayMs } from "../controllers/hub/host-memos.ts";
 import { History } from "../controllers/hub/history.ts";
+import { entryRemovalDelayMs } from "../controllers/hub/host-memos.ts";
 import { type ClaimingHub, type HostContext, HostWorker } from "../controllers/hub/host-worker.ts";
 import { HostLedger } from "../controllers/hub/ledger.ts";
 import { ListingIndex } from "../controllers/hub/listing-index.ts";

@@ -2,6 +2,7 @@ import { Command, CommanderError } from "commander";
 import { addCompletion } from "./completion.ts";
 import { addControllers } from "./controllers.ts";
 import { addDoctor } from "./doctor/command.ts";
+import { addEvents } from "./events/command.ts";
 import { addExplain } from "./explain/command.ts";
 import { addHold } from "./hold.ts";
 import { addPreview } from "./preview.ts";
@@ -26,6 +27,7 @@ export async function runProgram(args: readonly string[], env: NodeJS.ProcessEnv
   addPreview(program, env, ended);
   addStatus(program, env, ended);
   addExplain(program, env, ended);
+  addEvents(program, env, ended);
   addDoctor(program, env, ended);
   addHold(program, env, ended);
   addUninstall(program, env, ended);

@@ -13,7 +13,10 @@ const told = ({ hubController }: World, since = 0): readonly string[] =>
     .changes()
     .filter(({ seq }) => seq > since)
     .map(({ what, host, endpoint, why }) =>
-      [what, host, endpoint].filter(Boolean).join(" ").concat(`: ${why.replaceAll(time, "T")}`),
+      [what, host, endpoint]
+        .filter(Boolean)
+        .join(" ")
+        .concat(`: ${why.replaceAll(time, "T")}`),
     );
 const last = ({ hubController }: World): number => hubController.changes().at(-1)?.seq ?? 0;
 
@@ -23,8 +26,8 @@ describe("the history tells of", () => {
     expect(told(world)).toEqual([
       "Created demo/demo.a.demo: the registry lists it, with 1 endpoint: 10.42.0.1:20880",
       "Created demo/demo.b.demo: the registry lists it, with 1 endpoint: 10.42.0.2:20880",
-      "Synced: The operator has read the complete registry and watches it for changes.",
-      "Applied: The operator has written every ServiceEntry of the hub as planned.",
+      "Synced: The operator has read all of zookeeper and watches it for changes.",
+      "Applied: The operator has written the ServiceEntries in demo as planned.",
     ]);
     expect(world.hubController.changes()[0]).toMatchObject({ hub: hubKey, registry: "zookeeper", seq: 1 });
   });
@@ -166,7 +169,7 @@ describe("the history tells of", () => {
     [
       "selector",
       { instances: { selector: { matchLabels: { env: "blue" } } } },
-      "EndpointRemoved demo/demo.a.demo 10.42.0.9:20880: left out by spec.instances of the hub",
+      "EndpointRemoved demo/demo.a.demo 10.42.0.9:20880: not listed, or left out by spec.instances.selector, since T",
     ],
     [
       "services",

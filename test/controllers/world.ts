@@ -222,10 +222,7 @@ interface Running extends Pick<HubController, "run" | "stuckLoops">, Partial<Pic
   render(): Promise<string>;
 }
 
-const running = (
-  controller: Omit<Running, "render">,
-  metrics: { render(): Promise<string> },
-): Running => ({
+const running = (controller: Omit<Running, "render">, metrics: { render(): Promise<string> }): Running => ({
   ...(controller.history && { history: controller.history }),
   run: (signal) => controller.run(signal),
   stuckLoops: (ms) => controller.stuckLoops(ms),

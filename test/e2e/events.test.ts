@@ -7,7 +7,16 @@ import { fileURLToPath } from "node:url";
 import { describe, expect, onTestFinished, test } from "vitest";
 import { eventually } from "../support/eventually.ts";
 import { freePort } from "../support/free-port.ts";
-import { newTenant, providerUrl, quickly, SOON_MS, STATUS_MS, type Tenant, untilReady, useWorld } from "./world.ts";
+import {
+  newTenant,
+  providerUrl,
+  quickly,
+  SOON_MS,
+  STATUS_MS,
+  type Tenant,
+  untilReady,
+  useWorld,
+} from "./world.ts";
 
 const program = fileURLToPath(new URL("../../bin/kubectl-registryhub", import.meta.url));
 const port = await freePort();
@@ -131,7 +140,9 @@ describe("events of the cluster", () => {
     expect(code).toBe(0);
     expect(stdout).not.toContain("Lie");
     expect(stdout).toContain(" Synced ");
-    expect(stderr).toMatch(/^registryhub-of-another-cluster_1 answers there and does not lead this cluster: .* does\./);
+    expect(stderr).toMatch(
+      /^registryhub-of-another-cluster_1 answers there and does not lead this cluster: .* does\./,
+    );
   });
 
   test("of a hub that there never was are a wrong name", async () => {

@@ -4,9 +4,9 @@ import type { ServiceEntry } from "../../model/istio.ts";
 import type { KubeObject, Stored } from "../../model/kubernetes.ts";
 import { fieldManagers } from "../../model/labels.ts";
 import type { RegistryHub } from "../../model/registryhub.ts";
-import { entryOf } from "../../translate/read-back/service-entry.ts";
 import { countOf, fieldsOf, objectKeyOf, textOf } from "../../translate/read-back/json.ts";
 import { targetOf, withoutEndpoints, withoutManagedFields } from "../../translate/read-back/kept.ts";
+import { entryOf } from "../../translate/read-back/service-entry.ts";
 import type { Access } from "../access.ts";
 import { listSeen } from "../list-all.ts";
 import { isWanted, type Told, type Wanted } from "./told.ts";
@@ -55,21 +55,23 @@ function toldBy(
   const typeOf = new Map(hubs.map((object) => [objectKeyOf(object), textOf(fieldsOf(object.spec).type)]));
   const registryOf = (hub: string): Told["registry"] =>
     registryTypes.find((type) => type === typeOf.get(hub)) ?? "";
-  const told = events.flatMap(({ involvedObject, reason, message, count, lastTimestamp }): readonly Told[] => {
-    const { kind, namespace, name } = fieldsOf(involvedObject);
-    const key = `${textOf(namespace) ?? ""}/${textOf(name) ?? ""}`;
-    const times = countOf(count) ?? 1;
-    const said = {
-      at: textOf(lastTimestamp) ?? "",
-      endpoint: "",
-      what: textOf(reason) ?? "",
-      why: `${textOf(message) ?? ""}${times > 1 ? ` (${times} times)` : ""}`,
-    };
-    if (kind === "RegistryHub") return [{ ...said, hub: key, registry: registryOf(key), host: "" }];
-    if (kind !== "ServiceEntry") return [];
-    const entry = byKey.get(key);
-    const hub = [...(entry?.hubs.values() ?? [])].find((one) => one !== "") ?? "";
-    return [{ ...said, hub, registry: registryOf(hub), host: entry?.host ?? key }];
-  });
+  const told = events.flatMap(
+    ({ involvedObject, reason, message, count, lastTimestamp }): readonly Told[] => {
+      const { kind, namespace, name } = fieldsOf(involvedObject);
+      const key = `${textOf(namespace) ?? ""}/${textOf(name) ?? ""}`;
+      const times = countOf(count) ?? 1;
+      const said = {
+        at: textOf(lastTimestamp) ?? "",
+        endpoint: "",
+        what: textOf(reason) ?? "",
+        why: `${textOf(message) ?? ""}${times > 1 ? ` (${times} times)` : ""}`,
+      };
+      if (kind === "RegistryHub") return [{ ...said, hub: key, registry: registryOf(key), host: "" }];
+      if (kind !== "ServiceEntry") return [];
+      const entry = byKey.get(key);
+      const hub = [...(entry?.hubs.values() ?? [])].find((one) => one !== "") ?? "";
+      return [{ ...said, hub, registry: registryOf(hub), host: entry?.host ?? key }];
+    },
+  );
   return told.toSorted((one, other) => (one.at < other.at ? -1 : one.at > other.at ? 1 : 0));
 }

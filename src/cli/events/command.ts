@@ -1,4 +1,5 @@
 import type { Command } from "commander";
+import { wholeNumber } from "../../config-values.ts";
 import { KubeError } from "../../kube/errors.ts";
 import type { Change, Changes } from "../../model/change.ts";
 import type { HubKey } from "../../model/hub.ts";
@@ -12,17 +13,21 @@ import { readEvents } from "./cluster-events.ts";
 import { type Following, followEvents, followRing } from "./follow.ts";
 import { howToReach, leadersOf, pagePort, type Standing, standingOf } from "./leader.ts";
 import { type AskForChanges, askerAt } from "./ring.ts";
-import { isWanted, type Told, type Wanted } from "./told.ts";
+import { isWanted, type Told, toldOf, type Wanted } from "./told.ts";
 import { followedText, toldLines } from "./view.ts";
 
 const description = `Print what became of hubs and their hosts: who removed an endpoint, when and why. The hub-controller that leads keeps its last 1,000 changes; it is asked at 127.0.0.1 and --page-port, where a port-forward leads to it. It is believed only if it holds the Lease of the cluster of the kubeconfig. Without it, the cluster's Events tell less, and stderr says how to reach it.
 
 Exit code 0: printed; 2: the hub or a flag is wrong; 3: the cluster cannot be read.`;
 
+const readPort = wholeNumber(1, 65_535);
+
 /** What a person asks for. */
 interface Ask extends Wanted {
   readonly format: Format;
   readonly follows: boolean;
+  /** Of this machine. */
+  readonly port: number;
 }
 
 /** Adds `events` to the program. */
@@ -34,7 +39,11 @@ export function addEvents(program: Command, env: NodeJS.ProcessEnv, ended: (exit
     .description(description)
     .option("-A, --all-namespaces", "The hubs of all namespaces.")
     .option("-w, --watch", "Go on with what comes, until it is interrupted.")
-    .option("--page-port <port>", "The port of this machine at which the operator answers.", String(pagePort));
+    .option(
+      "--page-port <port>",
+      "The port of this machine at which the operator answers.",
+      String(pagePort),
+    );
   addOutputFlag(command);
   addAccessFlags(command, "events");
   command.action(async (hub: string | undefined, flags: AccessFlags) => {
@@ -42,11 +51,20 @@ export function addEvents(program: Command, env: NodeJS.ProcessEnv, ended: (exit
   });
 }
 
-/** @throws UsageError when the name is none of a hub. */
+/** @throws UsageError when the name is none of a hub, or the port none. */
 function askedBy(named: string | undefined, flags: AccessFlags, { namespace }: Access): Ask {
   const { output, allNamespaces = false, watch: follows = false } = flags;
-  const wanted = named === undefined ? (allNamespaces ? {} : { namespace }) : { hub: hubKey(named, namespace) };
-  return { ...wanted, format: formatOf(output), follows: follows === true };
+  const wanted =
+    named === undefined ? (allNamespaces ? {} : { namespace }) : { hub: hubKey(named, namespace) };
+  return { ...wanted, format: formatOf(output), follows: follows === true, port: portIn(flags.pagePort) };
+}
+
+function portIn(flag: AccessFlags[string]): number {
+  try {
+    return readPort(String(flag));
+  } catch (error) {
+    throw new UsageError(`--page-port=${String(flag)}: ${(error as Error).message}`);
+  }
 }
 
 function hubKey(named: string, current: string): HubKey {
@@ -57,10 +75,14 @@ function hubKey(named: string, current: string): HubKey {
 }
 
 async function events(ask: Ask, access: Access): Promise<number> {
-  const { pagePort: port, leaderElectNamespace } = access.config;
+  const { leaderElectNamespace } = access.config;
+  const { port } = ask;
   const askRing = askerAt(port);
   const ring = await askRing(0, access.signal);
-  const leaders = await leadersOf(access, typeof ring === "string" ? leaderElectNamespace : placeOf(ring, access));
+  const leaders = await leadersOf(
+    access,
+    typeof ring === "string" ? leaderElectNamespace : placeOf(ring, access),
+  );
   const { isBelieved, note } =
     typeof ring === "string" ? { isBelieved: false, note: ring } : standingOf(ring, leaders);
   if (typeof ring !== "string" && isBelieved) {
@@ -81,7 +103,7 @@ const placeOf = ({ lease }: Changes, { config }: Access): string =>
 async function tellRing(first: Changes, ask: AskForChanges, asked: Ask, access: Access): Promise<void> {
   const { identity, since, forgotten } = first;
   const of = (changes: readonly Change[]): readonly Told[] =>
-    changes.filter((one) => isWanted(one, asked)).map(({ seq: _, ...told }) => told);
+    changes.filter((one) => isWanted(one, asked)).map(toldOf);
   const about = { source: "changes", identity, since, forgotten };
   await tell(of(first.changes), about, `${identity} has kept changes since ${since}`, asked, access);
   if (!asked.follows) return;
@@ -90,7 +112,10 @@ async function tellRing(first: Changes, ask: AskForChanges, asked: Ask, access: 
       return standingOf(changes, await leadersOf(access, placeOf(changes, access)));
     } catch (error) {
       if (!(error instanceof KubeError)) throw error;
-      return { isBelieved: false, note: `nobody can tell whether ${changes.identity} leads: ${error.message}` };
+      return {
+        isBelieved: false,
+        note: `nobody can tell whether ${changes.identity} leads: ${error.message}`,
+      };
     }
   };
   await following((how) => followRing({ first, ask, judge }, (changes) => goOn(of(changes), asked), how));
@@ -101,8 +126,7 @@ async function tellEvents(asked: Ask, access: Access): Promise<void> {
   for (const one of unseen) say(`not seen: ${one}`);
   await tell(told, { source: "events" }, "the API server keeps Events for an hour, as a rule", asked, access);
   const read = () => readEvents(access, asked);
-  if (asked.follows)
-    await following((how) => followEvents(told, read, (news) => goOn(news, asked), how));
+  if (asked.follows) await following((how) => followEvents(told, read, (news) => goOn(news, asked), how));
 }
 
 /** Prints what there is; `from` = of when it is. Where nothing is told of a hub, there has to be the hub. @throws UsageError. */

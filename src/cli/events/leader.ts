@@ -49,11 +49,7 @@ export function standingOf(
 }
 
 /** How to get at the changes of the leader from a port of this machine. An identity begins with the name of its pod. */
-export function howToReach(
-  leaders: readonly string[] | undefined,
-  namespace: string,
-  port: number,
-): string {
+export function howToReach(leaders: readonly string[] | undefined, namespace: string, port: number): string {
   const pods = (leaders ?? []).map((one) => one.slice(0, Math.max(0, one.lastIndexOf("_"))));
   const pod = pods[0] || "<that holds the Lease registryhub>";
   const ports = port === pagePort ? port : `${port}:${pagePort}`;

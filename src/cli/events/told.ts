@@ -5,6 +5,12 @@ import { splitKey } from "../../model/keys.ts";
 /** Something that has happened, whoever tells it. */
 export type Told = Omit<Change, "seq">;
 
+/** A change without its number, which only says something to the process that gave it. */
+export function toldOf(change: Change): Told {
+  const { at, hub, registry, host, endpoint, what, why } = change;
+  return { at, hub, registry, host, endpoint, what, why };
+}
+
 /** Whose changes somebody wants to see. */
 export interface Wanted {
   /** undefined = of all hubs. */

@@ -84,13 +84,11 @@ export function deletionOf(
 }
 
 /** Why endpoints stay that the hub does not list; undefined = its silence says nothing now, so nothing is withheld. */
-export function whyKept(
-  { hub, mayWrite, trust, isUnknown }: ClaimInputs,
-  host: string,
-): string | undefined {
+export function whyKept({ hub, mayWrite, trust, isUnknown }: ClaimInputs, host: string): string | undefined {
   if (!mayWrite || !trust.isSynced) return undefined;
   if (hub.policy === "upsert-only") return "spec.policy is upsert-only";
-  if (isUnknown) return "its service, or a part of it, could not be read, or is not written to its new target";
+  if (isUnknown)
+    return "its service, or a part of it, could not be read, or is not written to its new target";
   const { reset, settling, losses } = trust;
   if (reset !== undefined) return `the registry lost its data, hold until ${rfc3339(toldUntil(reset))}`;
   if (settling !== undefined) return `the hub settles until ${rfc3339(toldUntil(settling))}`;
@@ -112,7 +110,9 @@ function bounded(changes: readonly EntryChange[]): readonly EntryChange[] {
   const told = changes.slice(0, toldEndpoints);
   const [last] = told.slice(-1);
   const more = changes.length - told.length;
-  return last === undefined || more === 0 ? told : [...told, { ...last, endpoint: "", why: `and ${more} more` }];
+  return last === undefined || more === 0
+    ? told
+    : [...told, { ...last, endpoint: "", why: `and ${more} more` }];
 }
 
 const without = (all: Entry["endpoints"], others: Entry["endpoints"]): readonly EntryEndpoint[] =>
@@ -150,13 +150,16 @@ function whyGone(
   const claim = claims.get(id);
   const hub = hubOf(key);
   if (hub === undefined) return "its hub is deleted";
-  if (claim?.leftOut?.includes(hostPort)) return "left out by spec.instances of the hub";
+  if (claim?.leftOut?.includes(hostPort)) return "a share of spec.instances has 0 %";
   if (claim?.listed.some((one) => one.hostPort === hostPort))
     return "listed, but the entry cannot have it: the problems of the hub say why";
   if (hub.target !== splitKey(host)[0]) return `the hub writes to namespace ${hub.target} now`;
   if (service.name !== "" && !wants(hub.filter, service.originalName || service.name))
     return "out of spec.services of the hub";
-  return missingSince === "" ? "the registry lists it no more" : `not listed since ${missingSince}`;
+  // A listing does not tell one from the other.
+  const isSelected = hub.instances.selector.requirements.length > 0;
+  const what = isSelected ? "not listed, or left out by spec.instances.selector" : "not listed";
+  return missingSince === "" ? `${what} any more` : `${what}${isSelected ? "," : ""} since ${missingSince}`;
 }
 
 function alteration(
@@ -170,7 +173,9 @@ function alteration(
   const parts = [
     ...(weightOf(was) === weightOf(now) ? [] : [`weight ${was.weight ?? 1} → ${now.weight ?? 1}`]),
     ...labelsBetween(was.labels, now.labels),
-    ...(was.locality === now.locality ? [] : [`locality ${was.locality ?? "none"} → ${now.locality ?? "none"}`]),
+    ...(was.locality === now.locality
+      ? []
+      : [`locality ${was.locality ?? "none"} → ${now.locality ?? "none"}`]),
     ...(was.mtls === now.mtls ? [] : [now.mtls ? "called by mTLS now" : "called in plain text now"]),
     ...vouchersBetween(was, now, claims, before),
   ];

@@ -165,9 +165,7 @@ export class HostHistory {
     const heldMs = this.#missingSince.get(host);
     this.#missingSince.delete(host);
     if (heldMs !== undefined) return rfc3339(heldMs);
-    return removalAt === undefined
-      ? ""
-      : rfc3339(this.#clock.now() - (this.#clock.monotonic() - removalAt));
+    return removalAt === undefined ? "" : rfc3339(this.#clock.now() - (this.#clock.monotonic() - removalAt));
   }
 
   /** What the users of the entry are told. */

@@ -25,7 +25,11 @@ const change = (seq: number, more: Partial<Change> = {}): Change => ({
   why: "the registry lists it",
   ...more,
 });
-const answerOf = (identity: string, changes: readonly Change[] = [], more: Partial<Changes> = {}): Changes => ({
+const answerOf = (
+  identity: string,
+  changes: readonly Change[] = [],
+  more: Partial<Changes> = {},
+): Changes => ({
   identity,
   lease: "servicemesh/registryhub",
   since: "2024-02-04T03:00:00Z",
@@ -64,7 +68,9 @@ describe("who answers at the port", () => {
   });
 
   test("fields that are not as they should be are empty", () => {
-    expect(readChanges({ identity: "a", lease: "", changes: [null, { host: 3, registry: "etcd" }] })).toMatchObject({
+    expect(
+      readChanges({ identity: "a", lease: "", changes: [null, { host: 3, registry: "etcd" }] }),
+    ).toMatchObject({
       last: 0,
       changes: [
         { seq: 0, host: "" },
@@ -78,8 +84,22 @@ describe("an operator that answers", () => {
   test.each([
     ["is the leader", "pod_1", "servicemesh/registryhub", ["pod_1"], true, ""],
     ["is that of a lane", "pod_2", "servicemesh/registryhub-1", ["pod_1", "pod_2"], true, ""],
-    ["leads another cluster, or led this one", "pod_9", "servicemesh/registryhub", ["pod_1"], false, "pod_1 does"],
-    ["leads another cluster, and nobody this one", "pod_9", "servicemesh/registryhub", [], false, "nobody does"],
+    [
+      "leads another cluster, or led this one",
+      "pod_9",
+      "servicemesh/registryhub",
+      ["pod_1"],
+      false,
+      "pod_1 does",
+    ],
+    [
+      "leads another cluster, and nobody this one",
+      "pod_9",
+      "servicemesh/registryhub",
+      [],
+      false,
+      "nobody does",
+    ],
     ["leads without a Lease where one leads with it", "pod_9", "", ["pod_1"], false, "pod_1 does"],
     ["leads without a Lease", "pod_9", "", [], true, "without leader election"],
     ["cannot be judged", "pod_9", "servicemesh/registryhub", undefined, true, "may not list Leases"],
@@ -87,7 +107,7 @@ describe("an operator that answers", () => {
     const standing = standingOf({ identity, lease }, leaders);
     expect(standing.isBelieved).toBe(isBelieved);
     expect(standing.note).toContain(words);
-    if (words === "") expect(standing.note).toBe("");
+    expect(standing.note === "").toBe(words === "");
   });
 
   test("is looked for in the Leases of hub-controllers only", async () => {
@@ -120,10 +140,11 @@ describe("the Events of the cluster", () => {
     await world.advance(1 * second);
     const { told, unseen } = await readEvents(accessTo(world), { hub: hubKey });
     expect(unseen).toEqual([]);
-    expect(told.map(({ what, host, hub, registry }) => [what, host, hub, registry])).toEqual([
-      ["Synced", "", hubKey, "zookeeper"],
+    // Those of one second are in no order.
+    expect(told.map(({ what, host, hub, registry }) => [what, host, hub, registry]).toSorted()).toEqual([
       ["Applied", "", hubKey, "zookeeper"],
       ["Emptied", "demo/demo.a.demo", hubKey, "zookeeper"],
+      ["Synced", "", hubKey, "zookeeper"],
     ]);
     expect((await readEvents(accessTo(world), { hub: "demo/other" })).told).toEqual([]);
     expect((await readEvents(accessTo(world), { namespace: home })).told).toHaveLength(3);
@@ -257,10 +278,12 @@ describe("what is printed", () => {
   });
 
   test("while somebody follows is a line of JSON for each", () => {
-    expect(followedText([one, one], "json", false).trim().split("\n").map((line) => JSON.parse(line))).toEqual([
-      one,
-      one,
-    ]);
+    expect(
+      followedText([one, one], "json", false)
+        .trim()
+        .split("\n")
+        .map((line) => JSON.parse(line)),
+    ).toEqual([one, one]);
     expect(followedText([], "json", true)).toBe("");
   });
 
