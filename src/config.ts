@@ -36,7 +36,6 @@ interface Option<T> {
 
 const both: readonly Reader[] = ["hub-controller", "dubbo-controller"];
 const hub: readonly Reader[] = ["hub-controller"];
-const dubbo: readonly Reader[] = ["dubbo-controller"];
 
 const option = <T>(one: Option<T>): Option<T> => one;
 
@@ -176,7 +175,7 @@ const options = {
     default: "false",
     parse: boolean,
     help: "Whether ServiceEntries that others label `manager: aeraki` also get EnvoyFilters.",
-    commands: [...dubbo, "preview"],
+    commands: ["dubbo-controller", "preview"],
   }),
   inboundFilters: option({
     flag: "inbound-filters",
@@ -184,7 +183,7 @@ const options = {
     default: "false",
     parse: boolean,
     help: "Whether the controller also writes an EnvoyFilter for the provider's own proxy, for providers inside the mesh. It acts on every pod of the mesh that listens on the service's port, whoever owns the pod and whatever it speaks: there Dubbo works, and nothing else.",
-    commands: [...dubbo, "preview"],
+    commands: ["dubbo-controller", "preview"],
   }),
   dubboPorts: option({
     flag: "dubbo-ports",
@@ -200,7 +199,7 @@ const options = {
     default: "true",
     parse: boolean,
     help: "Whether proxies stop calling endpoints of Dubbo services that cannot be reached, for 10 to 30 s at a time, and wait 1.5 s for a connection instead of Istio's 10 s. It acts on every cluster of a Dubbo port, whoever owns it. A port whose hubs all say outlierDetection: false has neither.",
-    commands: [...dubbo, "preview"],
+    commands: ["dubbo-controller", "preview"],
   }),
   dubboRules: option({
     flag: "dubbo-rules",
@@ -208,7 +207,7 @@ const options = {
     default: "true",
     parse: boolean,
     help: 'Whether VirtualServices whose host is that of a Dubbo service become rules for its calls. See "Rules" in docs/dubbo.md. With false no service has rules: what was in force ends, without a change of a listener.',
-    commands: dubbo,
+    commands: ["dubbo-controller"],
   }),
   maxAnswerBytes: option({
     flag: "max-answer-bytes",
