@@ -1,15 +1,20 @@
 /**
- * Bundles the program into one file: it starts three times as fast as its modules do, and the image needs nothing else.
+ * Bundles the program into one file, which starts three times as fast as its modules do, and puts the page that it serves beside
+ * it. The image needs nothing else.
  *
  *   node scripts/build.ts [path]   default: dist/registryhub.mjs
  */
+import { cp } from "node:fs/promises";
+import { dirname, join, resolve } from "node:path";
 import { fileURLToPath } from "node:url";
 import { build } from "esbuild";
 
+const root = fileURLToPath(new URL("..", import.meta.url));
+const outfile = resolve(root, process.argv[2] ?? "dist/registryhub.mjs");
 await build({
-  absWorkingDir: fileURLToPath(new URL("..", import.meta.url)),
+  absWorkingDir: root,
   entryPoints: ["src/main.ts"],
-  outfile: process.argv[2] ?? "dist/registryhub.mjs",
+  outfile,
   bundle: true,
   platform: "node",
   target: "node24",
@@ -24,3 +29,4 @@ await build({
   },
   logLevel: "info",
 });
+await cp(join(root, "src/page"), join(dirname(outfile), "page"), { recursive: true });

@@ -14,7 +14,7 @@ const generated: Readonly<Record<string, () => string>> = {
 function configuration(): string {
   return `# Configuration
 
-<!-- Made by \`make docs\` from src/config.ts. Do not edit. -->
+<!-- Made by \`make docs\` from src/config-options.ts. Do not edit. -->
 
 The settings of one registry are fields of its RegistryHub (\`kubectl explain registryhub.spec\`). This page lists the settings of
 the controllers. Each setting is a flag and an environment variable. The flag wins, and an empty variable counts as not set. A

@@ -113,7 +113,12 @@ const law: readonly Layer[] = [
     layers: [...controllerLayers, "controllers/writes"],
     modules: ["node:*"],
   },
-  { name: "config", files: /^config(-values)?\.ts$/, layers: ["model", "config"], modules: ["node:*"] },
+  {
+    name: "config",
+    files: /^config(-options|-values)?\.ts$/,
+    layers: ["model", "config"],
+    modules: ["node:*"],
+  },
   { name: "cli", files: /^cli\//, layers: ["*"], modules: ["node:*", "commander", "package.json"] },
   { name: "main", files: /^main\.ts$/, layers: ["*"], modules: ["node:*", "commander"] },
 ];

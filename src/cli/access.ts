@@ -1,6 +1,7 @@
 import { inspect } from "node:util";
 import type { Command } from "commander";
-import { type Config, ConfigError, type Controller, type Reader, readConfig } from "../config.ts";
+import { type Config, ConfigError, readConfig } from "../config.ts";
+import type { Controller, Reader } from "../config-options.ts";
 import { createClient, type KubeClient } from "../kube/client.ts";
 import { KubeError } from "../kube/errors.ts";
 import { type KubeconfigPlaces, loadKubeConfig, namespaceOfContext } from "../kube/kubeconfig.ts";

@@ -1,20 +1,24 @@
 import { randomUUID } from "node:crypto";
 import { hostname } from "node:os";
 import type { Command } from "commander";
-import { type Config, ConfigError, type Controller, readConfig } from "../config.ts";
+import { type Config, ConfigError, readConfig } from "../config.ts";
+import type { Controller } from "../config-options.ts";
 import { DubboController } from "../controllers/dubbo/controller.ts";
 import { HubController } from "../controllers/hub/controller.ts";
 import { type ClientOptions, createClient, type KubeClient } from "../kube/client.ts";
 import { Election } from "../kube/election.ts";
+import type { LeaseId } from "../kube/lease.ts";
 import { fieldManagers } from "../model/labels.ts";
 import { openRegistry } from "../registries/index.ts";
 import { systemClock } from "../runtime/clock.ts";
 import type { Deps } from "../runtime/deps.ts";
+import { type Routes, serveLocally } from "../runtime/local-server.ts";
 import { createLogger } from "../runtime/logger.ts";
 import { createDubboMetrics, createHubMetrics, type Metrics } from "../runtime/metrics.ts";
 import { createRegistryLimits } from "../runtime/registry-limits.ts";
 import { serveVitals } from "../runtime/vitals-server.ts";
 import { hash } from "../translate/names.ts";
+import { pageRoutes } from "./page/routes.ts";
 import { addSettings, badUsage, checkKubeconfig } from "./settings.ts";
 import { version } from "./version.ts";
 
@@ -27,11 +31,14 @@ interface Runnable {
   stuckLoops(ms: number): readonly string[];
 }
 
-type Make = (
-  config: Config,
-  client: KubeClient,
-  deps: Deps,
-) => { readonly controller: Runnable; readonly metrics: Metrics };
+/** A controller; `routesFor` = what it shows while it leads, to whom its Lease names so. */
+interface Made {
+  readonly controller: Runnable;
+  readonly metrics: Metrics;
+  readonly routesFor?: (lease: LeaseId, page: URL) => Routes;
+}
+
+type Make = (config: Config, client: KubeClient, deps: Deps) => Made;
 
 /** A command; `name` is the name of its Deployment, its field manager and, but for a lane, its Lease. */
 interface Work {
@@ -48,7 +55,11 @@ const controllers: Readonly<Record<Controller, Work>> = {
       const metrics = createHubMetrics(deps.clock);
       const options = { ...config, concurrency: writersOf(config) };
       const reading = { ...deps, openRegistry, limits: createRegistryLimits(config) };
-      return { metrics, controller: new HubController(options, client, metrics, reading) };
+      const controller = new HubController(options, client, metrics, reading);
+      const lease = (id: LeaseId): string => (config.leaderElect ? `${id.namespace}/${id.name}` : "");
+      const routesFor: Made["routesFor"] = (id, page) =>
+        pageRoutes(controller, { identity: id.identity, lease: lease(id) }, page, deps.clock);
+      return { metrics, controller, routesFor };
     },
   },
   "dubbo-controller": {
@@ -62,10 +73,11 @@ const controllers: Readonly<Record<Controller, Work>> = {
   },
 };
 
-/** Adds `hub-controller` and `dubbo-controller` to the program, with the flags of the settings table. */
+/** Adds `hub-controller` and `dubbo-controller` to the program, with the flags of the settings table. @param page as in `runProgram`. */
 export function addControllers(
   program: Command,
   env: NodeJS.ProcessEnv,
+  page: URL,
   ended: (exitCode: number) => void,
 ): void {
   for (const name of Object.keys(controllers) as Controller[]) {
@@ -75,7 +87,7 @@ export function addControllers(
       .description(controllers[name].summary);
     addSettings(command, name);
     command.action(async (flags: Record<string, string | boolean>) => {
-      ended(await runController(name, flags, env));
+      ended(await runController(name, flags, env, page));
     });
   }
 }
@@ -85,6 +97,7 @@ async function runController(
   name: Controller,
   flags: Readonly<Record<string, string | boolean>>,
   env: NodeJS.ProcessEnv,
+  page: URL,
 ): Promise<number> {
   let config: Config;
   try {
@@ -106,7 +119,7 @@ async function runController(
   }
   logger.info("starting", { version, ...(config.leaderElect && { lease: leaseNameOf(name, config) }) });
   try {
-    await work(name, config, deps, stopping.signal);
+    await work(name, config, deps, page, stopping.signal);
     return 0;
   } catch (error) {
     logger.error("controller failed", { error });
@@ -117,21 +130,26 @@ async function runController(
 }
 
 /** Runs the controller: while it leads with leader election, else until `signal` aborts. */
-async function work(name: Controller, config: Config, deps: Deps, signal: AbortSignal): Promise<void> {
+async function work(
+  name: Controller,
+  config: Config,
+  deps: Deps,
+  page: URL,
+  signal: AbortSignal,
+): Promise<void> {
   await using stack = new AsyncDisposableStack();
   const open = (options: Pick<ClientOptions, "concurrency" | "beforeWrite">): KubeClient => {
     const { kubeconfig, defaultKubeconfigs } = config;
     const common = { kubeconfig, defaultKubeconfigs, userAgent: `registryhub-${name}/${version}` };
     return stack.adopt(createClient({ ...common, ...options }, deps), (client) => client.close());
   };
-  const election = config.leaderElect
-    ? new Election(open({ concurrency: 1 }), leaseIdOf(name, config), deps)
-    : undefined;
+  const leaseId = leaseIdOf(name, config);
+  const election = config.leaderElect ? new Election(open({ concurrency: 1 }), leaseId, deps) : undefined;
   const client = open({
     concurrency: writersOf(config),
     ...(election && { beforeWrite: () => election.assertLeading() }),
   });
-  const { controller, metrics } = controllers[name].make(config, client, deps);
+  const { controller, metrics, routesFor } = controllers[name].make(config, client, deps);
   if (config.httpBindAddress !== "off") {
     const vitals = {
       stuckLoops: () => controller.stuckLoops(stuckMs),
@@ -141,17 +159,35 @@ async function work(name: Controller, config: Config, deps: Deps, signal: AbortS
     const server = stack.use(await serveVitals(config.httpBindAddress, vitals));
     deps.logger.info("serving", { port: server.port });
   }
-  const run = (running: AbortSignal): Promise<void> => {
+  const run = async (running: AbortSignal): Promise<void> => {
     metrics.leads();
-    return controller.run(running);
+    const routes = config.pagePort === 0 ? undefined : routesFor?.(leaseId, page);
+    await using _ = routes && (await openPage(config.pagePort, routes, deps));
+    await controller.run(running);
   };
   await (election ? election.lead(run, signal) : run(signal));
+}
+
+/** Nothing depends on the page, so a port that is taken is no reason to end. */
+async function openPage(
+  port: number,
+  routes: Routes,
+  { logger }: Deps,
+): Promise<AsyncDisposable | undefined> {
+  try {
+    const server = await serveLocally(port, routes, logger);
+    logger.info("serving the page", { url: `http://127.0.0.1:${server.port}` });
+    return server;
+  } catch (error) {
+    logger.warn("cannot serve the page; set --page-port to a port that is free", { port, error });
+    return undefined;
+  }
 }
 
 /** Half of them are for one namespace at most (`WorkQueue`). */
 const writersOf = ({ kubeApiConcurrency }: Config): number => 2 * kubeApiConcurrency;
 
-const leaseIdOf = (name: Controller, config: Config) => ({
+const leaseIdOf = (name: Controller, config: Config): LeaseId => ({
   namespace: config.leaderElectNamespace,
   name: leaseNameOf(name, config),
   identity: `${hostname()}_${randomUUID()}`,

@@ -11,8 +11,15 @@ import { addStatus } from "./status/command.ts";
 import { addUninstall } from "./uninstall/command.ts";
 import { version } from "./version.ts";
 
-/** Runs a command line, without the name of the program, to its end. Returns the exit code. */
-export async function runProgram(args: readonly string[], env: NodeJS.ProcessEnv): Promise<number> {
+/**
+ * Runs a command line, without the name of the program, to its end. Returns the exit code.
+ * @param page the folder of the page's files.
+ */
+export async function runProgram(
+  args: readonly string[],
+  env: NodeJS.ProcessEnv,
+  page: URL,
+): Promise<number> {
   let exitCode = 0;
   const ended = (code: number): void => {
     exitCode = code;
@@ -23,7 +30,7 @@ export async function runProgram(args: readonly string[], env: NodeJS.ProcessEnv
     )
     .showHelpAfterError("(--help lists what there is)")
     .exitOverride();
-  addControllers(program, env, ended);
+  addControllers(program, env, page, ended);
   addPreview(program, env, ended);
   addStatus(program, env, ended);
   addExplain(program, env, ended);

@@ -1,5 +1,6 @@
 import type { Command } from "commander";
-import { ConfigError, type Reader, settings } from "../config.ts";
+import { ConfigError, settings } from "../config.ts";
+import type { Reader } from "../config-options.ts";
 import { type KubeconfigPlaces, kubeconfigProblem, loadKubeConfig } from "../kube/kubeconfig.ts";
 
 /** What a process ends with when a person has to change its command line, its settings or a file that they name. */

@@ -1,5 +1,5 @@
 import { createServer, type ServerResponse } from "node:http";
-import type { AddressInfo } from "node:net";
+import { type ListeningServer, listen } from "./listen.ts";
 
 /** The answers of the endpoints. None may depend on the state of the API server or of a registry. */
 export interface Vitals {
@@ -11,21 +11,15 @@ export interface Vitals {
   metrics(): Promise<string>;
 }
 
-/** A listening server; disposing it closes every connection. */
-export interface VitalsServer extends AsyncDisposable {
-  /** The bound port. */
-  readonly port: number;
-}
-
 /**
  * Serves GET /healthz (503 names the stuck loops), /readyz (503 gives the reason) and /metrics. Port 0 binds any free
  * port.
  * @throws the system's error when the address cannot be bound.
  */
-export async function serveVitals(
+export function serveVitals(
   bind: { readonly host?: string; readonly port: number },
   vitals: Vitals,
-): Promise<VitalsServer> {
+): Promise<ListeningServer> {
   const server = createServer((request, response) => {
     const path = request.url?.split("?")[0] ?? "";
     if (request.method !== "GET" && request.method !== "HEAD")
@@ -35,18 +29,7 @@ export async function serveVitals(
       (error: unknown) => answer(response, 500, String(error)),
     );
   });
-  await new Promise<void>((resolve, reject) => {
-    server.once("error", reject);
-    server.listen(bind, resolve);
-  });
-  return {
-    port: (server.address() as AddressInfo).port,
-    async [Symbol.asyncDispose]() {
-      const closed = new Promise((resolve) => server.close(resolve));
-      server.closeAllConnections();
-      await closed;
-    },
-  };
+  return listen(server, bind);
 }
 
 async function respond(path: string, vitals: Vitals): Promise<readonly [status: number, body: string]> {

@@ -1,5 +1,6 @@
 import { setImmediate as nextTurn } from "node:timers/promises";
 import { onTestFinished } from "vitest";
+import type { Source } from "../../src/cli/page/routes.ts";
 import { readConfig } from "../../src/config.ts";
 import { DubboController, type DubboControllerOptions } from "../../src/controllers/dubbo/controller.ts";
 import { HubController, type HubControllerOptions } from "../../src/controllers/hub/controller.ts";
@@ -79,6 +80,8 @@ export interface Process<O> {
   stuckLoops(ms: number): readonly string[];
   /** What the hub-controller has kept of what it changed since its start; nothing of the other one. */
   changes(): readonly Change[];
+  /** What the page of the hub-controller is made of. @throws when it is not started, and of the other one. */
+  source(): Source;
 }
 
 /** A cluster, registries and both controllers, whole, on one clock that stands still until a story lets time pass. */
@@ -166,7 +169,11 @@ export function openWorld({ busyMs = 0, clock = fakeClock(), servers }: WorldOpt
       },
       metrics: async () => withoutComments((await current?.render()) ?? ""),
       stuckLoops: (ms) => current?.stuckLoops(ms) ?? [],
-      changes: () => [...(current?.history?.after(0) ?? [])],
+      changes: () => [...(current?.source?.history.after(0) ?? [])],
+      source() {
+        if (current?.source === undefined) throw new Error("no hub-controller runs");
+        return current.source;
+      },
     };
     return self;
   }
@@ -218,12 +225,16 @@ export function openWorld({ busyMs = 0, clock = fakeClock(), servers }: WorldOpt
 }
 
 /** What is the same of both controllers. */
-interface Running extends Pick<HubController, "run" | "stuckLoops">, Partial<Pick<HubController, "history">> {
+interface Running extends Pick<HubController, "run" | "stuckLoops"> {
+  readonly source?: Source;
   render(): Promise<string>;
 }
 
-const running = (controller: Omit<Running, "render">, metrics: { render(): Promise<string> }): Running => ({
-  ...(controller.history && { history: controller.history }),
+const running = (
+  controller: HubController | DubboController,
+  metrics: { render(): Promise<string> },
+): Running => ({
+  ...(controller instanceof HubController && { source: controller }),
   run: (signal) => controller.run(signal),
   stuckLoops: (ms) => controller.stuckLoops(ms),
   render: () => metrics.render(),

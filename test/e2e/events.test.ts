@@ -1,4 +1,4 @@
-import { spawn } from "node:child_process";
+import { type ChildProcess, spawn } from "node:child_process";
 import { once } from "node:events";
 import { createServer } from "node:http";
 import type { AddressInfo } from "node:net";
@@ -19,10 +19,11 @@ import {
 } from "./world.ts";
 
 const program = fileURLToPath(new URL("../../bin/kubectl-registryhub", import.meta.url));
+const port = await freePort();
 /** Nobody listens there. */
 const dead = await freePort();
 
-const world = useWorld({ hub: [...quickly, "--leader-elect"] });
+const world = useWorld({ hub: [...quickly, "--leader-elect", `--page-port=${port}`] });
 
 const env = () => ({ ...process.env, KUBECONFIG: world.api.kubeconfig });
 
@@ -32,6 +33,19 @@ async function events({ namespace }: Tenant, at: number, ...more: readonly strin
   const child = spawn(program, args, { env: env(), stdio: ["ignore", "pipe", "pipe"] });
   const [stdout, stderr] = await Promise.all([text(child.stdout), text(child.stderr), once(child, "close")]);
   return { code: child.exitCode, stdout, stderr };
+}
+
+/** `events -w`, from its start to the test's end. */
+function follow({ namespace }: Tenant, at: number) {
+  const args = ["events", "-w", "-n", namespace, "hub", `--page-port=${at}`];
+  const child: ChildProcess = spawn(program, args, { env: env(), stdio: ["ignore", "pipe", "pipe"] });
+  onTestFinished(() => void child.kill("SIGKILL"));
+  const said = { stdout: "", stderr: "" };
+  for (const stream of ["stdout", "stderr"] as const)
+    child[stream]?.setEncoding("utf8").on("data", (chunk: string) => {
+      said[stream] += chunk;
+    });
+  return { child, said };
 }
 
 const urlOf = (name: string, at: number): string => providerUrl(`org.example.${name}`, `10.42.9.${at}:20880`);
@@ -53,6 +67,46 @@ async function incident() {
   }, STATUS_MS);
   return { tenant, left, host: `org.example.shop-1.0.0.${tenant.namespace}` };
 }
+
+describe("events of the leader", () => {
+  test("tell who removed an endpoint, when and why", async () => {
+    const { tenant, host } = await incident();
+    const { code, stdout, stderr } = await events(tenant, port);
+    expect({ code, stderr }).toEqual({ code: 0, stderr: "" });
+    expect(stdout).toMatch(/^TIME +HUB +HOST +WHAT +WHY$/m);
+    expect(stdout).toMatch(/ Created +the registry lists it, with \d endpoints?: 10\.42\.9\.1:20880/);
+    expect(stdout).toMatch(/ EndpointRemoved +10\.42\.9\.1:20880: not listed since \d{4}-/);
+    const report = JSON.parse((await events(tenant, port, "-o", "json")).stdout);
+    expect(report).toMatchObject({ source: "changes", identity: expect.stringMatching(/_/) });
+    expect(report.items).toContainEqual(
+      expect.objectContaining({
+        hub: `${tenant.namespace}/hub`,
+        registry: "zookeeper",
+        host: `${tenant.namespace}/${host}`,
+        endpoint: "10.42.9.1:20880",
+        what: "EndpointRemoved",
+      }),
+    );
+    expect((await events(tenant, port, "-o", "yaml")).stdout).toContain("what: EndpointRemoved\n");
+  });
+
+  test("go on with -w over a change of the leader, until they are interrupted", async () => {
+    const { tenant, left } = await incident();
+    const { child, said } = follow(tenant, port);
+    await eventually(() => expect(said.stdout).toContain("EndpointRemoved"), SOON_MS);
+    await world.writer.delete(left);
+    await eventually(() => expect(said.stdout).toContain("Emptied"), STATUS_MS);
+    await world.controllers.hub.terminate();
+    await eventually(() => expect(said.stderr).toMatch(/^no operator answers .*; waiting for one/m), SOON_MS);
+    await world.controllers.hub.restart();
+    await eventually(() => expect(said.stderr).toMatch(/^another operator leads now: /m), STATUS_MS);
+    await tenant.provide(urlOf("Later", 3));
+    await eventually(() => expect(said.stdout).toMatch(/org\.example\.later.* Created /), STATUS_MS);
+    child.kill("SIGINT");
+    await once(child, "close");
+    expect([child.exitCode, child.signalCode]).toEqual([0, null]);
+  });
+});
 
 describe("events of the cluster", () => {
   test("are told where no operator answers, and how to reach the leader", async () => {
@@ -93,7 +147,7 @@ describe("events of the cluster", () => {
 
   test("of a hub that there never was are a wrong name", async () => {
     const { tenant } = await incident();
-    const child = spawn(program, ["events", "-n", tenant.namespace, "nobody"], {
+    const child = spawn(program, ["events", "-n", tenant.namespace, "nobody", `--page-port=${port}`], {
       env: env(),
       stdio: ["ignore", "pipe", "pipe"],
     });

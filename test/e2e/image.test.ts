@@ -42,7 +42,9 @@ test("adds the bundle to its base, and nothing else of the repository", async ()
   const base = await unpackImage(buildah, baseImages.BASE, join(folder.path, "base"));
   const inBase = new Set(await readdir(base.root, { recursive: true }));
   const added = (await readdir(image.root, { recursive: true })).filter((path) => !inBase.has(path));
-  expect(added.sort()).toEqual(["app", "app/registryhub.mjs", "app/registryhub.mjs.map"]);
+  const page = (await readdir(join(checkout, "src/page"))).map((name) => `app/page/${name}`);
+  const program = ["app", "app/page", "app/registryhub.mjs", "app/registryhub.mjs.map"];
+  expect(added.sort()).toEqual([...program, ...page].sort());
 });
 
 test("says who it is", async () => {

@@ -1,7 +1,8 @@
 import { fileURLToPath } from "node:url";
 import { beforeAll, describe, expect, test } from "vitest";
 import { version } from "../../src/cli/version.ts";
-import { type Controller, readConfig } from "../../src/config.ts";
+import { readConfig } from "../../src/config.ts";
+import type { Controller } from "../../src/config-options.ts";
 import { type ApiServer, startApiServer } from "../bed/api-server.ts";
 import { run } from "../bed/run.ts";
 import {

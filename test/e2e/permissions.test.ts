@@ -1,5 +1,5 @@
 import { beforeAll, describe, expect, onTestFinished, test } from "vitest";
-import type { Controller } from "../../src/config.ts";
+import type { Controller } from "../../src/config-options.ts";
 import { annotations, fieldManagers, labels } from "../../src/model/labels.ts";
 import { hubIdOf } from "../../src/translate/names.ts";
 import { type ControllerProcess, startController } from "../support/controllers.ts";

@@ -1,5 +1,5 @@
 import { join } from "node:path";
-import type { Controller } from "../../src/config.ts";
+import type { Controller } from "../../src/config-options.ts";
 import { awaitReady, type ServerProcess, startServerProcess } from "../bed/server-process.ts";
 import { temporaryFolder } from "../bed/watchdog.ts";
 import { builtProgram } from "./program.ts";

@@ -79,16 +79,18 @@ describe.each(choices.map((chosen) => ({ name: chosen.join(", ") || "none", chos
     const has = (name: Component): boolean => chosen.includes(name);
 
     test("every process has the settings of each component", () => {
-      const hub = ["hub-controller", "--leader-elect", "--http-bind-address=:8080"];
+      const both = ["--leader-elect", "--http-bind-address=:8080"];
+      const hub = ["hub-controller", ...both, "--page-port=8081"];
+      // Of two flags the last one counts.
       const own = has("multi-tenant")
-        ? ["--allow-cross-namespace=false", "--deny-targets=com,net,org,io,cn"]
+        ? ["--allow-cross-namespace=false", "--deny-targets=com,net,org,io,cn", "--page-port=0"]
         : [];
       const lanes = has("lanes");
       const other = lanes ? ["--hub-selector=ecns.easystack.cn/lane!=critical"] : [];
       const critical = ["--hub-selector=ecns.easystack.cn/lane=critical", "--vip-cidr=240.242.0.0/16"];
       const root = has("istio-system") ? ["--root-namespace=istio-system"] : [];
       const expected: Record<string, readonly string[]> = {
-        "dubbo-controller": ["dubbo-controller", ...hub.slice(1), ...root],
+        "dubbo-controller": ["dubbo-controller", ...both, ...root],
         registryhub: [...hub, ...own, ...other, ...root],
         ...(lanes && { "registryhub-critical": [...hub, ...own, ...critical, ...root] }),
       };

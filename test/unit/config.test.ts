@@ -25,6 +25,7 @@ describe("readConfig", () => {
       rootNamespace: "servicemesh",
       vipCidr: "240.241.0.0/16",
       httpBindAddress: { host: "127.0.0.1", port: 0 },
+      pagePort: 0,
       leaderElect: false,
       leaderElectNamespace: "servicemesh",
       kubeApiConcurrency: 16,

@@ -36,6 +36,7 @@ servicemesh; here they are in that of the release. Call with (list $ "rbac/users
 {{- end }}
 - --allow-cross-namespace=false
 - --deny-targets={{ index .Values.settings "deny-targets" | default "com,net,org,io,cn" }}
+- --page-port={{ index .Values.settings "page-port" | default "0" }}
 {{- end }}
 {{- end }}
 

@@ -78,6 +78,16 @@ export class HubController {
     this.#sidecars = new Sidecars(client, options.rootNamespace, this.#sidecarsContext(), deps);
   }
 
+  /** What it knows now, for whoever only looks. */
+  get knowledge(): {
+    readonly hubs: HubCluster["hubs"]["objects"];
+    readonly entries: HubCluster["entries"];
+    readonly sessions: readonly HubSession[];
+  } {
+    const { hubs, entries } = this.#cluster;
+    return { hubs: hubs.objects, entries, sessions: this.#sessions.ordered };
+  }
+
   /** Names of the queues that have worked on one key for longer than `ms`. */
   stuckLoops(ms: Ms): readonly string[] {
     const queues = { hosts: this.#hostQueue, status: this.#statusQueue, rules: this.#defaultRules };

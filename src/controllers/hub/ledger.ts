@@ -154,6 +154,11 @@ export class HostLedger {
     return { services: this.#withheld.size, endpoints };
   }
 
+  /** Whether endpoints of the host are withheld. */
+  withholds(host: HostKey): boolean {
+    return this.#withheld.has(host);
+  }
+
   /** Hosts with withheld endpoints. */
   withheldHosts(): IterableIterator<HostKey> {
     return this.#withheld.keys();

@@ -2,6 +2,9 @@ import { spawnSync } from "node:child_process";
 import { beforeAll, describe, expect, test, vi } from "vitest";
 import { runProgram } from "../../../src/cli/program.ts";
 
+/** No command of people asks for it. */
+const page = new URL("file:///nowhere/");
+
 /** What the program prints. */
 async function printed(...args: readonly string[]): Promise<string> {
   let text = "";
@@ -9,7 +12,7 @@ async function printed(...args: readonly string[]): Promise<string> {
     text += String(part);
     return true;
   });
-  await runProgram(args, {}).finally(() => vi.restoreAllMocks());
+  await runProgram(args, {}, page).finally(() => vi.restoreAllMocks());
   return text;
 }
 

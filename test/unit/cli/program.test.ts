@@ -9,6 +9,9 @@ import { fileURLToPath } from "node:url";
 import { afterAll, beforeAll, describe, expect, test, vi } from "vitest";
 import { runProgram } from "../../../src/cli/program.ts";
 
+/** No command of people asks for it. */
+const page = new URL("file:///nowhere/");
+
 const main = fileURLToPath(new URL("../../../src/main.ts", import.meta.url));
 
 /** Nobody listens there. */
@@ -42,7 +45,7 @@ async function run(args: readonly string[], env: Readonly<Record<string, string>
       said[stream] += String(text);
       return true;
     });
-  const code = await runProgram(args, { HOME: home, ...env }).finally(() => vi.restoreAllMocks());
+  const code = await runProgram(args, { HOME: home, ...env }, page).finally(() => vi.restoreAllMocks());
   return { code, ...said };
 }
 

@@ -1,12 +1,13 @@
 import { afterEach, beforeEach, expect, it } from "vitest";
+import type { ListeningServer } from "../../../src/runtime/listen.ts";
 import { createHubMetrics, type HubMetrics } from "../../../src/runtime/metrics.ts";
-import { serveVitals, type VitalsServer } from "../../../src/runtime/vitals-server.ts";
+import { serveVitals } from "../../../src/runtime/vitals-server.ts";
 
 let nowMs: number;
 let metrics: HubMetrics;
 let stuck: string[];
 let reason: string | undefined;
-let server: VitalsServer;
+let server: ListeningServer;
 
 beforeEach(async () => {
   nowMs = 1_000;

@@ -1,0 +1,70 @@
+/** @import { ServicesAnswer } from "../cli/page/services.ts" */
+/** @import { ServiceAnswer } from "../cli/page/service.ts" */
+import { clockTime, element, hashOf, link, row, stateMark, table, text } from "./elements.js";
+
+/** How many there are, and how many of them are shown. @param {ServicesAnswer} answer */
+export function foundText({ total, found, services }) {
+  const matching = found === total ? `${total} services` : `${found} of ${total} services match`;
+  return services.length < found
+    ? `${matching}; the first ${services.length} are shown. Search to see others.`
+    : `${matching}.`;
+}
+
+/** @param {ServicesAnswer} answer @param {Readonly<Record<string, string>>} where what is looked at */
+export function servicesTable({ services }, where) {
+  const rows = services.map((one) =>
+    row(
+      [
+        link({ ...where, host: one.host }, text(one.host)),
+        one.service,
+        stateMark(one.state),
+        one.endpoints,
+        one.protocol,
+        one.port,
+        one.vip,
+        one.hubs.join(", "),
+      ],
+      one.host === where.host,
+    ),
+  );
+  const headings = ["Host", "Service", "State", "Endpoints", "Protocol", "Port", "Virtual IP", "Hubs"];
+  return table("Services by host", headings, rows);
+}
+
+/** One service and its endpoints. @param {ServiceAnswer} service @param {Readonly<Record<string, string>>} where */
+export function serviceDetail(service, where) {
+  const { host, name, kind, vip, protocol, port, exportTo, emptySince, endpoints, endpointCount } = service;
+  const rows = endpoints.map((one) =>
+    row([
+      one.endpoint,
+      one.kept === "" ? stateMark("fine", "listed") : stateMark("held", `kept: ${one.kept}`),
+      one.weight,
+      one.locality,
+      one.mtls ? "mTLS" : "plain",
+      one.hubs.join(", "),
+      Object.entries(one.labels)
+        .map(([key, value]) => `${key}=${value}`)
+        .join(" "),
+    ]),
+  );
+  const headings = ["Endpoint", "State", "Weight", "Locality", "Called by", "Hubs", "Labels"];
+  const seenBy = exportTo ? `namespaces ${exportTo.join(", ")}` : "all namespaces";
+  return element(
+    "div",
+    { class: "card" },
+    element("h3", {}, text(host), " ", element("a", { href: hashOf({ ...where, host: "" }) }, "close")),
+    element("p", {}, text(service.service)),
+    element(
+      "p",
+      {},
+      text(
+        `${kind}, ${protocol} port ${port}, virtual IP ${vip || "none"}, ServiceEntry ${name}, seen by ${seenBy}`,
+      ),
+    ),
+    ...(emptySince === undefined
+      ? []
+      : [element("p", {}, stateMark("empty", `empty since ${clockTime(emptySince)}: calls fail fast`))]),
+    element("p", {}, "More: ", element("code", {}, `registryhub explain ${host}`)),
+    table(`${endpointCount} endpoints, ${endpoints.length} shown`, headings, rows),
+  );
+}
