@@ -84,6 +84,14 @@ test-tenancy: bed ## What one tenant can do to another, on a real API server; pr
 test-monitoring: bed ## Alerts by promtool, and a real Prometheus that scrapes the running operator (Debian).
 	@$(VITEST) --project monitoring
 
+.PHONY: test-page
+test-page: bed ## The page of the hub-controller in a Chromium (Debian).
+	@$(VITEST) --project page
+
+.PHONY: screenshots
+screenshots: bed ## The same, and take the pictures of docs/page.md anew.
+	@SCREENSHOTS=1 $(VITEST) --project page
+
 .PHONY: test-contract
 test-contract: bed ## The registry adapters on real registries, and on the fakes; TYPE=zookeeper for one type.
 	@$(VITEST) --project contract --project fakes --project matrix-contract $(TYPE)

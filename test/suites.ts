@@ -77,6 +77,7 @@ export const suites: readonly Suite[] = [
   { name: "tenancy", include: everyFile("tenancy"), timeoutMs: 180 * seconds, processors: 1 },
   { name: "release", include: everyFile("release"), timeoutMs: 180 * seconds, processors: 1 },
   { name: "monitoring", include: everyFile("monitoring"), timeoutMs: 180 * seconds, processors: 1 },
+  { name: "page", include: everyFile("page"), timeoutMs: 120 * seconds, processors: 1 },
   { name: "bed", include: everyFile("bed"), timeoutMs: 180 * seconds, processors: 1 },
   { name: "upgrade", include: everyFile("upgrade"), timeoutMs: 180 * seconds, processors: 1 },
   {

@@ -12,7 +12,7 @@ export const askHubs = () => ask("api/hubs", {});
 export const askServices = ({ hub = "", search = "", state = "" }) =>
   ask("api/services", { hub, search, state });
 
-/** @param {string} host @returns {Promise<ServiceAnswer | undefined>} undefined = it does not exist. */
+/** @param {string} host @returns {Promise<ServiceAnswer | null>} null = it does not exist. */
 export const askService = (host) => ask("api/service", { host });
 
 /** @param {number} after @returns {Promise<Changes>} */
@@ -27,7 +27,6 @@ async function ask(path, query) {
   const response = await fetch(`${path}?${new URLSearchParams(query)}`, {
     signal: AbortSignal.timeout(timeoutMs),
   });
-  if (response.status === 404) return undefined;
   if (!response.ok) throw new Error(`the operator answers ${response.status}: ${await response.text()}`);
   return response.json();
 }

@@ -77,3 +77,6 @@ export function clockTime(time) {
   const at = new Date(time);
   return Number.isNaN(at.getTime()) ? "–" : at.toLocaleString("sv-SE");
 }
+
+/** "1 service", "2 services". @param {number} count @param {string} noun */
+export const counted = (count, noun) => `${count} ${noun}${count === 1 ? "" : "s"}`;

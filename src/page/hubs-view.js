@@ -1,6 +1,6 @@
 /** @import { HubOnPage } from "../cli/page/hubs.ts" */
 /** @import { Change } from "../model/change.ts" */
-import { clockTime, element, link, row, stateMark, table, text } from "./elements.js";
+import { clockTime, counted, element, link, row, stateMark, table, text } from "./elements.js";
 
 const shownChanges = 200;
 
@@ -16,7 +16,7 @@ export function hubsTable(hubs, chosen) {
         stateMark(stateOf(hub), hub.reason || "no status"),
         hub.services,
         hub.endpoints,
-        hub.held ? `${hub.held.services} services (${hub.held.reason})` : "–",
+        hub.held ? `${counted(hub.held.services, "service")} (${hub.held.reason})` : "–",
         Math.max(hub.problems.length, hub.rejected),
         clockTime(hub.lastWrite),
       ],
@@ -106,7 +106,7 @@ function holdCard({ endOfHold }, held) {
       "p",
       {},
       text(
-        `${held.services} services with ${held.endpoints} endpoints, since ${clockTime(held.since)}, until ${clockTime(held.until)}`,
+        `${counted(held.services, "service")} with ${counted(held.endpoints, "endpoint")}, since ${clockTime(held.since)}, until ${clockTime(held.until)}`,
       ),
     ),
     element("p", {}, "fix: ", text(held.isReleased ? "nothing; somebody has released it" : endOfHold)),

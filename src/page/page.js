@@ -14,10 +14,10 @@ const keptChanges = 1_000;
 
 /**
  * @typedef {{ of: string, last: number, changes: readonly Change[] }} History `of` = the process whose it is.
- * @typedef {{ hubs?: HubsAnswer, services?: ServicesAnswer, service?: ServiceAnswer | undefined, history: History }} Known
+ * @typedef {{ hubs?: HubsAnswer, services?: ServicesAnswer, service: ServiceAnswer | null, history: History }} Known
  */
 /** @type {Known} */
-let known = { history: { of: "", last: 0, changes: [] } };
+let known = { service: null, history: { of: "", last: 0, changes: [] } };
 /** What is shown in each place, as text: what did not change is left alone, with its focus and its selection. */
 const shown = new Map();
 /** Counts what was asked: an answer that is late must not replace a newer one. */
@@ -42,7 +42,7 @@ async function refresh() {
     const [hubs, services, service, history] = await Promise.all([
       askHubs(),
       askServices(asked),
-      asked.host === "" ? undefined : askService(asked.host),
+      asked.host === "" ? null : askService(asked.host),
       readHistory(known.history),
     ]);
     if (mine !== turn) return;

@@ -1,7 +1,7 @@
 /** @import { HubOnPage } from "../cli/page/hubs.ts" */
 /** @import { ServiceOnPage, ServicesAnswer } from "../cli/page/services.ts" */
 /** @import { ServiceAnswer } from "../cli/page/service.ts" */
-import { drawing, element, hashOf } from "./elements.js";
+import { counted, drawing, element, hashOf } from "./elements.js";
 import { stateOf } from "./hubs-view.js";
 
 const width = 1000;
@@ -22,7 +22,7 @@ const drawnEndpoints = 24;
  * Hubs → services → the endpoints of the service that is looked at.
  * @param {readonly HubOnPage[]} hubs
  * @param {ServicesAnswer} answer
- * @param {ServiceAnswer | undefined} chosen
+ * @param {ServiceAnswer | null} chosen
  * @param {Readonly<Record<string, string>>} where what is looked at
  */
 export function picture(hubs, { services, found }, chosen, where) {
@@ -58,15 +58,20 @@ export function picture(hubs, { services, found }, chosen, where) {
     top += height + gap;
   }
   const height = chosen ? Math.max(top, endpointMarks(chosen, chosenAt, top, links, marks)) : top;
-  const label = `${groups.length} hubs, ${services.length} of ${found} services${chosen ? `, ${chosen.endpointCount} endpoints of ${chosen.host}` : ""}; the tables below say the same`;
   const drawn = drawing("svg", {
     class: "picture",
     viewBox: `0 0 ${width} ${height}`,
-    role: "img",
-    "aria-label": label,
+    "aria-hidden": "true",
   });
   drawn.append(links, marks);
-  return element("div", { class: "scrolls" }, drawn);
+  const of = chosen ? `, ${counted(chosen.endpointCount, "endpoint")} of ${chosen.host}` : "";
+  const caption = `${counted(groups.length, "hub")}, ${services.length} of ${found} services${of}. The tables say the same.`;
+  return element(
+    "figure",
+    {},
+    element("div", { class: "scrolls" }, drawn),
+    element("figcaption", {}, caption),
+  );
 }
 
 /** @param {HubOnPage} hub @param {number} middle */
@@ -79,7 +84,11 @@ function hubMark(hub, middle) {
     drawing("rect", { class: "box", ...hubBox, y, rx: 5 }),
     drawing("circle", { class: `mark ${stateOf(hub)}`, cx: 16, cy: middle, r: 5 }),
     drawing("text", { x: 30, y: middle - 4 }, shortened(hub.key, 26)),
-    drawing("text", { x: 30, y: middle + 12 }, shortened(`${hub.type}, ${hub.services} services`, 26)),
+    drawing(
+      "text",
+      { x: 30, y: middle + 12 },
+      shortened(`${hub.type}, ${counted(hub.services, "service")}`, 26),
+    ),
   );
 }
 
@@ -90,7 +99,7 @@ function serviceMark(service, at, isNamed, isChosen, where) {
   const made = drawing(
     "a",
     { href: hashOf({ ...where, host }), tabindex: -1, class: isChosen ? "chosen" : "" },
-    drawing("title", {}, `${host}: ${state}, ${endpoints} endpoints`),
+    drawing("title", {}, `${host}: ${state}, ${counted(endpoints, "endpoint")}`),
   );
   if (isNamed)
     made.append(

@@ -1,10 +1,11 @@
 /** @import { ServicesAnswer } from "../cli/page/services.ts" */
 /** @import { ServiceAnswer } from "../cli/page/service.ts" */
-import { clockTime, element, hashOf, link, row, stateMark, table, text } from "./elements.js";
+import { clockTime, counted, element, hashOf, link, row, stateMark, table, text } from "./elements.js";
 
 /** How many there are, and how many of them are shown. @param {ServicesAnswer} answer */
 export function foundText({ total, found, services }) {
-  const matching = found === total ? `${total} services` : `${found} of ${total} services match`;
+  const matching =
+    found === total ? counted(total, "service") : `${found} of ${counted(total, "service")} match`;
   return services.length < found
     ? `${matching}; the first ${services.length} are shown. Search to see others.`
     : `${matching}.`;
@@ -65,6 +66,6 @@ export function serviceDetail(service, where) {
       ? []
       : [element("p", {}, stateMark("empty", `empty since ${clockTime(emptySince)}: calls fail fast`))]),
     element("p", {}, "More: ", element("code", {}, `registryhub explain ${host}`)),
-    table(`${endpointCount} endpoints, ${endpoints.length} shown`, headings, rows),
+    table(`${counted(endpointCount, "endpoint")}, ${endpoints.length} shown`, headings, rows),
   );
 }

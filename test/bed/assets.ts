@@ -1,6 +1,7 @@
 import { dirname } from "node:path";
 import { baseImageStorage } from "./base-images.ts";
 import { buildahPackages, canBuildImages } from "./buildah.ts";
+import { chromiumPackages } from "./chromium.ts";
 import { consulBinary } from "./consul-binary.ts";
 import { canUnpackDebs } from "./debian.ts";
 import { prepareDubboGo } from "./dubbo-go-provider.ts";
@@ -63,6 +64,7 @@ const others: readonly Asset[] = [
   { name: "envoy", prepare: async () => ({ ENVOY: await envoyBinary() }) },
   { name: "network-tools", prepare: prepareNetworkTools },
   { name: "prometheus", prepare: preparePrometheus },
+  { name: "chromium", prepare: prepareChromium },
   { name: "images", prepare: prepareImages },
   { name: "earlier-version", prepare: prepareEarlierVersions },
 ];
@@ -121,6 +123,13 @@ async function prepareJudges(): Promise<Variables> {
 async function prepareNetworkTools(): Promise<Variables> {
   if (canUnpackDebs()) return { NETWORK_TOOLS: await networkTools() };
   say("this is no Debian: make test-mesh will fail");
+  return {};
+}
+
+/** Only the page suite needs it. Where it cannot be had that suite fails, and everything else runs. */
+async function prepareChromium(): Promise<Variables> {
+  if (canUnpackDebs()) return { CHROMIUM: await chromiumPackages() };
+  say("this is no Debian: make test-page will fail");
   return {};
 }
 

@@ -12,10 +12,19 @@ export const canUnpackDebs = (): boolean => existsSync("/usr/bin/apt-get");
 /**
  * The folder of these packages of the Debian that runs here, without what they depend on: in the cache, where they are
  * downloaded to the first time. Nothing is installed: mounted over /usr, see {@link overUsr}, they can be run.
+ * @param libraries whether the libraries are there that they need, but those of the C and C++ runtimes.
  */
-export async function debianPackages(name: string, packages: readonly string[]): Promise<string> {
+export async function debianPackages(
+  name: string,
+  packages: readonly string[],
+  { libraries = false } = {},
+): Promise<string> {
   const path = join(cacheRoot(), `${name}-${await cacheKey([], [process.arch, ...packages])}`);
-  const build = (to: string) => withProgress(`downloading ${name}`, () => unpack(packages, to));
+  const build = (to: string) =>
+    withProgress(`downloading ${name}`, async () => {
+      await unpack(packages, to);
+      if (libraries) await unpack(await librariesOf(packages), to);
+    });
   await fillCache(path, [{ path, build }]);
   return path;
 }
@@ -23,6 +32,19 @@ export async function debianPackages(name: string, packages: readonly string[]):
 /** The shell command that lays a folder of packages over /usr; for a mount namespace, which takes the mount with it. */
 export function overUsr(folder: string): string {
   return `mount -t overlay -o 'lowerdir=${folder}/usr:/usr' packages /usr`;
+}
+
+/** The packages of libraries that these need, directly or not; by the lists of packages of this machine. */
+async function librariesOf(packages: readonly string[]): Promise<readonly string[]> {
+  const others = ["recommends", "suggests", "conflicts", "breaks", "replaces", "enhances"];
+  const lines = await run("apt-cache", [
+    "depends",
+    "--recurse",
+    ...others.map((kind) => `--no-${kind}`),
+    ...packages,
+  ]);
+  const names = lines.split("\n").filter((line) => /^lib[^:]*$/.test(line));
+  return [...new Set(names)].filter((name) => !/^lib(c6|gcc-s1|stdc\+\+6|crypt1)$/.test(name));
 }
 
 async function unpack(packages: readonly string[], folder: string): Promise<void> {

@@ -52,10 +52,10 @@ export function pageRoutes(
     ...Object.fromEntries(files.map((name) => [`/${name}`, () => file(folder, name)])),
     "/api/hubs": sliced(() => hubsAnswer(source.knowledge, who.identity, clock.now())),
     "/api/services": sliced((query) => servicesAnswer(source.knowledge, servicesAsked(query))),
-    "/api/service": async (query) => {
-      const json = serviceAnswer(source.knowledge, query.get("host") ?? "");
-      return json && { json };
-    },
+    // A service that is gone is no mistake of who asks.
+    "/api/service": async (query) => ({
+      json: serviceAnswer(source.knowledge, query.get("host") ?? "") ?? null,
+    }),
     "/changes": async (query) => ({ json: changesAnswer(source.history, who, query) }),
   };
 }

@@ -17,7 +17,7 @@ export interface EndpointOnPage {
   readonly kept: string;
 }
 
-/** What GET /api/service answers. */
+/** What GET /api/service answers, or null. */
 export interface ServiceAnswer {
   readonly host: HostKey;
   /** Of its ServiceEntry. */
