@@ -3,6 +3,7 @@
 /** @import { ServiceAnswer } from "../cli/page/service.ts" */
 import { counted, drawing, element, hashOf } from "./elements.js";
 import { stateOf } from "./hubs-view.js";
+import { endpointMark } from "./services-view.js";
 
 const width = 1000;
 const hubBox = { x: 1, width: 210, height: 40 };
@@ -133,13 +134,12 @@ function endpointMarks({ endpoints, endpointCount }, from, height, links, marks)
   drawn.forEach((one, index) => {
     const at = { x: endpointsAt, y: start + index * rowHeight + rowHeight / 2 };
     if (from) links.append(curve(from, { x: at.x - 8, y: at.y }, true));
-    const state = one.kept === "" ? "fine" : "held";
     marks.append(
       drawing(
         "g",
         {},
-        drawing("title", {}, `${one.endpoint}${one.kept === "" ? "" : `: kept, ${one.kept}`}`),
-        drawing("circle", { class: `mark ${state}`, cx: at.x, cy: at.y, r: 5 }),
+        drawing("title", {}, `${one.endpoint}: ${one.state}${one.why === "" ? "" : `, ${one.why}`}`),
+        drawing("circle", { class: `mark ${endpointMark[one.state]}`, cx: at.x, cy: at.y, r: 5 }),
         drawing("text", { x: at.x + 12, y: at.y + 4 }, shortened(one.endpoint, 34)),
       ),
     );

@@ -2,6 +2,9 @@
 /** @import { ServiceAnswer } from "../cli/page/service.ts" */
 import { clockTime, counted, element, hashOf, link, row, stateMark, table, text } from "./elements.js";
 
+/** What an endpoint's state looks like. @type {Readonly<Record<ServiceAnswer["endpoints"][number]["state"], string>>} */
+export const endpointMark = { listed: "fine", kept: "held", unknown: "unknown" };
+
 /** How many there are, and how many of them are shown. @param {ServicesAnswer} answer */
 export function foundText({ total, found, services }) {
   const matching =
@@ -38,7 +41,7 @@ export function serviceDetail(service, where) {
   const rows = endpoints.map((one) =>
     row([
       one.endpoint,
-      one.kept === "" ? stateMark("fine", "listed") : stateMark("held", `kept: ${one.kept}`),
+      stateMark(endpointMark[one.state], one.why === "" ? one.state : `${one.state}: ${one.why}`),
       one.weight,
       one.locality,
       one.mtls ? "mTLS" : "plain",

@@ -133,7 +133,9 @@ describe("one service", () => {
       protocol: "dubbo",
       hubs: [hubKey],
       endpointCount: 1,
-      endpoints: [{ endpoint: "10.42.0.1:20880", hubs: [hubKey], weight: 1, mtls: false, kept: "" }],
+      endpoints: [
+        { endpoint: "10.42.0.1:20880", hubs: [hubKey], weight: 1, mtls: false, state: "listed", why: "" },
+      ],
     });
     expect(serviceOf(world, `${home}/nobody.demo`)).toBeUndefined();
     expect(serviceOf(world, "")).toBeUndefined();
@@ -143,10 +145,25 @@ describe("one service", () => {
     const world = await openSettled({ services: ten });
     world.registry().lists(without(ten, 9));
     await world.advance(2 * second);
-    expect(serviceOf(world, "demo/demo.s0.demo")?.endpoints[0]?.kept).toMatch(
-      /^many services vanished at once, hold until \d{4}-/,
-    );
-    expect(serviceOf(world, "demo/demo.s9.demo")?.endpoints[0]?.kept).toBe("");
+    expect(serviceOf(world, "demo/demo.s0.demo")?.endpoints[0]).toMatchObject({
+      state: "kept",
+      why: expect.stringMatching(/^many services vanished at once, hold until \d{4}-/),
+    });
+    expect(serviceOf(world, "demo/demo.s9.demo")?.endpoints[0]).toMatchObject({ state: "listed", why: "" });
+  });
+
+  test("calls no endpoint listed of which it does not know that", async () => {
+    const world = await openSettled();
+    const first = () => serviceOf(world, "demo/demo.a.demo")?.endpoints[0];
+    world.registry().fail("RegistryUnreachable");
+    await world.advance(30 * second);
+    expect(first()).toMatchObject({ state: "unknown", why: "its registry cannot be read now" });
+    world.person.edit("registryhubs", hubKey, (object) => ({
+      ...object,
+      spec: { ...object.spec, type: "no" } as never,
+    }));
+    await world.advance(30 * second);
+    expect(first()).toMatchObject({ state: "unknown", why: "this process serves none of its hubs" });
   });
 
   test("says since when it is empty", async () => {

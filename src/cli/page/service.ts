@@ -13,8 +13,10 @@ export interface EndpointOnPage {
   /** Whether proxies call it by Istio's mTLS. */
   readonly mtls: boolean;
   readonly labels: Readonly<Record<string, string>>;
-  /** Why it stays although its registry does not list it; "" = it is listed, or nobody knows. */
-  readonly kept: string;
+  /** "kept" = it stays although its registry does not list it; "unknown" = this process cannot tell. */
+  readonly state: "listed" | "kept" | "unknown";
+  /** Of what is not listed. */
+  readonly why: string;
 }
 
 /** What GET /api/service answers, or null. */
@@ -64,13 +66,6 @@ export function serviceAnswer({ entries, sessions }: Knowledge, host: HostKey): 
 
 function endpointOnPage(one: EntryEndpoint, entry: Entry, sessions: Knowledge["sessions"]): EndpointOnPage {
   const { hostPort, by, weight = 1, locality = "", mtls = false, labels } = one;
-  const vouching = sessions.filter(({ hub }) => by.has(hub.id));
-  const isListed = vouching.some(({ listings }) =>
-    listings.listed(entry.host).some((listed) => listed.hostPort === hostPort),
-  );
-  const reasons = isListed
-    ? []
-    : vouching.flatMap((session) => whyKept(session.claimInputs(entry.host, entry), entry.host) ?? []);
   return {
     endpoint: hostPort,
     hubs: [...by].map((id) => entry.hubs.get(id) || `hub ${id}`),
@@ -78,6 +73,24 @@ function endpointOnPage(one: EntryEndpoint, entry: Entry, sessions: Knowledge["s
     locality,
     mtls,
     labels,
-    kept: [...new Set(reasons)].join("; "),
+    // An adopted endpoint names no hub, and is that of any.
+    ...standingOf(hostPort, entry, by.size === 0 ? sessions : sessions.filter(({ hub }) => by.has(hub.id))),
   };
+}
+
+/** @param vouching the sessions of its hubs. */
+function standingOf(
+  hostPort: HostPort,
+  entry: Entry,
+  vouching: Knowledge["sessions"],
+): Pick<EndpointOnPage, "state" | "why"> {
+  const { host } = entry;
+  const read = vouching.filter(({ isSynced }) => isSynced);
+  if (read.some(({ listings }) => listings.listed(host).some((listed) => listed.hostPort === hostPort)))
+    return { state: "listed", why: "" };
+  if (vouching.length === 0) return { state: "unknown", why: "this process serves none of its hubs" };
+  if (read.length < vouching.length) return { state: "unknown", why: "its registry cannot be read now" };
+  const reasons = read.flatMap((session) => whyKept(session.claimInputs(host, entry), host) ?? []);
+  if (reasons.length > 0) return { state: "kept", why: [...new Set(reasons)].join("; ") };
+  return { state: "unknown", why: "not listed; it goes, unless its hub may not write now" };
 }

@@ -95,7 +95,7 @@ function isAsked(host: HostKey, { search, state }: ServicesAsked, knowledge: Kno
 }
 
 function stateOf({ host, endpoints }: Entry, { sessions }: Knowledge): ServiceState {
-  if (sessions.some(({ ledger }) => ledger.withholds(host))) return "held";
+  if (sessions.some(({ isSynced, ledger }) => isSynced && ledger.withholds(host))) return "held";
   return endpoints.size === 0 ? "empty" : "fine";
 }
 
