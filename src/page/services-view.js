@@ -68,7 +68,15 @@ export function serviceDetail(service, where) {
     ...(emptySince === undefined
       ? []
       : [element("p", {}, stateMark("empty", `empty since ${clockTime(emptySince)}: calls fail fast`))]),
-    element("p", {}, "More: ", element("code", {}, `registryhub explain ${host}`)),
+    ...explainCommand(host),
     table(`${counted(endpointCount, "endpoint")}, ${endpoints.length} shown`, headings, rows),
   );
+}
+
+/** What tells more. Nobody is to paste into a shell what else a host may hold. @param {string} host */
+function explainCommand(host) {
+  const [, namespace, name] = /^([-a-z0-9]+)\/([-.a-z0-9]+)$/.exec(host) ?? [];
+  if (namespace === undefined) return [];
+  const command = `kubectl registryhub explain -n ${namespace} ${name}`;
+  return [element("p", {}, "More: ", element("code", {}, command))];
 }

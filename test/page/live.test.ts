@@ -28,6 +28,8 @@ test("three services of a ZooKeeper: from the hub to an endpoint, and who remove
   await shows(watched, "#found", /^3 services\.$/);
   await page.click('#services a:has-text("org.example.orders")');
   await shows(watched, "#service", /2 endpoints, 2 shown[\s\S]*10\.42\.9\.1:20880[\s\S]*10\.42\.9\.2:20880/);
+  const explain = `kubectl registryhub explain -n ${tenant.namespace} org.example.orders-1.0.0.${tenant.namespace}`;
+  expect(await page.locator("#service code").innerText()).toBe(explain);
   await takePicture(watched, "page-3.png");
   await world.writer.delete(gone);
   await shows(watched, "#changes", /EndpointRemoved[\s\S]*10\.42\.9\.1:20880[\s\S]*not listed since/);

@@ -286,7 +286,7 @@ test("several lanes have Deployments, ranges and Leases of their own, and the re
     ],
   });
   const rest = "ecns.easystack.cn/lane notin (gold,silver)";
-  const tenant = ["--allow-cross-namespace=false", "--deny-targets=com"];
+  const tenant = ["--page-port=8081", "--allow-cross-namespace=false", "--deny-targets=com", "--page-port=0"];
   const flags = (name: string) =>
     flagsOf(objects, name as "registryhub").filter((flag) => flag !== "--leader-elect");
   expect(flags("registryhub")).toEqual([...tenant, `--hub-selector=${rest}`]);
