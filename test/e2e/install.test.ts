@@ -1,5 +1,6 @@
 import { fileURLToPath } from "node:url";
 import { beforeAll, describe, expect, test } from "vitest";
+import { pagePort as pagePortOfManifests } from "../../src/cli/events/leader.ts";
 import { version } from "../../src/cli/version.ts";
 import { readConfig } from "../../src/config.ts";
 import type { Controller } from "../../src/config-options.ts";
@@ -77,11 +78,17 @@ describe("the manifests", () => {
       expect(args[0]).toBe(command);
       const flags = Object.fromEntries(args.slice(1).map((arg) => arg.slice(2).split("=")));
       const config = readConfig(
-        { leaderElect: "leader-elect" in flags, httpBindAddress: flags["http-bind-address"] },
+        {
+          leaderElect: "leader-elect" in flags,
+          httpBindAddress: flags["http-bind-address"],
+          pagePort: flags["page-port"],
+        },
         Object.fromEntries(env.map(({ name }) => [name, "servicemesh"])),
       );
-      expect(Object.keys(flags).toSorted()).toEqual(["http-bind-address", "leader-elect"]);
-      expect(config).toMatchObject({ leaderElect: true, httpBindAddress: { port: 8080 } });
+      const page = command === "hub-controller" ? ["page-port"] : [];
+      expect(Object.keys(flags).toSorted()).toEqual(["http-bind-address", "leader-elect", ...page]);
+      const pagePort = page.length === 1 ? pagePortOfManifests : 0;
+      expect(config).toMatchObject({ leaderElect: true, httpBindAddress: { port: 8080 }, pagePort });
       expect(spec.replicas).toBe(2);
     },
   );
