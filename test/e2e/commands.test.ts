@@ -94,7 +94,9 @@ describe("the first three lines name cause and fix of", () => {
     await eventually(async () => {
       const { code, head } = await explain(tenant, host);
       expect(head[1]).toContain(`ServiceEntry ${tenant.namespace}/theirs had the host first`);
-      expect(head[2]).toBe("fix:   delete it or change its host.");
+      expect(head[2]).toMatch(
+        /^fix: {3}Delete that ServiceEntry, or have it use another host: kubectl edit /,
+      );
       expect(code).toBe(1);
     }, STATUS_MS);
   });

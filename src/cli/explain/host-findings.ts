@@ -57,15 +57,14 @@ export function findingsOf(facts: HostFacts): readonly Finding[] {
 
 /** A hub lists the host, too. */
 function foreignFindings({ key, found }: HostFacts, hubs: readonly KnownHub[]): readonly Finding[] {
-  const conflicts = hubs.flatMap((hub) =>
-    problemsAbout(hub, [splitKey(key)[1]])
-      .filter(({ code }) => code === "HostConflict")
-      .map((problem) => ({ hub, problem })),
+  const theirs = objectKey(found.object);
+  const inConflict = hubs.filter((hub) =>
+    problemsAbout(hub, [splitKey(key)[1]]).some(({ code }) => code === "HostConflict"),
   );
-  return conflicts.map(({ hub, problem }) => ({
+  return inConflict.map((hub) => ({
     effect: foreign,
-    cause: `ServiceEntry ${objectKey(found.object)} had the host first, and RegistryHub ${hub.key} lists it too (HostConflict)`,
-    fix: troubleIn(problem).fix,
+    cause: `ServiceEntry ${theirs} had the host first, and RegistryHub ${hub.key} lists it too (HostConflict)`,
+    fix: `Delete that ServiceEntry, or have it use another host: kubectl edit serviceentry -n ${splitKey(theirs).join(" ")}`,
   }));
 }
 
