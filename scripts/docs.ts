@@ -16,6 +16,8 @@ function configuration(): string {
 
 <!-- Made by \`make docs\` from src/config-options.ts. Do not edit. -->
 
+For those who run the controllers. After reading it you can set each of them, by flag or environment.
+
 The settings of one registry are fields of its RegistryHub (\`kubectl explain registryhub.spec\`). This page lists the settings of
 the controllers. Each setting is a flag and an environment variable. The flag wins, and an empty variable counts as not set. A
 controller refuses to start with an unknown setting or an unreadable value, and names all of them at once.
@@ -47,6 +49,8 @@ function status(): string {
   return `# Status
 
 <!-- Made by \`make docs\` from src/model/reasons.ts and src/model/problems.ts. Do not edit. -->
+
+For those who run hubs. After reading it you can say what each word of a hub's status means.
 
 \`kubectl explain registryhub.status\` describes the fields. This page lists the reasons and codes in them.
 

@@ -40,6 +40,24 @@ describe("links", () => {
   });
 });
 
+describe("the index, docs/README.md", () => {
+  const pages = documents.filter((path) => path.startsWith("docs/") && !isDecision(path));
+
+  it("leads to every page", () => {
+    const linked = linesOf(textOf("docs/README.md")).flatMap(({ line }) =>
+      [...line.matchAll(/\]\(([^)#\s]+)/g)].map(([, target = ""]) => `docs/${target}`),
+    );
+    expect(pages.filter((path) => path !== "docs/README.md" && !linked.includes(path))).toEqual([]);
+  });
+
+  it.each(pages)("leads to pages that say first whom they are for, and what for: %s", (path) => {
+    const [, first = ""] = textOf(path)
+      .split("\n\n")
+      .filter((paragraph) => !paragraph.startsWith("<!--"));
+    expect(first.replaceAll("\n", " ")).toMatch(/^For [^.]+\. After reading it you can [^.]+\.$/);
+  });
+});
+
 describe("the words of a status", () => {
   it("that are problem codes are all explained in operations.md, and no others", () => {
     const explained = rowsOf(sectionOf(operations, "## Problems")).map(
