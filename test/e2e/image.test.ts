@@ -43,8 +43,14 @@ test("adds the bundle to its base, and nothing else of the repository", async ()
   const inBase = new Set(await readdir(base.root, { recursive: true }));
   const added = (await readdir(image.root, { recursive: true })).filter((path) => !inBase.has(path));
   const page = (await readdir(join(checkout, "src/page"))).map((name) => `app/page/${name}`);
-  const program = ["app", "app/page", "app/registryhub.mjs", "app/registryhub.mjs.map"];
+  const files = ["", ".LEGAL.txt", ".map"].map((end) => `app/registryhub.mjs${end}`);
+  const program = ["app", "app/page", ...files];
   expect(added.sort()).toEqual([...program, ...page].sort());
+});
+
+test("has a bundle of ASCII, of which a character takes one byte of memory", async () => {
+  const bundle = await readFile(join(image.root, "app/registryhub.mjs"));
+  expect(bundle.findIndex((byte) => byte > 0x7f)).toBe(-1);
 });
 
 test("says who it is", async () => {
