@@ -1,6 +1,7 @@
 import { whyKept } from "../../controllers/hub/entry-changes.ts";
+import type { HubSession } from "../../controllers/hub/session.ts";
 import type { Entry, EntryEndpoint, HostKey, HostPort } from "../../model/entry.ts";
-import type { HubKey } from "../../model/hub.ts";
+import type { HubId, HubKey } from "../../model/hub.ts";
 import type { Knowledge } from "./knowledge.ts";
 
 /** An endpoint of a service. */
@@ -48,6 +49,9 @@ export function serviceAnswer({ entries, sessions }: Knowledge, host: HostKey): 
   const entry = entries.hostObject(host)?.entry;
   if (entry === undefined) return undefined;
   const { name, shape, vip, exportTo, emptySince, hubs, endpoints } = entry;
+  const voices = sessions
+    .filter(({ hub, listings }) => hubs.has(hub.id) || listings.listed(host).length > 0)
+    .map((session) => voiceOf(session, entry));
   return {
     host,
     name,
@@ -60,11 +64,30 @@ export function serviceAnswer({ entries, sessions }: Knowledge, host: HostKey): 
     ...(emptySince !== undefined && { emptySince }),
     hubs: [...hubs.values()],
     endpointCount: endpoints.size,
-    endpoints: [...endpoints.values().take(mostEndpoints)].map((one) => endpointOnPage(one, entry, sessions)),
+    endpoints: [...endpoints.values().take(mostEndpoints)].map((one) => endpointOnPage(one, entry, voices)),
   };
 }
 
-function endpointOnPage(one: EntryEndpoint, entry: Entry, sessions: Knowledge["sessions"]): EndpointOnPage {
+/** What a hub says about the host. */
+interface Voice {
+  readonly id: HubId;
+  readonly isSynced: boolean;
+  readonly listed: ReadonlySet<HostPort>;
+  /** Why what it does not list stays; undefined = it does not. */
+  readonly whyKept: string | undefined;
+}
+
+function voiceOf(session: HubSession, entry: Entry): Voice {
+  const { hub, isSynced, listings } = session;
+  return {
+    id: hub.id,
+    isSynced,
+    listed: new Set(listings.listed(entry.host).map(({ hostPort }) => hostPort)),
+    whyKept: whyKept(session.claimInputs(entry.host, entry), entry.host),
+  };
+}
+
+function endpointOnPage(one: EntryEndpoint, entry: Entry, voices: readonly Voice[]): EndpointOnPage {
   const { hostPort, by, weight = 1, locality = "", mtls = false, labels } = one;
   return {
     endpoint: hostPort,
@@ -74,23 +97,20 @@ function endpointOnPage(one: EntryEndpoint, entry: Entry, sessions: Knowledge["s
     mtls,
     labels,
     // An adopted endpoint names no hub, and is that of any.
-    ...standingOf(hostPort, entry, by.size === 0 ? sessions : sessions.filter(({ hub }) => by.has(hub.id))),
+    ...standingOf(
+      hostPort,
+      voices.filter(({ id }) => by.size === 0 || by.has(id)),
+    ),
   };
 }
 
-/** @param vouching the sessions of its hubs. */
-function standingOf(
-  hostPort: HostPort,
-  entry: Entry,
-  vouching: Knowledge["sessions"],
-): Pick<EndpointOnPage, "state" | "why"> {
-  const { host } = entry;
+/** @param vouching those of its hubs. */
+function standingOf(hostPort: HostPort, vouching: readonly Voice[]): Pick<EndpointOnPage, "state" | "why"> {
   const read = vouching.filter(({ isSynced }) => isSynced);
-  if (read.some(({ listings }) => listings.listed(host).some((listed) => listed.hostPort === hostPort)))
-    return { state: "listed", why: "" };
+  if (read.some(({ listed }) => listed.has(hostPort))) return { state: "listed", why: "" };
   if (vouching.length === 0) return { state: "unknown", why: "this process serves none of its hubs" };
   if (read.length < vouching.length) return { state: "unknown", why: "its registry cannot be read now" };
-  const reasons = read.flatMap((session) => whyKept(session.claimInputs(host, entry), host) ?? []);
-  if (reasons.length > 0) return { state: "kept", why: [...new Set(reasons)].join("; ") };
+  const reasons = new Set(read.flatMap(({ whyKept: why }) => why ?? []));
+  if (reasons.size > 0) return { state: "kept", why: [...reasons].join("; ") };
   return { state: "unknown", why: "not listed; it goes, unless its hub may not write now" };
 }
