@@ -25,16 +25,17 @@ export function withProviders(service: Service, providers: readonly Provider[]):
     instances.length === service.instances.length &&
     instances.every((one, at) => one === service.instances[at]) &&
     problems.length === service.problems.length;
-  return isSame
-    ? service
-    : { ...service, instances: sharingMetadata(instances.toSorted(byAddress)), problems };
+  return isSame ? service : { ...service, instances: sharingEquals(instances.toSorted(byAddress)), problems };
 }
 
-/** Instances of a service differ in little but their address, and there may be 100,000, so equal metadata is shared. */
-function sharingMetadata(instances: readonly ServiceInstance[]): readonly ServiceInstance[] {
+/** Instances of a service differ in little but their address, and there may be 100,000, so what is equal is shared. */
+function sharingEquals(instances: readonly ServiceInstance[]): readonly ServiceInstance[] {
   const shared = sharing<ServiceInstance["metadata"]>();
+  const sharedText = sharing<string>();
   return instances.map((instance) => ({
     ...instance,
+    version: sharedText(instance.version),
+    group: sharedText(instance.group),
     metadata: shared(instance.metadata),
     ...(instance.facts && { facts: shared(instance.facts) }),
   }));
