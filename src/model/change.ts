@@ -25,6 +25,8 @@ export interface Change {
   readonly at: string;
   /** "" = nobody knows whose it was, as `registry`. */
   readonly hub: HubKey;
+  /** More hubs of the endpoint or of the host; absent = there are none. */
+  readonly others?: readonly HubKey[];
   readonly registry: RegistryType | "";
   /** "" = it is about the whole hub. */
   readonly host: HostKey;

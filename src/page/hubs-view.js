@@ -75,7 +75,7 @@ export function hubDetail(hub) {
 /** The changes of a hub or a host, the newest first. @param {readonly Change[]} changes @param {string} hub @param {string} host */
 export function changesTable(changes, hub, host) {
   const wanted = changes.filter(
-    (one) => (hub === "" || one.hub === hub) && (host === "" || one.host === host),
+    (one) => (hub === "" || hubsOf(one).includes(hub)) && (host === "" || one.host === host),
   );
   if (wanted.length === 0) return element("p", { class: "quiet" }, "None since this operator leads.");
   const rows = wanted
@@ -85,7 +85,7 @@ export function changesTable(changes, hub, host) {
       row([
         element("time", { datetime: one.at }, clockTime(one.at)),
         one.what,
-        one.hub,
+        hubsOf(one).join(", "),
         one.host === "" ? "" : link({ hub, host: one.host }, text(one.host)),
         one.endpoint,
         one.why,
@@ -94,6 +94,9 @@ export function changesTable(changes, hub, host) {
   const caption = `The last ${rows.length} of ${wanted.length}; the operator keeps 1,000.`;
   return table(caption, ["Time", "What", "Hub", "Host", "Endpoint", "Why"], rows);
 }
+
+/** @param {Change} change */
+const hubsOf = ({ hub, others = [] }) => [hub, ...others];
 
 /** @param {HubOnPage} hub */
 export const stateOf = ({ isFine, trouble }) => (isFine ? "fine" : trouble ? "bad" : "held");

@@ -1,5 +1,6 @@
 import { describe, expect, test } from "vitest";
 import { annotations } from "../../src/model/labels.ts";
+import { deniedByWebhook } from "../fakes/api-server/answer.ts";
 import { instanceAt } from "../fakes/registries.ts";
 import { eventsOf, statusOf } from "./looks.ts";
 import { edit, openSettled, ten, two, without } from "./scenes.ts";
@@ -169,7 +170,7 @@ describe("the history tells of", () => {
     [
       "selector",
       { instances: { selector: { matchLabels: { env: "blue" } } } },
-      "EndpointRemoved demo/demo.a.demo 10.42.0.9:20880: not listed, or left out by spec.instances.selector, since T",
+      "EndpointRemoved demo/demo.a.demo 10.42.0.9:20880: not listed, or left out by spec.instances.selector, since T or earlier",
     ],
     [
       "services",
@@ -219,6 +220,148 @@ describe("the history tells of", () => {
     await world.advance(2 * minute);
     expect(told(world, since).map((one) => one.split(":")[0])).toEqual(["RegistryUnauthorized", "Synced"]);
   });
+});
+
+describe("in a hold the history tells of", () => {
+  const inHold = async (): Promise<{ readonly world: World; readonly since: number }> => {
+    const world = await openSettled({ services: ten });
+    world.registry().lists(without(ten, 4));
+    await world.advance(1 * minute);
+    return { world, since: last(world) };
+  };
+  const entry = `${home}/aeraki-demo-s0-demo`;
+  const ofHost = (lines: readonly string[]) => lines.filter((one) => one.includes("demo.s0.demo"));
+
+  test.each([{ suspend: true }, { policy: "observe" as const }])(
+    "nothing that ends it, when the hub gets %j: what is held stays",
+    async (spec) => {
+      const { world, since } = await inHold();
+      edit(world, spec);
+      await world.advance(2 * minute);
+      expect(told(world, since)).toEqual([]);
+      expect(eventsOf(world).filter((one) => one.endsWith("HoldEnded"))).toEqual([]);
+    },
+  );
+
+  test("what goes after the hub was suspended, and that it may have been missing before", async () => {
+    const { world } = await inHold();
+    edit(world, { suspend: true });
+    await world.advance(2 * minute);
+    const resumedAt = world.clock.now();
+    edit(world, { suspend: false });
+    await world.advance(5 * minute);
+    const removal = world.hubController.changes().find(({ what }) => what === "EndpointRemoved");
+    const [, at = "", more] = /^not listed since (\S+)( or earlier)?$/.exec(removal?.why ?? "") ?? [];
+    expect(more).toBe(" or earlier");
+    expect(Math.abs(Date.parse(at) - resumedAt)).toBeLessThan(2_000);
+  });
+
+  test("an entry that somebody deletes, once, and that it does not come back", async () => {
+    const { world, since } = await inHold();
+    world.person.delete("serviceentries", entry);
+    await world.advance(30 * minute);
+    expect(ofHost(told(world, since))).toEqual([
+      "Deleted demo/demo.s0.demo: somebody deleted the ServiceEntry, and it does not come back: the registry does not list its service; it had 1 endpoint: 10.42.0.1:20880",
+    ]);
+  });
+
+  test("an endpoint that somebody takes out", async () => {
+    const { world, since } = await inHold();
+    world.person.edit("serviceentries", entry, (object) => ({
+      ...object,
+      spec: { ...object.spec, endpoints: [] },
+    }));
+    await world.advance(1 * minute);
+    expect(ofHost(told(world, since))).toEqual([
+      "EndpointRemoved demo/demo.s0.demo 10.42.0.1:20880: another writer took it out, and the registry does not list it",
+      "Emptied demo/demo.s0.demo: another writer had taken out its endpoints",
+    ]);
+  });
+
+  test("no release by a new hub of the name of one that was deleted", async () => {
+    const { world, since } = await inHold();
+    world.person.delete("registryhubs", hubKey);
+    await world.advance(3 * minute);
+    world.registry().lists(ten);
+    world.person.put(hub());
+    await world.advance(3 * minute);
+    expect(told(world, since).filter((one) => one.startsWith("Released"))).toEqual([]);
+  });
+
+  test("a release that could not be written before the instances came back", async () => {
+    const { world, since } = await inHold();
+    const end = world.api.refuse({ resource: "serviceentries", verb: "patch" }, () =>
+      deniedByWebhook("not now"),
+    );
+    await world.advance(5 * minute);
+    world.registry().lists(ten);
+    await world.advance(1 * second);
+    end();
+    await world.advance(5 * minute);
+    world.registry().lists(without(ten, 1));
+    const goneAt = world.clock.now();
+    await world.advance(2 * second);
+    expect(ofHost(told(world, since))).toEqual([
+      "Released demo/demo.s0.demo: the hold is over, so what is not listed goes",
+      "Released demo/demo.s0.demo: nothing is missing any more",
+      "EndpointRemoved demo/demo.s0.demo 10.42.0.1:20880: not listed since T",
+      "Emptied demo/demo.s0.demo: not listed since T",
+    ]);
+    const { why = "" } = world.hubController.changes().at(-1) ?? {};
+    expect(Math.abs(Date.parse(why.split(" ").at(-1) ?? "") - goneAt)).toBeLessThan(2_000);
+  });
+});
+
+describe("of several hubs the history tells", () => {
+  const openTwoHubs = async (): Promise<World> => {
+    const world = await openSettled();
+    world.registry("other:2181").lists({ "demo.A": ["10.42.0.1:20880"] });
+    world.person.put(hub({ address: "other:2181" }, { name: "hub2" }));
+    await world.advance(2 * minute);
+    return world;
+  };
+
+  test("of the one that is deleted, by its name", async () => {
+    const world = await openTwoHubs();
+    const since = last(world);
+    world.person.delete("registryhubs", "demo/hub2");
+    await world.advance(3 * minute);
+    expect(told(world, since)).toEqual([
+      "EndpointChanged demo/demo.a.demo 10.42.0.1:20880: demo/hub2 is deleted",
+      "Changed demo/demo.a.demo: other hubs",
+    ]);
+    expect(world.hubController.changes().find(({ seq }) => seq === since + 1)?.hub).toBe("demo/hub2");
+  });
+
+  test("each of what is of both", async () => {
+    const world = await openTwoHubs();
+    const since = last(world);
+    const goUp = world.api.goDown();
+    world.registry("other:2181").lists({});
+    world.registry().remove("demo.A");
+    await world.advance(2 * second);
+    goUp();
+    await world.advance(1 * minute);
+    const removal = world.hubController
+      .changes()
+      .find(({ seq, what }) => seq > since && what === "EndpointRemoved");
+    expect(removal).toMatchObject({ hub: hubKey, others: ["demo/hub2"] });
+  });
+});
+
+test("an entry that somebody deletes while its hub is suspended is told, and that it comes back later", async () => {
+  const world = await openSettled();
+  edit(world, { suspend: true });
+  await world.advance(1 * minute);
+  const since = last(world);
+  world.person.delete("serviceentries", `${home}/aeraki-demo-a-demo`);
+  await world.advance(5 * minute);
+  edit(world, { suspend: false });
+  await world.advance(5 * minute);
+  expect(told(world, since).filter((one) => one.includes("demo.a.demo"))).toEqual([
+    "Deleted demo/demo.a.demo: somebody deleted the ServiceEntry, and it does not come back: its hub is suspended; it had 1 endpoint: 10.42.0.1:20880",
+    "Repaired demo/demo.a.demo: somebody had deleted the ServiceEntry",
+  ]);
 });
 
 describe("the history tells nothing", () => {

@@ -69,8 +69,9 @@ function toldBy(
       if (kind === "RegistryHub") return [{ ...said, hub: key, registry: registryOf(key), host: "" }];
       if (kind !== "ServiceEntry") return [];
       const entry = byKey.get(key);
-      const hub = [...(entry?.hubs.values() ?? [])].find((one) => one !== "") ?? "";
-      return [{ ...said, hub, registry: registryOf(hub), host: entry?.host ?? key }];
+      const [hub = "", ...others] = [...(entry?.hubs.values() ?? [])].filter((one) => one !== "");
+      const whose = { hub, ...(others.length > 0 && { others }) };
+      return [{ ...said, ...whose, registry: registryOf(hub), host: entry?.host ?? key }];
     },
   );
   return told.toSorted((one, other) => (one.at < other.at ? -1 : one.at > other.at ? 1 : 0));

@@ -43,11 +43,13 @@ export function readChanges(answer: unknown): Changes | undefined {
 
 /** A field that is not as it should be is empty. */
 function readChange(value: unknown): Change {
-  const { seq, at, hub, registry, host, endpoint, what, why } = fieldsOf(value);
+  const { seq, at, hub, registry, host, endpoint, what, why, others } = fieldsOf(value);
+  const more = listOf(others).flatMap((key) => textOf(key) ?? []);
   return {
     seq: countOf(seq) ?? 0,
     at: textOf(at) ?? "",
     hub: textOf(hub) ?? "",
+    ...(more.length > 0 && { others: more }),
     registry: registryTypes.find((type) => type === registry) ?? "",
     host: textOf(host) ?? "",
     endpoint: textOf(endpoint) ?? "",

@@ -7,8 +7,8 @@ export type Told = Omit<Change, "seq">;
 
 /** A change without its number, which only says something to the process that gave it. */
 export function toldOf(change: Change): Told {
-  const { at, hub, registry, host, endpoint, what, why } = change;
-  return { at, hub, registry, host, endpoint, what, why };
+  const { seq: _, ...told } = change;
+  return told;
 }
 
 /** Whose changes somebody wants to see. */
@@ -20,9 +20,13 @@ export interface Wanted {
 }
 
 /** Whether it is one of them. What nobody knows the hub of may be of any hub of its namespace. */
-export function isWanted({ hub, host }: Pick<Told, "hub" | "host">, wanted: Wanted): boolean {
-  const places = [hub, host].map((key) => splitKey(key)[0]);
+export function isWanted(
+  { hub, others = [], host }: Pick<Told, "hub" | "others" | "host">,
+  wanted: Wanted,
+): boolean {
+  const hubs = [hub, ...others];
+  const places = [...hubs, host].map((key) => splitKey(key)[0]);
   if (wanted.hub !== undefined)
-    return hub === wanted.hub || (hub === "" && places.includes(splitKey(wanted.hub)[0]));
+    return hubs.includes(wanted.hub) || (hub === "" && places.includes(splitKey(wanted.hub)[0]));
   return wanted.namespace === undefined || places.includes(wanted.namespace);
 }

@@ -7,12 +7,17 @@ import type { ClaimInputs } from "../../plan/claims.ts";
 import { toldUntil } from "../../plan/losses.ts";
 import { weightOf } from "../../translate/service-entry.ts";
 
-/** One change of an entry, and the hub that it comes from; "" = nobody knows. */
-export interface EntryChange {
-  readonly hub: HubKey;
+/** One change of an entry. */
+export interface EntryChange extends Whose {
   readonly endpoint: HostPort;
   readonly what: HostChange;
   readonly why: string;
+}
+
+/** As in Change. */
+interface Whose {
+  readonly hub: HubKey;
+  readonly others?: readonly HubKey[];
 }
 
 /** Why an entry is as it was planned. */
@@ -20,8 +25,8 @@ export interface EntryReasons {
   readonly claims: ReadonlyMap<HubId, Claim>;
   /** A hub that exists. */
   readonly hubOf: (key: HubKey) => Hub | undefined;
-  /** RFC 3339: since when what goes has not been listed; "" = since a moment ago. */
-  readonly missingSince: string;
+  /** Since when what goes of a hub has not been listed, as "since <time>"; "" = since a moment ago. */
+  readonly missingSince: (key: HubKey) => string;
 }
 
 /** So many endpoints of a write are told one by one, of each kind of change. */
@@ -35,8 +40,10 @@ export function changesBetween(before: Entry, after: Entry, reasons: EntryReason
   const removed = without(before.endpoints, after.endpoints).map((one) => removal(one, before, reasons));
   const changed = [...after.endpoints.values()].flatMap((one) => alteration(before, one, after, reasons));
   const endpoints = [...bounded(removed), ...bounded(added), ...bounded(changed)];
-  if (before.endpoints.size > 0 && after.endpoints.size === 0)
-    return [...endpoints, { ...wholeOf(before), what: "Emptied", why: removed.at(-1)?.why ?? "" }];
+  if (after.emptySince !== undefined && (before.endpoints.size > 0 || before.emptySince === undefined)) {
+    const why = removed.at(-1)?.why ?? "another writer had taken out its endpoints";
+    return [...endpoints, { ...wholeOf(before), what: "Emptied", why }];
+  }
   const others = differences(before, after);
   if (others === "" && endpoints.length > 0) return endpoints;
   return [
@@ -61,6 +68,29 @@ export function repairsBetween(before: Entry | undefined, after: Entry): readonl
   ];
 }
 
+/** Endpoints that somebody else took out of the entry, and that do not come back, because the hub does not list them. */
+export function takenOut(hub: HubKey, endpoints: readonly HostPort[]): readonly EntryChange[] {
+  const why = "another writer took it out, and the registry does not list it";
+  return bounded(endpoints.map((endpoint) => ({ hub, endpoint, what: "EndpointRemoved", why })));
+}
+
+/** Somebody else deleted the entry, and it does not come back. `inputsOf` = those of a hub that this process serves. */
+export function lossOf(entry: Entry, inputsOf: (key: HubKey) => ClaimInputs | undefined): EntryChange {
+  const whole = wholeOf(entry);
+  const why = `somebody deleted the ServiceEntry, and it does not come back: ${whyAway(inputsOf(whole.hub))}`;
+  return { ...whole, what: "Deleted", why: `${why}${had(entry)}` };
+}
+
+function whyAway(inputs: ClaimInputs | undefined): string {
+  if (inputs === undefined) return "the operator cannot serve its hub";
+  const { hub, mayWrite, trust, isUnknown } = inputs;
+  if (hub.suspend) return "its hub is suspended";
+  if (hub.policy === "observe") return "its hub only observes";
+  if (!mayWrite) return "its hub cannot write to its target";
+  if (!trust.isSynced || isUnknown) return "its service cannot be read from the registry now";
+  return "the registry does not list its service";
+}
+
 /** An entry that was not there before. */
 export function creationOf(entry: Entry): EntryChange {
   const why = `the registry lists it, with ${inWords(entry.endpoints)}`;
@@ -74,14 +104,15 @@ export function deletionOf(
   hubOf: EntryReasons["hubOf"],
 ): EntryChange {
   const gone = [...entry.hubs.values()].filter((key) => key !== "" && hubOf(key) === undefined);
-  const had = entry.endpoints.size > 0 ? `; it had ${inWords(entry.endpoints)}` : "";
   const whyOf = {
     empty: `it has been empty since ${entry.emptySince ?? "longer than --empty-grace"}`,
     unclaimed:
       gone.length > 0 ? `deleted: RegistryHub ${gone.join(", ")}` : "its hubs do not claim it any more",
   };
-  return { ...wholeOf(entry), what: "Deleted", why: `${whyOf[because]}${had}` };
+  return { ...wholeOf(entry), what: "Deleted", why: `${whyOf[because]}${had(entry)}` };
 }
+
+const had = ({ endpoints }: Entry): string => (endpoints.size > 0 ? `; it had ${inWords(endpoints)}` : "");
 
 /** Why endpoints stay that the hub does not list; undefined = its silence says nothing now, so nothing is withheld. */
 export function whyKept({ hub, mayWrite, trust, isUnknown }: ClaimInputs, host: string): string | undefined {
@@ -118,18 +149,26 @@ function bounded(changes: readonly EntryChange[]): readonly EntryChange[] {
 const without = (all: Entry["endpoints"], others: Entry["endpoints"]): readonly EntryEndpoint[] =>
   [...all.values()].filter(({ hostPort }) => !others.has(hostPort));
 
-const wholeOf = ({ hubs }: Entry): Pick<EntryChange, "hub" | "endpoint"> => ({
-  hub: [...hubs.values()].find((key) => key !== "") ?? "",
+const wholeOf = ({ hubs }: Entry): Whose & Pick<EntryChange, "endpoint"> => ({
+  ...whose(hubs.values()),
   endpoint: "",
 });
 
-const hubAt = (ids: Iterable<HubId>, { hubs }: Entry): HubKey => {
-  const [first = ""] = ids;
-  return hubs.get(first) ?? "";
-};
+const whoseAt = (ids: Iterable<HubId>, { hubs }: Entry): Whose =>
+  whose(Iterator.from(ids).map((id) => hubs.get(id) ?? ""));
+
+function whose(keys: Iterable<HubKey>): Whose {
+  const [hub = "", ...others] = [...keys].filter((key) => key !== "");
+  return { hub, ...(others.length > 0 && { others }) };
+}
 
 function addition({ hostPort, by }: EntryEndpoint, after: Entry): EntryChange {
-  return { hub: hubAt(by, after), endpoint: hostPort, what: "EndpointAdded", why: "the registry lists it" };
+  return {
+    ...whoseAt(by, after),
+    endpoint: hostPort,
+    what: "EndpointAdded",
+    why: "the registry lists it",
+  };
 }
 
 function removal(one: EntryEndpoint, before: Entry, reasons: EntryReasons): EntryChange {
@@ -137,7 +176,8 @@ function removal(one: EntryEndpoint, before: Entry, reasons: EntryReasons): Entr
   const key = before.hubs.get(id) ?? reasons.claims.get(id)?.key ?? "";
   const also = others.length > 0 ? `; ${others.length} more of its hubs do not list it either` : "";
   const why = `${whyGone(one, id, key, before, reasons)}${also}`;
-  return { hub: key, endpoint: one.hostPort, what: "EndpointRemoved", why };
+  const { others: more } = whoseAt([id, ...others], before);
+  return { hub: key, ...(more && { others: more }), endpoint: one.hostPort, what: "EndpointRemoved", why };
 }
 
 function whyGone(
@@ -159,14 +199,15 @@ function whyGone(
   // A listing does not tell one from the other.
   const isSelected = hub.instances.selector.requirements.length > 0;
   const what = isSelected ? "not listed, or left out by spec.instances.selector" : "not listed";
-  return missingSince === "" ? `${what} any more` : `${what}${isSelected ? "," : ""} since ${missingSince}`;
+  const since = missingSince(key);
+  return since === "" ? `${what} any more` : `${what}${isSelected ? "," : ""} ${since}`;
 }
 
 function alteration(
   before: Entry,
   now: EntryEndpoint,
   after: Entry,
-  { claims }: EntryReasons,
+  { hubOf }: EntryReasons,
 ): readonly EntryChange[] {
   const was = before.endpoints.get(now.hostPort);
   if (was === undefined) return [];
@@ -177,11 +218,10 @@ function alteration(
       ? []
       : [`locality ${was.locality ?? "none"} → ${now.locality ?? "none"}`]),
     ...(was.mtls === now.mtls ? [] : [now.mtls ? "called by mTLS now" : "called in plain text now"]),
-    ...vouchersBetween(was, now, claims, before),
   ];
-  if (parts.length === 0) return [];
-  const hub = hubAt(now.by, after);
-  return [{ hub, endpoint: now.hostPort, what: "EndpointChanged", why: parts.join(", ") }];
+  const line = { endpoint: now.hostPort, what: "EndpointChanged" } as const;
+  const whole = parts.length === 0 ? [] : [{ ...line, ...whoseAt(now.by, after), why: parts.join(", ") }];
+  return [...whole, ...vouchersBetween(was, now, before, after, hubOf).map((one) => ({ ...line, ...one }))];
 }
 
 function labelsBetween(was: EntryEndpoint["labels"], now: EntryEndpoint["labels"]): readonly string[] {
@@ -194,16 +234,24 @@ function labelsBetween(was: EntryEndpoint["labels"], now: EntryEndpoint["labels"
   return changed.length === 0 ? [] : [`other labels: ${named}${more}`];
 }
 
+/** Hubs that vouch for an endpoint no more, or now as well; each is told of its own part. */
 function vouchersBetween(
   was: EntryEndpoint,
   now: EntryEndpoint,
-  claims: EntryReasons["claims"],
-  { hubs }: Entry,
-): readonly string[] {
-  const nameOf = (id: HubId): string => claims.get(id)?.key || hubs.get(id) || `hub ${id}`;
-  const left = [...was.by].filter((id) => !now.by.has(id)).map((id) => `${nameOf(id)} lists it no more`);
-  const come = [...now.by].filter((id) => !was.by.has(id)).map((id) => `${nameOf(id)} lists it as well`);
-  return [...left, ...come];
+  before: Entry,
+  after: Entry,
+  hubOf: EntryReasons["hubOf"],
+): readonly Pick<EntryChange, "hub" | "why">[] {
+  const told = (id: HubId, { hubs }: Entry, verb: (key: HubKey) => string) => {
+    const hub = hubs.get(id) ?? "";
+    return { hub, why: hub === "" ? `hub ${id} ${verb(hub)}` : `${hub} ${verb(hub)}` };
+  };
+  const left = (key: HubKey): string =>
+    key !== "" && hubOf(key) === undefined ? "is deleted" : "lists it no more";
+  return [
+    ...[...was.by].filter((id) => !now.by.has(id)).map((id) => told(id, before, left)),
+    ...[...now.by].filter((id) => !was.by.has(id)).map((id) => told(id, after, () => "lists it as well")),
+  ];
 }
 
 /** What differs of the whole entries, in words; "" = nothing. */

@@ -74,7 +74,7 @@ export function changesAnswer(
   const hub = query.get("hub");
   const after = Number(query.get("after") ?? 0);
   const all = history.after(Number.isSafeInteger(after) ? Math.max(0, after) : 0);
-  const changes = [...all].filter((one) => hub === null || one.hub === hub);
+  const changes = [...all].filter((one) => hub === null || one.hub === hub || one.others?.includes(hub));
   const { identity, lease } = who;
   const { since, forgotten, last } = history;
   return { identity, lease, since, forgotten, last, changes };

@@ -1,4 +1,4 @@
-import type { Claim, Entry, HostKey, Instant, Ms } from "../../model/entry.ts";
+import type { Claim, Entry, HostKey, Instant } from "../../model/entry.ts";
 import type { Hub, HubId, HubKey } from "../../model/hub.ts";
 import type { ServiceEntry } from "../../model/istio.ts";
 import type { Stored } from "../../model/kubernetes.ts";
@@ -8,6 +8,7 @@ import type { ClaimInputs } from "../../plan/claims.ts";
 import type { HostPlan } from "../../plan/host.ts";
 import type { VipPool } from "../../plan/vip.ts";
 import type { Clock } from "../../runtime/deps.ts";
+import { entryOf } from "../../translate/read-back/service-entry.ts";
 import type { HostObject } from "../writes/entry-index.ts";
 import type { ObjectWriter } from "../writes/object-writer.ts";
 import {
@@ -15,23 +16,28 @@ import {
   creationOf,
   deletionOf,
   type EntryChange,
+  lossOf,
   repairsBetween,
-  whyKept,
+  takenOut,
 } from "./entry-changes.ts";
+import { HeldHosts, type HeldNews } from "./held-hosts.ts";
 import type { History } from "./history.ts";
 import type { HostMemo } from "./host-memos.ts";
 import { deletedBecause, emptiedMessage, heldMessage } from "./host-outcome.ts";
 import type { Claimant } from "./other-lanes.ts";
 
-/** So many hosts of a hub are told one by one that are held within a minute of each other. */
-const toldHolds = 20;
-const holdsMs = 60_000;
-
 /** What it asks the controller. */
 interface HistoryContext {
+  readonly history: History;
   /** As in HostContext. */
   sessions(): readonly Claimant[];
   claimants(): readonly Claimant[];
+}
+
+/** As in HostWorkerOptions. */
+interface HistoryOptions {
+  readonly pool: Pick<VipPool, "accepts">;
+  readonly isLane: boolean;
 }
 
 /** A host when it was planned. */
@@ -50,76 +56,62 @@ interface WrittenEntry {
   readonly memo: Pick<HostMemo, "last" | "removalAt">;
 }
 
-/** What a hub withholds of a host. */
-interface Held {
-  /** Wall time. */
-  readonly sinceMs: Ms;
-  readonly why: string;
-  readonly isTold: boolean;
-}
-
 /** Tells what became of hosts, and why: in the history, and by Events on their entries. */
 export class HostHistory {
-  readonly #history: History;
   readonly #context: HistoryContext;
   readonly #writer: Pick<ObjectWriter<Stored<ServiceEntry>>, "recordChange" | "recordEvent">;
-  readonly #pool: Pick<VipPool, "accepts">;
+  readonly #options: HistoryOptions;
   readonly #clock: Clock;
   readonly #startedAt: Instant;
-  /** By hub and host. */
-  readonly #held = new Map<string, Held>();
-  /** By hub: when it last began to withhold something of a host, and how often without a pause. */
-  readonly #holds = new Map<HubKey, { readonly at: Instant; readonly count: number }>();
-  /** Since when what goes with the next write was withheld, wall time. */
-  readonly #missingSince = new Map<HostKey, Ms>();
+  readonly #held: HeldHosts;
 
   constructor(
-    history: History,
     context: HistoryContext,
     writer: Pick<ObjectWriter<Stored<ServiceEntry>>, "recordChange" | "recordEvent">,
-    pool: Pick<VipPool, "accepts">,
+    options: HistoryOptions,
     clock: Clock,
   ) {
-    this.#history = history;
     this.#context = context;
     this.#writer = writer;
-    this.#pool = pool;
+    this.#options = options;
     this.#clock = clock;
     this.#startedAt = clock.monotonic();
+    this.#held = new HeldHosts(clock);
   }
 
-  /** Whether something of any host is withheld. */
-  get isHolding(): boolean {
-    return this.#held.size > 0;
+  /** The host was planned: tells what is kept from now on, what is not any more, and what is gone and does not come back. */
+  planned(look: HostLook, { withheld, step }: HostPlan, memo: HostMemo): void {
+    if (withheld.size > 0 || this.#held.isHolding) this.#judgeHeld(look, withheld);
+    if (look.found === undefined && step.op !== "apply") this.#lost(look.host, memo);
   }
 
-  /** The host was planned: tells what is kept from now on, and what is not any more. */
-  planned(look: HostLook, { withheld, step }: HostPlan): void {
-    const { host, found } = look;
-    for (const session of this.#context.sessions()) {
+  #judgeHeld({ host, found, claims }: HostLook, withheld: HostPlan["withheld"]): void {
+    const sessions = this.#context.sessions();
+    this.#held.keepOnly(host, (key) => sessions.some(({ hub }) => hub.key === key));
+    for (const session of sessions) {
       const { id, key } = session.hub;
-      const count = withheld.get(id) ?? 0;
-      const held = this.#held.get(`${key} ${host}`);
-      if (count > 0) this.#keeps(session, look, count, held);
-      if (count > 0 || held === undefined) continue;
-      this.#held.delete(`${key} ${host}`);
-      const after = step.op === "apply" ? step.entry.endpoints : found?.entry?.endpoints;
-      const goes = found?.entry?.endpoints.keys().some((one) => !after?.has(one)) ?? false;
-      if (goes) this.#missingSince.set(host, held.sinceMs);
-      const why = goes ? "the hold is over, so what is not listed goes" : "nothing is missing any more";
-      if (held.isTold) this.#add(host, { hub: key, endpoint: "", what: "Released", why });
+      const said = session.claimInputs(host, found?.entry);
+      const inputs = { ...said, mayWrite: claims.get(id)?.mayWrite ?? said.mayWrite };
+      const look = { hub: key, id, inputs, count: withheld.get(id) ?? 0 };
+      const news = this.#held.planned(host, look, found?.entry);
+      for (const one of news) this.#addHeld(host, key, one);
+      const isHeld = news.some(({ what }) => what === "Held");
+      if (isHeld && found !== undefined && this.#isNews(inputs, host))
+        this.#writer.recordChange(found.object, "Held", heldMessage);
     }
   }
 
   /** The entry was written. */
   written({ host, found, claims }: HostLook, { entry, object, memo }: WrittenEntry): void {
     const before = found?.entry;
-    const missingSince = this.#takeMissingSince(host, memo.removalAt);
+    const removalSince = this.#sinceOf(memo.removalAt);
+    const missingSince = (hub: HubKey): string => this.#held.sinceOf(host, hub) ?? removalSince;
     if (found === undefined)
       this.#addAll(host, memo.last ? repairsBetween(undefined, entry) : [creationOf(entry)]);
     else if (before === undefined || isRepair(found.object, object))
       this.#addAll(host, repairsBetween(before ?? entry, entry));
     else this.#addAll(host, changesBetween(before, entry, { claims, hubOf: this.#hubOf, missingSince }));
+    this.#held.written(host, entry);
     if (found !== undefined && before !== undefined) this.#tellUsers(found.object, before, entry);
   }
 
@@ -130,29 +122,6 @@ export class HostHistory {
     this.#writer.recordChange(object, "Deleted", deletedBecause[because]);
   }
 
-  /**
-   * Tells that something is kept, and when the reason is another one. Nothing is told where the hub's silence says nothing
-   * anyway, because it is suspended or not synced.
-   */
-  #keeps(session: Claimant, { host, found }: HostLook, count: number, held: Held | undefined): void {
-    const inputs = session.claimInputs(host, found?.entry);
-    const why = whyKept(inputs, host);
-    if (why === undefined || why === held?.why) return;
-    const { key } = session.hub;
-    const now = this.#clock.monotonic();
-    const before = this.#holds.get(key);
-    const holds = before && now - before.at < holdsMs ? before.count + 1 : 1;
-    const isTold = holds <= toldHolds;
-    this.#holds.set(key, { at: now, count: holds });
-    this.#held.set(`${key} ${host}`, { sinceMs: held?.sinceMs ?? this.#clock.now(), why, isTold });
-    const line = { hub: key, endpoint: "", what: "Held" } as const;
-    if (holds === toldHolds + 1) this.#add("", { ...line, why: "so are more services of the hub" });
-    if (!isTold) return;
-    this.#add(host, { ...line, why: `${count} of its endpoints: ${why}` });
-    if (found !== undefined && this.#isNews(inputs, host))
-      this.#writer.recordChange(found.object, "Held", heldMessage);
-  }
-
   /** A hold that began before this process was told by the one before; that a hub settles is nothing to tell. */
   #isNews({ trust }: ClaimInputs, host: HostKey): boolean {
     const loss = trust.losses.get(host);
@@ -160,21 +129,39 @@ export class HostHistory {
     return hold !== undefined && hold.since.monotonic >= this.#startedAt;
   }
 
-  /** RFC 3339: since when what goes now has been missing, as far as that is known. */
-  #takeMissingSince(host: HostKey, removalAt: Instant | undefined): string {
-    const heldMs = this.#missingSince.get(host);
-    this.#missingSince.delete(host);
-    if (heldMs !== undefined) return rfc3339(heldMs);
-    return removalAt === undefined ? "" : rfc3339(this.#clock.now() - (this.#clock.monotonic() - removalAt));
+  /** Since when what goes now has been missing, in words, as far as that is known. */
+  #sinceOf(removalAt: Instant | undefined): string {
+    if (removalAt === undefined) return "";
+    return `since ${rfc3339(this.#clock.now() - (this.#clock.monotonic() - removalAt))}`;
   }
 
   /** What the users of the entry are told. */
   #tellUsers(object: Stored<ServiceEntry>, before: Entry, { vip, endpoints }: Entry): void {
     if (before.endpoints.size > 0 && endpoints.size === 0)
       this.#writer.recordChange(object, "Emptied", emptiedMessage);
-    if (before.vip === vip || !this.#pool.accepts(before.vip)) return;
+    if (before.vip === vip || !this.#options.pool.accepts(before.vip)) return;
     const message = `another ServiceEntry of the operator also has the virtual IP ${before.vip}, so this one got another`;
     this.#writer.recordEvent(object, "VipMoved", message);
+  }
+
+  /** Somebody deleted the entry: tells so once. With lanes, those of hubs of others are theirs to tell. */
+  #lost(host: HostKey, memo: HostMemo): void {
+    const entry = memo.object && entryOf(memo.object);
+    if (entry === undefined || memo.isLossTold === true) return;
+    const sessions = this.#context.sessions();
+    if (this.#options.isLane && !sessions.some(({ hub }) => entry.hubs.get(hub.id) === hub.key)) return;
+    memo.isLossTold = true;
+    const inputsOf = (key: HubKey): ClaimInputs | undefined =>
+      sessions.find(({ hub }) => hub.key === key)?.claimInputs(host, entry);
+    this.#add(host, lossOf(entry, inputsOf));
+  }
+
+  #addHeld(host: HostKey, hub: HubKey, news: HeldNews): void {
+    const line = { hub, endpoint: "" };
+    if (news.what === "taken") this.#addAll(host, takenOut(hub, news.endpoints));
+    else if (news.what === "more")
+      this.#add("", { ...line, what: "Held", why: "so are more services of the hub" });
+    else this.#add(host, { ...line, ...news });
   }
 
   readonly #hubOf = (key: HubKey): Hub | undefined =>
@@ -185,7 +172,7 @@ export class HostHistory {
   }
 
   #add(host: HostKey, change: EntryChange): void {
-    this.#history.add({ ...change, host, registry: this.#hubOf(change.hub)?.registry.type ?? "" });
+    this.#context.history.add({ ...change, host, registry: this.#hubOf(change.hub)?.registry.type ?? "" });
   }
 }
 

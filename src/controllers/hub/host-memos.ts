@@ -16,6 +16,8 @@ export interface HostMemo {
   last?: Entry;
   /** The object of `last`, for its endpoints. The store has it, too, unless somebody deleted it, so it costs nothing. */
   object?: Stored<ServiceEntry>;
+  /** Whether the history tells that somebody deleted it. */
+  isLossTold?: boolean;
   emptyAt?: Instant | undefined;
   removalAt?: Instant | undefined;
   /** Since when an entry of another lane is gone. */

@@ -110,7 +110,7 @@ export class HostWorker {
       tools,
       { isShared: options.isLane },
     );
-    this.#history = new HostHistory(context.history, context, this.#writer, options.pool, tools.deps.clock);
+    this.#history = new HostHistory(context, this.#writer, options, tools.deps.clock);
   }
 
   /** The queue's work function. */
@@ -142,7 +142,7 @@ export class HostWorker {
     const context = { ...this.#vips, dubboPorts: this.#options.dubboPorts };
     this.#tell(host, withProblems(plan, claims, problemsOf(host, found, plan.step, context)));
     const look = { host, found, claims };
-    if (plan.withheld.size > 0 || this.#history.isHolding) this.#history.planned(look, plan);
+    this.#history.planned(look, plan, this.#memos.of(host));
     this.#dryRun(host, found, claims);
     const outcome = await this.#carryOut(look, plan.step);
     const isMissed = this.#context.entries.keysAt(host).length === 0 && this.#isMissed(host, last, claims);
@@ -192,6 +192,7 @@ export class HostWorker {
     if (found?.entry === undefined || !found.entry.ours) return;
     const memo = this.#memos.of(host);
     memo.missingAt = undefined;
+    memo.isLossTold = false;
     const vip = mayKeepVip(this.#vips, found) ? found.entry.vip : (memo.last?.vip ?? "");
     memo.last = { ...found.entry, vip, endpoints: noEndpoints };
     memo.object = found.object;

@@ -65,7 +65,9 @@ test("the message is that of the condition", () => {
 describe("a hold", () => {
   const held = (reason: string) => statusOf([["DeletionHeld", "True", reason]], { hold });
   const settling = held("Settling");
-  const over = statusOf([["DeletionHeld", "False", "NothingHeld"]]);
+  const nothing: Said = ["DeletionHeld", "False", "NothingHeld"];
+  const over = statusOf([nothing]);
+  const suspended = statusOf([nothing, ["Ready", "True", "Suspended"]]);
   test.each<[string, HubStatus, HubStatus, string, readonly string[]]>([
     ["ends by itself", held("Shrunk"), over, "", ["Normal HoldEnded"]],
     ["ends after lost data, too", held("RegistryReset"), over, "", ["Normal HoldEnded"]],
@@ -78,6 +80,8 @@ describe("a hold", () => {
       "2024-02-03T00:00:00Z",
       ["Normal HoldEnded"],
     ],
+    ["is not over for a hub that is suspended", held("Shrunk"), suspended, "", []],
+    ["is not over for a hub that observes", held("Shrunk"), statusOf([nothing, observing]), "", []],
     ["goes on as another one", held("RegistryReset"), held("Shrunk"), "", []],
     ["goes on", held("Shrunk"), held("Shrunk"), "", []],
     ["that is mere settling is not told of", settling, over, "", []],
