@@ -1,4 +1,5 @@
 import { createServer, type IncomingMessage, type ServerResponse } from "node:http";
+import type { Socket } from "node:net";
 import type { Logger } from "./deps.ts";
 import { type ListeningServer, listen } from "./listen.ts";
 
@@ -13,6 +14,8 @@ export type Routes = Readonly<Record<string, Route>>;
 
 /** Nobody needs more at once, and each request takes of the time of the process. */
 const mostConnections = 64;
+/** Of a connection. Browsers ask one thing after the other; whoever sends more without an answer is cut off. */
+const mostAtOnce = 16;
 
 /**
  * What is served has no scripts, styles or requests of any other origin, nobody may put it into a frame, and no cache keeps it.
@@ -35,7 +38,16 @@ const headers = {
  * @throws the system's error when the port cannot be bound.
  */
 export function serveLocally(port: number, routes: Routes, logger: Logger): Promise<ListeningServer> {
+  const inWork = new WeakMap<Socket, number>();
   const server = createServer((request, response) => {
+    const { socket } = request;
+    const count = (by: number): number => {
+      const now = (inWork.get(socket) ?? 0) + by;
+      inWork.set(socket, now);
+      return now;
+    };
+    if (count(1) > mostAtOnce) return void socket.destroy();
+    response.once("close", () => count(-1));
     respond(request, response, routes).catch((error: unknown) => {
       if (response.destroyed || response.headersSent) return void response.destroy(); // nobody waits for it
       logger.error("cannot answer", { path: request.url, error });

@@ -108,6 +108,17 @@ describe("the local server", () => {
     expect((await get("/facts")).status).toBe(200);
   });
 
+  test("works on few requests of a connection at once, and ends one that asks for more", async () => {
+    const socket = connect(server.port, "127.0.0.1").resume();
+    const closed = new Promise((resolve) => socket.on("error", () => undefined).on("close", resolve));
+    socket.write(`GET /slow HTTP/1.1\r\nhost: 127.0.0.1\r\n\r\n`.repeat(20_000));
+    await closed;
+    await gone; // what was begun for it has ended
+    expect(asked.length).toBeLessThanOrEqual(16);
+    expect((await get("/facts")).status).toBe(200);
+    expect(errors).toEqual([]);
+  });
+
   test("stops working for somebody who has left", async () => {
     const socket = connect(server.port, "127.0.0.1");
     socket.write(`GET /slow HTTP/1.1\r\nhost: 127.0.0.1\r\n\r\n`);
