@@ -80,13 +80,13 @@ export function printable(text: string): string {
 }
 
 /**
- * A registered or configured address as messages may show it: any text may stand there, also a URL whose login or
- * query is a secret.
+ * A registered or configured address as messages may show it: any text may stand there, also a URL whose login, query
+ * or parameters (RFC 3986, section 3.3) are a secret.
  */
 export function withoutSecrets(address: string): string {
   return address
     .replace(/^.*@/s, "")
-    .replace(/(?<=.)[?#].+$/s, "")
+    .replace(/(?<=.)[?#;].+$/s, "")
     .replace(/\p{Cc}/gu, " ")
     .slice(0, 120);
 }

@@ -5,8 +5,8 @@
 
 const timeoutMs = 10_000;
 
-/** @returns {Promise<HubsAnswer>} */
-export const askHubs = () => ask("api/hubs", {});
+/** @param {Readonly<Record<string, string>>} asked @returns {Promise<HubsAnswer>} */
+export const askHubs = ({ hub = "" }) => ask("api/hubs", { hub });
 
 /** @param {Readonly<Record<string, string>>} asked @returns {Promise<ServicesAnswer>} */
 export const askServices = ({ hub = "", search = "", state = "" }) =>

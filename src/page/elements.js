@@ -72,10 +72,10 @@ export function row(cells, isChosen = false) {
 /** A state by its colour, its sign and its name. @param {string} state @param {string} label */
 export const stateMark = (state, label = state) => element("span", { class: `state ${state}` }, text(label));
 
-/** @param {string} time RFC 3339; "" = never. */
+/** In UTC, as the sentences beside it have their times. @param {string} time RFC 3339; "" = never. */
 export function clockTime(time) {
   const at = new Date(time);
-  return Number.isNaN(at.getTime()) ? "–" : at.toLocaleString("sv-SE");
+  return Number.isNaN(at.getTime()) ? "–" : at.toISOString().replace(/\.\d+/, "");
 }
 
 /** "1 service", "2 services". @param {number} count @param {string} noun */

@@ -1,12 +1,12 @@
-/** @import { HubOnPage } from "../cli/page/hubs.ts" */
+/** @import { HubOnPage, HubRow, HubsAnswer } from "../cli/page/hubs.ts" */
 /** @import { Change } from "../model/change.ts" */
 import { clockTime, counted, element, link, row, stateMark, table, text } from "./elements.js";
 
 const shownChanges = 200;
 
-/** Every hub in a row. @param {readonly HubOnPage[]} hubs @param {string} chosen the key of a hub, or "" */
-export function hubsTable(hubs, chosen) {
-  if (hubs.length === 0) return element("p", {}, "There is no RegistryHub in the cluster.");
+/** A hub in each row. @param {HubsAnswer} answer @param {string} chosen the key of a hub, or "" */
+export function hubsTable({ hubs, total, bad }, chosen) {
+  if (total === 0) return element("p", {}, "There is no RegistryHub in the cluster.");
   const rows = hubs.map((hub) =>
     row(
       [
@@ -17,7 +17,7 @@ export function hubsTable(hubs, chosen) {
         hub.services,
         hub.endpoints,
         hub.held ? `${counted(hub.held.services, "service")} (${hub.held.reason})` : "–",
-        Math.max(hub.problems.length, hub.rejected),
+        hub.problemCount,
         clockTime(hub.lastWrite),
       ],
       hub.key === chosen,
@@ -34,8 +34,9 @@ export function hubsTable(hubs, chosen) {
     "Problems",
     "Last write",
   ];
-  const bad = hubs.filter(({ isFine }) => !isFine).length;
-  return table(bad === 0 ? "All are fine." : `${bad} of ${hubs.length} need a look.`, headings, rows);
+  const need = bad === 0 ? "All are fine." : `${bad} of ${total} need a look.`;
+  const more = hubs.length < total ? ` The first ${hubs.length} of ${total} are shown.` : "";
+  return table(`${need}${more}`, headings, rows);
 }
 
 /** What is the matter with one hub, and what to do. @param {HubOnPage} hub */
@@ -98,7 +99,7 @@ export function changesTable(changes, hub, host) {
 /** @param {Change} change */
 const hubsOf = ({ hub, others = [] }) => [hub, ...others];
 
-/** @param {HubOnPage} hub */
+/** @param {HubRow} hub */
 export const stateOf = ({ isFine, trouble }) => (isFine ? "fine" : trouble ? "bad" : "held");
 
 /** @param {HubOnPage} hub @param {NonNullable<HubOnPage["held"]>} held */

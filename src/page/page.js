@@ -40,7 +40,7 @@ async function refresh() {
   const asked = where();
   try {
     const [hubs, services, service, history] = await Promise.all([
-      askHubs(),
+      askHubs(asked),
       askServices(asked),
       asked.host === "" ? null : askService(asked.host),
       readHistory(known.history),
@@ -71,8 +71,8 @@ async function readHistory(before) {
 /** @param {ReturnType<typeof where>} asked @param {Known} known */
 function show(asked, { hubs, services, service, history: { changes } }) {
   if (hubs === undefined || services === undefined) return;
-  const hub = hubs.hubs.find(({ key }) => key === asked.hub);
-  put("hubs", [hubs.hubs, asked.hub], () => hubsTable(hubs.hubs, asked.hub));
+  const { hub } = hubs;
+  put("hubs", [hubs.hubs, hubs.total, hubs.bad, asked.hub], () => hubsTable(hubs, asked.hub));
   at("hub-section").hidden = asked.hub === "";
   put("hub-title", asked.hub, () => text(asked.hub));
   put("hub", [hub, asked.hub], () => (hub ? hubDetail(hub) : text("There is no such hub.")));
@@ -113,24 +113,26 @@ function at(id) {
   return place;
 }
 
+/** @type {ReturnType<typeof setTimeout> | undefined} */
+let typing;
 const search = /** @type {HTMLInputElement} */ (at("search"));
 const state = /** @type {HTMLSelectElement} */ (at("state"));
 
 /** Takes the form from the address. */
 function fillForm() {
+  clearTimeout(typing);
   const asked = where();
-  if (document.activeElement !== search) search.value = asked.search;
+  search.value = asked.search;
   state.value = asked.state;
 }
 
 function formChanged() {
+  clearTimeout(typing);
   const { hub, host } = where();
   history.replaceState(null, "", hashOf({ hub, host, search: search.value.trim(), state: state.value }));
   void refresh();
 }
 
-/** @type {ReturnType<typeof setTimeout> | undefined} */
-let typing;
 search.addEventListener("input", () => {
   clearTimeout(typing);
   typing = setTimeout(formChanged, typingMs);

@@ -1,4 +1,4 @@
-/** @import { HubOnPage } from "../cli/page/hubs.ts" */
+/** @import { HubRow } from "../cli/page/hubs.ts" */
 /** @import { ServiceOnPage, ServicesAnswer } from "../cli/page/services.ts" */
 /** @import { ServiceAnswer } from "../cli/page/service.ts" */
 import { counted, drawing, element, hashOf } from "./elements.js";
@@ -21,15 +21,19 @@ const drawnEndpoints = 24;
 
 /**
  * Hubs → services → the endpoints of the service that is looked at.
- * @param {readonly HubOnPage[]} hubs
+ * @param {readonly HubRow[]} hubs
  * @param {ServicesAnswer} answer
  * @param {ServiceAnswer | null} chosen
  * @param {Readonly<Record<string, string>>} where what is looked at
  */
 export function picture(hubs, { services, found }, chosen, where) {
-  const groups = hubs
-    .map((hub) => ({ hub, services: services.filter((one) => one.hubs[0] === hub.key) }))
-    .filter(({ services: own, hub }) => own.length > 0 || where.hub === hub.key);
+  const byHub = Map.groupBy(services, ({ hubs: [first = "", ...others] }) =>
+    others.includes(where.hub ?? "") ? where.hub : first,
+  );
+  const keys = new Set([...hubs.map(({ key }) => key), ...byHub.keys()]);
+  const groups = [...keys]
+    .map((key = "") => ({ key, hub: hubs.find((one) => one.key === key), services: byHub.get(key) ?? [] }))
+    .filter(({ services: own, key }) => own.length > 0 || where.hub === key);
   if (groups.length === 0) return element("div");
   const areNamed = services.length <= namedServices;
   const links = drawing("g");
@@ -37,11 +41,11 @@ export function picture(hubs, { services, found }, chosen, where) {
   /** @type {Point | undefined} */
   let chosenAt;
   let top = 8;
-  for (const { hub, services: own } of groups) {
+  for (const { key, hub, services: own } of groups) {
     const inside = areNamed ? own.length * rowHeight : Math.ceil(own.length / columns) * cell;
     const height = Math.max(hubBox.height, inside);
     const middle = top + height / 2;
-    marks.append(hubMark(hub, middle));
+    marks.append(hubMark(key, hub, middle));
     if (!areNamed && own.length > 0)
       links.append(curve({ x: 211, y: middle }, { x: servicesAt.x - 6, y: middle }));
     own.forEach((service, index) => {
@@ -75,21 +79,18 @@ export function picture(hubs, { services, found }, chosen, where) {
   );
 }
 
-/** @param {HubOnPage} hub @param {number} middle */
-function hubMark(hub, middle) {
+/** @param {string} key @param {HubRow | undefined} hub undefined = it is not among those that are shown. @param {number} middle */
+function hubMark(key, hub, middle) {
+  const about = hub ? `${hub.type}, ${counted(hub.services, "service")}` : "";
   const y = middle - hubBox.height / 2;
   return drawing(
     "a",
-    { href: hashOf({ hub: hub.key }), tabindex: -1 },
-    drawing("title", {}, `${hub.key}: ${hub.reason || "no status"}`),
+    { href: hashOf({ hub: key }), tabindex: -1 },
+    drawing("title", {}, hub ? `${key}: ${hub.reason || "no status"}` : key),
     drawing("rect", { class: "box", ...hubBox, y, rx: 5 }),
-    drawing("circle", { class: `mark ${stateOf(hub)}`, cx: 16, cy: middle, r: 5 }),
-    drawing("text", { x: 30, y: middle - 4 }, shortened(hub.key, 26)),
-    drawing(
-      "text",
-      { x: 30, y: middle + 12 },
-      shortened(`${hub.type}, ${counted(hub.services, "service")}`, 26),
-    ),
+    drawing("circle", { class: `mark ${hub ? stateOf(hub) : "unknown"}`, cx: 16, cy: middle, r: 5 }),
+    drawing("text", { x: 30, y: middle - 4 }, shortened(key, 26)),
+    drawing("text", { x: 30, y: middle + 12 }, shortened(about, 26)),
   );
 }
 

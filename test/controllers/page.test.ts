@@ -4,15 +4,22 @@ import { serviceAnswer } from "../../src/cli/page/service.ts";
 import { servicesAnswer, servicesAsked } from "../../src/cli/page/services.ts";
 import { atOnce } from "../../src/runtime/slices.ts";
 import { edit, openSettled, ten, two, without } from "./scenes.ts";
-import { home, hub, hubKey, minute, second, type World } from "./world.ts";
+import { home, hub, hubKey, minute, openWorld, second, type World } from "./world.ts";
 
-const hubsOf = ({ hubController, clock }: World) =>
-  atOnce(hubsAnswer(hubController.source().knowledge, "pod_1", clock.now()));
+const hubsOf = ({ hubController, clock }: World, asked = "") =>
+  atOnce(hubsAnswer(hubController.source().knowledge, asked, "pod_1", clock.now()));
 const servicesOf = ({ hubController }: World, query = "") =>
   atOnce(servicesAnswer(hubController.source().knowledge, servicesAsked(new URLSearchParams(query))));
 const serviceOf = ({ hubController }: World, host: string) =>
-  serviceAnswer(hubController.source().knowledge, host);
+  atOnce(serviceAnswer(hubController.source().knowledge, host));
 const hostsIn = (world: World, query = "") => servicesOf(world, query).services.map(({ host }) => host);
+
+/** As `kubectl label --overwrite`. */
+const move = ({ person }: World, name: string, lane: string): void =>
+  void person.edit("registryhubs", `${home}/${name}`, ({ metadata, ...rest }) => ({
+    ...rest,
+    metadata: { ...metadata, labels: { lane } },
+  }));
 
 describe("the page's hubs", () => {
   test("are as their statuses say", async () => {
@@ -46,9 +53,30 @@ describe("the page's hubs", () => {
     expect(second_).toMatchObject({ key: "demo/a-fine-one", isFine: true });
   });
 
+  test("are at most 500, and have problems only where somebody asks for them", async () => {
+    const world = openWorld();
+    for (let at = 0; at < 600; at++)
+      world.person.put(hub({ type: "no" as never }, { name: `odd-${String(at).padStart(3, "0")}` }));
+    world.person.put(hub({}, { name: "aaa" }));
+    world.registry().lists({ "demo.A": ["300.1.1.1:20880"] });
+    await world.hubController.start();
+    await world.advance(1 * minute);
+    const answer = hubsOf(world, "demo/aaa");
+    expect(answer).toMatchObject({ total: 601, bad: 600 });
+    expect(answer.hubs).toHaveLength(500);
+    expect(answer.hubs[0]).not.toHaveProperty("problems");
+    expect(answer.hubs.every(({ isFine }) => !isFine)).toBe(true);
+    expect(answer.hub).toMatchObject({
+      key: "demo/aaa",
+      problemCount: 1,
+      problems: [{ code: "BadAddress" }],
+    });
+    expect(hubsOf(world, "demo/nobody").hub).toBeUndefined();
+  });
+
   test("show no login that somebody wrote into an address", async () => {
     const world = await openSettled();
-    edit(world, { address: "http://admin:S3cret@registry:8848?token=S3cret", type: "nacos" });
+    edit(world, { address: "http://admin:S3cret@registry:8848;token=S3cret?token=S3cret", type: "nacos" });
     await world.advance(2 * second);
     const answer = hubsOf(world);
     expect(answer.hubs[0]?.address).toBe("registry:8848");
@@ -89,6 +117,7 @@ describe("the page's services", () => {
       hubs: [hubKey, "demo/second"],
     });
     expect(hostsIn(world, "hub=demo/second")).toEqual(["demo/demo.a.demo", "demo/demo.z.demo"]);
+    expect(servicesOf(world, "hub=demo/second").services[0]?.hubs).toEqual([hubKey, "demo/second"]);
     expect(hostsIn(world, "hub=demo/nobody")).toEqual([]);
   });
 
@@ -137,8 +166,8 @@ describe("one service", () => {
         { endpoint: "10.42.0.1:20880", hubs: [hubKey], weight: 1, mtls: false, state: "listed", why: "" },
       ],
     });
-    expect(serviceOf(world, `${home}/nobody.demo`)).toBeUndefined();
-    expect(serviceOf(world, "")).toBeUndefined();
+    expect(serviceOf(world, `${home}/nobody.demo`)).toBeNull();
+    expect(serviceOf(world, "")).toBeNull();
   });
 
   test("says why an endpoint stays that is not listed", async () => {
@@ -163,7 +192,49 @@ describe("one service", () => {
       spec: { ...object.spec, type: "no" } as never,
     }));
     await world.advance(30 * second);
-    expect(first()).toMatchObject({ state: "unknown", why: "this process serves none of its hubs" });
+    expect(first()).toMatchObject({
+      state: "unknown",
+      why: "this process does not serve demo/hub, which may list it",
+    });
+    world.person.delete("registryhubs", hubKey);
+    await world.advance(1 * second);
+    expect(first()).toMatchObject({ state: "unknown", why: "its hub does not exist; it goes" });
+  });
+
+  test.each([
+    [{ suspend: true }, "its hub is suspended"],
+    [{ policy: "observe" as const }, "its hub only observes"],
+  ])("says that everything stays while its hub gets %j", async (spec, why) => {
+    const world = await openSettled();
+    edit(world, spec);
+    await world.advance(2 * second);
+    const [endpoint] = serviceOf(world, "demo/demo.a.demo")?.endpoints ?? [];
+    expect(endpoint?.state === "listed" || endpoint?.why === why).toBe(true);
+    world.registry().lists({});
+    await world.advance(2 * second);
+    expect(serviceOf(world, "demo/demo.a.demo")?.endpoints[0]).toMatchObject({ state: "kept", why });
+  });
+
+  test("does not say that an endpoint goes which a hub of another lane may list", async () => {
+    const world = openWorld();
+    const [gold, grey] = [world.lane("gold"), world.lane("grey")];
+    for (const lane of ["gold", "grey"]) {
+      world.registry(lane).lists({ "demo.A": ["10.42.0.1:20880"] });
+      world.person.put(hub({ address: lane }, { name: lane, labels: { lane } }));
+    }
+    await gold.start({ vipCidr: "240.241.0.0/16" });
+    await grey.start({ vipCidr: "240.242.0.0/16" });
+    await world.advance(2 * minute);
+    move(world, "grey", "gold"); // for a moment, so that the entry names both
+    await world.advance(2 * minute);
+    move(world, "grey", "grey");
+    await world.advance(2 * minute);
+    world.registry("gold").lists({});
+    await world.advance(30 * second);
+    expect(serviceOf({ ...world, hubController: gold }, "demo/demo.a.demo")?.endpoints[0]).toMatchObject({
+      state: "unknown",
+      why: "this process does not serve demo/grey, which may list it",
+    });
   });
 
   test("says since when it is empty", async () => {

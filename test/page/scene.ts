@@ -21,11 +21,11 @@ const shownMs = 25_000;
 /** Serves the page of the hub-controller of a world on fakes, as the leader does, until the test ends. */
 export async function servePage(
   world: World,
-  { identity = "pod_1", port = 0 } = {},
+  { identity = "pod_1", port = 0, source = world.hubController.source() } = {},
 ): Promise<ListeningServer> {
   const clock = { now: () => world.clock.now(), monotonic: () => systemClock.monotonic() };
   const who = { identity, lease: "servicemesh/registryhub" };
-  const routes = pageRoutes(world.hubController.source(), who, new URL("src/page/", checkout), clock);
+  const routes = pageRoutes(source, who, new URL("src/page/", checkout), clock);
   const server = await serveLocally(port, routes, silentLogger);
   onTestFinished(() => server[Symbol.asyncDispose]());
   return server;

@@ -4,7 +4,8 @@ import type { HubIdentity } from "../../model/hub.ts";
 import type { Stored } from "../../model/kubernetes.ts";
 import type { RegistryHub } from "../../model/registryhub.ts";
 import { hubIdOf } from "../../translate/names.ts";
-import { type HubReport, hubKeyOf } from "../status/hub-report.ts";
+import { objectKeyOf } from "../../translate/read-back/json.ts";
+import { targetOf } from "../../translate/read-back/kept.ts";
 
 /** What the hub-controller knows at this moment. */
 export interface Knowledge {
@@ -15,8 +16,8 @@ export interface Knowledge {
   readonly sessions: readonly HubSession[];
 }
 
-/** What decides which entries are the hub's. */
-export function identityOf(report: HubReport): HubIdentity {
-  const key = hubKeyOf(report);
-  return { id: hubIdOf(key), key, target: report.target };
+/** What decides which entries are the hub's, whatever is stored. */
+export function identityOf(object: Stored<RegistryHub>): HubIdentity {
+  const key = objectKeyOf(object);
+  return { id: hubIdOf(key), key, target: targetOf(object) };
 }

@@ -50,12 +50,11 @@ export function pageRoutes(
   return {
     "/": () => file(folder, "index.html"),
     ...Object.fromEntries(files.map((name) => [`/${name}`, () => file(folder, name)])),
-    "/api/hubs": sliced(() => hubsAnswer(source.knowledge, who.identity, clock.now())),
+    "/api/hubs": sliced((query) =>
+      hubsAnswer(source.knowledge, query.get("hub") ?? "", who.identity, clock.now()),
+    ),
     "/api/services": sliced((query) => servicesAnswer(source.knowledge, servicesAsked(query))),
-    // A service that is gone is no mistake of who asks.
-    "/api/service": async (query) => ({
-      json: serviceAnswer(source.knowledge, query.get("host") ?? "") ?? null,
-    }),
+    "/api/service": sliced((query) => serviceAnswer(source.knowledge, query.get("host") ?? "")),
     "/changes": async (query) => ({ json: changesAnswer(source.history, who, query) }),
   };
 }

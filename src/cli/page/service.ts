@@ -2,6 +2,7 @@ import { whyKept } from "../../controllers/hub/entry-changes.ts";
 import type { HubSession } from "../../controllers/hub/session.ts";
 import type { Entry, EntryEndpoint, HostKey, HostPort } from "../../model/entry.ts";
 import type { HubId, HubKey } from "../../model/hub.ts";
+import type { Steps } from "../../runtime/slices.ts";
 import type { Knowledge } from "./knowledge.ts";
 
 /** An endpoint of a service. */
@@ -43,15 +44,24 @@ export interface ServiceAnswer {
 }
 
 const mostEndpoints = 1_000;
+const unreadable = "its registry cannot be read now";
 
-/** One service; undefined = no entry of ours has the host. */
-export function serviceAnswer({ entries, sessions }: Knowledge, host: HostKey): ServiceAnswer | undefined {
+/** One service; null = no entry of ours has the host. */
+export function* serviceAnswer(knowledge: Knowledge, host: HostKey): Steps<ServiceAnswer | null> {
+  const { entries, hubs: existing, sessions } = knowledge;
   const entry = entries.hostObject(host)?.entry;
-  if (entry === undefined) return undefined;
+  if (entry === undefined) return null;
   const { name, shape, vip, exportTo, emptySince, hubs, endpoints } = entry;
   const voices = sessions
     .filter(({ hub, listings }) => hubs.has(hub.id) || listings.listed(host).length > 0)
     .map((session) => voiceOf(session, entry));
+  const known = new Set(voices.map(({ id }) => id));
+  const silent = new Map(hubs.entries().filter(([id, key]) => !known.has(id) && existing.has(key)));
+  const shown: EndpointOnPage[] = [];
+  for (const one of endpoints.values().take(mostEndpoints)) {
+    shown.push(endpointOnPage(one, entry, voices, silent));
+    yield;
+  }
   return {
     host,
     name,
@@ -64,31 +74,46 @@ export function serviceAnswer({ entries, sessions }: Knowledge, host: HostKey): 
     ...(emptySince !== undefined && { emptySince }),
     hubs: [...hubs.values()],
     endpointCount: endpoints.size,
-    endpoints: [...endpoints.values().take(mostEndpoints)].map((one) => endpointOnPage(one, entry, voices)),
+    endpoints: shown,
   };
 }
 
-/** What a hub says about the host. */
+/** What a hub of this process says about the host. */
 interface Voice {
   readonly id: HubId;
-  readonly isSynced: boolean;
   readonly listed: ReadonlySet<HostPort>;
-  /** Why what it does not list stays; undefined = it does not. */
-  readonly whyKept: string | undefined;
+  /** What becomes of what it does not list. */
+  readonly unlisted: Standing;
 }
+
+type Standing = Pick<EndpointOnPage, "state" | "why">;
 
 function voiceOf(session: HubSession, entry: Entry): Voice {
   const { hub, isSynced, listings } = session;
-  return {
-    id: hub.id,
-    isSynced,
-    listed: new Set(listings.listed(entry.host).map(({ hostPort }) => hostPort)),
-    whyKept: whyKept(session.claimInputs(entry.host, entry), entry.host),
-  };
+  const listed = isSynced ? listings.listed(entry.host).map(({ hostPort }) => hostPort) : [];
+  return { id: hub.id, listed: new Set(listed), unlisted: unlistedOf(session, entry) };
 }
 
-function endpointOnPage(one: EntryEndpoint, entry: Entry, voices: readonly Voice[]): EndpointOnPage {
+function unlistedOf(session: HubSession, entry: Entry): Standing {
+  const { hub, isSynced } = session;
+  if (hub.suspend) return { state: "kept", why: "its hub is suspended" };
+  if (hub.policy === "observe") return { state: "kept", why: "its hub only observes" };
+  if (!isSynced) return { state: "unknown", why: unreadable };
+  const why = whyKept(session.claimInputs(entry.host, entry), entry.host);
+  return why === undefined
+    ? { state: "unknown", why: "not listed; it goes, unless its target takes no entries now" }
+    : { state: "kept", why };
+}
+
+/** @param silent hubs of the entry that exist, and of which this process knows nothing. */
+function endpointOnPage(
+  one: EntryEndpoint,
+  entry: Entry,
+  voices: readonly Voice[],
+  silent: ReadonlyMap<HubId, HubKey>,
+): EndpointOnPage {
   const { hostPort, by, weight = 1, locality = "", mtls = false, labels } = one;
+  const isOf = (id: HubId): boolean => by.size === 0 || by.has(id); // an adopted endpoint names no hub, and is that of any
   return {
     endpoint: hostPort,
     hubs: [...by].map((id) => entry.hubs.get(id) || `hub ${id}`),
@@ -96,21 +121,22 @@ function endpointOnPage(one: EntryEndpoint, entry: Entry, voices: readonly Voice
     locality,
     mtls,
     labels,
-    // An adopted endpoint names no hub, and is that of any.
     ...standingOf(
       hostPort,
-      voices.filter(({ id }) => by.size === 0 || by.has(id)),
+      voices.filter(({ id }) => isOf(id)),
+      [...silent].flatMap(([id, key]) => (isOf(id) ? [key] : [])),
     ),
   };
 }
 
-/** @param vouching those of its hubs. */
-function standingOf(hostPort: HostPort, vouching: readonly Voice[]): Pick<EndpointOnPage, "state" | "why"> {
-  const read = vouching.filter(({ isSynced }) => isSynced);
-  if (read.some(({ listed }) => listed.has(hostPort))) return { state: "listed", why: "" };
-  if (vouching.length === 0) return { state: "unknown", why: "this process serves none of its hubs" };
-  if (read.length < vouching.length) return { state: "unknown", why: "its registry cannot be read now" };
-  const reasons = new Set(read.flatMap(({ whyKept: why }) => why ?? []));
-  if (reasons.size > 0) return { state: "kept", why: [...reasons].join("; ") };
-  return { state: "unknown", why: "not listed; it goes, unless its hub may not write now" };
+/** What keeps an endpoint says more than what nobody knows, and that more than that a hub lets it go. */
+function standingOf(hostPort: HostPort, vouching: readonly Voice[], silent: readonly HubKey[]): Standing {
+  if (vouching.some(({ listed }) => listed.has(hostPort))) return { state: "listed", why: "" };
+  const kept = vouching.filter(({ unlisted }) => unlisted.state === "kept");
+  if (kept.length > 0)
+    return { state: "kept", why: [...new Set(kept.map(({ unlisted }) => unlisted.why))].join("; ") };
+  if (silent.length > 0)
+    return { state: "unknown", why: `this process does not serve ${silent.join(", ")}, which may list it` };
+  const unread = vouching.find(({ unlisted }) => unlisted.why === unreadable) ?? vouching[0];
+  return unread?.unlisted ?? { state: "unknown", why: "its hub does not exist; it goes" };
 }

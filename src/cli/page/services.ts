@@ -2,7 +2,6 @@ import type { Entry, HostKey } from "../../model/entry.ts";
 import type { HubKey } from "../../model/hub.ts";
 import { splitKey } from "../../model/keys.ts";
 import type { Steps } from "../../runtime/slices.ts";
-import { hubReport } from "../status/hub-report.ts";
 import { identityOf, type Knowledge } from "./knowledge.ts";
 
 /** "held" = an endpoint stays that its registry does not list; "empty" = it has none. */
@@ -59,24 +58,25 @@ export function servicesAsked(query: URLSearchParams): ServicesAsked {
 /** The services of hubs, hub by hub and by the names of their entries; a service of several hubs is once in it. */
 export function* servicesAnswer(knowledge: Knowledge, asked: ServicesAsked): Steps<ServicesAnswer> {
   const { entries, hubs } = knowledge;
-  const found = new Map<HostKey, HubKey[]>();
+  const found = new Map<HostKey, HubKey>();
   const seen = new Set<HostKey>();
-  for (const object of Array.from(hubs.values())) {
-    const identity = identityOf(hubReport(object));
-    if (asked.hub !== undefined && asked.hub !== identity.key) continue;
+  const objects = asked.hub === undefined ? Array.from(hubs.values()) : [hubs.get(asked.hub)];
+  for (const object of objects) {
+    yield;
+    if (object === undefined) continue;
+    const identity = identityOf(object);
     for (const { host } of entries.hostsOf(identity)) {
       yield;
-      found.get(host)?.push(identity.key);
       if (seen.has(host)) continue;
       seen.add(host);
-      if (isAsked(host, asked, knowledge)) found.set(host, [identity.key]);
+      if (isAsked(host, asked, knowledge)) found.set(host, identity.key);
     }
   }
   const services: ServiceOnPage[] = [];
-  for (const [host, vouching] of found.entries().take(mostServices)) {
+  for (const [host, hub] of found.entries().take(mostServices)) {
     yield;
     const entry = entries.hostObject(host)?.entry;
-    if (entry !== undefined) services.push(serviceOnPage(entry, vouching, knowledge)); // else it is gone since
+    if (entry !== undefined) services.push(serviceOnPage(entry, hub, knowledge)); // else it is gone since
   }
   return { total: seen.size, found: found.size, services };
 }
@@ -99,8 +99,10 @@ function stateOf({ host, endpoints }: Entry, { sessions }: Knowledge): ServiceSt
   return endpoints.size === 0 ? "empty" : "fine";
 }
 
-function serviceOnPage(entry: Entry, hubs: readonly HubKey[], knowledge: Knowledge): ServiceOnPage {
+/** @param hub one of its hubs, which an entry that was taken over may not name. */
+function serviceOnPage(entry: Entry, hub: HubKey, knowledge: Knowledge): ServiceOnPage {
   const { host, name, vip, shape, endpoints } = entry;
+  const named = [...entry.hubs.values()].filter((key) => key !== "");
   return {
     host,
     service: shape.service.originalName || shape.service.name || splitKey(host)[1],
@@ -110,6 +112,6 @@ function serviceOnPage(entry: Entry, hubs: readonly HubKey[], knowledge: Knowled
     protocol: shape.protocol,
     port: shape.port,
     endpoints: endpoints.size,
-    hubs,
+    hubs: named.length > 0 ? named : [hub],
   };
 }

@@ -15,6 +15,14 @@ const answer = (history: History, query = "") => changesAnswer(history, who, new
 const hostsOf = (history: History, query = "") => answer(history, query).changes.map(({ host }) => host);
 
 describe("the history", () => {
+  test("tells what is of several hubs to whoever asks for one of them", () => {
+    const history = new History(fakeClock());
+    history.add({ ...happening("demo/both"), others: ["demo/second"] });
+    history.add(happening("demo/one"));
+    expect(hostsOf(history, "hub=demo/second")).toEqual(["demo/both"]);
+    expect(hostsOf(history, "hub=demo/hub")).toEqual(["demo/both", "demo/one"]);
+  });
+
   test("keeps what happened in order, with its time and number", () => {
     const clock = fakeClock();
     const history = new History(clock);
