@@ -4,7 +4,25 @@ import { text } from "node:stream/consumers";
 import { fileURLToPath } from "node:url";
 import type { World } from "./world.ts";
 
-const program = fileURLToPath(new URL("../../bin/kubectl-registryhub", import.meta.url));
+/** The plugin. */
+export const program = fileURLToPath(new URL("../../bin/kubectl-registryhub", import.meta.url));
+
+/** Makes somebody hold the Leases of the controllers, for an hour: those of the tests elect nobody. */
+export async function holdLeases({ api }: Pick<World, "api">, namespace: string): Promise<void> {
+  for (const name of ["registryhub", "dubbo-controller"]) {
+    const lease = {
+      apiVersion: "coordination.k8s.io/v1",
+      kind: "Lease",
+      metadata: { namespace, name },
+      spec: {
+        holderIdentity: "a",
+        leaseDurationSeconds: 3_600,
+        renewTime: `${new Date().toISOString().slice(0, -1)}000Z`,
+      },
+    };
+    await api.kubectl(["apply", "-f", "-"], { input: JSON.stringify(lease) });
+  }
+}
 
 /** Runs the plugin, as the administrator unless told otherwise. `head` = the first three lines. */
 export async function command(

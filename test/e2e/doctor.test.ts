@@ -1,23 +1,12 @@
-import { spawn } from "node:child_process";
-import { once } from "node:events";
-import { text } from "node:stream/consumers";
-import { fileURLToPath } from "node:url";
 import { beforeAll, describe, expect, test } from "vitest";
 import { eventually } from "../support/eventually.ts";
+import { command, holdLeases } from "./command.ts";
 import { newTenant, providerUrl, SOON_MS, type Tenant, untilReady, useWorld } from "./world.ts";
 
-const program = fileURLToPath(new URL("../../bin/kubectl-registryhub", import.meta.url));
 const world = useWorld();
 
-/** Runs the plugin, as the administrator unless told otherwise. */
-async function doctor(args: readonly string[] = [], env: Readonly<Record<string, string>> = {}) {
-  const child = spawn(program, ["doctor", ...args], {
-    env: { ...process.env, KUBECONFIG: world.api.kubeconfig, ...env },
-    stdio: ["ignore", "pipe", "pipe"],
-  });
-  const [stdout, stderr] = await Promise.all([text(child.stdout), text(child.stderr), once(child, "close")]);
-  return { code: child.exitCode, stdout, stderr, head: stdout.split("\n").slice(0, 3) };
-}
+const doctor = (args: readonly string[] = [], env: Readonly<Record<string, string>> = {}) =>
+  command(world, ["doctor", ...args], env);
 
 interface Manifest {
   readonly kind: string;
@@ -54,19 +43,9 @@ const istio = (kind: string, namespace: string, spec: object): Manifest => ({
 let tenant: Tenant;
 let host: string;
 
-/** A cluster in which nothing is wrong. The controllers of the tests elect nobody, so somebody holds their Leases. */
+/** A cluster in which nothing is wrong. */
 beforeAll(async () => {
-  for (const name of ["registryhub", "dubbo-controller"])
-    await apply({
-      apiVersion: "coordination.k8s.io/v1",
-      kind: "Lease",
-      metadata: { namespace: root, name },
-      spec: {
-        holderIdentity: "a",
-        leaseDurationSeconds: 3_600,
-        renewTime: `${new Date().toISOString().slice(0, -1)}000Z`,
-      },
-    });
+  await holdLeases(world, root);
   await apply(meshConfig(capturing));
   await apply(injector("*"));
   tenant = await newTenant(world);

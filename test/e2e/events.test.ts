@@ -2,11 +2,10 @@ import { type ChildProcess, spawn } from "node:child_process";
 import { once } from "node:events";
 import { createServer } from "node:http";
 import type { AddressInfo } from "node:net";
-import { text } from "node:stream/consumers";
-import { fileURLToPath } from "node:url";
 import { describe, expect, onTestFinished, test } from "vitest";
 import { eventually } from "../support/eventually.ts";
 import { freePort } from "../support/free-port.ts";
+import { command, program } from "./command.ts";
 import {
   newTenant,
   providerUrl,
@@ -18,27 +17,23 @@ import {
   useWorld,
 } from "./world.ts";
 
-const program = fileURLToPath(new URL("../../bin/kubectl-registryhub", import.meta.url));
 const port = await freePort();
 /** Nobody listens there. */
 const dead = await freePort();
 
 const world = useWorld({ hub: [...quickly, "--leader-elect", `--page-port=${port}`] });
 
-const env = () => ({ ...process.env, KUBECONFIG: world.api.kubeconfig });
-
 /** What `events` prints of the hub of a tenant. */
-async function events({ namespace }: Tenant, at: number, ...more: readonly string[]) {
-  const args = ["events", "-n", namespace, "hub", `--page-port=${at}`, ...more];
-  const child = spawn(program, args, { env: env(), stdio: ["ignore", "pipe", "pipe"] });
-  const [stdout, stderr] = await Promise.all([text(child.stdout), text(child.stderr), once(child, "close")]);
-  return { code: child.exitCode, stdout, stderr };
-}
+const events = ({ namespace }: Tenant, at: number, ...more: readonly string[]) =>
+  command(world, ["events", "-n", namespace, "hub", `--page-port=${at}`, ...more]);
 
 /** `events -w`, from its start to the test's end. */
 function follow({ namespace }: Tenant, at: number) {
   const args = ["events", "-w", "-n", namespace, "hub", `--page-port=${at}`];
-  const child: ChildProcess = spawn(program, args, { env: env(), stdio: ["ignore", "pipe", "pipe"] });
+  const child: ChildProcess = spawn(program, args, {
+    env: { ...process.env, KUBECONFIG: world.api.kubeconfig },
+    stdio: ["ignore", "pipe", "pipe"],
+  });
   onTestFinished(() => void child.kill("SIGKILL"));
   const said = { stdout: "", stderr: "" };
   for (const stream of ["stdout", "stderr"] as const)
@@ -147,12 +142,9 @@ describe("events of the cluster", () => {
 
   test("of a hub that there never was are a wrong name", async () => {
     const { tenant } = await incident();
-    const child = spawn(program, ["events", "-n", tenant.namespace, "nobody", `--page-port=${port}`], {
-      env: env(),
-      stdio: ["ignore", "pipe", "pipe"],
-    });
-    const [stderr] = await Promise.all([text(child.stderr), once(child, "close")]);
-    expect(child.exitCode).toBe(2);
+    const args = ["events", "-n", tenant.namespace, "nobody", `--page-port=${port}`];
+    const { code, stderr } = await command(world, args);
+    expect(code).toBe(2);
     expect(stderr).toContain(`there is no RegistryHub nobody in namespace ${tenant.namespace}`);
   });
 });

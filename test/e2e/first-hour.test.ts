@@ -9,7 +9,7 @@ import { temporaryFolder } from "../bed/watchdog.ts";
 import { startZooKeeper, type ZooKeeper } from "../bed/zookeeper.ts";
 import { startControllers } from "../support/controllers.ts";
 import { eventually } from "../support/eventually.ts";
-import { checkout, flagsOf, kubeconfigAs, renderInstall } from "../support/install.ts";
+import { asInstalled, checkout, renderInstall } from "../support/install.ts";
 import { blocksOf, textOf } from "../support/markdown.ts";
 import { connectZkWriter } from "../support/zk-writer.ts";
 import { providerUrl, SOON_MS } from "./world.ts";
@@ -112,12 +112,7 @@ test("the commands of the first hour do what the page says", async () => {
   );
   expect(page).toContain("\nkubectl apply -k config/istio-system\n");
   const objects = await renderInstall("istio-system");
-  await using _ = await startControllers({
-    hubKubeconfig: await kubeconfigAs(api, "registryhub"),
-    dubboKubeconfig: await kubeconfigAs(api, "dubbo-controller"),
-    hub: flagsOf(objects, "registryhub"),
-    dubbo: flagsOf(objects, "dubbo-controller"),
-  });
+  await using _ = await startControllers(await asInstalled(api, objects));
   expect(steps.map(({ command }) => command.split(" ").slice(0, 3).join(" "))).toEqual([
     "kubectl registryhub doctor",
     "kubectl create namespace",

@@ -2,7 +2,7 @@ import { beforeAll, expect, test } from "vitest";
 import { eventually } from "../support/eventually.ts";
 import { freePort } from "../support/free-port.ts";
 import { blocksOf, textOf } from "../support/markdown.ts";
-import { command } from "./command.ts";
+import { command, holdLeases } from "./command.ts";
 import {
   conditionOf,
   newTenant,
@@ -187,19 +187,9 @@ async function settled(tenant: Tenant): Promise<void> {
   await eventually(() => hasEndpoint(0), STATUS_MS);
 }
 
-/** A cluster in which nothing is wrong. The controllers of the tests elect nobody, so somebody holds their Leases. */
+/** A cluster in which nothing is wrong. */
 beforeAll(async () => {
-  for (const name of ["registryhub", "dubbo-controller"])
-    await apply({
-      apiVersion: "coordination.k8s.io/v1",
-      kind: "Lease",
-      metadata: { namespace: root, name },
-      spec: {
-        holderIdentity: "a",
-        leaseDurationSeconds: 3_600,
-        renewTime: `${new Date().toISOString().slice(0, -1)}000Z`,
-      },
-    });
+  await holdLeases(world, root);
   await setMesh(capturing);
   await world.api.kubectl(["create", "namespace", "web"]);
   await runPod("web", "shop", "10.42.6.1");

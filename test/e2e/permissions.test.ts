@@ -93,7 +93,7 @@ beforeAll(async () => {
 });
 
 describe.each<{ workload: Workload; command: Controller; extra: readonly string[] }>([
-  { workload: "registryhub", command: "hub-controller", extra: quickly },
+  { workload: "registryhub", command: "hub-controller", extra: [...quickly, "--page-port=0"] },
   { workload: "dubbo-controller", command: "dubbo-controller", extra: ["--log-level=debug"] },
 ])("$workload", ({ workload, command, extra }) => {
   const granted = permissionsOf(workload);

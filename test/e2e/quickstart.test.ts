@@ -3,7 +3,7 @@ import { type ApiServer, startApiServer } from "../bed/api-server.ts";
 import { startZooKeeper, type ZooKeeper } from "../bed/zookeeper.ts";
 import { startControllers } from "../support/controllers.ts";
 import { eventually } from "../support/eventually.ts";
-import { applyInstall, flagsOf, installNamespace, kubeconfigAs, renderInstall } from "../support/install.ts";
+import { applyInstall, asInstalled, installNamespace, renderInstall } from "../support/install.ts";
 import { blocksOf, textOf } from "../support/markdown.ts";
 import { connectZkWriter } from "../support/zk-writer.ts";
 import { providerUrl, SOON_MS } from "./world.ts";
@@ -68,12 +68,7 @@ describe("the quick start of the README", () => {
     await using writer = await connectZkWriter(zooKeeper.address);
     await writer.registerProviders(registered);
     const objects = await renderInstall("istio-system");
-    await using _ = await startControllers({
-      hubKubeconfig: await kubeconfigAs(api, "registryhub"),
-      dubboKubeconfig: await kubeconfigAs(api, "dubbo-controller"),
-      hub: flagsOf(objects, "registryhub"),
-      dubbo: flagsOf(objects, "dubbo-controller"),
-    });
+    await using _ = await startControllers(await asInstalled(api, objects));
     expect(await run(wait)).toContain("condition met");
 
     for (const [command = "", ...output] of stepsOf(shown))

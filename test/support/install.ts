@@ -86,6 +86,16 @@ export function flagsOf(objects: readonly KubeObject[], workload: Workload): rea
   return args.slice(1).filter((arg) => !arg.startsWith("--http-bind-address"));
 }
 
+/** What starts the controllers as the manifests do. The hub-controller has no page, whose port may be taken here. */
+export async function asInstalled(api: ApiServer, objects: readonly KubeObject[]) {
+  return {
+    hubKubeconfig: await kubeconfigAs(api, "registryhub"),
+    dubboKubeconfig: await kubeconfigAs(api, "dubbo-controller"),
+    hub: [...flagsOf(objects, "registryhub"), "--page-port=0"],
+    dubbo: flagsOf(objects, "dubbo-controller"),
+  };
+}
+
 /** All Roles and ClusterRoles. */
 export function rolesIn(objects: readonly KubeObject[]): readonly Role[] {
   const isRole = (one: KubeObject): one is Role => one.kind === "ClusterRole" || one.kind === "Role";
