@@ -27,6 +27,8 @@ export interface HostListing {
   readonly problems: readonly Problem[];
 }
 
+const nothing: HostListing["leftOut"] = new Map();
+
 /** Translates one service for one hub. Never throws; the order of instances does not matter. */
 export function listingOf(service: Service, hub: Hub): HostListing {
   const problems = [...service.problems];
@@ -63,7 +65,8 @@ export function listingOf(service: Service, hub: Hub): HostListing {
     byHost.set(place.host, endpoints);
     endpoints.push(endpointOf(instance, place.identity, hub, labelling.labelsFor(instance)));
   }
-  for (const [host, endpoints] of byHost) byHost.set(host, endpoints.sort(byServiceAndAddr).filter(isFirst));
+  for (const [host, endpoints] of byHost)
+    byHost.set(host, endpoints.sort(byServiceAndAddr).filter(isFirst).slice());
   if (hub.instances.shares.length > 0)
     for (const [host, endpoints] of byHost) {
       const dose = dosedTogether(endpoints, hub.instances.shares);
@@ -74,7 +77,7 @@ export function listingOf(service: Service, hub: Hub): HostListing {
     }
   if (isIgnored) problems.push(shareIgnored(service));
   if (labelling.leftOut !== undefined) problems.push(tooManyLabels(service, labelling.leftOut));
-  return { byHost, leftOut, excluded, problems };
+  return { byHost, leftOut: leftOut.size > 0 ? leftOut : nothing, excluded, problems };
 }
 
 /**
@@ -240,14 +243,20 @@ function endpointOf(
   labels: Endpoint["labels"],
 ): Endpoint {
   const address = canonical(instance.address);
-  return {
+  const endpoint = {
     hostPort: addrOf(address, instance.port),
     address,
     port: instance.port,
-    protocol: service.kind === "spring" ? "tcp" : instance.protocol,
+    protocol: service.kind === "spring" ? ("tcp" as const) : instance.protocol,
     service,
-    ...(instance.weight !== undefined && weights && { weight: instance.weight }),
-    ...(instance.locality !== undefined && !hasLongLocality(instance) && { locality: instance.locality }),
     labels,
+  };
+  const hasWeight = instance.weight !== undefined && weights;
+  const hasLocality = instance.locality !== undefined && !hasLongLocality(instance);
+  if (!hasWeight && !hasLocality) return endpoint; // what is spread keeps room for more, of 100,000
+  return {
+    ...endpoint,
+    ...(hasWeight && { weight: instance.weight }),
+    ...(hasLocality && { locality: instance.locality }),
   };
 }

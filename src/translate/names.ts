@@ -6,9 +6,12 @@ const maxHostLength = 253;
 const maxLabelLength = 63;
 const maxNameLength = 253;
 
-/** The first `digits` hex digits of sha256(text). */
+/** The first `digits` hex digits of sha256(text); an even number. */
 export function hash(text: string, digits = 8): string {
-  return createHash("sha256").update(text).digest("hex").slice(0, digits);
+  return createHash("sha256")
+    .update(text)
+    .digest()
+    .toString("hex", 0, digits / 2);
 }
 
 /** The id of a hub in labels: the first 8 hex digits of sha256("<namespace>/<name>"). */

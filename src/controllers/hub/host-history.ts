@@ -53,7 +53,7 @@ interface WrittenEntry {
   readonly entry: Entry;
   readonly object: ServiceEntry;
   /** As before the write. */
-  readonly memo: Pick<HostMemo, "last" | "removalAt">;
+  readonly memo: Pick<HostMemo, "object" | "removalAt">;
 }
 
 /** Tells what became of hosts, and why: in the history, and by Events on their entries. */
@@ -107,7 +107,7 @@ export class HostHistory {
     const removalSince = this.#sinceOf(memo.removalAt);
     const missingSince = (hub: HubKey): string => this.#held.sinceOf(host, hub) ?? removalSince;
     if (found === undefined)
-      this.#addAll(host, memo.last ? repairsBetween(undefined, entry) : [creationOf(entry)]);
+      this.#addAll(host, memo.object ? repairsBetween(undefined, entry) : [creationOf(entry)]);
     else if (before === undefined || isRepair(found.object, object))
       this.#addAll(host, repairsBetween(before ?? entry, entry));
     else this.#addAll(host, changesBetween(before, entry, { claims, hubOf: this.#hubOf, missingSince }));
@@ -147,7 +147,7 @@ export class HostHistory {
   /** Somebody deleted the entry: tells so once. With lanes, those of hubs of others are theirs to tell. */
   #lost(host: HostKey, memo: HostMemo): void {
     const entry = memo.object && entryOf(memo.object);
-    if (entry === undefined || memo.isLossTold === true) return;
+    if (entry === undefined || memo.isLossTold) return;
     const sessions = this.#context.sessions();
     if (this.#options.isLane && !sessions.some(({ hub }) => entry.hubs.get(hub.id) === hub.key)) return;
     memo.isLossTold = true;

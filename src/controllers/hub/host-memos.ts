@@ -3,6 +3,8 @@ import type { ServiceEntry } from "../../model/istio.ts";
 import type { Stored } from "../../model/kubernetes.ts";
 import { parseTime } from "../../model/time.ts";
 import type { Clock } from "../../runtime/deps.ts";
+import { entryOf } from "../../translate/read-back/service-entry.ts";
+import type { HostObject } from "../writes/entry-index.ts";
 
 /** Dubbo re-registers with delete + create, so a plan that only removes waits this long and is made again. */
 export const entryRemovalDelayMs = 300;
@@ -12,17 +14,22 @@ const restoreMs = 60_000;
 
 /** What the worker remembers of a host between two runs. */
 export interface HostMemo {
-  /** Our entry as it was last, without endpoints, so that it comes back as it was if somebody deletes it. */
-  last?: Entry;
-  /** The object of `last`, for its endpoints. The store has it, too, unless somebody deleted it, so it costs nothing. */
-  object?: Stored<ServiceEntry>;
+  /**
+   * Our entry as it was last, so that it comes back as it was if somebody deletes it. The store has it, too, unless somebody did,
+   * so it costs nothing.
+   */
+  object: Stored<ServiceEntry> | undefined;
+  /** The virtual IP that it may keep; "" = none. */
+  vip: string;
   /** Whether the history tells that somebody deleted it. */
-  isLossTold?: boolean;
-  emptyAt?: Instant | undefined;
-  removalAt?: Instant | undefined;
+  isLossTold: boolean;
+  emptyAt: Instant | undefined;
+  removalAt: Instant | undefined;
   /** Since when an entry of another lane is gone. */
-  missingAt?: Instant | undefined;
+  missingAt: Instant | undefined;
 }
+
+const noEndpoints: Entry["endpoints"] = new Map();
 
 /** The memos of all hosts, and the times that follow from them, on the monotonic clock. */
 export class HostMemos {
@@ -37,13 +44,23 @@ export class HostMemos {
 
   /** May be changed. */
   of(host: HostKey): HostMemo {
-    const memo = this.#memos.get(host) ?? {};
+    const known = this.#memos.get(host);
+    if (known !== undefined) return known;
+    const nothing = { emptyAt: undefined, removalAt: undefined, missingAt: undefined };
+    const memo: HostMemo = { object: undefined, vip: "", isLossTold: false, ...nothing };
     this.#memos.set(host, memo);
     return memo;
   }
 
-  last(host: HostKey): Entry | undefined {
-    return this.#memos.get(host)?.last;
+  /**
+   * Our entry as it was last, without endpoints.
+   * @param found what the cluster has: as a rule the same, which is not read again.
+   */
+  last(host: HostKey, found: HostObject | undefined): Entry | undefined {
+    const { object, vip = "" } = this.#memos.get(host) ?? {};
+    if (object === undefined) return undefined;
+    const entry = object === found?.object ? found.entry : entryOf(object);
+    return entry && { ...entry, vip, endpoints: noEndpoints };
   }
 
   forget(host: HostKey): void {

@@ -80,8 +80,6 @@ export interface HostWorkerOptions {
 /** How long a new entry waits at a time for the first list of the Services, and until another look at one that is refused. */
 const [servicesPendingMs, servicesLookMs] = [250, 60_000];
 
-const noEndpoints: Entry["endpoints"] = new Map();
-
 /** Reconciles one host at a time: gathers its claims, plans, and makes at most one write. */
 export class HostWorker {
   readonly #context: HostContext;
@@ -118,7 +116,7 @@ export class HostWorker {
     if (!this.#context.isReady()) return undefined; // every host is queued again once the lists are complete
     const found = this.#context.entries.hostObject(host);
     this.#remember(host, found);
-    const last = this.#memos.last(host);
+    const last = this.#memos.last(host, found);
     const entry = found === undefined ? last : found.entry;
     const { claims, wakeInMs, isUnexplained } = this.#claims(host, entry);
     const isLeftOver = found?.ownership === "ours" && found.entry === undefined && claims.size === 0;
@@ -175,7 +173,7 @@ export class HostWorker {
     found: HostObject | undefined,
     claims: ReadonlyMap<HubId, Claim>,
   ): ReturnType<typeof serviceAt> {
-    const isNew = found === undefined && this.#memos.last(host) === undefined;
+    const isNew = found === undefined && this.#memos.of(host).object === undefined;
     return isNew && isOfOthers(host, claims.values()) ? this.#context.serviceAt(host) : "no";
   }
 
@@ -193,8 +191,7 @@ export class HostWorker {
     const memo = this.#memos.of(host);
     memo.missingAt = undefined;
     memo.isLossTold = false;
-    const vip = mayKeepVip(this.#vips, found) ? found.entry.vip : (memo.last?.vip ?? "");
-    memo.last = { ...found.entry, vip, endpoints: noEndpoints };
+    if (mayKeepVip(this.#vips, found)) memo.vip = found.entry.vip;
     memo.object = found.object;
   }
 
@@ -228,13 +225,14 @@ export class HostWorker {
     const claiming = ({ hub }: Claimant): boolean => claims.get(hub.id)?.key === hub.key;
     const hubs = () => this.#context.claimants().flatMap((one) => (claiming(one) ? [one.hub] : []));
     const calledEarlier = earlierCalls(host, { last: memo.object, hubs, entries });
-    const remembered = memo.last && { ...memo.last, name: nameOf(memo.last) };
+    const last = this.#memos.last(host, found);
+    const remembered = last && { ...last, name: nameOf(last) };
     return {
       host,
       actual,
       claims,
       ...(remembered && { remembered }),
-      vip: vipOf(this.#vips, host, found, memo.last?.vip ?? ""),
+      vip: vipOf(this.#vips, host, found, memo.vip),
       isVirtual: (address) => this.#options.pool.leadsInto(address),
       speaksMtls: (endpoint) =>
         this.#context.speaksMtls(endpoint) ??

@@ -3,6 +3,7 @@ import type { HubId, HubIdentity, HubKey } from "../../model/hub.ts";
 import type { ServiceEntry } from "../../model/istio.ts";
 import { splitKey } from "../../model/keys.ts";
 import type { Stored } from "../../model/kubernetes.ts";
+import { SeveralMap } from "../../runtime/several-map.ts";
 import { hubIdOf } from "../../translate/names.ts";
 import {
   type EntryFacts,
@@ -16,6 +17,7 @@ import { HubEntries, type HubEntry } from "./hub-entries.ts";
 
 /** A hub is asked for with one target after another while it moves; the lists of so many are kept. */
 const listsPerHub = 4;
+const mostShared = 1_000;
 
 /** "<namespace>/<name>" of a ServiceEntry. */
 type ObjectKey = string;
@@ -39,8 +41,9 @@ interface NamedEntry extends HubEntry {
 export class EntryIndex {
   readonly #objects: ReadonlyMap<ObjectKey, Stored<ServiceEntry>>;
   readonly #facts = new Map<ObjectKey, EntryFacts>();
-  readonly #byHost = new Map<HostKey, Set<ObjectKey>>();
-  readonly #byIp = new Map<string, Set<ObjectKey>>();
+  readonly #maps = new Map<string, EntryFacts["hubs"] | EntryFacts["vouched"]>();
+  readonly #byHost = new SeveralMap<HostKey, ObjectKey>();
+  readonly #byIp = new SeveralMap<string, ObjectKey>();
   /** What each hub's id may have. */
   readonly #byHub = new Map<HubId, Map<ObjectKey, NamedEntry>>();
   /** The lists of those who have asked, the last one first. */
@@ -64,10 +67,14 @@ export class EntryIndex {
     const hosts = new Set([...(before?.hosts ?? []), ...(after?.hosts ?? [])]);
     // What the object says may make another one the entry of its host.
     this.#eachListed(hosts, (list, entry) => list.delete(entry));
-    if (before) this.#link(key, before, "remove");
+    if (before) this.#link(key, before, "delete");
     this.#reserved.delete(key);
     if (after) {
-      this.#facts.set(key, after);
+      this.#facts.set(key, {
+        ...after,
+        hubs: this.#shared(after.hubs),
+        vouched: this.#shared(after.vouched),
+      });
       this.#link(key, after, "add");
       for (const ip of after.ips) this.#reserved.delete(ip);
     } else {
@@ -76,7 +83,7 @@ export class EntryIndex {
     }
     this.#eachListed(hosts, (list, entry) => list.add(entry));
     const ips = new Set([...(before?.ips ?? []), ...(after?.ips ?? [])]);
-    const rivals = [...ips].flatMap((ip) => [...(this.#byIp.get(ip) ?? [])]);
+    const rivals = [...ips].flatMap((ip) => this.#byIp.get(ip));
     return hosts.union(new Set(rivals.flatMap((rival) => this.#facts.get(rival)?.hosts ?? [])));
   }
 
@@ -91,10 +98,10 @@ export class EntryIndex {
 
   /** The ServiceEntries that have the host; the first one is its entry. */
   keysAt(host: HostKey): readonly ObjectKey[] {
-    const keys = [...(this.#byHost.get(host) ?? [])];
+    const keys = this.#byHost.get(host);
     if (keys.length < 2) return keys; // as nearly always, and this is asked for every host
     const precedence = (key: ObjectKey): string => this.#facts.get(key)?.precedence ?? "";
-    return keys.sort((a, b) => (precedence(a) < precedence(b) ? -1 : 1));
+    return keys.toSorted((a, b) => (precedence(a) < precedence(b) ? -1 : 1));
   }
 
   /** The objects of ours that somebody duplicated: another one is the host's entry. */
@@ -129,6 +136,15 @@ export class EntryIndex {
   /** The entries that are the hub's, as of now, without copies; by name. */
   hostsOf(hub: HubIdentity): readonly HubEntry[] {
     return this.ownedBy(hub).all;
+  }
+
+  /** Most entries are of the same hubs, which vouch for as many endpoints; a map for each would be a sixth of their memory. */
+  #shared<T extends EntryFacts["hubs"] | EntryFacts["vouched"]>(map: T): T {
+    const key = JSON.stringify([...map]);
+    const first = (this.#maps.get(key) as T | undefined) ?? map;
+    if (this.#maps.size >= mostShared) this.#maps.clear();
+    this.#maps.set(key, first);
+    return first;
   }
 
   #find(hub: HubIdentity): readonly HubEntry[] {
@@ -216,12 +232,12 @@ export class EntryIndex {
   /** Whether another host's ServiceEntry, or a write not seen yet, has the address; `except` = the host that asks. */
   isUsed(ip: string, except: HostKey): boolean {
     if (this.isReserved(ip, except)) return true;
-    return [...(this.#byIp.get(ip) ?? [])].some((key) => !this.#facts.get(key)?.hosts.includes(except));
+    return this.#byIp.get(ip).some((key) => !this.#facts.get(key)?.hosts.includes(except));
   }
 
   /** The other ServiceEntries that have the address, whoever made them; copies do not count. */
   *othersAt(ip: string, except?: ObjectKey): Generator<ObjectKey> {
-    for (const key of this.#byIp.get(ip) ?? []) if (key !== except && !this.isCopy(key)) yield key;
+    for (const key of this.#byIp.get(ip)) if (key !== except && !this.isCopy(key)) yield key;
   }
 
   /** Whether a write for another host, not seen yet, has the address. */
@@ -257,9 +273,9 @@ export class EntryIndex {
     return key === undefined ? undefined : this.#facts.get(key);
   }
 
-  #link(key: ObjectKey, facts: EntryFacts, change: "add" | "remove"): void {
-    for (const ip of facts.ips) toggle(this.#byIp, ip, key, change);
-    for (const host of facts.hosts) toggle(this.#byHost, host, key, change);
+  #link(key: ObjectKey, facts: EntryFacts, change: "add" | "delete"): void {
+    for (const ip of facts.ips) this.#byIp[change](ip, key);
+    for (const host of facts.hosts) this.#byHost[change](host, key);
     const { hosts, service, name, writtenAt } = facts;
     for (const [hub, owner] of facts.hubs) {
       const named = this.#byHub.get(hub) ?? new Map<ObjectKey, NamedEntry>();
@@ -272,10 +288,4 @@ export class EntryIndex {
       else if (named.delete(key) && named.size === 0) this.#byHub.delete(hub);
     }
   }
-}
-
-function toggle<K>(index: Map<K, Set<ObjectKey>>, at: K, key: ObjectKey, change: "add" | "remove"): void {
-  const set = index.get(at) ?? new Set();
-  if (change === "add") index.set(at, set.add(key));
-  else if (set.delete(key) && set.size === 0) index.delete(at);
 }

@@ -3,6 +3,7 @@ import type { Instant } from "../../model/entry.ts";
 import { RegistryError, type RegistryErrorCode } from "../../model/errors.ts";
 import { nextTurn } from "../../runtime/clock.ts";
 import type { Clock } from "../../runtime/deps.ts";
+import { SeveralMap } from "../../runtime/several-map.ts";
 import { sliceMs } from "../../runtime/slices.ts";
 import { describeNetworkError } from "../transport/dial.ts";
 import { BadTlsOptionsError, socketTo, type TlsOptions } from "../transport/dialer.ts";
@@ -57,7 +58,7 @@ interface Pending {
  */
 export class ZkConnection {
   /** What to call, once, when a watch of a path fires. Paths have the chroot. */
-  readonly watches = new Map<string, Set<() => void>>();
+  readonly watches = new SeveralMap<string, () => void>();
   readonly #options: ConnectionOptions;
   readonly #clock: Clock;
   readonly #signal: AbortSignal;
@@ -191,8 +192,8 @@ export class ZkConnection {
       record.int(); // type
       record.int(); // state
       const path = record.text();
-      const watching = this.watches.get(path) ?? [];
-      this.watches.delete(path);
+      const watching = this.watches.get(path);
+      this.watches.deleteAll(path);
       for (const changed of watching) changed();
       return;
     }

@@ -82,9 +82,7 @@ export function createSession(connection: ZkConnection, server: string, chroot: 
 }
 
 function watch({ watches }: ZkConnection, path: string, changed: () => void): void {
-  const watching = watches.get(path);
-  if (watching) watching.add(changed);
-  else watches.set(path, new Set([changed]));
+  watches.add(path, changed);
 }
 
 const readListing = (record: Reader): Children => ({ children: record.texts(), stat: readStat(record) });

@@ -32,13 +32,20 @@ export function withProviders(service: Service, providers: readonly Provider[]):
 function sharingEquals(instances: readonly ServiceInstance[]): readonly ServiceInstance[] {
   const shared = sharing<ServiceInstance["metadata"]>();
   const sharedText = sharing<string>();
-  return instances.map((instance) => ({
-    ...instance,
-    version: sharedText(instance.version),
-    group: sharedText(instance.group),
-    metadata: shared(instance.metadata),
-    ...(instance.facts && { facts: shared(instance.facts) }),
-  }));
+  return instances.map(({ address, port, protocol, version, group, metadata, ...more }) => {
+    const instance = {
+      address,
+      port,
+      protocol,
+      version: sharedText(version),
+      group: sharedText(group),
+      metadata: shared(metadata),
+    };
+    const { facts } = more;
+    return Object.keys(more).length === 0 // what is spread keeps room for more, of 100,000
+      ? instance
+      : { ...instance, ...more, ...(facts && { facts: shared(facts) }) };
+  });
 }
 
 /** The first of each key, or what `merged` makes of it and a further one. */
