@@ -96,13 +96,3 @@ function byAddress(a: ServiceInstance, b: ServiceInstance): number {
   if (a.port !== b.port) return a.port - b.port;
   return JSON.stringify(a) < JSON.stringify(b) ? -1 : 1;
 }
-
-/** Whether both hold the very same service objects. */
-export function isSameListing(
-  before: Snapshot["services"] | undefined,
-  after: Snapshot["services"],
-): boolean {
-  if (before?.size !== after.size) return false;
-  for (const [id, service] of after) if (before.get(id) !== service) return false; // runs often, over 10,000 services, so without a copy
-  return true;
-}

@@ -3,6 +3,7 @@ import { type Hub, wants } from "../../model/hub.ts";
 import type { Problem } from "../../model/problems.ts";
 import type { Service } from "../../model/service.ts";
 import type { Clock } from "../../runtime/deps.ts";
+import { differing } from "../../runtime/parted-map.ts";
 import { atOnce, inSlices, type Steps } from "../../runtime/slices.ts";
 import { beyondCap, noCap, type ServiceCap, tooManyServices } from "./service-cap.ts";
 import { WantedServices, wantedService } from "./wanted-services.ts";
@@ -226,18 +227,13 @@ function differencesOf(
 ): readonly Difference[] {
   const isSameMeaning = taken.rules === JSON.stringify(instances);
   const isSameFilter = isSameMeaning && taken.filter === filter;
-  const before: Taken["services"] = isSameFilter ? taken.services : new Map();
   const differences: Difference[] = [];
-  let added = 0;
-  for (const [id, service] of services) {
-    const listed = before.get(id);
-    if (listed === service) continue;
-    if (listed === undefined) added++;
+  for (const [id, service] of isSameFilter ? differing(taken.services, services) : services) {
     const was = wanted.byId.get(id)?.service;
-    const is = wants(filter, service.name) ? service : undefined;
+    const is = service !== undefined && wants(filter, service.name) ? service : undefined;
     if (was !== is || (is !== undefined && !isSameMeaning)) differences.push([id, is]);
   }
-  if (isSameFilter && before.size + added === services.size) return differences; // so none has gone
+  if (isSameFilter) return differences;
   for (const id of wanted.byId.keys()) if (!services.has(id)) differences.push([id, undefined]);
   return differences;
 }

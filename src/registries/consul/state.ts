@@ -1,7 +1,8 @@
 import { isDeepStrictEqual } from "node:util";
 import type { Problem } from "../../model/problems.ts";
-import { isSameListing, type Service, type Snapshot } from "../../model/service.ts";
+import type { Service, Snapshot } from "../../model/service.ts";
 import type { Deps } from "../../runtime/deps.ts";
+import { isSameMap } from "../../runtime/parted-map.ts";
 import type { RegistryConfig } from "../adapter.ts";
 import { inParallel } from "../transport/parallel.ts";
 import type { RefreshHooks } from "../transport/refreshes.ts";
@@ -95,7 +96,7 @@ export class ConsulReader {
     const before = this.#published;
     const at = this.#deps.clock.monotonic();
     const isSame =
-      isSameListing(before?.services, services) && isDeepStrictEqual(this.#problems, before?.problems);
+      isSameMap(before?.services, services) && isDeepStrictEqual(this.#problems, before?.problems);
     const isRecent =
       this.#position === before?.position || at - (before?.at ?? 0) < catalogWaitSeconds * 1_000;
     if (isSame && isRecent) return undefined;

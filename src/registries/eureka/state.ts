@@ -1,9 +1,10 @@
 import { createHash } from "node:crypto";
 import { RegistryError, type RegistryErrorCode } from "../../model/errors.ts";
 import type { Problem } from "../../model/problems.ts";
-import { isSameListing, type Service, type Snapshot } from "../../model/service.ts";
+import type { Service, Snapshot } from "../../model/service.ts";
 import type { Clock } from "../../runtime/deps.ts";
 import type { JsonCursor } from "../../runtime/json-cursor.ts";
+import { isSameMap } from "../../runtime/parted-map.ts";
 import { inSlices, type Steps } from "../../runtime/slices.ts";
 import { type Exchange, readList } from "../transport/answers.ts";
 import type { HttpBytes } from "../transport/http-client.ts";
@@ -62,7 +63,7 @@ export class EurekaReader {
     if ("process" in status) this.#processes.add(status.process);
     if (snapshot === undefined) return undefined;
     const { services, problems } = snapshot;
-    const isSame = this.#problems === problems && isSameListing(this.#services, services);
+    const isSame = this.#problems === problems && isSameMap(this.#services, services);
     this.#digest = digest;
     this.#services = services;
     this.#problems = problems;

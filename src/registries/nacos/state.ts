@@ -1,6 +1,7 @@
 import { isDeepStrictEqual } from "node:util";
 import type { Problem } from "../../model/problems.ts";
-import { isSameListing, type Service, type Snapshot } from "../../model/service.ts";
+import type { Service, Snapshot } from "../../model/service.ts";
+import { isSameMap } from "../../runtime/parted-map.ts";
 import { inParallel } from "../transport/parallel.ts";
 import { Group, type GroupClaims, type GroupOptions } from "./group.ts";
 import { maxInFlight, type ServiceRead } from "./requests.ts";
@@ -56,7 +57,7 @@ export class ServiceTable {
     }
     if ([...this.#claims.values()].includes("unreadable")) problems.push(cannotReadMapping);
     const before = this.#published;
-    if (isSameListing(before?.services, services) && isDeepStrictEqual(problems, before?.problems))
+    if (isSameMap(before?.services, services) && isDeepStrictEqual(problems, before?.problems))
       return undefined;
     this.#published = { services, problems };
     return this.#published;

@@ -1,9 +1,10 @@
 import { isDeepStrictEqual } from "node:util";
 import { RegistryError } from "../../model/errors.ts";
 import type { Problem } from "../../model/problems.ts";
-import { isSameListing, type Service, type Snapshot } from "../../model/service.ts";
+import type { Service, Snapshot } from "../../model/service.ts";
 import type { Clock } from "../../runtime/deps.ts";
 import { memoizeLast } from "../../runtime/memoize.ts";
+import { isSameMap } from "../../runtime/parted-map.ts";
 import { inSlices, type Steps } from "../../runtime/slices.ts";
 import type { IsRegistered } from "../kinds/dubbo/application.ts";
 import { type Merged, mergeApplications } from "../kinds/dubbo/merge.ts";
@@ -252,7 +253,7 @@ export class Tree {
     const before = this.#published;
     if (
       before?.origin === origin &&
-      isSameListing(before?.services, services) &&
+      isSameMap(before?.services, services) &&
       isDeepStrictEqual(problems, before?.problems)
     )
       return undefined;

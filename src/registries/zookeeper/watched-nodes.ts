@@ -1,5 +1,6 @@
 import { isDeepStrictEqual } from "node:util";
 import type { Clock } from "../../runtime/deps.ts";
+import { PartedMap } from "../../runtime/parted-map.ts";
 import { inSlices, type Steps } from "../../runtime/slices.ts";
 import { inParallel } from "../transport/parallel.ts";
 
@@ -31,7 +32,7 @@ export class WatchedNodes<T> {
   /** Those with a doubtful value, in the order of the last read. */
   readonly #doubtful = new Set<string>();
   #keys: ReadonlySet<string> = new Set();
-  #values = new Map<string, T>();
+  #values = new PartedMap<T>();
   #absent = new Set<string>();
   /** Those of the two that somebody has, so that they may not change any more. */
   readonly #handedOut = new Set<unknown>();
@@ -127,7 +128,7 @@ export class WatchedNodes<T> {
 
   #put(key: string, value: T | undefined): void {
     if (value !== undefined || this.#values.has(key)) {
-      if (this.#handedOut.delete(this.#values)) this.#values = new Map(this.#values);
+      if (this.#handedOut.delete(this.#values)) this.#values = this.#values.copy();
       if (value === undefined) this.#values.delete(key);
       else this.#values.set(key, value);
     }
