@@ -55,7 +55,7 @@ function endOfHold(
   after: HubStatus,
   releasedUntil: string,
 ): readonly Transition[] {
-  if (!isHeld(before) || isHeld(after) || writesNothing(after)) return [];
+  if (!isHeld(before) || isHeld(after) || keepsAll(after)) return [];
   const until = before?.hold?.until ?? "";
   const isReleased = until !== "" && releasedUntil >= until; // both RFC 3339, as the status shows them
   return [
@@ -69,10 +69,11 @@ function endOfHold(
   ];
 }
 
-/** A hub that is suspended or only observes ends no hold: what it held stays all the same. */
-function writesNothing(status: HubStatus): boolean {
+/** A hub that is suspended or only observes, or whose registry is not read, ends no hold: what it held stays all the same. */
+function keepsAll(status: HubStatus): boolean {
   const reasons = (["Ready", "Applied"] as const).map((type) => conditionOf(status, type)?.reason);
-  return reasons.includes("Suspended") || reasons.includes("Observing");
+  const isUnread = conditionOf(status, "RegistrySynced")?.status === "False";
+  return isUnread || reasons.includes("Suspended") || reasons.includes("Observing");
 }
 
 function isHeld(status: HubStatus | undefined): boolean {

@@ -243,6 +243,14 @@ describe("in a hold the history tells of", () => {
     },
   );
 
+  test("nothing that ends it, while the registry cannot be read: what is held stays", async () => {
+    const { world, since } = await inHold();
+    world.registry().fail("RegistryUnreachable", "gone");
+    await world.advance(10 * minute);
+    expect(told(world, since)).toEqual([expect.stringMatching(/^RegistryUnreachable: /)]);
+    expect(eventsOf(world).filter((one) => one.endsWith("HoldEnded"))).toEqual([]);
+  });
+
   test("what goes after the hub was suspended, and that it may have been missing before", async () => {
     const { world } = await inHold();
     edit(world, { suspend: true });
