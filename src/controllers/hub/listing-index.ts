@@ -215,10 +215,7 @@ export class ListingIndex {
   }
 }
 
-/**
- * Every change of a registry asks this of every service. One that is as it was is not even looked into: of 10,000, most
- * are in no cache of the processor.
- */
+/** Every change of a registry asks this. While the hub means the same, a service that is as it was is not looked into. */
 function differencesOf(
   wanted: WantedServices,
   taken: Taken,
