@@ -27,9 +27,13 @@ function offered(...words: readonly string[]): readonly string[] {
 COMP_WORDS=("$@"); COMP_CWORD=$(($# - 1))
 _registryhub
 printf '%s\\n' "\${COMPREPLY[@]}"`;
-  const { stdout, stderr, status } = spawnSync("bash", ["-uc", line, "bash", "registryhub", ...words], {
-    encoding: "utf8",
-  });
+  const { stdout, stderr, status } = spawnSync(
+    "bash",
+    ["--norc", "-uc", line, "bash", "registryhub", ...words],
+    {
+      encoding: "utf8",
+    },
+  );
   expect([status, stderr]).toEqual([0, ""]);
   return stdout.split("\n").filter((one) => one !== "");
 }
