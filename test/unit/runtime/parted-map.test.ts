@@ -77,7 +77,7 @@ test("of 10,000 names it looks at few when one has changed", () => {
   for (let at = 0; at < 10_000; at++) before.set(`org.example.shop.order.OrderQuery${at}Service`, at);
   const after = before.copy();
   after.set("org.example.shop.order.OrderQuery7Service", -1);
-  const looked = [...before.differentParts(after)].map(([here]) => here.size);
+  const looked = before.differentParts(after).map(([here]) => here.size);
   expect(looked).toHaveLength(1);
   expect(looked[0]).toBeLessThan(160);
   expect([...differing(before, after)]).toEqual([["org.example.shop.order.OrderQuery7Service", -1]]);
